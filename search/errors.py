@@ -1,0 +1,91 @@
+"""What can go wrong while asking and remembering. `slug` is stable and becomes the problem type over HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class ThermowellError(Exception):
+    """Base of all that a caller may have to handle; the message says what to do."""
+
+    slug = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class FieldProblem:
+    """One field of a document that was refused: its dotted path, what is wrong and what is allowed."""
+
+    path: str
+    message: str
+    line: int | None = None
+
+
+class SpecInvalid(ThermowellError):
+    """The spec was refused; `problems` names each field."""
+
+    slug = "spec-invalid"
+
+    def __init__(self, problems: Sequence[FieldProblem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("; ".join(f"{p.path}: {p.message}" for p in self.problems))
+
+
+class NotFound(ThermowellError):
+    """No such job, trial, artifact or key, or it is another owner's."""
+
+    slug = "not-found"
+
+
+class IllegalMove(ThermowellError):
+    """The job's state does not allow this move."""
+
+    slug = "illegal-move"
+
+
+class NotReady(ThermowellError):
+    """The answer does not exist yet; ask again when the job has gone further."""
+
+    slug = "not-ready"
+
+
+class IdempotencyConflict(ThermowellError):
+    """This Idempotency-Key was used with another body."""
+
+    slug = "idempotency-mismatch"
+
+
+class IdempotencyInFlight(ThermowellError):
+    """A request with this Idempotency-Key is being carried out; ask again."""
+
+    slug = "idempotency-in-flight"
+
+
+class CursorInvalid(ThermowellError):
+    """This cursor was not issued by this list."""
+
+    slug = "cursor-invalid"
+
+
+class LeaseLost(ThermowellError):
+    """The lease expired or was taken over: the holder must drop the work and write nothing. Never retried."""
+
+    slug = "lease-lost"
+
+
+class SchemaMissing(ThermowellError):
+    """The database has no schema, or another version's: `thermowell migrate` brings it up to date."""
+
+    slug = "schema-missing"
+
+
+class DatabaseUnavailable(ThermowellError):
+    """The database does not answer; the caller may retry."""
+
+    slug = "database-unavailable"
+
+
+class ArtifactCorrupt(ThermowellError):
+    """The artifact on disk does not have the digest on record."""
+
+    slug = "artifact-corrupt"

@@ -1,0 +1,1 @@
+"""Trains students: given concrete configurations, answers per-epoch reports and a result."""

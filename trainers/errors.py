@@ -1,0 +1,39 @@
+"""What can go wrong while training, each with the way out in its message. The slug is stable: it becomes a problem type."""
+
+from __future__ import annotations
+
+
+class TrainingError(Exception):
+    """Base: the job cannot be trained as specified; retrying the same thing elsewhere does not help."""
+
+    slug = "training-failed"
+
+
+class DatasetMissing(TrainingError):
+    """The data set is not below the data root; `thermowell data fetch NAME` puts it there."""
+
+    slug = "dataset-missing"
+
+
+class DatasetInvalid(TrainingError):
+    """The files are there but are not what the spec says (shape, type, labels, size)."""
+
+    slug = "dataset-invalid"
+
+
+class ModelUnavailable(TrainingError):
+    """This worker has no such model (an extra such as timm is not installed) or it does not take these arguments."""
+
+    slug = "model-unavailable"
+
+
+class TeacherInvalid(TrainingError):
+    """The teacher's weights or logits are missing, or do not fit the model or the data."""
+
+    slug = "teacher-invalid"
+
+
+class TestSplitSealed(TrainingError):
+    """Somebody asked for the test part without the seal's key: it is opened once, after confirmation."""
+
+    slug = "test-split-sealed"
