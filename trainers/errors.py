@@ -1,4 +1,4 @@
-"""What can go wrong while training, each with the way out in its message. The slug is stable: it becomes a problem type."""
+"""What can go wrong while training, each with the way out in its message. A slug is stable: it is a problem type."""
 
 from __future__ import annotations
 
