@@ -1,0 +1,32 @@
+"""How is one point of the search space stored, and what becomes of it in a baseline's hands?"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from search.states import Arm
+from trainers.spec import Configuration, Optimizer
+
+FIXED_TEMPERATURE: dict[Arm, float] = {Arm.LABEL_ONLY: 1.0, Arm.T1: 1.0, Arm.T4: 4.0}
+
+
+def to_json(configuration: Configuration) -> dict[str, Any]:
+    """The configuration as plain JSON, as it stands in the tables."""
+    return dataclasses.asdict(configuration)
+
+
+def from_json(document: Mapping[str, Any]) -> Configuration:
+    """The configuration that `to_json` wrote."""
+    return Configuration(**{**document, "optimizer": Optimizer(**document["optimizer"])})
+
+
+def in_arm(configuration: Configuration, arm: Arm) -> Configuration:
+    """What this configuration becomes in an arm: T is the arm's own, label_only has no distillation term at all."""
+    if arm is Arm.JOINT:
+        return configuration
+    at_fixed = dataclasses.replace(configuration, temperature=FIXED_TEMPERATURE[arm], student_temperature=None)
+    if arm is Arm.LABEL_ONLY:
+        return dataclasses.replace(at_fixed, kd_weight=0.0, label_weight=1.0)
+    return at_fixed
