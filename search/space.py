@@ -1,0 +1,65 @@
+"""How does a job's space become one configuration? Optuna is asked only for what is searched, by name."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import optuna
+
+from search import configurations
+from search.spec import Range, Searched, SgdSpace, SpaceSpec
+from search.states import Arm
+from trainers.spec import Configuration, Optimizer, OptimizerName
+
+
+def suggest(trial: optuna.trial.BaseTrial, space: SpaceSpec, arm: Arm) -> Configuration:
+    """One configuration, in the order temperature, kd_weight, label_weight, optimizer, its settings.
+
+    Fixed values are no parameters, nor is what the arm fixes: a study's parameters are exactly what it searches.
+    An optimizer's settings carry its name: `sgd.learning_rate` and `adamw.learning_rate` are two parameters.
+    """
+    if arm is Arm.JOINT:
+        temperature = _number(trial, "temperature", space.temperature)
+    else:
+        temperature = configurations.FIXED_TEMPERATURE[arm]
+    if arm is Arm.LABEL_ONLY:
+        kd_weight, label_weight = 0.0, 1.0
+    else:
+        kd_weight = _number(trial, "kd_weight", space.kd_weight)
+        given = space.label_weight
+        label_weight = 1.0 - kd_weight if given is None else _number(trial, "label_weight", given)
+    return Configuration(temperature, kd_weight, label_weight, _optimizer(trial, space))
+
+
+def parameter_names(space: SpaceSpec, arm: Arm) -> list[str]:
+    """What an arm's study searches, in the order of `suggest`, the settings of all optimizers included."""
+    names = ["temperature"] if arm is Arm.JOINT and isinstance(space.temperature, Range) else []
+    if arm is not Arm.LABEL_ONLY:
+        names += ["kd_weight"] if isinstance(space.kd_weight, Range) else []
+        names += ["label_weight"] if isinstance(space.label_weight, Range) else []
+    choices = space.optimizer.choices()
+    names += ["optimizer"] if len(choices) > 1 else []
+    for name, settings in choices.items():
+        searched = [key for key, value in settings if isinstance(value, Range)]
+        names += [f"{name}.{key}" for key in ("learning_rate", "weight_decay", "momentum") if key in searched]
+    return names
+
+
+def _optimizer(trial: optuna.trial.BaseTrial, space: SpaceSpec) -> Optimizer:
+    choices = space.optimizer.choices()
+    name: OptimizerName = next(iter(choices))
+    if len(choices) > 1:
+        name = cast(OptimizerName, trial.suggest_categorical("optimizer", list(choices)))
+    settings = choices[name]
+    learning_rate = _number(trial, f"{name}.learning_rate", settings.learning_rate)
+    weight_decay = _number(trial, f"{name}.weight_decay", settings.weight_decay)
+    if isinstance(settings, SgdSpace):
+        momentum = _number(trial, "sgd.momentum", settings.momentum)
+        return Optimizer(name, learning_rate, weight_decay, momentum, settings.nesterov)
+    return Optimizer(name, learning_rate, weight_decay)
+
+
+def _number(trial: optuna.trial.BaseTrial, name: str, searched: Searched) -> float:
+    if isinstance(searched, Range):
+        return trial.suggest_float(name, searched.low, searched.high, log=searched.log)
+    return float(searched)
