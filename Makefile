@@ -41,6 +41,8 @@ format: $(STAMP) ## let ruff repair what it can
 	$(BIN)/ruff format .
 
 compose-config: ## check docker-compose.yml with docker-compose (or docker compose)
+	@$(COMPOSE) version >/dev/null 2>&1 || { \
+	  echo "docker-compose is missing. On Debian and Ubuntu: apt-get install docker-compose" >&2; exit 1; }
 	POSTGRES_PASSWORD=$${POSTGRES_PASSWORD:-unset} $(COMPOSE) -f docker-compose.yml config --quiet
 	POSTGRES_PASSWORD=$${POSTGRES_PASSWORD:-unset} $(COMPOSE) -f docker-compose.yml -f docker-compose.gpu.yml config --quiet
 
