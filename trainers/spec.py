@@ -79,8 +79,8 @@ class Teacher:
 
     `train`: `model` is trained by this project with `training` and `optimizer` from `seed`.
     `weights`: `model` takes the safetensors file with digest `artifact` out of the artifact store.
-    `logits`: the safetensors file with digest `artifact` holds them: `train` [views, n_train, classes] and
-    `validation` [n_validation, classes]; there is no model.
+    `logits`: the safetensors file with digest `artifact` holds them: `train` [views, n_train, classes],
+    `validation` [n_validation, classes] and `test` [n_test, classes]; there is no model.
     """
 
     source: TeacherSource = "train"
