@@ -27,7 +27,7 @@ class Interval(Document):
 class Estimate(Document):
     """A mean over training seeds for this teacher and this split, with its t interval and the raw values."""
 
-    mean: float
+    mean: float | None = Field(description="None where no seed ended")
     interval: Interval | None = Field(description="None where fewer than two seeds ended")
     standard_deviation: float | None
     values: list[float]

@@ -1,0 +1,1 @@
+"""What have the trials taught? Reads finished trials, writes the documents that answer a job."""

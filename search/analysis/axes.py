@@ -1,0 +1,46 @@
+"""Along which settings does the quality vary? The searched settings of one optimizer, each scaled to 0..1."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from search.spec import Range, SpaceSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """One searched setting. `name` is the sampler's name of it: temperature, kd_weight, sgd.learning_rate, ..."""
+
+    name: str
+    low: float
+    high: float
+    log: bool
+
+    def value(self, configuration: Mapping[str, Any]) -> float:
+        """This setting's value in a stored configuration."""
+        owner, _, setting = self.name.rpartition(".")
+        return float(configuration["optimizer"][setting] if owner else configuration[setting])
+
+    def unit(self, value: float) -> float:
+        """Where a value lies between the ends (0 and 1) on this setting's scale; others lie outside of 0..1."""
+        if self.log:
+            return math.log(value / self.low) / math.log(self.high / self.low)
+        return (value - self.low) / (self.high - self.low)
+
+
+def axes(space: SpaceSpec, optimizer: str) -> list[Axis]:
+    """The searched settings of this optimizer's trials, without temperature; fixed ones vary nowhere."""
+    settings = space.optimizer.choices()[optimizer]  # type: ignore[index]  # its names are those of the choices
+    candidates: list[tuple[str, Any]] = [("kd_weight", space.kd_weight), ("label_weight", space.label_weight)]
+    candidates += [(f"{optimizer}.{name}", getattr(settings, name)) for name in type(settings).model_fields]
+    return [Axis(name, part.low, part.high, part.log) for name, part in candidates if isinstance(part, Range)]
+
+
+def temperature_axis(space: SpaceSpec) -> Axis | None:
+    """The searched range of T, always on a logarithmic scale; None where T is fixed."""
+    if not isinstance(space.temperature, Range):
+        return None
+    return Axis("temperature", space.temperature.low, space.temperature.high, log=True)

@@ -1,0 +1,118 @@
+"""How good is the winner, and how much better than what one would have done? Means and t intervals over fresh seeds."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, cast
+
+from scipy import stats
+
+from search.answer import Contestant, Estimate, Gain, Interval
+from search.records import Trial
+from search.states import BASELINE_ARMS, Arm, Stage, TrialState
+
+Variant = Literal["winner", "tuned", "same_settings"]
+BASELINE_VARIANTS: tuple[Variant, ...] = ("tuned", "same_settings")
+
+
+def estimate(values: Mapping[int, float], confidence: float) -> Estimate:
+    """Mean over seeds with Student's t interval, which takes the seeds' values for independent and about normal."""
+    seeds = sorted(values)
+    numbers = [values[seed] for seed in seeds]
+    count = len(numbers)
+    if count == 0:
+        return Estimate(mean=None, interval=None, standard_deviation=None, values=[], seeds=[])
+    mean = statistics.fmean(numbers)
+    if count == 1:
+        return Estimate(mean=mean, interval=None, standard_deviation=None, values=numbers, seeds=seeds)
+    deviation = statistics.stdev(numbers)
+    reach = float(stats.t.ppf(0.5 + confidence / 2, count - 1)) * deviation / math.sqrt(count)
+    interval = Interval(low=mean - reach, high=mean + reach, confidence=confidence)
+    return Estimate(mean=mean, interval=interval, standard_deviation=deviation, values=numbers, seeds=seeds)
+
+
+class Finals:
+    """The estimate trials of the newest confirmation, by contestant."""
+
+    def __init__(self, trials: Sequence[Trial]) -> None:
+        all_rounds = [trial for trial in trials if trial.stage is Stage.ESTIMATE]
+        newest = max((trial.round for trial in all_rounds), default=0)
+        self.groups: dict[tuple[Arm, str], list[Trial]] = {}
+        for trial in all_rounds:
+            if trial.round == newest:
+                self.groups.setdefault((trial.arm, trial.variant or ""), []).append(trial)
+        if (Arm.JOINT, "winner") not in self.groups:
+            raise ValueError("there is no estimate trial of the winner: the confirmation has not ended")
+
+    def values(self, arm: Arm, variant: str) -> dict[int, float]:
+        """The objective by seed, of the trials that ended well."""
+        ended = [trial for trial in self.groups.get((arm, variant), []) if _ended(trial)]
+        return {trial.seed: cast(float, trial.value) for trial in ended}
+
+    def test_values(self, arm: Arm, variant: str) -> dict[str, dict[int, float]]:
+        """Every test metric by seed, of the trials that ended well; empty where the test part was not read."""
+        by_metric: dict[str, dict[int, float]] = {}
+        for trial in self.groups.get((arm, variant), []):
+            for metric, value in (trial.test_metrics or {}).items() if _ended(trial) else ():
+                by_metric.setdefault(metric, {})[trial.seed] = value
+        return by_metric
+
+    def contestant(self, arm: Arm, variant: Variant, confidence: float) -> Contestant | None:
+        """The contestant with its estimates, None where it was not trained (no share for tuned baselines)."""
+        group = self.groups.get((arm, variant))
+        if not group:
+            return None
+        test = self.test_values(arm, variant)
+        return Contestant(
+            arm=arm.value,
+            variant=variant,
+            origin_trial=group[0].origin,
+            configuration=_configuration(group[0]),
+            validation=estimate(self.values(arm, variant), confidence),
+            test={metric: estimate(values, confidence) for metric, values in test.items()} or None,
+            failed_seeds=sorted(trial.seed for trial in group if not _ended(trial)),
+        )
+
+    def baselines(self, confidence: float) -> list[Contestant]:
+        """All baselines that were trained, tuned ones first."""
+        found = [self.contestant(arm, variant, confidence) for variant in BASELINE_VARIANTS for arm in BASELINE_ARMS]
+        return [contestant for contestant in found if contestant is not None]
+
+    def gains(self, metric: str, sign: int, confidence: float) -> list[Gain]:
+        """What the winner gains over each baseline, paired by seed; `sign` is 1 where more is better, else -1."""
+        return [
+            self._gain(arm, variant, metric, sign, confidence)
+            for variant in BASELINE_VARIANTS
+            for arm in BASELINE_ARMS
+            if (arm, variant) in self.groups
+        ]
+
+    def _gain(self, arm: Arm, variant: Variant, metric: str, sign: int, confidence: float) -> Gain:
+        winner, baseline = self.values(Arm.JOINT, "winner"), self.values(arm, variant)
+        validation = estimate(_paired(winner, baseline, sign), confidence)
+        winner_test = self.test_values(Arm.JOINT, "winner").get(metric, {})
+        test = estimate(_paired(winner_test, self.test_values(arm, variant).get(metric, {}), sign), confidence)
+        return Gain(
+            over=cast(Literal["label_only", "t1", "t4"], arm.value),
+            variant=cast(Literal["tuned", "same_settings"], variant),
+            mean=validation.mean,
+            interval=validation.interval,
+            pairs=len(validation.values),
+            headline=variant == "tuned",
+            test_mean=test.mean,
+            test_interval=test.interval,
+        )
+
+
+def _paired(winner: Mapping[int, float], baseline: Mapping[int, float], sign: int) -> dict[int, float]:
+    return {seed: sign * (winner[seed] - baseline[seed]) for seed in winner.keys() & baseline.keys()}
+
+
+def _ended(trial: Trial) -> bool:
+    return trial.state is TrialState.COMPLETED and trial.value is not None and math.isfinite(trial.value)
+
+
+def _configuration(trial: Trial) -> dict[str, Any]:
+    return dict(trial.configuration or {})

@@ -1,0 +1,76 @@
+"""Which settings mattered? Conditional PED-ANOVA, by Optuna, over the trials of the joint search."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
+
+from search.analysis.axes import Axis, axes, temperature_axis
+from search.answer import Importances
+from search.records import Trial
+from search.spec import JobSpec
+from search.states import Arm, Stage, TrialState
+
+ENOUGH = 10
+"""Trials below which no importance is said: the top tenth of fewer is one lucky seed."""
+
+
+def importances(job_id: str, spec: JobSpec, trials: Sequence[Trial], now: datetime) -> Importances:
+    """How much each searched setting decided whether a trial came into the best part of the search.
+
+    The best part is the best tenth, or the best five where a tenth is fewer. Settings that belong to one optimizer
+    count in its trials alone and are weighted by how often it is among the best (Watanabe et al. 2023,
+    arXiv:2304.10255; conditional settings: arXiv:2601.20800). Completed trials of the joint search alone: baselines
+    and confirmation are no draws from its space. Empty where fewer than ten have completed.
+    """
+    ended = [trial for trial in trials if _counts(trial)]
+    share = max(0.1, 5 / len(ended)) if len(ended) >= ENOUGH else 0.0
+    return Importances(
+        job_id=job_id,
+        evaluator=f"conditional PED-ANOVA, best {share:.0%} of {len(ended)} trials" if share else "too few trials",
+        importances=_evaluate(spec, ended, share) if share else {},
+        computed_at=now.isoformat(),
+    )
+
+
+def _counts(trial: Trial) -> bool:
+    searched = trial.stage is Stage.SEARCH and trial.arm is Arm.JOINT
+    return searched and trial.state is TrialState.COMPLETED and trial.value is not None and bool(trial.configuration)
+
+
+def _evaluate(spec: JobSpec, trials: Sequence[Trial], share: float) -> dict[str, float]:
+    storage = optuna.storages.InMemoryStorage()
+    direction = optuna.study.StudyDirection[spec.objective.direction.upper()]
+    storage.create_new_study([direction], "importance")
+    study = optuna.load_study(study_name="importance", storage=storage)
+    study.add_trials([_frozen(spec, trial) for trial in trials])
+    if not any(trial.params for trial in study.get_trials(deepcopy=False)):
+        return {}
+    evaluator = optuna.importance.PedAnovaImportanceEvaluator(target_quantile=share)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        found = optuna.importance.get_param_importances(study, evaluator=evaluator)
+    return {name: float(value) for name, value in found.items()}
+
+
+def _frozen(spec: JobSpec, trial: Trial) -> optuna.trial.FrozenTrial:
+    """The trial as Optuna would have recorded it: only what was searched."""
+    configuration = trial.configuration or {}
+    optimizer = str(configuration["optimizer"]["name"])
+    found: list[Axis] = axes(spec.space, optimizer)
+    temperature = temperature_axis(spec.space)
+    if temperature is not None:
+        found = [temperature, *found]
+    values: dict[str, Any] = {axis.name: axis.value(configuration) for axis in found}
+    distributions: dict[str, BaseDistribution] = {
+        axis.name: FloatDistribution(axis.low, axis.high, log=axis.log) for axis in found
+    }
+    choices = list(spec.space.optimizer.choices())
+    if len(choices) > 1:
+        values["optimizer"], distributions["optimizer"] = optimizer, CategoricalDistribution(choices)
+    return optuna.trial.create_trial(params=values, distributions=distributions, value=trial.value)

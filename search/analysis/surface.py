@@ -1,0 +1,140 @@
+"""What value would a setting have, on average over seeds? A Gaussian process over one optimizer's trials.
+
+Values are oriented so that more is better, and squeezed at the bad end: a cliff of diverging learning rates would
+otherwise set the scale by which the plateau, which alone matters here, is judged.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import optimize
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import ConstantKernel, Kernel, Matern, WhiteKernel
+
+Array = NDArray[np.float64]
+
+FIT_ON = 250
+"""Trials that the hyperparameters are fitted on: the cost grows with the cube, the knowledge does not."""
+MEMBERS = 12
+"""Plausible hyperparameters over which the posterior is averaged."""
+
+# Priors of the logarithms (mean, deviation): of variance and noise relative to the spread of the squeezed values,
+# and of length scales relative to the searched range. Wide: they only keep few trials from absurd surfaces.
+_VARIANCE = (0.0, 1.0)
+_LENGTH = (math.log(0.8), 0.8)
+_NOISE = (math.log(0.05), 1.5)
+
+
+@dataclass(frozen=True, slots=True)
+class Squeeze:
+    """v stays v above `knee`; below, the distance is taken logarithmically. Monotone and smooth, so invertible."""
+
+    knee: float
+    width: float
+
+    @classmethod
+    def of(cls, values: Array) -> Squeeze:
+        """The knee lies below the median by twice the spread of the better half; width is that spread."""
+        middle, top = np.quantile(values, [0.5, 0.9])
+        width = float(top - middle) or float(np.ptp(values)) or 1.0
+        return cls(float(middle) - 2 * width, width)
+
+    def __call__(self, values: Array) -> Array:
+        below = np.maximum(self.knee - values, 0.0)
+        return np.where(values < self.knee, self.knee - self.width * np.log1p(below / self.width), values)
+
+    def undo(self, squeezed: Array) -> Array:
+        """The values that were squeezed to these."""
+        below = np.maximum(self.knee - squeezed, 0.0)
+        return np.where(squeezed < self.knee, self.knee - self.width * np.expm1(below / self.width), squeezed)
+
+
+class Surface:
+    """The posterior of mean quality over the unit cube, given trials at `points` [n, d] with `values` [n]."""
+
+    def __init__(self, points: Array, values: Array, rng: np.random.Generator) -> None:
+        self.squeeze = Squeeze.of(values)
+        squeezed = self.squeeze(values)
+        self.centre = float(squeezed.mean())
+        self.spread = float(squeezed.std()) or 1.0
+        targets = (squeezed - self.centre) / self.spread
+        kept = np.arange(len(targets)) if len(targets) <= FIT_ON else rng.choice(len(targets), FIT_ON, replace=False)
+        thetas = _plausible(points[kept], targets[kept], rng)
+        self.members = [_member(theta, points, targets) for theta in thetas]
+
+    def summarise(self, points: Array) -> tuple[Array, Array]:
+        """Posterior mean and deviation [m] at `points` [m, d], squeezed, under the most plausible member."""
+        mean, deviation = self.members[0].predict(points, return_std=True)
+        return mean * self.spread + self.centre, deviation * self.spread
+
+    def draws(self, points: Array, count: int, rng: np.random.Generator) -> Array:
+        """Joint posterior draws [count, m] of the mean quality at `points` [m, d]: seed noise is not in them."""
+        shares = np.full(len(self.members), count // len(self.members))
+        shares[: count % len(self.members)] += 1
+        parts = [_draw(member, points, int(share), rng) for member, share in zip(self.members, shares, strict=True)]
+        return self.squeeze.undo(np.concatenate(parts) * self.spread + self.centre)
+
+
+def _kernel(dimensions: int) -> Kernel:
+    """Matern 5/2 with a length scale for each setting, and white noise for the seeds."""
+    return ConstantKernel(1.0) * Matern(np.ones(dimensions), nu=2.5) + WhiteKernel(0.05)
+
+
+def _plausible(points: Array, targets: Array, rng: np.random.Generator) -> list[Array]:
+    """Log hyperparameters: the most plausible ones first, then draws from Laplace's approximation around them."""
+    dimensions = points.shape[1]
+    process = GaussianProcessRegressor(_kernel(dimensions), optimizer=None).fit(points, targets)
+    prior = np.array([_VARIANCE, *[_LENGTH] * dimensions, _NOISE])
+    low, high = prior[:, 0] - 4 * prior[:, 1], prior[:, 0] + 4 * prior[:, 1]
+
+    def cost(theta: Array) -> tuple[float, Array]:
+        likelihood, gradient = process.log_marginal_likelihood(theta, eval_gradient=True, clone_kernel=False)
+        off = (theta - prior[:, 0]) / prior[:, 1]
+        return float(0.5 * off @ off - likelihood), off / prior[:, 1] - gradient
+
+    best = min(
+        (
+            optimize.minimize(cost, start, jac=True, method="L-BFGS-B", bounds=list(zip(low, high, strict=True)))
+            for start in _starts(prior)
+        ),
+        key=lambda found: float(found.fun),
+    )
+    spread = _laplace(lambda theta: cost(theta)[1], best.x, prior[:, 1])
+    others = best.x + rng.standard_normal((MEMBERS - 1, len(best.x))) @ spread.T
+    return [best.x, *np.clip(others, low, high)]
+
+
+def _starts(prior: Array) -> list[Array]:
+    """Two: all at their prior means, and much noise over a smooth surface (the other usual mode)."""
+    smooth = prior[:, 0].copy()
+    smooth[1:-1] += math.log(2)
+    smooth[-1] = math.log(0.5)
+    return [prior[:, 0].copy(), smooth]
+
+
+def _laplace(gradient: Callable[[Array], Array], at: Array, prior_deviation: Array) -> Array:
+    """A square root [p, p] of the covariance whose inverse is the cost's curvature; never wider than the prior."""
+    step = 1e-3
+    columns = [(gradient(at + step * axis) - gradient(at - step * axis)) / (2 * step) for axis in np.eye(len(at))]
+    curvature = np.array(columns)
+    eigenvalues, vectors = np.linalg.eigh((curvature + curvature.T) / 2)
+    floor = 1.0 / float(np.max(prior_deviation)) ** 2
+    return np.asarray(vectors / np.sqrt(np.maximum(eigenvalues, floor)))
+
+
+def _member(theta: Array, points: Array, targets: Array) -> GaussianProcessRegressor:
+    """The process with these hyperparameters; noise goes to the diagonal of the data alone, not into predictions."""
+    kernel = _kernel(points.shape[1]).clone_with_theta(theta)
+    return GaussianProcessRegressor(kernel.k1, alpha=float(np.exp(theta[-1])), optimizer=None).fit(points, targets)
+
+
+def _draw(member: GaussianProcessRegressor, points: Array, count: int, rng: np.random.Generator) -> Array:
+    mean, covariance = member.predict(points, return_cov=True)
+    jitter = 1e-7 * float(np.trace(covariance)) / len(points) + 1e-9  # close points make it singular
+    root = np.linalg.cholesky(covariance + jitter * np.eye(len(points)))
+    return np.asarray(mean + rng.standard_normal((count, len(points))) @ root.T)

@@ -1,0 +1,95 @@
+"""What is the answer in a sentence, and what does it speak of?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from search import units
+from search.answer import Contestant, Gain, TemperatureResponse
+from search.spec import JobSpec
+
+Metric = Literal["accuracy", "nll", "ece"]
+
+CONVENTIONS = (
+    "loss = kd_weight * T^2 * KL(softmax(teacher / T) || softmax(student / T)) + label_weight * cross-entropy, both "
+    "averaged over the batch (`batchmean`: summed over classes). Under `mean`, which also divides by the number of "
+    "classes, the best temperature and weight come out higher."
+)
+
+
+def estimand(spec: JobSpec, seeds: int) -> str:
+    """What the intervals speak of, and what they leave out."""
+    return (
+        f"Means over training seeds (initial weights, order of the data, dropout), with {seeds} seeds that chose "
+        f"nothing, for this teacher, this split of {spec.dataset.name} and this configuration; Student's t intervals, "
+        f"{units.percent(spec.confirmation.confidence)} each, not jointly. Gains are paired by seed. Another teacher, "
+        "split or draw of images is outside of them; the configurations were chosen on the validation part that "
+        "measures them, so that the test part, where it was read, is the fairer judge of the level."
+    )
+
+
+def settings(configuration: Mapping[str, Any]) -> str:
+    """The optimizer and the loss of a configuration in words: AdamW (learning rate 0.012, ...), kd_weight 0.9."""
+    optimizer = configuration["optimizer"]
+    parts = [f"learning rate {units.number(optimizer['learning_rate'])}"]
+    if optimizer["name"] == "sgd":
+        parts.append(f"momentum {units.number(optimizer['momentum'])}")
+    parts.append(f"weight decay {units.number(optimizer['weight_decay'])}")
+    name = units.OPTIMIZERS.get(optimizer["name"], optimizer["name"])
+    return f"{name} ({', '.join(parts)}), kd_weight {units.number(configuration['kd_weight'])}"
+
+
+def rival(baselines: Sequence[Contestant], gains: Sequence[Gain]) -> Gain | None:
+    """The gain over the best tuned baseline: the smallest of the headline gains, None without tuned baselines."""
+    tuned = [gain for gain in gains if gain.headline and gain.mean is not None]
+    return min(tuned, key=lambda gain: gain.mean or 0.0, default=None)
+
+
+def summary(
+    spec: JobSpec,
+    winner: Contestant,
+    gains: Sequence[Gain],
+    baselines: Sequence[Contestant],
+    response: TemperatureResponse,
+) -> str:
+    """The answer in one or two sentences."""
+    metric = spec.objective.metric
+    chosen = f"T = {units.number(winner.configuration['temperature'])} with {settings(winner.configuration)}"
+    if winner.validation.mean is None:
+        return f"No answer: the configuration that was chosen, {chosen}, failed on all of its fresh seeds."
+    parts = [f"Distil at {chosen}: {_level(metric, winner)}{_gained(metric, rival(baselines, gains))}."]
+    parts += _temperatures(response)
+    return " ".join(parts)
+
+
+def _level(metric: Metric, winner: Contestant) -> str:
+    mean, interval = winner.validation.mean, winner.validation.interval
+    assert mean is not None
+    places = units.decimals(metric, (interval.high - interval.low) / 2) if interval else None
+    within = f" ({units.interval(metric, interval)})" if interval else ""
+    return f"{units.level(metric, mean, places)} validation {units.NAMES[metric]}{within}"
+
+
+def _gained(metric: Metric, best: Gain | None) -> str:
+    if best is None or best.mean is None:
+        return ""
+    places = units.decimals(metric, (best.interval.high - best.interval.low) / 2) if best.interval else None
+    within = f" ({units.interval(metric, best.interval)})" if best.interval else ""
+    word = "better" if best.mean >= 0 else "worse"
+    return (
+        f", {units.difference(metric, abs(best.mean), places)} {word}{within if best.mean >= 0 else ''} than the "
+        f"strongest tuned baseline, {units.ARMS[best.over]}"
+    )
+
+
+def _temperatures(response: TemperatureResponse) -> list[str]:
+    if response.overall is None:
+        return []
+    best = response.overall.confidence_set
+    if not best.intervals:
+        return []
+    return [
+        f"At {units.percent(best.confidence)} confidence the best temperature lies {units.ranges(best.intervals)}; "
+        "within that the trials cannot tell temperatures apart."
+    ]

@@ -1,0 +1,73 @@
+"""How is a value of the objective said to a person? Shares in per cent and points, log-likelihoods in nats."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from search.answer import Interval
+
+Metric = Literal["accuracy", "nll", "ece"]
+MINUS = "\N{MINUS SIGN}"
+
+NAMES: dict[Metric, str] = {
+    "accuracy": "accuracy",
+    "nll": "negative log-likelihood",
+    "ece": "expected calibration error",
+}
+ARMS = {"label_only": "no distillation", "t1": "T = 1", "t4": "T = 4", "joint": "the search"}
+OPTIMIZERS = {"sgd": "SGD", "adam": "Adam", "adamw": "AdamW"}
+
+
+def number(value: float, digits: int = 3) -> str:
+    """Rounded to so many significant digits, without needless zeros: 6.2, 0.012, 3.1e-6."""
+    text = f"{value:.{digits}g}"
+    if "e" in text:
+        mantissa, exponent = text.split("e")
+        text = f"{float(mantissa):g}e{int(exponent)}"
+    return text.replace("-", MINUS)
+
+
+def scale(metric: Metric) -> float:
+    """By what a value is multiplied before it is shown: shares are shown in per cent."""
+    return 1.0 if metric == "nll" else 100.0
+
+
+def decimals(metric: Metric, resolution: float = 1.0) -> int:
+    """How many decimals say a value whose uncertainty is `resolution` (in the objective's own unit)."""
+    shown = abs(resolution) * scale(metric)
+    usual = 3 if metric == "nll" else 1
+    return usual if shown >= 10.0**-usual else usual + 1
+
+
+def plain(metric: Metric, value: float, places: int | None = None) -> str:
+    """The bare number as it is shown: 92.1 for an accuracy of 0.921."""
+    text = f"{value * scale(metric):.{decimals(metric) if places is None else places}f}"
+    negative = text.startswith("-") and float(text) != 0
+    return f"{MINUS if negative else ''}{text.lstrip('-')}"
+
+
+def level(metric: Metric, value: float, places: int | None = None) -> str:
+    """A value with its unit: 92.1 %, or 0.312 nats."""
+    return f"{plain(metric, value, places)} {'nats' if metric == 'nll' else '%'}"
+
+
+def difference(metric: Metric, value: float, places: int | None = None) -> str:
+    """A difference with its unit: 0.4 points, or 0.012 nats."""
+    return f"{plain(metric, value, places)} {'nats' if metric == 'nll' else 'points'}"
+
+
+def interval(metric: Metric, within: Interval) -> str:
+    """An interval in words: 90 % interval 91.5 to 92.6."""
+    places = decimals(metric, (within.high - within.low) / 2)
+    low, high = plain(metric, within.low, places), plain(metric, within.high, places)
+    return f"{number(100 * within.confidence)} % interval {low} to {high}"
+
+
+def percent(share: float) -> str:
+    """A confidence or a share, in whole per cent where it is whole."""
+    return f"{number(100 * share)} %"
+
+
+def ranges(intervals: list[tuple[float, float]]) -> str:
+    """A set of temperatures in words: from 2.1 to 11, and from 30 to 40."""
+    return ", and ".join(f"from {number(low, 2)} to {number(high, 2)}" for low, high in intervals)
