@@ -10,6 +10,7 @@ import sqlalchemy
 
 from search import ledger, study, tables
 from search.db import Database
+from search.rows import study_name
 from search.states import TERMINAL_JOBS, Arm, JobState
 
 
@@ -44,11 +45,10 @@ class Repairer:
         """Fails RUNNING trials that were asked for and never attached, once they have been seen for long enough."""
         now = self.clock()
         orphans = {
-            (study.study_name(job_id, arm), number)
+            (study_name(job_id, arm), number)
             for job_id in self._recent_jobs()
             for arm in Arm
-            for number in study.running_numbers(self.storage, study.study_name(job_id, arm))
-            - self._counted(job_id, arm)
+            for number in study.running_numbers(self.storage, study_name(job_id, arm)) - self._counted(job_id, arm)
         }
         self._first_seen = {orphan: self._first_seen.get(orphan, now) for orphan in orphans}
         due = [orphan for orphan, since in self._first_seen.items() if now - since >= self.patience_seconds]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import Any
 
 import optuna
 import sqlalchemy
@@ -17,11 +17,10 @@ from optuna.trial import TrialState as OptunaState
 from search import pruners, samplers, space
 from search.db import Database
 from search.errors import DatabaseUnavailable
+from search.ledger import Claim, Unmirrored
+from search.rows import study_name
 from search.states import Arm, TrialState
 from trainers.spec import Configuration
-
-if TYPE_CHECKING:
-    from search.ledger import Claim, Unmirrored
 
 Storage = optuna.storages.BaseStorage
 
@@ -52,11 +51,6 @@ def optuna_storage(database: Database) -> Storage:
         database.configure(storage.engine)
         storage.engine.dispose()  # the connections made so far know nothing of the settings
     return optuna.storages.get_storage(storage)
-
-
-def study_name(job_id: str, arm: Arm) -> str:
-    """The joint search's study carries the job's id; each tuned baseline has a study of its own."""
-    return f"thermowell-{job_id}" if arm is Arm.JOINT else f"thermowell-{job_id}-{arm}"
 
 
 def ask(storage: Storage, claim: Claim) -> tuple[int, Configuration]:
@@ -124,14 +118,23 @@ def mirror_end(storage: Storage, ended: Unmirrored) -> None:
             return  # somebody else told it in between, from the same row
 
 
-def delete_studies(storage: Storage, job_id: str) -> None:
+def delete_studies(database: Database, job_id: str) -> None:
     """Deletes a job's studies, those that exist."""
+    storage = optuna_storage(database)
     with _converted():
         for arm in Arm:
             try:
                 optuna.delete_study(study_name=study_name(job_id, arm), storage=storage)
             except KeyError:
                 continue
+        close_storage(storage)
+
+
+def close_storage(storage: Storage) -> None:
+    """Gives the storage's connections back."""
+    backend: Any = getattr(storage, "_backend", storage)  # Optuna wraps a database's storage in a cache
+    storage.remove_session()
+    backend.engine.dispose()
 
 
 def running_numbers(storage: Storage, name: str) -> set[int]:
