@@ -38,7 +38,7 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a job is. `planned` counts only trials that are certain to be trained, given what is known now."""
+    """How far a job is. `trials_planned` is how many it will have had at its end, as far as is known now."""
 
     search_done: int
     search_budget: int

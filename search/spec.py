@@ -10,6 +10,7 @@ from trainers import catalogue
 from trainers import spec as trained
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}$")]
+Label = Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
 RelativePath = Annotated[
     str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*$")
 ]
@@ -290,7 +291,7 @@ class BudgetSpec(Part):
     """When the joint search ends: at the first of these to be reached. Never overshot by trials or epochs."""
 
     trials: int = Field(64, ge=1, le=100_000)
-    epochs: int | None = Field(None, ge=1, description="summed over the trials of the search")
+    epochs: int | None = Field(None, ge=1, le=10**12, description="summed over the trials of the search")
     seconds: float | None = Field(None, gt=0, description="wall-clock since the first trial, pauses left out")
 
 
@@ -315,7 +316,7 @@ class JobSpec(Part):
 
     schema_version: Literal[1] = 1
     name: Name
-    labels: dict[Name, Annotated[str, StringConstraints(max_length=200)]] = Field(default_factory=dict, max_length=32)
+    labels: dict[Name, Label] = Field(default_factory=dict, max_length=32)
     dataset: DatasetSpec
     teacher: TeacherSpec
     student: ModelSpec

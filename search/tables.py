@@ -33,6 +33,7 @@ metadata = MetaData(
     }
 )
 
+_JSON = JSON(none_as_null=True)  # None is NULL, never the JSON word null
 _BIG_ID = BigInteger().with_variant(Integer, "sqlite")  # only INTEGER PRIMARY KEY counts by itself in SQLite
 
 keys = Table(
@@ -41,7 +42,7 @@ keys = Table(
     Column("id", String(16), primary_key=True),
     Column("name", String(100), nullable=False),
     Column("secret_hash", String(64), nullable=False),
-    Column("scopes", JSON, nullable=False),
+    Column("scopes", _JSON, nullable=False),
     Column("created_at", Double, nullable=False),
     Column("last_used_at", Double),
     Column("revoked_at", Double),
@@ -52,13 +53,13 @@ jobs = Table(
     metadata,
     Column("id", String(32), primary_key=True),
     Column("name", String(100), nullable=False),
-    Column("labels", JSON, nullable=False),
+    Column("labels", _JSON, nullable=False),
     # the key that submitted it; "local" where the service is open on loopback
-    Column("owner", String(16), nullable=False, index=True),
-    Column("spec", JSON, nullable=False),
+    Column("owner", String(16), nullable=False),
+    Column("spec", _JSON, nullable=False),
     Column("state", String(16), nullable=False, index=True),
     Column("resume_state", String(16)),  # what a paused job goes back to
-    Column("problem", JSON),  # {"type": slug, "detail": text}: why it failed
+    Column("problem", _JSON),  # {"type": slug, "detail": text}: why it failed
     Column("budget_trials", Integer, nullable=False),
     Column("budget_epochs", BigInteger),
     Column("budget_seconds", Double),
@@ -69,17 +70,19 @@ jobs = Table(
     Column(
         "last_event", Integer, nullable=False, server_default="0"
     ),  # a counter: sequences gap and commit out of order
-    Column("fixed", JSON),  # {"views": n, "precision": ..., "device": ..., "engine": ...}, set at the first claim
-    Column("teacher", JSON),  # trainers.spec.TeacherFacts, once known
-    Column("round", Integer, nullable=False, server_default="0"),  # confirmations begun; more than one after `extend`
+    Column("fixed", _JSON),  # {"views": n, "precision": ..., "device": ..., "engine": ...}, set at the first claim
+    Column("teacher", _JSON),  # trainers.spec.TeacherFacts, once known
+    Column("round", Integer, nullable=False, server_default="0"),  # of confirmation; `extend` adds one if it had begun
     Column("test_opened_at", Double),  # when the test part was first read
+    Column("test_seen_before", Boolean, nullable=False, server_default=false()),  # extended after that
     Column("created_at", Double, nullable=False),
     Column("started_at", Double),
-    Column("paused_at", Double),
+    Column("paused_at", Double),  # since when the search's clock stands still: paused, or the search has ended
     Column("paused_seconds", Double, nullable=False, server_default="0"),
     Column("ended_at", Double),
     Column("updated_at", Double, nullable=False),
     Index(None, "created_at", "id"),
+    Index(None, "owner", "created_at", "id"),
 )
 
 trials = Table(
@@ -93,18 +96,20 @@ trials = Table(
     Column("variant", String(16)),  # of estimate trials: winner, tuned or same_settings
     Column("round", Integer, nullable=False, server_default="0"),
     Column("origin", Integer),  # of select and estimate trials: the number of the trial whose configuration it is
-    Column("configuration", JSON),  # trainers.spec.Configuration; empty until Optuna was asked
+    Column("configuration", _JSON),  # trainers.spec.Configuration; empty until Optuna was asked
     Column("seed", BigInteger, nullable=False),
     Column("state", String(16), nullable=False),
-    Column("attempt", Integer, nullable=False, server_default="0"),
+    Column("attempt", Integer, nullable=False, server_default="0"),  # how often it was claimed
+    Column("losses", Integer, nullable=False, server_default="0"),  # how often its worker was lost
     Column("worker_id", String(64)),
     Column("optuna_number", Integer),
-    Column("mirrored", Boolean, nullable=False, server_default=false()),  # its end stands in Optuna's tables
+    # its end stands in Optuna's tables, or has no business there
+    Column("mirrored", Boolean, nullable=False, server_default=false()),
     Column("value", Double),  # the objective at the last epoch
     Column("epoch", Integer, nullable=False, server_default="0"),  # the last one reported
-    Column("metrics", JSON),  # trainers.spec.Metrics of the last epoch
-    Column("test_metrics", JSON),
-    Column("reason", JSON),  # {"type": slug, "detail": text}: why it was pruned or failed
+    Column("metrics", _JSON),  # trainers.spec.Metrics of the last epoch
+    Column("test_metrics", _JSON),
+    Column("reason", _JSON),  # {"type": slug, "detail": text}: why it was pruned or failed
     Column("created_at", Double, nullable=False),
     Column("started_at", Double),
     Column("ended_at", Double),
@@ -117,6 +122,9 @@ trials = Table(
 
 # One optuna number is one trial of ours: a second claim of it would be told twice.
 Index("uq_tw_trials_optuna", trials.c.job_id, trials.c.arm, trials.c.optuna_number, unique=True)
+
+# What the mirror lacks is looked for often, and is little.
+Index("ix_tw_trials_unmirrored", trials.c.id, sqlite_where=~trials.c.mirrored, postgresql_where=~trials.c.mirrored)
 
 reports = Table(
     PREFIX + "reports",
@@ -155,7 +163,7 @@ events = Table(
     Column("number", Integer, primary_key=True),
     Column("kind", String(32), nullable=False),
     Column("at", Double, nullable=False),
-    Column("payload", JSON, nullable=False),
+    Column("payload", _JSON, nullable=False),
 )
 
 workers = Table(
@@ -165,7 +173,7 @@ workers = Table(
     Column("host", String(255), nullable=False),
     Column("pid", Integer, nullable=False),
     Column("lanes", Integer, nullable=False),
-    Column("capabilities", JSON, nullable=False),
+    Column("capabilities", _JSON, nullable=False),
     Column("started_at", Double, nullable=False),
     Column("seen_at", Double, nullable=False),
     Column("stopped_at", Double),

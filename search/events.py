@@ -1,0 +1,44 @@
+"""What happened to a job, in order? An append-only list whose numbers rise by one and become visible in that order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Connection, insert, select, update
+
+from search.access import visible_job
+from search.db import Database, now_sql
+from search.records import Event, Principal
+from search.rows import LARGEST, event_of
+from search.tables import events, jobs
+
+
+def emit(connection: Connection, job_id: str, kind: str, payload: Mapping[str, Any]) -> int:
+    """Appends an event in the caller's transaction and answers its number, from 1.
+
+    The counter is the job's own row: whoever emits holds it until the commit, so that no reader can see a number
+    before a smaller one, as it could with a sequence.
+    """
+    number: int = connection.execute(
+        update(jobs)
+        .where(jobs.c.id == job_id)
+        .values(last_event=jobs.c.last_event + 1, updated_at=now_sql())
+        .returning(jobs.c.last_event)
+    ).scalar_one()
+    values = {"job_id": job_id, "number": number, "kind": kind, "payload": dict(payload), "at": now_sql()}
+    connection.execute(insert(events).values(**values))
+    return number
+
+
+def read_events(db: Database, job_id: str, principal: Principal, after: int = 0, limit: int = 200) -> list[Event]:
+    """A job's events with numbers above `after`, in order, at most `limit`. NotFound."""
+    with db.read() as connection:
+        visible_job(connection, job_id, principal)
+        query = (
+            select(events)
+            .where(events.c.job_id == job_id, events.c.number > max(0, min(after, LARGEST)))
+            .order_by(events.c.number)
+            .limit(limit)
+        )
+        return [event_of(row) for row in connection.execute(query)]

@@ -1,0 +1,127 @@
+"""Who may ask? API keys: the secret is shown once, only its hash is kept, and comparing takes the same time always."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+import secrets
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Any
+
+from sqlalchemy import Row, exists, insert, or_, select, update
+
+from search.db import Database, now_sql
+from search.errors import DatabaseUnavailable, NotFound
+from search.records import SCOPES, Key, Principal, Scope
+from search.rows import moment, moment_or_none
+from search.tables import keys
+
+SHORTEST_SECRET = 20  # characters of a secret that the operator brings: it is hashed once, so it must not be guessable
+_LONGEST_SECRET = 1024
+_USED_SECONDS = 60.0  # how exactly `last_used_at` is kept: not every request should write
+_FORM = re.compile(r"tw_([0-9a-f]{12})_[A-Za-z0-9_-]{20,}")
+_NOBODY = "0" * 64
+
+
+def create_key(db: Database, name: str, scopes: Iterable[Scope]) -> tuple[Key, str]:
+    """A new key, and the secret `tw_<id>_<secret>` that nobody can read again. ValueError for an unknown scope."""
+    key_id = secrets.token_hex(6)
+    presented = f"tw_{key_id}_{secrets.token_urlsafe(32)}"
+    return _insert(db, key_id, name, scopes, presented), presented
+
+
+def register_key(db: Database, name: str, scopes: Iterable[Scope], presented: str) -> Key:
+    """A key whose secret the operator brings (read from a file); registering the same one again changes nothing.
+
+    ValueError where it is shorter than 20 characters, and for an unknown scope.
+    """
+    if not SHORTEST_SECRET <= len(presented) <= _LONGEST_SECRET:
+        raise ValueError(f"a key's secret has {SHORTEST_SECRET} to {_LONGEST_SECRET} characters; draw a random one")
+    known = _find(db, _id_of(presented))
+    if known is not None and hmac.compare_digest(known.secret_hash, _hash(presented)):
+        return _key(known)
+    return _insert(db, _id_of(presented), name, scopes, presented)
+
+
+def list_keys(db: Database) -> list[Key]:
+    """All keys, revoked ones too, the oldest first."""
+    with db.read() as connection:
+        return [_key(row) for row in connection.execute(select(keys).order_by(keys.c.created_at, keys.c.id))]
+
+
+def revoke_key(db: Database, key_id: str) -> Key:
+    """Ends a key at once and for good; revoking twice changes nothing. NotFound."""
+    with db.write() as connection:
+        wanted = keys.c.id == (key_id if re.fullmatch("[0-9a-f]{1,16}", key_id) else "")
+        connection.execute(update(keys).where(wanted, keys.c.revoked_at.is_(None)).values(revoked_at=now_sql()))
+        row = connection.execute(select(keys).where(wanted)).one_or_none()
+    if row is None:
+        raise NotFound("there is no such key")
+    return _key(row)
+
+
+def verify_key(db: Database, presented: str) -> Principal | None:
+    """Whose key this is; None where it is nobody's or was revoked. `presented` may be any string at all.
+
+    Hashing and comparing happen whether the key's id is known or not, so that time tells nothing of either.
+    """
+    row = _find(db, _id_of(presented))
+    matches = hmac.compare_digest(row.secret_hash if row is not None else _NOBODY, _hash(presented))
+    if row is None or not matches or row.revoked_at is not None:
+        return None
+    _note_use(db, row)
+    return Principal(id=row.id, name=row.name, scopes=frozenset(row.scopes))
+
+
+def any_keys(db: Database) -> bool:
+    """Whether there is a key that was not revoked."""
+    with db.read() as connection:
+        return bool(connection.execute(select(exists().where(keys.c.revoked_at.is_(None)))).scalar_one())
+
+
+def _insert(db: Database, key_id: str, name: str, scopes: Iterable[Scope], presented: str) -> Key:
+    wanted = set(scopes)
+    if not wanted or not wanted <= set(SCOPES):
+        raise ValueError(f"scopes are one or more of {', '.join(SCOPES)}")
+    values = {"id": key_id, "name": name[:100], "secret_hash": _hash(presented), "created_at": now_sql()}
+    values |= {"scopes": [scope for scope in SCOPES if scope in wanted]}
+    with db.write() as connection:
+        connection.execute(insert(keys).values(**values))
+        return _key(connection.execute(select(keys).where(keys.c.id == key_id)).one())
+
+
+def _note_use(db: Database, row: Row[Any]) -> None:
+    stale = or_(keys.c.last_used_at.is_(None), keys.c.last_used_at < now_sql() - _USED_SECONDS)
+    with db.read() as connection:
+        due = connection.execute(select(keys.c.id).where(keys.c.id == row.id, stale)).one_or_none() is not None
+    if due:
+        with suppress(DatabaseUnavailable), db.write() as connection:  # no reason to turn the caller away
+            connection.execute(update(keys).where(keys.c.id == row.id, stale).values(last_used_at=now_sql()))
+
+
+def _find(db: Database, key_id: str) -> Row[Any] | None:
+    with db.read() as connection:
+        return connection.execute(select(keys).where(keys.c.id == key_id)).one_or_none()
+
+
+def _id_of(presented: str) -> str:
+    """The id within a key of our own form; a secret that the operator brought is found by the head of its hash."""
+    form = _FORM.fullmatch(presented)
+    return form[1] if form else _hash(presented)[:12]
+
+
+def _hash(presented: str) -> str:
+    return hashlib.sha256(presented.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _key(row: Row[Any]) -> Key:
+    return Key(
+        id=row.id,
+        name=row.name,
+        scopes=frozenset(row.scopes),
+        created_at=moment(row.created_at),
+        last_used_at=moment_or_none(row.last_used_at),
+        revoked_at=moment_or_none(row.revoked_at),
+    )

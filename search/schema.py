@@ -1,0 +1,82 @@
+"""Does the database have the tables that this version needs, and how do they get there when several start at once?"""
+
+from __future__ import annotations
+
+import fcntl
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, text
+
+from search import study
+from search.db import Database
+from search.errors import DatabaseUnavailable, SchemaMissing
+from search.tables import VERSION_TABLE
+
+SCRIPTS = Path(__file__).parent / "migrations"
+_LOCK = 0x7468_6572_6D6F  # "thermo": a number of our own among PostgreSQL's advisory locks
+_POLL_SECONDS = 0.2
+
+
+def migrate(db: Database) -> None:
+    """Creates or updates Optuna's tables and ours. Under a lock: any number of processes may call it at once."""
+    with _locked(db):
+        if db.dialect == "sqlite":
+            with db.engine.connect() as connection:  # a property of the file: set once, here, where nobody interferes
+                connection.exec_driver_sql("ROLLBACK")  # not possible inside a transaction
+                connection.exec_driver_sql("PRAGMA journal_mode = WAL")
+                connection.exec_driver_sql("BEGIN")
+        study.create_optuna_tables(db)
+        with db.write() as connection:
+            command.upgrade(alembic_config(connection), "head")
+
+
+def check_schema(db: Database) -> None:
+    """SchemaMissing unless our tables are there in this version. DatabaseUnavailable."""
+    with db.read() as connection:
+        found = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE}).get_current_revision()
+    wanted = ScriptDirectory(str(SCRIPTS)).get_current_head()
+    if found != wanted:
+        state = "no schema" if found is None else f"the schema of version {found}, not {wanted}"
+        raise SchemaMissing(f"the database has {state}: run `thermowell migrate`")
+
+
+def wait_for_schema(db: Database, timeout: float) -> None:
+    """Returns once `check_schema` passes; after `timeout` seconds its SchemaMissing or DatabaseUnavailable."""
+    deadline = time.monotonic() + timeout
+    while True:
+        try:
+            return check_schema(db)
+        except (SchemaMissing, DatabaseUnavailable):
+            if time.monotonic() >= deadline:
+                raise
+        time.sleep(_POLL_SECONDS)
+
+
+def alembic_config(connection: Connection | None = None) -> Config:
+    """Alembic's configuration for our scripts, to run on this connection."""
+    config = Config()
+    config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    if connection is not None:
+        config.attributes["connection"] = connection
+    return config
+
+
+@contextmanager
+def _locked(db: Database) -> Iterator[None]:
+    """Only one process at a time, though several connections write: Optuna creates its tables on its own."""
+    if db.dialect == "sqlite":
+        with Path(f"{db.engine.url.database}.migrate").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+    else:
+        with db.write() as connection:  # held until this transaction ends, or its process dies
+            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+            yield
