@@ -18,11 +18,11 @@ def distillation(
 
     Hinton, Vinyals & Dean 2015, arXiv:1503.02531, section 2. With one T the gradient with respect to a student's logits
     is T (p_s - p_t) / batch, and tends to (z_s - z_t - their means) / (classes * batch) for large T (their equation 4).
-    Logits are [batch, classes] and finite; the temperatures are positive numbers or scalar tensors.
+    Logits are [batch, classes], finite, float32 or wider; the temperatures are positive numbers or scalar tensors.
     Works on logarithms throughout: a probability that underflows to 0 multiplies a finite number.
     """
-    log_teacher = F.log_softmax(teacher_logits.float() / teacher_temperature, dim=-1)
-    log_student = F.log_softmax(student_logits.float() / student_temperature, dim=-1)
+    log_teacher = F.log_softmax(teacher_logits / teacher_temperature, dim=-1)
+    log_student = F.log_softmax(student_logits / student_temperature, dim=-1)
     divergence = (log_teacher.exp() * (log_teacher - log_student)).sum(-1).mean()
     return divergence * (teacher_temperature * student_temperature)
 
@@ -32,7 +32,7 @@ def labels(logits: Tensor, targets: Tensor, smoothing: float = 0.0) -> Tensor:
 
     `smoothing` mixes the targets with the uniform distribution (Szegedy et al. 2016, arXiv:1512.00567, section 7).
     """
-    return F.cross_entropy(logits.float(), targets, label_smoothing=smoothing)
+    return F.cross_entropy(logits, targets, label_smoothing=smoothing)
 
 
 def student_loss(

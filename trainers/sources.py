@@ -75,10 +75,18 @@ def _digits() -> Images:
     return Images(pixels[:, None], bunch.target.astype(np.int64))
 
 
+def open_torchvision(name: str, root: Path, test: bool, download: bool = False) -> list[Any]:
+    """torchvision's own data sets that make up the test part, or everything else that is labelled.
+
+    Raises what torchvision raises where the files are not there: RuntimeError, mostly.
+    """
+    build: Callable[..., Any] = getattr(torchvision.datasets, name)
+    return [build(root=str(root), download=download, **chosen) for chosen in _parts(name, test)]
+
+
 def _from_torchvision(data: Data, root: Path, test: bool) -> Images:
-    build: Callable[..., Any] = getattr(torchvision.datasets, data.name)
     try:
-        sets = [build(root=str(root), download=False, **chosen) for chosen in _parts(data.name, test)]
+        sets = open_torchvision(data.name, root, test)
     except (RuntimeError, OSError) as error:
         # torchvision says "not found or corrupted" by a RuntimeError
         raise DatasetMissing(

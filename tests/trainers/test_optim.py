@@ -1,0 +1,84 @@
+"""Schedules as functions of the step, and optimizers by their settings."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trainers import optim
+from trainers.spec import Optimizer, Schedule, ScheduleName, Training
+
+
+def test_constant_after_linear_warmup() -> None:
+    training = Training(3, 8, Schedule("constant", warmup_epochs=1))
+    assert [optim.factor(step, 4, training) for step in range(12)] == [0.25, 0.5, 0.75, 1.0] + [1.0] * 8
+
+
+def test_cosine_starts_at_one_halves_in_the_middle_and_ends_near_zero() -> None:
+    training = Training(10, 8, Schedule("cosine"))
+    factors = [optim.factor(step, 10, training) for step in range(100)]
+    assert factors[0] == 1.0
+    assert factors[50] == pytest.approx(0.5)
+    assert 0 < factors[-1] < 1e-3
+    assert factors == sorted(factors, reverse=True)
+
+
+def test_cosine_starts_where_warmup_ends() -> None:
+    training = Training(4, 8, Schedule("cosine", warmup_epochs=2))
+    assert optim.factor(9, 5, training) == 1.0
+    assert optim.factor(10, 5, training) == 1.0
+    assert optim.factor(15, 5, training) == pytest.approx(0.5)
+
+
+def test_steps_fall_once_their_epoch_is_complete() -> None:
+    training = Training(6, 8, Schedule("step", step_epochs=(2, 4), step_factor=0.1))
+    by_epoch = [optim.factor(epoch * 3, 3, training) for epoch in range(6)]
+    assert by_epoch == pytest.approx([1, 1, 0.1, 0.1, 0.01, 0.01])
+    assert optim.factor(5, 3, training) == 1.0  # the last step of the second epoch
+
+
+@given(
+    name=st.sampled_from(["constant", "cosine", "step"]),
+    epochs=st.integers(1, 50),
+    warmup=st.integers(0, 49),
+    steps=st.integers(1, 40),
+)
+def test_factor_is_always_in_zero_to_one(name: ScheduleName, epochs: int, warmup: int, steps: int) -> None:
+    training = Training(epochs, 8, Schedule(name, min(warmup, epochs - 1), (1, epochs), 0.5))
+    for step in range(epochs * steps):
+        assert 0 < optim.factor(step, steps, training) <= 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "kind"),
+    [
+        (Optimizer("sgd", 0.1, 0.01, 0.9, True), torch.optim.SGD),
+        (Optimizer("adam", 0.1, 0.01), torch.optim.Adam),
+        (Optimizer("adamw", 0.1, 0.01), torch.optim.AdamW),
+    ],
+)
+def test_settings_reach_the_optimizer(settings: Optimizer, kind: type[torch.optim.Optimizer]) -> None:
+    made = optim.make([torch.nn.Parameter(torch.ones(2))], settings)
+    assert type(made) is kind
+    group = made.param_groups[0]
+    assert (group["lr"], group["weight_decay"]) == (0.1, 0.01)
+    if settings.name == "sgd":
+        assert (group["momentum"], group["nesterov"]) == (0.9, True)
+
+
+def test_first_steps_are_those_of_the_formulas() -> None:
+    for name, expected in {
+        "sgd": 1 - 0.1 * (0.5 + 0.01),
+        "adam": 1 - 0.1 * 0.51 / (math.sqrt(0.51**2) + 1e-8),
+        "adamw": (1 - 0.1 * 0.01) - 0.1 * 0.5 / (0.5 + 1e-8),
+    }.items():
+        weight = torch.nn.Parameter(torch.ones(()))
+        optimizer = optim.make([weight], Optimizer(name, 7.0, 0.01))  # type: ignore[arg-type]
+        optim.set_learning_rate(optimizer, 0.1)
+        (0.5 * weight).backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        assert float(weight.detach()) == pytest.approx(expected, rel=1e-6)

@@ -1,0 +1,67 @@
+"""Augmented views: what they may do to an image, and that every engine and worker sees the same."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from trainers import augment, views
+from trainers.spec import AugmentationName
+
+
+def made(augmentation: AugmentationName, count: int = 3, seed: int = 0, size: int = 8) -> views.Views:
+    images = torch.arange(20 * size * size, dtype=torch.int64).remainder(255).add(1).to(torch.uint8)
+    normalise = views.Normaliser((0.0,), (1 / 255,), torch.device("cpu"))  # leaves the pixels as they are
+    return views.Views(images.reshape(20, 1, size, size), normalise, augmentation, seed, count)
+
+
+ALL = torch.arange(20)
+
+
+def test_no_augmentation_shows_the_image_itself() -> None:
+    shown = made("none")
+    assert torch.equal(shown.batch(0, ALL), shown.batch(2, ALL))
+    assert float(shown.batch(0, ALL).min()) >= 1
+
+
+@pytest.mark.parametrize(("augmentation", "size", "far"), [("shift", 8, 1), ("shift", 32, 2), ("crop", 32, 4)])
+def test_moves_reach_so_far_and_no_farther(augmentation: AugmentationName, size: int, far: int) -> None:
+    moves = augment.draw(augmentation, 0, 4, 500, (size, size))
+    assert moves.down.unique().tolist() == list(range(-far, far + 1))
+    assert moves.right.unique().tolist() == list(range(-far, far + 1))
+    assert not moves.mirrored.any()
+
+
+def test_half_of_the_images_are_mirrored_by_crop_flip() -> None:
+    mirrored = augment.draw("crop_flip", 0, 4, 500, (32, 32)).mirrored
+    assert 0.4 < float(mirrored.double().mean()) < 0.6
+
+
+def test_one_move_by_hand() -> None:
+    image = torch.arange(1, 10, dtype=torch.uint8).reshape(1, 1, 3, 3)
+    one = torch.tensor([1])
+    down_right = augment.moved(image, torch.tensor([0]), one, one, torch.tensor([False]))
+    assert down_right[0, 0].tolist() == [[0, 0, 0], [0, 1, 2], [0, 4, 5]]
+    mirrored = augment.moved(image, torch.tensor([0]), one * 0, one * 0, torch.tensor([True]))
+    assert mirrored[0, 0].tolist() == [[3, 2, 1], [6, 5, 4], [9, 8, 7]]
+    both = augment.moved(image, torch.tensor([0]), one * 0, -one, torch.tensor([True]))
+    assert both[0, 0].tolist() == [[2, 1, 0], [5, 4, 0], [8, 7, 0]]
+
+
+def test_views_differ_and_depend_on_the_split_seed_alone() -> None:
+    shown = made("crop_flip")
+    assert not torch.equal(shown.batch(0, ALL), shown.batch(1, ALL))
+    assert torch.equal(shown.batch(1, ALL), made("crop_flip", count=2).batch(1, ALL))
+    assert not torch.equal(shown.batch(1, ALL), made("crop_flip", seed=1).batch(1, ALL))
+
+
+@pytest.mark.parametrize("augmentation", ["none", "shift", "crop_flip"])
+def test_resident_and_gathered_views_are_equal(monkeypatch: pytest.MonkeyPatch, augmentation: AugmentationName) -> None:
+    resident = made(augmentation)
+    monkeypatch.setattr(views, "RESIDENT_BYTES", 0)
+    gathered = made(augmentation)
+    numbers = torch.tensor([[3, 1, 4], [1, 5, 9]])
+    lanes = torch.tensor([[0], [2]])  # a view per lane
+    assert torch.equal(resident.batch(lanes, numbers), gathered.batch(lanes, numbers))
+    assert resident.batch(lanes, numbers).shape == (2, 3, 1, 8, 8)
+    assert torch.equal(resident.batch(lanes, numbers)[1], resident.batch(2, numbers[1]))
