@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from search import units as units
 from search.answer import Contestant as Contestant
 from search.answer import Estimate as Estimate
 from search.answer import Gain as Gain
@@ -16,8 +17,12 @@ from search.answer import TemperatureSet as TemperatureSet
 from search.artifacts import keep as keep
 from search.artifacts import list_artifacts as list_artifacts
 from search.artifacts import open_artifact as open_artifact
+from search.census import count as count
 from search.db import Database as Database
 from search.db import open_database as open_database
+from search.documents import default_spec_yaml as default_spec_yaml
+from search.documents import parse_spec as parse_spec
+from search.documents import spec_json_schema as spec_json_schema
 from search.errors import ArtifactCorrupt as ArtifactCorrupt
 from search.errors import CursorInvalid as CursorInvalid
 from search.errors import DatabaseUnavailable as DatabaseUnavailable

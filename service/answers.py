@@ -1,0 +1,175 @@
+"""The answer as a terminal shows it in 80 columns: settings, temperature response, gains, and what to distrust."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, cast
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.rule import Rule
+from rich.table import Table
+from rich.text import Text
+
+from search.public import Interval, units
+from service.client import Json
+
+OVER = {"t4": "T = 4, the field's habit", "t1": "T = 1", "label_only": "no distillation"}
+SHOWN_TEMPERATURES = 8
+BAR = 24
+EIGHTHS = " ▏▎▍▌▋▊▉█"
+
+
+def said(metric: str, value: float) -> str:
+    """A value of the objective with its unit."""
+    return units.level(cast(units.Metric, metric), value)
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them: 48 s, 2:07 min, 3:20 h."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60}:{whole % 60:02d} min"
+    return f"{whole // 3600}:{whole % 3600 // 60:02d} h"
+
+
+def configuration_line(configuration: Json) -> str:
+    """The settings that matter most, in a line."""
+    optimizer = configuration["optimizer"]
+    name = units.OPTIMIZERS.get(optimizer["name"], optimizer["name"])
+    rate = units.number(optimizer["learning_rate"], 2)
+    return f"T = {units.number(configuration['temperature'], 2)} ({name}, learning rate {rate})"
+
+
+def print_answer(console: Console, job: Json, result: Json, response: Json) -> None:
+    """The whole answer of a completed job, from what the API sent."""
+    metric = cast(units.Metric, result["metric"])
+    console.print(Rule(Text(job["name"], style="bold"), align="left", style="dim"))
+    console.print(Padding(result["summary"], (1, 0)), markup=False)
+    _heading(console, "Best configuration")
+    console.print(_settings(result["winner"], metric))
+    if response["overall"] is not None:
+        _heading(console, "Temperature response", f"{units.NAMES[metric]}, other settings at their best for each T")
+        console.print(_response(response["overall"], metric, response["direction"]))
+        console.print(_sets(response["overall"], metric, response["delta"]), style="dim")
+    _heading(console, "Gain over what one would have done", "mean and interval, on the same fresh seeds")
+    console.print(_gains(result["gains"], metric))
+    if result["cautions"]:
+        _heading(console, "Cautions")
+        for caution in result["cautions"]:
+            console.print(Padding(Text(f"- {caution}"), (0, 0, 0, 2)))
+    spent = f"{result['search_trials']} search trials, {result['trials']} in all, {result['epochs']:,} epochs"
+    console.print(Padding(f"{spent}, {duration(result['wall_seconds'])}.", (1, 0, 0, 0)), markup=False)
+
+
+def _heading(console: Console, title: str, note: str = "") -> None:
+    console.print()
+    console.print(Text.assemble((title, "bold cyan"), (f"  {note}" if note else "", "dim")))
+
+
+def _grid(*columns: str) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), show_header=any(columns), header_style="dim", pad_edge=False)
+    for name in columns:
+        table.add_column(name, no_wrap=True)
+    return table
+
+
+def _settings(winner: Json, metric: units.Metric) -> Padding:
+    configuration, optimizer = winner["configuration"], winner["configuration"]["optimizer"]
+    rows = [
+        ("temperature", units.number(configuration["temperature"])),
+        ("KD weight, label weight", f"{configuration['kd_weight']:.3g}, {configuration['label_weight']:.3g}"),
+        ("optimizer", units.OPTIMIZERS.get(optimizer["name"], optimizer["name"])),
+        ("learning rate", units.number(optimizer["learning_rate"])),
+        ("weight decay", units.number(optimizer["weight_decay"])),
+    ]
+    if optimizer["name"] == "sgd":
+        nesterov = ", Nesterov" if optimizer.get("nesterov") else ""
+        rows.append(("momentum", units.number(optimizer["momentum"]) + nesterov))
+    rows.append(("on validation", _estimate(metric, winner["validation"])))
+    for name, estimate in (winner["test"] or {}).items():
+        if name == metric:
+            rows.append(("on test", _estimate(metric, estimate)))
+    table = _grid("", "")
+    for name, value in rows:
+        table.add_row(Text(name, style="dim"), Text(value, style="bold" if name == "temperature" else ""))
+    return Padding(table, (0, 0, 0, 2))
+
+
+def _estimate(metric: units.Metric, estimate: Json) -> str:
+    if estimate["mean"] is None:
+        return "no seed ended"
+    text = said(metric, estimate["mean"])
+    if estimate["interval"]:
+        text += f" ({units.interval(metric, Interval(**estimate['interval']))}, {len(estimate['values'])} seeds)"
+    return text
+
+
+def _response(curve: Json, metric: units.Metric, direction: str) -> Padding:
+    points = _chosen(curve["points"], curve["best_temperature"])
+    low, high = min(point["low"] for point in points), max(point["high"] for point in points)
+    table = _grid("T", "", units.NAMES[metric] if metric != "nll" else "NLL", "interval", "")
+    equivalent = curve["equivalent_set"]["intervals"]
+    for point in points:
+        best = point["temperature"] == curve["best_temperature"]
+        inside = any(start <= point["temperature"] <= end for start, end in equivalent)
+        share = (point["mean"] - low) / (high - low) if high > low else 1.0
+        share = share if direction == "maximize" else 1.0 - share
+        table.add_row(
+            units.number(point["temperature"], 2),
+            Text(_bar(share), style="green" if best else "cyan" if inside else "blue"),
+            said(metric, point["mean"]),
+            f"{units.plain(metric, point['low'])} to {units.plain(metric, point['high'])}",
+            "best" if best else "as good" if inside else "",
+        )
+    return Padding(table, (0, 0, 0, 2))
+
+
+def _chosen(points: list[Json], best: float) -> list[Json]:
+    """Some temperatures, evenly spaced along the curve's own grid, the best one among them."""
+    if len(points) <= SHOWN_TEMPERATURES:
+        return points
+    step = (len(points) - 1) / (SHOWN_TEMPERATURES - 1)
+    chosen = [points[round(index * step)] for index in range(SHOWN_TEMPERATURES)]
+    nearest = min(range(len(chosen)), key=lambda i: abs(math.log(chosen[i]["temperature"] / best)))
+    top = min(points, key=lambda point: abs(math.log(point["temperature"] / best)))
+    chosen[nearest] = {**top, "temperature": best} if math.isclose(top["temperature"], best, rel_tol=1e-9) else top
+    return chosen
+
+
+def _bar(share: float) -> str:
+    eighths = max(1, round(min(max(share, 0.0), 1.0) * BAR * 8))
+    return "█" * (eighths // 8) + EIGHTHS[eighths % 8].strip()
+
+
+def _sets(curve: Json, metric: units.Metric, delta: float) -> Padding:
+    equivalent, confident = curve["equivalent_set"], curve["confidence_set"]
+    text = f"The best T lies {units.ranges(confident['intervals'])} with {units.percent(confident['confidence'])}."
+    if equivalent["intervals"]:
+        text += f" Within {units.difference(metric, delta)} of it: {units.ranges(equivalent['intervals'])}."
+    else:
+        text += f" None was shown to be within {units.difference(metric, delta)} of it."
+    return Padding(text, (0, 0, 0, 2))
+
+
+def _gains(gains: list[dict[str, Any]], metric: units.Metric) -> Padding:
+    table = _grid("over", "at its own best settings", "at the winner's settings")
+    for over, name in OVER.items():
+        cells = [_gain(gains, over, variant, metric) for variant in ("tuned", "same_settings")]
+        table.add_row(name, *cells)
+    return Padding(table, (0, 0, 0, 2))
+
+
+def _gain(gains: list[dict[str, Any]], over: str, variant: str, metric: units.Metric) -> Text:
+    gain = next((g for g in gains if g["over"] == over and g["variant"] == variant), None)
+    if gain is None or gain["mean"] is None:
+        return Text("-", style="dim")
+    sign = "+" if gain["mean"] > 0 else ""
+    text, style = sign + units.plain(metric, gain["mean"]), ""
+    if gain["interval"]:
+        low, high = gain["interval"]["low"], gain["interval"]["high"]
+        text += f" ({units.plain(metric, low)} to {units.plain(metric, high)})"
+        style = "green" if low > 0 else "red" if high < 0 else ""
+    return Text(text, style=style)

@@ -1,0 +1,75 @@
+"""The application: its routes, its doors, and the reaper that runs beside them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from importlib.metadata import version
+
+import structlog
+from fastapi import FastAPI
+from starlette.concurrency import run_in_threadpool
+
+from search import public
+from search.public import Database, DatabaseUnavailable, SchemaMissing
+from service import auth, body, dashboard, errors, jobs, keys, lookup, metrics, openapi, results, stream, trials
+from service.settings import Settings
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """The service over one database, which is connected to at the first request. Torch is not needed."""
+    settings = settings or Settings()
+    db = public.open_database(settings.database_url)
+    app = FastAPI(
+        title="Thermowell",
+        version=version("thermowell"),
+        lifespan=_life,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.state.settings, app.state.db = settings, db
+    app.state.metrics = metrics.Metrics(db, settings.lease_seconds)
+    app.state.stopping = asyncio.Event()
+    app.add_middleware(body.BodyLimit, limit=settings.body_limit)
+    app.add_middleware(auth.SameOrigin)
+    app.add_middleware(metrics.Measured, metrics=app.state.metrics)
+    errors.install(app)
+    for room in (jobs, trials, stream, results, lookup, keys, metrics):
+        app.include_router(room.router)
+    app.include_router(lookup.open_router)
+    openapi.install(app)
+    app.state.dashboard = dashboard.Dashboard(db)
+    app.router.routes.extend(dashboard.routes(app.state.dashboard, db, settings))
+    return app
+
+
+@asynccontextmanager
+async def _life(app: FastAPI) -> AsyncIterator[None]:
+    """Refuses to open to others without a key, then looks for lost leases until the service stops."""
+    db, settings = app.state.db, app.state.settings
+    with suppress(DatabaseUnavailable, SchemaMissing):  # /readyz says so; without a key nothing is answered meanwhile
+        await run_in_threadpool(auth.refuse_open, db, settings)
+    reaper = asyncio.create_task(_reap(db, settings.reap_seconds, app.state.stopping))
+    try:
+        yield
+    finally:
+        app.state.stopping.set()
+        await reaper
+        app.state.dashboard.close()
+        db.close()
+
+
+async def _reap(db: Database, seconds: float, stopping: asyncio.Event) -> None:
+    """Gives the trials of lost workers back, every so often; outlives whatever the database does meanwhile."""
+    log = structlog.get_logger()
+    while not stopping.is_set():
+        try:
+            await run_in_threadpool(public.reap, db)
+        except (DatabaseUnavailable, SchemaMissing) as error:
+            log.warning("cannot look for lost leases", detail=str(error))
+        except Exception:
+            log.exception("the reaper failed and tries again")
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stopping.wait(), seconds)

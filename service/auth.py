@@ -1,0 +1,138 @@
+"""Who is asking, and may they? API keys by Bearer or HTTP Basic; without any key, this machine alone."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from fastapi import Depends, Request
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import Headers
+from starlette.requests import HTTPConnection
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from search import public
+from search.public import Database, Principal
+from service.errors import CrossOrigin, Forbidden, HostRefused, Unauthenticated, respond
+from service.settings import Settings, is_loopback
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class OpenRefused(public.ThermowellError):
+    """The service would be open to others: create a key first with `thermowell keys create NAME --scope admin`."""
+
+    slug = "open-refused"
+
+
+def refuse_open(db: Database, settings: Settings) -> None:
+    """Raises OpenRefused where the service would listen beyond this machine and no key guards it."""
+    if not settings.loopback and not public.any_keys(db):
+        raise OpenRefused(
+            f"refusing to listen on {settings.host} without any API key: anybody could use this service. "
+            "Create one with `thermowell keys create NAME --scope admin`, or listen on 127.0.0.1."
+        )
+
+
+def authenticate(connection: HTTPConnection, db: Database, settings: Settings) -> Principal:
+    """The principal behind a request. Raises Unauthenticated, or HostRefused where the service is open.
+
+    Open means: bound to loopback, no key was ever made, and the request comes from this machine under a loopback
+    name. The name is checked because a web page can point its own name at 127.0.0.1 (DNS rebinding).
+    """
+    secret = _presented(connection.headers)
+    if secret is not None:
+        principal = public.verify_key(db, secret)
+        if principal is None:
+            raise Unauthenticated("this key is unknown, or was revoked")
+        return principal
+    if not settings.loopback or public.list_keys(db):  # revoked ones count: revoking the last must open nothing
+        raise Unauthenticated("an API key is needed: `Authorization: Bearer <key>`, or HTTP Basic with it as password")
+    if connection.client is None or not is_loopback(connection.client.host):
+        raise Unauthenticated("an API key is needed: without one only this machine is answered")
+    if not is_loopback(_host_name(connection.headers.get("host", ""))):
+        raise HostRefused("without keys the service answers to localhost, 127.0.0.1 and [::1] alone")
+    return Principal(public.LOCAL_OWNER, "local", frozenset(public.SCOPES))
+
+
+def _presented(headers: Headers) -> str | None:
+    """The secret that a request carries, if it carries credentials at all."""
+    if "authorization" not in headers:
+        return None
+    scheme, _, credentials = headers["authorization"].partition(" ")
+    if scheme.lower() == "bearer":
+        return credentials.strip()
+    if scheme.lower() == "basic":
+        try:
+            return base64.b64decode(credentials, validate=True).decode().partition(":")[2]
+        except (binascii.Error, UnicodeDecodeError):
+            pass
+    raise Unauthenticated("only Bearer and Basic are understood in Authorization")
+
+
+def _host_name(host: str) -> str:
+    """The name in a Host header, without its port."""
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
+
+
+def check_scope(principal: Principal, scope: public.Scope) -> None:
+    """Raises Forbidden unless the principal has the scope."""
+    if not principal.may(scope):
+        raise Forbidden(f"this key lacks the scope {scope!r}; it has: {', '.join(sorted(principal.scopes))}")
+
+
+def requires(scope: public.Scope) -> Callable[..., Principal]:
+    """A dependency that answers with the principal, if it may do what `scope` stands for."""
+
+    def dependency(request: Request) -> Principal:
+        principal = authenticate(request, request.app.state.db, request.app.state.settings)
+        check_scope(principal, scope)
+        return principal
+
+    return dependency
+
+
+Reader = Annotated[Principal, Depends(requires("read"))]
+Submitter = Annotated[Principal, Depends(requires("submit"))]
+Admin = Annotated[Principal, Depends(requires("admin"))]
+
+
+class SameOrigin:
+    """Lets no page of another origin change anything, whatever credentials its visitor's browser adds by itself."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["method"] not in SAFE_METHODS and _is_foreign(Headers(scope=scope)):
+            answer = respond(CrossOrigin("the request comes from a page of another origin"), scope["path"])
+            await answer(scope, receive, send)
+            return
+        await self.app(scope, receive, send)
+
+
+def _is_foreign(headers: Headers) -> bool:
+    if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
+        return True
+    origin = headers.get("origin")
+    return origin is not None and origin.partition("://")[2] != headers.get("host")
+
+
+class Guarded:
+    """Another application behind the same keys: `scope` to look, admin to change anything."""
+
+    def __init__(self, app: ASGIApp, scope: public.Scope, db: Database, settings: Settings) -> None:
+        self.app, self.needed, self.db, self.settings = app, scope, db, settings
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        connection = HTTPConnection(scope)
+        needed: public.Scope = self.needed if scope["method"] in ("GET", "HEAD") else "admin"
+        principal = await run_in_threadpool(authenticate, connection, self.db, self.settings)
+        check_scope(principal, needed)
+        await self.app(scope, receive, send)

@@ -1,0 +1,58 @@
+"""Optuna Dashboard behind the service's own keys: it shows everybody's studies, so reading it is a scope of its own."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import optuna_dashboard
+from a2wsgi import WSGIMiddleware
+from starlette.concurrency import run_in_threadpool
+from starlette.routing import BaseRoute, Route
+from starlette.types import Receive, Scope, Send
+
+from search import public
+from search.public import Database
+from service.auth import Guarded
+from service.settings import Settings
+
+# It asks for these absolutely: under a prefix of ours it would find nothing.
+PATHS = ("/", "/dashboard", "/dashboard/{rest:path}", "/api/{rest:path}", "/static/{rest:path}", "/favicon.ico")
+THREADS = 4
+
+
+class Dashboard:
+    """The dashboard, made at the first request: Optuna's storage wants a database that answers."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._lock = threading.Lock()
+        self._made: tuple[Any, WSGIMiddleware] | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        made = self._made
+        if made is None:
+            made = await run_in_threadpool(self._make)
+        _, app = made
+        await app(scope, receive, send)  # type: ignore[arg-type]  # the same protocol, typed by another hand
+
+    def close(self) -> None:
+        """Gives its connections and threads back."""
+        if self._made is not None:
+            storage, app = self._made
+            app.executor.shutdown(wait=False)
+            public.close_storage(storage)
+
+    def _make(self) -> tuple[Any, WSGIMiddleware]:
+        with self._lock:
+            if self._made is None:
+                public.check_schema(self._db)
+                storage = public.optuna_storage(self._db)
+                self._made = storage, WSGIMiddleware(optuna_dashboard.wsgi(storage), workers=THREADS)
+            return self._made
+
+
+def routes(dashboard: Dashboard, db: Database, settings: Settings) -> list[BaseRoute]:
+    """Its routes, which belong after the service's own: `dashboard` may look, only an admin may change anything."""
+    guarded = Guarded(dashboard, "dashboard", db, settings)
+    return [Route(path, guarded, include_in_schema=False) for path in PATHS]

@@ -1,0 +1,217 @@
+"""The main job, start to end, on one machine: a service, a worker, a spec over HTTP, and the answer from the API."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from service.answers import duration, print_answer
+from service.client import Client, Json, Refused, Unreachable
+from service.console import Exit, fail, say_problem, stderr, stdout
+from service.settings import Settings
+from service.watching import watch
+
+MARK = ".thermowell-demo"
+KEPT_SETTINGS = ("THERMOWELL_LANES", "THERMOWELL_THREADS")
+START_SECONDS = 60.0
+STOP_SECONDS = 15.0
+TAIL_LINES = 25
+
+
+class ProgramEnded(Exception):
+    """A program that the demo needs has ended by itself."""
+
+
+class Programs:
+    """The demo's own programs, with what they say in files; they end with it, however it ends."""
+
+    def __init__(self, directory: Path, settings: dict[str, str]) -> None:
+        self.directory = directory
+        self.environment = {name: value for name, value in os.environ.items() if not name.startswith("THERMOWELL_")}
+        self.environment |= {name: os.environ[name] for name in KEPT_SETTINGS if name in os.environ} | settings
+        self.running: dict[str, subprocess.Popen[bytes]] = {}
+
+    def start(self, *command: str) -> subprocess.Popen[bytes]:
+        """Starts one of `thermowell`'s commands in a group of its own: Ctrl-C is for us to pass on."""
+        name = command[0]
+        with self.log(name).open("wb") as sink:
+            self.running[name] = subprocess.Popen(
+                [sys.executable, "-m", "service.cli", *command],
+                stdin=subprocess.DEVNULL, stdout=sink, stderr=subprocess.STDOUT,
+                env=self.environment, start_new_session=True,
+            )  # fmt: skip
+        return self.running[name]
+
+    def run(self, *command: str) -> None:
+        """Runs one of `thermowell`'s commands to its end. Raises ProgramEnded where it fails."""
+        if self.start(*command).wait() != 0:
+            self.check()
+        del self.running[command[0]]
+
+    def check(self) -> None:
+        """Raises ProgramEnded where one of them has ended."""
+        for name, process in self.running.items():
+            if process.poll() is not None:
+                raise ProgramEnded(f"`thermowell {name}` has ended with {process.returncode}")
+
+    def stop(self) -> None:
+        """Asks all to end, the worker first, and makes those that do not."""
+        for process in reversed(self.running.values()):
+            if process.poll() is None:
+                process.terminate()
+            try:
+                process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+
+    def log(self, name: str) -> Path:
+        """Where a program's words go."""
+        return self.directory / f"{name}.log"
+
+    def show_tails(self, console: Console) -> None:
+        """The last lines of each log, for who must find out what went wrong."""
+        for name in self.running:
+            lines = self.log(name).read_text(errors="replace").splitlines()[-TAIL_LINES:]
+            console.print(f"\n--- the end of {self.log(name)}", style="dim", markup=False)
+            console.print("\n".join(lines), markup=False, soft_wrap=True)
+
+
+def run(spec_file: Path, directory: Path, keep: bool) -> Exit:
+    """Runs the demo; answers the exit code."""
+    if not spec_file.is_file():
+        fail(f"there is no {spec_file}: name a spec with --spec", Exit.USAGE)
+    _make_fresh(directory)
+    port = _free_port()
+    url = f"http://127.0.0.1:{port}"
+    settings = {
+        "THERMOWELL_VAR": str(directory.absolute()),
+        "THERMOWELL_PORT": str(port),
+        "THERMOWELL_DATA_ROOT": str(Settings().data_root.absolute()),
+    }
+    programs = Programs(directory, settings)
+    try:
+        with _ended_by_signals():
+            return _main_job(programs, url, spec_file, directory, keep)
+    except KeyboardInterrupt:
+        stderr().print("\nInterrupted: the demo's service and worker end with it.")
+        return Exit.INTERRUPTED
+    except Refused as refused:
+        say_problem(refused.problem)
+        return Exit.REFUSED
+    except (ProgramEnded, Unreachable) as error:
+        stderr().print(str(error), style="bold red", markup=False)
+        programs.show_tails(stderr())
+        return Exit.UNREACHABLE
+    finally:
+        programs.stop()
+
+
+def _main_job(programs: Programs, url: str, spec_file: Path, directory: Path, keep: bool) -> Exit:
+    out = stdout()
+    begun = time.monotonic()
+    out.print(f"Starting a service at {url} with SQLite, and one worker, in {directory}", markup=False)
+    programs.run("migrate")
+    programs.start("serve")
+    programs.start("worker")
+    with Client(url) as client:
+        _wait_until_ready(client, programs)
+        job = client.submit(spec_file.read_bytes(), "application/yaml")
+        out.print(f"Submitted {spec_file} over HTTP: job {job['id']}\n", markup=False)
+        ended = watch(client, job["id"], out, programs.check)
+        if ended["state"] != "completed":
+            programs.show_tails(stderr())
+            return Exit.FAILED
+        out.print()
+        answer, response = (client.get(f"/jobs/{job['id']}/{part}") for part in ("result", "response"))
+        print_answer(out, ended, answer, response)
+        page = directory / "report.html"
+        page.write_bytes(client.request("GET", f"/v1/jobs/{job['id']}/report").content)
+        out.print(f"\nFrom the first command to this answer: {duration(time.monotonic() - begun)}.")
+        _addresses(out, url, ended, page, keep)
+        if keep:
+            _stay(programs, out)
+    return Exit.OK
+
+
+def _addresses(out: Console, url: str, job: Json, page: Path, keep: bool) -> None:
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False)
+    if keep:
+        table.add_row("API documentation", f"{url}/docs")
+        table.add_row("dashboard", f"{url}/dashboard")
+        table.add_row("report", f"{url}{job['links']['report']}")
+        table.add_row("the job as JSON", f"{url}{job['links']['self']}")
+    else:
+        table.add_row("report", str(page))
+        table.add_row("served", "the API's documentation at /docs, the dashboard at /dashboard, the report")
+        table.add_row("", f"at {job['links']['report']}: --keep leaves them up")
+    out.print()
+    out.print(table)
+
+
+def _stay(programs: Programs, out: Console) -> None:
+    out.print(Text("\nThe service stays up; Ctrl-C ends it.", style="bold"))
+    try:
+        while True:
+            programs.check()
+            time.sleep(1.0)
+    except KeyboardInterrupt:
+        out.print("\nEnding the service and the worker.")
+
+
+def _wait_until_ready(client: Client, programs: Programs) -> None:
+    """Raises ProgramEnded, or Unreachable where the service takes too long."""
+    until = time.monotonic() + START_SECONDS
+    while True:
+        programs.check()
+        try:
+            client.request("GET", "/readyz")
+            return
+        except Unreachable:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.1)
+
+
+def _make_fresh(directory: Path) -> None:
+    """Empties the demo's own folder; never a folder that is not its own."""
+    if directory.exists() and any(directory.iterdir()):
+        if not (directory / MARK).exists():
+            fail(f"{directory} holds other things than an earlier demo: name another folder with --dir", Exit.USAGE)
+        shutil.rmtree(directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / MARK).touch()
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+@contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """SIGTERM and SIGHUP end the demo as Ctrl-C does, so that its programs end too."""
+
+    def interrupt(_number: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

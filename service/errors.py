@@ -1,0 +1,190 @@
+"""What goes wrong, as RFC 9457 problems: the one table from exceptions to what a client reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
+
+from search.public import FieldProblem, SpecInvalid, ThermowellError
+
+MEDIA_TYPE = "application/problem+json"
+
+
+class Unauthenticated(ThermowellError):
+    """No valid API key came with the request."""
+
+    slug = "unauthenticated"
+
+
+class Forbidden(ThermowellError):
+    """The key is valid, but lacks the scope that this needs."""
+
+    slug = "forbidden"
+
+
+class HostRefused(ThermowellError):
+    """An open service answers only to loopback names, so that no web page can reach it by a name of its own."""
+
+    slug = "host-refused"
+
+
+class CrossOrigin(ThermowellError):
+    """Another site's page tried to change something here with the browser's credentials."""
+
+    slug = "cross-origin"
+
+
+class MediaTypeUnsupported(ThermowellError):
+    """The body is of a type that this route does not read."""
+
+    slug = "media-type-unsupported"
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of problem: its status, its title and what it means."""
+
+    status: int
+    title: str
+    meaning: str
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+KINDS: Mapping[str, Kind] = {
+    "spec-invalid": Kind(422, "The spec was refused", "`errors` names each field, what is wrong and what is allowed."),
+    "request-invalid": Kind(422, "The request was refused", "`errors` names each parameter or field that is wrong."),
+    "not-found": Kind(404, "Not found", "There is no such thing, or it belongs to another key."),
+    "illegal-move": Kind(409, "Not in this state", "The job's state does not allow this; `detail` says what it does."),
+    "not-ready": Kind(409, "Not ready", "The answer does not exist yet; ask again when the job has gone further."),
+    "idempotency-mismatch": Kind(
+        422, "Idempotency-Key was used before", "The same key came with another body; use a new key for a new job."
+    ),
+    "idempotency-in-flight": Kind(
+        409, "Idempotency-Key is in use", "The first request is still being carried out.", (("Retry-After", "1"),)
+    ),
+    "cursor-invalid": Kind(422, "Unknown cursor", "Only a `next_cursor` of this very list can be given back."),
+    "unauthenticated": Kind(
+        401,
+        "Who is asking?",
+        "Send `Authorization: Bearer <key>`, or HTTP Basic with the key as password.",
+        (("WWW-Authenticate", 'Bearer realm="thermowell", Basic realm="thermowell", charset="UTF-8"'),),
+    ),
+    "forbidden": Kind(403, "Not with this key", "`detail` names the scope that is needed."),
+    "host-refused": Kind(421, "Not under this name", "Without keys the service answers on loopback names alone."),
+    "cross-origin": Kind(403, "Not from another site", "A page of another origin may not change anything here."),
+    "method-not-allowed": Kind(405, "Method not allowed", "The `Allow` header names those that are."),
+    "too-large": Kind(413, "Too large", "The body is larger than the service takes."),
+    "media-type-unsupported": Kind(415, "Unsupported media type", "`detail` names the types that are read."),
+    "schema-missing": Kind(503, "Database not prepared", "Run `thermowell migrate`.", (("Retry-After", "30"),)),
+    "database-unavailable": Kind(503, "Database unavailable", "Ask again shortly.", (("Retry-After", "5"),)),
+    "artifact-corrupt": Kind(500, "Artifact damaged", "The file on disk is not the one that was stored."),
+    "internal": Kind(500, "Internal error", "A fault of the service, kept in its log."),
+}
+_OF_STATUS = {404: "not-found", 405: "method-not-allowed", 413: "too-large", 415: "media-type-unsupported"}
+
+
+class FieldError(BaseModel):
+    """One field that was refused."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    path: str = Field(description="dotted path of the field", examples=["space.temperature.low"])
+    message: str = Field(description="what is wrong and what is allowed")
+    line: int | None = Field(None, description="line of a YAML document, from 1")
+
+
+class Problem(BaseModel):
+    """An RFC 9457 problem. `type` is stable: decide by it, show `detail` to people."""
+
+    type: str = Field(description="/problems/<slug>", examples=["/problems/not-found"])
+    title: str
+    status: int
+    detail: str
+    instance: str = Field(description="the path that was asked for")
+    errors: list[FieldError] | None = None
+
+
+def problem_response(
+    slug: str, detail: str, instance: str, fields: Sequence[FieldProblem] = (), headers: Mapping[str, str] | None = None
+) -> JSONResponse:
+    """The response that says so."""
+    kind = KINDS[slug]
+    problem = Problem(
+        type=f"/problems/{slug}",
+        title=kind.title,
+        status=kind.status,
+        detail=detail,
+        instance=instance,
+        errors=[FieldError.model_validate(field) for field in fields] or None,
+    )
+    return JSONResponse(
+        problem.model_dump(mode="json", exclude_none=True),
+        kind.status,
+        headers={**dict(kind.headers), **(headers or {})},
+        media_type=MEDIA_TYPE,
+    )
+
+
+def respond(error: Exception, instance: str) -> JSONResponse:
+    """The problem that an exception is to a client; nothing of an unknown one leaks."""
+    if isinstance(error, ThermowellError) and error.slug in KINDS:
+        fields = error.problems if isinstance(error, SpecInvalid) else ()
+        detail = str(error) or (type(error).__doc__ or "").strip()
+        return problem_response(error.slug, detail, instance, fields)
+    if isinstance(error, RequestValidationError):
+        fields = tuple(FieldProblem(_dotted(one["loc"]), one["msg"]) for one in error.errors())
+        detail = "; ".join(f"{field.path}: {field.message}" for field in fields)
+        return problem_response("request-invalid", detail, instance, fields)
+    if isinstance(error, HTTPException):
+        return _http(error, instance)
+    return problem_response("internal", "something went wrong here; the service's log has it", instance)
+
+
+def _http(error: HTTPException, instance: str) -> JSONResponse:
+    slug = _OF_STATUS.get(error.status_code)
+    if slug is not None:
+        detail = KINDS[slug].meaning if slug != "not-found" else f"nothing is served at {instance}"
+        return problem_response(slug, detail, instance, headers=error.headers)
+    if error.status_code < 500:  # what the framework itself refuses to read
+        return problem_response("request-invalid", str(error.detail), instance)
+    return problem_response("internal", "something went wrong here; the service's log has it", instance)
+
+
+def _dotted(location: tuple[int | str, ...]) -> str:
+    return ".".join(str(part) for part in location)
+
+
+async def _handle(request: Request, error: Exception) -> JSONResponse:
+    return respond(error, request.url.path)
+
+
+def install(app: FastAPI) -> None:
+    """Teaches an application to answer every exception with a problem."""
+    for kind in (ThermowellError, RequestValidationError, HTTPException, Exception):
+        app.add_exception_handler(kind, _handle)  # what is unknown is raised again afterwards, for the server's log
+
+
+def problems(*slugs: str) -> dict[int | str, dict[str, Any]]:
+    """The `responses` of a route that can answer with these problems, for OpenAPI."""
+    by_status: dict[int | str, dict[str, Any]] = {}
+    for slug in slugs:
+        kind = KINDS[slug]
+        example = Problem(
+            type=f"/problems/{slug}", title=kind.title, status=kind.status, detail=kind.meaning, instance="/v1/..."
+        )
+        content: dict[str, Any] = by_status.setdefault(
+            kind.status,
+            {
+                "description": kind.title,
+                "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}, "examples": {}}},
+            },
+        )["content"][MEDIA_TYPE]
+        content["examples"][slug] = {"summary": kind.title, "value": example.model_dump(exclude_none=True)}
+    return by_status

@@ -1,0 +1,329 @@
+"""What the API sends and takes: pydantic models at the edge, made from the records. Times are ISO 8601 in UTC."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Annotated, Any, Literal, Self
+
+from fastapi import Path, Query
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from search.public import Arm, Job, JobState, Scope, Stage, Trial, TrialState
+from service.errors import FieldError
+
+JobId = Annotated[str, Path(description="a job's id", examples=["9f2c4e0b7a1d4c3e"])]
+TrialNumber = Annotated[int, Path(ge=0, lt=2**31, description="a trial's number within its job")]
+Cursor = Annotated[
+    str | None, Query(pattern=r"^[0-9A-Za-z_=.:+-]{1,500}$", description="`next_cursor` of the page before")
+]
+
+
+class Out(BaseModel):
+    """Base of all that is sent."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+
+class In(BaseModel):
+    """Base of all that is taken: unknown fields are refused."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+class ReasonOut(Out):
+    """Why something ended as it did."""
+
+    type: str = Field(description="a stable slug", examples=["dataset-missing"])
+    detail: str
+
+
+class ProgressOut(Out):
+    """How far a job is."""
+
+    search_done: int = Field(description="search trials that have ended")
+    search_budget: int
+    trials_done: int = Field(description="trials of all stages that have ended")
+    trials_running: int
+    trials_planned: int = Field(description="trials that are certain to be trained, as known now")
+    epochs_done: int
+    epochs_per_second: float | None
+    seconds_left: float | None = Field(description="an estimate")
+    best_value: float | None = Field(description="best objective among completed search trials, at their last epoch")
+    best_trial: int | None
+
+
+class LinksOut(BaseModel):
+    """Where to go from a job."""
+
+    self: str
+    trials: str
+    events: str
+    result: str
+    response: str
+    importances: str
+    artifacts: str
+    report: str
+
+    @classmethod
+    def of(cls, job_id: str) -> Self:
+        base = f"/v1/jobs/{job_id}"
+        parts = ("trials", "events", "result", "response", "importances", "artifacts", "report")
+        return cls(self=base, **{part: f"{base}/{part}" for part in parts})
+
+
+class JobOut(Out):
+    """One submitted search."""
+
+    id: str
+    name: str
+    labels: dict[str, str]
+    owner: str = Field(description="id of the key that submitted it; `local` where the service is open")
+    state: JobState
+    problem: ReasonOut | None = Field(description="why it failed")
+    budget_trials: int
+    budget_epochs: int | None
+    budget_seconds: float | None
+    search_stopped: bool = Field(description="`stop` was asked for: no new search trials")
+    progress: ProgressOut
+    study_name: str = Field(description="its joint study in the dashboard")
+    test_opened_at: datetime | None = Field(description="when the test part was first read")
+    created_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+    updated_at: datetime
+    links: LinksOut
+
+    @classmethod
+    def of(cls, job: Job) -> Self:
+        return cls.model_validate(_Linked(job))
+
+
+class JobDetailOut(JobOut):
+    """One submitted search, with all that was asked for."""
+
+    spec: dict[str, Any] = Field(description="the spec with every default filled in")
+    fixed: dict[str, Any] | None = Field(description="views, precision and device, fixed at the first claim")
+    teacher: dict[str, Any] | None = Field(description="the teacher's quality, once known")
+
+
+class _Linked:
+    """A job's record with its links, for reading by attribute."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self.links = LinksOut.of(job.id)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._job, name)
+
+
+class JobPage(BaseModel):
+    """Jobs, newest first."""
+
+    items: list[JobOut]
+    next_cursor: str | None
+
+
+class OptimizerOut(BaseModel):
+    """torch.optim's settings; momentum and nesterov count for sgd alone."""
+
+    name: Literal["sgd", "adam", "adamw"]
+    learning_rate: float
+    weight_decay: float
+    momentum: float = 0.0
+    nesterov: bool = False
+
+
+class ConfigurationOut(BaseModel):
+    """One point of the search space."""
+
+    temperature: float
+    student_temperature: float | None = Field(None, description="where it differs")
+    kd_weight: float
+    label_weight: float
+    optimizer: OptimizerOut
+
+
+class TrialOut(Out):
+    """One configuration being trained, or trained."""
+
+    number: int
+    stage: Stage = Field(description="search, baseline, select (finalists) or estimate (fresh seeds)")
+    arm: Arm
+    variant: str | None
+    round: int
+    origin: int | None = Field(description="number of the trial whose configuration it repeats")
+    state: TrialState
+    configuration: ConfigurationOut | None
+    seed: int
+    attempt: int
+    worker_id: str | None
+    optuna_number: int | None
+    value: float | None = Field(description="the objective at the last epoch, never at the best one")
+    epoch: int
+    metrics: dict[str, float | None] | None = Field(description="of the last epoch, on validation")
+    test_metrics: dict[str, float | None] | None = Field(description="read once, after confirmation")
+    reason: ReasonOut | None
+    created_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+    train_seconds: float
+
+    @classmethod
+    def of(cls, trial: Trial) -> Self:
+        return cls.model_validate(trial)
+
+
+class TrialPage(BaseModel):
+    """Trials in the order that was asked for."""
+
+    items: list[TrialOut]
+    next_cursor: str | None
+
+
+class ReportOut(Out):
+    """One epoch of a learning curve; all but the training loss on validation."""
+
+    epoch: int
+    train_loss: float | None
+    learning_rate: float
+    accuracy: float
+    nll: float | None
+    ece: float | None
+    teacher_agreement: float
+    teacher_entropy: float
+    seconds: float
+
+
+class TrialDetailOut(TrialOut):
+    """A trial with its learning curve."""
+
+    curve: list[ReportOut]
+
+
+class EventOut(Out):
+    """Something that happened to a job; numbers rise by one, without gaps."""
+
+    number: int
+    kind: str
+    at: datetime
+    payload: dict[str, Any]
+
+
+class ArtifactOut(Out):
+    """A file that a job left."""
+
+    name: str
+    media_type: str
+    sha256: str
+    size: int = Field(description="bytes")
+    trial: int | None
+    created_at: datetime
+
+
+class ArtifactList(BaseModel):
+    """All files that a job left."""
+
+    items: list[ArtifactOut]
+
+
+class WorkerOut(Out):
+    """A process that trains."""
+
+    id: str
+    host: str
+    pid: int
+    lanes: int
+    capabilities: dict[str, Any]
+    running: int = Field(description="trials that it holds leases of")
+    alive: bool
+    started_at: datetime
+    seen_at: datetime
+    stopped_at: datetime | None
+
+
+class WorkerList(BaseModel):
+    """All workers that were ever seen here, alive ones first."""
+
+    items: list[WorkerOut]
+
+
+class KeyOut(Out):
+    """An API key without its secret."""
+
+    id: str
+    name: str
+    scopes: list[Scope]
+    created_at: datetime
+    last_used_at: datetime | None
+    revoked_at: datetime | None
+
+    @field_validator("scopes", mode="before")
+    @classmethod
+    def _in_order(cls, scopes: Iterable[Scope]) -> list[Scope]:
+        return sorted(scopes)
+
+
+class KeyList(BaseModel):
+    """All keys, revoked ones too."""
+
+    items: list[KeyOut]
+
+
+class KeyCreated(KeyOut):
+    """A new key with its secret, which is shown here and never again."""
+
+    secret: str
+
+
+class KeyRequest(In):
+    """A key to be made."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}$")
+    scopes: list[Scope] = Field(min_length=1, max_length=4, description="submit and dashboard include read")
+
+
+class ExtendRequest(In):
+    """New totals of the budget; each above the old one."""
+
+    trials: int | None = Field(None, ge=1, le=100_000)
+    epochs: int | None = Field(None, ge=1, le=10**12)
+    seconds: float | None = Field(None, gt=0, le=1e9)
+
+    @model_validator(mode="after")
+    def _some(self) -> Self:
+        if self.trials is None and self.epochs is None and self.seconds is None:
+            raise ValueError("name at least one of trials, epochs, seconds")
+        return self
+
+
+class SpecVerdict(BaseModel):
+    """What a spec would become, or why it is refused."""
+
+    valid: bool
+    spec: dict[str, Any] | None = Field(description="with every default filled in")
+    errors: list[FieldError]
+
+
+class Me(BaseModel):
+    """Whom the service takes the caller for."""
+
+    id: str
+    name: str
+    scopes: list[Scope]
+
+
+class ProblemKind(BaseModel):
+    """What a kind of problem means."""
+
+    type: str
+    title: str
+    status: int
+    meaning: str
+
+
+class Status(BaseModel):
+    """How the service is."""
+
+    status: Literal["ok", "ready"]

@@ -1,0 +1,143 @@
+"""Jobs as workers would have left them: through the ledger, with a formula in the students' place."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from search import artifacts, closing, configurations, ledger, public, workers
+from search.analysis.build import build_documents
+from search.public import Database, Job, Principal
+from search.states import Arm, TrialState
+from trainers.spec import Configuration, EpochReport, Metrics, Optimizer, TeacherFacts
+
+LOCAL = Principal(public.LOCAL_OWNER, "local", frozenset(public.SCOPES))
+EPOCHS = 2
+
+
+def document(name: str = "digits-small", **changes: Any) -> dict[str, Any]:
+    """A spec that a user might send: 4 search trials of 2 epochs."""
+    spec: dict[str, Any] = {
+        "schema_version": 1,
+        "name": name,
+        "dataset": {"name": "digits"},
+        "teacher": {
+            "model": {"name": "cnn", "arguments": {"width": 8}},
+            "training": {"epochs": 2},
+            "optimizer": {"name": "sgd", "learning_rate": 0.05},
+        },
+        "student": {"name": "mlp", "arguments": {"width": 32}},
+        "training": {"epochs": EPOCHS},
+        "budget": {"trials": 4},
+        "confirmation": {"finalists": 2, "select_seeds": 1, "estimate_seeds": 2},
+    }
+    return spec | changes
+
+
+def submit(db: Database, owner: Principal = LOCAL, **changes: Any) -> Job:
+    """A queued job."""
+    return public.submit(db, public.JobSpec.model_validate(document(**changes)), owner)[0]
+
+
+def train(db: Database, job: Job, trials: int | None = None, worker: str = "w1") -> int:
+    """Trains up to `trials` of the job's trials, or all there are; answers how many."""
+    trained = 0
+    while trials is None or trained < trials:
+        claim = claim_one(db, job, worker)
+        if claim is None:
+            break
+        _finish(db, claim)
+        trained += 1
+    return trained
+
+
+def claim_one(db: Database, job: Job, worker: str = "w1") -> ledger.Claim | None:
+    """The job's next trial, asked for as a worker does, with its configuration attached."""
+    workers.worker_seen(db, worker, host="here", pid=1, lanes=1, capabilities={"device": "cpu"})
+    shared = {"views": 1, "precision": "fp32", "device": "cpu", "engine": "loop"}
+    claim = ledger.claim(db, worker, 60.0, fixed=lambda _: shared, allowed=lambda spec, _: spec.name == job.name)
+    if claim is None:
+        return None
+    if claim.number == 0:
+        ledger.set_teacher(db, claim.token, TeacherFacts("f" * 64, 10, 1000, 200, _metrics(0.97)))
+    if claim.configuration is None:
+        drawn = configurations.in_arm(_configuration(claim.number), claim.arm)
+        ledger.attach(db, claim.token, claim.trial_id, claim.number, drawn)
+        claim = replace(claim, configuration=drawn)
+    return claim
+
+
+def close(db: Database, root: Path, job: Job) -> None:
+    """Reads the test part, stores the answer and the winning student, and completes the job."""
+    claim = closing.claim_closing(db, "w1", 60.0)
+    assert claim is not None
+    assert claim.job_id == job.id
+    closing.open_test(db, claim.token, job.id)
+    trials = list(public.iter_trials(db, job.id, LOCAL))
+    documents = build_documents(
+        job_id=job.id,
+        spec=claim.spec,
+        trials=trials,
+        softness=[(1.0, 0.2), (4.0, 1.1), (40.0, 2.2)],
+        teacher=claim.teacher,
+        search_stopped=claim.search_stopped,
+        test_seen_before=claim.test_seen_before,
+        wall_seconds=claim.wall_seconds,
+        now=datetime.now(UTC),
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        student = Path(folder, "student.safetensors")
+        student.write_bytes(b"weights of " + job.id.encode())
+        artifacts.store(db, root, claim.token, student.name, "application/octet-stream", student)
+    closing.complete(db, claim.token, job.id, documents)
+
+
+def complete(db: Database, root: Path, **changes: Any) -> Job:
+    """A job that was trained and answered."""
+    job = submit(db, **changes)
+    train(db, job)
+    close(db, root, job)
+    return public.get_job(db, job.id, LOCAL)
+
+
+def _finish(db: Database, claim: ledger.Claim) -> None:
+    assert claim.configuration is not None
+    reached = _quality(claim.configuration, claim.seed)
+    reports: Iterable[EpochReport] = (
+        EpochReport(0, str(claim.trial_id), epoch, 1.0 / epoch, 0.1, 0.01, _metrics(reached * epoch / EPOCHS))
+        for epoch in range(1, EPOCHS + 1)
+    )
+    for said in reports:
+        ledger.report(db, claim.token, claim.trial_id, said)
+    ledger.finish(
+        db,
+        claim.token,
+        claim.trial_id,
+        TrialState.COMPLETED,
+        value=reached,
+        metrics=_metrics(reached),
+        train_seconds=0.02,
+    )
+
+
+def _configuration(number: int) -> Configuration:
+    temperature = 1.0 * 40 ** ((number * 7 % 13) / 12)
+    name = "sgd" if number % 2 else "adamw"
+    optimizer = Optimizer(name, 0.01 * (1 + number % 5), 1e-4, 0.9 if name == "sgd" else 0.0)  # type: ignore[arg-type]
+    return Configuration(temperature, 0.9, 0.1, optimizer)
+
+
+def _quality(configuration: Configuration, seed: int) -> float:
+    return 0.9 - 0.02 * math.log(configuration.temperature / 4) ** 2 + 0.001 * (seed % 7)
+
+
+def _metrics(accuracy: float) -> Metrics:
+    return Metrics(accuracy, 1.0 - accuracy, 0.05, 0.9, 1.2)
+
+
+ARMS = tuple(Arm)
