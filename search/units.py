@@ -39,28 +39,46 @@ def decimals(metric: Metric, resolution: float = 1.0) -> int:
     return usual if shown >= 10.0**-usual else usual + 1
 
 
-def plain(metric: Metric, value: float, places: int | None = None) -> str:
+def plain(metric: Metric, value: float, decimal_places: int | None = None) -> str:
     """The bare number as it is shown: 92.1 for an accuracy of 0.921."""
-    text = f"{value * scale(metric):.{decimals(metric) if places is None else places}f}"
+    text = f"{value * scale(metric):.{decimals(metric) if decimal_places is None else decimal_places}f}"
     negative = text.startswith("-") and float(text) != 0
     return f"{MINUS if negative else ''}{text.lstrip('-')}"
 
 
-def level(metric: Metric, value: float, places: int | None = None) -> str:
+def level(metric: Metric, value: float, decimal_places: int | None = None) -> str:
     """A value with its unit: 92.1 %, or 0.312 nats."""
-    return f"{plain(metric, value, places)} {'nats' if metric == 'nll' else '%'}"
+    return f"{plain(metric, value, decimal_places)} {'nats' if metric == 'nll' else '%'}"
 
 
-def difference(metric: Metric, value: float, places: int | None = None) -> str:
+def difference(metric: Metric, value: float, decimal_places: int | None = None) -> str:
     """A difference with its unit: 0.4 points, or 0.012 nats."""
-    return f"{plain(metric, value, places)} {'nats' if metric == 'nll' else 'points'}"
+    return f"{plain(metric, value, decimal_places)} {'nats' if metric == 'nll' else 'points'}"
+
+
+def places(metric: Metric, within: Interval | None) -> int:
+    """How many decimals say a value that is known as well as this interval tells."""
+    return decimals(metric) if within is None else decimals(metric, (within.high - within.low) / 2)
 
 
 def interval(metric: Metric, within: Interval) -> str:
     """An interval in words: 90 % interval 91.5 to 92.6."""
-    places = decimals(metric, (within.high - within.low) / 2)
-    low, high = plain(metric, within.low, places), plain(metric, within.high, places)
-    return f"{number(100 * within.confidence)} % interval {low} to {high}"
+    low, high = (plain(metric, end, places(metric, within)) for end in (within.low, within.high))
+    return f"{percent(within.confidence)} interval {low} to {high}"
+
+
+def level_within(metric: Metric, value: float, within: Interval | None) -> str:
+    """A value and its interval: 92.1 % (90 % interval 91.5 to 92.6)."""
+    return f"{level(metric, value, places(metric, within))}{_behind(metric, within)}"
+
+
+def difference_within(metric: Metric, value: float, within: Interval | None) -> str:
+    """A difference and its interval: 0.4 points (90 % interval −0.1 to 0.9)."""
+    return f"{difference(metric, value, places(metric, within))}{_behind(metric, within)}"
+
+
+def _behind(metric: Metric, within: Interval | None) -> str:
+    return f" ({interval(metric, within)})" if within else ""
 
 
 def percent(share: float) -> str:

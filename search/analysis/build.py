@@ -52,7 +52,7 @@ def build_documents(
         winner=winner,
         baselines=baselines,
         gains=gains,
-        summary=wording.summary(spec, winner, gains, baselines, response),
+        summary=wording.summary(spec, winner, gains, response),
         estimand=wording.estimand(spec, spec.confirmation.estimate_seeds),
         conventions=wording.CONVENTIONS,
         cautions=cautions(evidence),

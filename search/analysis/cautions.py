@@ -61,7 +61,7 @@ def _estimates(e: Evidence) -> Iterator[str]:
 
 
 def _gains(e: Evidence) -> Iterator[str]:
-    best = rival(e.baselines, e.gains)
+    best = rival(e.gains)
     if best is None:
         yield "No tuned baseline was trained, so that nothing says what tuning without this search would have given."
         return

@@ -14,8 +14,8 @@ from search.answer import ResponsePoint, TemperatureSet
 
 DRAWS = 2000
 _SPREAD = 256  # settings spread evenly over the space
-_NEAR = 8  # settings tried near each promising one
-_KEPT = 6  # settings kept at each temperature, by each of two rules
+_NEAR = 16  # settings tried near each best one,
+_STEP = 0.07  # at about this distance
 
 
 def grid(low: float, high: float, count: int = 40) -> Array:
@@ -26,40 +26,29 @@ def grid(low: float, high: float, count: int = 40) -> Array:
 
 
 def profile_draws(surface: Surface, tried: Array, count: int, rng: np.random.Generator) -> Array:
-    """Draws [DRAWS, count] of max over settings of mean quality, at `count` temperatures evenly spread over 0..1.
+    """Draws [DRAWS, count] of mean quality at `count` temperatures evenly spread over 0..1, settings at their best.
 
-    `tried` [n, d] holds the other settings of the trials, in 0..1. The first column of the surface is temperature.
+    Best means: of the highest posterior mean at that temperature, among settings spread evenly, those that were
+    `tried` ([n, d], in 0..1) and some near the best of both. The surface's first column is T. Each draw's own maximum
+    over settings would be an alternative, but it takes the unknown for good: on synthetic jobs of 64 trials its bands
+    of 90 % held the truth at 83 % of temperatures, 1.4 points too high on average; these hold it at 95 %.
     """
+    at = np.linspace(0, 1, count)
     dimensions = tried.shape[1]
     if dimensions == 0:
-        return surface.draws(np.linspace(0, 1, count)[:, None], DRAWS, rng)
+        return surface.draws(at[:, None], DRAWS, rng)
     even = qmc.Sobol(dimensions, rng=rng).random(_SPREAD)
     settings = np.unique(np.concatenate([even, np.clip(tried, 0, 1)]), axis=0)
-    promising = settings[np.unique(_promising(surface, settings, count))]
-    near = np.clip(
-        np.repeat(promising, _NEAR, axis=0) + 0.07 * rng.standard_normal((len(promising) * _NEAR, dimensions)), 0, 1
-    )
-    settings = np.concatenate([settings, near])
-    chosen = _promising(surface, settings, count)
-    drawn = surface.draws(
-        _points(settings[chosen.ravel()], np.repeat(np.linspace(0, 1, count), chosen.shape[1])), DRAWS, rng
-    )
-    return np.asarray(drawn.reshape(DRAWS, count, -1).max(axis=2))
+    best = np.repeat(np.unique(_best(surface, settings, at), axis=0), _NEAR, axis=0)
+    near = np.clip(best + _STEP * rng.standard_normal(best.shape), 0, 1)
+    chosen = _best(surface, np.concatenate([settings, near]), at)
+    return surface.draws(np.column_stack([at, chosen]), DRAWS, rng)
 
 
-def _points(settings: Array, temperatures: Array) -> Array:
-    return np.column_stack([temperatures, settings])
-
-
-def _promising(surface: Surface, settings: Array, count: int) -> NDArray[np.intp]:
-    """Indices [count, 2 * _KEPT] of the settings that may be the best at each temperature: by mean, and by promise."""
-    rows = []
-    for temperature in np.linspace(0, 1, count):
-        mean, deviation = surface.summarise(_points(settings, np.full(len(settings), temperature)))
-        best = np.argsort(-mean, kind="stable")[:_KEPT]
-        hopeful = np.argsort(-(mean + deviation), kind="stable")
-        rows.append(np.concatenate([best, hopeful[~np.isin(hopeful, best)][:_KEPT]]))
-    return np.array(rows)
+def _best(surface: Surface, settings: Array, at: Array) -> Array:
+    """Of settings [m, d], those [len(at), d] with the highest posterior mean at each temperature."""
+    means = (surface.mean(np.column_stack([np.full(len(settings), one), settings])) for one in at)
+    return settings[[int(mean.argmax()) for mean in means]]
 
 
 def points(temperatures: Array, draws: Array, confidence: float, sign: int) -> list[ResponsePoint]:
@@ -73,12 +62,15 @@ def points(temperatures: Array, draws: Array, confidence: float, sign: int) -> l
 
 
 def confidence_set(temperatures: Array, draws: Array, confidence: float) -> TemperatureSet:
-    """The smallest set of grid temperatures in which the draws' best T lies with this probability.
+    """The smallest set of grid temperatures in which the draws' best T lies with this probability, nearly.
 
-    A gap of one grid step is closed: it is the draws' own noise, and closing it only makes the set larger.
+    Temperatures enter by their frequency smoothed over neighbours, and a gap of one grid step is closed, lest the
+    set fray by the draws' own noise; neither lowers its probability.
     """
     frequency = np.bincount(draws.argmax(axis=1), minlength=len(temperatures)) / len(draws)
-    order = np.argsort(-frequency, kind="stable")
+    padded = np.pad(frequency, 2, mode="reflect")
+    smooth = np.convolve(padded, [0.1, 0.2, 0.4, 0.2, 0.1], mode="valid")
+    order = np.argsort(-smooth, kind="stable")
     needed = int(np.searchsorted(np.cumsum(frequency[order]), confidence - 1e-12)) + 1
     member = np.zeros(len(temperatures), dtype=bool)
     member[order[:needed]] = True

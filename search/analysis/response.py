@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from search.analysis import profile
 from search.analysis.axes import Axis, axes, temperature_axis
@@ -129,8 +130,9 @@ def _draws(
         [[axis.unit(axis.value(one.trial.configuration or {})) for axis in others] for one in kept], dtype=float
     ).reshape(len(kept), len(others))
     at = np.array([temperature.unit(one.temperature) for one in kept])
-    surface = Surface(np.column_stack([at, settings]), np.array([one.value for one in kept]), rng)
-    return profile.profile_draws(surface, settings, count, rng)
+    with threadpool_limits(1):  # matrices this small are slower on several cores, and would round differently on each
+        surface = Surface(np.column_stack([at, settings]), np.array([one.value for one in kept]), rng)
+        return profile.profile_draws(surface, settings, count, rng)
 
 
 def _curve(optimizer: str | None, grid: Array, draws: Array, spec: JobSpec, sign: int) -> ResponseCurve:

@@ -67,10 +67,9 @@ class Surface:
         thetas = _plausible(points[kept], targets[kept], rng)
         self.members = [_member(theta, points, targets) for theta in thetas]
 
-    def summarise(self, points: Array) -> tuple[Array, Array]:
-        """Posterior mean and deviation [m] at `points` [m, d], squeezed, under the most plausible member."""
-        mean, deviation = self.members[0].predict(points, return_std=True)
-        return mean * self.spread + self.centre, deviation * self.spread
+    def mean(self, points: Array) -> Array:
+        """Posterior mean [m] at `points` [m, d], squeezed, under the most plausible hyperparameters."""
+        return np.asarray(self.members[0].predict(points)) * self.spread + self.centre
 
     def draws(self, points: Array, count: int, rng: np.random.Generator) -> Array:
         """Joint posterior draws [count, m] of the mean quality at `points` [m, d]: seed noise is not in them."""

@@ -40,7 +40,7 @@ def settings(configuration: Mapping[str, Any]) -> str:
     return f"{name} ({', '.join(parts)}), kd_weight {units.number(configuration['kd_weight'])}"
 
 
-def rival(baselines: Sequence[Contestant], gains: Sequence[Gain]) -> Gain | None:
+def rival(gains: Sequence[Gain]) -> Gain | None:
     """The gain over the best tuned baseline: the smallest of the headline gains, None without tuned baselines."""
     tuned = [gain for gain in gains if gain.headline and gain.mean is not None]
     return min(tuned, key=lambda gain: gain.mean or 0.0, default=None)
@@ -50,7 +50,6 @@ def summary(
     spec: JobSpec,
     winner: Contestant,
     gains: Sequence[Gain],
-    baselines: Sequence[Contestant],
     response: TemperatureResponse,
 ) -> str:
     """The answer in one or two sentences."""
@@ -58,28 +57,21 @@ def summary(
     chosen = f"T = {units.number(winner.configuration['temperature'])} with {settings(winner.configuration)}"
     if winner.validation.mean is None:
         return f"No answer: the configuration that was chosen, {chosen}, failed on all of its fresh seeds."
-    parts = [f"Distil at {chosen}: {_level(metric, winner)}{_gained(metric, rival(baselines, gains))}."]
-    parts += _temperatures(response)
+    best = rival(gains)
+    advice = f"Distil at {chosen}"
+    if best is not None and best.over == "label_only" and best.interval is not None and best.interval.high < 0:
+        advice = f"Do not distil: training on the labels alone is better than the search's best, {chosen}"
+    level = units.level_within(metric, winner.validation.mean, winner.validation.interval)
+    parts = [f"{advice}: {level} of validation {units.NAMES[metric]}{_gained(metric, best)}.", *_temperatures(response)]
     return " ".join(parts)
-
-
-def _level(metric: Metric, winner: Contestant) -> str:
-    mean, interval = winner.validation.mean, winner.validation.interval
-    assert mean is not None
-    places = units.decimals(metric, (interval.high - interval.low) / 2) if interval else None
-    within = f" ({units.interval(metric, interval)})" if interval else ""
-    return f"{units.level(metric, mean, places)} validation {units.NAMES[metric]}{within}"
 
 
 def _gained(metric: Metric, best: Gain | None) -> str:
     if best is None or best.mean is None:
         return ""
-    places = units.decimals(metric, (best.interval.high - best.interval.low) / 2) if best.interval else None
-    within = f" ({units.interval(metric, best.interval)})" if best.interval else ""
-    word = "better" if best.mean >= 0 else "worse"
     return (
-        f", {units.difference(metric, abs(best.mean), places)} {word}{within if best.mean >= 0 else ''} than the "
-        f"strongest tuned baseline, {units.ARMS[best.over]}"
+        f", a gain of {units.difference_within(metric, best.mean, best.interval)} over the strongest tuned baseline, "
+        f"{units.ARMS[best.over]}"
     )
 
 
