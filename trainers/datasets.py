@@ -91,7 +91,7 @@ def check_permit(permit: TestPermit) -> None:
         raise TestSplitSealed("the test part is opened once, after the job's confirmation has ended")
 
 
-def _cut(data: Data, source: sources.Source) -> tuple[splits.Labels, splits.Labels, splits.Labels]:
+def _cut(data: Data, source: sources.Source) -> tuple[splits.Numbers, splits.Numbers, splits.Numbers]:
     try:
         return splits.cut(
             source.pool.labels,
@@ -104,7 +104,7 @@ def _cut(data: Data, source: sources.Source) -> tuple[splits.Labels, splits.Labe
         raise DatasetInvalid(f"{data.name}: {error}") from error
 
 
-def _part(images: Images, numbers: splits.Labels, data: Data) -> Part:
+def _part(images: Images, numbers: splits.Numbers, data: Data) -> Part:
     pixels = torch.from_numpy(images.pixels[numbers])
     if data.image_size is not None and tuple(pixels.shape[2:]) != (data.image_size, data.image_size):
         pixels = _resize(pixels, data.image_size)

@@ -34,7 +34,7 @@ def load(path: Path) -> dict[str, Tensor]:
     try:
         return safetensors.torch.load_file(path)
     except FileNotFoundError as error:
-        raise TeacherInvalid(f"{path.name} is not in the artifact store") from error
+        raise TeacherInvalid(f"the file {path.name} is missing") from error
     except (SafetensorError, OSError) as error:
         raise TeacherInvalid(f"{path.name} is not a safetensors file: {error}") from error
 

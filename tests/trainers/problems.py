@@ -10,22 +10,22 @@ SGD = Optimizer("sgd", 0.1, 1e-4, 0.9)
 
 
 def problem(**changes: Any) -> Problem:
-    """300 digits, a CNN teacher of three epochs, a small MLP student of three; `changes` replace fields."""
+    """300 digits, a CNN teacher of six epochs, a small MLP student of three; `changes` replace fields."""
     fields: dict[str, Any] = {
         "data": Data("digits", train_size=300, augmentation="shift"),
         "teacher": teacher(),
-        "student": Model("mlp", {"width": 16}),
-        "training": Training(3, 64, Schedule("cosine", warmup_epochs=1)),
+        "student": Model("mlp", {"width": 32}),
+        "training": Training(3, 32, Schedule("cosine", warmup_epochs=1)),
         "views": 2,
     }
     return Problem(**(fields | changes))
 
 
 def teacher(**changes: Any) -> Teacher:
-    """A CNN trained by the job for three epochs."""
+    """A CNN trained by the job for six epochs."""
     fields: dict[str, Any] = {
-        "model": Model("cnn", {"width": 8, "depth": 2}),
-        "training": Training(3, 64),
+        "model": Model("cnn", {"width": 16}),
+        "training": Training(6, 16),
         "optimizer": SGD,
     }
     return Teacher(**(fields | changes))

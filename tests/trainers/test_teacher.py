@@ -1,0 +1,197 @@
+"""The teacher's answers: trained once and shared by processes, or given, and refused where they do not fit."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import multiprocessing
+from pathlib import Path
+
+import pytest
+import safetensors.torch
+import torch
+
+from tests.trainers.problems import problem, teacher
+from trainers import datasets, evaluate, models, run
+from trainers import teacher as room
+from trainers.errors import TeacherInvalid
+from trainers.spec import Data, Model, Optimizer, Problem, Teacher, TestPermit
+
+PERMIT = TestPermit("job", confirmed_at=1.0)
+
+
+def setting(wanted: Problem, roots: run.Roots) -> room.Setting:
+    return room.Setting(wanted, datasets.load(wanted.data, roots.data), roots.store, torch.device("cpu"))
+
+
+def put(store: Path, tensors: dict[str, torch.Tensor]) -> str:
+    """Puts tensors into the artifact store and answers their digest."""
+    content = safetensors.torch.save(tensors)
+    digest = hashlib.sha256(content).hexdigest()
+    path = store / digest[:2] / f"{digest}.safetensors"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return digest
+
+
+def stored(store: Path, name: str) -> list[Path]:
+    return sorted((store / "teachers").rglob(name))
+
+
+def test_trains_once_and_shares(roots: run.Roots) -> None:
+    first = room.answers(setting(problem(), roots))
+    assert first.train.shape == (2, 300, 10)
+    assert first.validation.shape == (359, 10)
+    assert first.train.dtype == torch.float32
+    assert not torch.equal(first.train[0], first.train[1])
+    (weights,) = stored(roots.store, "weights-*.safetensors")
+    written = weights.stat().st_mtime_ns
+    # another student, another training: the same teacher
+    again = room.answers(setting(problem(student=Model("cnn")), roots))
+    assert torch.equal(first.train, again.train)
+    assert first.facts == again.facts
+    assert weights.stat().st_mtime_ns == written
+    assert not list(roots.store.rglob("*.partial"))
+
+
+def test_facts_describe_the_teacher(roots: run.Roots) -> None:
+    wanted = problem()
+    given = room.answers(setting(wanted, roots))
+    split = datasets.load(wanted.data, roots.data)
+    expected = evaluate.measure(given.validation, split.validation.labels, given.validation, 1.0)
+    assert given.facts.validation == expected
+    assert given.facts.validation.accuracy > 0.6
+    assert given.facts.validation.teacher_agreement == 1.0
+    assert given.facts.fingerprint == wanted.teacher_fingerprint()
+    assert (given.facts.classes, given.facts.train_images, given.facts.validation_images) == (10, 300, 359)
+    (facts,) = stored(roots.store, "*.json")
+    assert json.loads(facts.read_text()) == dataclasses.asdict(given.facts)
+
+
+def test_logits_are_those_of_the_stored_weights_on_the_students_views(ready: run.Prepared) -> None:
+    (weights,) = stored(ready.roots.store, "weights-*.safetensors")
+    model = models.build(Model("cnn", {"width": 16}), 1, (8, 8), 10, seed=0)
+    model.load_state_dict(safetensors.torch.load_file(weights))
+    numbers = torch.arange(300)
+    with torch.no_grad():
+        for view in (0, 1):
+            said = model.eval()(ready.views.batch(view, numbers))
+            torch.testing.assert_close(ready.train_logits[view], said, atol=1e-4, rtol=1e-4)
+
+
+def test_without_augmentation_all_views_are_the_same(roots: run.Roots) -> None:
+    plain = problem(data=Data("digits", train_size=100), views=3)
+    given = room.answers(setting(plain, roots)).train
+    assert given.shape[0] == 3
+    assert torch.equal(given[0], given[2])
+
+
+def test_changed_files_are_not_taken_for_those_the_teacher_saw(roots: run.Roots) -> None:
+    import numpy as np
+
+    wanted = problem(data=Data("npz", path="a.npz"), views=1)
+    for seed in (0, 1):
+        images = np.random.default_rng(seed).integers(0, 256, (60, 8, 8)).astype(np.uint8)
+        np.savez(roots.data / "a.npz", images=images, labels=np.arange(60) % 3)
+        room.answers(setting(wanted, roots))
+    assert len(stored(roots.store, "weights-*.safetensors")) == 2
+
+
+def prepare_in_a_process(roots: run.Roots, gate: object, answers: object) -> None:
+    run.set_threads(1)
+    gate.wait()  # type: ignore[attr-defined]
+    prepared = run.prepare(problem(), roots, "cpu")
+    answers.put(float(prepared.train_logits.double().sum()))  # type: ignore[attr-defined]
+
+
+def test_processes_train_it_once_between_them(roots: run.Roots) -> None:
+    context = multiprocessing.get_context("spawn")
+    gate, answers = context.Barrier(2), context.Queue()
+    process = context.Process(target=prepare_in_a_process, args=(roots, gate, answers))
+    process.start()
+    gate.wait()
+    ours = run.prepare(problem(), roots, "cpu")
+    assert answers.get(timeout=120) == float(ours.train_logits.double().sum())
+    process.join()
+    assert process.exitcode == 0
+    assert len(stored(roots.store, "weights-*.safetensors")) == 1
+
+
+def test_given_weights(roots: run.Roots) -> None:
+    model = Model("cnn", {"width": 4})
+    state = models.build(model, 1, (8, 8), 10, seed=3).state_dict()
+    wanted = problem(teacher=Teacher("weights", model=model, artifact=put(roots.store, state)))
+    ready = run.prepare(wanted, roots, "cpu")
+    assert ready.facts.validation.accuracy < 0.5  # they are untrained weights
+    part, said = ready.test.open(PERMIT)
+    assert said.shape == (len(part.labels), 10)
+
+
+def given_logits(wanted: Problem, roots: run.Roots) -> dict[str, torch.Tensor]:
+    split = datasets.load(wanted.data, roots.data)
+    tests = datasets.load_test(wanted.data, roots.data, PERMIT)
+    chance = torch.Generator().manual_seed(0)
+    shapes = {"train": (2, len(split.train.labels)), "validation": (359,), "test": (len(tests.labels),)}
+    return {name: torch.randn((*shape, 10), generator=chance) for name, shape in shapes.items()}
+
+
+def test_given_logits_need_no_model(roots: run.Roots) -> None:
+    tensors = given_logits(problem(), roots)
+    ready = run.prepare(problem(teacher=Teacher("logits", artifact=put(roots.store, tensors))), roots, "cpu")
+    assert torch.equal(ready.train_logits, tensors["train"])
+    assert torch.equal(ready.validation_logits, tensors["validation"])
+    assert torch.equal(ready.test.open(PERMIT)[1], tensors["test"])
+    assert not (roots.store / "teachers").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"train": torch.zeros(1, 300, 10)}, "shape"),
+        ({"validation": torch.zeros(359, 9)}, "shape"),
+        ({"validation": torch.zeros(359, 10, dtype=torch.int64)}, "floats"),
+        ({"train": torch.full((2, 300, 10), float("nan"))}, "finite"),
+        ({"train": None}, "only test, validation"),
+        ({"test": None}, "no tensor `test`"),
+    ],
+)
+def test_given_logits_that_do_not_fit(roots: run.Roots, change: dict[str, torch.Tensor | None], words: str) -> None:
+    tensors = {name: t for name, t in (given_logits(problem(), roots) | change).items() if t is not None}
+    wanted = problem(teacher=Teacher("logits", artifact=put(roots.store, tensors)))
+    with pytest.raises(TeacherInvalid, match=words):
+        run.prepare(wanted, roots, "cpu")
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (Teacher("weights", model=Model("cnn"), artifact="0" * 64), "not in the artifact store"),
+        (Teacher("weights", model=Model("cnn"), artifact="../../etc/passwd"), "64 hex digits"),
+        (Teacher("weights", artifact="0" * 64), "needs a model"),
+        (Teacher("logits"), "needs an artifact"),
+        (Teacher("train", model=Model("cnn")), "needs a training"),
+        (teacher(optimizer=Optimizer("sgd", 1e30, 0.0, 0.9)), "diverged|not finite"),
+    ],
+)
+def test_teachers_that_cannot_be(roots: run.Roots, given: Teacher, words: str) -> None:
+    with pytest.raises(TeacherInvalid, match=words):
+        run.prepare(problem(teacher=given), roots, "cpu")
+    assert not list(roots.store.rglob("*.json"))
+
+
+def test_damaged_and_foreign_artifacts_are_refused(roots: run.Roots) -> None:
+    model = Model("cnn", {"width": 4})
+    foreign = put(roots.store, {"head.weight": torch.zeros(10, 3)})
+    with pytest.raises(TeacherInvalid, match="does not fit"):
+        run.prepare(problem(teacher=Teacher("weights", model=model, artifact=foreign)), roots, "cpu")
+    path = roots.store / foreign[:2] / f"{foreign}.safetensors"
+    path.write_bytes(path.read_bytes() + b" ")
+    with pytest.raises(TeacherInvalid, match="damaged"):
+        run.prepare(problem(teacher=Teacher("weights", model=model, artifact=foreign)), roots, "cpu")
+    content = b"no safetensors"
+    digest = hashlib.sha256(content).hexdigest()
+    (roots.store / digest[:2]).mkdir(exist_ok=True)
+    (roots.store / digest[:2] / f"{digest}.safetensors").write_bytes(content)
+    with pytest.raises(TeacherInvalid, match="not a safetensors file"):
+        run.prepare(problem(teacher=Teacher("weights", model=model, artifact=digest)), roots, "cpu")
