@@ -40,10 +40,10 @@ def load(path: Path) -> dict[str, Tensor]:
 
 
 def load_artifact(store: Path, digest: str) -> dict[str, Tensor]:
-    """The artifact's tensors, from store/<first two>/<digest>.safetensors; TeacherInvalid unless its sha256 is that."""
+    """The artifact's tensors, from store/<first two>/<digest>; TeacherInvalid unless its sha256 is that."""
     if not re.fullmatch(r"[0-9a-f]{64}", digest):
         raise TeacherInvalid(f"an artifact is named by the sha256 of its content, 64 hex digits, not {digest!r}")
-    path = store / digest[:2] / f"{digest}.safetensors"
+    path = store / digest[:2] / digest
     if not path.is_file():
         raise TeacherInvalid(f"the artifact {digest} is not in the artifact store")
     with path.open("rb") as file:

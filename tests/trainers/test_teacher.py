@@ -12,8 +12,9 @@ import pytest
 import safetensors.torch
 import torch
 
+from search import artifacts
 from tests.trainers.problems import problem, teacher
-from trainers import datasets, evaluate, models, run
+from trainers import datasets, evaluate, models, run, weights
 from trainers import teacher as room
 from trainers.errors import TeacherInvalid
 from trainers.spec import Data, Model, Optimizer, Problem, Teacher, TestPermit
@@ -29,7 +30,7 @@ def put(store: Path, tensors: dict[str, torch.Tensor]) -> str:
     """Puts tensors into the artifact store and answers their digest."""
     content = safetensors.torch.save(tensors)
     digest = hashlib.sha256(content).hexdigest()
-    path = store / digest[:2] / f"{digest}.safetensors"
+    path = store / digest[:2] / digest
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
     return digest
@@ -45,13 +46,13 @@ def test_trains_once_and_shares(roots: run.Roots) -> None:
     assert first.validation.shape == (359, 10)
     assert first.train.dtype == torch.float32
     assert not torch.equal(first.train[0], first.train[1])
-    (weights,) = stored(roots.store, "weights-*.safetensors")
-    written = weights.stat().st_mtime_ns
+    (kept,) = stored(roots.store, "weights-*.safetensors")
+    written = kept.stat().st_mtime_ns
     # another student, another training: the same teacher
     again = room.answers(setting(problem(student=Model("cnn")), roots))
     assert torch.equal(first.train, again.train)
     assert first.facts == again.facts
-    assert weights.stat().st_mtime_ns == written
+    assert kept.stat().st_mtime_ns == written
     assert not list(roots.store.rglob("*.partial"))
 
 
@@ -70,9 +71,9 @@ def test_facts_describe_the_teacher(roots: run.Roots) -> None:
 
 
 def test_logits_are_those_of_the_stored_weights_on_the_students_views(ready: run.Prepared) -> None:
-    (weights,) = stored(ready.roots.store, "weights-*.safetensors")
+    (kept,) = stored(ready.roots.store, "weights-*.safetensors")
     model = models.build(Model("cnn", {"width": 16}), 1, (8, 8), 10, seed=0)
-    model.load_state_dict(safetensors.torch.load_file(weights))
+    model.load_state_dict(safetensors.torch.load_file(kept))
     numbers = torch.arange(300)
     with torch.no_grad():
         for view in (0, 1):
@@ -126,6 +127,14 @@ def test_given_weights(roots: run.Roots) -> None:
     assert ready.facts.validation.accuracy < 0.5  # they are untrained weights
     part, said = ready.test.open(PERMIT)
     assert said.shape == (len(part.labels), 10)
+
+
+def test_weights_that_the_store_took_in_are_found(roots: run.Roots, tmp_path: Path) -> None:
+    model = Model("cnn", {"width": 4})
+    weights.save(models.build(model, 1, (8, 8), 10, seed=3).state_dict(), tmp_path / "mine.safetensors")
+    digest = artifacts.keep(roots.store, tmp_path / "mine.safetensors")
+    ready = run.prepare(problem(teacher=Teacher("weights", model=model, artifact=digest)), roots, "cpu")
+    assert ready.train_logits.shape == (2, 300, 10)
 
 
 def given_logits(wanted: Problem, roots: run.Roots) -> dict[str, torch.Tensor]:
@@ -185,13 +194,13 @@ def test_damaged_and_foreign_artifacts_are_refused(roots: run.Roots) -> None:
     foreign = put(roots.store, {"head.weight": torch.zeros(10, 3)})
     with pytest.raises(TeacherInvalid, match="does not fit"):
         run.prepare(problem(teacher=Teacher("weights", model=model, artifact=foreign)), roots, "cpu")
-    path = roots.store / foreign[:2] / f"{foreign}.safetensors"
+    path = roots.store / foreign[:2] / foreign
     path.write_bytes(path.read_bytes() + b" ")
     with pytest.raises(TeacherInvalid, match="damaged"):
         run.prepare(problem(teacher=Teacher("weights", model=model, artifact=foreign)), roots, "cpu")
     content = b"no safetensors"
     digest = hashlib.sha256(content).hexdigest()
     (roots.store / digest[:2]).mkdir(exist_ok=True)
-    (roots.store / digest[:2] / f"{digest}.safetensors").write_bytes(content)
+    (roots.store / digest[:2] / digest).write_bytes(content)
     with pytest.raises(TeacherInvalid, match="not a safetensors file"):
         run.prepare(problem(teacher=Teacher("weights", model=model, artifact=digest)), roots, "cpu")
