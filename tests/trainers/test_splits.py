@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from trainers import splits
 
 
+@settings(max_examples=300)
 @given(
     counts=st.lists(st.integers(1, 60), min_size=2, max_size=8),
     seed=st.integers(0, 2**31),
@@ -21,12 +22,12 @@ def test_parts_are_disjoint_complete_and_stratified(
 ) -> None:
     labels = np.repeat(np.arange(len(counts)), counts).astype(np.int64)
     total = len(labels)
-    if (test and round(test * total) == 0) or round(validation * total) == 0:
-        return
+    sizes = round(test * total), round(validation * total)
+    assume((sizes[0] > 0 or test == 0) and sizes[1] > 0 and sum(sizes) < total)
     parts = splits.cut(labels, seed, test=test, validation=validation, train_size=None)
     train, held, tests = parts
     assert sorted(np.concatenate(parts)) == list(range(total))
-    assert (len(tests), len(held)) == (round(test * total), round(validation * total))
+    assert (len(tests), len(held)) == sizes
     for part in parts:
         for label, count in enumerate(counts):
             expected = count * len(part) / total
