@@ -108,7 +108,7 @@ def list_jobs(
         at, job_id = cursors.decode(cursor, "jobs", (float, str))
         wanted.append(tuple_(jobs.c.created_at, jobs.c.id) < tuple_(at, job_id))
     if not all(map(cursors.is_text, (name or "", *(label or ())))) or '"' in (label or ("",))[0]:
-        return Page((), None)  # no job can have it, and no database could look for it
+        return Page([], None)  # no job can have it, and no database could look for it
     if name is not None:
         wanted.append(jobs.c.name == name)
     if label is not None:

@@ -211,21 +211,17 @@ def report_all(db: Database, entries: Iterable[tuple[str, int, EpochReport]]) ->
     Answers the tokens that are lost; of those nothing is written. Saying the same epoch twice is harmless, so a caller
     may repeat itself after DatabaseUnavailable. ValueError for a number that is not finite: that student has diverged.
     """
-    by_token: dict[str, list[tuple[int, EpochReport]]] = {}
+    by_lease: dict[tuple[str, int], list[EpochReport]] = {}
     for token, trial_id, said in entries:
         _check_finite(said.train_loss, said.learning_rate, said.seconds, *dataclasses.astuple(said.validation))
-        by_token.setdefault(token, []).append((trial_id, said))
+        by_lease.setdefault((token, trial_id), []).append(said)
     with db.write() as connection:
-        held = select(tables.leases).where(tables.leases.c.token.in_(by_token))
-        current = {
-            lease.token: lease.trial_id
-            for lease in connection.execute(held.order_by(tables.leases.c.subject).with_for_update())
-        }
-        for token, trial_id in current.items():
-            of_trial = [said for of, said in by_token[token] if of == trial_id]
-            if of_trial:
-                _write_reports(connection, trial_id, of_trial)
-    return set(by_token) - set(current)
+        held = select(tables.leases).where(tables.leases.c.token.in_({token for token, _ in by_lease}))
+        locked = connection.execute(held.order_by(tables.leases.c.subject).with_for_update())
+        current = {(lease.token, lease.trial_id) for lease in locked}
+        for lease in by_lease.keys() & current:
+            _write_reports(connection, lease[1], by_lease[lease])
+    return {token for token, _ in by_lease.keys() - current}
 
 
 def _write_reports(connection: Connection, trial_id: int, said: Sequence[EpochReport]) -> None:
