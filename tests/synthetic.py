@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,9 +12,10 @@ import numpy as np
 
 from search import configurations
 from search.analysis.axes import axes, temperature_axis
-from search.records import Reason, Trial
+from search.analysis.build import build_documents
+from search.records import Job, Progress, Reason, Trial
 from search.spec import JobSpec, Range
-from search.states import BASELINE_ARMS, Arm, Stage, TrialState
+from search.states import BASELINE_ARMS, Arm, JobState, Stage, TrialState
 from trainers.spec import Configuration, Optimizer
 
 Truth = Callable[[Configuration], float]
@@ -179,3 +180,44 @@ def diverged(trial: Trial) -> Trial:
 
 def _json(configuration: Configuration) -> dict[str, Any]:
     return configurations.to_json(configuration)
+
+
+def job(job_spec: JobSpec, **changes: Any) -> Job:
+    """The record of a completed job with this spec."""
+    progress = Progress(64, 64, 183, 0, 0, 3660, 100.0, 0.0, 0.93, 12)
+    values: dict[str, Any] = {
+        "id": "j",
+        "name": job_spec.name,
+        "labels": job_spec.labels,
+        "owner": "local",
+        "state": JobState.COMPLETED,
+        "spec": job_spec.model_dump(mode="json", exclude_none=True),
+        "problem": None,
+        "budget_trials": job_spec.budget.trials,
+        "budget_epochs": None,
+        "budget_seconds": None,
+        "search_stopped": False,
+        "fixed": {"views": 1, "precision": "fp32", "device": "cpu"},
+        "teacher": {"fingerprint": "f", "validation_images": 360, "validation": {"accuracy": 0.98}},
+        "progress": progress,
+        "study_name": "thermowell-j",
+        "test_opened_at": NOW,
+        "created_at": START,
+        "started_at": START,
+        "ended_at": NOW,
+        "updated_at": NOW,
+    }
+    return Job(**(values | changes))
+
+
+def documents(job_spec: JobSpec, trials: Sequence[Trial], **changes: Any) -> dict[str, Any]:
+    """The documents of a finished job with these trials."""
+    values: dict[str, Any] = {
+        "softness": [(1.0, 0.3), (4.0, 0.9), (40.0, 2.2)],
+        "teacher": {"validation_images": 360},
+        "search_stopped": False,
+        "test_seen_before": False,
+        "wall_seconds": 95.0,
+        "now": NOW,
+    }
+    return dict(build_documents(job_id="j", spec=job_spec, trials=trials, **(values | changes)))

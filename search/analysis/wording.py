@@ -62,7 +62,7 @@ def summary(
     if best is not None and best.over == "label_only" and best.interval is not None and best.interval.high < 0:
         advice = f"Do not distil: training on the labels alone is better than the search's best, {chosen}"
     level = units.level_within(metric, winner.validation.mean, winner.validation.interval)
-    parts = [f"{advice}: {level} of validation {units.NAMES[metric]}{_gained(metric, best)}.", *_temperatures(response)]
+    parts = [f"{advice}: validation {units.NAMES[metric]} {level}{_gained(metric, best)}.", *_temperatures(response)]
     return " ".join(parts)
 
 
