@@ -10,7 +10,8 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
-from sqlalchemy import Row, exists, insert, or_, select, update
+from sqlalchemy import Row, exists, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from search.db import Database, now_sql
 from search.errors import DatabaseUnavailable, NotFound
@@ -39,9 +40,6 @@ def register_key(db: Database, name: str, scopes: Iterable[Scope], presented: st
     """
     if not SHORTEST_SECRET <= len(presented) <= _LONGEST_SECRET:
         raise ValueError(f"a key's secret has {SHORTEST_SECRET} to {_LONGEST_SECRET} characters; draw a random one")
-    known = _find(db, _id_of(presented))
-    if known is not None and hmac.compare_digest(known.secret_hash, _hash(presented)):
-        return _key(known)
     return _insert(db, _id_of(presented), name, scopes, presented)
 
 
@@ -87,9 +85,13 @@ def _insert(db: Database, key_id: str, name: str, scopes: Iterable[Scope], prese
         raise ValueError(f"scopes are one or more of {', '.join(SCOPES)}")
     values = {"id": key_id, "name": name[:100], "secret_hash": _hash(presented), "created_at": now_sql()}
     values |= {"scopes": [scope for scope in SCOPES if scope in wanted]}
+    insert_or_ignore = (sqlite if db.dialect == "sqlite" else postgresql).insert(keys)
     with db.write() as connection:
-        connection.execute(insert(keys).values(**values))
-        return _key(connection.execute(select(keys).where(keys.c.id == key_id)).one())
+        connection.execute(insert_or_ignore.values(**values).on_conflict_do_nothing())
+        row = connection.execute(select(keys).where(keys.c.id == key_id)).one()
+    if not hmac.compare_digest(row.secret_hash, _hash(presented)):
+        raise ValueError("another key has this id: draw another secret")
+    return _key(row)
 
 
 def _note_use(db: Database, row: Row[Any]) -> None:
