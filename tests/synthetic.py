@@ -42,6 +42,22 @@ def ridge(configuration: Configuration) -> float:
     return 0.91 + ahead - 0.008 * t**2 - 0.05 * (lr - best_lr) ** 2 - 0.02 * (configuration.kd_weight - 0.7) ** 2
 
 
+def random_truth(rng: np.random.Generator) -> tuple[Truth, float]:
+    """A surface with a ridge along T and, half of the time, a cliff beside it; and its best temperature."""
+    best = float(np.exp(rng.uniform(0, math.log(40))))
+    steep, width = float(rng.choice([0.003, 0.01, 0.03])), float(rng.choice([0.02, 0.06, 0.15]))
+    tilt, skew, cliff = rng.uniform(-0.3, 0.3), rng.uniform(0.3, 1.0), bool(rng.random() < 0.5)
+
+    def truth(configuration: Configuration) -> float:
+        off, rate = math.log(configuration.temperature / best), math.log10(configuration.optimizer.learning_rate)
+        best_rate = -2.3 + tilt * math.log(configuration.temperature / 6)
+        value = 0.9 - steep * off**2 * (1.0 if off < 0 else skew) - width * (rate - best_rate) ** 2
+        fall = 0.5 / (1 + math.exp(-12 * (rate - best_rate - 0.8))) if cliff else 0.0
+        return value - fall - 0.03 * (configuration.kd_weight - 0.6) ** 2
+
+    return truth, best
+
+
 @dataclass
 class Builder:
     """Draws a job's trials: a random search that narrows in its second half, baselines, finalists, estimates."""
@@ -88,8 +104,8 @@ class Builder:
         found: list[Trial] = []
         for index in range(count):
             near = None
-            if index >= count / 2 and self.rng.random() < 0.7:
-                near = sorted(found, key=lambda trial: -self.oriented(trial))[int(self.rng.integers(5))]
+            if index >= max(count / 2, 1) and self.rng.random() < 0.7:
+                near = sorted(found, key=lambda trial: -self.oriented(trial))[int(self.rng.integers(min(5, index)))]
             configuration = configurations.in_arm(self.configuration(near), arm)
             found.append(self.trial(stage, arm, None, None, configuration, int(self.rng.integers(2**31))))
         return found
@@ -156,7 +172,7 @@ class Builder:
                 "teacher_agreement": 0.9,
                 "teacher_entropy": 1.0,
             },
-            test_metrics={"accuracy": value - 0.002, "nll": 1 - value, "ece": 0.02}
+            test_metrics={"accuracy": value + 0.001, "nll": 1 - value, "ece": 0.02}
             if stage is Stage.ESTIMATE
             else None,
             reason=None,

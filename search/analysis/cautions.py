@@ -87,7 +87,10 @@ def _temperature(e: Evidence) -> Iterator[str]:
         yield f"The winner's temperature lies at an end of the searched range ({ends}): a better one may lie beyond."
     overall = e.response.overall
     if overall is None:
-        yield f"Too few trials completed for a temperature response: no optimizer has {ENOUGH}."
+        yield (
+            f"Too few trials completed for a temperature response: it takes {ENOUGH} different configurations of an "
+            "optimizer at several temperatures."
+        )
         return
     best = overall.confidence_set
     censored = [side for side, cut in (("lower", best.censored_low), ("upper", best.censored_high)) if cut]

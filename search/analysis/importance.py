@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
+import math
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -29,18 +29,25 @@ def importances(job_id: str, spec: JobSpec, trials: Sequence[Trial], now: dateti
     and confirmation are no draws from its space. Empty where fewer than ten have completed.
     """
     ended = [trial for trial in trials if _counts(trial)]
-    share = max(0.1, 5 / len(ended)) if len(ended) >= ENOUGH else 0.0
-    return Importances(
-        job_id=job_id,
-        evaluator=f"conditional PED-ANOVA, best {share:.0%} of {len(ended)} trials" if share else "too few trials",
-        importances=_evaluate(spec, ended, share) if share else {},
-        computed_at=now.isoformat(),
-    )
+    if len(ended) < ENOUGH:
+        evaluator, found = "too few trials", dict[str, float]()
+    elif not _differ(spec, ended, share := max(0.1, 5 / len(ended))):
+        evaluator, found = "too many trials are equally good", {}
+    else:
+        evaluator = f"conditional PED-ANOVA, best {share:.0%} of {len(ended)} trials"
+        found = _evaluate(spec, ended, share)
+    return Importances(job_id=job_id, evaluator=evaluator, importances=found, computed_at=now.isoformat())
 
 
 def _counts(trial: Trial) -> bool:
     searched = trial.stage is Stage.SEARCH and trial.arm is Arm.JOINT
     return searched and trial.state is TrialState.COMPLETED and trial.value is not None and bool(trial.configuration)
+
+
+def _differ(spec: JobSpec, trials: Sequence[Trial], share: float) -> bool:
+    """Whether some trial is worse than the last of the best part: where all are as good as it, nothing decided."""
+    ranked = sorted((trial.value or 0.0 for trial in trials), reverse=spec.objective.direction == "maximize")
+    return ranked[-1] != ranked[math.ceil(share * len(ranked)) - 1]
 
 
 def _evaluate(spec: JobSpec, trials: Sequence[Trial], share: float) -> dict[str, float]:
@@ -52,9 +59,7 @@ def _evaluate(spec: JobSpec, trials: Sequence[Trial], share: float) -> dict[str,
     if not any(trial.params for trial in study.get_trials(deepcopy=False)):
         return {}
     evaluator = optuna.importance.PedAnovaImportanceEvaluator(target_quantile=share)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        found = optuna.importance.get_param_importances(study, evaluator=evaluator)
+    found = optuna.importance.get_param_importances(study, evaluator=evaluator)
     return {name: float(value) for name, value in found.items()}
 
 

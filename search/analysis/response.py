@@ -19,7 +19,9 @@ from search.spec import JobSpec
 from search.states import Arm, Stage, TrialState
 
 ENOUGH = 8
-"""Trials below which an optimizer gets no curve."""
+"""Different configurations below which an optimizer gets no curve: repeats on other seeds tell of one point alone."""
+ENOUGH_TEMPERATURES = 4
+"""And different temperatures."""
 AT_MOST = 600
 """Trials of one optimizer that enter its curve: confirmation first, then the latest."""
 DIVERGED = "diverged"
@@ -52,7 +54,7 @@ def temperature_response(
     softness: Sequence[tuple[float, float]],
     now: datetime,
 ) -> TemperatureResponse:
-    """The temperature response of each optimizer with eight trials or more, and of the best of them all.
+    """The temperature response of each optimizer that was tried enough, and of the best of them all.
 
     label_only trials have no temperature and are left out, and so are trials at temperatures outside the searched
     range. The same trials give the same document, but for `computed_at`.
@@ -67,7 +69,7 @@ def temperature_response(
         draws: dict[str, Array] = {}
         for index, optimizer in enumerate(spec.space.optimizer.choices()):
             own = [one for one in seen if one.optimizer == optimizer]
-            if len(own) >= ENOUGH:
+            if _enough(own):
                 rng = np.random.default_rng([spec.seed, index])
                 draws[optimizer] = _draws(own, temperature, axes(spec.space, optimizer), len(grid), rng)
         curves = [_curve(name, grid, drawn, spec, sign) for name, drawn in draws.items()]
@@ -105,6 +107,11 @@ def _fitted(spec: JobSpec, trials: Sequence[Trial], temperature: Axis | None, si
         worst = min(values.values())
         values.update({trial.number: worst for trial in usable if _diverged(trial)})
     return [_seen(trial, values[trial.number]) for trial in usable if trial.number in values]
+
+
+def _enough(seen: Sequence[_Seen]) -> bool:
+    configurations = {repr(sorted((one.trial.configuration or {}).items(), key=str)) for one in seen}
+    return len(configurations) >= ENOUGH and len({one.temperature for one in seen}) >= ENOUGH_TEMPERATURES
 
 
 def _completed(trial: Trial) -> bool:

@@ -1,0 +1,198 @@
+"""Is the answer said in plain words, with every doubt that its trials raise?"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from search.answer import Importances, Result, TemperatureResponse
+from search.records import Reason, Trial
+from search.spec import JobSpec
+from search.states import Arm, Stage, TrialState
+from tests import synthetic
+
+SPEC = synthetic.spec()
+TRIALS = synthetic.Builder(SPEC, synthetic.ridge, 0.002, np.random.default_rng(0)).job()
+
+
+def result(trials: list[Trial] = TRIALS, spec: JobSpec = SPEC, **changes: Any) -> Result:
+    found = synthetic.documents(spec, trials, **changes)["result"]
+    assert isinstance(found, Result)
+    return found
+
+
+def where(trials: list[Trial], chosen: Callable[[Trial], bool], **changes: Any) -> list[Trial]:
+    return [dataclasses.replace(trial, **changes) if chosen(trial) else trial for trial in trials]
+
+
+def doubts(word: str, found: Result) -> list[str]:
+    return [caution for caution in found.cautions if word in caution]
+
+
+def test_three_documents_that_read_back_as_they_were_written() -> None:
+    documents = synthetic.documents(SPEC, TRIALS)
+    assert set(documents) == {"result", "response", "importances"}
+    for name, kind in (("result", Result), ("response", TemperatureResponse), ("importances", Importances)):
+        assert kind.model_validate_json(documents[name].model_dump_json()) == documents[name]
+
+
+def test_the_summary_says_temperature_settings_quality_gain_and_what_is_not_known() -> None:
+    found = result()
+    said = found.summary
+    temperature = found.winner.configuration["temperature"]
+    assert said.startswith(f"Distil at T = {temperature:.3g} with AdamW (learning rate ")
+    for part in ("validation accuracy ", "90 % interval", "over the strongest tuned baseline, T = 4.", "cannot tell"):
+        assert part in said
+    assert (found.trials, found.search_trials) == (len(TRIALS), 64)
+    assert found.epochs == 20 * len(TRIALS)
+
+
+def test_the_gain_that_is_said_is_the_smallest_over_tuned_baselines() -> None:
+    found = result()
+    tuned = [gain for gain in found.gains if gain.headline]
+    assert [gain.over for gain in tuned] == ["label_only", "t1", "t4"]
+    least = min(tuned, key=lambda gain: gain.mean or 0.0)
+    assert f"a gain of {100 * (least.mean or 0.0):.1f}" in found.summary.replace("−", "-")
+
+
+def test_selection_and_response_do_not_change_with_the_test_part() -> None:
+    shuffled = where(TRIALS, lambda trial: trial.test_metrics is not None, test_metrics={"accuracy": 0.1})
+    changed, before = synthetic.documents(SPEC, shuffled), synthetic.documents(SPEC, TRIALS)
+    assert changed["response"] == before["response"]
+    assert changed["importances"] == before["importances"]
+    assert changed["result"].winner.configuration == before["result"].winner.configuration
+    assert changed["result"].winner.validation == before["result"].winner.validation
+    assert changed["result"].winner.test != before["result"].winner.test
+
+
+def test_a_winner_that_never_ended_is_no_answer() -> None:
+    def final(trial: Trial) -> bool:
+        return trial.variant == "winner"
+
+    found = result(where(TRIALS, final, state=TrialState.FAILED, value=None, test_metrics=None))
+    assert found.summary.startswith("No answer: the configuration that was chosen, T = ")
+    assert found.winner.validation.mean is None
+    assert all(gain.mean is None for gain in found.gains)
+    assert doubts("failed on 5 of 5 fresh seeds", found)
+
+
+def test_where_labels_alone_are_better_it_says_so() -> None:
+    better = where(TRIALS, lambda trial: trial.arm is Arm.LABEL_ONLY, value=0.99)
+    assert result(better).summary.startswith("Do not distil: training on the labels alone is better")
+    assert doubts("no distillation, is better than the winner", result(better))
+
+
+def test_a_quiet_job_raises_no_doubt_but_the_size_of_its_validation_part() -> None:
+    big = {"validation_images": 10_000}
+    rest = [c for c in result(teacher=big).cautions if "gain over the strongest" not in c and "reaches the" not in c]
+    assert rest == []
+
+
+SEARCHED = [trial.number for trial in TRIALS if trial.stage is Stage.SEARCH]
+STOPPED_HALF = set(SEARCHED[:40])
+
+
+@pytest.mark.parametrize(
+    ("doubt", "trials", "changes"),
+    [
+        ("was stopped after 64 trials", TRIALS, {"search_stopped": True}),
+        ("The test part had been read before", TRIALS, {"test_seen_before": True}),
+        ("has 360 images: one of them is 0.28 points", TRIALS, {}),
+        (
+            "40 of 64 search trials were stopped early",
+            [synthetic.pruned(trial) if trial.number in STOPPED_HALF else trial for trial in TRIALS],
+            {},
+        ),
+        (
+            "10 of 64 search trials diverged",
+            [synthetic.diverged(trial) if trial.number in set(SEARCHED[:10]) else trial for trial in TRIALS],
+            {},
+        ),
+        (
+            "3 search trials failed for reasons other than divergence",
+            where(
+                TRIALS,
+                lambda trial: trial.number in set(SEARCHED[:3]),
+                state=TrialState.FAILED,
+                value=None,
+                reason=Reason("lost", "its workers died"),
+            ),
+            {},
+        ),
+        (
+            "rests on 2 seeds",
+            [trial for trial in TRIALS if trial.variant != "winner" or trial.seed in (2000, 2001)],
+            {},
+        ),
+        (
+            "No tuned baseline was trained",
+            [trial for trial in TRIALS if trial.variant != "tuned"],
+            {},
+        ),
+        (
+            "failed on some seeds",
+            where(
+                TRIALS,
+                lambda trial: trial.variant == "tuned" and trial.arm is Arm.T1 and trial.seed == 2000,
+                state=TrialState.FAILED,
+                value=None,
+            ),
+            {},
+        ),
+        (
+            "worse than its validation interval",
+            where(TRIALS, lambda trial: trial.variant == "winner", test_metrics={"accuracy": 0.5}),
+            {},
+        ),
+        (
+            "Too few trials of SGD completed",
+            [trial for trial in TRIALS if (trial.configuration or {})["optimizer"]["name"] != "sgd"],
+            {},
+        ),
+    ],
+)
+def test_every_doubt_is_said_where_it_arises_and_only_there(
+    doubt: str, trials: list[Trial], changes: dict[str, Any]
+) -> None:
+    assert doubts(doubt, result(trials, **changes))
+    if trials is not TRIALS or changes:
+        assert not doubts(doubt, result())
+
+
+def test_a_gain_that_may_be_nothing_is_said_to_be_not_established() -> None:
+    noisy = synthetic.Builder(SPEC, lambda _: 0.9, 0.01, np.random.default_rng(2)).job()
+    assert doubts("not established: its interval contains zero", result(noisy))
+    assert doubts("hardly known", result(noisy))
+
+
+def test_a_best_temperature_at_the_end_of_the_range_is_doubted() -> None:
+    spec = synthetic.spec(space={"temperature": {"low": 8, "high": 40}})
+    trials = synthetic.Builder(spec, synthetic.ridge, 0.002, np.random.default_rng(0)).job()
+    found = result(trials, spec)
+    assert doubts("reaches the lower end of the searched range (8 to 40)", found)
+    assert doubts("The winner's temperature lies at an end", found)
+
+
+def test_a_fixed_temperature_is_said_to_have_no_response() -> None:
+    spec = synthetic.spec(space={"temperature": 4.0})
+    trials = synthetic.Builder(spec, synthetic.ridge, 0.002, np.random.default_rng(0)).job()
+    found = result(trials, spec)
+    assert doubts("The temperature was fixed by the spec", found)
+    assert "cannot tell" not in found.summary
+
+
+def test_a_job_of_a_few_trials_is_answered_and_doubted() -> None:
+    spec = synthetic.spec(budget={"trials": 2}, baselines={"share": 0.0}, confirmation={"estimate_seeds": 2})
+    trials = [
+        trial
+        for trial in synthetic.Builder(spec, synthetic.ridge, 0.002, np.random.default_rng(0)).job()
+        if trial.stage in (Stage.SEARCH, Stage.ESTIMATE)
+    ]
+    found = result(trials, spec)
+    assert found.summary.startswith("Distil at")
+    assert doubts("Too few trials completed for a temperature response", found)
+    assert doubts("rests on 2 seeds", found)
