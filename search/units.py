@@ -19,10 +19,12 @@ OPTIMIZERS = {"sgd": "SGD", "adam": "Adam", "adamw": "AdamW"}
 
 
 def number(value: float, digits: int = 3) -> str:
-    """Rounded to so many significant digits, without needless zeros: 6.2, 0.012, 3.1e-6."""
-    text = f"{value:.{digits}g}"
-    if "e" in text:
-        mantissa, exponent = text.split("e")
+    """Rounded to so many significant digits, without needless zeros: 6.2, 0.012, 1500, 3.1e-6."""
+    rounded = float(f"{value:.{digits}g}")
+    if rounded == 0 or 1e-4 <= abs(rounded) < 1e6:
+        text = f"{rounded:.10f}".rstrip("0").rstrip(".")
+    else:
+        mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
         text = f"{float(mantissa):g}e{int(exponent)}"
     return text.replace("-", MINUS)
 

@@ -11,7 +11,7 @@ from service import svg
 from service.svg import Element, Scale
 
 WIDTH, HEIGHT = 720, 486
-LEFT, RIGHT, TOP, BOTTOM = 58, 584, 90, 346  # of the plot itself
+LEFT, RIGHT, TOP, BOTTOM = 58, 578, 90, 346  # of the plot itself
 
 
 def draw(result: Result, response: TemperatureResponse) -> str:
@@ -21,7 +21,8 @@ def draw(result: Result, response: TemperatureResponse) -> str:
     root = svg.picture("tw-response", WIDTH, HEIGHT, title, _description(result, response))
     svg.text(root, 20, 28, title, size=16, weight=600)
     kind = "lower is better" if response.direction == "minimize" else "on the validation part"
-    svg.text(root, 20, 46, f"{kind}; for each temperature, the other settings at their best for it", fill="soft")
+    shown = "for each temperature, the other settings at their best for it" if response.overall else "trials alone"
+    svg.text(root, 20, 46, f"{kind}; {shown}", fill="soft")
     temperatures = _temperatures(response)
     values = _shown_values(result, response)
     if not temperatures or not values:
@@ -50,19 +51,21 @@ def _temperatures(response: TemperatureResponse) -> list[float]:
 
 
 def _shown_values(result: Result, response: TemperatureResponse) -> list[float]:
-    """What must be inside of the plot: bands, and the estimates of winner and tuned baselines but no outliers."""
-    curves = [*([response.overall] if response.overall else []), *response.per_optimizer]
-    values = [end for curve in curves for point in curve.points for end in (point.low, point.high)]
-    means = [point.mean for curve in curves for point in curve.points]
-    if response.overall:  # bands that know nothing would flatten all that is known
-        room = 1.5 * (max(means) - min(means)) + 1e-9
-        values = [value for value in values if min(means) - room <= value <= max(means) + room]
+    """What must be inside of the plot: curves and bands, estimates of winner and tuned baselines, but no outliers."""
+    estimates = [contestant.validation for contestant in _shown(result)]
+    ends = [end for one in estimates if one.interval for end in (one.interval.low, one.interval.high)]
+    if response.overall:
+        curves = [response.overall, *response.per_optimizer]
+        known = [point.mean for point in response.overall.points]
+        ends += [end for curve in curves for point in curve.points for end in (point.low, point.mean, point.high)]
     else:
-        values = [one.value for one in response.observations if one.state == "completed"]
-    for contestant in _shown(result):
-        within = contestant.validation.interval
-        values += [] if within is None else [within.low, within.high]
-    return values
+        known = [one.value for one in response.observations if one.state == "completed"]
+    known += [one.mean for one in estimates if one.mean is not None]
+    if not known:
+        return []
+    # Intervals that know nothing, and an optimizer that is far worse, would flatten all that matters.
+    room = 1.5 * (max(known) - min(known)) + 1e-9
+    return known + [end for end in ends if min(known) - room <= end <= max(known) + room]
 
 
 def _shown(result: Result) -> list[Contestant]:
@@ -88,8 +91,8 @@ def _axes(root: Element, response: TemperatureResponse, across: Scale, up: Scale
         svg.text(root, LEFT - 8, up(value) + 4, label, fill="soft", anchor="end")
     softness = sorted(response.softness)
     if softness:
-        svg.text(root, RIGHT + 10, TOP - 10, "teacher's entropy", fill="soft", size=11.5)
-        svg.text(root, RIGHT + 10, TOP + 4, "at T, in nats", fill="soft", size=11.5)
+        svg.text(root, RIGHT + 16, TOP - 10, "teacher's entropy", fill="soft", size=11.5)
+        svg.text(root, RIGHT + 16, TOP + 4, "at T, in nats", fill="soft", size=11.5)
     for value in across.ticks():
         x = across(value)
         svg.line(root, x, TOP, x, BOTTOM + 5, "rule")
@@ -98,7 +101,7 @@ def _axes(root: Element, response: TemperatureResponse, across: Scale, up: Scale
             words = units.number(_at(softness, value), 2)
             svg.text(root, x, TOP - 10, words, fill="soft", size=11.5, anchor="middle")
     svg.line(root, LEFT, BOTTOM, RIGHT, BOTTOM, "soft")
-    svg.text(root, RIGHT + 10, BOTTOM + 19, "temperature", fill="soft")
+    svg.text(root, RIGHT + 16, BOTTOM + 19, "temperature", fill="soft")
 
 
 def _at(pairs: Sequence[tuple[float, float]], temperature: float) -> float:
@@ -159,7 +162,7 @@ def _curves(root: Element, result: Result, response: TemperatureResponse, across
         svg.add(root, "path", stroke="ink", d=svg.path(points), stroke_width=2.4, stroke_linejoin="round")
     places = svg.apart([y for _, _, y in named], 16, TOP + 24, BOTTOM - 2)
     for (words, colour, _), place in zip(named, places, strict=True):
-        svg.text(root, RIGHT + 10, place + 4, words, fill=colour, weight=600)
+        svg.text(root, RIGHT + 16, place + 4, words, fill=colour, weight=600)
 
 
 def _contestants(root: Element, result: Result, across: Scale, up: Scale) -> None:
@@ -171,7 +174,8 @@ def _contestants(root: Element, result: Result, across: Scale, up: Scale) -> Non
         x, within = across(temperature), contestant.validation.interval
         won = contestant.arm == "joint"
         if within is not None:
-            svg.line(root, x, up(within.low), x, up(within.high), "best" if won else "ink", 2)
+            low, high = (min(max(up(end), TOP), BOTTOM) for end in (within.low, within.high))
+            svg.line(root, x, low, x, high, "best" if won else "ink", 2)
         _diamond(root, x, up(mean), won=won)
 
 
@@ -194,7 +198,7 @@ def _sets(root: Element, response: TemperatureResponse, across: Scale) -> None:
         ]
     ):
         y = BOTTOM + 44 + 22 * index
-        svg.text(root, RIGHT + 10, y + 4, words, fill=colour, size=11.5, weight=600)
+        svg.text(root, RIGHT + 16, y + 4, words, fill=colour, size=11.5, weight=600)
         if found.intervals:
             svg.line(root, LEFT, y, RIGHT, y, "rule", 1)
             _bars(root, found, across, y, colour)

@@ -129,7 +129,7 @@ class Scale:
             share = (value - self.low) / (self.high - self.low)
         return self.places[0] + share * (self.places[1] - self.places[0])
 
-    def ticks(self, about: int = 5) -> list[float]:
+    def ticks(self, about: int = 6) -> list[float]:
         """Round values within the scale: some `about` of them, at steps of 1, 2 or 5; powers of two where it is log."""
         if self.log:
             return _log_ticks(self.low, self.high)

@@ -60,6 +60,7 @@ class Surface:
     def __init__(self, points: Array, values: Array, rng: np.random.Generator) -> None:
         self.squeeze = Squeeze.of(values)
         squeezed = self.squeeze(values)
+        self.worst = float(squeezed.min())
         self.centre = float(squeezed.mean())
         self.spread = float(squeezed.std()) or 1.0
         targets = (squeezed - self.centre) / self.spread
@@ -72,11 +73,14 @@ class Surface:
         return np.asarray(self.members[0].predict(points)) * self.spread + self.centre
 
     def draws(self, points: Array, count: int, rng: np.random.Generator) -> Array:
-        """Joint posterior draws [count, m] of the mean quality at `points` [m, d]: seed noise is not in them."""
+        """Joint posterior draws [count, m] of the mean quality at `points` [m, d]: seed noise is not in them.
+
+        None is worse than the worst value seen: where nothing is known, undoing the squeeze would give absurd ones.
+        """
         shares = np.full(len(self.members), count // len(self.members))
         shares[: count % len(self.members)] += 1
         parts = [_draw(member, points, int(share), rng) for member, share in zip(self.members, shares, strict=True)]
-        return self.squeeze.undo(np.concatenate(parts) * self.spread + self.centre)
+        return self.squeeze.undo(np.maximum(np.concatenate(parts) * self.spread + self.centre, self.worst))
 
 
 def _kernel(dimensions: int) -> Kernel:

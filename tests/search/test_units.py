@@ -10,7 +10,17 @@ from search.answer import Interval
 
 @pytest.mark.parametrize(
     ("value", "said"),
-    [(6.2, "6.2"), (0.0123, "0.0123"), (3.1e-6, "3.1e−6"), (40.0, "40"), (-0.5, "−0.5"), (1.0, "1"), (0.0, "0")],
+    [
+        (6.2, "6.2"),
+        (0.0123, "0.0123"),
+        (3.1e-6, "3.1e−6"),
+        (40.0, "40"),
+        (-0.5, "−0.5"),
+        (1.0, "1"),
+        (0.0, "0"),
+        (1234.0, "1230"),
+        (2.5e7, "2.5e7"),
+    ],
 )
 def test_numbers_keep_three_digits_and_no_needless_zeros(value: float, said: str) -> None:
     assert units.number(value) == said

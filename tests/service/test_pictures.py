@@ -1,0 +1,207 @@
+"""Are the pictures well formed, accessible, inside of their frame, and drawn for every kind of answer?"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Mapping
+from typing import Any, get_args
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+from search.answer import ResponseCurve, TemperatureSet
+from service import pictures, svg
+from tests import synthetic
+
+SVG = "{http://www.w3.org/2000/svg}"
+NAMES = list(pictures.PICTURES)
+FIXED = {"learning_rate": 0.01, "weight_decay": 0.0}
+SPECS: dict[str, dict[str, Any]] = {
+    "usual": {},
+    "minimised": {"objective": {"metric": "nll"}},
+    "calibration": {"objective": {"metric": "ece"}},
+    "one optimizer": {"space": {"optimizer": {"adam": None}}},
+    "narrow": {"space": {"temperature": {"low": 3.9, "high": 4.1}}},
+    "wide": {"space": {"temperature": {"low": 0.05, "high": 5000}}},
+    "fixed": {"space": {"temperature": 4.0, "kd_weight": 0.5, "optimizer": {"adamw": FIXED}}},
+    "few": {"budget": {"trials": 4}},
+    "two seeds": {"confirmation": {"estimate_seeds": 2, "confidence": 0.99}},
+}
+
+
+def answer(kind: str) -> dict[str, Any]:
+    spec = synthetic.spec(**SPECS[kind])
+    sign = 1 if spec.objective.metric == "accuracy" else -1
+    builder = synthetic.Builder(
+        spec, lambda c: 0.5 - sign * 0.5 + sign * synthetic.ridge(c), 0.005, np.random.default_rng(3)
+    )
+    trials = builder.job()
+    stopped = {trial.number for trial in trials[:12:5]}
+    trials = [synthetic.pruned(trial) if trial.number in stopped else trial for trial in trials]
+    return synthetic.documents(spec, trials)
+
+
+ANSWERS = {kind: answer(kind) for kind in SPECS}
+
+
+def drawn(name: pictures.Name, documents: Mapping[str, Any]) -> ElementTree.Element:
+    return ElementTree.fromstring(
+        pictures.draw(name, documents["result"], documents["response"], documents["importances"])
+    )
+
+
+@pytest.mark.parametrize("kind", SPECS)
+@pytest.mark.parametrize("name", NAMES)
+def test_every_answer_has_its_pictures_inside_of_their_frames(name: pictures.Name, kind: str) -> None:
+    root = drawn(name, ANSWERS[kind])
+    width, height = float(root.attrib["width"]), float(root.attrib["height"])
+    assert root.attrib["viewBox"] == f"0 0 {width:g} {height:g}"
+    for element in root.iter():
+        for key, limit in (
+            ("x", width),
+            ("x1", width),
+            ("x2", width),
+            ("cx", width),
+            ("y", height),
+            ("y1", height),
+            ("y2", height),
+        ):
+            if key in element.attrib:
+                assert 0 <= float(element.attrib[key]) <= limit, ElementTree.tostring(element)
+        for x, y in re.findall(r"(-?[\d.]+),(-?[\d.]+)", element.attrib.get("d", "")):
+            assert 0 <= float(x) <= width
+            assert 0 <= float(y) <= height
+        assert "nan" not in "".join(element.attrib.values())
+
+
+@pytest.mark.parametrize("kind", SPECS)
+@pytest.mark.parametrize("name", NAMES)
+def test_words_do_not_run_out_of_the_picture(name: pictures.Name, kind: str) -> None:
+    root = drawn(name, ANSWERS[kind])
+    for element in root.iter(f"{SVG}text"):
+        size = float(element.attrib["font-size"])
+        length = len(element.text or "") * size * svg.SANS
+        x, anchor = float(element.attrib["x"]), element.attrib["text-anchor"]
+        left = {"start": x, "middle": x - length / 2, "end": x - length}[anchor]
+        assert left > -2, element.text
+        assert left + length < float(root.attrib["width"]) + 2, element.text
+        assert size >= 11.5
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_picture_says_what_it_shows_to_those_who_do_not_see_it(name: pictures.Name) -> None:
+    root = drawn(name, ANSWERS["usual"])
+    title, description = root.find(f"{SVG}title"), root.find(f"{SVG}desc")
+    assert title is not None
+    assert description is not None
+    assert root.attrib["aria-labelledby"] == f"{title.attrib['id']} {description.attrib['id']}"
+    assert root.attrib["role"] == "img"
+    assert title.text
+    assert len(description.text or "") > 40
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_picture_needs_nothing_else_and_follows_the_colour_scheme(name: pictures.Name) -> None:
+    documents = ANSWERS["usual"]
+    text = pictures.draw(name, documents["result"], documents["response"], documents["importances"])
+    assert re.findall(r"https?://[^\"' ]+", text) == ["http://www.w3.org/2000/svg"]
+    assert "script" not in text
+    assert "prefers-color-scheme:dark" in text
+    assert len(text) < 60_000
+
+
+def test_ids_of_different_pictures_differ_so_that_they_can_share_a_page() -> None:
+    ids = [e.attrib["id"] for name in NAMES for e in drawn(name, ANSWERS["usual"]).iter() if "id" in e.attrib]
+    assert len(ids) == len(set(ids)) == 2 * len(NAMES)
+
+
+def test_the_response_shows_trials_curves_the_chosen_and_both_sets() -> None:
+    documents = ANSWERS["usual"]
+    root = drawn("response", documents)
+    words = {element.text for element in root.iter(f"{SVG}text")}
+    assert {"SGD", "AdamW", "no distillation", "temperature", "may be the best", "within 0.2 points"} <= words
+    assert {"1", "2", "4", "8", "16", "32"} <= words
+    observations = documents["response"].observations
+    dots = [e for e in root.iter(f"{SVG}circle") if e.attrib.get("fill-opacity") == "0.4"]
+    rings = [e for e in root.iter(f"{SVG}circle") if "stroke-opacity" in e.attrib]
+    outside = next(int((w or "").split()[0]) for w in words if "outside of the picture" in (w or ""))
+    assert len(dots) + len(rings) + outside == len(observations)
+    assert rings
+
+
+def test_bars_stand_where_the_set_lies() -> None:
+    documents = ANSWERS["usual"]
+    found = TemperatureSet(intervals=[(1, 2), (20, 40)], confidence=0.9, censored_low=True, censored_high=True)
+    overall: ResponseCurve = documents["response"].overall.model_copy(update={"confidence_set": found})
+    response = documents["response"].model_copy(update={"overall": overall})
+    root = drawn("response", documents | {"response": response})
+    bars = [e for e in root.iter(f"{SVG}rect") if e.attrib.get("class") == "tw-f-best"]
+    ends = [(float(e.attrib["x"]), float(e.attrib["x"]) + float(e.attrib["width"])) for e in bars]
+    assert len(ends) == 2
+    assert ends[0][0] == 58
+    assert ends[1][1] == pytest.approx(578, abs=0.1)
+    assert ends[0][1] - ends[0][0] == pytest.approx(ends[1][1] - ends[1][0], abs=0.1)
+
+
+def test_where_equivalence_is_not_shown_it_says_so() -> None:
+    documents = ANSWERS["usual"]
+    none = TemperatureSet(intervals=[], confidence=0.9, censored_low=False, censored_high=False)
+    overall = documents["response"].overall.model_copy(update={"equivalent_set": none})
+    root = drawn("response", documents | {"response": documents["response"].model_copy(update={"overall": overall})})
+    assert any("none is shown to be" in (element.text or "") for element in root.iter(f"{SVG}text"))
+
+
+def test_names_from_outside_cannot_become_markup() -> None:
+    documents = ANSWERS["usual"]
+    result = documents["result"].model_copy(update={"summary": "<script>alert(1)</script>"})
+    importances = documents["importances"].model_copy(update={"importances": {"<b>&": 1.0}})
+    for name in NAMES:
+        text = pictures.draw(name, result, documents["response"], importances)
+        assert "<script" not in text
+        assert "<b>" not in text
+        ElementTree.fromstring(text)
+
+
+def test_names_of_pictures_are_those_of_the_type_and_others_are_refused() -> None:
+    assert tuple(pictures.PICTURES) == get_args(pictures.Name)
+    documents = ANSWERS["usual"]
+    with pytest.raises(KeyError):
+        pictures.draw("other", documents["result"], documents["response"], documents["importances"])  # type: ignore[arg-type]
+
+
+def test_a_winner_without_a_mean_is_left_out() -> None:
+    spec = synthetic.spec(budget={"trials": 24})
+    trials = synthetic.Builder(spec, synthetic.ridge, 0.005, np.random.default_rng(3)).job()
+    failed = [
+        dataclasses.replace(synthetic.diverged(trial), test_metrics=None) if trial.variant == "winner" else trial
+        for trial in trials
+    ]
+    documents = synthetic.documents(spec, failed)
+    assert drawn("response", documents).find(f"{SVG}desc") is not None
+    words = [element.text for element in drawn("gains", documents).iter(f"{SVG}text")]
+    assert "No baseline can be compared." in words
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "log", "ticks"),
+    [
+        (0.0, 1.0, False, [0, 0.2, 0.4, 0.6, 0.8, 1.0]),
+        (0.913, 0.924, False, [0.914, 0.916, 0.918, 0.92, 0.922, 0.924]),
+        (1.0, 40.0, True, [1, 2, 4, 8, 16, 32]),
+        (0.1, 1000.0, True, [0.1, 1, 10, 100, 1000]),
+        (3.9, 4.1, True, [3.9, 3.95, 4.0, 4.05, 4.1]),
+    ],
+)
+def test_ticks_are_round(low: float, high: float, log: bool, ticks: list[float]) -> None:
+    scale = svg.Scale((low, high), (0, 100), log=log)
+    assert scale.ticks() == pytest.approx(ticks)
+    assert [scale(low), scale(high)] == pytest.approx([0, 100])
+
+
+def test_labels_are_kept_apart_and_in_order() -> None:
+    places = svg.apart([50.0, 52.0, 10.0, 99.0], 15, 0, 100)
+    assert sorted(places) == [places[2], places[0], places[1], places[3]]
+    assert np.diff(sorted(places)).min() >= 15
+    assert max(places) <= 100

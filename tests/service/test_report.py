@@ -1,0 +1,166 @@
+"""Does the page tell the whole answer by itself, and does what users wrote stay text?"""
+
+from __future__ import annotations
+
+import dataclasses
+import html
+import re
+from html.parser import HTMLParser
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from search.spec import JobSpec
+from search.states import Stage, TrialState
+from service import report
+from tests import synthetic
+
+SPEC = synthetic.spec(labels={"team": "vision"})
+TRIALS = synthetic.Builder(SPEC, synthetic.ridge, 0.004, np.random.default_rng(0)).job()
+DOCUMENTS = synthetic.documents(SPEC, TRIALS)
+VOID = {"meta", "br", "link", "img"}
+
+
+class Page(HTMLParser):
+    """What a page holds, and whether its elements are closed in order."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(text)
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def page(picture_base: str | None = "/v1/jobs/j/report", **changes: Any) -> str:
+    values = {"job": synthetic.job(SPEC), "trials": TRIALS, **DOCUMENTS}
+    return report.render(**(values | changes), picture_base=picture_base)
+
+
+def words(text: str) -> str:
+    plain = html.unescape(re.sub(r"<[^>]+>", " ", re.sub(r"<style>.*?</style>", "", text, flags=re.DOTALL)))
+    return re.sub(r"\s+", " ", plain.replace("\N{NO-BREAK SPACE}", " "))
+
+
+def test_the_answer_comes_first_and_every_doubt_is_told() -> None:
+    said = words(page())
+    summary = DOCUMENTS["result"].summary
+    assert "team: vision" in said
+    assert summary in said[: said.index("Temperature response")]
+    for caution in DOCUMENTS["result"].cautions:
+        assert caution in said
+    assert DOCUMENTS["result"].estimand in said
+    assert DOCUMENTS["result"].conventions in said
+    assert DOCUMENTS["response"].method in said
+
+
+def test_the_page_is_whole_html_with_three_pictures() -> None:
+    parsed = Page(page())
+    tags = [tag for tag, _ in parsed.elements]
+    assert tags.count("svg") == 3
+    assert tags.count("h1") == 1
+    assert ("html", {"lang": "en"}) in parsed.elements
+    ids = [attributes["id"] for _, attributes in parsed.elements if "id" in attributes]
+    assert len(ids) == len(set(ids))
+
+
+def test_it_loads_nothing_and_runs_nothing() -> None:
+    parsed = Page(page())
+    assert not {"script", "link", "iframe", "img", "object"} & {tag for tag, _ in parsed.elements}
+    for _, attributes in parsed.elements:
+        assert "src" not in attributes
+        assert not [name for name in attributes if name.startswith("on")]
+        assert str(attributes.get("href", "#")).startswith(("#", "/v1/jobs/j/report/"))
+    assert "@import" not in page()
+    assert "url(" not in page()
+
+
+def test_pictures_are_linked_only_where_they_are_served() -> None:
+    assert 'href="/v1/jobs/j/report/response.svg"' in page()
+    assert ".svg" not in page(picture_base=None)
+
+
+def test_the_spec_on_the_page_is_the_spec() -> None:
+    [block] = re.findall(r"<pre>(.*?)</pre>", page(), flags=re.DOTALL)
+    assert JobSpec.model_validate(yaml.safe_load(html.unescape(block))) == SPEC
+
+
+def test_gains_are_told_with_their_intervals() -> None:
+    said = words(page())
+    for gain in DOCUMENTS["result"].gains:
+        assert f"{100 * (gain.mean or 0.0):.1f} points".replace("-", "−") in said
+    assert said.count("tuned for it, with a share of the budget") == 3
+
+
+def test_how_it_was_found_is_counted() -> None:
+    stopped = {trial.number for trial in TRIALS if trial.stage is Stage.SEARCH and trial.number % 4 == 0}
+    trials = [synthetic.pruned(trial) if trial.number in stopped else trial for trial in TRIALS]
+    said = words(page(trials=trials))
+    assert f"search trials {64 - len(stopped)} completed, {len(stopped)} pruned" in said
+    assert "estimate trials 35 completed" in said
+    assert "98.0 % validation accuracy" in said
+    assert "1:35 min" in said
+
+
+def test_the_best_single_trials_are_listed_best_first() -> None:
+    text = page()
+    listed = [int(number) for number in re.findall(r'<tr><td class="n">(\d+)</td>', text)]
+    search = [trial for trial in TRIALS if trial.stage is Stage.SEARCH and trial.state is TrialState.COMPLETED]
+    best = sorted(search, key=lambda trial: -(trial.value or 0.0))[: report.BEST_TRIALS]
+    assert listed == [trial.number for trial in best]
+
+
+@pytest.mark.parametrize("field", ["name", "labels", "spec"])
+def test_what_users_wrote_stays_text(field: str) -> None:
+    attack = "</pre><script>alert(1)</script>{{ 'bo' ~ 'om' }}"
+    job = synthetic.job(SPEC)
+    value = {"name": attack, "labels": {"a": attack}, "spec": dict(job.spec) | {"name": attack}}[field]
+    text = page(job=dataclasses.replace(job, **{field: value}))
+    assert "<script" not in text
+    assert "boom" not in text
+    assert attack in html.unescape(text)
+    Page(text)
+
+
+def test_an_answer_without_response_baselines_or_teacher_is_told_too() -> None:
+    spec = synthetic.spec(
+        space={"temperature": 4.0},
+        budget={"trials": 4},
+        baselines={"share": 0.0},
+        confirmation={"estimate_seeds": 2},
+        objective={"metric": "nll"},
+    )
+    trials = [
+        dataclasses.replace(trial, test_metrics=None)
+        for trial in synthetic.Builder(spec, lambda c: 1 - synthetic.ridge(c), 0.01, np.random.default_rng(0)).job()
+        if trial.variant != "same_settings"
+    ]
+    documents = synthetic.documents(spec, trials, softness=[], teacher=None)
+    job = synthetic.job(spec, teacher=None, fixed=None)
+    text = report.render(job=job, trials=trials, picture_base=None, **documents)
+    Page(text)
+    assert "No baseline was trained." in text
+    assert "nats" in text
+
+
+def test_a_failed_winner_is_told() -> None:
+    trials = [
+        dataclasses.replace(synthetic.diverged(trial), test_metrics=None) if trial.variant == "winner" else trial
+        for trial in TRIALS
+    ]
+    text = page(trials=trials, **synthetic.documents(SPEC, trials))
+    Page(text)
+    assert "No answer: the configuration that was chosen" in text
