@@ -7,11 +7,12 @@ from collections.abc import Callable
 from functools import partial
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from search import closing, jobs, leases, ledger
+from search import db as databases
 from search.db import Database
-from search.errors import LeaseLost
+from search.errors import DatabaseUnavailable, LeaseLost
 from search.leases import MAX_LOSSES
 from search.records import Reason
 from search.states import JobState, Stage, TrialState
@@ -27,6 +28,7 @@ from tests.search.hands import (
     configuration,
     epoch,
     lose,
+    opened,
     submitted,
     take,
     taken,
@@ -123,6 +125,24 @@ def test_nobody_renews_for_another(db: Database) -> None:
     claim = taken(db, "mine")
     assert leases.renew(db, "other", [claim.token], 60.0) == set()
     assert leases.renew(db, "mine", [], 60.0) == set()
+
+
+def test_nobody_takes_a_lease_away_while_its_holder_writes(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    submitted(db)
+    claim = taken(db, "slow", EXPIRED)
+    monkeypatch.setattr(databases, "BUSY_SECONDS", 0)
+
+    def take_away(impatient: Database) -> None:
+        with impatient.write() as connection:
+            if db.dialect == "postgresql":
+                connection.execute(text("SET LOCAL lock_timeout = '50ms'"))
+            leases.release(connection, claim.token)
+
+    with opened(db.url) as impatient, db.write() as connection:
+        leases.hold(connection, claim.token)
+        with pytest.raises(DatabaseUnavailable):
+            take_away(impatient)
+    train(db, claim)
 
 
 def test_reaping_at_once_loses_a_trial_once(db: Database) -> None:

@@ -127,5 +127,7 @@ def at_once(calls: Sequence[Callable[[], Answer]]) -> list[Answer]:
 def opened(url: str) -> Iterator[Database]:
     """A database of one's own, as another process would have it."""
     db = open_database(url, pool_size=1, max_overflow=1)
-    yield db
-    db.close()
+    try:
+        yield db
+    finally:
+        db.close()
