@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import secrets
 from pathlib import Path
@@ -37,9 +38,10 @@ def submit(
     `idempotency_key` is the caller's key and the sha256 of its request's body; keys of different principals are
     different. IdempotencyConflict where the key came with another body.
     """
+    request = None if idempotency_key is None else (_storable(idempotency_key[0]), idempotency_key[1])
     with db.write() as connection:
-        if idempotency_key is not None:
-            earlier = _earlier(connection, idempotency_key, principal)
+        if request is not None:
+            earlier = _earlier(connection, request, principal)
             if earlier is not None:
                 return _job(connection, visible_job(connection, earlier, principal)), False
         job_id = secrets.token_hex(8)
@@ -59,11 +61,16 @@ def submit(
                 updated_at=now_sql(),
             )
         )
-        if idempotency_key is not None:
-            of_request = (idempotency.c.key == idempotency_key[0]) & (idempotency.c.principal == principal.id)
+        if request is not None:
+            of_request = (idempotency.c.key == request[0]) & (idempotency.c.principal == principal.id)
             connection.execute(update(idempotency).where(of_request).values(job_id=job_id))
         emit(connection, job_id, "submitted", {"name": spec.name})
         return _job(connection, reread(connection, job_id)), True
+
+
+def _storable(key: str) -> str:
+    """A caller's key may be any string at all, of any length."""
+    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _earlier(connection: Connection, key: tuple[str, str], principal: Principal) -> str | None:

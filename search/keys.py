@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import Row, exists, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from search.cursors import is_text
 from search.db import Database, now_sql
 from search.errors import DatabaseUnavailable, NotFound
 from search.records import SCOPES, Key, Principal, Scope
@@ -21,6 +22,7 @@ from search.tables import keys
 
 SHORTEST_SECRET = 20  # characters of a secret that the operator brings: it is hashed once, so it must not be guessable
 _LONGEST_SECRET = 1024
+_LONGEST_NAME = 100
 _USED_SECONDS = 60.0  # how exactly `last_used_at` is kept: not every request should write
 _FORM = re.compile(r"tw_([0-9a-f]{12})_[A-Za-z0-9_-]{20,}")
 _NOBODY = "0" * 64
@@ -80,10 +82,12 @@ def any_keys(db: Database) -> bool:
 
 
 def _insert(db: Database, key_id: str, name: str, scopes: Iterable[Scope], presented: str) -> Key:
+    if not 0 < len(name) <= _LONGEST_NAME or not is_text(name):
+        raise ValueError(f"a key's name has 1 to {_LONGEST_NAME} characters")
     wanted = set(scopes)
     if not wanted or not wanted <= set(SCOPES):
         raise ValueError(f"scopes are one or more of {', '.join(SCOPES)}")
-    values = {"id": key_id, "name": name[:100], "secret_hash": _hash(presented), "created_at": now_sql()}
+    values = {"id": key_id, "name": name, "secret_hash": _hash(presented), "created_at": now_sql()}
     values |= {"scopes": [scope for scope in SCOPES if scope in wanted]}
     insert_or_ignore = (sqlite if db.dialect == "sqlite" else postgresql).insert(keys)
     with db.write() as connection:

@@ -86,6 +86,8 @@ def test_the_same_request_makes_one_job(db: Database) -> None:
     assert (created, created_again, again.id) == (True, False, job.id)
     with pytest.raises(IdempotencyConflict):
         jobs.submit(db, spec(), ME, ("key", "another hash"))
+    for hostile in HOSTILE:
+        assert [jobs.submit(db, spec(), ME, (hostile * 300, "hash"))[1] for _ in range(2)] == [True, False]
     theirs, created = jobs.submit(db, spec(), OTHER, ("key", "another hash"))
     assert created
     assert theirs.id != job.id

@@ -79,6 +79,12 @@ def test_a_secret_from_a_file_is_registered_once(db: Database) -> None:
     assert principal.may("dashboard")
 
 
+def test_names_are_short_and_printable(db: Database) -> None:
+    for name in ("", "x" * 101, "a\x00b", "\ud800"):
+        with pytest.raises(ValueError, match="name"):
+            keys.create_key(db, name, ["read"])
+
+
 def test_an_id_that_is_taken_is_refused(db: Database) -> None:
     key, _ = keys.create_key(db, "ci", ["read"])
     with pytest.raises(ValueError, match="another key"):

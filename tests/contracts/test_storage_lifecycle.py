@@ -190,7 +190,7 @@ def test_no_order_of_calls_breaks_a_job(db: Database) -> None:
         pass
 
     OnThis.db = db
-    examples = 25 if db.dialect == "sqlite" else 10
+    examples = 16 if db.dialect == "sqlite" else 8
     run_state_machine_as_test(  # type: ignore[no-untyped-call]
         OnThis,
         settings=settings(max_examples=examples, stateful_step_count=30, suppress_health_check=list(HealthCheck)),
