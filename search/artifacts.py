@@ -34,6 +34,11 @@ def place(root: Path, sha256: str) -> Path:
     return root / sha256[:2] / sha256
 
 
+def work_folder(root: Path, job_id: str) -> Path:
+    """Where a job's workers keep files for each other until it is closed; no record speaks of them."""
+    return root / "work" / job_id
+
+
 def digest_of(path: Path) -> str:
     """sha256 of a file, read in blocks."""
     with path.open("rb") as file:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import secrets
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -234,6 +235,7 @@ def delete_job(db: Database, job_id: str, principal: Principal, *, artifact_root
         digests = artifacts.digests_of(connection, job.id)
         connection.execute(delete(jobs).where(jobs.c.id == job.id))
     artifacts.forget(db, artifact_root, digests)
+    shutil.rmtree(artifacts.work_folder(artifact_root, job_id), ignore_errors=True)
     study.delete_studies(db, job_id)
 
 

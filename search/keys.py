@@ -76,9 +76,9 @@ def verify_key(db: Database, presented: str) -> Principal | None:
 
 
 def any_keys(db: Database) -> bool:
-    """Whether there is a key that was not revoked."""
+    """Whether a key was ever made: revoking the last one must not open the service to everybody."""
     with db.read() as connection:
-        return bool(connection.execute(select(exists().where(keys.c.revoked_at.is_(None)))).scalar_one())
+        return bool(connection.execute(select(exists().where(keys.c.id.is_not(None)))).scalar_one())
 
 
 def _insert(db: Database, key_id: str, name: str, scopes: Iterable[Scope], presented: str) -> Key:

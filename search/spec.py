@@ -88,7 +88,7 @@ class DatasetSpec(Part):
 class ModelSpec(Part):
     """A model of the catalogue, with its arguments."""
 
-    name: str
+    name: Label
     arguments: dict[str, bool | int | float | str] = Field(default_factory=dict)
 
     @model_validator(mode="after")

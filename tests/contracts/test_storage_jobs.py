@@ -10,7 +10,7 @@ import optuna
 import pytest
 from sqlalchemy import event, func, select
 
-from search import closing, jobs, study
+from search import artifacts, closing, jobs, study
 from search.db import Database
 from search.errors import CursorInvalid, IdempotencyConflict, IllegalMove, LeaseLost, NotFound, SpecInvalid
 from search.events import read_events
@@ -357,7 +357,10 @@ def test_delete_leaves_nothing_and_needs_an_end(db: Database, tmp_path: Path) ->
     with pytest.raises(IllegalMove):
         jobs.delete_job(db, job.id, ME, artifact_root=tmp_path)
     jobs.cancel_job(db, job.id, ME)
+    for of in (job, kept):
+        artifacts.work_folder(tmp_path, of.id).mkdir(parents=True)
     jobs.delete_job(db, job.id, ME, artifact_root=tmp_path)
+    assert [path.name for path in (tmp_path / "work").iterdir()] == [kept.id]
     with db.read() as connection:
         for table in metadata.sorted_tables:
             if "job_id" in table.c:
@@ -372,6 +375,11 @@ def test_delete_leaves_nothing_and_needs_an_end(db: Database, tmp_path: Path) ->
         jobs.get_job(db, job.id, ME)
 
 
-def test_labels_that_a_database_could_not_hold_are_refused() -> None:
-    with pytest.raises(ValueError, match="labels"):
-        JobSpec.model_validate(spec().model_dump(exclude_none=True) | {"labels": {"a": "\x00"}})
+def test_text_that_a_database_could_not_look_into_is_refused() -> None:
+    for change in (
+        {"labels": {"a": "\x00"}},
+        {"student": {"name": "timm:\x00"}},
+        {"dataset": {"name": "npz", "path": "\x00"}},
+    ):
+        with pytest.raises(ValueError, match=next(iter(change))):
+            JobSpec.model_validate(spec().model_dump(exclude_none=True) | change)
