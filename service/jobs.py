@@ -189,7 +189,7 @@ _move("resume", "Resume a job", "A paused job goes on where it was.", public.res
     operation_id="extendJob",
     response_model=JobDetailOut,
     summary="Extend the budget",
-    responses=problems("not-found", "illegal-move", "request-invalid", "too-large"),
+    responses=problems("not-found", "illegal-move", "request-invalid", "spec-invalid", "too-large"),
 )
 def extend_job(request: Request, job_id: JobId, principal: Submitter, budget: ExtendRequest) -> JobDetailOut:
     """Gives a job new, higher totals. A completed one searches on, and its later test figures are marked as seen."""

@@ -9,6 +9,7 @@ from starlette.responses import FileResponse, HTMLResponse, Response
 
 from search import public
 from search.public import Importances, Result, TemperatureResponse
+from service import pictures, report
 from service.auth import Reader
 from service.errors import problems
 from service.jobs import database
@@ -111,8 +112,6 @@ def get_artifact(
 )
 def get_report(request: Request, job_id: JobId, principal: Reader) -> HTMLResponse:
     """The answer for people: the best settings, the response picture, the gains and what to distrust."""
-    from service import report
-
     page = report.render(**_answer(request, job_id, principal), picture_base=f"/v1/jobs/{job_id}/report")
     return HTMLResponse(page, headers={"Content-Security-Policy": PAGE_POLICY})
 
@@ -131,8 +130,6 @@ def get_picture(
     request: Request, job_id: JobId, picture: Literal["response", "gains", "importances"], principal: Reader
 ) -> Response:
     """One of the report's pictures by itself."""
-    from service import pictures
-
     answer = _answer(request, job_id, principal)
     drawn = pictures.draw(picture, answer["result"], answer["response"], answer["importances"])
     return Response(drawn, media_type="image/svg+xml", headers={"Content-Security-Policy": PAGE_POLICY})

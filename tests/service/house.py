@@ -13,7 +13,7 @@ from typing import Any
 from search import artifacts, closing, configurations, ledger, public, workers
 from search.analysis.build import build_documents
 from search.public import Database, Job, Principal
-from search.states import Arm, TrialState
+from search.states import TrialState
 from trainers.spec import Configuration, EpochReport, Metrics, Optimizer, TeacherFacts
 
 LOCAL = Principal(public.LOCAL_OWNER, "local", frozenset(public.SCOPES))
@@ -138,6 +138,3 @@ def _quality(configuration: Configuration, seed: int) -> float:
 
 def _metrics(accuracy: float) -> Metrics:
     return Metrics(accuracy, 1.0 - accuracy, 0.05, 0.9, 1.2)
-
-
-ARMS = tuple(Arm)
