@@ -42,20 +42,27 @@ def ridge(configuration: Configuration) -> float:
     return 0.91 + ahead - 0.008 * t**2 - 0.05 * (lr - best_lr) ** 2 - 0.02 * (configuration.kd_weight - 0.7) ** 2
 
 
-def random_truth(rng: np.random.Generator) -> tuple[Truth, float]:
-    """A surface with a ridge along T and, half of the time, a cliff beside it; and its best temperature."""
+def random_truth(rng: np.random.Generator) -> tuple[Truth, dict[str, tuple[float, float]]]:
+    """A surface with a ridge along T and, half of the time, a cliff beside it.
+
+    Also its truth: by optimizer the best temperature and the value there. SGD's ridge lies elsewhere than AdamW's.
+    """
     best = float(np.exp(rng.uniform(0, math.log(40))))
-    steep, width = float(rng.choice([0.003, 0.01, 0.03])), float(rng.choice([0.02, 0.06, 0.15]))
+    steep, width = float(rng.choice([0.001, 0.003, 0.01, 0.03])), float(rng.choice([0.02, 0.06, 0.15]))
     tilt, skew, cliff = rng.uniform(-0.3, 0.3), rng.uniform(0.3, 1.0), bool(rng.random() < 0.5)
+    ahead, shift = float(rng.uniform(-0.02, 0.02)), float(np.exp(rng.uniform(-0.5, 0.5)))
+    peaks = {"adamw": (best, 0.9), "sgd": (float(np.clip(best * shift, 1, 40)), 0.9 + ahead)}
 
     def truth(configuration: Configuration) -> float:
-        off, rate = math.log(configuration.temperature / best), math.log10(configuration.optimizer.learning_rate)
-        best_rate = -2.3 + tilt * math.log(configuration.temperature / 6)
-        value = 0.9 - steep * off**2 * (1.0 if off < 0 else skew) - width * (rate - best_rate) ** 2
+        optimizer = configuration.optimizer
+        peak, level = peaks[optimizer.name]
+        off, rate = math.log(configuration.temperature / peak), math.log10(optimizer.learning_rate)
+        best_rate = (-2.3 if optimizer.name == "adamw" else -1.3) + tilt * math.log(configuration.temperature / 6)
+        value = level - steep * off**2 * (1.0 if off < 0 else skew) - width * (rate - best_rate) ** 2
         fall = 0.5 / (1 + math.exp(-12 * (rate - best_rate - 0.8))) if cliff else 0.0
         return value - fall - 0.03 * (configuration.kd_weight - 0.6) ** 2
 
-    return truth, best
+    return truth, peaks
 
 
 @dataclass

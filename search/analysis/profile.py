@@ -62,19 +62,22 @@ def points(temperatures: Array, draws: Array, confidence: float, sign: int) -> l
 
 
 def confidence_set(temperatures: Array, draws: Array, confidence: float) -> TemperatureSet:
-    """The smallest set of grid temperatures in which the draws' best T lies with this probability, nearly.
+    """Temperatures among which the draws' best one lies with at least this probability.
 
-    Temperatures enter by their frequency smoothed over neighbours, and a gap of one grid step is closed, lest the
-    set fray by the draws' own noise; neither lowers its probability.
+    Those that are not shown, with this probability, to be worse than the one with the best mean (as in Hsu 1984, Annals of
+    Statistics 12, multiple comparisons with the best); then the most often best ones among the others,
+    where the probability is not reached yet. The smallest set of that probability would leave out temperatures that
+    nothing tells from the best wherever the response is flat, because smooth draws have their maxima at the ends: on
+    synthetic jobs it held the best T in 84 % of cases where 90 were promised. This one errs on the other side.
     """
+    leading = draws[:, int(draws.mean(axis=0).argmax())]
+    member = (draws >= leading[:, None]).mean(axis=0) >= 1 - confidence
     frequency = np.bincount(draws.argmax(axis=1), minlength=len(temperatures)) / len(draws)
-    padded = np.pad(frequency, 2, mode="reflect")
-    smooth = np.convolve(padded, [0.1, 0.2, 0.4, 0.2, 0.1], mode="valid")
-    order = np.argsort(-smooth, kind="stable")
-    needed = int(np.searchsorted(np.cumsum(frequency[order]), confidence - 1e-12)) + 1
-    member = np.zeros(len(temperatures), dtype=bool)
-    member[order[:needed]] = True
-    member[1:-1] |= member[:-2] & member[2:]
+    for index in np.argsort(-frequency, kind="stable"):
+        if frequency[member].sum() >= confidence - 1e-12:
+            break
+        member[index] = True
+    member[1:-1] |= member[:-2] & member[2:]  # a gap of one step is the draws' own noise
     return _as_set(temperatures, member, confidence)
 
 

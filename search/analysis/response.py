@@ -32,8 +32,10 @@ METHOD = (
     "approximation of their posterior), one for each optimizer, over the last epoch's value of completed search, "
     "baseline (T = 1, T = 4) and confirmation trials; seed noise is estimated and left out of the band. Trials that "
     "were stopped early are shown but not fitted: their value is of a shorter training, where other temperatures are "
-    "best. Diverged trials count as the worst value seen. Bands are pointwise; sets are read off joint posterior "
-    "draws of the profile."
+    "best. Diverged trials count as the worst value seen. At each temperature the other settings, the optimizer among "
+    "them, are those with the best posterior mean. Bands are pointwise; sets are read off joint posterior draws: the "
+    "confidence set holds what is not shown to be worse than the best, the equivalent set what is shown to be within "
+    "delta of it."
 )
 
 
@@ -74,7 +76,7 @@ def temperature_response(
                 draws[optimizer] = _draws(own, temperature, axes(spec.space, optimizer), len(grid), rng)
         curves = [_curve(name, grid, drawn, spec, sign) for name, drawn in draws.items()]
         if draws:
-            overall = _curve(None, grid, np.max(list(draws.values()), axis=0), spec, sign)
+            overall = _curve(None, grid, _best_of(list(draws.values())), spec, sign)
     return TemperatureResponse(
         job_id=job_id,
         metric=spec.objective.metric,
@@ -140,6 +142,15 @@ def _draws(
     with threadpool_limits(1):  # matrices this small are slower on several cores, and would round differently on each
         surface = Surface(np.column_stack([at, settings]), np.array([one.value for one in kept]), rng)
         return profile.profile_draws(surface, settings, count, rng)
+
+
+def _best_of(draws: Sequence[Array]) -> Array:
+    """At each temperature the draws of the optimizer with the highest mean: an optimizer is one more setting.
+
+    Each draw's own maximum would lie above both where they are close, as `profile_draws` says of settings.
+    """
+    best = np.argmax([drawn.mean(axis=0) for drawn in draws], axis=0)
+    return np.stack(draws)[best, :, np.arange(len(best))].T
 
 
 def _curve(optimizer: str | None, grid: Array, draws: Array, spec: JobSpec, sign: int) -> ResponseCurve:

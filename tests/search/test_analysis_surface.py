@@ -41,14 +41,6 @@ def test_draws_agree_with_the_data_where_there_are_many_and_doubt_where_there_ar
     assert draws[:, 0].std() < 0.002 < draws[:, 1].std()
 
 
-def draws_of(*best: tuple[int, int], width: int = 20) -> np.ndarray:
-    """Draws whose maximum lies at each place so many times."""
-    places = np.repeat([place for place, _ in best], [count for _, count in best])
-    draws = np.zeros((len(places), width))
-    draws[np.arange(len(places)), places] = 1.0
-    return draws
-
-
 GRID = profile.grid(1.0, 40.0, 20)
 
 
@@ -58,21 +50,45 @@ def test_the_grid_ends_at_the_searched_ends_in_equal_ratios() -> None:
 
 
 def test_a_confidence_set_may_be_in_two_parts_and_touch_the_end() -> None:
-    found = profile.confidence_set(GRID, draws_of((5, 60), (6, 10), (19, 30)), 0.9)
+    level = -np.minimum(np.abs(np.arange(20) - 5), np.abs(np.arange(20) - 19.0))
+    draws = level + 0.5 * np.random.default_rng(0).standard_normal((2000, 20))
+    found = profile.confidence_set(GRID, draws, 0.9)
     assert len(found.intervals) == 2
-    assert found.intervals[0][0] < GRID[5] < GRID[6] < found.intervals[0][1] < found.intervals[1][0]
+    assert 1.0 < found.intervals[0][0] < GRID[5] < found.intervals[0][1] < GRID[12] < found.intervals[1][0] < GRID[19]
     assert found.intervals[1][1] == 40.0
     assert (found.censored_low, found.censored_high) == (False, True)
 
 
-def test_a_confidence_set_holds_its_probability_and_is_small() -> None:
-    rng = np.random.default_rng(1)
-    places = np.clip(rng.normal(9, 2, 4000).round().astype(int), 0, 19)
-    draws = draws_of(*((place, int((places == place).sum())) for place in range(20)))
+def test_a_confidence_set_holds_its_probability_and_leaves_out_what_is_worse() -> None:
+    centres = np.random.default_rng(1).normal(9, 2, 4000)
+    draws = -((np.arange(20) - centres[:, None]) ** 2)
     found = profile.confidence_set(GRID, draws, 0.9)
     [(low, high)] = found.intervals
-    held = np.mean((GRID[places] >= low) & (GRID[places] <= high))
-    assert 0.9 <= held < 0.98
+    best = GRID[draws.argmax(axis=1)]
+    assert 0.9 <= np.mean((best >= low) & (best <= high)) < 1
+    assert low > GRID[2]
+    assert high < GRID[16]
+
+
+def test_what_nothing_tells_from_the_best_is_in_the_confidence_set() -> None:
+    draws = np.random.default_rng(2).standard_normal((2000, 1)) + np.linspace(0, 1e-3, 20)
+    draws += 0.1 * np.random.default_rng(3).standard_normal((2000, 20))
+    found = profile.confidence_set(GRID, draws, 0.9)
+    assert found.intervals == [(1.0, 40.0)]
+    assert found.censored_low
+    assert found.censored_high
+
+
+def test_where_many_are_rarely_best_enough_of_them_are_in_the_confidence_set() -> None:
+    draws = np.zeros((1000, 20))
+    draws[:, 4] = 0.5
+    for place in range(7, 20, 2):  # each is best in two hundredths of the draws, the fourth in the rest
+        draws[20 * place : 20 * place + 20, place] = 1.0
+    found = profile.confidence_set(GRID, draws, 0.96)
+    inside = [any(low <= t <= high for low, high in found.intervals) for t in GRID]
+    assert inside[4]
+    assert np.mean(np.array(inside)[draws.argmax(axis=1)]) >= 0.96
+    assert not all(inside)
 
 
 def test_the_equivalent_set_needs_proof() -> None:
