@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any, cast
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.padding import Padding
 from rich.rule import Rule
 from rich.table import Table
@@ -16,8 +16,7 @@ from service.client import Json
 
 OVER = {"t4": "T = 4, the field's habit", "t1": "T = 1", "label_only": "no distillation"}
 SHOWN_TEMPERATURES = 8
-BAR = 24
-EIGHTHS = " ▏▎▍▌▋▊▉█"
+WHISKER = 29
 
 
 def said(metric: str, value: float) -> str:
@@ -52,14 +51,16 @@ def print_answer(console: Console, job: Json, result: Json, response: Json) -> N
     console.print(_settings(result["winner"], metric))
     if response["overall"] is not None:
         _heading(console, "Temperature response", f"{units.NAMES[metric]}, other settings at their best for each T")
-        console.print(_response(response["overall"], metric, response["direction"]))
+        console.print(_response(response["overall"], metric))
         console.print(_sets(response["overall"], metric, response["delta"]), style="dim")
     _heading(console, "Gain over what one would have done", "mean and interval, on the same fresh seeds")
     console.print(_gains(result["gains"], metric))
     if result["cautions"]:
         _heading(console, "Cautions")
+        cautions = Table.grid(padding=(0, 1, 0, 0))
         for caution in result["cautions"]:
-            console.print(Padding(Text(f"- {caution}"), (0, 0, 0, 2)))
+            cautions.add_row(Text("-"), Text(caution))
+        console.print(_indented(cautions))
     spent = f"{result['search_trials']} search trials, {result['trials']} in all, {result['epochs']:,} epochs"
     console.print(Padding(f"{spent}, {duration(result['wall_seconds'])}.", (1, 0, 0, 0)), markup=False)
 
@@ -67,6 +68,10 @@ def print_answer(console: Console, job: Json, result: Json, response: Json) -> N
 def _heading(console: Console, title: str, note: str = "") -> None:
     console.print()
     console.print(Text.assemble((title, "bold cyan"), (f"  {note}" if note else "", "dim")))
+
+
+def _indented(what: RenderableType) -> Padding:
+    return Padding(what, (0, 0, 0, 2), expand=False)
 
 
 def _grid(*columns: str) -> Table:
@@ -95,7 +100,7 @@ def _settings(winner: Json, metric: units.Metric) -> Padding:
     table = _grid("", "")
     for name, value in rows:
         table.add_row(Text(name, style="dim"), Text(value, style="bold" if name == "temperature" else ""))
-    return Padding(table, (0, 0, 0, 2))
+    return _indented(table)
 
 
 def _estimate(metric: units.Metric, estimate: Json) -> str:
@@ -107,24 +112,40 @@ def _estimate(metric: units.Metric, estimate: Json) -> str:
     return text
 
 
-def _response(curve: Json, metric: units.Metric, direction: str) -> Padding:
+def _response(curve: Json, metric: units.Metric) -> Padding:
     points = _chosen(curve["points"], curve["best_temperature"])
     low, high = min(point["low"] for point in points), max(point["high"] for point in points)
-    table = _grid("T", "", units.NAMES[metric] if metric != "nll" else "NLL", "interval", "")
+    left, right = units.plain(metric, low), units.plain(metric, high)
+    table = _grid("T", left + right.rjust(WHISKER - len(left)), _short(metric), "interval", "")
     equivalent = curve["equivalent_set"]["intervals"]
     for point in points:
         best = point["temperature"] == curve["best_temperature"]
         inside = any(start <= point["temperature"] <= end for start, end in equivalent)
-        share = (point["mean"] - low) / (high - low) if high > low else 1.0
-        share = share if direction == "maximize" else 1.0 - share
         table.add_row(
             units.number(point["temperature"], 2),
-            Text(_bar(share), style="green" if best else "cyan" if inside else "blue"),
+            Text(_whisker(point, low, high), style="green" if best else "cyan" if inside else ""),
             said(metric, point["mean"]),
             f"{units.plain(metric, point['low'])} to {units.plain(metric, point['high'])}",
             "best" if best else "as good" if inside else "",
         )
-    return Padding(table, (0, 0, 0, 2))
+    return _indented(table)
+
+
+def _short(metric: units.Metric) -> str:
+    return "accuracy" if metric == "accuracy" else metric.upper()
+
+
+def _whisker(point: Json, low: float, high: float) -> str:
+    """A point's mean and interval as a line of fixed length from low to high."""
+
+    def column(value: float) -> int:
+        return round((value - low) / (high - low) * (WHISKER - 1)) if high > low else 0
+
+    cells = [" "] * WHISKER
+    for index in range(column(point["low"]), column(point["high"]) + 1):
+        cells[index] = "─"
+    cells[column(point["mean"])] = "●"
+    return "".join(cells)
 
 
 def _chosen(points: list[Json], best: float) -> list[Json]:
@@ -139,19 +160,15 @@ def _chosen(points: list[Json], best: float) -> list[Json]:
     return chosen
 
 
-def _bar(share: float) -> str:
-    eighths = max(1, round(min(max(share, 0.0), 1.0) * BAR * 8))
-    return "█" * (eighths // 8) + EIGHTHS[eighths % 8].strip()
-
-
 def _sets(curve: Json, metric: units.Metric, delta: float) -> Padding:
     equivalent, confident = curve["equivalent_set"], curve["confidence_set"]
-    text = f"The best T lies {units.ranges(confident['intervals'])} with {units.percent(confident['confidence'])}."
+    sure = f"with {units.percent(confident['confidence'])} confidence"
+    text = f"The best T lies {units.ranges(confident['intervals'])} {sure}."
     if equivalent["intervals"]:
         text += f" Within {units.difference(metric, delta)} of it: {units.ranges(equivalent['intervals'])}."
     else:
         text += f" None was shown to be within {units.difference(metric, delta)} of it."
-    return Padding(text, (0, 0, 0, 2))
+    return _indented(text)
 
 
 def _gains(gains: list[dict[str, Any]], metric: units.Metric) -> Padding:
@@ -159,7 +176,7 @@ def _gains(gains: list[dict[str, Any]], metric: units.Metric) -> Padding:
     for over, name in OVER.items():
         cells = [_gain(gains, over, variant, metric) for variant in ("tuned", "same_settings")]
         table.add_row(name, *cells)
-    return Padding(table, (0, 0, 0, 2))
+    return _indented(table)
 
 
 def _gain(gains: list[dict[str, Any]], over: str, variant: str, metric: units.Metric) -> Text:

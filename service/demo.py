@@ -148,17 +148,13 @@ def _main_job(programs: Programs, url: str, spec_file: Path, directory: Path, ke
 
 def _addresses(out: Console, url: str, job: Json, page: Path, keep: bool) -> None:
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False)
-    if keep:
-        table.add_row("API documentation", f"{url}/docs")
-        table.add_row("dashboard", f"{url}/dashboard")
-        table.add_row("report", f"{url}{job['links']['report']}")
-        table.add_row("the job as JSON", f"{url}{job['links']['self']}")
-    else:
-        table.add_row("report", str(page))
-        table.add_row("served", "the API's documentation at /docs, the dashboard at /dashboard, the report")
-        table.add_row("", f"at {job['links']['report']}: --keep leaves them up")
+    table.add_row("API documentation", f"{url}/docs")
+    table.add_row("dashboard", f"{url}/dashboard")
+    table.add_row("report", f"{url}{job['links']['report']}")
     out.print()
     out.print(table)
+    if not keep:
+        out.print(f"The service ends now; --keep keeps it up. The report stays: {page}", style="dim", markup=False)
 
 
 def _stay(programs: Programs, out: Console) -> None:

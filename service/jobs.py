@@ -22,14 +22,12 @@ MEDIA_TYPES: dict[str, Literal["json", "yaml"]] = {
     "text/yaml": "yaml",
 }
 LABEL = r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}=[^\x00-\x1f]{0,200}$"
+JOB_SPEC = {"$ref": "#/components/schemas/JobSpec"}
 SPEC_BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "description": "A job spec. `GET /v1/spec/default` is one to start from, with comments.",
-        "content": {
-            media: {"schema": {"$ref": "#/components/schemas/JobSpec"}}
-            for media in ("application/json", "application/yaml")
-        },
+        "content": {media: {"schema": JOB_SPEC} for media in ("application/json", "application/yaml")},
     }
 }
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])

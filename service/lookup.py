@@ -11,7 +11,7 @@ from starlette.responses import Response
 from search import public
 from service.auth import Reader
 from service.errors import KINDS, FieldError, problems
-from service.jobs import SPEC_BODY, database, media_of
+from service.jobs import JOB_SPEC, SPEC_BODY, database, media_of
 from service.schemas import Me, ProblemKind, SpecVerdict, Status, WorkerList, WorkerOut
 
 router = APIRouter(prefix="/v1")
@@ -36,7 +36,9 @@ def get_spec_schema(principal: Reader) -> dict[str, Any]:
     response_class=Response,
     summary="A spec to start from",
     tags=["spec"],
-    responses={200: {"description": "YAML", "content": {"application/yaml": {"schema": {"type": "string"}}}}},
+    responses={
+        200: {"description": "YAML with comments", "content": {"application/yaml": {"schema": JOB_SPEC}}},
+    },
 )
 def get_spec_default(principal: Reader) -> Response:
     """Every field with its default and what it means; it can be submitted as it is."""

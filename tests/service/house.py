@@ -1,11 +1,14 @@
-"""Jobs as workers would have left them: through the ledger, with a formula in the students' place."""
+"""Jobs as workers would have left them, with a formula in the students' place; and a real server over them."""
 
 from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Iterable
-from dataclasses import replace
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,10 +17,59 @@ from search import artifacts, closing, configurations, ledger, public, workers
 from search.analysis.build import build_documents
 from search.public import Database, Job, Principal
 from search.states import TrialState
+from service.app import create_app
+from service.server import Server
+from service.settings import Settings
 from trainers.spec import Configuration, EpochReport, Metrics, Optimizer, TeacherFacts
 
 LOCAL = Principal(public.LOCAL_OWNER, "local", frozenset(public.SCOPES))
 EPOCHS = 2
+
+
+@dataclass(frozen=True)
+class Jobs:
+    """One job of each kind; all belong to the local owner."""
+
+    completed: Job
+    running: Job
+    queued: Job
+    cancelled: Job
+
+
+def furnish(var: Path) -> Jobs:
+    """A database with a job in every state that matters, and the files of the one that was answered."""
+    db = public.open_database(f"sqlite:///{var / 'thermowell.db'}")
+    public.migrate(db)
+    completed = complete(db, var / "artifacts", name="done", labels={"team": "vision"})
+    running = submit(db, name="going", labels={"team": "audio"})
+    train(db, running, trials=2)
+    claim_one(db, running)
+    cancelled = submit(db, name="dropped")
+    public.cancel_job(db, cancelled.id, LOCAL)
+    queued = submit(db, name="waiting")
+    found = [public.get_job(db, job.id, LOCAL) for job in (completed, running, queued, cancelled)]
+    db.close()
+    return Jobs(*found)
+
+
+@contextmanager
+def serving(settings: Settings) -> Iterator[str]:
+    """A real server over these settings, in this process; its address."""
+    server = Server(create_app(settings), settings.model_copy(update={"port": 0}))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    until = time.monotonic() + 20
+    while not server.started:
+        assert thread.is_alive()
+        assert time.monotonic() < until
+        time.sleep(0.002)
+    host, port = server.servers[0].sockets[0].getsockname()[:2]
+    try:
+        yield f"http://{host}:{port}"
+    finally:
+        server.should_exit = True
+        thread.join(15)
+        assert not thread.is_alive()
 
 
 def document(name: str = "digits-small", **changes: Any) -> dict[str, Any]:

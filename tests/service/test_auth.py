@@ -13,7 +13,7 @@ from search.public import Database, Principal
 from service import auth
 from service.settings import Settings
 from tests.service import house
-from tests.service.conftest import Jobs, serving
+from tests.service.house import Jobs, serving
 from tests.service.problems import refused
 
 Headers = dict[str, str]

@@ -11,7 +11,7 @@ import pytest
 from service.errors import KINDS
 from service.settings import Settings
 from tests.service import house
-from tests.service.conftest import serving
+from tests.service.house import serving
 from tests.service.problems import refused
 
 Headers = dict[str, str]

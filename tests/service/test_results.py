@@ -12,7 +12,7 @@ from search import public
 from search.public import Database
 from service.settings import Settings
 from tests.service import house
-from tests.service.conftest import Jobs
+from tests.service.house import Jobs
 from tests.service.problems import refused
 
 PARTS = ("result", "response", "importances", "report", "report/response.svg", "report/gains.svg")

@@ -8,8 +8,7 @@ import io
 import httpx
 import pytest
 
-from tests.service.conftest import Jobs
-from tests.service.house import EPOCHS
+from tests.service.house import EPOCHS, Jobs
 from tests.service.problems import refused
 
 

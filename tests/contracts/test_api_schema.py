@@ -1,0 +1,88 @@
+"""Does the running API keep to its own description, whatever it is sent: no 5xx, and nothing that is not declared?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import hypothesis
+import pytest
+import schemathesis
+from fastapi.routing import APIRoute
+from hypothesis import strategies as st
+from schemathesis import GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from search import public
+from service import jobs, keys, lookup, metrics, results, stream, trials
+from service.settings import Settings
+from tests.service import house
+
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+]
+ROUTERS = [room.router for room in (jobs, trials, stream, results, lookup, keys, metrics)] + [lookup.open_router]
+# Reading comes before changing, and deleting last: there should be something to read.
+ORDER = ("GET", "POST", "DELETE")
+OPERATIONS = [
+    route.operation_id
+    for method in ORDER
+    for router in ROUTERS
+    for route in router.routes
+    if isinstance(route, APIRoute) and method in route.methods
+]
+SETTINGS = hypothesis.settings(
+    max_examples=20, derandomize=True, database=None, suppress_health_check=list(hypothesis.HealthCheck)
+)
+
+
+@dataclass(frozen=True)
+class Served:
+    """A running service by its own description, those who may ask it (by their headers), and jobs that exist."""
+
+    schema: schemathesis.openapi.OpenApiSchema
+    callers: list[dict[str, str]]
+    job_ids: list[str]
+
+
+@pytest.fixture(scope="module", params=["open", "with keys"])
+def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A real server; with keys, nobody and one caller of each scope ask."""
+    var = tmp_path_factory.mktemp("api")
+    jobs_there = house.furnish(var)
+    settings = Settings(var=var, stream_seconds=0.05, stream_poll_seconds=0.01)
+    callers: list[dict[str, str]] = [{}]
+    if request.param == "with keys":
+        db = public.open_database(settings.database_url)
+        for scope in public.SCOPES:
+            _, secret = public.create_key(db, scope, frozenset({scope}))
+            callers.append({"Authorization": f"Bearer {secret}"})
+        db.close()
+    with house.serving(settings) as url:
+        schema = schemathesis.openapi.from_url(f"{url}/openapi.json")
+        yield Served(schema, callers, [jobs_there.completed.id, jobs_there.running.id, jobs_there.queued.id])
+
+
+@pytest.mark.parametrize("operation_id", OPERATIONS)
+def test_api(served: Served, operation_id: str) -> None:
+    operation = served.schema.find_operation_by_id(operation_id)
+    cases = st.one_of(operation.as_strategy(generation_mode=mode) for mode in GenerationMode)
+
+    @SETTINGS
+    @hypothesis.given(cases, st.sampled_from([None, *served.job_ids]), st.sampled_from(served.callers))
+    def check(case: schemathesis.Case, job_id: str | None, caller: dict[str, str]) -> None:
+        if job_id is not None and "job_id" in (case.path_parameters or {}):
+            case.path_parameters["job_id"] = job_id
+        case.call_and_validate(headers=caller, checks=CHECKS)
+
+    check()
