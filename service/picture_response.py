@@ -218,7 +218,7 @@ def _legend(root: Element, result: Result, response: TemperatureResponse) -> Non
         trials.append(("stopped", "one that was stopped early"))
     if response.overall:
         confidence = units.percent(response.overall.confidence_set.confidence)
-        trials.append(("line", f"the best of all, with its {confidence} band"))
+        trials.append(("line", f"what one can rely on, with its {confidence} band"))
     fresh = [("won", "chosen, on fresh seeds")]
     if len(_shown(result)) > 1:
         fresh.append(("baseline", "T = 1 and T = 4, each tuned for itself, on fresh seeds"))

@@ -31,11 +31,11 @@ METHOD = (
     "Gaussian process (Matern 5/2, a length scale for each setting, hyperparameters averaged over Laplace's "
     "approximation of their posterior), one for each optimizer, over the last epoch's value of completed search, "
     "baseline (T = 1, T = 4) and confirmation trials; seed noise is estimated and left out of the band. Trials that "
-    "were stopped early are shown but not fitted: their value is of a shorter training, where other temperatures are "
-    "best. Diverged trials count as the worst value seen. At each temperature the other settings, the optimizer among "
-    "them, are those with the best posterior mean. Bands are pointwise; sets are read off joint posterior draws: the "
-    "confidence set holds what is not shown to be worse than the best, the equivalent set what is shown to be within "
-    "delta of it."
+    "were stopped early are shown but not fitted: their value is of a shorter training, where other temperatures "
+    "are best. Diverged trials count as the worst value seen. At each temperature the other settings are those with "
+    "the best posterior mean; of the optimizers, the one whose band's worse end is best. Bands are pointwise; sets "
+    "are read off joint posterior draws: the confidence set holds what is not shown to be worse than the best, the "
+    "equivalent set what is shown to be within delta of it."
 )
 
 
@@ -76,7 +76,7 @@ def temperature_response(
                 draws[optimizer] = _draws(own, temperature, axes(spec.space, optimizer), len(grid), rng)
         curves = [_curve(name, grid, drawn, spec, sign) for name, drawn in draws.items()]
         if draws:
-            overall = _curve(None, grid, _best_of(list(draws.values())), spec, sign)
+            overall = _curve(None, grid, _best_of(list(draws.values()), spec.confirmation.confidence), spec, sign)
     return TemperatureResponse(
         job_id=job_id,
         metric=spec.objective.metric,
@@ -144,12 +144,13 @@ def _draws(
         return profile.profile_draws(surface, settings, count, rng)
 
 
-def _best_of(draws: Sequence[Array]) -> Array:
-    """At each temperature the draws of the optimizer with the highest mean: an optimizer is one more setting.
+def _best_of(draws: Sequence[Array], confidence: float) -> Array:
+    """At each temperature the draws of one optimizer: the one whose band's lower end is highest, that one can rely on.
 
-    Each draw's own maximum would lie above both where they are close, as `profile_draws` says of settings.
+    By the highest mean, an optimizer with few trials would hide what is known of another. Each draw's own maximum
+    would lie above both where they are close, as `profile_draws` says of settings.
     """
-    best = np.argmax([drawn.mean(axis=0) for drawn in draws], axis=0)
+    best = np.argmax([np.quantile(drawn, (1 - confidence) / 2, axis=0) for drawn in draws], axis=0)
     return np.stack(draws)[best, :, np.arange(len(best))].T
 
 
