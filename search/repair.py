@@ -41,6 +41,12 @@ class Repairer:
             ledger.mark_mirrored(self.database, row.trial_id)
         return len(rows)
 
+    def settle(self, job_id: str) -> None:
+        """Fails what is RUNNING and counted by nobody, at once: for a job that nobody asks for any more."""
+        for arm in Arm:
+            for number in self._orphans(job_id, arm):
+                study.fail_running(self.storage, study_name(job_id, arm), number)
+
     def fail_orphans(self) -> int:
         """Fails RUNNING trials that were asked for and never attached, once they have been seen for long enough."""
         now = self.clock()
@@ -63,6 +69,10 @@ class Repairer:
             under_way = tables.jobs.c.state.not_in([*TERMINAL_JOBS, JobState.QUEUED])
             query = sqlalchemy.select(tables.jobs.c.id).where(under_way | (tables.jobs.c.ended_at >= ended_after))
             return list(connection.scalars(query))
+
+    def _orphans(self, job_id: str, arm: Arm) -> set[int]:
+        running = study.running_numbers(self.storage, study_name(job_id, arm))
+        return running - self._counted(job_id, arm) if running else running
 
     def _counted(self, job_id: str, arm: Arm) -> set[int]:
         trials = tables.trials.c
