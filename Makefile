@@ -34,7 +34,7 @@ types: $(STAMP) ## mypy --strict
 	$(BIN)/mypy
 
 contracts: $(STAMP) ## import-linter: which room may import which
-	$(BIN)/lint-imports --no-logo
+	$(BIN)/lint-imports --no-logo --no-cache
 
 format: $(STAMP) ## let ruff repair what it can
 	$(BIN)/ruff check --fix .

@@ -32,6 +32,8 @@ def test_files_are_short_and_say_what_they_answer(path: Path) -> None:
     tree = ast.parse(text)
     assert ast.get_docstring(tree), f"{name(path)} has no docstring"
     assert len(text.splitlines()) < MAX_FILE_LINES
+    if "migrations" in path.parts:
+        return  # a migration is a list of statements, never changed again once it is released
     functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
     long = {node.name: node.end_lineno - node.lineno + 1 for node in functions if node.end_lineno is not None}
     assert {each: lines for each, lines in long.items() if lines >= MAX_FUNCTION_LINES} == {}

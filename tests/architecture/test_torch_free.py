@@ -1,32 +1,63 @@
-"""Does the service start where torch is not installed?"""
+"""Does the service start where the worker extra, torch above all, is not installed?"""
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+import tomllib
+from importlib.metadata import packages_distributions
+from pathlib import Path
 
 import pytest
 
-HEAVY = ["torch", "torchvision", "timm", "safetensors", "sklearn", "scipy", "cmaes"]
+PROJECT = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
+EXTRA = {re.split(r"[<>=\[]", each)[0] for each in PROJECT["project"]["optional-dependencies"]["worker"]}
+HEAVY = sorted(
+    module for module, owners in packages_distributions().items() if EXTRA & {each.lower() for each in owners}
+)
 
-# Stands in for an installation without the worker extra: importing any of these fails as if it were not there.
+# Stands in for an installation without the extra: importing any of its modules fails as if it were not there.
 SCRIPT = """
-import sys
+import importlib, sys
 class Absent:
     def find_spec(self, name, path=None, target=None):
         if name.split(".")[0] in {heavy}:
             raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
-sys.meta_path.insert(0, Absent())
-import importlib
+if {absent}:
+    sys.meta_path.insert(0, Absent())
 importlib.import_module({module!r})
 print(sorted(set({heavy}) & set(sys.modules)))
 """
 
 
-@pytest.mark.parametrize("module", ["service.app", "service.cli", "search.public"])
-def test_imports_without_the_worker_extra(module: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT.format(heavy=HEAVY, module=module)], capture_output=True, text=True, check=False
-    )
+def imported(module: str, absent: bool) -> str:
+    """The extra's modules that importing this one brings along, as a list in brackets."""
+    script = SCRIPT.format(heavy=HEAVY, module=module, absent=absent)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == "[]"
+    return done.stdout.strip()
+
+
+def test_the_extra_is_known_by_its_modules() -> None:
+    assert {"torch", "torchvision", "sklearn", "scipy", "safetensors"} <= set(HEAVY)
+    assert "torch" in imported("search.worker", absent=False)
+
+
+MODULES = ["service.app", "service.cli", "search.public"]
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_service_starts_without_the_extra(module: str) -> None:
+    assert imported(module, absent=True) == "[]"
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_service_leaves_torch_alone_where_it_is_installed(module: str) -> None:
+    assert "torch" not in imported(module, absent=False)  # Optuna's dashboard takes scikit-learn where it finds it
+
+
+def test_the_contract_names_the_whole_extra() -> None:
+    [contract] = [each for each in PROJECT["tool"]["importlinter"]["contracts"] if each["id"] == "torch-free"]
+    belong_to_torch = {"functorch", "torchgen"}
+    assert set(HEAVY) - belong_to_torch <= set(contract["forbidden_modules"])
