@@ -49,8 +49,10 @@ def print_answer(console: Console, job: Json, result: Json, response: Json) -> N
     console.print(Padding(result["summary"], (1, 0)), markup=False)
     _heading(console, "Best configuration")
     console.print(_settings(result["winner"], metric))
-    if response["overall"] is not None:
-        _heading(console, "Temperature response", f"{units.NAMES[metric]}, other settings at their best for each T")
+    _heading(console, "Temperature response", f"{units.NAMES[metric]}, other settings at their best for each T")
+    if response["overall"] is None:
+        console.print("  There is none: the temperature was fixed, or too few trials ended.")
+    else:
         console.print(_response(response["overall"], metric))
         console.print(_sets(response["overall"], metric, response["delta"]), style="dim")
     _heading(console, "Gain over what one would have done", "mean and interval, on the same fresh seeds")

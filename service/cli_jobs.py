@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from pathlib import Path
 from typing import Annotated, Any
@@ -38,7 +39,10 @@ def submit(
     key: Key = None,
     as_json: AsJson = False,
 ) -> None:
-    """Submit a job. Prints its id."""
+    """Submit a job. Prints its id.
+
+    With --watch --json it prints a line per event, and the answer as the last line.
+    """
     spec, media_type = read_spec(file)
     with connected(url, key, as_json) as client:
         job = client.submit(spec, media_type, idempotency_key or uuid.uuid4().hex)
@@ -52,7 +56,10 @@ def submit(
         stderr().print(f"Submitted {job['name']} as {job['id']}", markup=False)
         ended = _follow(client, job["id"], as_json)
         if ended["state"] == "completed":
-            _print_result(client, ended, as_json)
+            if as_json:
+                print(json.dumps(client.get(f"/jobs/{ended['id']}/result"), ensure_ascii=False))
+            else:
+                _print_result(client, ended, as_json=False)
         raise typer.Exit(_code(ended))
 
 

@@ -72,7 +72,10 @@ def migrate(
         if public.any_keys(db):
             return
         if settings.admin_key_file is not None:
-            public.register_key(db, "admin", frozenset({"admin"}), _secret_in(settings.admin_key_file))
+            try:
+                public.register_key(db, "admin", frozenset({"admin"}), _secret_in(settings.admin_key_file))
+            except ValueError as error:
+                fail(f"{settings.admin_key_file}: {error}", Exit.USAGE)
             stderr().print(f"Registered the admin key in {settings.admin_key_file}.", markup=False)
         elif admin_key or not settings.loopback:
             _, secret = public.create_key(db, "admin", frozenset({"admin"}))
@@ -105,10 +108,13 @@ def create_key(
 
     with _opened(_settings()) as db:
         unknown = sorted(set(scope) - set(public.SCOPES))
-        if unknown or not name.strip():
+        if unknown:
             fail(f"unknown scope {', '.join(unknown)}; there are {', '.join(public.SCOPES)}", Exit.USAGE)
         scopes: frozenset[Scope] = frozenset(known for known in public.SCOPES if known in scope)
-        key, secret = public.create_key(db, name, scopes)
+        try:
+            key, secret = public.create_key(db, name, scopes)
+        except ValueError as error:
+            fail(str(error), Exit.USAGE)
     if as_json:
         print_json({**_key_document(key), "secret": secret})
     else:
@@ -245,8 +251,6 @@ def _secret_in(file: Path) -> str:
         secret = file.read_text().strip()
     except (OSError, UnicodeDecodeError) as error:
         fail(f"cannot read the admin key in {file}: {error}", Exit.USAGE)
-    if not secret:
-        fail(f"the file {file} is empty: put the admin key into it", Exit.USAGE)
     return secret
 
 

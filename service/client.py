@@ -69,7 +69,7 @@ class Client:
         return job
 
     def events(self, job_id: str, after: int = 0) -> Iterator[Json]:
-        """A job's events from number `after` on until the job ends; connects again where the stream breaks.
+        """A job's events after number `after` until the job ends, or this client; connects again where it breaks.
 
         Raises Refused; Unreachable once the service has been away for a minute.
         """
@@ -84,7 +84,11 @@ class Client:
                         break
                     after = event["number"]
                     yield event
-            except (httpx.TransportError, Unreachable) as error:
+            except (httpx.TransportError, Unreachable, RuntimeError) as error:
+                if self._http.is_closed:  # by another thread, which wants no more of this one
+                    return
+                if isinstance(error, RuntimeError):
+                    raise
                 lost_at = lost_at or time.monotonic()
                 if time.monotonic() - lost_at > PATIENCE_SECONDS:
                     raise Unreachable(f"{self.url} has been away for a minute: {error}") from error

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-import optuna_dashboard
 from a2wsgi import WSGIMiddleware
 from starlette.concurrency import run_in_threadpool
 from starlette.routing import BaseRoute, Route
@@ -46,6 +45,8 @@ class Dashboard:
     def _make(self) -> tuple[Any, WSGIMiddleware]:
         with self._lock:
             if self._made is None:
+                import optuna_dashboard  # takes seconds, which a service that nobody looks at need not spend
+
                 public.check_schema(self._db)
                 storage = public.optuna_storage(self._db)
                 self._made = storage, WSGIMiddleware(optuna_dashboard.wsgi(storage), workers=THREADS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import yaml
 from fastapi import FastAPI
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.openapi.utils import get_openapi
@@ -13,6 +14,7 @@ from starlette.staticfiles import StaticFiles
 
 from search import public
 from service.errors import Problem, problems
+from service.jobs import JOB_SPEC
 
 ASSETS = "/docs/assets"
 DOCS_POLICY = (
@@ -73,7 +75,11 @@ def _add_schemas(schemas: dict[str, Any]) -> None:
 
 
 def _complete(path: str, operation: dict[str, Any]) -> None:
-    """Adds what every guarded route can answer with."""
+    """Adds what every guarded route can answer with, and an example of a spec where one is sent."""
+    for media, content in operation.get("requestBody", {}).get("content", {}).items():
+        if content["schema"] == JOB_SPEC:
+            text = public.default_spec_yaml()
+            content["example"] = text if media == "application/yaml" else yaml.safe_load(text)
     if not path.startswith(("/v1", "/metrics")):
         return
     operation["security"] = [{"bearer": []}, {"basic": []}]

@@ -86,7 +86,8 @@ def _plain(views: Iterator[View], console: Console) -> Json:
 def _views(client: Client, job_id: str, check: Callable[[], None]) -> Iterator[View]:
     """The job anew after each event, once a second at most and at least."""
     news: queue.SimpleQueue[Json | Exception | None] = queue.SimpleQueue()
-    threading.Thread(target=_listen, args=(client, job_id, news), daemon=True).start()
+    listener = threading.Thread(target=_listen, args=(client, job_id, news), daemon=True)
+    listener.start()
     view = View(client.get(f"/jobs/{job_id}"))
     ended = False
     while True:
@@ -94,6 +95,7 @@ def _views(client: Client, job_id: str, check: Callable[[], None]) -> Iterator[V
         _refresh(client, view)
         yield view
         if view.job["state"] in TERMINAL or ended:
+            listener.join(REFRESH_SECONDS)  # its stream ends with the job
             return
         until = time.monotonic() + REFRESH_SECONDS
         while not ended and (left := until - time.monotonic()) > 0:

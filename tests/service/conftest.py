@@ -31,8 +31,14 @@ def jobs(furnished: tuple[Path, Jobs]) -> Jobs:
 @pytest.fixture
 def settings(furnished: tuple[Path, Jobs], tmp_path: Path) -> Settings:
     """The service on loopback over a copy of the furnished database."""
-    shutil.copytree(furnished[0], tmp_path / "var")
-    return Settings(var=tmp_path / "var", stream_poll_seconds=0.02, reap_seconds=0.05, shutdown_seconds=2)
+    return over(furnished[0], tmp_path / "var")
+
+
+def over(furnished: Path, var: Path) -> Settings:
+    """Settings of a service over a copy of the furnished folder; quick to notice what happens."""
+    shutil.copytree(furnished, var)
+    quick = {"stream_poll_seconds": 0.02, "reap_seconds": 0.05, "shutdown_seconds": 2}
+    return Settings.model_validate({"var": var, "lease_seconds": house.LEASE, **quick})
 
 
 @pytest.fixture
@@ -41,6 +47,14 @@ def db(settings: Settings) -> Iterator[Database]:
     opened = public.open_database(settings.database_url)
     yield opened
     opened.close()
+
+
+@pytest.fixture(scope="session")
+def reader(furnished: tuple[Path, Jobs], tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    """As `client`, but shared by all tests that change nothing."""
+    settings = over(furnished[0], tmp_path_factory.mktemp("shared") / "var")
+    with serving(settings) as url, httpx.Client(base_url=url, timeout=20) as asking:
+        yield asking
 
 
 @pytest.fixture

@@ -24,6 +24,8 @@ from trainers.spec import Configuration, EpochReport, Metrics, Optimizer, Teache
 
 LOCAL = Principal(public.LOCAL_OWNER, "local", frozenset(public.SCOPES))
 EPOCHS = 2
+LEASE = 3600.0  # seconds; longer than any run of the tests
+ENOUGH = 24  # search trials for a temperature response
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ def furnish(var: Path) -> Jobs:
     """A database with a job in every state that matters, and the files of the one that was answered."""
     db = public.open_database(f"sqlite:///{var / 'thermowell.db'}")
     public.migrate(db)
-    completed = complete(db, var / "artifacts", name="done", labels={"team": "vision"})
+    completed = complete(db, var / "artifacts", name="done", labels={"team": "vision"}, budget={"trials": ENOUGH})
     running = submit(db, name="going", labels={"team": "audio"})
     train(db, running, trials=2)
     claim_one(db, running)
@@ -53,9 +55,9 @@ def furnish(var: Path) -> Jobs:
 
 
 @contextmanager
-def serving(settings: Settings) -> Iterator[str]:
-    """A real server over these settings, in this process; its address."""
-    server = Server(create_app(settings), settings.model_copy(update={"port": 0}))
+def serving(settings: Settings, port: int = 0) -> Iterator[str]:
+    """A real server over these settings, in this process, at this port or any; its address."""
+    server = Server(create_app(settings), settings.model_copy(update={"port": port}))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     until = time.monotonic() + 20
@@ -112,7 +114,7 @@ def claim_one(db: Database, job: Job, worker: str = "w1") -> ledger.Claim | None
     """The job's next trial, asked for as a worker does, with its configuration attached."""
     workers.worker_seen(db, worker, host="here", pid=1, lanes=1, capabilities={"device": "cpu"})
     shared = {"views": 1, "precision": "fp32", "device": "cpu", "engine": "loop"}
-    claim = ledger.claim(db, worker, 60.0, fixed=lambda _: shared, allowed=lambda spec, _: spec.name == job.name)
+    claim = ledger.claim(db, worker, LEASE, fixed=lambda _: shared, allowed=lambda spec, _: spec.name == job.name)
     if claim is None:
         return None
     if claim.number == 0:
@@ -126,7 +128,7 @@ def claim_one(db: Database, job: Job, worker: str = "w1") -> ledger.Claim | None
 
 def close(db: Database, root: Path, job: Job) -> None:
     """Reads the test part, stores the answer and the winning student, and completes the job."""
-    claim = closing.claim_closing(db, "w1", 60.0)
+    claim = closing.claim_closing(db, "w1", LEASE)
     assert claim is not None
     assert claim.job_id == job.id
     closing.open_test(db, claim.token, job.id)

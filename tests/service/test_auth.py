@@ -68,11 +68,11 @@ MAY = {
 }
 
 
-def test_every_route_is_in_the_table(client: httpx.Client) -> None:
+def test_every_route_is_in_the_table(reader: httpx.Client) -> None:
     named = {"job_id": "x", "number": "0", "name": "student", "picture": "response", "key_id": "x"}
     described = {
         f"{method.upper()} {path.format(**named)}"
-        for path, item in client.get("/openapi.json").json()["paths"].items()
+        for path, item in reader.get("/openapi.json").json()["paths"].items()
         for method, operation in item.items()
         if "security" in operation
     }
@@ -124,9 +124,9 @@ def test_a_browser_presents_the_key_as_its_password(client: httpx.Client, key: M
         "Basic " + base64.b64encode(b"\xff:\xff").decode(),
     ],
 )
-def test_what_is_no_credential_is_refused(client: httpx.Client, presented: str) -> None:
+def test_what_is_no_credential_is_refused(reader: httpx.Client, presented: str) -> None:
     """Even where none is needed: who shows a key wants to be known by it."""
-    refused(client.get("/v1/me", headers={"Authorization": presented}), 401, "unauthenticated")
+    refused(reader.get("/v1/me", headers={"Authorization": presented}), 401, "unauthenticated")
 
 
 def test_jobs_of_other_keys_are_as_good_as_none(client: httpx.Client, key: MakeKey) -> None:
@@ -152,14 +152,14 @@ def test_the_first_key_closes_the_service_and_revoking_it_does_not_open_it(
 @pytest.mark.parametrize(
     "host", ["evil.example", "evil.example:8000", "192.0.2.7", "", "[::1", "localhost.evil.example"]
 )
-def test_an_open_service_answers_to_loopback_names_alone(client: httpx.Client, host: str) -> None:
+def test_an_open_service_answers_to_loopback_names_alone(reader: httpx.Client, host: str) -> None:
     for address in ("/v1/jobs", "/dashboard", "/api/studies"):
-        refused(client.get(address, headers={"Host": host}), 421, "host-refused")
+        refused(reader.get(address, headers={"Host": host}), 421, "host-refused")
 
 
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST:9000", "127.0.0.1:1", "127.3.2.1", "[::1]:8000"])
-def test_loopback_names(client: httpx.Client, host: str) -> None:
-    assert client.get("/v1/me", headers={"Host": host}).status_code == 200
+def test_loopback_names(reader: httpx.Client, host: str) -> None:
+    assert reader.get("/v1/me", headers={"Host": host}).status_code == 200
 
 
 def test_a_key_is_good_under_any_name(client: httpx.Client, key: MakeKey) -> None:
@@ -175,10 +175,10 @@ def test_a_key_is_good_under_any_name(client: httpx.Client, key: MakeKey) -> Non
         {"Sec-Fetch-Site": "same-site"},
     ],
 )
-def test_pages_of_other_origins_change_nothing(client: httpx.Client, jobs: Jobs, headers: Headers) -> None:
+def test_pages_of_other_origins_change_nothing(reader: httpx.Client, jobs: Jobs, headers: Headers) -> None:
     for method, path in (("POST", f"/v1/jobs/{jobs.running.id}/cancel"), ("DELETE", "/api/studies/1")):
-        refused(client.request(method, path, headers=headers), 403, "cross-origin")
-    assert client.get(f"/v1/jobs/{jobs.running.id}", headers=headers).json()["state"] == "running"
+        refused(reader.request(method, path, headers=headers), 403, "cross-origin")
+    assert reader.get(f"/v1/jobs/{jobs.running.id}", headers=headers).json()["state"] == "running"
 
 
 def test_a_page_of_our_own_may(client: httpx.Client, jobs: Jobs) -> None:

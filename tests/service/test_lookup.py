@@ -17,8 +17,8 @@ from tests.service.problems import refused
 Headers = dict[str, str]
 
 
-def test_catalogue_names_what_a_spec_can(client: httpx.Client) -> None:
-    found = client.get("/v1/catalogue").json()
+def test_catalogue_names_what_a_spec_can(reader: httpx.Client) -> None:
+    found = reader.get("/v1/catalogue").json()
     assert {"digits", "CIFAR10", "npz"} <= {entry["name"] for entry in found["datasets"]}
     assert {"mlp", "wrn", "resnet18"} <= {entry["name"] for entry in found["models"]}
 
@@ -30,33 +30,33 @@ def test_the_default_spec_can_be_submitted(client: httpx.Client) -> None:
     assert submitted.status_code == 201
 
 
-def test_the_schema_describes_a_spec(client: httpx.Client) -> None:
-    schema = client.get("/v1/spec/schema").json()
+def test_the_schema_describes_a_spec(reader: httpx.Client) -> None:
+    schema = reader.get("/v1/spec/schema").json()
     assert set(schema["required"]) == {"name", "dataset", "teacher", "student"}
     assert schema["properties"]["schema_version"]["const"] == 1
 
 
-def test_validate_says_what_submit_would(client: httpx.Client) -> None:
-    verdict = client.post("/v1/spec/validate", json=house.document()).json()
+def test_validate_says_what_submit_would(reader: httpx.Client) -> None:
+    verdict = reader.post("/v1/spec/validate", json=house.document()).json()
     assert (verdict["valid"], verdict["errors"]) == (True, [])
     assert verdict["spec"]["objective"] == {"metric": "accuracy"}
-    verdict = client.post("/v1/spec/validate", json=house.document(seed=-1)).json()
+    verdict = reader.post("/v1/spec/validate", json=house.document(seed=-1)).json()
     assert (verdict["valid"], verdict["spec"], [error["path"] for error in verdict["errors"]]) == (
         False,
         None,
         ["seed"],
     )
-    assert client.get("/v1/jobs?name=digits-small").json()["items"] == [], "nothing was submitted"
-    refused(client.post("/v1/spec/validate", content=b"{}"), 415, "media-type-unsupported")
+    assert reader.get("/v1/jobs?name=digits-small").json()["items"] == [], "nothing was submitted"
+    refused(reader.post("/v1/spec/validate", content=b"{}"), 415, "media-type-unsupported")
 
 
-def test_workers(client: httpx.Client) -> None:
-    [worker] = client.get("/v1/workers").json()["items"]
+def test_workers(reader: httpx.Client) -> None:
+    [worker] = reader.get("/v1/workers").json()["items"]
     assert (worker["id"], worker["host"], worker["running"], worker["alive"]) == ("w1", "here", 1, True)
 
 
-def test_me_is_local_where_no_key_is_needed(client: httpx.Client) -> None:
-    assert client.get("/v1/me").json() == {
+def test_me_is_local_where_no_key_is_needed(reader: httpx.Client) -> None:
+    assert reader.get("/v1/me").json() == {
         "id": "local",
         "name": "local",
         "scopes": ["admin", "dashboard", "read", "submit"],
@@ -77,10 +77,10 @@ def test_keys_are_made_listed_and_revoked(client: httpx.Client) -> None:
     refused(client.get("/v1/me"), 401, "unauthenticated")
 
 
-def test_keys_refuse(client: httpx.Client) -> None:
+def test_keys_refuse(reader: httpx.Client) -> None:
     for body in ({"name": "x", "scopes": []}, {"name": "x", "scopes": ["root"]}, {"name": "", "scopes": ["read"]}):
-        refused(client.post("/v1/keys", json=body), 422, "request-invalid")
-    refused(client.delete("/v1/keys/unknown"), 404, "not-found")
+        refused(reader.post("/v1/keys", json=body), 422, "request-invalid")
+    refused(reader.delete("/v1/keys/unknown"), 404, "not-found")
 
 
 def test_health_and_readiness_need_no_key(client: httpx.Client, key: Callable[..., Headers]) -> None:
@@ -114,17 +114,17 @@ def test_a_database_that_is_away_is_a_problem_and_may_come_back(settings: Settin
 
 
 @pytest.mark.parametrize("slug", sorted(KINDS))
-def test_types_of_problems_lead_somewhere(client: httpx.Client, slug: str) -> None:
-    kind = client.get(f"/problems/{slug}").json()
+def test_types_of_problems_lead_somewhere(reader: httpx.Client, slug: str) -> None:
+    kind = reader.get(f"/problems/{slug}").json()
     assert (kind["status"], kind["title"]) == (KINDS[slug].status, KINDS[slug].title)
 
 
-def test_unknown_addresses_and_methods(client: httpx.Client) -> None:
-    refused(client.get("/v1/nothing"), 404, "not-found")
-    refused(client.get("/v1/jobs/"), 404, "not-found")
-    refused(client.get("/nothing"), 404, "not-found")
-    refused(client.get("/problems/unheard-of"), 404, "not-found")
-    answer = client.put("/v1/jobs", json={})
+def test_unknown_addresses_and_methods(reader: httpx.Client) -> None:
+    refused(reader.get("/v1/nothing"), 404, "not-found")
+    refused(reader.get("/v1/jobs/"), 404, "not-found")
+    refused(reader.get("/nothing"), 404, "not-found")
+    refused(reader.get("/problems/unheard-of"), 404, "not-found")
+    answer = reader.put("/v1/jobs", json={})
     refused(answer, 405, "method-not-allowed")
     assert "allow" in answer.headers
 
@@ -143,10 +143,10 @@ def test_metrics_count_jobs_trials_workers_and_requests(client: httpx.Client) ->
         assert line in text.splitlines(), line
 
 
-def test_the_documentation_needs_nothing_from_elsewhere(client: httpx.Client) -> None:
-    page = client.get("/docs").text
+def test_the_documentation_needs_nothing_from_elsewhere(reader: httpx.Client) -> None:
+    page = reader.get("/docs").text
     assert "http://" not in page.replace("http://127.0.0.1", "")
     assert "https://" not in page
     for asset in ("swagger-ui-bundle.js", "swagger-ui.css", "favicon.png"):
         assert f"/docs/assets/{asset}" in page
-        assert client.get(f"/docs/assets/{asset}").status_code == 200
+        assert reader.get(f"/docs/assets/{asset}").status_code == 200

@@ -27,15 +27,15 @@ def test_result(client: httpx.Client, db: Database, jobs: Jobs) -> None:
     }
 
 
-def test_response_and_importances(client: httpx.Client, jobs: Jobs) -> None:
-    response = client.get(f"/v1/jobs/{jobs.completed.id}/response").json()
+def test_response_and_importances(reader: httpx.Client, jobs: Jobs) -> None:
+    response = reader.get(f"/v1/jobs/{jobs.completed.id}/response").json()
     assert (response["job_id"], response["metric"]) == (jobs.completed.id, "accuracy")
     assert len(response["observations"]) > 4
-    assert "importances" in client.get(f"/v1/jobs/{jobs.completed.id}/importances").json()
+    assert "importances" in reader.get(f"/v1/jobs/{jobs.completed.id}/importances").json()
 
 
-def test_report_is_a_page_that_runs_nothing(client: httpx.Client, jobs: Jobs) -> None:
-    answer = client.get(f"/v1/jobs/{jobs.completed.id}/report")
+def test_report_is_a_page_that_runs_nothing(reader: httpx.Client, jobs: Jobs) -> None:
+    answer = reader.get(f"/v1/jobs/{jobs.completed.id}/report")
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
     assert "script-src" not in answer.headers["content-security-policy"]
     assert answer.headers["content-security-policy"].startswith("default-src 'none'")
@@ -43,37 +43,37 @@ def test_report_is_a_page_that_runs_nothing(client: httpx.Client, jobs: Jobs) ->
 
 
 @pytest.mark.parametrize("picture", ["response", "gains", "importances"])
-def test_pictures(client: httpx.Client, jobs: Jobs, picture: str) -> None:
-    answer = client.get(f"/v1/jobs/{jobs.completed.id}/report/{picture}.svg")
+def test_pictures(reader: httpx.Client, jobs: Jobs, picture: str) -> None:
+    answer = reader.get(f"/v1/jobs/{jobs.completed.id}/report/{picture}.svg")
     assert answer.headers["content-type"].startswith("image/svg+xml")
     assert "<svg" in answer.text
 
 
 @pytest.mark.parametrize("part", PARTS)
-def test_answers_that_are_not_there_yet(client: httpx.Client, jobs: Jobs, part: str) -> None:
+def test_answers_that_are_not_there_yet(reader: httpx.Client, jobs: Jobs, part: str) -> None:
     for job in (jobs.running, jobs.queued, jobs.cancelled):
-        refused(client.get(f"/v1/jobs/{job.id}/{part}"), 409, "not-ready")
-    refused(client.get(f"/v1/jobs/unknown/{part}"), 404, "not-found")
+        refused(reader.get(f"/v1/jobs/{job.id}/{part}"), 409, "not-ready")
+    refused(reader.get(f"/v1/jobs/unknown/{part}"), 404, "not-found")
 
 
-def test_unknown_pictures(client: httpx.Client, jobs: Jobs) -> None:
-    refused(client.get(f"/v1/jobs/{jobs.completed.id}/report/else.svg"), 422, "request-invalid")
+def test_unknown_pictures(reader: httpx.Client, jobs: Jobs) -> None:
+    refused(reader.get(f"/v1/jobs/{jobs.completed.id}/report/else.svg"), 422, "request-invalid")
 
 
-def test_artifacts_are_listed_and_come_whole(client: httpx.Client, jobs: Jobs) -> None:
-    [listed] = client.get(f"/v1/jobs/{jobs.completed.id}/artifacts").json()["items"]
-    answer = client.get(f"/v1/jobs/{jobs.completed.id}/artifacts/{listed['name']}")
+def test_artifacts_are_listed_and_come_whole(reader: httpx.Client, jobs: Jobs) -> None:
+    [listed] = reader.get(f"/v1/jobs/{jobs.completed.id}/artifacts").json()["items"]
+    answer = reader.get(f"/v1/jobs/{jobs.completed.id}/artifacts/{listed['name']}")
     assert answer.status_code == 200
     assert hashlib.sha256(answer.content).hexdigest() == listed["sha256"]
     assert (len(answer.content), answer.headers["etag"]) == (listed["size"], f'"{listed["sha256"]}"')
     assert answer.headers["content-disposition"].startswith("attachment")
 
 
-def test_artifacts_refuse(client: httpx.Client, jobs: Jobs) -> None:
-    refused(client.get(f"/v1/jobs/{jobs.completed.id}/artifacts/other"), 404, "not-found")
-    refused(client.get(f"/v1/jobs/{jobs.running.id}/artifacts/student.safetensors"), 404, "not-found")
-    refused(client.get(f"/v1/jobs/{jobs.completed.id}/artifacts/..%2Fthermowell.db"), 404, "not-found")
-    assert client.get(f"/v1/jobs/{jobs.running.id}/artifacts").json() == {"items": []}
+def test_artifacts_refuse(reader: httpx.Client, jobs: Jobs) -> None:
+    refused(reader.get(f"/v1/jobs/{jobs.completed.id}/artifacts/other"), 404, "not-found")
+    refused(reader.get(f"/v1/jobs/{jobs.running.id}/artifacts/student.safetensors"), 404, "not-found")
+    refused(reader.get(f"/v1/jobs/{jobs.completed.id}/artifacts/..%2Fthermowell.db"), 404, "not-found")
+    assert reader.get(f"/v1/jobs/{jobs.running.id}/artifacts").json() == {"items": []}
 
 
 def test_a_damaged_artifact_is_not_served(client: httpx.Client, settings: Settings, jobs: Jobs) -> None:

@@ -37,8 +37,8 @@ def events_of(client: httpx.Client, job_id: str, **options: Any) -> list[dict[st
         return list(read(response))
 
 
-def test_an_ended_job_is_told_from_its_first_event_to_its_last(client: httpx.Client, jobs: Jobs) -> None:
-    *told, end = events_of(client, jobs.completed.id)
+def test_an_ended_job_is_told_from_its_first_event_to_its_last(reader: httpx.Client, jobs: Jobs) -> None:
+    *told, end = events_of(reader, jobs.completed.id)
     assert [event["id"] for event in told] == [str(number) for number in range(1, len(told) + 1)]
     assert all(event["data"]["number"] == int(event["id"]) for event in told)
     assert all(event["data"]["kind"] == event["event"] for event in told)
@@ -49,12 +49,12 @@ def test_an_ended_job_is_told_from_its_first_event_to_its_last(client: httpx.Cli
 
 
 @pytest.mark.parametrize("options", [{"headers": {"Last-Event-ID": "5"}}, {"params": {"after": 5}}])
-def test_a_stream_begins_after_the_last_event_seen(client: httpx.Client, jobs: Jobs, options: Any) -> None:
-    assert events_of(client, jobs.completed.id, **options)[0]["id"] == "6"
+def test_a_stream_begins_after_the_last_event_seen(reader: httpx.Client, jobs: Jobs, options: Any) -> None:
+    assert events_of(reader, jobs.completed.id, **options)[0]["id"] == "6"
 
 
-def test_the_header_of_a_client_that_reconnects_is_stronger_than_its_address(client: httpx.Client, jobs: Jobs) -> None:
-    told = events_of(client, jobs.completed.id, headers={"Last-Event-ID": "7"}, params={"after": 2})
+def test_the_header_of_a_client_that_reconnects_is_stronger_than_its_address(reader: httpx.Client, jobs: Jobs) -> None:
+    told = events_of(reader, jobs.completed.id, headers={"Last-Event-ID": "7"}, params={"after": 2})
     assert told[0]["id"] == "8"
 
 
@@ -102,7 +102,7 @@ def test_a_service_that_stops_ends_its_streams(settings: Settings, jobs: Jobs) -
     assert ends[-1]["data"] == {"reason": "shutdown"}
 
 
-def test_refusals_come_before_the_stream(client: httpx.Client, jobs: Jobs) -> None:
-    refused(client.get("/v1/jobs/unknown/events"), 404, "not-found")
-    answer = client.get(f"/v1/jobs/{jobs.queued.id}/events", headers={"Last-Event-ID": "x"})
+def test_refusals_come_before_the_stream(reader: httpx.Client, jobs: Jobs) -> None:
+    refused(reader.get("/v1/jobs/unknown/events"), 404, "not-found")
+    answer = reader.get(f"/v1/jobs/{jobs.queued.id}/events", headers={"Last-Event-ID": "x"})
     refused(answer, 422, "request-invalid")

@@ -1,0 +1,299 @@
+"""The command line: what it prints, for people and for machines, and with which code it ends."""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import click.testing
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from search import public
+from search.public import Database
+from service import cli, cli_operate
+from service.console import Exit
+from service.settings import Settings
+from tests.processes import Processes
+from tests.service import house
+from tests.service.house import Jobs, serving
+
+Run = Callable[..., click.testing.Result]
+
+
+@pytest.fixture
+def run(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Runs a command in this process, on the test's own database and without a service."""
+    monkeypatch.setenv("THERMOWELL_VAR", str(settings.var))
+    monkeypatch.setenv("COLUMNS", "80")
+    return lambda *arguments, **options: CliRunner().invoke(cli.build(), [str(part) for part in arguments], **options)
+
+
+@pytest.fixture
+def url(settings: Settings, run: Run, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A running service, which the commands find by themselves."""
+    with serving(settings) as address:
+        monkeypatch.setenv("THERMOWELL_URL", address)
+        yield address
+
+
+@pytest.fixture
+def spec_file(tmp_path: Path) -> Path:
+    file = tmp_path / "spec.yaml"
+    file.write_text(yaml.safe_dump(house.document("from-a-file")))
+    return file
+
+
+@pytest.mark.usefixtures("url")
+class TestWithAService:
+    def test_submit_prints_the_id_alone(self, run: Run, db: Database, spec_file: Path) -> None:
+        done = run("submit", spec_file)
+        assert done.exit_code == Exit.OK
+        assert public.get_job(db, done.stdout.strip(), house.LOCAL).name == "from-a-file"
+        assert f"thermowell watch {done.stdout.strip()}" in done.stderr
+
+    def test_submit_reads_json_and_the_standard_input(self, run: Run, tmp_path: Path) -> None:
+        (tmp_path / "spec.json").write_text(json.dumps(house.document("as-json")))
+        assert json.loads(run("submit", tmp_path / "spec.json", "--json").stdout)["name"] == "as-json"
+        piped = run("submit", "-", "--json", input=yaml.safe_dump(house.document("piped")))
+        assert json.loads(piped.stdout)["name"] == "piped"
+
+    def test_the_same_key_is_the_same_job(self, run: Run, spec_file: Path) -> None:
+        first, second = (run("submit", spec_file, "--idempotency-key", "once").stdout for _ in range(2))
+        assert first == second
+
+    def test_submit_shows_each_field_that_is_wrong(self, run: Run, tmp_path: Path) -> None:
+        file = tmp_path / "bad.yaml"
+        file.write_text("name: x\nstudent: {name: mlpp}\n")
+        done = run("submit", file)
+        assert (done.exit_code, done.stdout) == (Exit.REFUSED, "")
+        assert "student.name (line 2): unknown model 'mlpp': did you mean mlp?" in done.stderr
+        for_machines = run("submit", file, "--json")
+        assert json.loads(for_machines.stderr)["type"] == "/problems/spec-invalid"
+
+    def test_list(self, run: Run, jobs: Jobs) -> None:
+        done = run("list")
+        assert [line.split()[0] for line in done.stdout.splitlines()[1:]] == [
+            jobs.queued.id, jobs.cancelled.id, jobs.running.id, jobs.completed.id,
+        ]  # fmt: skip
+        assert max(map(len, done.stdout.splitlines())) <= 80
+        [only] = json.loads(run("list", "--json", "--state", "completed").stdout)["items"]
+        assert only["id"] == jobs.completed.id
+
+    def test_result(self, run: Run, db: Database, jobs: Jobs) -> None:
+        done = run("result", jobs.completed.id)
+        assert done.exit_code == Exit.OK
+        summary = public.get_result(db, jobs.completed.id, house.LOCAL).summary
+        for words in (
+            "Best configuration",
+            "Temperature response",
+            "Gain over",
+            "T = 4",
+            "no distillation",
+            "Cautions",
+        ):
+            assert words in done.stdout
+        assert summary.split()[0] in done.stdout
+        assert max(map(len, done.stdout.splitlines())) <= 80
+        assert json.loads(run("result", jobs.completed.id, "--json").stdout)["job_id"] == jobs.completed.id
+
+    def test_result_of_an_unfinished_job(self, run: Run, jobs: Jobs) -> None:
+        done = run("result", jobs.running.id)
+        assert (done.exit_code, done.stdout) == (Exit.NOT_READY, "")
+        assert "no result yet" in done.stderr
+
+    def test_first_characters_are_enough(self, run: Run, jobs: Jobs) -> None:
+        assert run("result", jobs.completed.id[:10], "--json").exit_code == Exit.OK
+        assert "no job begins with zz" in run("result", "zz").stderr
+        assert run("cancel", "").exit_code == Exit.REFUSED, "all of them begin so"
+
+    def test_steering(self, run: Run, db: Database, jobs: Jobs) -> None:
+        job = jobs.running.id
+        for command, state in (
+            ("pause", "paused"),
+            ("resume", "running"),
+            ("stop", "running"),
+            ("cancel", "cancelled"),
+        ):
+            done = run(command, job)
+            assert (done.exit_code, public.get_job(db, job, house.LOCAL).state) == (Exit.OK, state)
+            assert f"is {state}" in done.stderr
+        assert run("resume", job).exit_code == Exit.REFUSED
+        assert run("delete", job).exit_code == Exit.OK
+        assert run("delete", job).exit_code == Exit.REFUSED
+
+    def test_extend(self, run: Run, jobs: Jobs) -> None:
+        assert run("extend", jobs.completed.id).exit_code == Exit.USAGE
+        assert run("extend", jobs.completed.id, "--trials", "3").exit_code == Exit.REFUSED
+        extended = run("extend", jobs.completed.id, "--trials", "40", "--json")
+        assert json.loads(extended.stdout)["budget_trials"] == 40
+
+    def test_watching_an_ended_job_ends_as_it_did(self, run: Run, jobs: Jobs) -> None:
+        done = run("watch", jobs.completed.id)
+        assert done.exit_code == Exit.OK
+        assert f"completed, search {house.ENOUGH}/{house.ENOUGH}" in done.stderr
+        assert run("watch", jobs.cancelled.id).exit_code == Exit.FAILED
+        assert run("watch", "0" * 16).exit_code == Exit.REFUSED
+
+    def test_watching_for_machines_is_a_line_per_event(self, run: Run, jobs: Jobs) -> None:
+        events = [json.loads(line) for line in run("watch", jobs.completed.id, "--json").stdout.splitlines()]
+        assert [event["number"] for event in events] == list(range(1, len(events) + 1))
+        assert events[-1]["payload"]["to"] == "completed"
+
+    @pytest.mark.parametrize("as_json", [False, True])
+    def test_submit_and_watch_ends_with_the_answer(
+        self, run: Run, db: Database, settings: Settings, spec_file: Path, as_json: bool
+    ) -> None:
+        def work() -> None:
+            while not (found := public.list_jobs(db, house.LOCAL, name="from-a-file").items):
+                pass
+            house.train(db, found[0])
+            house.close(db, settings.artifact_root, found[0])
+
+        worker = threading.Thread(target=work)
+        worker.start()
+        done = run("submit", spec_file, "--watch", *(["--json"] if as_json else []))
+        worker.join()
+        assert done.exit_code == Exit.OK
+        if as_json:
+            assert json.loads(done.stdout.splitlines()[-1])["winner"]["arm"] == "joint"
+        else:
+            assert "Best configuration" in done.stdout
+            assert "search 4/4" in done.stderr
+
+
+def test_interrupting_the_watch_leaves_the_job(
+    processes: Processes, settings: Settings, db: Database, jobs: Jobs
+) -> None:
+    with serving(settings) as url:
+        watching = processes.thermowell("watch", jobs.running.id, "--json", "--url", url)
+        while not watching.output():
+            assert watching.process.poll() is None, watching.output()
+        watching.signal(signal.SIGINT)
+        assert watching.wait() == Exit.INTERRUPTED
+    assert f"The job goes on. Follow it again with: thermowell watch {jobs.running.id}" in watching.output()
+    assert public.get_job(db, jobs.running.id, house.LOCAL).state == "running"
+
+
+def test_no_service(run: Run, spec_file: Path, free_port: int) -> None:
+    nowhere = f"http://127.0.0.1:{free_port}"
+    for command in (("list",), ("submit", spec_file), ("watch", "0" * 16)):
+        done = run(*command, "--url", nowhere)
+        assert done.exit_code == Exit.UNREACHABLE
+        assert "thermowell serve" in done.stderr
+
+
+def test_usage(run: Run, tmp_path: Path) -> None:
+    assert run("submit").exit_code == Exit.USAGE
+    assert run("explode").exit_code == Exit.USAGE
+    done = run("submit", tmp_path / "none.yaml")
+    assert done.exit_code == Exit.USAGE
+    assert "none.yaml" in done.stderr
+    assert run("--version").stdout.strip() == "0.1.0"
+
+
+def test_keys(run: Run, db: Database) -> None:
+    made = run("keys", "create", "laptop", "--scope", "read", "--scope", "dashboard")
+    principal = public.verify_key(db, made.stdout.strip())
+    assert principal is not None
+    assert (principal.name, principal.scopes) == ("laptop", {"read", "dashboard"})
+    assert "dashboard, read" in run("keys", "list").stdout
+    [listed] = json.loads(run("keys", "list", "--json").stdout)["items"]
+    assert made.stdout.strip() not in json.dumps(listed)
+    assert run("keys", "revoke", principal.id).exit_code == Exit.OK
+    assert public.verify_key(db, made.stdout.strip()) is None
+    assert run("keys", "revoke", "unknown").exit_code == Exit.REFUSED
+    assert run("keys", "create", "x", "--scope", "root").exit_code == Exit.USAGE
+    assert run("keys", "create", "").exit_code == Exit.USAGE
+    assert json.loads(run("keys", "create", "x", "--json").stdout)["scopes"] == ["read", "submit"]
+
+
+def test_migrate_makes_the_first_admin_key_once(run: Run, tmp_path: Path) -> None:
+    elsewhere = {"THERMOWELL_VAR": str(tmp_path / "new"), "THERMOWELL_HOST": "0.0.0.0"}
+    first = run("migrate", env=elsewhere)
+    db = public.open_database(f"sqlite:///{tmp_path / 'new' / 'thermowell.db'}")
+    admin = public.verify_key(db, first.stdout.strip())
+    db.close()
+    assert admin is not None
+    assert admin.may("admin")
+    assert run("migrate", env=elsewhere).stdout == ""
+
+
+def test_migrate_on_loopback_makes_a_key_when_asked(run: Run, db: Database) -> None:
+    assert (run("migrate").stdout, public.any_keys(db)) == ("", False)
+    assert public.verify_key(db, run("migrate", "--admin-key").stdout.strip()) is not None
+
+
+def test_migrate_takes_the_admin_key_from_a_file(run: Run, db: Database, tmp_path: Path) -> None:
+    file = tmp_path / "secret"
+    environment = {"THERMOWELL_ADMIN_KEY_FILE": str(file)}
+    assert run("migrate", env=environment).exit_code == Exit.USAGE, "there is no such file"
+    file.write_text("short\n")
+    assert run("migrate", env=environment).exit_code == Exit.USAGE
+    file.write_text("a-secret-of-the-operator-0123456789\n")
+    assert run("migrate", env=environment).stdout == ""
+    assert run("migrate", env=environment).exit_code == Exit.OK
+    admin = public.verify_key(db, "a-secret-of-the-operator-0123456789")
+    assert admin is not None
+    assert admin.scopes == {"admin"}
+
+
+def test_serve_refuses_to_be_open_to_others(run: Run) -> None:
+    done = run("serve", "--host", "0.0.0.0", "--port", "0")
+    assert done.exit_code == Exit.REFUSED
+    assert "thermowell keys create" in done.stderr
+
+
+def test_settings_that_cannot_be(run: Run) -> None:
+    done = run("migrate", env={"THERMOWELL_DATABASE_URL": "mysql://x", "THERMOWELL_PORT": "many"})
+    assert done.exit_code == Exit.USAGE
+    assert "THERMOWELL_PORT" in done.stderr
+
+
+def test_a_database_that_is_away(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    done = run("keys", "list", env={"THERMOWELL_DATABASE_URL": f"sqlite:///{tmp_path / 'folder'}"})
+    assert done.exit_code == Exit.UNREACHABLE
+    done = run("keys", "list", env={"THERMOWELL_DATABASE_URL": f"sqlite:///{tmp_path / 'empty.db'}"})
+    assert done.exit_code == Exit.REFUSED
+    assert "thermowell migrate" in done.stderr
+
+
+def test_spec_prints_a_spec_that_is_fine(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "spec.yaml"
+    file.write_text(run("spec").stdout)
+    assert run("spec", "check", file).exit_code == Exit.OK
+    assert json.loads(run("spec", "check", file, "--json").stdout)["valid"] is True
+    assert json.loads(run("spec", "schema").stdout)["properties"]["schema_version"]["const"] == 1
+
+
+def test_spec_check_says_what_is_wrong(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "spec.yaml"
+    file.write_text(yaml.safe_dump(house.document() | {"seed": -1}))
+    done = run("spec", "check", file)
+    assert done.exit_code == Exit.FAILED
+    assert "seed (line" in done.stderr
+    assert json.loads(run("spec", "check", file, "--json").stdout)["errors"][0]["path"] == "seed"
+
+
+@pytest.mark.parametrize("command", [("worker",), ("data", "list"), ("data", "fetch", "digits"), ("demo",)])
+def test_without_torch_it_says_what_to_install(
+    run: Run, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr(cli_operate.importlib.util, "find_spec", lambda name: None)
+    done = run(*command)
+    assert done.exit_code == Exit.USAGE
+    assert "pip install 'thermowell[worker]'" in done.stderr
+
+
+def test_commands_of_other_rooms_take_over_the_process(processes: Processes, settings: Settings) -> None:
+    environment = {"THERMOWELL_VAR": str(settings.var)}
+    fetching = processes.thermowell("data", "fetch", "digits", env=environment)
+    unknown = processes.thermowell("data", "fetch", "digitz", env=environment)
+    assert fetching.wait() == Exit.OK
+    assert "digits needs no fetching" in fetching.output()
+    assert unknown.wait() == Exit.USAGE
