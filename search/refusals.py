@@ -115,9 +115,7 @@ def _refine(path: Path, message: str, data: Any) -> Path:
 
 def _value_at(path: Path, data: Any) -> Any:
     for part in path:
-        if isinstance(data, dict) and part in data:
-            data = data[part]
-        elif isinstance(data, list) and isinstance(part, int):
+        if (isinstance(data, dict) and part in data) or (isinstance(data, list) and isinstance(part, int)):
             data = data[part]
         else:
             return None
