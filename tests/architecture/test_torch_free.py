@@ -41,7 +41,7 @@ def imported(module: str, absent: bool) -> str:
 
 def test_the_extra_is_known_by_its_modules() -> None:
     assert {"torch", "torchvision", "sklearn", "scipy", "safetensors"} <= set(HEAVY)
-    assert "torch" in imported("search.worker", absent=False)
+    assert imported("PIL.Image", absent=False) == "['PIL']"
 
 
 MODULES = ["service.app", "service.cli", "search.public"]
