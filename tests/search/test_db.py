@@ -43,9 +43,13 @@ def test_a_reader_sees_one_state(db: Database) -> None:
 
 
 def test_an_error_rolls_back(db: Database) -> None:
-    with pytest.raises(KeyError), db.write() as connection:
-        connection.execute(insert(keys).values(**KEY))
-        raise KeyError
+    def write_and_fail() -> None:
+        with db.write() as connection:
+            connection.execute(insert(keys).values(**KEY))
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        write_and_fail()
     with db.read() as connection:
         assert connection.execute(select(keys)).all() == []
 
