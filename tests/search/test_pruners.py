@@ -1,0 +1,51 @@
+"""Rungs are where trials are compared, and the worse ones stop there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import optuna
+import pytest
+
+from search import pruners
+from search.spec import JobSpec
+from tests.search import hands
+
+
+def spec_of(epochs: int = 40, **pruner: Any) -> JobSpec:
+    return hands.spec(training={"epochs": epochs}, pruner=pruner)
+
+
+@pytest.mark.parametrize(
+    ("epochs", "pruner", "expected"),
+    [
+        (40, {"name": "none"}, set()),
+        (40, {"name": "median"}, {4, 12, 36}),
+        (36, {"name": "median"}, {4, 12}),
+        (37, {"name": "hyperband", "reduction_factor": 2, "min_epochs": 3}, {3, 6, 12, 24}),
+        (2, {"name": "successive_halving", "min_epochs": 1}, {1}),
+    ],
+)
+def test_rungs_lie_before_the_end(epochs: int, pruner: dict[str, Any], expected: set[int]) -> None:
+    assert pruners.rungs(spec_of(epochs, **pruner)) == expected
+
+
+@pytest.mark.parametrize("name", ["none", "median", "successive_halving", "hyperband"])
+@pytest.mark.parametrize("direction", ["maximize", "minimize"])
+def test_the_worse_stop_and_the_best_goes_on(name: str, direction: str) -> None:
+    spec = spec_of(name=name, startup_trials=2)
+    study = optuna.create_study(direction=direction, pruner=pruners.build_pruner(spec))
+    sign = 1 if direction == "maximize" else -1
+    stopped = []
+    for value in (0.5, 0.6, 0.7, 0.1, 0.2, 0.15, 0.3, 0.12, 0.9):
+        trial = study.ask()
+        for rung in sorted(pruners.rungs(spec)) or [4]:
+            trial.report(sign * value, rung)
+            if trial.should_prune():
+                study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+                stopped.append(value)
+                break
+        else:
+            study.tell(trial, sign * value)
+    assert 0.9 not in stopped
+    assert bool(stopped) is (name != "none")
