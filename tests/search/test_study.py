@@ -1,0 +1,139 @@
+"""Optuna's tables follow ours: asked once, told once, repaired where somebody died between two steps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import optuna
+import pytest
+from optuna.trial import TrialState as OptunaState
+
+from search import leases, ledger, study
+from search.db import Database
+from search.ledger import Claim
+from search.records import Reason
+from search.repair import Repairer
+from search.rows import study_name
+from search.states import Arm, TrialState
+from tests.search import hands
+
+
+@pytest.fixture
+def storage(db: Database) -> Iterator[study.Storage]:
+    opened = study.optuna_storage(db)
+    yield opened
+    study.close_storage(opened)
+
+
+def asked(db: Database, storage: study.Storage, claim: Claim) -> int:
+    """Asks Optuna and attaches the answer."""
+    number, configuration = study.ask(storage, claim)
+    ledger.attach(db, claim.token, claim.trial_id, number, configuration)
+    return number
+
+
+def told(storage: study.Storage, claim: Claim) -> list[optuna.trial.FrozenTrial]:
+    return optuna.load_study(study_name=study_name(claim.job_id, claim.arm), storage=storage).get_trials()
+
+
+def test_an_asked_trial_is_told_once_however_often(db: Database, storage: study.Storage) -> None:
+    hands.submitted(db)
+    claim = hands.taken(db)
+    number = asked(db, storage, claim)
+    ledger.report(db, claim.token, claim.trial_id, hands.epoch(1))
+    ledger.finish(db, claim.token, claim.trial_id, TrialState.COMPLETED, value=0.7)
+    assert told(storage, claim)[number].state is OptunaState.RUNNING
+    [row] = ledger.unmirrored(db)
+    for _ in range(3):
+        study.mirror_end(storage, row)
+    [trial] = told(storage, claim)
+    assert (trial.state, trial.value, trial.user_attrs) == (OptunaState.COMPLETE, 0.7, {"trial": claim.number})
+
+
+def test_repair_tells_what_a_dead_worker_did_not(db: Database, storage: study.Storage) -> None:
+    hands.submitted(db)
+    claim = hands.taken(db)
+    asked(db, storage, claim)
+    ledger.finish(db, claim.token, claim.trial_id, TrialState.COMPLETED, value=0.7)
+    repairer = Repairer(db, storage, 10.0)
+    assert repairer.run() == (1, 0)
+    assert repairer.run() == (0, 0)
+    assert told(storage, claim)[0].value == 0.7
+
+
+def test_a_diverged_student_teaches_the_sampler_and_a_crash_does_not(db: Database, storage: study.Storage) -> None:
+    hands.submitted(db)
+    diverged, crashed = hands.taken(db), hands.taken(db)
+    for claim, reason in ((diverged, hands.DIVERGED), (crashed, Reason("crashed", "out of memory"))):
+        asked(db, storage, claim)
+        ledger.report(db, claim.token, claim.trial_id, hands.epoch(1))
+        ledger.finish(db, claim.token, claim.trial_id, TrialState.FAILED, reason=reason)
+    Repairer(db, storage, 10.0).run()
+    first, second = told(storage, diverged)
+    assert (first.state, first.value, first.last_step) == (OptunaState.PRUNED, 0.0, 1)
+    assert (second.state, second.value) == (OptunaState.FAIL, None)
+
+
+def test_a_trial_that_nobody_counts_is_failed_after_a_while(db: Database, storage: study.Storage) -> None:
+    """Its worker died after asking and before attaching; another asks again under a number of its own."""
+    hands.submitted(db)
+    lost = hands.taken(db, "lost", hands.EXPIRED)
+    study.ask(storage, lost)
+    leases.reap(db)
+    again = hands.taken(db)
+    assert (again.trial_id, again.attempt, again.optuna_number) == (lost.trial_id, 2, None)
+    assert asked(db, storage, again) == 1
+    time = [0.0]
+    repairer = Repairer(db, storage, 10.0, clock=lambda: time[0])
+    assert repairer.run() == (0, 0)
+    time[0] = 9.0
+    assert repairer.run() == (0, 0)
+    time[0] = 10.0
+    assert repairer.run() == (0, 1)
+    assert [trial.state for trial in told(storage, again)] == [OptunaState.FAIL, OptunaState.RUNNING]
+
+
+def test_a_lost_trial_keeps_its_number_and_its_configuration(db: Database, storage: study.Storage) -> None:
+    hands.submitted(db)
+    lost = hands.taken(db, "lost", hands.EXPIRED)
+    number = asked(db, storage, lost)
+    leases.reap(db)
+    again = hands.taken(db)
+    assert again.optuna_number == number
+    assert again.configuration is not None
+    assert len(told(storage, again)) == 1
+
+
+def test_rungs_are_mirrored_and_passed_ones_are_not_asked_again(db: Database, storage: study.Storage) -> None:
+    pruner = {"name": "median", "min_epochs": 1, "startup_trials": 1, "reduction_factor": 2}
+    hands.submitted(db, pruner=pruner)
+    good = hands.taken(db)
+    number = asked(db, storage, good)
+    for epoch in (1, 2):
+        assert not study.should_prune(storage, good, number, epoch, 0.9)
+    ledger.finish(db, good.token, good.trial_id, TrialState.COMPLETED, value=0.9)
+    Repairer(db, storage, 10.0).run()
+    bad = hands.taken(db)
+    number = asked(db, storage, bad)
+    assert study.should_prune(storage, bad, number, 1, 0.1)
+    assert study.should_prune(storage, bad, number, 1, 0.95)  # the answer was lost: what was reported stays
+    assert study.should_prune(storage, bad, number, 2, 0.1)
+    assert not study.should_prune(storage, bad, number, 1, 0.1)  # an earlier attempt has passed it
+
+
+def test_deleting_studies_leaves_other_jobs_alone(db: Database, storage: study.Storage) -> None:
+    claims = []
+    for _ in range(2):
+        hands.submitted(db)
+        claims.append(hands.taken(db))
+        asked(db, storage, claims[-1])
+    assert claims[0].job_id != claims[1].job_id
+    study.delete_studies(db, claims[0].job_id)
+    study.delete_studies(db, claims[0].job_id)
+    names = optuna.get_all_study_names(storage)
+    assert names == [study_name(claims[1].job_id, Arm.JOINT)]
+    study.mirror_end(storage, _ended(claims[0]))  # its study is gone: nothing to tell
+
+
+def _ended(claim: Claim) -> ledger.Unmirrored:
+    return ledger.Unmirrored(claim.trial_id, claim.job_id, claim.arm, 0, TrialState.COMPLETED, 0.5, 1, None, "accuracy")
