@@ -115,7 +115,9 @@ def _refine(path: Path, message: str, data: Any) -> Path:
 
 def _value_at(path: Path, data: Any) -> Any:
     for part in path:
-        if (isinstance(data, dict) and part in data) or (isinstance(data, list) and isinstance(part, int)):
+        if isinstance(data, dict) and part in data:  # noqa: SIM114 (joined, the branches tell mypy too little)
+            data = data[part]
+        elif isinstance(data, list) and isinstance(part, int):
             data = data[part]
         else:
             return None
