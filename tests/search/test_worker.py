@@ -1,0 +1,159 @@
+"""A worker trains whole jobs, survives what happens to it, and leaves nothing half done."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from search import artifacts, jobs, ledger, results, study, tables, trials, work, worker
+from search.context import Interruption
+from search.db import Database
+from search.errors import DatabaseUnavailable
+from search.records import Job
+from search.settings import Settings
+from search.states import JobState, Stage, TrialState
+from tests.processes import Processes
+from tests.search import hands
+
+SMALL: dict[str, Any] = {
+    "dataset": {"name": "digits", "train_size": 100},
+    "teacher": {"model": {"name": "mlp"}, "training": {"epochs": 2}, "optimizer": {}},
+    "student": {"name": "mlp", "arguments": {"width": 8}},
+    "training": {"epochs": 3},
+    "budget": {"trials": 4},
+    "confirmation": {"finalists": 2, "select_seeds": 1, "estimate_seeds": 2},
+}
+
+
+@pytest.fixture
+def settings(db: Database, tmp_path: Path) -> Settings:
+    return Settings(var=tmp_path, database_url=db.url, lease_seconds=30, poll_seconds=0.05, threads=1)
+
+
+def submitted(db: Database, **changes: Any) -> Job:
+    return hands.submitted(db, **(SMALL | changes))
+
+
+def seen(db: Database, job: Job) -> Job:
+    return jobs.get_job(db, job.id, hands.ME)
+
+
+def all_trials(db: Database, job: Job) -> list[Any]:
+    return list(trials.iter_trials(db, job.id, hands.ME))
+
+
+def test_a_whole_job(db: Database, settings: Settings) -> None:
+    job = submitted(db)
+    worker.run_worker(settings, exit_when_idle=True)
+    assert seen(db, job).state is JobState.COMPLETED
+    by_stage = [trial.stage for trial in all_trials(db, job)]
+    assert by_stage.count(Stage.SEARCH) == 4
+    assert all(trial.test_metrics for trial in all_trials(db, job) if trial.stage is Stage.ESTIMATE)
+    assert not any(trial.test_metrics for trial in all_trials(db, job) if trial.stage is not Stage.ESTIMATE)
+    result = results.get_result(db, job.id, hands.ME)
+    assert result.winner.test is not None
+    names = [artifact.name for artifact in artifacts.list_artifacts(db, job.id, hands.ME)]
+    assert names == ["student.json", "student.safetensors"]
+    _, path = artifacts.open_artifact(db, settings.artifact_root, job.id, "student.json", hands.ME)
+    assert json.loads(path.read_text())["configuration"] == result.winner.configuration
+    assert ledger.unmirrored(db) == []
+    assert not artifacts.work_folder(settings.artifact_root, job.id).exists()
+
+
+def test_a_missing_data_set_fails_the_job_and_says_how_to_get_it(db: Database, settings: Settings) -> None:
+    job = submitted(db, dataset={"name": "CIFAR10"})
+    worker.run_worker(settings, exit_when_idle=True)
+    problem = seen(db, job).problem
+    assert problem is not None
+    assert problem.type == "dataset-missing"
+    assert "thermowell data fetch CIFAR10" in problem.detail
+
+
+def test_one_crash_fails_its_trial_and_three_in_a_row_their_job(
+    db: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask, calls = study.ask, [0]
+
+    def crash_once(storage: Any, claim: Any) -> Any:
+        calls[0] += 1
+        if calls[0] == 1:
+            raise RuntimeError("the first one")
+        return ask(storage, claim)
+
+    monkeypatch.setattr(work.study, "ask", crash_once)
+    job = submitted(db)
+    worker.run_worker(settings, exit_when_idle=True)
+    assert seen(db, job).state is JobState.COMPLETED
+    [failed] = [trial for trial in all_trials(db, job) if trial.state is TrialState.FAILED]
+    assert failed.reason.type == "crashed"
+
+    def crash(storage: Any, claim: Any) -> Any:
+        raise RuntimeError("always")
+
+    monkeypatch.setattr(work.study, "ask", crash)
+    job = submitted(db)
+    worker.run_worker(settings, exit_when_idle=True)
+    problem = seen(db, job).problem
+    assert problem is not None
+    assert (problem.type, len(all_trials(db, job))) == ("crashed", 3)
+
+
+def test_a_database_that_fails_for_a_moment_disturbs_nothing(
+    db: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finish, failures = ledger.finish, [0]
+
+    def flaky(*given: Any, **named: Any) -> None:
+        failures[0] += 1
+        if failures[0] % 3 == 1:
+            raise DatabaseUnavailable("a moment")
+        finish(*given, **named)
+
+    monkeypatch.setattr(work.ledger, "finish", flaky)
+    job = submitted(db)
+    worker.run_worker(settings, exit_when_idle=True)
+    assert failures[0] > 3
+    assert seen(db, job).state is JobState.COMPLETED
+    assert all(trial.attempt == 1 for trial in all_trials(db, job))
+
+
+def test_a_worker_that_is_asked_to_stop_gives_its_trial_back(
+    db: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interruption, report_all = Interruption(), ledger.report_all
+
+    def report_and_ask(*given: Any) -> Any:
+        interruption.ask()
+        return report_all(*given)
+
+    monkeypatch.setattr(work.ledger, "report_all", report_and_ask)
+    job = submitted(db)
+    worker.run_worker(settings, interruption=interruption)
+    [trial] = all_trials(db, job)
+    assert (trial.state, trial.attempt) == (TrialState.WAITING, 1)
+    with db.read() as connection:
+        assert connection.execute(tables.leases.select()).all() == []
+        [row] = connection.execute(tables.workers.select()).all()
+    assert row.stopped_at is not None
+
+
+def test_sigterm_ends_the_process_with_zero(db: Database, settings: Settings, processes: Processes) -> None:
+    job = submitted(db, training={"epochs": 10_000})
+    env = {"THERMOWELL_VAR": str(settings.var), "THERMOWELL_DATABASE_URL": settings.database_url}
+    started = processes.start(sys.executable, "-m", "search.worker", env=env | {"THERMOWELL_THREADS": "1"})
+    ending = os.pidfd_open(started.pid)
+    while "trial started" not in started.output():
+        ended, _, _ = select.select([ending], [], [], 0.05)
+        assert not ended, started.output()
+    os.close(ending)
+    started.signal(signal.SIGTERM)
+    assert started.wait() == 0
+    [trial] = all_trials(db, job)
+    assert trial.state is TrialState.WAITING
