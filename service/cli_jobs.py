@@ -163,9 +163,9 @@ def read_spec(file: Path) -> tuple[bytes, str]:
 
 
 def _follow(client: Client, job_id: str, as_json: bool) -> Json:
-    from service.watching import watch, watch_lines  # here, so that quick commands need not load it
-
     try:
+        from service.watching import watch, watch_lines  # here, so that quick commands need not load it
+
         return watch_lines(client, job_id) if as_json else watch(client, job_id, stderr())
     except KeyboardInterrupt:
         fail(f"\nThe job goes on. Follow it again with: thermowell watch {job_id}", Exit.INTERRUPTED)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
 import signal
@@ -9,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -28,6 +29,15 @@ KEPT_SETTINGS = ("THERMOWELL_LANES", "THERMOWELL_THREADS")
 START_SECONDS = 60.0
 STOP_SECONDS = 15.0
 TAIL_LINES = 25
+PR_SET_PDEATHSIG = 1  # of <sys/prctl.h>
+
+
+def _end_with_parent() -> Callable[[], None] | None:
+    """What a child does first, on Linux: ask to be told to end when its parent is gone, even by `kill -9`."""
+    if sys.platform != "linux":
+        return None
+    prctl = ctypes.CDLL(None).prctl  # looked up before any fork
+    return lambda: prctl(PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
 
 
 class ProgramEnded(Exception):
@@ -40,8 +50,11 @@ class Programs:
     def __init__(self, directory: Path, settings: dict[str, str]) -> None:
         self.directory = directory
         self.environment = {name: value for name, value in os.environ.items() if not name.startswith("THERMOWELL_")}
+        # Small students are trained fastest by one thread: more wait for each other.
+        self.environment |= {"THERMOWELL_THREADS": "1"}
         self.environment |= {name: os.environ[name] for name in KEPT_SETTINGS if name in os.environ} | settings
         self.running: dict[str, subprocess.Popen[bytes]] = {}
+        self._first = _end_with_parent()
 
     def start(self, *command: str) -> subprocess.Popen[bytes]:
         """Starts one of `thermowell`'s commands in a group of its own: Ctrl-C is for us to pass on."""
@@ -50,7 +63,7 @@ class Programs:
             self.running[name] = subprocess.Popen(
                 [sys.executable, "-m", "service.cli", *command],
                 stdin=subprocess.DEVNULL, stdout=sink, stderr=subprocess.STDOUT,
-                env=self.environment, start_new_session=True,
+                env=self.environment, start_new_session=True, preexec_fn=self._first,
             )  # fmt: skip
         return self.running[name]
 
@@ -200,12 +213,12 @@ def _free_port() -> int:
 
 @contextmanager
 def _ended_by_signals() -> Iterator[None]:
-    """SIGTERM and SIGHUP end the demo as Ctrl-C does, so that its programs end too."""
+    """SIGTERM and SIGHUP end the demo as Ctrl-C does, which ends it even where a shell had SIGINT ignored."""
 
     def interrupt(_number: int, _frame: object) -> None:
         raise KeyboardInterrupt
 
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     try:
         yield
     finally:

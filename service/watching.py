@@ -65,9 +65,9 @@ def watch(client: Client, job_id: str, console: Console, check: Callable[[], Non
     if not console.is_terminal:
         return _plain(views, console)
     view = next(views)
-    with Live(_screen(view), console=console, refresh_per_second=4, transient=True) as live:
+    with Live(_screen(view), console=console, auto_refresh=False, transient=True) as live:
         for view in views:
-            live.update(_screen(view))
+            live.update(_screen(view), refresh=True)
     console.print(_screen(view))
     return view.job
 
