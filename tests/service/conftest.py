@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -62,6 +63,14 @@ def client(settings: Settings) -> Iterator[httpx.Client]:
     """The service without keys, asked from this machine."""
     with serving(settings) as url, httpx.Client(base_url=url, timeout=20) as asking:
         yield asking
+
+
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """SIGINT reaches programs that a test starts, even where the tests run in the background of a shell."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # what is ignored is ignored by children too
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture

@@ -166,6 +166,7 @@ class TestWithAService:
             assert "search 4/4" in done.stderr
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_interrupting_the_watch_leaves_the_job(
     processes: Processes, settings: Settings, db: Database, jobs: Jobs
 ) -> None:
