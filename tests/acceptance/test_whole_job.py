@@ -20,7 +20,7 @@ from search.records import Job, Principal, Trial
 from search.schema import migrate
 from search.spec import JobSpec
 from search.states import TERMINAL_JOBS, TERMINAL_TRIALS, Arm, JobState, Stage, TrialState
-from search.study import optuna_storage
+from search.study import close_storage, optuna_storage
 from tests.processes import Processes, Started
 
 ME = Principal("local", "local", frozenset({"read", "submit"}))
@@ -100,8 +100,9 @@ def check_answer(database: Database, job: Job, budget: int) -> list[Trial]:
         event.payload["trial"] for event in happened if event.kind in ("trial_finished", "trial_pruned", "trial_failed")
     )
     assert ends == Counter(row.number for row in rows)
-    study = optuna.load_study(study_name=end.study_name, storage=optuna_storage(database))
-    told = study.get_trials(deepcopy=False)
+    storage = optuna_storage(database)
+    told = optuna.load_study(study_name=end.study_name, storage=storage).get_trials()
+    close_storage(storage)
     assert not [each for each in told if not each.state.is_finished()]
     counted = [each for each in told if each.state is not optuna.trial.TrialState.FAIL]
     joint = {row.optuna_number: row for row in rows if row.arm is Arm.JOINT and row.stage is Stage.SEARCH}
