@@ -54,6 +54,7 @@ class Programs:
         self.environment |= {"THERMOWELL_THREADS": "1"}
         self.environment |= {name: os.environ[name] for name in KEPT_SETTINGS if name in os.environ} | settings
         self.running: dict[str, subprocess.Popen[bytes]] = {}
+        self.interrupted = False
         self._first = _end_with_parent()
 
     def start(self, *command: str) -> subprocess.Popen[bytes]:
@@ -69,12 +70,15 @@ class Programs:
 
     def run(self, *command: str) -> None:
         """Runs one of `thermowell`'s commands to its end. Raises ProgramEnded where it fails."""
-        if self.start(*command).wait() != 0:
+        self.start(*command).wait()
+        if self.running[command[0]].returncode != 0:
             self.check()
         del self.running[command[0]]
 
     def check(self) -> None:
-        """Raises ProgramEnded where one of them has ended."""
+        """Raises KeyboardInterrupt where the user wants no more, and ProgramEnded where one of them has ended."""
+        if self.interrupted:
+            raise KeyboardInterrupt
         for name, process in self.running.items():
             if process.poll() is not None:
                 raise ProgramEnded(f"`thermowell {name}` has ended with {process.returncode}")
@@ -116,7 +120,7 @@ def run(spec_file: Path, directory: Path, keep: bool) -> Exit:
     }
     programs = Programs(directory, settings)
     try:
-        with _ended_by_signals():
+        with _told_by_signals(programs):
             return _main_job(programs, url, spec_file, directory, keep)
     except KeyboardInterrupt:
         stderr().print("\nInterrupted: the demo's service and worker end with it.")
@@ -212,13 +216,15 @@ def _free_port() -> int:
 
 
 @contextmanager
-def _ended_by_signals() -> Iterator[None]:
-    """SIGTERM and SIGHUP end the demo as Ctrl-C does, which ends it even where a shell had SIGINT ignored."""
+def _told_by_signals(programs: Programs) -> Iterator[None]:
+    """Ctrl-C, SIGTERM and SIGHUP end the demo at its next step, with its programs; a second one ends it where it is."""
 
-    def interrupt(_number: int, _frame: object) -> None:
-        raise KeyboardInterrupt
+    def tell(_number: int, _frame: object) -> None:
+        if programs.interrupted:
+            raise KeyboardInterrupt
+        programs.interrupted = True
 
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    before = {number: signal.signal(number, tell) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     try:
         yield
     finally:
