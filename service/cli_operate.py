@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from service.settings import Settings
 
 keys = typer.Typer(no_args_is_help=True, help="Make, list and revoke API keys, directly in the database.")
-data = typer.Typer(no_args_is_help=True, help="Bring data sets below the data root, before a job needs them.")
+data = typer.Typer(no_args_is_help=True, help="Bring data sets and weights to where jobs look for them.")
 spec = typer.Typer(invoke_without_command=True, help="Print a commented default spec, or check one of yours.")
 
 
@@ -44,12 +44,15 @@ def serve(
 def worker(
     lanes: Annotated[int | None, typer.Option(min=1, help="Students trained at once [env THERMOWELL_LANES; 1]")] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="Torch's threads [env THERMOWELL_THREADS]")] = None,
+    exit_when_idle: Annotated[
+        bool, typer.Option("--exit-when-idle", help="End by itself once every job has ended or is paused.")
+    ] = False,
 ) -> None:
     """Run a worker that trains students until it is told to end (SIGTERM, or Ctrl-C)."""
     _need_worker_extra()
     given = {"THERMOWELL_LANES": lanes, "THERMOWELL_THREADS": threads}
     os.environ.update({name: str(value) for name, value in given.items() if value is not None})
-    _become("search.worker")
+    _become("search.worker", *(["--exit-when-idle"] if exit_when_idle else []))
 
 
 def migrate(
@@ -164,6 +167,17 @@ def list_data() -> None:
     """Show which data sets are below the data root."""
     _need_worker_extra()
     _become("trainers.fetch", "list", "--root", str(_settings().data_root))
+
+
+@data.command("keep")
+def keep_file(file: Annotated[Path, typer.Argument(help="Weights or logits, as safetensors.")]) -> None:
+    """Put a teacher's weights or logits into the artifact store. Prints the digest for `teacher.artifact` of a spec."""
+    from search import public
+
+    try:
+        print(public.keep(_settings().artifact_root, file))
+    except OSError as error:
+        fail(f"cannot keep {file}: {error.strerror}", Exit.USAGE)
 
 
 @spec.callback()

@@ -74,7 +74,11 @@ KINDS: Mapping[str, Kind] = {
         401,
         "Who is asking?",
         "Send `Authorization: Bearer <key>`, or HTTP Basic with the key as password.",
-        (("WWW-Authenticate", 'Bearer realm="thermowell", Basic realm="thermowell", charset="UTF-8"'),),
+        (
+            # Basic by itself and first: browsers do not look for it behind another scheme
+            ("WWW-Authenticate", 'Basic realm="thermowell", charset="UTF-8"'),
+            ("WWW-Authenticate", 'Bearer realm="thermowell"'),
+        ),
     ),
     "forbidden": Kind(403, "Not with this key", "`detail` names the scope that is needed."),
     "host-refused": Kind(421, "Not under this name", "Without keys the service answers on loopback names alone."),
@@ -124,12 +128,11 @@ def problem_response(
         instance=instance,
         errors=[FieldError.model_validate(field) for field in fields] or None,
     )
-    return JSONResponse(
-        problem.model_dump(mode="json", exclude_none=True),
-        kind.status,
-        headers={**dict(kind.headers), **(headers or {})},
-        media_type=MEDIA_TYPE,
-    )
+    document = problem.model_dump(mode="json", exclude_none=True)
+    response = JSONResponse(document, kind.status, headers=headers, media_type=MEDIA_TYPE)
+    for name, value in kind.headers:
+        response.headers.append(name, value)
+    return response
 
 
 def respond(error: Exception, instance: str) -> JSONResponse:

@@ -97,7 +97,8 @@ def test_who_may(client: httpx.Client, db: Database, key: MakeKey, scope: str) -
         answer = client.request(method, path, headers=headers)
         if scope not in MAY:
             refused(answer, 401, "unauthenticated")
-            assert "Basic" in answer.headers["www-authenticate"]
+            challenges = answer.headers.get_list("www-authenticate")
+            assert [challenge.split()[0] for challenge in challenges] == ["Basic", "Bearer"]
         elif needed not in MAY[scope]:
             assert needed in refused(answer, 403, "forbidden")["detail"]
         else:

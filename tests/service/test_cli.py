@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import signal
 import threading
@@ -289,6 +290,21 @@ def test_without_torch_it_says_what_to_install(
     done = run(*command)
     assert done.exit_code == Exit.USAGE
     assert "pip install 'thermowell[worker]'" in done.stderr
+
+
+def test_a_teachers_weights_go_into_the_store(run: Run, settings: Settings, tmp_path: Path) -> None:
+    file = tmp_path / "teacher.safetensors"
+    assert run("data", "keep", file).exit_code == Exit.USAGE
+    file.write_bytes(b"weights")
+    digest = run("data", "keep", file).stdout.strip()
+    assert digest == hashlib.sha256(b"weights").hexdigest()
+    assert (settings.artifact_root / digest[:2] / digest).read_bytes() == b"weights"
+
+
+def test_a_worker_without_work_may_end_by_itself(processes: Processes, tmp_path: Path, run: Run) -> None:
+    environment = {"THERMOWELL_VAR": str(tmp_path / "empty")}
+    assert run("migrate", env=environment).exit_code == Exit.OK
+    assert processes.thermowell("worker", "--threads", "1", "--exit-when-idle", env=environment).wait() == Exit.OK
 
 
 def test_commands_of_other_rooms_take_over_the_process(processes: Processes, settings: Settings) -> None:
