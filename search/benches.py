@@ -41,12 +41,11 @@ class Bench:
         """Whether another trial may sit down."""
         return not (self.alone and self.seats) and self.engine.free() > 0
 
-    def admit(self, seat: Seat) -> int:
-        """Seats a trial and answers its lane."""
+    def admit(self, seat: Seat) -> None:
+        """Seats a trial on a free lane."""
         claim = seat.claim
         lane = self.engine.admit(Assignment(str(claim.trial_id), seat.configuration, claim.seed))
         self.seats[lane] = seat
-        return lane
 
     def step(self) -> Sequence[EpochReport | LaneFailure]:
         """One epoch of every trial that sits here."""

@@ -19,7 +19,7 @@ from typing import Any
 import sqlalchemy
 import structlog
 
-from search import artifacts, closing, configurations, leases, ledger, tables
+from search import artifacts, closing, configurations, tables
 from search.analysis.build import build_documents
 from search.benches import Bench, Benches
 from search.closing import ClosingClaim
@@ -64,13 +64,13 @@ class Closer:
         except LeaseLost:
             log.info("lease lost while closing")
         except TrainingError as error:
-            self._fail(claim, Reason(error.slug, str(error)))
+            context.fail_job(claim.job_id, claim.token, Reason(error.slug, str(error)))
         except DatabaseUnavailable:
             raise
         except Exception as error:
             self._failed(claim, error)
         except Stopped:
-            self._give_back(claim)
+            context.give_back(claim.job_id, claim.token)
             raise
         finally:
             self.heartbeat.drop(claim.token)
@@ -155,20 +155,8 @@ class Closer:
         _log.error("closing failed", job=claim.job_id, exc_info=error)
         self._failures[claim.job_id] = self._failures.get(claim.job_id, 0) + 1
         if self._failures[claim.job_id] >= ATTEMPTS:
-            self._fail(claim, Reason("closing-failed", f"{type(error).__name__}: {error}"[:500]))
-
-    def _fail(self, claim: ClosingClaim, reason: Reason) -> None:
-        _log.error("job failed", job=claim.job_id, reason=reason.type, detail=reason.detail)
-        try:
-            self.context.patiently(partial(ledger.fail_job, self.context.database, claim.token, reason))
-        except LeaseLost:
-            _log.info("lease lost while closing", job=claim.job_id)
-
-    def _give_back(self, claim: ClosingClaim) -> None:
-        try:
-            leases.give_back(self.context.database, claim.token)
-        except (LeaseLost, DatabaseUnavailable) as error:  # then it expires
-            _log.info("lease not given back", job=claim.job_id, error=str(error))
+            reason = Reason("closing-failed", f"{type(error).__name__}: {error}"[:500])
+            self.context.fail_job(claim.job_id, claim.token, reason)
 
 
 def _configuration(trial: Trial) -> Any:

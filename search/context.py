@@ -9,9 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+import structlog
+
+from search import leases, ledger
 from search.artifacts import work_folder
 from search.db import Database
+from search.errors import DatabaseUnavailable, LeaseLost
 from search.patience import patiently
+from search.records import Reason
 from search.settings import Settings
 from search.spec import JobSpec
 from search.study import Storage
@@ -19,6 +24,7 @@ from trainers.spec import Precision, Problem
 
 Answer = TypeVar("Answer")
 ENGINE = "loop"
+_log = structlog.get_logger(__name__)
 
 
 class Stopped(BaseException):
@@ -65,6 +71,21 @@ class Context:
     def patiently(self, call: Callable[[], Answer]) -> Answer:
         """What `call` answers, while the database fails now and then; a few lease periods are waited, no more."""
         return patiently(call, self.interruption.asked, max(60.0, 3 * self.settings.lease_seconds))
+
+    def fail_job(self, job_id: str, token: str, reason: Reason) -> None:
+        """Ends the job whose trial or closing the token is for: it cannot be trained as specified."""
+        _log.error("job failed", job=job_id, reason=reason.type, detail=reason.detail)
+        try:
+            self.patiently(lambda: ledger.fail_job(self.database, token, reason))
+        except LeaseLost:
+            _log.info("lease lost at the end", job=job_id)
+
+    def give_back(self, job_id: str, token: str) -> None:
+        """Gives a lease back, for others to take; it is not waited for a database that does not answer."""
+        try:
+            leases.give_back(self.database, token)
+        except (LeaseLost, DatabaseUnavailable) as error:  # then it expires
+            _log.info("lease not given back", job=job_id, error=str(error))
 
     def fixed(self, spec: JobSpec) -> dict[str, Any]:
         """What all trials of a job share beyond its spec, if this worker makes its first claim.

@@ -14,7 +14,7 @@ from functools import partial
 import sqlalchemy
 import structlog
 
-from search import leases, ledger, pruners, study, tables
+from search import ledger, pruners, study, tables
 from search.benches import Bench, Benches, Seat
 from search.context import Context
 from search.errors import DatabaseUnavailable, LeaseLost
@@ -41,9 +41,9 @@ class Work:
         """How many lanes are free."""
         return self.context.settings.lanes - self.benches.taken()
 
-    def fill(self) -> int:
-        """Claims trials while lanes are free; answers how many were claimed."""
-        context, claimed = self.context, 0
+    def fill(self) -> None:
+        """Claims trials while lanes are free."""
+        context = self.context
         while self.free() > 0 and not context.interruption.asked.is_set():
             claim = context.patiently(
                 partial(
@@ -55,12 +55,8 @@ class Work:
                     allowed=context.allowed,
                 )
             )
-            if claim is None:
+            if claim is None or not self.begin(claim):
                 break
-            claimed += 1
-            if not self.begin(claim):
-                break
-        return claimed
 
     def begin(self, claim: Claim) -> bool:
         """Makes the problem ready, asks for what to train where nobody has, and seats the trial.
@@ -168,7 +164,6 @@ class Work:
         except Exception as error:
             bench.evict(said.lane)
             self._crash(claim, error, seat.seconds)
-            self.heartbeat.drop(claim.token)
             return
         bench.evict(said.lane)
         self._end(seat, state, epoch=said.epoch, value=value, metrics=said.validation, reason=reason)
@@ -190,7 +185,26 @@ class Work:
         reason: Reason | None = None,
     ) -> None:
         claim = seat.claim
-        log = _log.bind(job=claim.job_id, trial=claim.number)
+        if not self._finish(claim, state, seat.seconds, reason=reason, value=value, metrics=metrics):
+            return
+        detail = reason and reason.detail
+        _log.info(
+            "trial ended", job=claim.job_id, trial=claim.number, state=state, epoch=epoch, value=value, reason=detail
+        )
+        if seat.optuna_number is not None:
+            self._mirror(claim, seat.optuna_number, state, epoch, value, reason)
+
+    def _finish(
+        self,
+        claim: Claim,
+        state: TrialState,
+        seconds: float,
+        *,
+        reason: Reason | None,
+        value: float | None = None,
+        metrics: Metrics | None = None,
+    ) -> bool:
+        """Writes the end down and holds the lease no longer; False where it was lost."""
         finish = partial(
             ledger.finish,
             self.context.database,
@@ -200,18 +214,16 @@ class Work:
             value=value,
             metrics=metrics,
             reason=reason,
-            train_seconds=seat.seconds,
+            train_seconds=seconds,
         )
         try:
             self.context.patiently(finish)
         except LeaseLost:
-            log.info("lease lost at the end")
-            return
+            _log.info("lease lost at the end", job=claim.job_id, trial=claim.number)
+            return False
         finally:
             self.heartbeat.drop(claim.token)
-        log.info("trial ended", state=state, epoch=epoch, value=value, reason=reason and reason.detail)
-        if seat.optuna_number is not None:
-            self._mirror(claim, seat.optuna_number, state, epoch, value, reason)
+        return True
 
     def _mirror(
         self,
@@ -255,7 +267,6 @@ class Work:
         seats = bench.clear()
         if len(seats) == 1:
             self._crash(seats[0].claim, error, seats[0].seconds)
-            self.heartbeat.drop(seats[0].claim.token)
             return
         _log.error("training crashed; its trials go on one by one", trials=len(seats), exc_info=error)
         bench.alone = True
@@ -268,19 +279,7 @@ class Work:
         if self._crashed_before(claim.job_id) >= CRASHES - 1:
             self._fail_job(claim, Reason("crashed", f"{CRASHES} trials in a row crashed; the last one by {detail}"))
             return
-        finish = partial(
-            ledger.finish,
-            self.context.database,
-            claim.token,
-            claim.trial_id,
-            TrialState.FAILED,
-            reason=Reason("crashed", detail),
-            train_seconds=seconds,
-        )
-        try:
-            self.context.patiently(finish)  # Optuna hears of it by the next repair
-        except LeaseLost:
-            _log.info("lease lost at the end", job=claim.job_id, trial=claim.number)
+        self._finish(claim, TrialState.FAILED, seconds, reason=Reason("crashed", detail))  # a repair tells Optuna
 
     def _crashed_before(self, job_id: str) -> int:
         """How many of the job's last CRASHES - 1 ended trials have crashed."""
@@ -296,18 +295,12 @@ class Work:
         return self.context.patiently(read)
 
     def _fail_job(self, claim: Claim, reason: Reason) -> None:
-        _log.error("job failed", job=claim.job_id, reason=reason.type, detail=reason.detail)
-        try:
-            self.context.patiently(partial(ledger.fail_job, self.context.database, claim.token, reason))
-        except LeaseLost:
-            _log.info("lease lost at the end", job=claim.job_id, trial=claim.number)
+        self.context.fail_job(claim.job_id, claim.token, reason)
+        self.heartbeat.drop(claim.token)
 
     def _give_back(self, claim: Claim) -> None:
         self.heartbeat.drop(claim.token)
-        try:
-            leases.give_back(self.context.database, claim.token)
-        except (LeaseLost, DatabaseUnavailable) as error:  # then it expires
-            _log.info("lease not given back", job=claim.job_id, trial=claim.number, error=str(error))
+        self.context.give_back(claim.job_id, claim.token)
 
     def _drop(self, bench: Bench, lane: int) -> None:
         claim = bench.evict(lane).claim
