@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, case, func, or_, select
 
 from search import plan
-from search.lifecycle import SEARCHING, now, seconds_left
+from search.lifecycle import SEARCHING, now, seconds_left, spec_of
 from search.records import Progress
 from search.spec import JobSpec
 from search.states import BASELINE_ARMS, TERMINAL_JOBS, TERMINAL_TRIALS, JobState, Stage, TrialState
@@ -102,7 +102,7 @@ def _rates(connection: Connection, job_ids: Sequence[str], at: float) -> dict[st
 def _progress(
     job: Row[Any], counts: _Counts, best: tuple[int, float] | None, rate: float | None, at: float
 ) -> Progress:
-    spec = JobSpec.model_validate(job.spec)
+    spec = spec_of(job)
     searching, confirming = _still_to_come(job, spec, counts)
     left: float | None = None
     if job.state in TERMINAL_JOBS:

@@ -54,7 +54,7 @@ class Repairer:
             (study_name(job_id, arm), number)
             for job_id in self._recent_jobs()
             for arm in Arm
-            for number in study.running_numbers(self.storage, study_name(job_id, arm)) - self._counted(job_id, arm)
+            for number in self._orphans(job_id, arm)
         }
         self._first_seen = {orphan: self._first_seen.get(orphan, now) for orphan in orphans}
         due = [orphan for orphan, since in self._first_seen.items() if now - since >= self.patience_seconds]

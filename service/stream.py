@@ -13,14 +13,13 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from starlette.concurrency import run_in_threadpool
 
 from search import public
-from search.public import Database, DatabaseUnavailable, Event, Job, JobState, NotFound, Principal
+from search.public import Database, DatabaseUnavailable, Event, Job, NotFound, Principal
 from service.auth import Reader
 from service.errors import problems
 from service.jobs import database
 from service.schemas import EventOut, JobId
 from service.settings import Settings
 
-TERMINAL = frozenset({JobState.COMPLETED, JobState.CANCELLED, JobState.FAILED})
 BATCH = 500
 RETRY_MILLISECONDS = 2000
 End = Literal["job-ended", "job-deleted", "too-long", "shutdown"]
@@ -88,7 +87,7 @@ async def follow(
 
 def _news(db: Database, job_id: str, principal: Principal, after: int) -> tuple[list[Event], bool]:
     """The next events, and whether no more can come: the state is read first, so that no event is missed."""
-    ended = public.get_job(db, job_id, principal).state in TERMINAL
+    ended = public.get_job(db, job_id, principal).state in public.TERMINAL_JOBS
     events = public.read_events(db, job_id, principal, after, BATCH)
     return list(events), ended and len(events) < BATCH
 
