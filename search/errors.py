@@ -55,12 +55,6 @@ class IdempotencyConflict(ThermowellError):
     slug = "idempotency-mismatch"
 
 
-class IdempotencyInFlight(ThermowellError):
-    """A request with this Idempotency-Key is being carried out; ask again."""
-
-    slug = "idempotency-in-flight"
-
-
 class CursorInvalid(ThermowellError):
     """This cursor was not issued by this list."""
 

@@ -28,7 +28,6 @@ from search.errors import CursorInvalid as CursorInvalid
 from search.errors import DatabaseUnavailable as DatabaseUnavailable
 from search.errors import FieldProblem as FieldProblem
 from search.errors import IdempotencyConflict as IdempotencyConflict
-from search.errors import IdempotencyInFlight as IdempotencyInFlight
 from search.errors import IllegalMove as IllegalMove
 from search.errors import LeaseLost as LeaseLost
 from search.errors import NotFound as NotFound

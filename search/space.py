@@ -31,20 +31,6 @@ def suggest(trial: optuna.trial.BaseTrial, space: SpaceSpec, arm: Arm) -> Config
     return Configuration(temperature, kd_weight, label_weight, _optimizer(trial, space))
 
 
-def parameter_names(space: SpaceSpec, arm: Arm) -> list[str]:
-    """What an arm's study searches, in the order of `suggest`, the settings of all optimizers included."""
-    names = ["temperature"] if arm is Arm.JOINT and isinstance(space.temperature, Range) else []
-    if arm is not Arm.LABEL_ONLY:
-        names += ["kd_weight"] if isinstance(space.kd_weight, Range) else []
-        names += ["label_weight"] if isinstance(space.label_weight, Range) else []
-    choices = space.optimizer.choices()
-    names += ["optimizer"] if len(choices) > 1 else []
-    for name, settings in choices.items():
-        searched = [key for key, value in settings if isinstance(value, Range)]
-        names += [f"{name}.{key}" for key in ("learning_rate", "weight_decay", "momentum") if key in searched]
-    return names
-
-
 def _optimizer(trial: optuna.trial.BaseTrial, space: SpaceSpec) -> Optimizer:
     choices = space.optimizer.choices()
     name: OptimizerName = next(iter(choices))

@@ -1,4 +1,4 @@
-"""Which states jobs and trials have, and which moves between them are legal."""
+"""Which states jobs and trials have, and which moves of a job are legal."""
 
 from __future__ import annotations
 
@@ -72,12 +72,6 @@ JOB_MOVES: dict[JobState, frozenset[JobState]] = {
     JobState.COMPLETED: frozenset({JobState.RUNNING}),  # its budget was extended
     JobState.CANCELLED: frozenset(),
     JobState.FAILED: frozenset(),
-}
-
-TRIAL_MOVES: dict[TrialState, frozenset[TrialState]] = {
-    TrialState.WAITING: frozenset({TrialState.RUNNING, TrialState.CANCELLED}),
-    TrialState.RUNNING: TERMINAL_TRIALS | {TrialState.WAITING},
-    **{state: frozenset[TrialState]() for state in TERMINAL_TRIALS},
 }
 
 

@@ -66,9 +66,6 @@ KINDS: Mapping[str, Kind] = {
     "idempotency-mismatch": Kind(
         422, "Idempotency-Key was used before", "The same key came with another body; use a new key for a new job."
     ),
-    "idempotency-in-flight": Kind(
-        409, "Idempotency-Key is in use", "The first request is still being carried out.", (("Retry-After", "1"),)
-    ),
     "cursor-invalid": Kind(422, "Unknown cursor", "Only a `next_cursor` of this very list can be given back."),
     "unauthenticated": Kind(
         401,

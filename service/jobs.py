@@ -55,7 +55,6 @@ def database(request: Request) -> Database:
     summary="Submit a job",
     responses={
         **problems("media-type-unsupported", "too-large", "spec-invalid", "idempotency-mismatch", "request-invalid"),
-        **problems("idempotency-in-flight"),
         201: {
             "description": "Submitted",
             "headers": {"Location": {"description": "the job", "schema": {"type": "string"}}},

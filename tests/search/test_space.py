@@ -6,7 +6,7 @@ import optuna
 import pytest
 
 from search import space
-from search.spec import SpaceSpec
+from search.spec import Range, SpaceSpec
 from search.states import Arm
 from trainers.spec import Configuration, Optimizer
 
@@ -15,6 +15,20 @@ WHOLE = SpaceSpec.model_validate({"label_weight": {"low": 0, "high": 1}, "optimi
 FIXED = SpaceSpec.model_validate(
     {"temperature": 4, "kd_weight": 0.9, "optimizer": {"adam": {"learning_rate": 0.01, "weight_decay": 0}}}
 )
+
+
+def announced(space: SpaceSpec, arm: Arm) -> list[str]:
+    """What an arm's study should search, told from the spec alone, the settings of all optimizers included."""
+    names = ["temperature"] if arm is Arm.JOINT and isinstance(space.temperature, Range) else []
+    if arm is not Arm.LABEL_ONLY:
+        names += ["kd_weight"] if isinstance(space.kd_weight, Range) else []
+        names += ["label_weight"] if isinstance(space.label_weight, Range) else []
+    choices = space.optimizer.choices()
+    names += ["optimizer"] if len(choices) > 1 else []
+    for name, settings in choices.items():
+        searched = [key for key, value in settings if isinstance(value, Range)]
+        names += [f"{name}.{key}" for key in ("learning_rate", "weight_decay", "momentum") if key in searched]
+    return names
 
 
 def test_every_setting_is_searched_under_its_name() -> None:
@@ -34,7 +48,7 @@ def test_what_is_fixed_is_not_asked_for() -> None:
     assert space.suggest(trial, FIXED, Arm.JOINT) == Configuration(
         4.0, 0.9, pytest.approx(0.1), Optimizer("adam", 0.01)
     )
-    assert space.parameter_names(FIXED, Arm.JOINT) == []
+    assert announced(FIXED, Arm.JOINT) == []
 
 
 @pytest.mark.parametrize(
@@ -61,4 +75,4 @@ def test_the_parameters_are_those_that_were_announced(spec: SpaceSpec, arm: Arm)
         trial = study.ask()
         space.suggest(trial, spec, arm)
         seen |= set(trial.params)
-    assert seen == set(space.parameter_names(spec, arm))
+    assert seen == set(announced(spec, arm))
