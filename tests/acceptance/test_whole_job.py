@@ -16,14 +16,14 @@ import pytest
 from search import jobs, results, trials
 from search.db import Database, open_database
 from search.events import read_events
-from search.records import Job, Principal, Trial
+from search.records import Job, Trial
 from search.schema import migrate
 from search.spec import JobSpec
 from search.states import TERMINAL_JOBS, TERMINAL_TRIALS, Arm, JobState, Stage, TrialState
 from search.study import close_storage, optuna_storage
 from tests.processes import Processes, Started
+from tests.search.hands import ME
 
-ME = Principal("local", "local", frozenset({"read", "submit"}))
 LEASE_SECONDS = 4.0  # short: a killed worker's trials come back after this
 CALM_LEASE_SECONDS = 60.0  # long enough for a busy machine, where nobody is killed
 PATIENCE = 200.0
@@ -144,24 +144,23 @@ def test_a_killed_worker_loses_nothing(
         assert each.wait() == 0, each.output()
 
 
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_four_workers_share_a_job_without_losing_a_lease(
-    fresh_postgres_url: str, processes: Processes, tmp_path: Path
+    database: Database, database_url: str, processes: Processes, tmp_path: Path
 ) -> None:
-    database = open_database(fresh_postgres_url)
-    migrate(database)
     job = jobs.submit(database, spec(64), ME)[0]
-    started = [worker(processes, fresh_postgres_url, tmp_path) for _ in range(4)]
+    started = [worker(processes, database_url, tmp_path) for _ in range(4)]
     until(lambda: ended(database, job), started)
     rows = check_answer(database, job, 64)
     assert {row.attempt for row in rows} == {1}
     kinds = {event.kind for event in read_events(database, job.id, ME, 0, 100_000)}
     assert not kinds & {"trial_lost", "trial_returned", "closing_lost"}
     assert len({row.worker_id for row in rows}) == 4
-    database.close()
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_selection_does_not_change_when_the_test_labels_are_shuffled(
-    processes: Processes, sqlite_url: str, tmp_path: Path
+    database: Database, database_url: str, processes: Processes, tmp_path: Path
 ) -> None:
     """The same job on two sets that differ in their test labels alone: all is equal but the test figures."""
     chance = np.random.default_rng(0)
@@ -174,12 +173,10 @@ def test_selection_does_not_change_when_the_test_labels_are_shuffled(
             tmp_path / "data" / f"{name}.npz",
             images=images[:200], labels=labels[:200], test_images=images[200:], test_labels=test,
         )  # fmt: skip
-    database = open_database(sqlite_url)
-    migrate(database)
     runs = {}
     for name in ("true", "shuffled"):
         job = jobs.submit(database, spec(6, dataset={"name": "npz", "path": f"{name}.npz"}), ME)[0]
-        started = worker(processes, sqlite_url, tmp_path)
+        started = worker(processes, database_url, tmp_path)
         assert started.wait(PATIENCE) == 0, started.output()
         assert jobs.get_job(database, job.id, ME).state is JobState.COMPLETED
         runs[name] = results.get_result(database, job.id, ME), list(trials.iter_trials(database, job.id, ME))
@@ -195,4 +192,3 @@ def test_selection_does_not_change_when_the_test_labels_are_shuffled(
     assert true[0].winner.test is not None
     assert mixed[0].winner.test is not None
     assert true[0].winner.test["accuracy"].mean != mixed[0].winner.test["accuracy"].mean
-    database.close()
