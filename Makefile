@@ -10,10 +10,12 @@ OPTIONS ?=
 TESTS ?= tests
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test check lint types contracts format compose-config clean
+.PHONY: help venv demo test test-containers container-engine test-slow test-browser check lint types contracts audit format compose-config chaos clean
+.PHONY: bench-throughput bench-memory bench-job bench-views bench-precision bench-coverage bench-guidance bench-table bench-confirmation bench-search bench-bias bench-overhead bench-load
+SCALE := $(if $(QUICK),quick,full)
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo "  Variables: PYTHON=$(PYTHON) (which python3), VENV=$(VENV) (where the environment is)"
 
 venv: $(STAMP) ## create the virtual environment and install the project, unless that is done
@@ -21,8 +23,20 @@ venv: $(STAMP) ## create the virtual environment and install the project, unless
 demo: $(STAMP) ## run a whole job and print its answer; KEEP=1 leaves the service up, OPTIONS="..." is handed on
 	$(BIN)/thermowell demo $(if $(KEEP),--keep) $(OPTIONS)
 
-test: $(STAMP) ## run the tests, all of them; TESTS=tests/search runs a part
+test: $(STAMP) ## run the tests, in under 15 minutes; TESTS=tests/search runs a part
 	$(BIN)/pytest $(TESTS) $(OPTIONS)
+
+test-slow: $(STAMP) ## run the tests that take long, which `make test` leaves out
+	$(BIN)/pytest -m 'slow and not containers' $(TESTS) $(OPTIONS)
+
+test-browser: $(STAMP) ## run the browser tests alone; their screenshots lie in tests/output/browser
+	$(BIN)/pytest -m browser tests/browser $(OPTIONS)
+
+test-containers: $(STAMP) ## build the images and run docker-compose.yml (root, docker.io, docker-compose, debootstrap)
+	$(BIN)/pytest -m containers tests/containers $(OPTIONS)
+
+container-engine: $(STAMP) ## say whether a container engine can be had here; exit status 1 where not
+	@$(BIN)/python -m tests.containers.engine
 
 check: lint types contracts ## lint, types and import contracts
 
@@ -36,18 +50,63 @@ types: $(STAMP) ## mypy --strict
 contracts: $(STAMP) ## import-linter: which room may import which
 	$(BIN)/lint-imports --no-logo --no-cache
 
+audit: $(STAMP) ## look the installed packages up among known vulnerabilities; says loudly where none can be asked
+	.ci/audit $(BIN)
+
 format: $(STAMP) ## let ruff repair what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+chaos: $(STAMP) ## kill, freeze and cut off workers, restart the database, and look for what was lost; QUICK=1 is smaller
+	$(BIN)/python -m benchmarks.chaos $(if $(QUICK),--quick) --keep chaos-$(SCALE) $(OPTIONS)
+
 compose-config: ## check docker-compose.yml with docker-compose (or docker compose)
 	@$(COMPOSE) version >/dev/null 2>&1 || { \
 	  echo "docker-compose is missing. On Debian and Ubuntu: apt-get install docker-compose" >&2; exit 1; }
-	POSTGRES_PASSWORD=$${POSTGRES_PASSWORD:-unset} $(COMPOSE) -f docker-compose.yml config --quiet
-	POSTGRES_PASSWORD=$${POSTGRES_PASSWORD:-unset} $(COMPOSE) -f docker-compose.yml -f docker-compose.gpu.yml config --quiet
+	$(COMPOSE) -f docker-compose.yml config --quiet
+	$(COMPOSE) -f docker-compose.yml -f docker-compose.gpu.yml config --quiet
+
+bench-throughput: $(STAMP) ## images/s against the loop and the peers, in under 30 minutes; QUICK=1: under 5
+	$(BIN)/python -m benchmarks.throughput $(if $(QUICK),--quick) --keep throughput-$(SCALE)-$$(nproc)-cores $(OPTIONS)
+
+bench-memory: $(STAMP) ## memory of one more student, in a bank and in a loop
+	$(BIN)/python -m benchmarks.memory $(if $(QUICK),--quick) --keep memory-$(SCALE) $(OPTIONS)
+
+bench-job: $(STAMP) ## wall-clock of the whole demo job, as chosen and with the plain loop
+	$(BIN)/python -m benchmarks.search_time $(if $(QUICK),--quick) --keep search-$(SCALE)-$$(nproc)-cores $(OPTIONS)
+
+bench-views: $(STAMP) ## how many augmented views are enough (OPTIONS="--draws 4" for a glance)
+	$(BIN)/python -m benchmarks.views --keep views $(OPTIONS)
+
+bench-precision: $(STAMP) ## bf16 against fp32: accuracy and speed (OPTIONS="--seeds 4" for a glance)
+	$(BIN)/python -m benchmarks.precision --keep precision $(OPTIONS)
+
+bench-table: $(STAMP) ## the table of learning curves, from where it stopped: about an hour (OPTIONS="--only NAME")
+	$(BIN)/python -m benchmarks.table $(OPTIONS)
+
+bench-confirmation: $(STAMP) ## what confirming costs and buys, and how often a race drops the best
+	$(BIN)/python -m benchmarks.confirmation $(OPTIONS)
+
+bench-coverage: $(STAMP) ## do the temperature response's sets and bands hold the truth?
+	$(BIN)/python -m benchmarks.response_coverage $(OPTIONS)
+
+bench-guidance: $(STAMP) ## does a study's guidance hold the truth? (OPTIONS="20" for a glance)
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.guidance $(OPTIONS)
+
+bench-bias: $(STAMP) ## does early stopping prefer the wrong temperatures, and what does that cost? minutes
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.bias --keep bias $(OPTIONS)
+
+bench-overhead: $(STAMP) ## storage and sampler per trial, against plain Optuna; QUICK=1: under five minutes
+	$(BIN)/python -m benchmarks.overhead $(if $(QUICK),--quick) --keep overhead-$(SCALE) $(OPTIONS)
+
+bench-load: $(STAMP) ## 200 clients at once on 10,000 trials, against Optuna Dashboard; QUICK=1: under five minutes
+	$(BIN)/python -m benchmarks.load $(if $(QUICK),--quick) --keep load-$(SCALE)-$$(nproc)-cores $(OPTIONS)
+
+bench-search: $(STAMP) ## what a good answer costs here, by grid and with others' searches; QUICK=1: five minutes
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.search $(if $(QUICK),--quick) --keep search-cost-$(SCALE) $(OPTIONS)
 
 clean: ## remove the virtual environment and all caches
-	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache benchmarks/.cache
 
 # pip's own configuration counts (index, constraints, proxies). The stamp is as old as the last install, so that only a
 # change of what is installed sets it off again.

@@ -13,6 +13,8 @@ import sys
 
 import numpy as np
 
+from benchmarks import facts, output
+from search.analysis.fits import fit_each
 from search.analysis.response import temperature_response
 from tests import synthetic
 
@@ -20,17 +22,18 @@ NOISES = (0.004, 0.01, 0.02)
 HEADINGS = ("set holds best T", "band holds best value", "share of range in set", "equivalent set found")
 
 
-def measure(jobs: int = 200, trials: int = 64, optimizers: str = "adamw") -> None:
+def measure(jobs: int = 200, budget: int = 64, optimizers: str = "adamw") -> None:
     """Prints, by seed noise, how often the set holds the best T and the band the best value, and what is claimed."""
     names = optimizers.split(",")
-    spec = synthetic.spec(space={"optimizer": dict.fromkeys(names)}, budget={"trials": trials})
+    spec = synthetic.spec(space={"optimizer": dict.fromkeys(names)}, budget={"trials": budget})
     rows: dict[float, list[tuple[float, ...]]] = {noise: [] for noise in NOISES}
     for seed in range(jobs):
         rng = np.random.default_rng(10_000 + seed)
         truth, peaks = synthetic.random_truth(rng)
         best, value = max((peaks[name] for name in names), key=lambda peak: peak[1])
         noise = float(rng.choice(NOISES))
-        found = temperature_response("j", spec, synthetic.Builder(spec, truth, noise, rng).job(), [], synthetic.NOW)
+        trials = synthetic.Builder(spec, truth, noise, rng).job()
+        found = temperature_response("j", spec, trials, fit_each(spec, trials), [], synthetic.NOW, marginal=False)
         if found.overall is None:
             raise RuntimeError("too few trials for a response: ask for more")
         sets = found.overall.confidence_set.intervals
@@ -47,10 +50,16 @@ def measure(jobs: int = 200, trials: int = 64, optimizers: str = "adamw") -> Non
         *((f"{noise:.3f}", row) for noise, row in rows.items()),
         ("all  ", [row for part in rows.values() for row in part]),
     ]:
+        if not measured:  # few jobs need not meet every noise
+            continue
         means = "  ".join(
             f"{mean:{len(heading)}.2f}" for mean, heading in zip(np.mean(measured, 0), HEADINGS, strict=True)
         )
         print(f"{name}  {len(measured):4}  {means}")
+    everything = [row for part in rows.values() for row in part]
+    shares = dict(zip(HEADINGS, (round(float(mean), 4) for mean in np.mean(everything, 0)), strict=True))
+    given = {"jobs": jobs, "trials": budget, "optimizers": names}
+    output.conclude(None, {"benchmark": "response_coverage", **given, **shares, **facts.gather()}, {})
 
 
 if __name__ == "__main__":

@@ -34,6 +34,33 @@ class Estimate(Document):
     seeds: list[int]
 
 
+class Finalist(Document):
+    """A completed configuration that is to be trained again, and what the search says of its true mean."""
+
+    trial: int
+    mean: float
+    deviation: float | None = Field(description="of that mean; None where only the trial's own value is known")
+    best: float | None = Field(description="the probability that it is the best of all candidates")
+
+
+class ArmFinalists(Document):
+    """Those of one arm, of so many distinct configurations that it completed, in the order of their being chosen."""
+
+    arm: Literal["joint", "label_only", "t1", "t4"]
+    candidates: int
+    finalists: list[Finalist]
+
+
+class Finalists(Document):
+    """Which configurations a round of confirmation trains again, chosen once, outside of any transaction."""
+
+    job_id: str
+    round: int
+    arms: list[ArmFinalists]
+    method: str
+    computed_at: str
+
+
 class Contestant(Document):
     """A configuration that was trained again on fresh seeds."""
 
@@ -43,6 +70,9 @@ class Contestant(Document):
     configuration: dict[str, Any]
     validation: Estimate
     test: dict[str, Estimate] | None = Field(None, description="per metric; read once, after confirmation")
+    test_interval_images: Interval | None = Field(
+        None, description="of the test accuracy, had the test images been drawn anew as well as the seeds"
+    )
     failed_seeds: list[int] = Field(default_factory=list)
 
 
@@ -57,6 +87,33 @@ class Gain(Document):
     headline: bool = Field(description="true for tuned: the baseline at its own best settings")
     test_mean: float | None = None
     test_interval: Interval | None = None
+    test_interval_images: Interval | None = Field(
+        None, description="of test_mean, had the test images been drawn anew as well as the seeds; accuracy alone"
+    )
+
+
+class SelectedFinalist(Document):
+    """A configuration that was raced on fresh seeds."""
+
+    trial: int
+    configuration: dict[str, Any]
+    expected: float | None = Field(description="its mean over seeds as the search's trials had it")
+    deviation: float | None = Field(description="of that expectation")
+    seeds: int = Field(description="fresh seeds that ended")
+    mean: float | None = Field(description="over these; it chose, so that it flatters")
+    dropped_after: int | None = Field(description="seeds after which it was shown to be worse, or failed")
+    winner: bool
+
+
+class Selection(Document):
+    """How one arm's best configuration was chosen among those that it had completed."""
+
+    arm: Literal["joint", "label_only", "t1", "t4"]
+    candidates: int | None
+    by: Literal["surface", "value"] = Field(
+        description="what proposed the finalists: a fitted surface, or their values"
+    )
+    finalists: list[SelectedFinalist]
 
 
 class Result(Document):
@@ -68,6 +125,7 @@ class Result(Document):
     winner: Contestant
     baselines: list[Contestant]
     gains: list[Gain]
+    selection: list[Selection] = Field(default_factory=list, description="how winner and tuned baselines were chosen")
     summary: str = Field(description="the answer in one or two sentences")
     estimand: str = Field(description="what the intervals speak of")
     conventions: str = Field(description="reduction and T squared convention of the loss")
@@ -103,9 +161,16 @@ class ResponseCurve(Document):
 
     optimizer: str | None
     points: list[ResponsePoint]
+    marginal: list[ResponsePoint] = Field(
+        default_factory=list, description="the same with the other settings averaged over the space, not at their best"
+    )
     best_temperature: float
     confidence_set: TemperatureSet
     equivalent_set: TemperatureSet
+    best_shares: list[float] = Field(
+        default_factory=list,
+        description="for each point, the share of the posterior's draws that are best at its temperature",
+    )
 
 
 class Observation(Document):
@@ -141,3 +206,56 @@ class Importances(Document):
     evaluator: str
     importances: dict[str, float]
     computed_at: str
+
+
+class InteractionMap(Document):
+    """Quality over T and one other setting of an optimizer; the rest of the settings as the response has them at T.
+
+    `means[row][column]` belongs to `values[row]` and `temperatures[column]`; `known` is false where the trials say
+    hardly more about that point than about any other.
+    """
+
+    optimizer: str
+    setting: str = Field(description="the sampler's name of it: kd_weight, sgd.learning_rate, ...")
+    log: bool
+    temperatures: list[float]
+    values: list[float]
+    means: list[list[float]]
+    known: list[list[bool]]
+    trials: list[tuple[float, float, float]] = Field(description="(T, setting, value) of the trials it was fitted on")
+
+
+class InteractionShare(Document):
+    """How much of the quality's variance over the searched space T and one other setting explain.
+
+    `share` is what they explain together and neither alone, with its bootstrap interval; the others by themselves.
+    """
+
+    optimizer: str
+    setting: str = Field(description="the sampler's name of it: kd_weight, sgd.learning_rate, ...")
+    share: float
+    interval: Interval
+    temperature_alone: float
+    setting_alone: float
+
+
+class Interactions(Document):
+    """How the best T moves with each other setting: a map for each searched setting of each optimizer tried enough."""
+
+    job_id: str
+    metric: Literal["accuracy", "nll", "ece"]
+    direction: Literal["maximize", "minimize"]
+    maps: list[InteractionMap]
+    shares: list[InteractionShare] = Field(default_factory=list, description="one for each map")
+    method: str
+    computed_at: str
+
+
+class Interim(Document):
+    """What an unfinished job's trials say so far; `result` once the winner has been trained on a fresh seed."""
+
+    event: int = Field(description="the job's last event that it knows of")
+    result: Result | None
+    response: TemperatureResponse
+    importances: Importances
+    interactions: Interactions

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from search.states import Arm
-from trainers.spec import Configuration, Optimizer
+from trainers.spec import Configuration, Method, Optimizer, plain
 
 FIXED_TEMPERATURE: dict[Arm, float] = {Arm.LABEL_ONLY: 1.0, Arm.T1: 1.0, Arm.T4: 4.0}
 
 
+def baseline_method(method: Method) -> Literal["kl"] | None:
+    """What a baseline's configuration says of the term, where the job's method is this."""
+    return None if method == "kl" else "kl"
+
+
 def to_json(configuration: Configuration) -> dict[str, Any]:
     """The configuration as plain JSON, as it stands in the tables."""
-    return dataclasses.asdict(configuration)
+    return dict(plain(configuration))
 
 
 def from_json(document: Mapping[str, Any]) -> Configuration:
@@ -22,11 +27,19 @@ def from_json(document: Mapping[str, Any]) -> Configuration:
     return Configuration(**{**document, "optimizer": Optimizer(**document["optimizer"])})
 
 
-def in_arm(configuration: Configuration, arm: Arm) -> Configuration:
-    """What this configuration becomes in an arm: T is the arm's own, label_only has no distillation term at all."""
+def in_arm(configuration: Configuration, arm: Arm, method: Method = "kl") -> Configuration:
+    """What this configuration becomes in an arm: T is the arm's own, of teacher and student, first and last, and the
+    term is plain KL, whatever the job's method; label_only has no distillation term at all.
+    """
     if arm is Arm.JOINT:
         return configuration
-    at_fixed = dataclasses.replace(configuration, temperature=FIXED_TEMPERATURE[arm], student_temperature=None)
+    at_fixed = dataclasses.replace(
+        configuration,
+        temperature=FIXED_TEMPERATURE[arm],
+        student_temperature=None,
+        final_temperature=None,
+        method=baseline_method(method),
+    )
     if arm is Arm.LABEL_ONLY:
         return dataclasses.replace(at_fixed, kd_weight=0.0, label_weight=1.0)
     return at_fixed

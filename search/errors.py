@@ -55,6 +55,12 @@ class IdempotencyConflict(ThermowellError):
     slug = "idempotency-mismatch"
 
 
+class QuotaExceeded(ThermowellError):
+    """The key's quota does not allow this now; the message says what it allows and who can raise it."""
+
+    slug = "quota-exceeded"
+
+
 class CursorInvalid(ThermowellError):
     """This cursor was not issued by this list."""
 
@@ -83,3 +89,9 @@ class ArtifactCorrupt(ThermowellError):
     """The artifact on disk does not have the digest on record."""
 
     slug = "artifact-corrupt"
+
+
+class LiteratureInvalid(ThermowellError):
+    """The operator's table of the literature cannot be read: the message names the file and the row."""
+
+    slug = "literature-invalid"

@@ -29,6 +29,18 @@ class Principal:
 
 
 @dataclass(frozen=True, slots=True)
+class Quota:
+    """How much one key may have at once; None where there is no limit.
+
+    `jobs` are those that have not ended, `trials` the search trials in their budgets, `parallel` trials under way.
+    """
+
+    jobs: int | None = None
+    trials: int | None = None
+    parallel: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Reason:
     """Why something ended as it did: a stable slug and a sentence."""
 
@@ -38,7 +50,10 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a job is. `trials_planned` is how many it will have had at its end, as far as is known now."""
+    """How far a job is. `trials_planned` is how many it will have had at its end, as far as is known now.
+
+    `waits_for` says which worker it waits for, where none that is alive may train it.
+    """
 
     search_done: int
     search_budget: int
@@ -50,6 +65,7 @@ class Progress:
     seconds_left: float | None
     best_value: float | None
     best_trial: int | None
+    waits_for: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +83,9 @@ class Job:
     budget_epochs: int | None
     budget_seconds: float | None
     search_stopped: bool
+    priority: int
+    parallel: int | None
+    request_id: str | None
     fixed: Mapping[str, Any] | None
     teacher: Mapping[str, Any] | None
     progress: Progress
@@ -76,11 +95,13 @@ class Job:
     started_at: datetime | None
     ended_at: datetime | None
     updated_at: datetime
+    advice: Mapping[str, Any] | None = None  # its first trials and who advised them
+    study: str | None = None  # the study whose cell it is
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One configuration being trained, or trained."""
+    """One configuration being trained, or trained. `advice` tells who advised it: origin, source, distance."""
 
     number: int
     stage: Stage
@@ -103,6 +124,7 @@ class Trial:
     started_at: datetime | None
     ended_at: datetime | None
     train_seconds: float
+    advice: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,13 +154,19 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """A process that trains; alive while it was seen within a lease period."""
+    """A process that trains; alive while it was seen within a lease period.
+
+    `lanes` is how many students its `engines` train at once; each of these says for which problem, with how many lanes,
+    and by which figures it was chosen.
+    """
 
     id: str
     host: str
     pid: int
     lanes: int
     capabilities: Mapping[str, Any]
+    engines: Sequence[Mapping[str, Any]]
+    labels: Sequence[str]  # what jobs may ask for
     running: int
     alive: bool
     started_at: datetime
@@ -165,6 +193,7 @@ class Key:
     id: str
     name: str
     scopes: frozenset[Scope]
+    quota: Quota
     created_at: datetime
     last_used_at: datetime | None
     revoked_at: datetime | None

@@ -14,12 +14,12 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
-from search import study
-from search.db import Database
 from search.errors import DatabaseUnavailable, SchemaMissing
-from search.tables import VERSION_TABLE
+from search.sampling import study
+from search.storage.db import Database
+from search.storage.tables import VERSION_TABLE
 
-SCRIPTS = Path(__file__).parent / "migrations"
+SCRIPTS = Path(__file__).parent / "storage" / "migrations"
 _LOCK = 0x7468_6572_6D6F  # "thermo": a number of our own among PostgreSQL's advisory locks
 _POLL_SECONDS = 0.2
 
@@ -78,5 +78,6 @@ def _locked(db: Database) -> Iterator[None]:
             yield
     else:
         with db.write() as connection:  # held until this transaction ends, or its process dies
+            connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))  # others work meanwhile
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
             yield

@@ -2,184 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from collections.abc import Iterator
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from trainers import catalogue
+from search.distillation import DistillationSpec, check_distillation, with_temperature
+from search.fleet import FleetSpec
+from search.origins import StudentSpec, TeacherSpec, check_origins
+from search.parts import Choices as Choices
+from search.parts import Label, LogSearched, Name, Seed, check_bounds
+from search.parts import Part as Part
+from search.parts import Range as Range
+from search.parts import Ranged as Ranged
+from search.parts import Searched as Searched
+from search.pieces import DatasetSpec, TrainingSpec
+from search.warm import FirstGuess, WarmStartSpec
 from trainers import spec as trained
 
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}$")]
-Label = Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
-RelativePath = Annotated[
-    str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*$")
-]
-Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-Fraction = Annotated[float, Field(gt=0, lt=1)]
-Positive = Annotated[float, Field(gt=0, le=1e6)]
-Seed = Annotated[int, Field(ge=0, lt=2**31)]
-
-
-class Part(BaseModel):
-    """Base of all parts: unknown fields are refused, values are finite and nothing changes afterwards."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class Range(Part):
-    """A searched number: from low to high, on a logarithmic scale where log is true."""
-
-    low: float
-    high: float
-    log: bool = False
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        if not self.low < self.high:
-            raise ValueError(f"low must be below high (got {self.low:g} and {self.high:g}); give a number to fix it")
-        if self.log and self.low <= 0:
-            raise ValueError(f"a logarithmic range must be positive (low is {self.low:g})")
-        return self
-
-
-def _log_by_default(value: Any) -> Any:
-    if isinstance(value, dict) and "log" not in value:
-        return {**value, "log": True}
-    return value
-
-
-Searched = float | Range
-LogSearched = Annotated[float | Range, BeforeValidator(_log_by_default)]
-
-
-def _check_bounds(what: str, value: Searched | None, low: float, high: float, low_open: bool = False) -> None:
-    if value is None:
-        return
-    ends = (value.low, value.high) if isinstance(value, Range) else (value,)
-    for end in ends:
-        if not (low <= end <= high) or (low_open and end == low):
-            raise ValueError(f"{what} must be in {'(' if low_open else '['}{low:g}, {high:g}], got {end:g}")
-
-
-class DatasetSpec(Part):
-    """Which data, and how they are split."""
-
-    name: str = "digits"
-    path: RelativePath | None = Field(None, description="for npz and image_folder: below the data root")
-    split_seed: Seed = 0
-    validation_fraction: Fraction = 0.2
-    test_fraction: Fraction = Field(0.2, description="counts only where the set has no test part of its own")
-    train_size: int | None = Field(None, ge=2, description="keep a stratified subset of the training part")
-    image_size: int | None = Field(None, ge=4, le=1024, description="resize photographs to this many pixels")
-    augmentation: trained.AugmentationName = "none"
-
-    @model_validator(mode="after")
-    def _known(self) -> Self:
-        problems = catalogue.check_dataset(self.name)
-        if problems:
-            raise ValueError("; ".join(problems))
-        if (self.path is not None) != (self.name in ("npz", "image_folder")):
-            raise ValueError("path is needed for npz and image_folder, and only there")
-        if self.validation_fraction + self.test_fraction >= 1:
-            raise ValueError("validation_fraction and test_fraction must leave something to train on")
-        return self
-
-
-class ModelSpec(Part):
-    """A model of the catalogue, with its arguments."""
-
-    name: Label
-    arguments: dict[str, bool | int | float | str] = Field(default_factory=dict)
-
-    @model_validator(mode="after")
-    def _known(self) -> Self:
-        problems = catalogue.check_model(self.name, self.arguments)
-        if problems:
-            raise ValueError("; ".join(problems))
-        return self
-
-
-class ScheduleSpec(Part):
-    """Learning rate along training: linear warm-up, then the named shape."""
-
-    name: trained.ScheduleName = "cosine"
-    warmup_epochs: int = Field(0, ge=0)
-    step_epochs: tuple[Annotated[int, Field(ge=1)], ...] = ()
-    step_factor: Fraction = 0.1
-
-    @model_validator(mode="after")
-    def _steps(self) -> Self:
-        if bool(self.step_epochs) != (self.name == "step"):
-            raise ValueError("step_epochs is needed for the step schedule, and only there")
-        if list(self.step_epochs) != sorted(set(self.step_epochs)):
-            raise ValueError("step_epochs must rise")
-        return self
-
-
-class TrainingSpec(Part):
-    """How long each student is trained, and in which steps."""
-
-    epochs: int = Field(20, ge=1, le=10_000)
-    batch_size: int = Field(64, ge=1, le=65_536)
-    schedule: ScheduleSpec = ScheduleSpec()
-
-    @model_validator(mode="after")
-    def _fits(self) -> Self:
-        if self.schedule.warmup_epochs >= self.epochs and self.schedule.warmup_epochs > 0:
-            raise ValueError("schedule.warmup_epochs must be below epochs")
-        return self
-
-
-class FixedOptimizer(Part):
-    """One optimizer with its settings, for the teacher."""
-
-    name: trained.OptimizerName = "sgd"
-    learning_rate: Positive = 0.05
-    weight_decay: float = Field(5e-4, ge=0, le=1)
-    momentum: float = Field(0.0, ge=0, lt=1)
-    nesterov: bool = False
-
-    @model_validator(mode="after")
-    def _momentum(self) -> Self:
-        if self.name != "sgd" and (self.momentum or self.nesterov):
-            raise ValueError("momentum and nesterov belong to sgd")
-        if self.nesterov and not self.momentum:
-            raise ValueError("nesterov needs momentum")
-        return self
-
-
-class TeacherSpec(Part):
-    """Where the teacher's logits come from: trained by the job, given weights, or given logits."""
-
-    source: trained.TeacherSource = "train"
-    model: ModelSpec | None = None
-    training: TrainingSpec | None = None
-    optimizer: FixedOptimizer | None = None
-    label_smoothing: float = Field(0.0, ge=0, lt=1)
-    seed: Seed = 0
-    artifact: Digest | None = Field(None, description="sha256 of the safetensors file in the artifact store")
-    views: int | None = Field(
-        None, ge=1, le=1024, description="augmented views whose logits are kept; 4 unless given, 1 without augmentation"
-    )
-
-    @model_validator(mode="after")
-    def _complete(self) -> Self:
-        needed = {
-            "train": ("model", "training", "optimizer"),
-            "weights": ("model", "artifact"),
-            "logits": ("artifact",),
-        }
-        for part in ("model", "training", "optimizer", "artifact"):
-            given, wanted = getattr(self, part) is not None, part in needed[self.source]
-            if given != wanted:
-                raise ValueError(f"{part} is {'needed' if wanted else 'not allowed'} where source is {self.source}")
-        if self.label_smoothing and self.source != "train":
-            raise ValueError("label_smoothing belongs to source: train")
-        return self
+VIEWS = 16  # enough not to be shown worse than fresh augmentation: see benchmarks/README.md
 
 
 class SgdSpace(Part):
-    """Stochastic gradient descent's settings; each a number or a range."""
+    """Stochastic gradient descent's settings; each a number, a range or a list."""
 
     learning_rate: LogSearched = Range(low=1e-3, high=1.0, log=True)
     momentum: Searched = 0.9
@@ -188,25 +33,25 @@ class SgdSpace(Part):
 
     @model_validator(mode="after")
     def _bounds(self) -> Self:
-        _check_bounds("learning_rate", self.learning_rate, 0, 1e3, low_open=True)
-        _check_bounds("momentum", self.momentum, 0, 0.9999)
-        _check_bounds("weight_decay", self.weight_decay, 0, 1)
-        lowest = self.momentum.low if isinstance(self.momentum, Range) else self.momentum
+        check_bounds("learning_rate", self.learning_rate, 0, 1e3, low_open=True)
+        check_bounds("momentum", self.momentum, 0, 0.9999)
+        check_bounds("weight_decay", self.weight_decay, 0, 1)
+        lowest = self.momentum.low if isinstance(self.momentum, Ranged) else self.momentum
         if self.nesterov and lowest <= 0:
             raise ValueError("nesterov needs a positive momentum")
         return self
 
 
 class AdamSpace(Part):
-    """Adam's and AdamW's settings; each a number or a range."""
+    """Adam's and AdamW's settings; each a number, a range or a list."""
 
     learning_rate: LogSearched = Range(low=1e-4, high=1e-1, log=True)
     weight_decay: LogSearched = Range(low=1e-6, high=1e-1, log=True)
 
     @model_validator(mode="after")
     def _bounds(self) -> Self:
-        _check_bounds("learning_rate", self.learning_rate, 0, 1e3, low_open=True)
-        _check_bounds("weight_decay", self.weight_decay, 0, 1)
+        check_bounds("learning_rate", self.learning_rate, 0, 1e3, low_open=True)
+        check_bounds("weight_decay", self.weight_decay, 0, 1)
         return self
 
 
@@ -233,6 +78,10 @@ class OptimizerSpace(Part):
         return {name: space for name, space in named.items() if space is not None}
 
 
+def _or_same(schema: dict[str, Any]) -> None:
+    schema["anyOf"].append({"const": "same"})
+
+
 class SpaceSpec(Part):
     """What is searched. label_weight is 1 - kd_weight unless given."""
 
@@ -240,6 +89,18 @@ class SpaceSpec(Part):
     kd_weight: Searched = Range(low=0.1, high=1.0)
     label_weight: Searched | None = None
     optimizer: OptimizerSpace = OptimizerSpace(sgd=SgdSpace(), adamw=AdamSpace())
+    final_temperature: LogSearched | None = Field(None, description="where distillation.schedule takes T")
+    student_temperature: LogSearched | None = Field(
+        None,
+        description="of the student's softmax; same or null: the teacher's",
+        json_schema_extra=_or_same,
+    )
+
+    @field_validator("student_temperature", mode="before")
+    @classmethod
+    def _same(cls, value: Any) -> Any:
+        """`same` in words."""
+        return None if value == "same" else value
 
     @field_validator("optimizer", mode="before")
     @classmethod
@@ -251,10 +112,11 @@ class SpaceSpec(Part):
 
     @model_validator(mode="after")
     def _bounds(self) -> Self:
-        _check_bounds("temperature", self.temperature, 0, 1e4, low_open=True)
-        _check_bounds("kd_weight", self.kd_weight, 0, 1e3)
-        _check_bounds("label_weight", self.label_weight, 0, 1e3)
-        highest = self.kd_weight.high if isinstance(self.kd_weight, Range) else self.kd_weight
+        for name in ("temperature", "final_temperature", "student_temperature"):
+            check_bounds(name, getattr(self, name), 0, 1e4, low_open=True)
+        check_bounds("kd_weight", self.kd_weight, 0, 1e3)
+        check_bounds("label_weight", self.label_weight, 0, 1e3)
+        highest = self.kd_weight.high if isinstance(self.kd_weight, Ranged) else self.kd_weight
         if self.label_weight is None and highest > 1:
             raise ValueError("kd_weight above 1 needs a label_weight of its own (1 - kd_weight would be negative)")
         return self
@@ -281,10 +143,13 @@ class SamplerSpec(Part):
 class PrunerSpec(Part):
     """Which trials are stopped early, at rungs: epochs min_epochs, min_epochs * reduction_factor, ..."""
 
-    name: Literal["none", "median", "successive_halving", "hyperband"] = "none"
+    name: Literal["none", "median", "successive_halving", "hyperband", "stratified", "curve"] = "none"
     min_epochs: int = Field(4, ge=1)
     reduction_factor: int = Field(3, ge=2, le=10)
-    startup_trials: int = Field(5, ge=0, le=10_000, description="median only: trials that must have ended before")
+    startup_trials: int = Field(5, ge=0, le=10_000, description="median and curve: trials that must have ended before")
+    chance: float = Field(
+        0.05, gt=0, lt=0.5, description="curve: stop below this chance to end among as many as there are finalists"
+    )
 
 
 class BudgetSpec(Part):
@@ -302,10 +167,12 @@ class BaselineSpec(Part):
 
 
 class ConfirmationSpec(Part):
-    """Fresh seeds: the finalists of every arm on select_seeds, then the winners on estimate_seeds."""
+    """Fresh seeds: the finalists of every arm on up to select_seeds, then the winners on estimate_seeds."""
 
-    finalists: int = Field(3, ge=1, le=50)
-    select_seeds: int = Field(3, ge=1, le=100)
+    finalists: int = Field(3, ge=1, le=50, description="of each arm, at most: those that may be truly best")
+    select_seeds: int = Field(
+        3, ge=1, le=100, description="at most; a finalist drops out once it is shown to be worse than another"
+    )
     estimate_seeds: int = Field(5, ge=2, le=1000)
     confidence: float = Field(0.9, gt=0.5, lt=1)
     delta: float = Field(0.002, gt=0, lt=1, description="differences of the objective below this do not matter")
@@ -319,15 +186,18 @@ class JobSpec(Part):
     labels: dict[Name, Label] = Field(default_factory=dict, max_length=32)
     dataset: DatasetSpec
     teacher: TeacherSpec
-    student: ModelSpec
+    student: StudentSpec
     training: TrainingSpec = TrainingSpec()
+    distillation: DistillationSpec = DistillationSpec()
     space: SpaceSpec = SpaceSpec()
     objective: ObjectiveSpec = ObjectiveSpec()
     sampler: SamplerSpec = SamplerSpec()
+    warm_start: WarmStartSpec = WarmStartSpec()
     pruner: PrunerSpec = PrunerSpec()
     budget: BudgetSpec = BudgetSpec()
     baselines: BaselineSpec = BaselineSpec()
     confirmation: ConfirmationSpec = ConfirmationSpec()
+    fleet: FleetSpec = FleetSpec()
     seed: Seed = Field(0, description="every seed of the job is derived from it")
     precision: Literal["auto", "fp32", "bf16"] = "auto"
 
@@ -339,36 +209,77 @@ class JobSpec(Part):
             raise ValueError("pruner.min_epochs must be below training.epochs, or the pruner none")
         return self
 
+    @model_validator(mode="before")
+    @classmethod
+    def _temperatures_suit(cls, document: Any) -> Any:
+        return with_temperature(document)
+
+    @model_validator(mode="after")
+    def _method_fits(self) -> Self:
+        space = self.space
+        check_distillation(self.distillation, space.temperature, space.final_temperature, space.student_temperature)
+        return self
+
+    @model_validator(mode="after")
+    def _origins_fit(self) -> Self:
+        check_origins(self.dataset, self.teacher, self.student)
+        return self
+
+    @model_validator(mode="after")
+    def _guesses_fit(self) -> Self:
+        if len(self.warm_start.points) > self.budget.trials:
+            raise ValueError("warm_start.points are more than budget.trials")
+        for number, guess in enumerate(self.warm_start.points):
+            for name, searched, value in _guessed(self.space, guess):
+                low, high = (searched.low, searched.high) if isinstance(searched, Ranged) else (searched, searched)
+                if not low <= value <= high:
+                    allowed = f"from {low:g} to {high:g}" if low < high else f"{low:g}, which is fixed"
+                    raise ValueError(
+                        f"warm_start.points.{number}.{name} must be in the space: {allowed}, got {value:g}"
+                    )
+                if isinstance(searched, Choices) and value not in searched.values:
+                    allowed = ", ".join(f"{one:g}" for one in searched.values)
+                    raise ValueError(f"warm_start.points.{number}.{name} must be one of {allowed}, got {value:g}")
+        return self
+
     def problem(self, views: int, precision: trained.Precision) -> trained.Problem:
         """What all students of this job have in common, in the trainers' words."""
-        teacher = self.teacher
         return trained.Problem(
-            data=trained.Data(**self.dataset.model_dump()),
-            teacher=trained.Teacher(
-                source=teacher.source,
-                model=_model(teacher.model) if teacher.model else None,
-                training=_training(teacher.training) if teacher.training else None,
-                optimizer=trained.Optimizer(**teacher.optimizer.model_dump()) if teacher.optimizer else None,
-                label_smoothing=teacher.label_smoothing,
-                seed=teacher.seed,
-                artifact=teacher.artifact,
-            ),
-            student=_model(self.student),
-            training=_training(self.training),
+            data=self.dataset.to_trained(),
+            teacher=self.teacher.to_trained(),
+            student=self.student.to_trained(),
+            training=self.training.to_trained(),
             views=views,
             precision=precision,
+            distillation=self.distillation.to_trained(),
+            initial=self.student.initial.to_trained() if self.student.initial else trained.Initial(),
         )
 
     def views(self) -> int:
         """How many augmented views of the training part the teacher looks at: one where nothing is augmented."""
         if self.dataset.augmentation == "none":
             return 1
-        return self.teacher.views or 4
+        return self.teacher.views or min(VIEWS, self.training.epochs)
 
 
-def _model(spec: ModelSpec) -> trained.Model:
-    return trained.Model(spec.name, dict(spec.arguments))
-
-
-def _training(spec: TrainingSpec) -> trained.Training:
-    return trained.Training(spec.epochs, spec.batch_size, trained.Schedule(**spec.schedule.model_dump()))
+def _guessed(space: SpaceSpec, guess: FirstGuess) -> Iterator[tuple[str, Searched, float]]:
+    """Each number of a guess beside what the space allows for it."""
+    yield "temperature", space.temperature, guess.temperature
+    if guess.kd_weight is not None:
+        yield "kd_weight", space.kd_weight, guess.kd_weight
+    if guess.label_weight is not None:
+        if space.label_weight is None:
+            raise ValueError("warm_start.points: label_weight is 1 - kd_weight in this space: leave it out")
+        yield "label_weight", space.label_weight, guess.label_weight
+    own = dict(guess.of_optimizer())
+    if guess.optimizer is None:
+        if own:
+            raise ValueError(f"warm_start.points: {', '.join(own)} need an optimizer beside them")
+        return
+    settings = space.optimizer.choices().get(guess.optimizer)
+    if settings is None:
+        raise ValueError(f"warm_start.points: {guess.optimizer} is not among the space's optimizers")
+    for name, value in own.items():
+        if name not in type(settings).model_fields:
+            raise ValueError(f"warm_start.points: {guess.optimizer} has no {name}")
+        yield name, getattr(settings, name), value

@@ -15,6 +15,7 @@ NAMES: dict[Metric, str] = {
     "ece": "expected calibration error",
 }
 ARMS = {"label_only": "no distillation", "t1": "T = 1", "t4": "T = 4", "joint": "the search"}
+ADVISED = {"literature": "literature", "history": "finished jobs", "given": "own guess", "space": "random draw"}
 OPTIMIZERS = {"sgd": "SGD", "adam": "Adam", "adamw": "AdamW"}
 
 
@@ -27,6 +28,16 @@ def number(value: float, digits: int = 3) -> str:
         mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
         text = f"{float(mantissa):g}e{int(exponent)}"
     return text.replace("-", MINUS)
+
+
+def temperature(first: float, final: float | None = None, digits: int = 3) -> str:
+    """A trial's temperature: 4, or, where it was scheduled, from 4 to 1."""
+    return number(first, digits) if final is None else f"from {number(first, digits)} to {number(final, digits)}"
+
+
+def at_temperature(first: float, final: float | None = None, digits: int = 3) -> str:
+    """The same in a sentence: T = 4, or T from 4 to 1."""
+    return f"T {'= ' if final is None else ''}{temperature(first, final, digits)}"
 
 
 def scale(metric: Metric) -> float:
@@ -91,3 +102,13 @@ def percent(share: float) -> str:
 def ranges(intervals: list[tuple[float, float]]) -> str:
     """A set of temperatures in words: from 2.1 to 11, and from 30 to 40."""
     return ", and ".join(f"from {number(low, 2)} to {number(high, 2)}" for low, high in intervals)
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them: 48 s, 2:07 min, 3:20 h."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60}:{whole % 60:02d} min"
+    return f"{whole // 3600}:{whole % 3600 // 60:02d} h"

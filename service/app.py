@@ -1,4 +1,4 @@
-"""The application: its routes, its doors, and the reaper that runs beside them."""
+"""The application: its routes, its doors, and what runs beside them: the reaper, and who keeps the plots fresh."""
 
 from __future__ import annotations
 
@@ -13,8 +13,30 @@ from starlette.concurrency import run_in_threadpool
 
 from search import public
 from search.public import Database, DatabaseUnavailable, SchemaMissing
-from service import auth, body, dashboard, errors, jobs, keys, lookup, metrics, openapi, results, stream, trials
+from service import auth, errors
+from service.pages import frame
+from service.routes import (
+    advice,
+    body,
+    changes,
+    dashboard,
+    exports,
+    jobs,
+    keys,
+    lookup,
+    metrics,
+    naming,
+    openapi,
+    pages,
+    rates,
+    results,
+    signing,
+    stream,
+    studies,
+    trials,
+)
 from service.settings import Settings
+from service.showing import Shower
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -30,17 +52,24 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.settings, app.state.db = settings, db
+    app.state.priors = public.priors(settings.literature, settings.advice_from)
     app.state.metrics = metrics.Metrics(db, settings.lease_seconds)
     app.state.stopping = asyncio.Event()
     app.add_middleware(body.BodyLimit, limit=settings.body_limit)
     app.add_middleware(auth.SameOrigin)
+    app.add_middleware(rates.RateLimit, requests=settings.requests_per_minute, failures=settings.failures_per_minute)
     app.add_middleware(metrics.Measured, metrics=app.state.metrics)
+    app.add_middleware(naming.Named)
     errors.install(app)
-    for room in (jobs, trials, stream, results, lookup, keys, metrics):
+    signing.install(app)
+    for room in (jobs, trials, stream, results, exports, studies, lookup, advice, keys, metrics):
         app.include_router(room.router)
     app.include_router(lookup.open_router)
+    for shown in (signing, changes, pages):
+        app.include_router(shown.router)
+    app.mount(frame.ASSETS, frame.assets())
     openapi.install(app)
-    app.state.dashboard = dashboard.Dashboard(db)
+    app.state.dashboard = dashboard.Dashboard(db, settings.artifact_root)
     app.router.routes.extend(dashboard.routes(app.state.dashboard, db, settings))
     return app
 
@@ -51,25 +80,27 @@ async def _life(app: FastAPI) -> AsyncIterator[None]:
     db, settings = app.state.db, app.state.settings
     with suppress(DatabaseUnavailable, SchemaMissing):  # /readyz says so; without a key nothing is answered meanwhile
         await run_in_threadpool(auth.refuse_open, db, settings)
-    reaper = asyncio.create_task(_reap(db, settings.reap_seconds, app.state.stopping))
+    reaper = asyncio.create_task(_reap(db, settings, app.state.stopping))
+    shower = asyncio.create_task(Shower(db, settings, app.state.stopping).run())
     try:
         yield
     finally:
         app.state.stopping.set()
-        await reaper
+        await asyncio.gather(reaper, shower)
         app.state.dashboard.close()
         db.close()
 
 
-async def _reap(db: Database, seconds: float, stopping: asyncio.Event) -> None:
+async def _reap(db: Database, settings: Settings, stopping: asyncio.Event) -> None:
     """Gives the trials of lost workers back, every so often; outlives whatever the database does meanwhile."""
     log = structlog.get_logger()
+    reaper = public.Reaper(db, settings.lease_seconds, settings.reap_seconds)
     while not stopping.is_set():
         try:
-            await run_in_threadpool(public.reap, db)
+            await run_in_threadpool(reaper.run)
         except (DatabaseUnavailable, SchemaMissing) as error:
             log.warning("cannot look for lost leases", detail=str(error))
         except Exception:
             log.exception("the reaper failed and tries again")
         with suppress(TimeoutError):
-            await asyncio.wait_for(stopping.wait(), seconds)
+            await asyncio.wait_for(stopping.wait(), settings.reap_seconds)

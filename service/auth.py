@@ -1,9 +1,12 @@
-"""Who is asking, and may they? API keys by Bearer or HTTP Basic; without any key, this machine alone."""
+"""Who is asking, and may they? API keys by Bearer or HTTP Basic, browsers that signed in with one by a session; without
+any key, this machine alone."""
 
 from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
+import hmac
 from collections.abc import Callable
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -20,6 +23,7 @@ from service.errors import CrossOrigin, Forbidden, HostRefused, Unauthenticated,
 from service.settings import Settings, is_loopback
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+SESSION_COOKIE = "thermowell_session"
 
 
 class OpenRefused(public.ThermowellError):
@@ -49,6 +53,9 @@ def authenticate(connection: HTTPConnection, db: Database, settings: Settings) -
         if principal is None:
             raise Unauthenticated("this key is unknown, or was revoked")
         return principal
+    principal = _signed_in(connection, db)
+    if principal is not None:
+        return principal
     if not settings.loopback or public.any_keys(db):  # revoked ones count: revoking the last opens nothing
         raise Unauthenticated("an API key is needed: `Authorization: Bearer <key>`, or HTTP Basic with it as password")
     if connection.client is None or not is_loopback(connection.client.host):
@@ -71,6 +78,31 @@ def _presented(headers: Headers) -> str | None:
         except (binascii.Error, UnicodeDecodeError):
             pass
     raise Unauthenticated("only Bearer and Basic are understood in Authorization")
+
+
+def _signed_in(connection: HTTPConnection, db: Database) -> Principal | None:
+    """The principal of a browser's session, if it has one. Raises CrossOrigin.
+
+    A browser adds the cookie by itself, whoever made it ask: what changes something must come with its word that a page
+    of this origin did. (Everything that sends cookies by itself also sends one of these headers.)
+    """
+    token = connection.cookies.get(SESSION_COOKIE)
+    principal = public.session_principal(db, token) if token else None
+    if principal is not None and connection.scope["method"] not in SAFE_METHODS and not _is_own(connection.headers):
+        raise CrossOrigin("a session may change something only from a page of this service")
+    return principal
+
+
+def form_token(connection: HTTPConnection) -> str:
+    """What the forms of a session's pages carry: nobody can know it who does not know the session's own token."""
+    token = connection.cookies.get(SESSION_COOKIE, "")
+    return hashlib.sha256(f"form {token}".encode("utf-8", "surrogatepass")).hexdigest() if token else ""
+
+
+def check_form(connection: HTTPConnection, presented: str) -> None:
+    """Raises CrossOrigin unless a form comes from a page of this session; who has none sends no cookie to be abused."""
+    if not hmac.compare_digest(form_token(connection).encode(), presented.encode("utf-8", "surrogatepass")):
+        raise CrossOrigin("this form was not made for your session: open the page again")
 
 
 def _host_name(host: str) -> str:
@@ -122,6 +154,11 @@ def _is_foreign(headers: Headers) -> bool:
         return True
     origin = headers.get("origin")
     return origin is not None and origin.partition("://")[2] != headers.get("host")
+
+
+def _is_own(headers: Headers) -> bool:
+    """Whether the browser says that a page of this origin asks. `_is_foreign` has been answered with no."""
+    return "origin" in headers or headers.get("sec-fetch-site") == "same-origin"
 
 
 class Guarded:

@@ -11,8 +11,8 @@ from typing import Annotated
 
 import typer
 
-from service import cli_jobs, cli_operate
-from service.console import Exit
+from service.terminal import advice, cli_jobs, cli_operate, cli_studies
+from service.terminal.console import Exit
 
 EPILOG = (
     f"Exit codes: {Exit.OK:d} done, {Exit.FAILED:d} the job failed or a check found something wrong, "
@@ -35,7 +35,9 @@ def build() -> typer.Typer:
         """At which temperature should this student be distilled from this teacher? Submit a job, query the answer."""
 
     cli_jobs.register(app)
+    cli_studies.register(app)
     cli_operate.register(app)
+    advice.register(app)
     return app
 
 

@@ -47,6 +47,12 @@ class MediaTypeUnsupported(ThermowellError):
     slug = "media-type-unsupported"
 
 
+class TooOften(ThermowellError):
+    """More requests, or more wrong keys, than a minute allows; `Retry-After` says for how long to wait."""
+
+    slug = "too-often"
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
     """One kind of problem: its status, its title and what it means."""
@@ -78,11 +84,15 @@ KINDS: Mapping[str, Kind] = {
         ),
     ),
     "forbidden": Kind(403, "Not with this key", "`detail` names the scope that is needed."),
+    "quota-exceeded": Kind(
+        403, "More than this key's quota", "`detail` says what the quota allows, what there is, and the ways out."
+    ),
     "host-refused": Kind(421, "Not under this name", "Without keys the service answers on loopback names alone."),
     "cross-origin": Kind(403, "Not from another site", "A page of another origin may not change anything here."),
     "method-not-allowed": Kind(405, "Method not allowed", "The `Allow` header names those that are."),
     "too-large": Kind(413, "Too large", "The body is larger than the service takes."),
     "media-type-unsupported": Kind(415, "Unsupported media type", "`detail` names the types that are read."),
+    "too-often": Kind(429, "Too often", "`Retry-After` says after how many seconds to ask again."),
     "schema-missing": Kind(503, "Database not prepared", "Run `thermowell migrate`.", (("Retry-After", "30"),)),
     "database-unavailable": Kind(503, "Database unavailable", "Ask again shortly.", (("Retry-After", "5"),)),
     "artifact-corrupt": Kind(500, "Artifact damaged", "The file on disk is not the one that was stored."),

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
 from fastapi import Path, Query
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from search.public import Arm, Job, JobState, Scope, Stage, Trial, TrialState
+from search.public import Arm, Job, JobState, Stage, Trial, TrialState
 from service.errors import FieldError
 
 JobId = Annotated[str, Path(description="a job's id", examples=["9f2c4e0b7a1d4c3e"])]
@@ -51,6 +50,7 @@ class ProgressOut(Out):
     seconds_left: float | None = Field(description="an estimate")
     best_value: float | None = Field(description="best objective among completed search trials, at their last epoch")
     best_trial: int | None
+    waits_for: str | None = Field(description="which worker it waits for, where none that is alive may train it")
 
 
 class LinksOut(BaseModel):
@@ -85,7 +85,11 @@ class JobOut(Out):
     budget_epochs: int | None
     budget_seconds: float | None
     search_stopped: bool = Field(description="`stop` was asked for: no new search trials")
+    priority: int = Field(description="its share of the workers' lanes, beside the others' priorities")
+    parallel: int | None = Field(description="trials under way at once, at most")
+    request_id: str | None = Field(description="what the request was called that submitted it: logs name it too")
     progress: ProgressOut
+    study: str | None = Field(description="the study whose cell it is, where it is one's")
     study_name: str = Field(description="its joint study in the dashboard")
     test_opened_at: datetime | None = Field(description="when the test part was first read")
     created_at: datetime
@@ -97,14 +101,6 @@ class JobOut(Out):
     @classmethod
     def of(cls, job: Job) -> Self:
         return cls.model_validate(_Linked(job))
-
-
-class JobDetailOut(JobOut):
-    """One submitted search, with all that was asked for."""
-
-    spec: dict[str, Any] = Field(description="the spec with every default filled in")
-    fixed: dict[str, Any] | None = Field(description="views, precision and device, fixed at the first claim")
-    teacher: dict[str, Any] | None = Field(description="the teacher's quality, once known")
 
 
 class _Linked:
@@ -125,6 +121,16 @@ class JobPage(BaseModel):
     next_cursor: str | None
 
 
+class AdvisedOut(BaseModel):
+    """Who advised a trial's configuration."""
+
+    origin: Literal["literature", "history", "given", "space"] = Field(
+        description="given: a guess of the spec; space: a random draw, so that advice never speaks alone"
+    )
+    source: str
+    distance: float | None = Field(description="of the source's setting from this job's")
+
+
 class OptimizerOut(BaseModel):
     """torch.optim's settings; momentum and nesterov count for sgd alone."""
 
@@ -140,9 +146,33 @@ class ConfigurationOut(BaseModel):
 
     temperature: float
     student_temperature: float | None = Field(None, description="where it differs")
+    final_temperature: float | None = Field(None, description="to which a scheduled T goes from `temperature`")
+    method: str | None = Field(None, description="kl: a baseline's, where the job's method is another")
     kd_weight: float
     label_weight: float
     optimizer: OptimizerOut
+
+
+class FirstTrialOut(AdvisedOut):
+    """A configuration that the search begins with."""
+
+    configuration: ConfigurationOut
+
+
+class JobAdviceOut(BaseModel):
+    """What a job's search begins with, decided when it was submitted."""
+
+    mode: Literal["none", "literature", "history", "both"]
+    points: list[FirstTrialOut]
+
+
+class JobDetailOut(JobOut):
+    """One submitted search, with all that was asked for."""
+
+    spec: dict[str, Any] = Field(description="the spec with every default filled in")
+    advice: JobAdviceOut | None = Field(description="its first trials and who advised them, where anybody did")
+    fixed: dict[str, Any] | None = Field(description="views, precision and device, fixed at the first claim")
+    teacher: dict[str, Any] | None = Field(description="the teacher's quality, once known")
 
 
 class TrialOut(Out):
@@ -156,6 +186,7 @@ class TrialOut(Out):
     origin: int | None = Field(description="number of the trial whose configuration it repeats")
     state: TrialState
     configuration: ConfigurationOut | None
+    advice: AdvisedOut | None = Field(description="who advised the configuration, where anybody did")
     seed: int
     attempt: int
     worker_id: str | None
@@ -234,8 +265,12 @@ class WorkerOut(Out):
     id: str
     host: str
     pid: int
-    lanes: int
+    lanes: int = Field(description="students that its engines train at once; 0 before the first trial")
     capabilities: dict[str, Any]
+    engines: list[dict[str, Any]] = Field(
+        description="what it trains with now: for each problem the engine, its lanes, and the figures that chose it"
+    )
+    labels: list[str] = Field(description="what jobs may ask of a worker: gpu or cpu, and the operator's words")
     running: int = Field(description="trials that it holds leases of")
     alive: bool
     started_at: datetime
@@ -249,39 +284,21 @@ class WorkerList(BaseModel):
     items: list[WorkerOut]
 
 
-class KeyOut(Out):
-    """An API key without its secret."""
+class ShareRequest(In):
+    """A job's new share of the workers; what is left out stays as it is."""
 
-    id: str
-    name: str
-    scopes: list[Scope]
-    created_at: datetime
-    last_used_at: datetime | None
-    revoked_at: datetime | None
+    priority: int | None = Field(None, ge=1, le=100, description="20 gets twice the lanes that 10 gets")
+    parallel: int | None = Field(None, ge=1, le=100_000, description="trials under way at once, at most; null: no cap")
 
-    @field_validator("scopes", mode="before")
-    @classmethod
-    def _in_order(cls, scopes: Iterable[Scope]) -> list[Scope]:
-        return sorted(scopes)
+    @model_validator(mode="after")
+    def _some(self) -> Self:
+        if not self.model_fields_set or ("priority" in self.model_fields_set and self.priority is None):
+            raise ValueError("name a priority, or parallel (null for no cap), or both")
+        return self
 
-
-class KeyList(BaseModel):
-    """All keys, revoked ones too."""
-
-    items: list[KeyOut]
-
-
-class KeyCreated(KeyOut):
-    """A new key with its secret, which is shown here and never again."""
-
-    secret: str
-
-
-class KeyRequest(In):
-    """A key to be made."""
-
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}$")
-    scopes: list[Scope] = Field(min_length=1, max_length=4, description="submit and dashboard include read")
+    def changes(self) -> dict[str, int | None]:
+        """What was named."""
+        return {name: getattr(self, name) for name in sorted(self.model_fields_set)}
 
 
 class ExtendRequest(In):
@@ -304,14 +321,6 @@ class SpecVerdict(BaseModel):
     valid: bool
     spec: dict[str, Any] | None = Field(description="with every default filled in")
     errors: list[FieldError]
-
-
-class Me(BaseModel):
-    """Whom the service takes the caller for."""
-
-    id: str
-    name: str
-    scopes: list[Scope]
 
 
 class ProblemKind(BaseModel):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import socket
+import sys
 from contextlib import suppress
 
+import structlog
 import uvicorn
 from fastapi import FastAPI
 
@@ -40,8 +43,30 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
+def configure_logging() -> None:
+    """Lines on stderr: aligned for a terminal, JSON for anything else; tracebacks without local variables.
+
+    structlog's own default draws every local variable of every frame: seconds in which nothing is answered, and
+    secrets in the log.
+    """
+    terminal = sys.stderr.isatty()
+    plain = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            *([] if terminal else [structlog.processors.format_exc_info]),
+            plain if terminal else structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+
+
 def run(settings: Settings) -> None:
     """Serves until SIGINT or SIGTERM. Raises OpenRefused where anybody could use it."""
+    configure_logging()
     app = create_app(settings)
     with suppress(public.DatabaseUnavailable, public.SchemaMissing):  # nothing is answered without a key meanwhile
         refuse_open(app.state.db, settings)

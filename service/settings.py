@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ipaddress
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 
+from search.public import Quota
 from search.public import Settings as SearchSettings
 
 
@@ -17,10 +19,37 @@ class Settings(SearchSettings):
     port: int = Field(8000, ge=0, le=65535)
     admin_key_file: Path | None = Field(None, description="`migrate` registers the key in this file as the first admin")
     body_limit: int = Field(1024 * 1024, ge=1024, description="bytes that a request may carry")
+    requests_per_minute: int = Field(6000, ge=1, description="of one key; who asks more often is told to wait")
+    failures_per_minute: int = Field(60, ge=1, description="wrong keys of one address; beyond it nothing is answered")
+    key_jobs: int | None = Field(
+        None, ge=1, lt=2**31, description="quota of a new key that is given none: jobs that have not ended, at most"
+    )
+    key_trials: int | None = Field(
+        None, ge=1, lt=2**31, description="the same: search trials in the budgets of these jobs, at most"
+    )
+    key_parallel: int | None = Field(None, ge=1, lt=2**31, description="the same: trials under way at once, at most")
     reap_seconds: float = Field(15.0, gt=0, description="how often expired leases are looked for")
+    show_seconds: float = Field(10.0, gt=0, description="a job's plots in the dashboard are renewed at most this often")
+    mlflow_uri: str | None = Field(
+        None,
+        repr=False,
+        description="MLflow to log jobs in (with a password perhaps); needs thermowell[mlflow]",
+    )
     stream_seconds: float = Field(3600.0, gt=0, description="an event stream ends after this long; clients resume it")
     stream_poll_seconds: float = Field(0.5, gt=0, description="how often an event stream looks for news")
+    session_seconds: float = Field(12 * 3600.0, gt=0, description="a browser that signed in is asked again after this")
+    literature: Path | None = Field(
+        None, description="YAML rows beside the packaged table of the literature, or in its place: search/priors"
+    )
+    advice_from: Literal["own", "all"] = Field(
+        "own", description="whose finished jobs advise: those one may read, or everybody's (others' without a name)"
+    )
     shutdown_seconds: int = Field(10, ge=1, description="what running requests are given to end")
+
+    @property
+    def key_quota(self) -> Quota:
+        """What a new key may have at once, unless it is given a quota of its own."""
+        return Quota(jobs=self.key_jobs, trials=self.key_trials, parallel=self.key_parallel)
 
     @property
     def loopback(self) -> bool:

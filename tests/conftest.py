@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from hypothesis import settings
 
 from tests import processes as programs
@@ -21,6 +22,13 @@ def pytest_configure() -> None:
     """The tests' answers depend on nothing that the operator's shell has set."""
     for name in [name for name in os.environ if name.startswith("THERMOWELL_")]:
         del os.environ[name]
+
+
+@pytest.fixture(autouse=True)
+def _logs_of_its_own() -> Iterator[None]:
+    """A command that was run within this process has set where all logs go: a stream that is closed by now."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")

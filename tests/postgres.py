@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -42,11 +42,24 @@ SETTINGS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Postgres:
     """A running server, reached by a Unix socket in `directory` (no port that another program could take)."""
 
     directory: Path
+    _start: Callable[[], subprocess.Popen[bytes]]
+    _server: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Starts it and returns once it answers. RuntimeError, with its own words, where it does not."""
+        self._server = self._start()
+        _wait_until_ready(self._server, self.directory)
+
+    def stop(self) -> None:
+        """Stops it at once, as `pg_ctl stop -m immediate` does: what is under way is lost."""
+        if self._server is not None:
+            self._server.send_signal(signal.SIGQUIT)
+            self._server.wait(timeout=START_SECONDS)
 
     def url(self, database: str) -> str:
         """SQLAlchemy's address of one database."""
@@ -74,11 +87,11 @@ class Postgres:
 
 
 @contextmanager
-def running_postgres(binaries: Path | None = None) -> Iterator[Postgres]:
+def running_postgres(binaries: Path | None = None, settings: Mapping[str, str] | None = None) -> Iterator[Postgres]:
     """Starts a server in a new directory below the temporary one; stops it and removes the directory afterwards.
 
-    `binaries` is the folder with initdb and postgres, by default the first that `find_binaries` knows.
-    RuntimeError when there is none or when it does not start, with the server's own words.
+    `binaries` is the folder with initdb and postgres, by default the first that `find_binaries` knows; `settings` go
+    before those for all tests. RuntimeError when there is none or when it does not start, with the server's own words.
     """
     found = binaries or find_binaries()
     directory = Path(tempfile.mkdtemp(prefix="thermowell-pg-"))
@@ -90,19 +103,24 @@ def running_postgres(binaries: Path | None = None) -> Iterator[Postgres]:
         data = directory / "data"
         command = [found / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C"]
         _run([*command, "--no-sync"], directory, account)
-        with (directory / "log").open("w") as log:
-            options = [part for name, value in SETTINGS.items() for part in ("-c", f"{name}={value}")]
-            server = subprocess.Popen(
-                [found / "postgres", "-D", data, "-k", directory, *options],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=directory,
-                preexec_fn=die_with_parent(signal.SIGQUIT), **(account or {}),
-            )  # fmt: skip
+        options = [
+            part for name, value in (SETTINGS | dict(settings or {})).items() for part in ("-c", f"{name}={value}")
+        ]
+
+        def start() -> subprocess.Popen[bytes]:
+            with (directory / "log").open("a") as log:
+                return subprocess.Popen(
+                    [found / "postgres", "-D", data, "-k", directory, *options],
+                    stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=directory,
+                    preexec_fn=die_with_parent(signal.SIGQUIT), **(account or {}),
+                )  # fmt: skip
+
+        server = Postgres(directory, start)
         try:
-            _wait_until_ready(server, directory)
-            yield Postgres(directory)
+            server.start()
+            yield server
         finally:
-            server.send_signal(signal.SIGQUIT)  # an immediate shutdown: nothing is worth writing down
-            server.wait(timeout=START_SECONDS)
+            server.stop()
     finally:
         shutil.rmtree(directory, ignore_errors=True)
 

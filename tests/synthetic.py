@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from search import configurations
 from search.analysis.axes import axes, temperature_axis
 from search.analysis.build import build_documents
 from search.records import Job, Progress, Reason, Trial
+from search.requests.standing import Curve, Standing
 from search.spec import JobSpec, Range
 from search.states import BASELINE_ARMS, Arm, JobState, Stage, TrialState
 from trainers.spec import Configuration, Optimizer
@@ -220,6 +222,9 @@ def job(job_spec: JobSpec, **changes: Any) -> Job:
         "budget_epochs": None,
         "budget_seconds": None,
         "search_stopped": False,
+        "priority": 10,
+        "parallel": None,
+        "request_id": None,
         "fixed": {"views": 1, "precision": "fp32", "device": "cpu"},
         "teacher": {"fingerprint": "f", "validation_images": 360, "validation": {"accuracy": 0.98}},
         "progress": progress,
@@ -244,3 +249,38 @@ def documents(job_spec: JobSpec, trials: Sequence[Trial], **changes: Any) -> dic
         "now": NOW,
     }
     return dict(build_documents(job_id="j", spec=job_spec, trials=trials, **(values | changes)))
+
+
+def standing(
+    job_spec: JobSpec, trials: Sequence[Trial], found: dict[str, Any] | None = None, **changes: Any
+) -> Standing:
+    """How the finished job of these trials stands, with straight learning curves that end at the trials' values."""
+    told = documents(job_spec, trials) if found is None else found
+    epochs = job_spec.training.epochs
+    curves = [
+        Curve(
+            trial=trial.number,
+            temperature=float((trial.configuration or {})["temperature"]),
+            optimizer=str((trial.configuration or {})["optimizer"]["name"]),
+            state=trial.state,
+            epochs=list(range(1, trial.epoch + 1)),
+            values=[(trial.value or 0.0) * (0.5 + 0.5 * epoch / epochs) for epoch in range(1, trial.epoch + 1)],
+        )
+        for trial in trials
+        if (trial.stage, trial.arm) == (Stage.SEARCH, Arm.JOINT)
+    ]
+    values: dict[str, Any] = {
+        "job": job(job_spec),
+        "event": 9,
+        "final": True,
+        **{name: told.get(name) for name in ("result", "response", "importances", "interactions")},
+        "trials": trials,
+        "curves": curves,
+    }
+    return Standing(**(values | changes))
+
+
+@cache
+def few() -> tuple[Trial, ...]:
+    """The trials of the smallest job that has a response."""
+    return tuple(Builder(spec(budget={"trials": 24}), ridge, 0.004, np.random.default_rng(0)).job())

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from trainers.spec import Argument
+from trainers.superclasses import SUPERCLASSES as SUPERCLASSES
 from trainers.torchvision_names import TORCHVISION_MODELS
 
 TIMM_PREFIX = "timm:"
@@ -145,6 +146,11 @@ DATASETS: Mapping[str, DatasetEntry] = {
             "An npz file at `path`: images (uint8, NHWC, NCHW or NHW) and labels; test_images and test_labels, or not",
             *(None, None, None, None, "yourself"),
         ),
+        DatasetEntry(
+            "replay",
+            "A table of recorded runs at `path`: its students are shown again, not trained",
+            *(None, None, None, None, "yourself"),
+        ),
     )
 }
 
@@ -165,11 +171,31 @@ AUGMENTATIONS: Mapping[str, str] = {
     "shift": "moved by up to one pixel per 16, at least 1, the border filled with black",
     "crop": "cropped back to its size from a black padding of one pixel per 8, at least 1",
     "crop_flip": "crop, and mirrored half of the time",
+    "mixup": "the weighted mean of two images and their labels, weights uniform (Zhang et al. 2018, arXiv:1710.09412)",
+    "cutmix": "a box of another image, and its share of the label, sizes uniform (Yun et al. 2019, arXiv:1905.04899)",
+    "crop_flip_mixup": "crop_flip, then mixup",
+    "crop_flip_cutmix": "crop_flip, then cutmix",
 }
 
 LOSSES: Mapping[str, str] = {
     "kl": "kd_weight * T_t * T_s * KL(teacher || student) at T + label_weight * cross entropy, both at batchmean "
     "(Hinton et al. 2015, arXiv:1503.02531)",
+    "zscore": "kl of logits with mean 0 and deviation 1 for each image (Sun et al. 2024, arXiv:2403.01427)",
+    "dkd": "kl in two parts: alpha * (target or not) + beta * (which of the others) (Zhao et al. 2022, "
+    "arXiv:2203.08679)",
+    "mse": "mean squared difference of the logits in the place of kl; T says nothing (Kim et al. 2021, "
+    "arXiv:2105.08919)",
+    "dist": "1 - correlation of the softmaxes at T, beta * over classes + gamma * over images (Huang et al. 2022, "
+    "arXiv:2205.10536)",
+    "ctkd": "kl at a T that each student learns, by a reversed gradient, from space.temperature on (Li et al. 2022, "
+    "arXiv:2211.16231)",
+}
+
+TEMPERATURE_SCHEDULES: Mapping[str, str] = {
+    "constant": "T is space.temperature throughout",
+    "linear": "in equal steps from space.temperature to space.final_temperature",
+    "cosine": "half a cosine from the one to the other",
+    "step": "the one, and after step_at of the training the other",
 }
 
 OBJECTIVES: Mapping[str, Literal["maximize", "minimize"]] = {
@@ -227,6 +253,7 @@ def describe() -> dict[str, Any]:
         "schedules": dict(SCHEDULES),
         "augmentations": dict(AUGMENTATIONS),
         "losses": dict(LOSSES),
+        "temperature_schedules": dict(TEMPERATURE_SCHEDULES),
         "objectives": dict(OBJECTIVES),
     }
 

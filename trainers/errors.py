@@ -39,3 +39,15 @@ class TestSplitSealed(TrainingError):
     __test__ = False  # not a test class, whatever its name makes pytest believe
 
     slug = "test-split-sealed"
+
+
+class OffGrid(TrainingError):
+    """A table of recorded runs has no such configuration; only the values of its grid can be asked for."""
+
+    slug = "off-grid"
+
+
+class CheckpointInvalid(Exception):
+    """A half-trained student cannot go on from this checkpoint; it can be started over, so that no job fails by it."""
+
+    slug = "checkpoint-invalid"

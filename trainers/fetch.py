@@ -17,8 +17,8 @@ from pathlib import Path
 from filelock import FileLock
 from torchvision.datasets.utils import check_integrity
 
-from trainers import sources
 from trainers.catalogue import DATASETS, check_dataset
+from trainers.data import sources
 
 EXIT_OK, EXIT_USAGE, EXIT_UNREACHABLE, EXIT_UNWRITABLE = 0, 2, 3, 4
 

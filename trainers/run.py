@@ -8,86 +8,136 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import torchvision
 
-from trainers import datasets, evaluate, models, teacher, weights
-from trainers.engine import Engine
-from trainers.epoch import predict
-from trainers.loop import LoopEngine
-from trainers.prepared import Prepared, Roots
-from trainers.sealed import SealedTest
-from trainers.spec import Configuration, Metrics, Problem, TestPermit
-from trainers.views import Normaliser, Views
+from trainers.data import datasets, granularity
+from trainers.data.views import Normaliser
+from trainers.engines import choose as chooser
+from trainers.engines import memory, replay
+from trainers.engines.choose import Choice
+from trainers.engines.engine import Engine
+from trainers.engines.forms import EngineName, open_form
+from trainers.engines.loop import LoopEngine
+from trainers.engines.replay import ReplayEngine
+from trainers.replay.ready import Replayed, replayed
+from trainers.spec import Configuration, Problem, Tested, TestPermit
+from trainers.teaching import clusters, initial, teacher
+from trainers.teaching.prepared import Prepared, Roots
+from trainers.teaching.sealed import SealedTest
+from trainers.training import evaluate, threads
+from trainers.training.epoch import place, predict
+from trainers.zoo import models, weights
 
 __all__ = [
+    "Choice",
     "Prepared",
+    "Ready",
+    "Replayed",
     "Roots",
     "capabilities",
+    "choose",
     "evaluate_test",
     "open_engine",
     "prepare",
     "set_threads",
     "teacher_softness",
+    "usable_threads",
 ]
 
+Ready = Prepared | Replayed
 
-def prepare(problem: Problem, roots: Roots, device: str = "auto") -> Prepared:
+
+def prepare(problem: Problem, roots: Roots, device: str = "auto") -> Ready:
+    """Makes a problem ready to train, or its recorded runs ready to be replayed. Raises a TrainingError."""
+    if problem.data.name == "replay":
+        return replayed(problem, roots.data)
+    return _prepare(problem, roots, device)
+
+
+def _prepare(problem: Problem, roots: Roots, device: str) -> Prepared:
     """Loads the data, makes or loads the teacher's logits, and puts all of it on the device.
 
     `device` is auto (an accelerator where there is one), cpu, cuda or cuda:N. Raises a TrainingError, whose slug says
     which: DatasetMissing, DatasetInvalid, ModelUnavailable or TeacherInvalid.
     """
-    place = _device(device)
-    split = datasets.load(problem.data, roots.data)
+    on = _device(device)
+    on_classes = clusters.resolved(problem, roots, on)
+    split = datasets.load(on_classes.data, roots.data, roots.store)
     models.check(problem.student, split.channels, split.size, split.classes)
     if problem.teacher.model is not None:
         models.check(problem.teacher.model, split.channels, split.size, split.classes)
-    setting = teacher.Setting(problem, split, roots.store, place)
+    setting = teacher.Setting(on_classes, split, roots.store, on, roots.data)
     answers = teacher.answers(setting)
-    normalise = Normaliser(split.mean, split.std, place)
-    data = problem.data
     return Prepared(
         problem=problem,
         roots=roots,
-        device=place,
+        device=on,
         channels=split.channels,
         size=split.size,
         classes=split.classes,
-        normalise=normalise,
-        views=Views(split.train.images.to(place), normalise, data.augmentation, data.split_seed, problem.views),
-        train_labels=split.train.labels.to(place),
-        train_logits=answers.train.to(place),
-        validation_images=split.validation.images.to(place),
-        validation_labels=split.validation.labels.to(place),
-        validation_logits=answers.validation.to(place),
+        normalise=Normaliser(split.mean, split.std, on),
+        views=teacher.make_views(setting, problem.views),
+        images=len(split.train.labels),
+        train_labels=split.train.labels.to(on),
+        train_logits=answers.train.to(on),
+        validation_images=split.validation.images.to(on),
+        validation_labels=split.validation.labels.to(on),
+        validation_logits=answers.validation.to(on),
         facts=answers.facts,
-        test=SealedTest(setting, roots.data),
+        test=SealedTest(setting),
+        start=initial.start(setting),
+        class_map=granularity.told(on_classes.data),
     )
 
 
-def open_engine(prepared: Prepared, lanes: int = 1) -> Engine:
-    """An engine with so many lanes."""
-    return LoopEngine(prepared, lanes)
+def choose(
+    prepared: Ready,
+    *,
+    most_lanes: int,
+    work: int,
+    store: Path,
+    force: EngineName | None = None,
+    threads: int | None = None,
+) -> Choice:
+    """The engine for a job that has `work` epochs of students to train (see `trainers.engines.choose`); where runs are
+    replayed there is no choice.
+    """
+    if isinstance(prepared, Replayed):
+        return Choice("replay", most_lanes, False, 0, 1, (), "recorded runs are replayed: nothing is trained")
+    return chooser.choose(prepared, most_lanes=most_lanes, work=work, store=store, force=force, threads=threads)
 
 
-def evaluate_test(prepared: Prepared, student: Path, configuration: Configuration, permit: TestPermit) -> Metrics:
-    """The metrics, on the test part, of the student in a file that `save_student` wrote.
+def open_engine(prepared: Ready, choice: Choice | int = 1) -> Engine:
+    """The engine that was chosen, on torch's present threads; a loop of so many lanes where a number is given."""
+    if isinstance(prepared, Replayed):
+        return ReplayEngine(prepared, choice if isinstance(choice, int) else choice.lanes)
+    return LoopEngine(prepared, choice) if isinstance(choice, int) else open_form(prepared, choice.form())
+
+
+def evaluate_test(prepared: Ready, student: Path, configuration: Configuration, permit: TestPermit) -> Tested:
+    """How good, on the test part, is the student in a file that `save_student` wrote?
 
     Raises TestSplitSealed without a permit, TeacherInvalid where the file or the teacher does not fit,
     evaluate.NotFinite where the student has diverged.
     """
+    if isinstance(prepared, Replayed):
+        return replay.tested(prepared, student, configuration, permit)
     problem = prepared.problem
     part, said = prepared.test.open(permit)
     model = models.build(problem.student, prepared.channels, prepared.size, prepared.classes, seed=0)
     weights.fill(model, weights.load(student), f"the student in {student.name}")
-    model.to(prepared.device)
-    logits = predict(model, part.images.to(prepared.device), prepared.normalise, problem.precision).cpu()
-    return evaluate.measure(logits, part.labels, said, configuration.temperature)
+    logits = predict(place(model, prepared.device), part.images, prepared.normalise, problem.precision).cpu()
+    metrics = evaluate.measure(logits, part.labels, said, configuration.temperature)
+    right = (logits.argmax(-1) == part.labels).numpy()
+    return Tested(metrics, len(right), np.packbits(right).tobytes())
 
 
-def teacher_softness(prepared: Prepared, temperatures: Sequence[float]) -> list[float]:
+def teacher_softness(prepared: Ready, temperatures: Sequence[float]) -> list[float]:
     """Mean entropy (nats) of softmax(z / T) of the teacher's logits on validation, for each T."""
+    if isinstance(prepared, Replayed):
+        return prepared.softness(temperatures)
     return [float(evaluate.entropy(prepared.validation_logits, temperature)) for temperature in temperatures]
 
 
@@ -102,14 +152,20 @@ def capabilities() -> dict[str, Any]:
         "device_name": torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine(),
         "bf16": device.type == "cuda" and torch.cuda.is_bf16_supported(),
         "cores": os.cpu_count(),
+        "memory_gb": memory.total_gb(device),
         "threads": torch.get_num_threads(),
         "extras": ["timm"] if models.has_timm() else [],
     }
 
 
-def set_threads(threads: int) -> None:
+def set_threads(count: int) -> None:
     """How many threads torch computes with, in this process; part of what makes numbers the same twice."""
-    torch.set_num_threads(threads)
+    torch.set_num_threads(count)
+
+
+def usable_threads() -> int:
+    """How many threads torch may use to some effect, where nobody has set them."""
+    return threads.usable()
 
 
 def _device(name: str) -> torch.device:

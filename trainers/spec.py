@@ -6,15 +6,38 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 OptimizerName = Literal["sgd", "adam", "adamw"]
 ScheduleName = Literal["constant", "cosine", "step"]
-AugmentationName = Literal["none", "shift", "crop", "crop_flip"]
+Moving = Literal["none", "shift", "crop", "crop_flip"]
+AugmentationName = Literal[
+    "none", "shift", "crop", "crop_flip", "mixup", "cutmix", "crop_flip_mixup", "crop_flip_cutmix"
+]
 TeacherSource = Literal["train", "weights", "logits"]
 Precision = Literal["fp32", "bf16"]
+Granularity = Literal["coarse", "map", "clusters"]
+InitialSource = Literal["random", "trained", "pretrained", "finetuned"]
+Finetune = Literal["full", "head"]
+Method = Literal["kl", "zscore", "dkd", "mse", "dist", "ctkd"]
+TemperatureShape = Literal["constant", "linear", "cosine", "step"]
 Argument = int | float | str | bool
+
+LATER = {"later": True}
+"""A field with this metadata came after problems had been stored: fingerprints leave it out while it is at its default,
+which is what was done before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Classes:
+    """Which classes there are, where they are not the data set's own: its superclasses (`coarse`); by a `map`, which
+    has a class for each of the set's own; or so many `clusters` of those that the teacher confuses.
+    """
+
+    kind: Granularity
+    map: tuple[int, ...] = ()
+    clusters: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +45,8 @@ class Data:
     """A labelled image set and how it is split: disjoint train, validation and test parts, fixed by `split_seed`.
 
     `path` (only for `npz` and `image_folder`) is relative to the data root. `test_fraction` counts only where
-    the set ships without a test part of its own. `train_size` keeps a stratified subset of the training part.
+    the set ships without a test part of its own. `train_size` keeps a stratified subset of the training part. Images
+    are cut by the set's own classes, whatever `classes` are trained on: each part holds the same images.
     """
 
     name: str
@@ -33,6 +57,7 @@ class Data:
     train_size: int | None = None
     image_size: int | None = None
     augmentation: AugmentationName = "none"
+    classes: Classes | None = field(default=None, metadata=LATER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +99,36 @@ class Training:
 
 
 @dataclass(frozen=True, slots=True)
+class Pretraining:
+    """On which other data a model is trained before it sees the problem's; their images are brought to its shape."""
+
+    data: Data
+    training: Training
+    optimizer: Optimizer
+
+
+@dataclass(frozen=True, slots=True)
+class Initial:
+    """With which weights students begin; all of them with the same, but for `random` ones, which are the trial's own.
+
+    `trained`: on the problem's labels, with `training` and `optimizer`, by nobody taught. `pretrained`: on other data,
+    with a new head. `finetuned`: `pretrained`, then `trained`, wholly or the head alone. `seed` makes their chance.
+    """
+
+    source: InitialSource = "random"
+    training: Training | None = None
+    optimizer: Optimizer | None = None
+    pretrained_on: Pretraining | None = None
+    finetune: Finetune = "full"
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Teacher:
     """Where the teacher's logits come from.
 
-    `train`: `model` is trained by this project with `training` and `optimizer` from `seed`.
+    `train`: `model` is trained by this project with `training` and `optimizer` from `seed`; taken at `stop_epoch`, if
+    that is given, of a schedule made for all epochs; where it was `pretrained_on` other data, that is its finetuning.
     `weights`: `model` takes the safetensors file with digest `artifact` out of the artifact store.
     `logits`: the safetensors file with digest `artifact` holds them: `train` [views, n_train, classes],
     `validation` [n_validation, classes] and `test` [n_test, classes]; there is no model.
@@ -90,6 +141,26 @@ class Teacher:
     label_smoothing: float = 0.0
     seed: int = 0
     artifact: str | None = None
+    stop_epoch: int | None = field(default=None, metadata=LATER)
+    pretrained_on: Pretraining | None = field(default=None, metadata=LATER)
+    finetune: Finetune = field(default="full", metadata=LATER)
+
+
+@dataclass(frozen=True, slots=True)
+class Distillation:
+    """What students take from the teacher's logits (`catalogue.LOSSES`), and in which shape T goes along training.
+
+    `alpha` and `beta` weigh dkd's two parts, `beta` and `gamma` dist's; to the others they say nothing. A shape goes
+    from the configuration's `temperature` to its `final_temperature`; a step does so once that share of all steps is
+    behind.
+    """
+
+    method: Method = "kl"
+    alpha: float = 1.0
+    beta: float = 1.0
+    gamma: float = 1.0
+    shape: TemperatureShape = "constant"
+    step_at: float = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +177,8 @@ class Problem:
     training: Training
     views: int = 1
     precision: Precision = "fp32"
+    initial: Initial = field(default=Initial(), metadata=LATER)
+    distillation: Distillation = field(default=Distillation(), metadata=LATER)
 
     def fingerprint(self) -> str:
         """Hex digest that changes with every field."""
@@ -113,7 +186,11 @@ class Problem:
 
     def teacher_fingerprint(self) -> str:
         """Hex digest of what the teacher's logits depend on: data, teacher, views and precision."""
-        return digest([dataclasses.asdict(self.data), dataclasses.asdict(self.teacher), self.views, self.precision])
+        return digest([told(self.data), told(self.teacher), self.views, self.precision])
+
+    def initial_fingerprint(self) -> str:
+        """Hex digest of what the weights depend on with which students begin, where these are not random."""
+        return digest([told(self.data), self.student, told(self.initial), self.precision])
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +198,9 @@ class Configuration:
     """One point of the search space.
 
     Loss = kd_weight * T_t * T_s * KL(softmax(z_t / T_t) || softmax(z_s / T_s)) + label_weight * cross entropy,
-    both at `batchmean` (Hinton et al. 2015, arXiv:1503.02531); T_s is T_t unless given.
+    both at `batchmean` (Hinton et al. 2015, arXiv:1503.02531); T_s is T_t unless given. The problem's `distillation`
+    may put another term in the place of KL, but where the configuration's own `method` says kl, as a baseline's does;
+    where it gives T a shape, T_t goes from `temperature` to `final_temperature`, if that is given.
     """
 
     temperature: float
@@ -129,6 +208,8 @@ class Configuration:
     label_weight: float
     optimizer: Optimizer
     student_temperature: float | None = None
+    final_temperature: float | None = field(default=None, metadata=LATER)
+    method: Literal["kl"] | None = field(default=None, metadata=LATER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +233,20 @@ class Metrics:
     ece: float
     teacher_agreement: float
     teacher_entropy: float
+
+
+@dataclass(frozen=True, slots=True)
+class Tested:
+    """One student on the test part: its metrics, and which of its `images` it got right.
+
+    `right` has one bit for each image, in the part's order, the first in the highest bit of the first byte.
+    """
+
+    __test__ = False  # not a test class, whatever its name makes pytest believe
+
+    metrics: Metrics
+    images: int
+    right: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +296,48 @@ class TestPermit:
 
 
 def digest(value: Any) -> str:
-    """sha256 of a dataclass, mapping or list as canonical JSON."""
-    plain = dataclasses.asdict(value) if dataclasses.is_dataclass(value) and not isinstance(value, type) else value
-    return hashlib.sha256(json.dumps(plain, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    """sha256 of a dataclass, mapping or list as canonical JSON, without what came later and says nothing new."""
+    return hashlib.sha256(json.dumps(plain(value), sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def plain(value: Any) -> Any:
+    """A dataclass, mapping or list as JSON has it. A field that came later is left out while it is at its default."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {
+            each.name: plain(getattr(value, each.name))
+            for each in dataclasses.fields(value)
+            if not (each.metadata.get("later") and getattr(value, each.name) == each.default)
+        }
+    if isinstance(value, Mapping):
+        return {key: plain(inner) for key, inner in value.items()}
+    return [plain(inner) for inner in value] if isinstance(value, list | tuple) else value
+
+
+def told(part: Any) -> Any:
+    """The part of a problem with what changes nothing in it put to its default: two that train alike are told alike."""
+    if isinstance(part, Data):
+        classes = part.classes
+        same = classes is not None and classes.kind == "map" and classes.map == tuple(range(len(classes.map)))
+        return replace(part, classes=None) if same else part
+    if isinstance(part, Schedule):
+        return part if part.name == "step" else replace(part, step_epochs=(), step_factor=0.1)
+    if isinstance(part, Training):
+        return replace(part, schedule=told(part.schedule))
+    if isinstance(part, Optimizer):
+        return part if part.name == "sgd" else replace(part, momentum=0.0, nesterov=False)
+    if isinstance(part, Pretraining):
+        return Pretraining(told(part.data), told(part.training), told(part.optimizer))
+    if isinstance(part, Initial):
+        finetune = part.finetune if part.source == "finetuned" else "full"
+        return replace(part, finetune=finetune, **_told(part))
+    if isinstance(part, Teacher):
+        if part.source != "train":
+            return Teacher(part.source, model=part.model if part.source == "weights" else None, artifact=part.artifact)
+        stop = part.stop_epoch if part.training is None or part.stop_epoch != part.training.epochs else None
+        finetune = part.finetune if part.pretrained_on is not None else "full"
+        return replace(part, stop_epoch=stop, finetune=finetune, **_told(part))
+    return part
+
+
+def _told(part: Teacher | Initial) -> dict[str, Any]:
+    return {name: told(getattr(part, name)) for name in ("training", "optimizer", "pretrained_on")}

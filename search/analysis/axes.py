@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from search.spec import Range, SpaceSpec
+from search.spec import Ranged, SpaceSpec
+
+_TEMPERATURES = ("final_temperature", "student_temperature")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +24,8 @@ class Axis:
     def value(self, configuration: Mapping[str, Any]) -> float:
         """This setting's value in a stored configuration."""
         owner, _, setting = self.name.rpartition(".")
+        if setting in _TEMPERATURES and configuration.get(setting) is None:
+            setting = "temperature"  # a baseline has one for all
         return float(configuration["optimizer"][setting] if owner else configuration[setting])
 
     def unit(self, value: float) -> float:
@@ -34,13 +38,14 @@ class Axis:
 def axes(space: SpaceSpec, optimizer: str) -> list[Axis]:
     """The searched settings of this optimizer's trials, without temperature; fixed ones vary nowhere."""
     settings = space.optimizer.choices()[optimizer]  # type: ignore[index]  # its names are those of the choices
-    candidates: list[tuple[str, Any]] = [("kd_weight", space.kd_weight), ("label_weight", space.label_weight)]
+    candidates: list[tuple[str, Any]] = [(name, getattr(space, name)) for name in _TEMPERATURES]
+    candidates += [("kd_weight", space.kd_weight), ("label_weight", space.label_weight)]
     candidates += [(f"{optimizer}.{name}", getattr(settings, name)) for name in type(settings).model_fields]
-    return [Axis(name, part.low, part.high, part.log) for name, part in candidates if isinstance(part, Range)]
+    return [Axis(name, part.low, part.high, part.log) for name, part in candidates if isinstance(part, Ranged)]
 
 
 def temperature_axis(space: SpaceSpec) -> Axis | None:
     """The searched range of T, always on a logarithmic scale; None where T is fixed."""
-    if not isinstance(space.temperature, Range):
+    if not isinstance(space.temperature, Ranged):
         return None
     return Axis("temperature", space.temperature.low, space.temperature.high, log=True)

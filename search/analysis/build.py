@@ -1,4 +1,4 @@
-"""The answer to a job, from its trials alone: the front door of this room, called when confirmation has ended."""
+"""The answer to a job, from its trials alone: the front door of this room, at the end and while a job goes on."""
 
 from __future__ import annotations
 
@@ -8,13 +8,18 @@ from typing import Any
 
 from search.analysis import wording
 from search.analysis.cautions import Evidence, cautions
+from search.analysis.fits import fit_each
 from search.analysis.gains import Finals
+from search.analysis.images import Right
 from search.analysis.importance import importances
+from search.analysis.interactions import interactions
+from search.analysis.observations import softness_seen
 from search.analysis.response import temperature_response
-from search.answer import Document, Result
+from search.analysis.selection import selections
+from search.answer import Document, Finalists, Interim, Result, TemperatureResponse
 from search.records import Trial
 from search.spec import JobSpec
-from search.states import Arm, Stage
+from search.states import TERMINAL_TRIALS, Arm, Stage
 
 
 def build_documents(
@@ -28,33 +33,109 @@ def build_documents(
     test_seen_before: bool,
     wall_seconds: float,
     now: datetime,
+    finalists: Finalists | None = None,
+    right: Right | None = None,
 ) -> dict[str, Document]:
-    """The documents `result`, `response` and `importances` of a job whose confirmation has ended.
+    """The documents `result`, `response`, `importances` and `interactions` of a job whose confirmation has ended.
 
     `trials` are all of the job's, of every stage, state and round; of select and estimate trials the newest round
     decides. `softness` pairs T with the mean entropy (nats) of the teacher's softmax at T; `teacher` is what the job
-    knows of it (trainers.spec.TeacherFacts). The same trials give the same documents, but for `computed_at`.
+    knows of it (trainers.spec.TeacherFacts), `finalists` what was stored when they were chosen, and `right`, by number
+    of estimate trials, which test images their students got right. The same trials give the same documents, but for
+    `computed_at`.
     Raises ValueError where no estimate trial of the winner exists.
     """
-    response = temperature_response(job_id, spec, trials, softness, now)
-    confidence = spec.confirmation.confidence
-    finals = Finals(trials)
-    winner = finals.contestant(Arm.JOINT, "winner", confidence)
+    fits = fit_each(spec, trials)
+    response = temperature_response(job_id, spec, trials, fits, softness, now)
+    result = _result(
+        job_id,
+        spec,
+        trials,
+        response,
+        teacher,
+        search_stopped,
+        test_seen_before,
+        wall_seconds=wall_seconds,
+        now=now,
+        finalists=finalists,
+        right=right,
+    )
+    return {
+        "result": result,
+        "response": response,
+        "importances": importances(job_id, spec, trials, now),
+        "interactions": interactions(job_id, spec, fits, now),
+    }
+
+
+def build_interim(
+    *,
+    job_id: str,
+    event: int,
+    spec: JobSpec,
+    trials: Sequence[Trial],
+    teacher: Mapping[str, Any] | None,
+    search_stopped: bool,
+    test_seen_before: bool,
+    wall_seconds: float,
+    now: datetime,
+) -> Interim:
+    """What the trials of an unfinished job say so far. `event` is the last one of the job that is in them.
+
+    As `build_documents`, but the teacher's softness is known at the trials' temperatures alone, and there is no result
+    before an estimate trial of the winner has ended.
+    """
+    fits = fit_each(spec, trials)
+    response = temperature_response(job_id, spec, trials, fits, softness_seen(trials), now)
+    result = None
+    newest = max((trial.round for trial in trials), default=0)  # what an extended job answered before is past
+    ended = [trial for trial in trials if trial.round == newest or trial.stage in (Stage.SEARCH, Stage.BASELINE)]
+    if any(trial.variant == "winner" and trial.state in TERMINAL_TRIALS for trial in ended):
+        result = _result(
+            job_id, spec, ended, response, teacher, search_stopped, test_seen_before, wall_seconds=wall_seconds, now=now
+        )
+    return Interim(
+        event=event,
+        result=result,
+        response=response,
+        importances=importances(job_id, spec, trials, now),
+        interactions=interactions(job_id, spec, fits, now),
+    )
+
+
+def _result(
+    job_id: str,
+    spec: JobSpec,
+    trials: Sequence[Trial],
+    response: TemperatureResponse,
+    teacher: Mapping[str, Any] | None,
+    search_stopped: bool,
+    test_seen_before: bool,
+    *,
+    wall_seconds: float,
+    now: datetime,
+    finalists: Finalists | None = None,
+    right: Right | None = None,
+) -> Result:
+    metric, confidence = spec.objective.metric, spec.confirmation.confidence
+    finals = Finals(trials, right)
+    winner = finals.contestant(Arm.JOINT, "winner", metric, confidence)
     assert winner is not None  # Finals has made sure of it
-    baselines = finals.baselines(confidence)
+    baselines = finals.baselines(metric, confidence)
     sign = 1 if spec.objective.direction == "maximize" else -1
-    gains = finals.gains(spec.objective.metric, sign, confidence)
+    gains = finals.gains(metric, sign, confidence)
     evidence = Evidence(spec, trials, winner, baselines, gains, response, teacher, search_stopped, test_seen_before)
-    result = Result(
+    return Result(
         job_id=job_id,
-        metric=spec.objective.metric,
+        metric=metric,
         direction=spec.objective.direction,
         winner=winner,
         baselines=baselines,
         gains=gains,
+        selection=selections(spec, trials, finalists),
         summary=wording.summary(spec, winner, gains, response),
         estimand=wording.estimand(spec, spec.confirmation.estimate_seeds),
-        conventions=wording.CONVENTIONS,
+        conventions=wording.conventions(spec),
         cautions=cautions(evidence),
         test_seen_before=test_seen_before,
         search_trials=sum(trial.stage is Stage.SEARCH for trial in trials),
@@ -63,4 +144,3 @@ def build_documents(
         wall_seconds=wall_seconds,
         computed_at=now.isoformat(),
     )
-    return {"result": result, "response": response, "importances": importances(job_id, spec, trials, now)}

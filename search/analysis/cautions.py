@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 from search import units
 from search.analysis.axes import temperature_axis
-from search.analysis.response import DIVERGED, ENOUGH
+from search.analysis.fits import DIVERGED, ENOUGH
 from search.analysis.wording import rival
 from search.answer import Contestant, Gain, TemperatureResponse
 from search.records import Trial
@@ -54,6 +55,12 @@ def _estimates(e: Evidence) -> Iterator[str]:
         yield f"The winner failed on {failed} of {failed + ended} fresh seeds; the mean is over the others alone."
     if ended < FEW_SEEDS:
         yield f"The winner's mean rests on {ended} seed{'' if ended == 1 else 's'}; intervals from so few are rough."
+    initial = e.spec.student.initial
+    if initial is not None and initial.source != "random":
+        yield (
+            "Every student began with the same weights (student.initial): seeds differ in order and dropout alone, and "
+            "no interval knows of the luck of the start."
+        )
     failing = [c for c in e.baselines if c.failed_seeds]
     if failing:
         names = ", ".join(f"{units.ARMS[c.arm]} ({c.variant.replace('_', ' ')})" for c in failing)
@@ -112,6 +119,26 @@ def _temperature(e: Evidence) -> Iterator[str]:
     if absent:
         names = ", ".join(sorted(units.OPTIMIZERS[name] for name in absent))
         yield f"Too few trials of {names} completed for a curve of its own; the response does not speak of it."
+    yield from _apart(e.response)
+
+
+def _apart(response: TemperatureResponse) -> Iterator[str]:
+    """Optimizers whose bands share no value at any temperature: there T decides less than the optimizer does."""
+    for one, other in combinations(response.per_optimizer, 2):
+        pairs = list(zip(one.points, other.points, strict=True))
+        if all(mine.low > its.high for mine, its in pairs):
+            ahead, behind = one, other
+        elif all(its.low > mine.high for mine, its in pairs):
+            ahead, behind = other, one
+        else:
+            continue
+        if response.direction == "minimize":
+            ahead, behind = behind, ahead
+        names = [units.OPTIMIZERS.get(curve.optimizer or "", "") for curve in (ahead, behind)]
+        yield (
+            f"The bands of {names[0]} and {names[1]} overlap at no temperature: {names[0]} is better whatever T is, "
+            f"and the response over all speaks of it alone; for {names[1]} see its own curve."
+        )
 
 
 def _search(e: Evidence) -> Iterator[str]:

@@ -9,16 +9,27 @@ from typing import Any, Literal, cast
 
 from scipy import stats
 
+from search.analysis.images import Right, accuracy_interval, gain_interval
 from search.answer import Contestant, Estimate, Gain, Interval
 from search.records import Trial
-from search.states import BASELINE_ARMS, Arm, Stage, TrialState
+from search.states import BASELINE_ARMS, TERMINAL_TRIALS, Arm, Stage, TrialState
 
 Variant = Literal["winner", "tuned", "same_settings"]
+Range = tuple[float, float]
+ANYTHING: Range = (-math.inf, math.inf)
+# What a metric can be; entropies and likelihoods in nats have no upper end.
+RANGES: Mapping[str, Range] = {
+    **dict.fromkeys(("accuracy", "ece", "teacher_agreement"), (0.0, 1.0)),
+    **dict.fromkeys(("nll", "teacher_entropy"), (0.0, math.inf)),
+}
 BASELINE_VARIANTS: tuple[Variant, ...] = ("tuned", "same_settings")
 
 
-def estimate(values: Mapping[int, float], confidence: float) -> Estimate:
-    """Mean over seeds with Student's t interval, which takes the seeds' values for independent and about normal."""
+def estimate(values: Mapping[int, float], confidence: float, within: Range = ANYTHING) -> Estimate:
+    """Mean over seeds with Student's t interval, which takes the seeds' values for independent and about normal.
+
+    What lies outside of `within` the mean cannot be, so the interval ends there; it holds the truth no less often.
+    """
     seeds = sorted(values)
     numbers = [values[seed] for seed in seeds]
     count = len(numbers)
@@ -29,14 +40,20 @@ def estimate(values: Mapping[int, float], confidence: float) -> Estimate:
         return Estimate(mean=mean, interval=None, standard_deviation=None, values=numbers, seeds=seeds)
     deviation = statistics.stdev(numbers)
     reach = float(stats.t.ppf(0.5 + confidence / 2, count - 1)) * deviation / math.sqrt(count)
-    interval = Interval(low=mean - reach, high=mean + reach, confidence=confidence)
+    low, high = within
+    interval = Interval(low=max(low, mean - reach), high=min(high, mean + reach), confidence=confidence)
     return Estimate(mean=mean, interval=interval, standard_deviation=deviation, values=numbers, seeds=seeds)
 
 
 class Finals:
-    """The estimate trials of the newest confirmation, by contestant."""
+    """The estimate trials of the newest confirmation, by contestant.
 
-    def __init__(self, trials: Sequence[Trial]) -> None:
+    `right`, by a trial's number, says which test images its student got right; where it is given, and the metric is
+    accuracy, there is a second interval that also resamples the images.
+    """
+
+    def __init__(self, trials: Sequence[Trial], right: Right | None = None) -> None:
+        self.right = right or {}
         all_rounds = [trial for trial in trials if trial.stage is Stage.ESTIMATE]
         newest = max((trial.round for trial in all_rounds), default=0)
         self.groups: dict[tuple[Arm, str], list[Trial]] = {}
@@ -59,7 +76,12 @@ class Finals:
                 by_metric.setdefault(metric, {})[trial.seed] = value
         return by_metric
 
-    def contestant(self, arm: Arm, variant: Variant, confidence: float) -> Contestant | None:
+    def test_right(self, arm: Arm, variant: str) -> Right:
+        """By seed, which test images the student got right, where that is known."""
+        ended = [trial for trial in self.groups.get((arm, variant), []) if _ended(trial)]
+        return {trial.seed: self.right[trial.number] for trial in ended if trial.number in self.right}
+
+    def contestant(self, arm: Arm, variant: Variant, objective: str, confidence: float) -> Contestant | None:
         """The contestant with its estimates, None where it was not trained (no share for tuned baselines)."""
         group = self.groups.get((arm, variant))
         if not group:
@@ -70,14 +92,19 @@ class Finals:
             variant=variant,
             origin_trial=group[0].origin,
             configuration=_configuration(group[0]),
-            validation=estimate(self.values(arm, variant), confidence),
-            test={metric: estimate(values, confidence) for metric, values in test.items()} or None,
-            failed_seeds=sorted(trial.seed for trial in group if not _ended(trial)),
+            validation=estimate(self.values(arm, variant), confidence, RANGES[objective]),
+            test={metric: estimate(values, confidence, RANGES[metric]) for metric, values in test.items()} or None,
+            test_interval_images=accuracy_interval(self.test_right(arm, variant), confidence),
+            failed_seeds=sorted(trial.seed for trial in group if trial.state in TERMINAL_TRIALS and not _ended(trial)),
         )
 
-    def baselines(self, confidence: float) -> list[Contestant]:
+    def baselines(self, objective: str, confidence: float) -> list[Contestant]:
         """All baselines that were trained, tuned ones first."""
-        found = [self.contestant(arm, variant, confidence) for variant in BASELINE_VARIANTS for arm in BASELINE_ARMS]
+        found = [
+            self.contestant(arm, variant, objective, confidence)
+            for variant in BASELINE_VARIANTS
+            for arm in BASELINE_ARMS
+        ]
         return [contestant for contestant in found if contestant is not None]
 
     def gains(self, metric: str, sign: int, confidence: float) -> list[Gain]:
@@ -103,6 +130,11 @@ class Finals:
             headline=variant == "tuned",
             test_mean=test.mean,
             test_interval=test.interval,
+            test_interval_images=gain_interval(
+                self.test_right(Arm.JOINT, "winner"), self.test_right(arm, variant), confidence
+            )
+            if metric == "accuracy"
+            else None,
         )
 
 

@@ -14,7 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import optimize
 from sklearn.gaussian_process import GaussianProcessRegressor
-from sklearn.gaussian_process.kernels import ConstantKernel, Kernel, Matern, WhiteKernel
+from sklearn.gaussian_process.kernels import ConstantKernel, Kernel, Matern
+
+from search.analysis.likelihood import Likelihood
 
 Array = NDArray[np.float64]
 
@@ -57,7 +59,7 @@ class Squeeze:
 class Surface:
     """The posterior of mean quality over the unit cube, given trials at `points` [n, d] with `values` [n]."""
 
-    def __init__(self, points: Array, values: Array, rng: np.random.Generator) -> None:
+    def __init__(self, points: Array, values: Array, rng: np.random.Generator, members: int = MEMBERS) -> None:
         self.squeeze = Squeeze.of(values)
         squeezed = self.squeeze(values)
         self.worst = float(squeezed.min())
@@ -65,12 +67,29 @@ class Surface:
         self.spread = float(squeezed.std()) or 1.0
         targets = (squeezed - self.centre) / self.spread
         kept = np.arange(len(targets)) if len(targets) <= FIT_ON else rng.choice(len(targets), FIT_ON, replace=False)
-        thetas = _plausible(points[kept], targets[kept], rng)
-        self.members = [_member(theta, points, targets) for theta in thetas]
+        self.thetas = _plausible(points[kept], targets[kept], rng, members)
+        self.members = [_member(theta, points, targets) for theta in self.thetas]
+
+    @property
+    def noise(self) -> float:
+        """The deviation of a single run about its mean over seeds, away from the squeezed end."""
+        return float(np.mean([math.exp(theta[-1] / 2) for theta in self.thetas])) * self.spread
 
     def mean(self, points: Array) -> Array:
         """Posterior mean [m] at `points` [m, d], squeezed, under the most plausible hyperparameters."""
         return np.asarray(self.members[0].predict(points)) * self.spread + self.centre
+
+    def levels(self, points: Array) -> tuple[Array, Array]:
+        """Median of the mean quality [m] at `points` [m, d], and its deviation [m] as a share of all that trials vary.
+
+        Averaged over the plausible hyperparameters; the deviation is of the squeezed values, where it is even, and
+        approaches the prior's (about one) where no trial is near.
+        """
+        found = [member.predict(points, return_std=True) for member in self.members]
+        means, deviations = (np.array(part) for part in zip(*found, strict=True))
+        mean = means.mean(axis=0)
+        deviation = np.sqrt((deviations**2).mean(axis=0) + means.var(axis=0))
+        return self.squeeze.undo(np.maximum(mean * self.spread + self.centre, self.worst)), deviation
 
     def draws(self, points: Array, count: int, rng: np.random.Generator) -> Array:
         """Joint posterior draws [count, m] of the mean quality at `points` [m, d]: seed noise is not in them.
@@ -83,22 +102,17 @@ class Surface:
         return self.squeeze.undo(np.maximum(np.concatenate(parts) * self.spread + self.centre, self.worst))
 
 
-def _kernel(dimensions: int) -> Kernel:
-    """Matern 5/2 with a length scale for each setting, and white noise for the seeds."""
-    return ConstantKernel(1.0) * Matern(np.ones(dimensions), nu=2.5) + WhiteKernel(0.05)
-
-
-def _plausible(points: Array, targets: Array, rng: np.random.Generator) -> list[Array]:
+def _plausible(points: Array, targets: Array, rng: np.random.Generator, members: int) -> list[Array]:
     """Log hyperparameters: the most plausible ones first, then draws from Laplace's approximation around them."""
     dimensions = points.shape[1]
-    process = GaussianProcessRegressor(_kernel(dimensions), optimizer=None).fit(points, targets)
+    likelihood = Likelihood(points, targets)
     prior = np.array([_VARIANCE, *[_LENGTH] * dimensions, _NOISE])
     low, high = prior[:, 0] - 4 * prior[:, 1], prior[:, 0] + 4 * prior[:, 1]
 
     def cost(theta: Array) -> tuple[float, Array]:
-        likelihood, gradient = process.log_marginal_likelihood(theta, eval_gradient=True, clone_kernel=False)
+        value, gradient = likelihood(theta)
         off = (theta - prior[:, 0]) / prior[:, 1]
-        return float(0.5 * off @ off - likelihood), off / prior[:, 1] - gradient
+        return float(0.5 * off @ off - value), off / prior[:, 1] - gradient
 
     best = min(
         (
@@ -107,8 +121,10 @@ def _plausible(points: Array, targets: Array, rng: np.random.Generator) -> list[
         ),
         key=lambda found: float(found.fun),
     )
+    if members == 1:
+        return [best.x]
     spread = _laplace(lambda theta: cost(theta)[1], best.x, prior[:, 1])
-    others = best.x + rng.standard_normal((MEMBERS - 1, len(best.x))) @ spread.T
+    others = best.x + rng.standard_normal((members - 1, len(best.x))) @ spread.T
     return [best.x, *np.clip(others, low, high)]
 
 
@@ -132,8 +148,8 @@ def _laplace(gradient: Callable[[Array], Array], at: Array, prior_deviation: Arr
 
 def _member(theta: Array, points: Array, targets: Array) -> GaussianProcessRegressor:
     """The process with these hyperparameters; noise goes to the diagonal of the data alone, not into predictions."""
-    kernel = _kernel(points.shape[1]).clone_with_theta(theta)
-    return GaussianProcessRegressor(kernel.k1, alpha=float(np.exp(theta[-1])), optimizer=None).fit(points, targets)
+    kernel: Kernel = ConstantKernel(math.exp(theta[0])) * Matern(np.exp(theta[1:-1]), nu=2.5)
+    return GaussianProcessRegressor(kernel, alpha=float(np.exp(theta[-1])), optimizer=None).fit(points, targets)
 
 
 def _draw(member: GaussianProcessRegressor, points: Array, count: int, rng: np.random.Generator) -> Array:

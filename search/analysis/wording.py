@@ -8,6 +8,7 @@ from typing import Any, Literal
 from search import units
 from search.answer import Contestant, Gain, TemperatureResponse
 from search.spec import JobSpec
+from trainers import catalogue
 
 Metric = Literal["accuracy", "nll", "ece"]
 
@@ -18,14 +19,25 @@ CONVENTIONS = (
 )
 
 
+def conventions(spec: JobSpec) -> str:
+    """Which loss the numbers belong to."""
+    method = spec.distillation.method
+    if method == "kl":
+        return CONVENTIONS
+    return f"{CONVENTIONS} That is the baselines' loss; the search's own has {method} in the place of KL: " + (
+        f"{catalogue.LOSSES[method]}."
+    )
+
+
 def estimand(spec: JobSpec, seeds: int) -> str:
     """What the intervals speak of, and what they leave out."""
     return (
         f"Means over training seeds (initial weights, order of the data, dropout), with {seeds} seeds that chose "
         f"nothing, for this teacher, this split of {spec.dataset.name} and this configuration; Student's t intervals, "
-        f"{units.percent(spec.confirmation.confidence)} each, not jointly. Gains are paired by seed. Another teacher, "
-        "split or draw of images is outside of them; the configurations were chosen on the validation part that "
-        "measures them, so that the test part, where it was read, is the fairer judge of the level."
+        f"{units.percent(spec.confirmation.confidence)} each, not jointly. Gains are paired by seed. Another teacher "
+        "or split is outside of them, and so is another draw of images, but for the second interval of the test "
+        "accuracy, which resamples images and seeds at once; the configurations were chosen on the validation part "
+        "that measures them, so that the test part, where it was read, is the fairer judge of the level."
     )
 
 
@@ -38,6 +50,22 @@ def settings(configuration: Mapping[str, Any]) -> str:
     parts.append(f"weight decay {units.number(optimizer['weight_decay'])}")
     name = units.OPTIMIZERS.get(optimizer["name"], optimizer["name"])
     return f"{name} ({', '.join(parts)}), kd_weight {units.number(configuration['kd_weight'])}"
+
+
+def configured(spec: JobSpec, configuration: Mapping[str, Any]) -> str:
+    """A configuration of the job in words: T = 4 with AdamW (...), or T from 4 to 1 with ..., and how T is meant."""
+    rule = spec.distillation
+    if rule.method == "mse":
+        return f"the squared difference of logits, which has no temperature, with {settings(configuration)}"
+    at = units.at_temperature(configuration["temperature"], configuration.get("final_temperature"))
+    how = {"zscore": "of z-scored logits", "dkd": "with DKD", "dist": "with DIST", "ctkd": "to begin with (CTKD)"}
+    said = [how[rule.method]] if rule.method in how else []
+    if rule.schedule != "constant":
+        said.append("in one step" if rule.schedule == "step" else f"along a {rule.schedule} schedule")
+    student = configuration.get("student_temperature")
+    if student is not None:
+        said.append(f"and {units.number(student)} for the student")
+    return f"{' '.join([at, *said])} with {settings(configuration)}"
 
 
 def rival(gains: Sequence[Gain]) -> Gain | None:
@@ -54,11 +82,11 @@ def summary(
 ) -> str:
     """The answer in one or two sentences."""
     metric = spec.objective.metric
-    chosen = f"T = {units.number(winner.configuration['temperature'])} with {settings(winner.configuration)}"
+    chosen = configured(spec, winner.configuration)
     if winner.validation.mean is None:
         return f"No answer: the configuration that was chosen, {chosen}, failed on all of its fresh seeds."
     best = rival(gains)
-    advice = f"Distil at {chosen}"
+    advice = f"Distil {'by' if spec.distillation.method == 'mse' else 'at'} {chosen}"
     if best is not None and best.over == "label_only" and best.interval is not None and best.interval.high < 0:
         advice = f"Do not distil: training on the labels alone is better than the search's best, {chosen}"
     level = units.level_within(metric, winner.validation.mean, winner.validation.interval)

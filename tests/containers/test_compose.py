@@ -12,18 +12,15 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parents[2]
-OURS = ["migrate", "api", "worker"]
-VARIABLE = re.compile(r"\$\{(?P<name>\w+)(?P<kind>:[-?])(?P<text>[^}]*)\}")
+OURS = ["migrate", "api", "worker", "optuna-proxy"]
+VARIABLE = re.compile(r"\$\{(?P<name>\w+)(?P<kind>:?[-?])(?P<text>[^}]*)\}")
+CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 
 
 @pytest.fixture(scope="module")
 def services() -> dict[str, Any]:
-    """The services with each variable at its default, and the password, which has none, at `secret`."""
-
-    def value(found: re.Match[str]) -> str:
-        return "secret" if found["name"] == "POSTGRES_PASSWORD" else found["text"]
-
-    text = VARIABLE.sub(value, (ROOT / "docker-compose.yml").read_text())
+    """The services with each variable at its default."""
+    text = VARIABLE.sub(lambda found: found["text"], (ROOT / "docker-compose.yml").read_text())
     services: dict[str, Any] = yaml.safe_load(text)["services"]
     return services
 
@@ -37,7 +34,9 @@ def test_follows_the_compose_specification(file: str) -> None:
 
 
 def test_services(services: dict[str, Any]) -> None:
-    assert sorted(services) == ["api", "migrate", "postgres", "worker"]
+    assert sorted(services) == ["api", "data", "migrate", "optuna-proxy", "postgres", "worker"]
+    asked_for = {name: service["profiles"] for name, service in services.items() if "profiles" in service}
+    assert asked_for == {"data": ["tools"], "optuna-proxy": ["proxy"]}  # not started by `up`
 
 
 def test_each_waits_for_what_it_needs(services: dict[str, Any]) -> None:
@@ -45,7 +44,7 @@ def test_each_waits_for_what_it_needs(services: dict[str, Any]) -> None:
         return {other: how["condition"] for other, how in services[name]["depends_on"].items()}
 
     assert waits("migrate") == {"postgres": "service_healthy"}
-    assert waits("api") == waits("worker") == {"migrate": "service_completed_successfully"}
+    assert waits("api") == waits("worker") == waits("optuna-proxy") == {"migrate": "service_completed_successfully"}
     assert "pg_isready" in str(services["postgres"]["healthcheck"]["test"])
     assert services["migrate"]["restart"] == "no"
 
@@ -54,23 +53,41 @@ def test_worker_can_be_scaled(services: dict[str, Any]) -> None:
     assert not {"ports", "container_name", "hostname"} & services["worker"].keys()
 
 
+def test_logs_do_not_fill_the_disk(services: dict[str, Any]) -> None:
+    assert all(service["logging"]["options"]["max-size"] for service in services.values())
+
+
 def test_root_is_read_only_and_nothing_is_privileged(services: dict[str, Any]) -> None:
     assert all(service["read_only"] for service in services.values())
-    assert all(services[name]["cap_drop"] == ["ALL"] for name in OURS)
+    assert all(service["cap_drop"] == ["ALL"] for service in services.values())
+    assert services["postgres"]["user"] == "postgres"
     assert all("no-new-privileges:true" in service["security_opt"] for service in services.values())
 
 
-def test_database_is_shared_and_the_password_has_no_default(services: dict[str, Any]) -> None:
+def test_database_is_shared_and_its_password_is_in_a_file(services: dict[str, Any]) -> None:
     urls = {services[name]["environment"]["THERMOWELL_DATABASE_URL"] for name in OURS}
-    assert urls == {"postgresql+psycopg://thermowell:secret@postgres:5432/thermowell"}
-    uses = [each for each in VARIABLE.finditer((ROOT / "docker-compose.yml").read_text()) if "PASSWORD" in each["name"]]
-    assert {each["kind"] for each in uses} == {":?"}  # refused when unset or empty, with a word on where to set it
-    assert {each["text"] for each in uses} == {"set POSTGRES_PASSWORD in .env"}
+    assert urls == {"postgresql+psycopg://thermowell@postgres:5432/thermowell"}
+    files = {services[name]["environment"]["THERMOWELL_DATABASE_PASSWORD_FILE"] for name in OURS}
+    assert (
+        files == {services["postgres"]["environment"]["POSTGRES_PASSWORD_FILE"]} == {"/run/secrets/database_password"}
+    )
+    assert not [
+        name for service in services.values() for name in service.get("environment", {}) if name.endswith("WORD")
+    ]
 
 
 def test_only_the_migration_sees_the_admin_key(services: dict[str, Any]) -> None:
     assert services["migrate"]["environment"]["THERMOWELL_ADMIN_KEY_FILE"] == "/run/secrets/admin_key"
-    assert [name for name, service in services.items() if service.get("secrets")] == ["migrate"]
+    assert [name for name, service in services.items() if "admin_key" in service.get("secrets", [])] == ["migrate"]
+
+
+def test_who_reaches_beyond(services: dict[str, Any]) -> None:
+    networks = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["networks"]
+    assert networks["inside"] == {"internal": True}
+    beyond = {name for name, service in services.items() if "outside" in service["networks"]}
+    assert beyond == {"api", "data"}  # who answers from outside, and who fetches
+    assert "secrets" not in services["data"]
+    assert "inside" not in services["data"]["networks"]
 
 
 def test_volumes_outlive_the_containers(services: dict[str, Any]) -> None:
@@ -80,8 +97,31 @@ def test_volumes_outlive_the_containers(services: dict[str, Any]) -> None:
     assert "database" in str(services["postgres"]["volumes"])
 
 
+def test_what_was_compiled_outlives_the_worker_and_may_be_run(services: dict[str, Any]) -> None:
+    (place,) = re.findall(r"TORCHINDUCTOR_CACHE_DIR=(\S+)", (ROOT / "Dockerfile").read_text())
+    assert f"compiled:{place}" in services["worker"]["volumes"]  # without `:ro`
+    options = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["volumes"]["compiled"]
+    assert options is None  # a plain volume, which is mounted without `noexec`
+    assert "/tmp:exec,mode=1777" in services["worker"]["tmpfs"]
+
+
+def test_a_worker_is_through_with_stopping_before_it_is_killed(services: dict[str, Any]) -> None:
+    worker = services["worker"]
+    assert float(worker["environment"]["THERMOWELL_GRACE_SECONDS"]) < float(worker["stop_grace_period"].rstrip("s"))
+
+
 def test_unset_settings_are_left_to_the_worker(services: dict[str, Any]) -> None:
-    assert services["worker"]["environment"]["THERMOWELL_LANES"] is None
+    environment = services["worker"]["environment"]
+    names = ("THERMOWELL_ENGINE", "THERMOWELL_LANES", "THERMOWELL_LEASE_SECONDS")
+    assert {environment[name] for name in names} == {None}
+
+
+def test_the_proxy_is_for_workers_alone(services: dict[str, Any]) -> None:
+    proxy = services["optuna-proxy"]
+    assert proxy["command"][0] == "optuna-proxy"
+    assert proxy["networks"] == ["inside"], "it knows no keys"
+    assert "ports" not in proxy
+    assert services["worker"]["environment"]["THERMOWELL_OPTUNA_PROXY"] is None  # who has none set reaches the database
 
 
 def test_gpus_are_an_addition(services: dict[str, Any]) -> None:
@@ -89,3 +129,11 @@ def test_gpus_are_an_addition(services: dict[str, Any]) -> None:
     gpu = yaml.safe_load((ROOT / "docker-compose.gpu.yml").read_text())["services"]
     [device] = gpu["worker"]["deploy"]["resources"]["reservations"]["devices"]
     assert device == {"driver": "nvidia", "capabilities": ["gpu"]}
+
+
+def test_the_plain_worker_is_for_processors_and_the_one_with_gpus_for_cuda(services: dict[str, Any]) -> None:
+    assert services["worker"]["build"]["args"]["TORCH_INDEX_URL"] == CPU_INDEX
+    assert f"ARG TORCH_INDEX_URL={CPU_INDEX}\n" in (ROOT / "Dockerfile").read_text()
+    gpu = yaml.safe_load((ROOT / "docker-compose.gpu.yml").read_text())["services"]["worker"]
+    assert gpu["build"]["args"]["TORCH_INDEX_URL"] == "${CUDA_TORCH_INDEX_URL-}"  # pip's own index offers CUDA
+    assert gpu["image"] != services["worker"]["image"]

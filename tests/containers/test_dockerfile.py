@@ -57,15 +57,19 @@ def test_api_has_no_torch(stages: dict[str, Stage]) -> None:
     installed = [re.split(r"[<>=\[]", each)[0] for each in project["dependencies"]]
     assert not set(heavy) & set(installed)
     api = ingredients(stages, "api")
-    assert "pip install --no-cache-dir ." in api
-    assert "[worker]" not in api
-    assert "torch" not in api.lower()
+    assert "-r /opt/analysis.txt" in api
+    assert "-r /opt/worker.txt" not in api
+    assert "torch" not in "\n".join(stages["api"].instructions).lower()
 
 
 def test_worker_has_torch_and_a_compiler(stages: dict[str, Stage]) -> None:
     worker = ingredients(stages, "worker")
-    assert "'.[worker]'" in worker
+    assert "-r /opt/worker.txt" in worker
+    assert "'worker': extras['worker'] + extras['proxy']" in worker  # its sampler may go through Optuna's proxy
     assert "g++" in worker
+    assert "python3-dev" in worker  # a compiled program includes Python.h
+    (cache,) = [each for each in stages["worker"].of("ENV") if "TORCHINDUCTOR_CACHE_DIR" in each]
+    assert f"install -d -o thermowell -g thermowell {cache.partition('=')[2]}" in worker
     assert '--extra-index-url "$TORCH_INDEX_URL"' in worker
 
 
@@ -86,7 +90,16 @@ def test_every_package_is_copied_and_not_ignored(stages: dict[str, Stage]) -> No
     patterns = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]["find"]["include"]
     packages = {each.rstrip("*") for each in patterns}
     ignored = (ROOT / ".dockerignore").read_text().splitlines()
+    assert packages <= {each.split()[0] for each in stages["wheel"].of("COPY")}
+    assert all(f"!{each}" in ignored for each in packages)
     for target in ("api", "worker"):
-        copied = {each.split()[0] for each in stages[f"{target}-build"].of("COPY")}
-        assert packages <= copied
-        assert all(f"!{each}" in ignored for each in packages)
+        assert "--from=wheel /wheel /opt/wheel" in stages[target].of("COPY")
+
+
+@pytest.mark.parametrize("target", ["api", "worker"])
+def test_a_change_of_the_sources_leaves_the_dependencies_layer(stages: dict[str, Stage], target: str) -> None:
+    assert [each.split()[0] for each in stages["lists"].of("COPY")] == ["pyproject.toml"]
+    steps = list(stages[target].instructions)
+    [dependencies] = [number for number, each in enumerate(steps) if "pip install" in each and ".txt" in each]
+    copied = [each for each in steps[:dependencies] if each.startswith("COPY")]
+    assert [each.split()[1] for each in copied] == ["--from=lists"]

@@ -8,10 +8,23 @@ from pathlib import Path
 
 import pytest
 
-from search.db import Database, open_database
 from search.schema import migrate
-from search.tables import metadata
+from search.storage.db import Database, open_database
+from search.storage.tables import metadata
 from tests.postgres import Postgres
+
+
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """Small tensors are faster on one thread, and the numbers are the same on every machine size."""
+    import torch  # here: the storage's contracts do without
+
+    from trainers import run
+
+    before = torch.get_num_threads()
+    run.set_threads(1)
+    yield
+    run.set_threads(before)
 
 
 @pytest.fixture(scope="session")

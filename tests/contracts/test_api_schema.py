@@ -20,7 +20,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from search import public
-from service import jobs, keys, lookup, metrics, results, stream, trials
+from service.routes import advice, exports, jobs, keys, lookup, metrics, results, stream, studies, trials
 from service.settings import Settings
 from tests.service import house
 
@@ -31,7 +31,9 @@ CHECKS = [
     response_headers_conformance,
     response_schema_conformance,
 ]
-ROUTERS = [room.router for room in (jobs, trials, stream, results, lookup, keys, metrics)] + [lookup.open_router]
+ROUTERS = [room.router for room in (jobs, trials, stream, results, exports, studies, lookup, advice, keys, metrics)] + [
+    lookup.open_router
+]
 # Reading comes before changing, and deleting last: there should be something to read.
 ORDER = ("GET", "POST", "DELETE")
 OPERATIONS = [
@@ -60,7 +62,7 @@ def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     """A real server; with keys, nobody and one caller of each scope ask."""
     var = tmp_path_factory.mktemp("api")
     jobs_there = house.furnish(var)
-    settings = Settings(var=var, stream_seconds=0.05, stream_poll_seconds=0.01)
+    settings = Settings(var=var, stream_seconds=0.05, stream_poll_seconds=0.01, failures_per_minute=10**6)
     callers: list[dict[str, str]] = [{}]
     if request.param == "with keys":
         db = public.open_database(settings.database_url)

@@ -16,13 +16,22 @@ import safetensors.torch
 import torch
 
 from tests.trainers.problems import SGD, assignment, problem
-from trainers import evaluate, models, run
-from trainers.engine import Engine
-from trainers.loop import LoopEngine
-from trainers.prepared import Prepared
-from trainers.spec import Assignment, EpochReport, LaneFailure, Metrics, Model, Optimizer, TestPermit, Training
+from trainers import run
+from trainers.engines.bank import BankEngine
+from trainers.engines.engine import Engine
+from trainers.engines.loop import LoopEngine
+from trainers.engines.processes import ProcessesEngine
+from trainers.spec import Assignment, EpochReport, LaneFailure, Model, Optimizer, Tested, TestPermit, Training
+from trainers.teaching.prepared import Prepared
+from trainers.training import evaluate
+from trainers.zoo import models
 
-ENGINES: dict[str, Callable[[Prepared, int], Engine]] = {"loop": LoopEngine}
+ENGINES: dict[str, Callable[[Prepared, int], Engine]] = {
+    "loop": LoopEngine,
+    "bank": BankEngine,
+    "processes": lambda prepared, lanes: ProcessesEngine(prepared, lanes, 2),
+}
+pytestmark = pytest.mark.usefixtures("one_thread")
 PERMIT = TestPermit("job", confirmed_at=1.0)
 STUDENTS = {
     "mlp": Model("mlp", {"width": 32, "dropout": 0.1}),
@@ -30,17 +39,18 @@ STUDENTS = {
 }
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    run.set_threads(1)
-    yield
-    run.set_threads(before)
-
-
 @pytest.fixture(params=list(ENGINES))
-def opened(request: pytest.FixtureRequest) -> Callable[[Prepared, int], Engine]:
-    return ENGINES[request.param]
+def opened(request: pytest.FixtureRequest) -> Iterator[Callable[[Prepared, int], Engine]]:
+    """Opens an engine of that kind; what was opened is closed when the test ends."""
+    engines: list[Engine] = []
+
+    def one(prepared: Prepared, lanes: int) -> Engine:
+        engines.append(ENGINES[request.param](prepared, lanes))
+        return engines[-1]
+
+    yield one
+    for engine in engines:
+        engine.close()
 
 
 @pytest.fixture(scope="module", params=list(STUDENTS))
@@ -158,18 +168,24 @@ def mixed() -> list[Assignment]:
     ]
 
 
-def close(one: EpochReport | LaneFailure, other: EpochReport | LaneFailure) -> None:
-    """The same student by another engine: equal up to the order of float32 sums, over three epochs."""
+def close(engine: Engine, one: EpochReport | LaneFailure, other: EpochReport | LaneFailure) -> None:
+    """The same student by another engine: equal up to the order of float32 sums, which training amplifies.
+
+    A bank adds in an order of its own in every step. How exactly it agrees is asked in float64, where rounding hides
+    nothing: `test_exactness`.
+    """
+    bank = isinstance(engine, BankEngine)
+    share, few = (1e-2, 4.5) if bank else (1e-3, 1.5)
     assert isinstance(one, EpochReport)
     assert isinstance(other, EpochReport)
     assert (one.trial, one.epoch) == (other.trial, other.epoch)
     assert one.learning_rate == pytest.approx(other.learning_rate, rel=1e-6)
-    assert one.train_loss == pytest.approx(other.train_loss, rel=1e-3, abs=1e-4)
-    assert one.validation.nll == pytest.approx(other.validation.nll, rel=1e-3, abs=1e-4)
+    assert one.train_loss == pytest.approx(other.train_loss, rel=share, abs=1e-4)
+    assert one.validation.nll == pytest.approx(other.validation.nll, rel=share, abs=1e-4)
     assert one.validation.teacher_entropy == pytest.approx(other.validation.teacher_entropy, rel=1e-6)
-    images = 359
-    assert abs(one.validation.accuracy - other.validation.accuracy) <= 1.5 / images
-    assert abs(one.validation.teacher_agreement - other.validation.teacher_agreement) <= 1.5 / images
+    images = 359  # of which some lie so near a boundary that rounding decides
+    assert abs(one.validation.accuracy - other.validation.accuracy) <= few / images
+    assert abs(one.validation.teacher_agreement - other.validation.teacher_agreement) <= few / images
 
 
 def test_lanes_do_not_disturb_each_other(opened: Callable[[Prepared, int], Engine], ready: Prepared) -> None:
@@ -187,7 +203,7 @@ def test_lanes_do_not_disturb_each_other(opened: Callable[[Prepared, int], Engin
     said.extend(train(engine))
     for trial, expected in alone.items():
         for one_report, other in zip(of(said, trial), expected, strict=True):
-            close(one_report, other)
+            close(engine, one_report, other)
 
 
 def test_a_lane_is_reused_without_a_trace(opened: Callable[[Prepared, int], Engine], ready: Prepared) -> None:
@@ -245,8 +261,8 @@ def test_a_student_comes_back_from_its_file(
     assert again.nll == pytest.approx(last.validation.nll, rel=1e-5)
     assert again.ece == pytest.approx(last.validation.ece, rel=1e-3, abs=1e-4)
     tested = run.evaluate_test(ready, path, assignment().configuration, PERMIT)
-    assert isinstance(tested, Metrics)
-    assert tested.accuracy > 0.3
+    assert isinstance(tested, Tested)
+    assert tested.metrics.accuracy > 0.3
 
 
 def test_a_batch_larger_than_the_data_is_one_step(opened: Callable[[Prepared, int], Engine], tmp_path: Path) -> None:

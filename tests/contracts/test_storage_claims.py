@@ -9,10 +9,12 @@ from pathlib import Path
 
 from sqlalchemy import update
 
-from search import jobs, ledger, tables
-from search.db import Database
+from search.leasing import claiming, ledger
+from search.requests import jobs
 from search.spec import JobSpec
 from search.states import Arm, JobState, Stage, TrialState
+from search.storage import tables
+from search.storage.db import Database
 from tests.processes import Processes
 from tests.search.hands import (
     DIVERGED,
@@ -125,7 +127,7 @@ def test_a_trial_that_was_given_up_is_taken_before_a_new_one(db: Database) -> No
 def test_what_trials_share_is_fixed_by_the_first_claim(db: Database) -> None:
     job = submitted(db)
     assert taken(db).fixed == FIXED
-    second = ledger.claim(db, "other", 60.0, fixed=lambda _: {"views": 9, "precision": "bf16"})
+    second = claiming.claim(db, "other", 60.0, fixed=lambda _: {"views": 9, "precision": "bf16"})
     assert second is not None
     assert second.fixed == FIXED == jobs.get_job(db, job.id, ME).fixed
 
@@ -138,10 +140,10 @@ def test_a_worker_may_decline_a_job(db: Database) -> None:
         asked.append(fixed)
         return False
 
-    assert ledger.claim(db, "w", 60.0, fixed=lambda _: FIXED, allowed=never) is None
+    assert claiming.claim(db, "w", 60.0, fixed=lambda _: FIXED, allowed=never) is None
     assert jobs.get_job(db, job.id, ME).state is JobState.QUEUED
     taken(db)
-    assert ledger.claim(db, "w", 60.0, fixed=lambda _: FIXED, allowed=never) is None
+    assert claiming.claim(db, "w", 60.0, fixed=lambda _: FIXED, allowed=never) is None
     assert asked == [None, FIXED]
 
 

@@ -7,14 +7,16 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select, update
 
-from search import artifacts, closing, jobs, leases, ledger, results, tables, workers
 from search.answer import Importances
-from search.db import Database
 from search.errors import ArtifactCorrupt, LeaseLost, NotFound, NotReady
-from search.events import read_events
+from search.leasing import artifacts, closing, leases, ledger, workers
 from search.records import Job
+from search.requests import jobs, results
+from search.requests.trials import get_trial
 from search.states import JobState, TrialState
-from search.trials import get_trial
+from search.storage import tables
+from search.storage.db import Database
+from search.storage.events import read_events
 from tests.search.hands import (
     ADMIN,
     EXPIRED,
@@ -227,9 +229,11 @@ def test_workers_are_alive_while_they_say_so(db: Database) -> None:
         silent = update(tables.workers).where(tables.workers.c.id == "first")
         connection.execute(silent.values(seen_at=tables.workers.c.seen_at - 61))
     assert not any(worker.alive for worker in workers.list_workers(db, 60.0))
-    workers.worker_seen(db, "second", **said)  # type: ignore[arg-type]
-    [back, _] = workers.list_workers(db, 60.0)
+    trains = [{"engine": "bank", "lanes": 16}]
+    workers.worker_seen(db, "second", **said, engines=trains)  # type: ignore[arg-type]
+    [back, other] = workers.list_workers(db, 60.0)
     assert (back.id, back.alive, back.stopped_at) == ("second", True, None)
+    assert (back.engines, other.engines) == (trains, [])
 
 
 def test_an_estimate_is_not_a_search(db: Database, confirmed: Job) -> None:

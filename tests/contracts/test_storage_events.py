@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import threading
 
-from search import events, jobs, ledger
-from search.db import Database
-from search.events import read_events
+import pytest
+
+from search.errors import NotFound
+from search.leasing import ledger
+from search.requests import jobs
 from search.states import TrialState
+from search.storage import events
+from search.storage.db import Database
+from search.storage.events import read_events
 from tests.search.hands import (
     DIVERGED,
     ME,
+    OTHER,
     at_once,
     attach,
     lose,
@@ -92,6 +98,21 @@ def test_reading_goes_on_after_any_number(db: Database) -> None:
     assert [event.number for event in read_events(db, job.id, ME, limit=1)] == [1]
     assert [event.number for event in read_events(db, job.id, ME, after=-(10**40))] == [1, 2]
     assert read_events(db, job.id, ME, after=10**40) == []
+
+
+def test_news_say_whether_they_are_the_last(db: Database) -> None:
+    job = submitted(db)
+    assert [len(events.read_news(db, job.id, ME, after, 9)[0]) for after in (0, 1, 10**40)] == [1, 0, 0]
+    assert not events.read_news(db, job.id, ME, 1, 9)[1]
+    jobs.cancel_job(db, job.id, ME)
+    said = [events.read_news(db, job.id, ME, after, limit) for after, limit in ((0, 1), (0, 9), (2, 9))]
+    assert [([event.number for event in found], ended) for found, ended in said] == [
+        ([1], False),
+        ([1, 2], True),
+        ([], True),
+    ]
+    with pytest.raises(NotFound):
+        events.read_news(db, job.id, OTHER, 0, 9)
 
 
 def test_what_is_rolled_back_leaves_no_gap(db: Database) -> None:

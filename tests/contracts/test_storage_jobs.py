@@ -10,15 +10,17 @@ import optuna
 import pytest
 from sqlalchemy import event, func, select
 
-from search import artifacts, closing, jobs, study
-from search.db import Database
 from search.errors import CursorInvalid, IdempotencyConflict, IllegalMove, LeaseLost, NotFound, SpecInvalid
-from search.events import read_events
+from search.leasing import artifacts, closing
 from search.records import Job, Principal
+from search.requests import jobs
+from search.requests.trials import list_trials
+from search.sampling import study
 from search.spec import JobSpec
 from search.states import Arm, JobState, Stage, TrialState
-from search.tables import idempotency, metadata
-from search.trials import list_trials
+from search.storage.db import Database
+from search.storage.events import read_events
+from search.storage.tables import idempotency, metadata
 from tests.search.hands import (
     ADMIN,
     ME,

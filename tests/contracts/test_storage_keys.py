@@ -8,10 +8,11 @@ import hmac
 import pytest
 from sqlalchemy import select, update
 
-from search import keys, tables
-from search.db import Database
 from search.errors import NotFound
 from search.records import Principal
+from search.requests import keys
+from search.storage import tables
+from search.storage.db import Database
 from tests.search.hands import at_once
 
 

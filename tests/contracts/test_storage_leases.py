@@ -9,15 +9,16 @@ from functools import partial
 import pytest
 from sqlalchemy import select, text
 
-from search import closing, jobs, leases, ledger
-from search import db as databases
-from search.db import Database
 from search.errors import DatabaseUnavailable, LeaseLost
-from search.leases import MAX_LOSSES
+from search.leasing import claiming, closing, leases, ledger
+from search.leasing.leases import MAX_LOSSES
 from search.records import Reason
+from search.requests import jobs
+from search.requests.trials import get_trial, list_trials
 from search.states import JobState, Stage, TrialState
-from search.tables import metadata
-from search.trials import get_trial, list_trials
+from search.storage import db as databases
+from search.storage.db import Database
+from search.storage.tables import metadata
 from tests.search.hands import (
     DIVERGED,
     EPOCHS,
@@ -38,7 +39,7 @@ from tests.search.hands import (
 from trainers.spec import Metrics, TeacherFacts
 
 METRICS = Metrics(0.5, 0.6, 0.05, 0.9, 1.2)
-WRITES: dict[str, Callable[[Database, ledger.Claim], object]] = {
+WRITES: dict[str, Callable[[Database, claiming.Claim], object]] = {
     "attach": lambda db, claim: ledger.attach(db, claim.token, claim.trial_id, 99, configuration(claim)),
     "report": lambda db, claim: ledger.report(db, claim.token, claim.trial_id, epoch(2)),
     "complete": lambda db, claim: ledger.finish(db, claim.token, claim.trial_id, TrialState.COMPLETED, value=1.0),

@@ -18,16 +18,17 @@ from hypothesis.stateful import (
 )
 from sqlalchemy import select
 
-from search import closing, jobs, leases, ledger
-from search.db import Database
 from search.errors import IllegalMove, LeaseLost, SpecInvalid
-from search.events import read_events
-from search.ledger import Claim
+from search.leasing import closing, leases, ledger
+from search.leasing.claiming import Claim
 from search.records import Job, Reason
+from search.requests import jobs
+from search.requests.trials import list_trials
 from search.states import JOB_MOVES, TERMINAL_JOBS, TERMINAL_TRIALS, JobState, Stage, TrialState
-from search.tables import leases as lease_rows
-from search.tables import trials as trial_rows
-from search.trials import list_trials
+from search.storage.db import Database
+from search.storage.events import read_events
+from search.storage.tables import leases as lease_rows
+from search.storage.tables import trials as trial_rows
 from tests.search.hands import DIVERGED, EPOCHS, EXPIRED, ME, attach, epoch, submitted, take, train
 
 ENDS = st.sampled_from([TrialState.COMPLETED, TrialState.PRUNED, TrialState.FAILED])

@@ -7,12 +7,14 @@ import itertools
 import pytest
 from sqlalchemy import update
 
-from search import jobs, ledger, tables
-from search.db import Database
 from search.errors import CursorInvalid, LeaseLost, NotFound
+from search.leasing import ledger
 from search.records import Trial
+from search.requests import jobs
+from search.requests.trials import SORTS, get_trial, iter_trials, list_trials
 from search.states import Arm, Stage, TrialState
-from search.trials import SORTS, get_trial, iter_trials, list_trials
+from search.storage import tables
+from search.storage.db import Database
 from tests.search.hands import (
     DIVERGED,
     EPOCHS,

@@ -17,11 +17,12 @@ from pytest_alembic.tests import (  # noqa: F401 - collected here, on both datab
 )
 from sqlalchemy import Engine, inspect, text
 
-from search import schema, study
-from search.db import Database, open_database
+from search import schema
 from search.errors import SchemaMissing
+from search.sampling import study
 from search.schema import check_schema, migrate
-from search.tables import PREFIX, VERSION_TABLE, metadata
+from search.storage.db import Database, open_database
+from search.storage.tables import PREFIX, VERSION_TABLE, metadata
 
 
 @pytest.fixture

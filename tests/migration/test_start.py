@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from search.db import open_database
 from search.errors import DatabaseUnavailable, SchemaMissing
 from search.schema import check_schema, migrate, wait_for_schema
+from search.storage.db import open_database
 from tests.processes import Processes
 
 ROOT = Path(__file__).parents[2]
@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.mark.slow
 def test_eight_processes_migrate_an_empty_database(database_url: str, processes: Processes, tmp_path: Path) -> None:
     script = (
-        "import sys, time; from pathlib import Path; from search.db import open_database\n"
+        "import sys, time; from pathlib import Path; from search.storage.db import open_database\n"
         "from search.schema import check_schema, migrate\n"
         "db = open_database(sys.argv[1]); Path(sys.argv[2]).touch()\n"
         "while not Path(sys.argv[3]).exists(): time.sleep(0.005)\n"

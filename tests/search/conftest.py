@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from search.db import Database, open_database
 from search.schema import migrate
+from search.storage.db import Database, open_database
 
 
 @pytest.fixture(scope="session")

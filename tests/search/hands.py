@@ -5,15 +5,24 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from search import jobs, leases, ledger
+from sqlalchemy import select
+
+from search.analysis.finalists import by_value
+from search.answer import Finalists
 from search.configurations import in_arm
-from search.db import Database, open_database
-from search.ledger import Claim
+from search.leasing import choosing, claiming, leases, ledger
+from search.leasing.choosing import ChoosingClaim
+from search.leasing.claiming import Claim
 from search.records import Job, Principal, Reason
+from search.requests import jobs
 from search.spec import JobSpec
 from search.states import TrialState
+from search.storage import tables
+from search.storage.db import Database, open_database
+from search.storage.rows import trial_of
 from trainers.spec import Configuration, EpochReport, Metrics, Optimizer
 
 ME = Principal("local", "local", frozenset({"read", "submit"}))
@@ -47,8 +56,31 @@ def submitted(db: Database, principal: Principal = ME, **changes: Any) -> Job:
 
 
 def take(db: Database, worker: str = "w", seconds: float = 60.0) -> Claim | None:
-    """The next trial of any job."""
-    return ledger.claim(db, worker, seconds, fixed=lambda _: FIXED)
+    """The next trial of any job; where there is none, finalists are chosen first, as a worker does."""
+    claim = _take(db, worker, seconds)
+    return _take(db, worker, seconds) if claim is None and choose(db, worker) else claim
+
+
+def choose(db: Database, worker: str = "w") -> Finalists | None:
+    """Chooses, by value, the finalists of the job that has waited longest for them; None where none waits."""
+    claim = choosing.claim_choosing(db, worker, 60.0)
+    if claim is None:
+        return None
+    finalists = chosen(db, claim)
+    assert choosing.store_finalists(db, claim.token, finalists)
+    return finalists
+
+
+def chosen(db: Database, claim: ChoosingClaim) -> Finalists:
+    """What a worker would choose that cannot fit a surface."""
+    of_job = select(tables.trials).where(tables.trials.c.job_id == claim.job_id).order_by(tables.trials.c.number)
+    with db.read() as connection:
+        trials = [trial_of(row) for row in connection.execute(of_job)]
+    return by_value(claim.job_id, claim.spec, trials, claim.round, datetime.now(UTC))
+
+
+def _take(db: Database, worker: str, seconds: float) -> Claim | None:
+    return claiming.claim(db, worker, seconds, fixed=lambda _: FIXED)
 
 
 def taken(db: Database, worker: str = "w", seconds: float = 60.0) -> Claim:
@@ -60,7 +92,8 @@ def taken(db: Database, worker: str = "w", seconds: float = 60.0) -> Claim:
 
 def configuration(claim: Claim) -> Configuration:
     """What Optuna might have answered: another point for each trial, the arm's T."""
-    point = Configuration(1.0 + claim.number, 0.5, 0.5, Optimizer("sgd", 0.01 * (claim.number + 1)))
+    optimizer = Optimizer("sgd", 0.01 * (claim.number + 1), weight_decay=1e-4)
+    point = Configuration(1.0 + claim.number, 0.5, 0.5, optimizer)
     return in_arm(point, claim.arm)
 
 

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from search.answer import Importances, Result, TemperatureResponse
+from search.answer import Document, Importances, Interactions, Result, TemperatureResponse
 from search.records import Reason, Trial
 from search.spec import JobSpec
 from search.states import Arm, Stage, TrialState
 from tests import synthetic
+from trainers.spec import Configuration
 
 SPEC = synthetic.spec()
 TRIALS = synthetic.Builder(SPEC, synthetic.ridge, 0.002, np.random.default_rng(0)).job()
@@ -33,10 +34,16 @@ def doubts(word: str, found: Result) -> list[str]:
     return [caution for caution in found.cautions if word in caution]
 
 
-def test_three_documents_that_read_back_as_they_were_written() -> None:
+def test_documents_that_read_back_as_they_were_written() -> None:
     documents = synthetic.documents(SPEC, TRIALS)
-    assert set(documents) == {"result", "response", "importances"}
-    for name, kind in (("result", Result), ("response", TemperatureResponse), ("importances", Importances)):
+    kinds: dict[str, type[Document]] = {
+        "result": Result,
+        "response": TemperatureResponse,
+        "importances": Importances,
+        "interactions": Interactions,
+    }
+    assert set(documents) == set(kinds)
+    for name, kind in kinds.items():
         assert kind.model_validate_json(documents[name].model_dump_json()) == documents[name]
 
 
@@ -90,6 +97,14 @@ def test_a_quiet_job_raises_no_doubt_but_the_size_of_its_validation_part() -> No
     big = {"validation_images": 10_000}
     rest = [c for c in result(teacher=big).cautions if "gain over the strongest" not in c and "reaches the" not in c]
     assert rest == []
+
+
+def test_students_that_share_their_start_are_less_apart_than_they_seem() -> None:
+    trained = {"source": "trained", "training": {"epochs": 2}, "optimizer": {}}
+    shared = synthetic.spec(student={"name": "mlp", "initial": trained})
+    assert doubts("began with the same weights", result(spec=shared))
+    random = synthetic.spec(student={"name": "mlp", "initial": {"source": "random"}})
+    assert not doubts("began with the same weights", result(spec=random))
 
 
 SEARCHED = [trial.number for trial in TRIALS if trial.stage is Stage.SEARCH]
@@ -196,3 +211,19 @@ def test_a_job_of_a_few_trials_is_answered_and_doubted() -> None:
     assert found.summary.startswith("Distil at")
     assert doubts("Too few trials completed for a temperature response", found)
     assert doubts("rests on 2 seeds", found)
+
+
+def test_optimizers_whose_bands_never_meet_are_a_doubt() -> None:
+    documents = synthetic.documents(SPEC, TRIALS)
+    assert not doubts("overlap at no temperature", documents["result"])
+
+    def far(configuration: Configuration) -> float:
+        return synthetic.ridge(configuration) - (0.3 if configuration.optimizer.name == "sgd" else 0.0)
+
+    trials = synthetic.Builder(SPEC, far, 0.002, np.random.default_rng(0)).job()
+    [said] = doubts("overlap at no temperature", result(trials))
+    assert "AdamW is better whatever T is" in said
+    worse = synthetic.spec(objective={"metric": "nll"})
+    trials = synthetic.Builder(worse, lambda c: 1 - far(c), 0.002, np.random.default_rng(0)).job()
+    [said] = doubts("overlap at no temperature", result(trials, worse))
+    assert "AdamW is better whatever T is" in said

@@ -42,6 +42,16 @@ def test_the_interval_is_students() -> None:
     assert found.seeds == [1, 2, 3, 4, 5]
 
 
+def test_an_interval_ends_where_the_metric_does() -> None:
+    trials = finals(Arm.JOINT, "winner", {1: 0.97, 2: 0.99})
+    winner = Finals(trials).contestant(Arm.JOINT, "winner", "accuracy", 0.9)
+    assert winner is not None
+    assert winner.validation.interval is not None
+    assert winner.validation.interval.low < 0.97
+    assert winner.validation.interval.high == 1.0
+    assert estimate({1: 0.97, 2: 0.99}, 0.9).interval.high > 1.0  # type: ignore[union-attr]
+
+
 def test_one_seed_has_no_interval_and_none_has_no_mean() -> None:
     assert estimate({3: 0.9}, 0.9).interval is None
     assert estimate({3: 0.9}, 0.9).mean == 0.9
@@ -69,7 +79,7 @@ def test_seeds_that_failed_for_either_are_left_out_and_named() -> None:
     assert gain.pairs == 2
     assert gain.mean == pytest.approx((0.1 + 0.03) / 2)
     assert not gain.headline
-    winner = both.contestant(Arm.JOINT, "winner", 0.9)
+    winner = both.contestant(Arm.JOINT, "winner", "accuracy", 0.9)
     assert winner is not None
     assert winner.failed_seeds == [2]
 
@@ -84,15 +94,15 @@ def test_only_the_newest_confirmation_decides() -> None:
     trials = finals(Arm.JOINT, "winner", {1: 0.5, 2: 0.5}) + finals(Arm.T1, "tuned", {1: 0.4, 2: 0.4})
     trials += finals(Arm.JOINT, "winner", {11: 0.9, 12: 0.92}, round_=1)
     newest = Finals(trials)
-    winner = newest.contestant(Arm.JOINT, "winner", 0.9)
+    winner = newest.contestant(Arm.JOINT, "winner", "accuracy", 0.9)
     assert winner is not None
     assert winner.validation.seeds == [11, 12]
-    assert newest.baselines(0.9) == []
+    assert newest.baselines("accuracy", 0.9) == []
 
 
 def test_baselines_keep_the_configuration_of_their_arm() -> None:
     trials = finals(Arm.JOINT, "winner", {1: 0.9, 2: 0.9}) + finals(Arm.LABEL_ONLY, "same_settings", {1: 0.8, 2: 0.8})
-    [baseline] = Finals(trials).baselines(0.9)
+    [baseline] = Finals(trials).baselines("accuracy", 0.9)
     assert (baseline.configuration["temperature"], baseline.configuration["kd_weight"]) == (1.0, 0.0)
     assert baseline.test is not None
     assert baseline.test["nll"].mean == pytest.approx(0.3)
@@ -104,6 +114,6 @@ def test_a_confirmation_that_has_not_ended_is_no_answer() -> None:
 
 
 def test_a_value_that_is_not_finite_counts_as_failed() -> None:
-    winner = Finals(finals(Arm.JOINT, "winner", {1: 0.9, 2: math.nan})).contestant(Arm.JOINT, "winner", 0.9)
+    winner = Finals(finals(Arm.JOINT, "winner", {1: 0.9, 2: math.nan})).contestant(Arm.JOINT, "winner", "accuracy", 0.9)
     assert winner is not None
     assert winner.failed_seeds == [2]

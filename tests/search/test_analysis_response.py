@@ -10,12 +10,14 @@ import time
 import numpy as np
 import pytest
 
-from search.analysis.response import ENOUGH, temperature_response
+from search.analysis.fits import ENOUGH, fit_each
+from search.analysis.response import temperature_response
 from search.answer import ResponseCurve, TemperatureResponse, TemperatureSet
 from search.records import Trial
 from search.spec import JobSpec
 from search.states import Arm, Stage, TrialState
 from tests import synthetic
+from trainers.spec import Configuration
 
 
 def finished(spec: JobSpec, noise: float = 0.004, seed: int = 0) -> list[Trial]:
@@ -23,7 +25,7 @@ def finished(spec: JobSpec, noise: float = 0.004, seed: int = 0) -> list[Trial]:
 
 
 def respond(spec: JobSpec, trials: list[Trial]) -> TemperatureResponse:
-    return temperature_response("j", spec, trials, [(1.0, 0.3), (40.0, 2.2)], synthetic.NOW)
+    return temperature_response("j", spec, trials, fit_each(spec, trials), [(1.0, 0.3), (40.0, 2.2)], synthetic.NOW)
 
 
 def holds(found: TemperatureSet, temperature: float) -> bool:
@@ -39,6 +41,10 @@ def test_it_finds_the_true_temperature_and_optimizer() -> None:
     overall = RESPONSE.overall
     assert overall is not None
     assert holds(overall.confidence_set, 6.0)
+    assert len(overall.best_shares) == len(overall.points)
+    assert sum(overall.best_shares) == pytest.approx(1, abs=0.01)
+    likeliest = overall.points[overall.best_shares.index(max(overall.best_shares))].temperature
+    assert holds(overall.confidence_set, likeliest)
     assert 3 < overall.best_temperature < 12
     best = max(overall.points, key=lambda point: point.mean)
     assert best.low < 0.92 < best.high
@@ -63,6 +69,37 @@ def test_training_without_distillation_and_test_figures_are_not_looked_at(field:
     ]
     assert respond(SPEC, changed).overall == RESPONSE.overall
     assert all(one.value < 1 for one in respond(SPEC, changed).observations)
+
+
+def test_the_marginal_is_the_mean_over_the_other_settings() -> None:
+    """Within its band, of a truth without a cliff; and below the profile, which has them at their best."""
+
+    def gentle(configuration: Configuration) -> float:
+        t, rate = math.log(configuration.temperature / 6), math.log10(configuration.optimizer.learning_rate)
+        return 0.9 - 0.008 * t**2 - 0.02 * (rate + 2.5) ** 2 - 0.02 * (configuration.kd_weight - 0.55) ** 2
+
+    spec = synthetic.spec(space={"optimizer": {"adamw": None}}, budget={"trials": 48})
+    found = respond(spec, synthetic.Builder(spec, gentle, 0.002, np.random.default_rng(0)).job())
+    [curve] = found.per_optimizer
+    lost = 0.02 * 1.5**2 / 3 + 0.02 * 0.45**2 / 3  # the mean of a parabola over its range
+    inside = []
+    for point in curve.marginal:
+        truth = 0.9 - 0.008 * math.log(point.temperature / 6) ** 2 - lost
+        assert point.mean == pytest.approx(truth, abs=0.008)
+        inside.append(point.low <= truth <= point.high)
+    assert np.mean(inside) >= 0.7
+    assert max(p.mean for p in curve.marginal) < max(p.mean for p in curve.points)
+    assert found.overall is not None
+    assert [p.mean for p in found.overall.marginal] == pytest.approx([p.mean for p in curve.marginal])
+
+
+def test_without_the_marginal_the_rest_is_the_same() -> None:
+    fits = fit_each(SPEC, TRIALS)
+    found = temperature_response("j", SPEC, TRIALS, fits, [], synthetic.NOW, marginal=False)
+    assert found.overall is not None
+    assert RESPONSE.overall is not None
+    assert found.overall.marginal == []
+    assert found.overall == RESPONSE.overall.model_copy(update={"marginal": []})
 
 
 def test_trials_that_were_stopped_early_are_shown_but_not_fitted() -> None:
@@ -194,7 +231,7 @@ def test_confidence_sets_and_bands_hold_the_truth_as_often_as_they_say() -> None
 def test_confirmation_and_the_latest_trials_are_kept_where_there_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
     of_adamw = [trial for trial in TRIALS if (trial.configuration or {})["optimizer"]["name"] == "adamw"]
     confirming = [t for t in of_adamw if t.stage in (Stage.SELECT, Stage.ESTIMATE) and t.arm is not Arm.LABEL_ONLY]
-    monkeypatch.setattr("search.analysis.response.AT_MOST", len(confirming) + 5)
+    monkeypatch.setattr("search.analysis.fits.AT_MOST", len(confirming) + 5)
 
     def adamw(trials: list[Trial]) -> ResponseCurve:
         return respond(SPEC, trials).per_optimizer[1]

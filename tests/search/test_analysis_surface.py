@@ -52,17 +52,22 @@ def test_the_grid_ends_at_the_searched_ends_in_equal_ratios() -> None:
 def test_a_confidence_set_may_be_in_two_parts_and_touch_the_end() -> None:
     level = -np.minimum(np.abs(np.arange(20) - 5), np.abs(np.arange(20) - 19.0))
     draws = level + 0.5 * np.random.default_rng(0).standard_normal((2000, 20))
-    found = profile.confidence_set(GRID, draws, 0.9)
+    found = profile.confidence_set(GRID, draws, 0.002, 0.9)
     assert len(found.intervals) == 2
     assert 1.0 < found.intervals[0][0] < GRID[5] < found.intervals[0][1] < GRID[12] < found.intervals[1][0] < GRID[19]
     assert found.intervals[1][1] == 40.0
     assert (found.censored_low, found.censored_high) == (False, True)
 
 
+def test_shares_of_the_best_are_of_all_temperatures_and_sum_to_one() -> None:
+    draws = np.array([[0.0, 1.0, 0.0], [0.0, 2.0, 1.0], [3.0, 1.0, 1.0], [0.0, 1.0, 0.5]])
+    assert profile.best_shares(draws).tolist() == [0.25, 0.75, 0.0]
+
+
 def test_a_confidence_set_holds_its_probability_and_leaves_out_what_is_worse() -> None:
     centres = np.random.default_rng(1).normal(9, 2, 4000)
     draws = -((np.arange(20) - centres[:, None]) ** 2)
-    found = profile.confidence_set(GRID, draws, 0.9)
+    found = profile.confidence_set(GRID, draws, 0.002, 0.9)
     [(low, high)] = found.intervals
     best = GRID[draws.argmax(axis=1)]
     assert 0.9 <= np.mean((best >= low) & (best <= high)) < 1
@@ -73,7 +78,7 @@ def test_a_confidence_set_holds_its_probability_and_leaves_out_what_is_worse() -
 def test_what_nothing_tells_from_the_best_is_in_the_confidence_set() -> None:
     draws = np.random.default_rng(2).standard_normal((2000, 1)) + np.linspace(0, 1e-3, 20)
     draws += 0.1 * np.random.default_rng(3).standard_normal((2000, 20))
-    found = profile.confidence_set(GRID, draws, 0.9)
+    found = profile.confidence_set(GRID, draws, 0.002, 0.9)
     assert found.intervals == [(1.0, 40.0)]
     assert found.censored_low
     assert found.censored_high
@@ -84,7 +89,7 @@ def test_where_many_are_rarely_best_enough_of_them_are_in_the_confidence_set() -
     draws[:, 4] = 0.5
     for place in range(7, 20, 2):  # each is best in two hundredths of the draws, the fourth in the rest
         draws[20 * place : 20 * place + 20, place] = 1.0
-    found = profile.confidence_set(GRID, draws, 0.96)
+    found = profile.confidence_set(GRID, draws, 0.002, 0.96)
     inside = [any(low <= t <= high for low, high in found.intervals) for t in GRID]
     assert inside[4]
     assert np.mean(np.array(inside)[draws.argmax(axis=1)]) >= 0.96

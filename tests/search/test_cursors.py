@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from search import cursors
 from search.errors import CursorInvalid
+from search.storage import cursors
 
 TYPES = (float, str, (int, type(None)))
 

@@ -10,10 +10,10 @@ import pytest
 import sqlalchemy
 from sqlalchemy import insert, select, text
 
-from search import db as databases
-from search.db import Database, normal_url, now_sql, open_database
 from search.errors import DatabaseUnavailable, SchemaMissing
-from search.tables import keys
+from search.storage import db as databases
+from search.storage.db import Database, normal_url, now_sql, open_database
+from search.storage.tables import keys
 
 KEY = {"id": "k", "name": "n", "secret_hash": "h", "scopes": [], "created_at": 1.0}
 
@@ -142,3 +142,28 @@ def test_postgresql_means_psycopg(url: str) -> None:
 def test_a_database_in_memory_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match="file"):
         open_database(url)
+
+
+def test_who_stands_still_in_a_transaction_holds_nobody_up(
+    fresh_postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A frozen process keeps its session: PostgreSQL must end it, or its locks would stay."""
+    monkeypatch.setattr(databases, "STILL_SECONDS", 1)
+    frozen, other = open_database(fresh_postgres_url), open_database(fresh_postgres_url)
+    with other.write() as connection:
+        connection.execute(text("CREATE TABLE held (id int)"))
+        connection.execute(text("INSERT INTO held VALUES (1)"))
+
+    def freeze() -> None:
+        with frozen.write() as connection:
+            connection.execute(text("UPDATE held SET id = 2"))
+            with other.write() as waiting:
+                waiting.execute(text("UPDATE held SET id = 3"))
+            connection.execute(text("UPDATE held SET id = 4"))
+
+    with pytest.raises(DatabaseUnavailable):
+        freeze()
+    with frozen.read() as connection:
+        assert connection.execute(text("SELECT id FROM held")).scalar_one() == 3
+    frozen.close()
+    other.close()

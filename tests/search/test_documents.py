@@ -12,16 +12,17 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from search import markup, refusals
-from search.documents import default_spec_yaml, parse_spec, spec_json_schema
+from search.documents.parsing import default_spec_yaml, markup, parse_spec, refusals, spec_json_schema
 from search.errors import FieldProblem, SpecInvalid
 from search.spec import JobSpec
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.yaml"))
+DIGEST = "0" * 64
+TEACHER: dict[str, Any] = {"model": {"name": "cnn"}, "training": {}, "optimizer": {}}
 SMALLEST: dict[str, Any] = {
     "name": "x",
     "dataset": {"name": "digits"},
-    "teacher": {"model": {"name": "cnn"}, "training": {}, "optimizer": {}},
+    "teacher": TEACHER,
     "student": {"name": "mlp"},
 }
 
@@ -45,7 +46,17 @@ def test_the_default_shows_every_field() -> None:
     data = yaml.safe_load(default_spec_yaml())
     commented = {line.split("#")[1].split(":")[0].strip() for line in default_spec_yaml().splitlines() if "# " in line}
     absent = set()
-    for path in ((), ("dataset",), ("training",), ("space",), ("budget",), ("pruner",), ("confirmation",)):
+    for path in (
+        (),
+        ("dataset",),
+        ("teacher",),
+        ("student",),
+        ("training",),
+        ("space",),
+        ("budget",),
+        ("pruner",),
+        ("confirmation",),
+    ):
         part = data
         for step in path:
             part = part[step]
@@ -80,8 +91,8 @@ def test_yaml_numbers_are_numbers() -> None:
     [
         ({"nam": "y"}, "nam", "did you mean name?"),
         ({"space": {"optimiser": {}}}, "space.optimiser", "did you mean optimizer? allowed: temperature, kd_weight"),
-        ({"space": {"temperature": "warm"}}, "space.temperature", "a number or a range"),
-        ({"space": {"temperature": [1, 2]}}, "space.temperature", "a number or a range"),
+        ({"space": {"temperature": "warm"}}, "space.temperature", "a number, a list of numbers, or a range"),
+        ({"space": {"temperature": [1, 2, 2]}}, "space.temperature.values", "must rise"),
         ({"space": {"temperature": {"low": 3}}}, "space.temperature.high", "is missing"),
         ({"space": {"temperature": {"low": 3, "high": 1}}}, "space.temperature.low", "low must be below high"),
         ({"space": {"temperature": {"low": 0, "high": 1}}}, "space.temperature", "logarithmic range must be positive"),
@@ -99,6 +110,23 @@ def test_yaml_numbers_are_numbers() -> None:
         ({"dataset": {"name": "mnist"}}, "dataset.name", "did you mean MNIST"),
         ({"dataset": {"name": "npz"}}, "dataset.path", "path is needed"),
         ({"dataset": {"name": "npz", "path": "../x"}}, "dataset.path", "must match"),
+        ({"dataset": {"name": "digits", "classes": "coarse"}}, "dataset.classes", "give {map: [...]}, one entry"),
+        ({"dataset": {"name": "digits", "classes": "rough"}}, "dataset.classes", "fine, coarse, {map: [0, 0, 1, ...]}"),
+        ({"dataset": {"name": "digits", "classes": {"map": [0, 1]}}}, "dataset.classes.map", "must have 10 entries"),
+        ({"dataset": {"name": "digits", "classes": {"map": [0, 2]}}}, "dataset.classes.map", "without a gap"),
+        ({"dataset": {"name": "digits", "classes": {"map": [0, 1, "x"]}}}, "dataset.classes.map.2", "a whole number"),
+        ({"dataset": {"name": "digits", "classes": {"clusters": 10}}}, "dataset.classes.clusters", "must be below 10"),
+        ({"dataset": {"name": "digits", "classes": {"clusters": 3}},
+          "teacher": {"source": "logits", "artifact": DIGEST}},
+         "dataset.classes", "a teacher that the job trains"),
+        ({"teacher": TEACHER | {"stop_epoch": 21}}, "teacher.stop_epoch", "raise these"),
+        ({"teacher": {"source": "logits", "artifact": DIGEST, "stop_epoch": 2}}, "teacher.stop_epoch", "source: train"),
+        ({"teacher": TEACHER | {"origin": {"pretrained_on": {"dataset": {"name": "digits"}}}}},
+         "teacher.origin.pretrained_on.dataset", "another one than the job's"),
+        ({"student": {"name": "mlp", "initial": {"source": "trained"}}}, "student.initial.training", "is needed where"),
+        ({"student": {"name": "mlp", "initial": {"pretrained_on": {"dataset": {"name": "MNIST"}}}}},
+         "student.initial.pretrained_on", "not allowed where source is random"),
+        ({"student": {"name": "mlp", "initial": {"seed": 1}}}, "student.initial.seed", "each trial's own"),
         ({"objective": {"metric": "Accuraci"}}, "objective.metric", "did you mean accuracy?"),
         ({"sampler": "tpe"}, "sampler", "must be a group of fields"),
         ({"budget": {"trials": 0}}, "budget.trials", "greater than or equal to 1"),

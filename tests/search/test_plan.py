@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from search import configurations, plan
-from search.plan import Finished, JobSnapshot, MoveTo, NewTrial, Nothing, PlanRows
+from search import configurations
+from search.leasing import plan
+from search.leasing.plan import Choose, Chosen, Finished, JobSnapshot, MoveTo, NewTrial, Nothing, PlanRows
 from search.spec import JobSpec
 from search.states import BASELINE_ARMS, Arm, JobState, Stage, TrialState
 from trainers.spec import Configuration, Optimizer
@@ -49,6 +50,7 @@ class Life:
     stopped: bool = False
     budget: int = 0
     trials: list[dict[str, Any]] = field(default_factory=list)
+    chosen: dict[int, Chosen] = field(default_factory=dict)
     reason: Any = None
 
     def snapshot(self) -> JobSnapshot:
@@ -69,7 +71,7 @@ class Life:
         return [
             Finished(
                 number, trial["stage"], trial["arm"], trial["round"], trial["origin"], trial["state"], trial["value"],
-                trial["configuration"],
+                trial["configuration"], trial["seed"] or 0,
             )
             for number, trial in enumerate(self.trials)
             if trial["state"] is not TrialState.RUNNING
@@ -86,7 +88,7 @@ class Life:
         """Until nothing is left to be decided; every job must come to an end."""
         for _ in range(100_000):
             running = [trial for trial in self.trials if trial["state"] is TrialState.RUNNING]
-            following = plan.decide(self.snapshot(), self.finished)
+            following = plan.decide(self.snapshot(), self.finished, lambda: self.chosen.get(self.round))
             if isinstance(following, NewTrial) and len(running) < lanes:
                 self.state = JobState.RUNNING
                 self.add(following.stage, following.arm)
@@ -97,6 +99,9 @@ class Life:
                         row.stage, row.arm, variant=row.variant, round=row.round, origin=row.origin,
                         configuration=dict(row.configuration), seed=row.seed,
                     )  # fmt: skip
+            elif isinstance(following, Choose):
+                assert not running
+                self.choose()
             elif isinstance(following, MoveTo):
                 self.state, self.reason = following.state, following.reason
             elif running:
@@ -107,6 +112,12 @@ class Life:
             else:
                 return
         raise AssertionError("the job never ends")
+
+    def choose(self) -> None:
+        """As a worker would that has no model: the best values of each arm."""
+        most, finished = self.spec.confirmation.finalists, self.finished()
+        best = {arm: plan.candidates(self.spec, finished, arm)[:most] for arm in Arm}
+        self.chosen[self.round] = Chosen({arm: tuple(one.number for one in found) for arm, found in best.items()})
 
     def of(self, stage: Stage, **wanted: Any) -> list[dict[str, Any]]:
         return [
@@ -196,10 +207,88 @@ def test_the_same_configuration_twice_is_one_finalist() -> None:
     same = configurations.to_json(Configuration(3.0, 0.5, 0.5, Optimizer("sgd", 0.1)))
     finished = [replace(trial, configuration=same) if trial.number > 3 else trial for trial in life.finished()
                 if trial.stage in (Stage.SEARCH, Stage.BASELINE)]  # fmt: skip
-    snap = replace(life.snapshot(), state=JobState.RUNNING)
-    rows = plan.decide(snap, lambda: finished)
+    found = plan.candidates(life.spec, finished, Arm.JOINT)
+    assert [trial.number for trial in found] == [4, 3, 2, 1, 0]  # 5 is 4 again
+    assert len(plan.candidates(life.spec, finished, Arm.T4)) == 1
+
+
+def test_nobody_drops_out_and_nothing_ends_before_there_is_a_spread() -> None:
+    life = Life(spec_of(budget={"trials": 8}, confirmation={"select_seeds": 1}), rising)
+    life.live(3)
+    assert len(life.of(Stage.SELECT, arm=Arm.JOINT)) == 3
+    assert {trial["origin"] for trial in life.of(Stage.ESTIMATE, variant="winner")} == {5}  # the last to be trained
+
+
+def test_a_finalist_that_is_shown_to_be_worse_trains_no_more() -> None:
+    def ends(number: int, stage: Stage, arm: Arm) -> tuple[TrialState, float | None]:
+        if stage is not Stage.SELECT or arm is not Arm.JOINT:
+            return rising(number, stage, arm)
+        trial = life.trials[number]
+        level = {7: 0.9, 6: 0.9, 5: 0.5}[trial["origin"]]
+        return TrialState.COMPLETED, level + 0.01 * ((trial["seed"] * 7 + trial["origin"] * 3) % 5)
+
+    life = Life(spec_of(budget={"trials": 8}, confirmation={"select_seeds": 6}), ends)
+    life.live(1)
+    seeds = {origin: len(life.of(Stage.SELECT, arm=Arm.JOINT, origin=origin)) for origin in (7, 6, 5)}
+    assert seeds[7] == seeds[6] == 6
+    assert 2 <= seeds[5] < 6
+    assert {trial["origin"] for trial in life.of(Stage.ESTIMATE, variant="winner")} <= {6, 7}
+
+
+def test_every_block_is_shared_by_all_that_are_left() -> None:
+    def ends(number: int, stage: Stage, arm: Arm) -> tuple[TrialState, float | None]:
+        return TrialState.COMPLETED, (number * 7919 % 1000) / 1000
+
+    life = Life(spec_of(budget={"trials": 8}, confirmation={"select_seeds": 4}), ends)
+    life.live(5)
+    seeds = plan.confirmation_seeds(life.spec, Stage.SELECT, 0)
+    order = [seed for seed, _ in itertools.groupby(trial["seed"] for trial in life.of(Stage.SELECT))]
+    assert order == seeds  # one block after the other, none twice
+    for arm in (Arm.JOINT, Arm.T1):
+        for origin in {trial["origin"] for trial in life.of(Stage.SELECT, arm=arm)}:
+            assert [trial["seed"] for trial in life.of(Stage.SELECT, arm=arm, origin=origin)] == seeds[
+                : len(life.of(Stage.SELECT, arm=arm, origin=origin))
+            ]
+
+
+def test_finalists_are_chosen_once_the_search_has_ended_and_not_before() -> None:
+    spec = spec_of(budget={"trials": 4}, baselines={"share": 0})
+    life = Life(spec, rising)
+    for _ in range(4):
+        life.add(Stage.SEARCH, Arm.JOINT)
+    life.state = JobState.RUNNING
+    assert plan.decide(life.snapshot(), unread, unread) == Nothing()  # they are still running
+    for number, trial in enumerate(life.trials):
+        trial |= {"state": TrialState.COMPLETED, "value": number / 10}
+    assert plan.decide(life.snapshot(), life.finished, unread) == MoveTo(JobState.CONFIRMING)
+    life.state = JobState.CONFIRMING
+    for _ in range(2):  # whoever asks, whenever
+        assert plan.decide(life.snapshot(), life.finished, lambda: None) == Choose()
+    rows = plan.decide(life.snapshot(), life.finished, lambda: Chosen({Arm.JOINT: (1, 3)}))
     assert isinstance(rows, PlanRows)
-    assert {row.origin for row in rows.rows if row.arm is Arm.JOINT} == {4, 3}
+    assert [(row.origin, row.seed) for row in rows.rows] == [
+        (origin, seed) for seed in plan.confirmation_seeds(spec, Stage.SELECT, 0)[:2] for origin in (1, 3)
+    ]
+
+
+def test_a_confirmation_that_began_before_choices_were_kept_goes_on() -> None:
+    """All its seeds were planned at once, and no choice is stored: its own trials say who the finalists are."""
+    spec = spec_of(budget={"trials": 6}, baselines={"share": 0}, confirmation={"finalists": 2})
+    life = Life(spec, rising)
+    for number in range(6):
+        life.add(Stage.SEARCH, Arm.JOINT, state=TrialState.COMPLETED, value=number / 10)
+    for seed in plan.confirmation_seeds(spec, Stage.SELECT, 0):
+        for origin in (5, 4):
+            life.add(Stage.SELECT, Arm.JOINT, origin=origin, seed=seed)
+    life.state = JobState.CONFIRMING
+    assert plan.decide(life.snapshot(), unread, unread) == Nothing()
+    for trial in life.of(Stage.SELECT):
+        trial |= {"state": TrialState.COMPLETED, "value": 0.5 + (0.1 if trial["origin"] == 4 else 0.0)}
+    life.live(2)
+    assert life.state is JobState.ANALYSING
+    assert len(life.of(Stage.SELECT)) == 6
+    assert {trial["origin"] for trial in life.of(Stage.ESTIMATE, variant="winner")} == {4}
+    assert not life.chosen
 
 
 def test_without_a_share_nothing_is_tuned() -> None:
@@ -241,7 +330,7 @@ def test_stop_lets_running_trials_end_and_confirms_with_what_there_is() -> None:
     for _ in range(5):
         life.add(Stage.SEARCH, Arm.JOINT)
     life.state, life.stopped = JobState.RUNNING, True
-    assert plan.decide(life.snapshot(), unread) == Nothing()
+    assert plan.decide(life.snapshot(), unread, unread) == Nothing()
     life.live(4)
     assert life.state is JobState.ANALYSING
     assert (len(life.of(Stage.SEARCH)), len(life.of(Stage.BASELINE))) == (5, 0)
@@ -281,9 +370,9 @@ def test_epochs_that_a_pruned_trial_gave_back_are_spent() -> None:
 def test_epochs_are_waited_for_while_a_trial_may_give_some_back() -> None:
     spec = spec_of(budget={"trials": 100, "epochs": 25})
     running = {(Stage.SEARCH, Arm.JOINT): {TrialState.RUNNING: 2}}
-    assert plan.decide(snapshot(spec, search_trials=2, search_epochs=20, counts=running), unread) == Nothing()
+    assert plan.decide(snapshot(spec, search_trials=2, search_epochs=20, counts=running), unread, unread) == Nothing()
     done = {(Stage.SEARCH, Arm.JOINT): {TrialState.COMPLETED: 2}}
-    assert plan.decide(snapshot(spec, search_trials=2, search_epochs=20, counts=done), unread) == NewTrial(
+    assert plan.decide(snapshot(spec, search_trials=2, search_epochs=20, counts=done), unread, unread) == NewTrial(
         Stage.BASELINE, Arm.LABEL_ONLY
     )
 
@@ -291,20 +380,22 @@ def test_epochs_are_waited_for_while_a_trial_may_give_some_back() -> None:
 def test_no_trial_begins_after_the_time_is_up() -> None:
     counts = {(Stage.SEARCH, Arm.JOINT): {TrialState.COMPLETED: 4}}
     open_ = snapshot(spec_of(), seconds_left=0.1, search_trials=4, search_epochs=40, counts=counts)
-    assert plan.decide(open_, unread) == NewTrial(Stage.SEARCH, Arm.JOINT)
-    assert plan.decide(replace(open_, seconds_left=0.0), unread) == NewTrial(Stage.BASELINE, Arm.LABEL_ONLY)
+    assert plan.decide(open_, unread, unread) == NewTrial(Stage.SEARCH, Arm.JOINT)
+    assert plan.decide(replace(open_, seconds_left=0.0), unread, unread) == NewTrial(Stage.BASELINE, Arm.LABEL_ONLY)
 
 
 def test_baselines_wait_for_the_last_claim_of_the_search_not_for_its_end() -> None:
     spec = spec_of(budget={"trials": 8})
     running = {(Stage.SEARCH, Arm.JOINT): {TrialState.RUNNING: 8}, (Stage.BASELINE, Arm.LABEL_ONLY): {
         TrialState.WAITING: 1}}  # fmt: skip
-    assert plan.decide(snapshot(spec, search_trials=8, counts=running), unread) == NewTrial(Stage.BASELINE, Arm.T1)
+    assert plan.decide(snapshot(spec, search_trials=8, counts=running), unread, unread) == NewTrial(
+        Stage.BASELINE, Arm.T1
+    )
 
 
-@pytest.mark.parametrize("state", set(JobState) - {JobState.QUEUED, JobState.RUNNING, JobState.CONFIRMING})
+@pytest.mark.parametrize("state", sorted(set(JobState) - {JobState.QUEUED, JobState.RUNNING, JobState.CONFIRMING}))
 def test_nothing_is_trained_for_a_job_that_rests(state: JobState) -> None:
-    assert plan.decide(snapshot(spec_of(), state=state), unread) == Nothing()
+    assert plan.decide(snapshot(spec_of(), state=state), unread, unread) == Nothing()
 
 
 @given(

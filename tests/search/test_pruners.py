@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import optuna
 import pytest
 
-from search import pruners
-from search.spec import JobSpec
+from search.sampling import pruners
+from search.spec import JobSpec, PrunerSpec
 from tests.search import hands
 
 
@@ -30,22 +30,21 @@ def test_rungs_lie_before_the_end(epochs: int, pruner: dict[str, Any], expected:
     assert pruners.rungs(spec_of(epochs, **pruner)) == expected
 
 
-@pytest.mark.parametrize("name", ["none", "median", "successive_halving", "hyperband"])
+@pytest.mark.parametrize("name", get_args(PrunerSpec.model_fields["name"].annotation))
 @pytest.mark.parametrize("direction", ["maximize", "minimize"])
 def test_the_worse_stop_and_the_best_goes_on(name: str, direction: str) -> None:
     spec = spec_of(name=name, startup_trials=2)
     study = optuna.create_study(direction=direction, pruner=pruners.build_pruner(spec))
-    sign = 1 if direction == "maximize" else -1
     stopped = []
     for value in (0.5, 0.6, 0.7, 0.1, 0.2, 0.15, 0.3, 0.12, 0.9):
-        trial = study.ask()
+        trial, said = study.ask(), value if direction == "maximize" else 1 - value
         for rung in sorted(pruners.rungs(spec)) or [4]:
-            trial.report(sign * value, rung)
+            trial.report(said, rung)
             if trial.should_prune():
                 study.tell(trial, state=optuna.trial.TrialState.PRUNED)
                 stopped.append(value)
                 break
         else:
-            study.tell(trial, sign * value)
+            study.tell(trial, said)
     assert 0.9 not in stopped
     assert bool(stopped) is (name != "none")

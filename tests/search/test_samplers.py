@@ -7,21 +7,21 @@ from typing import Any
 import optuna
 import pytest
 
-from search import samplers, space
+from search.sampling import samplers, space
 from search.spec import SamplerSpec, SpaceSpec
 from search.states import Arm
 from trainers.spec import Configuration
 
 
-def proposal(name: Any, trial: int, attempt: int = 1, seed: int = 0, arm: str = "joint") -> Configuration:
-    sampler = samplers.build_sampler(SamplerSpec(name=name), seed, arm, trial, attempt)
+def proposal(name: Any, trial: int, seed: int = 0, arm: str = "joint") -> Configuration:
+    sampler = samplers.build_sampler(SamplerSpec(name=name), seed, arm, trial)
     return space.suggest(optuna.create_study(sampler=sampler).ask(), SpaceSpec(), Arm.JOINT)
 
 
 @pytest.mark.parametrize("name", ["tpe", "random"])
 def test_no_two_trials_are_proposed_the_same(name: str) -> None:
     proposals = [proposal(name, trial) for trial in range(8)]
-    proposals += [proposal(name, 0, attempt=2), proposal(name, 0, seed=1), proposal(name, 0, arm="t4")]
+    proposals += [proposal(name, 0, seed=1), proposal(name, 0, arm="t4")]
     assert len({repr(each) for each in proposals}) == len(proposals)
 
 
@@ -34,7 +34,7 @@ def test_qmc_walks_along_one_sequence() -> None:
     study = optuna.create_study()
     drawn = []
     for trial in range(16):
-        study.sampler = samplers.build_sampler(SamplerSpec(name="qmc"), 0, "joint", trial, 1)
+        study.sampler = samplers.build_sampler(SamplerSpec(name="qmc"), 0, "joint", trial)
         asked = study.ask()
         drawn.append(asked.suggest_float("x", 0, 1))
         study.tell(asked, 0.0)

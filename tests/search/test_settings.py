@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
+from sqlalchemy.engine import make_url
 
 from search.settings import Settings
 
@@ -42,6 +43,43 @@ def test_passwords_are_not_told() -> None:
 def test_other_databases_are_refused_without_telling_the_password(url: str) -> None:
     with pytest.raises(ValidationError, match="database_url") as refused:
         Settings(database_url=url)
+    assert "s3cret" not in str(refused.value)
+
+
+def test_the_password_may_lie_in_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("p@ss/word: %\n")  # what an address would need escapes for
+    monkeypatch.setenv("THERMOWELL_DATABASE_URL", "postgresql://tw@db/tw")
+    monkeypatch.setenv("THERMOWELL_DATABASE_PASSWORD_FILE", str(tmp_path / "password"))
+    settings = Settings()
+    assert make_url(settings.database_url).password == "p@ss/word: %"
+    assert "p@ss" not in repr(settings) + str(settings)
+    assert settings.safe_database_url == "postgresql://tw:***@db/tw"
+    again = Settings.model_validate(settings.model_dump(exclude_unset=True))
+    assert again.database_url == settings.database_url
+
+
+@pytest.mark.parametrize(
+    ("content", "says"), [(None, "cannot be read"), ("\n", "is empty"), (b"\xff", "cannot be read")]
+)
+def test_a_password_file_that_holds_none_is_named(content: str | bytes | None, says: str, tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    if content is not None:
+        file.write_bytes(content.encode() if isinstance(content, str) else content)
+    with pytest.raises(ValidationError, match=f"{file} {says}"):
+        Settings(database_url="postgresql://tw@db/tw", database_password_file=file)
+
+
+def test_a_password_for_sqlite_is_a_mistake(tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("s3cret")
+    with pytest.raises(ValidationError, match="name a PostgreSQL in database_url") as refused:
+        Settings(database_password_file=tmp_path / "password")
+    assert "s3cret" not in str(refused.value)
+
+
+def test_a_wrong_address_is_refused_without_telling_the_password_of_the_file(tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("s3cret")
+    with pytest.raises(ValidationError, match="database_url") as refused:
+        Settings(database_url="mysql://root@db/tw", database_password_file=tmp_path / "password")
     assert "s3cret" not in str(refused.value)
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import optuna
 import pytest
+from pydantic import ValidationError
 
-from search import space
-from search.spec import Range, SpaceSpec
+from search.sampling import space
+from search.sampling.samplers import build_sampler
+from search.spec import Choices, Range, SamplerSpec, SpaceSpec
 from search.states import Arm
 from trainers.spec import Configuration, Optimizer
 
@@ -76,3 +80,60 @@ def test_the_parameters_are_those_that_were_announced(spec: SpaceSpec, arm: Arm)
         space.suggest(trial, spec, arm)
         seen |= set(trial.params)
     assert seen == set(announced(spec, arm))
+
+
+LISTED = {
+    "temperature": [1, 2, 4, 40],
+    "kd_weight": {"values": [0.5, 0.9, 1.0]},
+    "optimizer": {
+        "sgd": {"learning_rate": [0.01, 0.1], "weight_decay": {"values": [0, 5e-4], "log": False}},
+        "adamw": {"learning_rate": {"low": 0.001, "high": 0.1}},
+    },
+}
+
+
+@pytest.mark.parametrize("name", get_args(SamplerSpec.model_fields["name"].annotation))
+def test_of_a_list_every_sampler_proposes_what_is_listed(name: str) -> None:
+    listing = SpaceSpec.model_validate(LISTED)
+    listed = space.listed(listing)
+    assert listed == {
+        "temperature": (1, 2, 4, 40), "kd_weight": (0.5, 0.9, 1.0),
+        "sgd.learning_rate": (0.01, 0.1), "sgd.weight_decay": (0, 5e-4),
+    }  # fmt: skip
+    spec = SamplerSpec.model_validate({"name": name, "startup_trials": 4})
+    study = optuna.create_study(direction="maximize")
+    seen = set()
+    for number in range(12):
+        study.sampler = build_sampler(spec, 0, "joint", number, listed=listed)
+        trial = study.ask()
+        drawn = space.suggest(trial, listing, Arm.JOINT)
+        assert (drawn.temperature, drawn.kd_weight) == (trial.params["temperature"], trial.params["kd_weight"])
+        for parameter, value in trial.params.items():
+            assert parameter not in listed or value in listed[parameter]
+        seen.add(drawn.temperature)
+        study.tell(trial, drawn.kd_weight)
+    assert len(seen) > 1
+
+
+@pytest.mark.parametrize(
+    ("part", "refused"),
+    [
+        ([4], "at least 2"),
+        ([4, 2], "must rise"),
+        ([2, 2], "must rise"),
+        ([-1, 2], "must be positive"),
+        ({"values": [1, 2], "low": 1}, "low"),
+        (["a", 2], "number"),
+        ([1, 20_000], "must be in"),
+    ],
+)
+def test_a_list_that_cannot_be_is_refused(part: object, refused: str) -> None:
+    with pytest.raises(ValidationError, match=refused):
+        SpaceSpec.model_validate({"temperature": part})
+
+
+def test_a_list_comes_back_from_json_as_it_was() -> None:
+    listing = SpaceSpec.model_validate(LISTED)
+    assert SpaceSpec.model_validate_json(listing.model_dump_json(exclude_none=True)) == listing
+    assert isinstance(listing.temperature, Choices)
+    assert listing.temperature.log

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import optuna
 import pytest
+import sqlalchemy
 from optuna.trial import TrialState as OptunaState
 
-from search import leases, ledger, study
-from search.db import Database
-from search.ledger import Claim
+from search.errors import DatabaseUnavailable
+from search.leasing import leases, ledger
+from search.leasing.claiming import Claim
 from search.records import Reason
-from search.repair import Repairer
-from search.rows import study_name
+from search.requests import jobs
+from search.sampling import study
+from search.sampling.repair import Repairer
 from search.states import Arm, TrialState
+from search.storage.db import Database
+from search.storage.rows import study_name
 from tests.search import hands
 
 
@@ -27,7 +32,7 @@ def storage(db: Database) -> Iterator[study.Storage]:
 
 def asked(db: Database, storage: study.Storage, claim: Claim) -> int:
     """Asks Optuna and attaches the answer."""
-    number, configuration = study.ask(storage, claim)
+    number, configuration = study.ask(storage, claim, "w")
     ledger.attach(db, claim.token, claim.trial_id, number, configuration)
     return number
 
@@ -47,7 +52,14 @@ def test_an_asked_trial_is_told_once_however_often(db: Database, storage: study.
     for _ in range(3):
         study.mirror_end(storage, row)
     [trial] = told(storage, claim)
-    assert (trial.state, trial.value, trial.user_attrs) == (OptunaState.COMPLETE, 0.7, {"trial": claim.number})
+    assert (trial.state, trial.value) == (OptunaState.COMPLETE, 0.7)
+    assert trial.user_attrs == {
+        "trial": claim.number,
+        "stage": "search",
+        "seed": claim.seed,
+        "worker": "w",
+        "epochs": 1,
+    }
 
 
 def test_repair_tells_what_a_dead_worker_did_not(db: Database, storage: study.Storage) -> None:
@@ -72,17 +84,16 @@ def test_a_diverged_student_teaches_the_sampler_and_a_crash_does_not(db: Databas
     first, second = told(storage, diverged)
     assert (first.state, first.value, first.last_step) == (OptunaState.PRUNED, 0.0, 1)
     assert (second.state, second.value) == (OptunaState.FAIL, None)
+    assert [each.user_attrs["reason"] for each in (first, second)] == [hands.DIVERGED.detail, "out of memory"]
 
 
 def test_a_trial_that_nobody_counts_is_failed_after_a_while(db: Database, storage: study.Storage) -> None:
-    """Its worker died after asking and before attaching; another asks again under a number of its own."""
-    hands.submitted(db)
+    """Its worker died after asking and before attaching, and the job was cancelled before another asked again."""
+    job = hands.submitted(db)
     lost = hands.taken(db, "lost", hands.EXPIRED)
     study.ask(storage, lost)
     leases.reap(db)
-    again = hands.taken(db)
-    assert (again.trial_id, again.attempt, again.optuna_number) == (lost.trial_id, 2, None)
-    assert asked(db, storage, again) == 1
+    jobs.cancel_job(db, job.id, hands.ME)
     time = [0.0]
     repairer = Repairer(db, storage, 10.0, clock=lambda: time[0])
     assert repairer.run() == (0, 0)
@@ -90,7 +101,82 @@ def test_a_trial_that_nobody_counts_is_failed_after_a_while(db: Database, storag
     assert repairer.run() == (0, 0)
     time[0] = 10.0
     assert repairer.run() == (0, 1)
+    assert [trial.state for trial in told(storage, lost)] == [OptunaState.FAIL]
+
+
+def test_who_asks_again_proposes_the_same(db: Database, storage: study.Storage) -> None:
+    """The first worker died after asking and before attaching: the next attempt is as if it had never asked."""
+    hands.submitted(db)
+    lost = hands.taken(db, "lost", hands.EXPIRED)
+    _, first = study.ask(storage, lost)
+    leases.reap(db)
+    again = hands.taken(db)
+    assert (again.trial_id, again.attempt, again.optuna_number) == (lost.trial_id, 2, None)
+    assert study.ask(storage, again) == (1, first)
     assert [trial.state for trial in told(storage, again)] == [OptunaState.FAIL, OptunaState.RUNNING]
+
+
+def test_a_trial_comes_into_both_tables_or_into_neither(db: Database, storage: study.Storage) -> None:
+    hands.submitted(db)
+    claim = hands.taken(db)
+    proposal = study.propose(storage, claim, "w")
+    assert told(storage, claim) == []
+    write = study.numbering(storage, proposal)
+
+    def cut_off(connection: sqlalchemy.Connection) -> int:
+        write(connection)
+        raise DatabaseUnavailable("in the middle")
+
+    with pytest.raises(DatabaseUnavailable):
+        ledger.attach(db, claim.token, claim.trial_id, cut_off, proposal.configuration)
+    assert told(storage, claim) == []
+    for _ in range(2):  # whether the first time has succeeded need not be known
+        assert ledger.attach(db, claim.token, claim.trial_id, write, proposal.configuration) == 0
+    [trial] = told(storage, claim)
+    assert (trial.state, trial.params) == (OptunaState.RUNNING, proposal.trial.params)
+
+
+def test_an_end_comes_into_both_tables_or_into_neither(db: Database, storage: study.Storage) -> None:
+    hands.submitted(db)
+    claim = hands.taken(db)
+    number = asked(db, storage, claim)
+    of, last = (claim.trial_id, claim.job_id, claim.arm, number), (TrialState.COMPLETED, 0.7, 1, None, "accuracy")
+    tell = study.telling(storage, ledger.Unmirrored(*of, *last))
+    assert tell is not None
+
+    def cut_off(connection: sqlalchemy.Connection) -> None:
+        tell(connection)
+        raise DatabaseUnavailable("in the middle")
+
+    finish = partial(ledger.finish, db, claim.token, claim.trial_id, TrialState.COMPLETED, value=0.7)
+    with pytest.raises(DatabaseUnavailable):
+        finish(said=[hands.epoch(1)], tell=cut_off)
+    assert told(storage, claim)[number].state is OptunaState.RUNNING
+    finish(said=[hands.epoch(1)], tell=tell)
+    [trial] = told(storage, claim)
+    assert (trial.state, trial.value, trial.user_attrs["epochs"]) == (OptunaState.COMPLETE, 0.7, 1)
+    assert ledger.unmirrored(db) == []
+
+
+def test_optuna_reads_what_was_written_as_if_it_had_written_it(db: Database, storage: study.Storage) -> None:
+    """Its own storage on the same tables finds the same trials; and it counts on from there."""
+    hands.submitted(db, pruner={"name": "median", "min_epochs": 1, "startup_trials": 9})
+    first, second = hands.taken(db), hands.taken(db)
+    number = asked(db, storage, first)
+    study.should_prune(storage, first, number, 1, 0.5)
+    asked(db, storage, second)
+    study.mirror_end(storage, _ended(first))
+    plain = optuna.storages.RDBStorage(db.url, skip_table_creation=True)
+    try:
+        db.configure(plain.engine)
+        plain.engine.dispose()
+        seen = optuna.load_study(study_name=study_name(first.job_id, first.arm), storage=plain)
+        assert seen.get_trials() == told(storage, first)
+        assert seen.ask().number == 2
+    finally:
+        plain.remove_session()
+        plain.engine.dispose()
+    assert [trial.number for trial in told(storage, first)] == [0, 1, 2]
 
 
 def test_a_lost_trial_keeps_its_number_and_its_configuration(db: Database, storage: study.Storage) -> None:
@@ -101,7 +187,10 @@ def test_a_lost_trial_keeps_its_number_and_its_configuration(db: Database, stora
     again = hands.taken(db)
     assert again.optuna_number == number
     assert again.configuration is not None
-    assert len(told(storage, again)) == 1
+    study.take_over(storage, again, number, "another")
+    [trial] = told(storage, again)
+    assert (trial.user_attrs["worker"], trial.user_attrs["attempt"]) == ("another", 2)
+    assert trial.user_attrs["trial"] == again.number
 
 
 def test_rungs_are_mirrored_and_passed_ones_are_not_asked_again(db: Database, storage: study.Storage) -> None:

@@ -10,15 +10,21 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from search import artifacts, jobs, ledger, results, study, tables, trials, work, worker
-from search.context import Interruption
-from search.db import Database
 from search.errors import DatabaseUnavailable
+from search.leasing import artifacts, ledger
 from search.records import Job
+from search.requests import jobs, results, trials
+from search.sampling import study
 from search.settings import Settings
 from search.states import JobState, Stage, TrialState
+from search.storage import tables
+from search.storage.db import Database
+from search.worker import ending, seating, work
+from search.worker import process as worker
+from search.worker.context import Interruption
 from tests.processes import Processes
 from tests.search import hands
 
@@ -60,7 +66,16 @@ def test_a_whole_job(db: Database, settings: Settings) -> None:
     result = results.get_result(db, job.id, hands.ME)
     assert result.winner.test is not None
     names = [artifact.name for artifact in artifacts.list_artifacts(db, job.id, hands.ME)]
-    assert names == ["student.json", "student.safetensors"]
+    assert names == ["student.json", "student.safetensors", "test-right.npz"]
+    _, kept = artifacts.open_artifact(db, settings.artifact_root, job.id, "test-right.npz", hands.ME)
+    with np.load(kept) as found:
+        right = np.unpackbits(found["right"], axis=1, count=int(found["images"])).mean(axis=1)
+        of_trial = dict(zip(found["trial"].tolist(), right, strict=True))
+    tested = {trial.number: trial.test_metrics for trial in all_trials(db, job) if trial.test_metrics is not None}
+    assert {number: metrics["accuracy"] for number, metrics in tested.items()} == pytest.approx(of_trial)
+    assert all(gain.test_interval_images is not None for gain in result.gains)
+    [joint] = [one for one in result.selection if one.arm == "joint"]
+    assert [one.trial for one in joint.finalists if one.winner] == [result.winner.origin_trial]
     _, path = artifacts.open_artifact(db, settings.artifact_root, job.id, "student.json", hands.ME)
     assert json.loads(path.read_text())["configuration"] == result.winner.configuration
     assert ledger.unmirrored(db) == []
@@ -79,25 +94,25 @@ def test_a_missing_data_set_fails_the_job_and_says_how_to_get_it(db: Database, s
 def test_one_crash_fails_its_trial_and_three_in_a_row_their_job(
     db: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ask, calls = study.ask, [0]
+    propose, calls = study.propose, [0]
 
-    def crash_once(storage: Any, claim: Any) -> Any:
+    def crash_once(storage: Any, claim: Any, worker: str = "") -> Any:
         calls[0] += 1
         if calls[0] == 1:
             raise RuntimeError("the first one")
-        return ask(storage, claim)
+        return propose(storage, claim, worker)
 
-    monkeypatch.setattr(work.study, "ask", crash_once)
+    monkeypatch.setattr(seating.study, "propose", crash_once)
     job = submitted(db)
     worker.run_worker(settings, exit_when_idle=True)
     assert seen(db, job).state is JobState.COMPLETED
     [failed] = [trial for trial in all_trials(db, job) if trial.state is TrialState.FAILED]
     assert failed.reason.type == "crashed"
 
-    def crash(storage: Any, claim: Any) -> Any:
+    def crash(*_: Any) -> Any:
         raise RuntimeError("always")
 
-    monkeypatch.setattr(work.study, "ask", crash)
+    monkeypatch.setattr(seating.study, "propose", crash)
     job = submitted(db)
     worker.run_worker(settings, exit_when_idle=True)
     problem = seen(db, job).problem
@@ -116,12 +131,28 @@ def test_a_database_that_fails_for_a_moment_disturbs_nothing(
             raise DatabaseUnavailable("a moment")
         finish(*given, **named)
 
-    monkeypatch.setattr(work.ledger, "finish", flaky)
+    monkeypatch.setattr(ending.ledger, "finish", flaky)
     job = submitted(db)
     worker.run_worker(settings, exit_when_idle=True)
     assert failures[0] > 3
     assert seen(db, job).state is JobState.COMPLETED
     assert all(trial.attempt == 1 for trial in all_trials(db, job))
+
+
+def test_short_epochs_are_written_down_several_at_a_time(
+    db: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As long as nobody has to decide by them, they wait for the trial's end, and none is lost."""
+    alone: list[int] = []
+    monkeypatch.setattr(work, "REPORT_SECONDS", 600.0)
+    monkeypatch.setattr(work.ledger, "report_all", lambda _, entries: alone.append(len(entries)))
+    job = submitted(db, pruner={"name": "none"})
+    worker.run_worker(settings, exit_when_idle=True)
+    assert alone == []
+    for trial in all_trials(db, job):
+        reports = trials.get_trial(db, job.id, trial.number, hands.ME)[1]
+        assert trial.state is TrialState.COMPLETED
+        assert [each.epoch for each in reports] == list(range(1, SMALL["training"]["epochs"] + 1))
 
 
 def test_a_worker_that_is_asked_to_stop_gives_its_trial_back(
@@ -134,6 +165,7 @@ def test_a_worker_that_is_asked_to_stop_gives_its_trial_back(
         return report_all(*given)
 
     monkeypatch.setattr(work.ledger, "report_all", report_and_ask)
+    monkeypatch.setattr(work, "REPORT_SECONDS", 0.0)
     job = submitted(db)
     worker.run_worker(settings, interruption=interruption)
     [trial] = all_trials(db, job)

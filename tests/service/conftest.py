@@ -39,6 +39,7 @@ def over(furnished: Path, var: Path) -> Settings:
     """Settings of a service over a copy of the furnished folder; quick to notice what happens."""
     shutil.copytree(furnished, var)
     quick = {"stream_poll_seconds": 0.02, "reap_seconds": 0.05, "shutdown_seconds": 2}
+    quick |= {"show_seconds": 3600.0}  # what is shown, and how the tests of that await it, is told there
     return Settings.model_validate({"var": var, "lease_seconds": house.LEASE, **quick})
 
 

@@ -13,13 +13,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from search import artifacts, closing, configurations, ledger, public, workers
+from search import configurations, public
 from search.analysis.build import build_documents
+from search.leasing import artifacts, claiming, closing, ledger, workers
 from search.public import Database, Job, Principal
 from search.states import TrialState
 from service.app import create_app
 from service.server import Server
 from service.settings import Settings
+from tests.search import hands
 from trainers.spec import Configuration, EpochReport, Metrics, Optimizer, TeacherFacts
 
 LOCAL = Principal(public.LOCAL_OWNER, "local", frozenset(public.SCOPES))
@@ -110,11 +112,12 @@ def train(db: Database, job: Job, trials: int | None = None, worker: str = "w1")
     return trained
 
 
-def claim_one(db: Database, job: Job, worker: str = "w1") -> ledger.Claim | None:
+def claim_one(db: Database, job: Job, worker: str = "w1") -> claiming.Claim | None:
     """The job's next trial, asked for as a worker does, with its configuration attached."""
     workers.worker_seen(db, worker, host="here", pid=1, lanes=1, capabilities={"device": "cpu"})
-    shared = {"views": 1, "precision": "fp32", "device": "cpu", "engine": "loop"}
-    claim = ledger.claim(db, worker, LEASE, fixed=lambda _: shared, allowed=lambda spec, _: spec.name == job.name)
+    claim = _claim(db, job, worker)
+    if claim is None and hands.choose(db, worker):
+        claim = _claim(db, job, worker)
     if claim is None:
         return None
     if claim.number == 0:
@@ -124,6 +127,11 @@ def claim_one(db: Database, job: Job, worker: str = "w1") -> ledger.Claim | None
         ledger.attach(db, claim.token, claim.trial_id, claim.number, drawn)
         claim = replace(claim, configuration=drawn)
     return claim
+
+
+def _claim(db: Database, job: Job, worker: str) -> claiming.Claim | None:
+    shared = {"views": 1, "precision": "fp32", "device": "cpu", "engine": "loop"}
+    return claiming.claim(db, worker, LEASE, fixed=lambda _: shared, allowed=lambda spec, _: spec.name == job.name)
 
 
 def close(db: Database, root: Path, job: Job) -> None:
@@ -159,7 +167,7 @@ def complete(db: Database, root: Path, **changes: Any) -> Job:
     return public.get_job(db, job.id, LOCAL)
 
 
-def _finish(db: Database, claim: ledger.Claim) -> None:
+def _finish(db: Database, claim: claiming.Claim) -> None:
     assert claim.configuration is not None
     reached = _quality(claim.configuration, claim.seed)
     reports: Iterable[EpochReport] = (

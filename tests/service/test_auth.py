@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import httpx
 import pytest
@@ -30,6 +30,7 @@ ROUTES = {
     "POST /v1/jobs/x/pause": "submit",
     "POST /v1/jobs/x/resume": "submit",
     "POST /v1/jobs/x/extend": "submit",
+    "POST /v1/jobs/x/share": "submit",
     "GET /v1/jobs/x/trials": "read",
     "GET /v1/jobs/x/trials/0": "read",
     "GET /v1/jobs/x/trials.csv": "read",
@@ -37,11 +38,22 @@ ROUTES = {
     "GET /v1/jobs/x/result": "read",
     "GET /v1/jobs/x/response": "read",
     "GET /v1/jobs/x/importances": "read",
+    "GET /v1/jobs/x/interactions": "read",
+    "GET /v1/jobs/x/export": "read",
     "GET /v1/jobs/x/artifacts": "read",
     "GET /v1/jobs/x/artifacts/student": "read",
     "GET /v1/jobs/x/report": "read",
     "GET /v1/jobs/x/report/response.svg": "read",
+    "GET /v1/jobs/x/report/response.png": "read",
+    "GET /v1/studies": "read",
+    "POST /v1/studies": "submit",
+    "GET /v1/studies/x": "read",
+    "GET /v1/studies/x/guidance": "read",
+    "GET /v1/studies/x/report": "read",
+    "POST /v1/studies/x/extend": "submit",
+    "POST /v1/studies/x/cancel": "submit",
     "GET /v1/catalogue": "read",
+    "GET /v1/advice": "read",
     "GET /v1/spec/schema": "read",
     "GET /v1/spec/default": "read",
     "POST /v1/spec/validate": "read",
@@ -49,9 +61,20 @@ ROUTES = {
     "GET /v1/me": "read",
     "GET /v1/keys": "admin",
     "POST /v1/keys": "admin",
+    "PUT /v1/keys/x/quota": "admin",
     "DELETE /v1/keys/x": "admin",
     "GET /metrics": "read",
-    "GET /": "dashboard",
+    "GET /jobs": "read",
+    "GET /jobs/new": "submit",
+    "POST /jobs": "submit",
+    "GET /jobs/x": "read",
+    "GET /jobs/x/changes": "read",
+    "POST /jobs/x/cancel": "submit",
+    "POST /jobs/x/delete": "submit",
+    "POST /jobs/x/extend": "submit",
+    "POST /jobs/x/pause": "submit",
+    "POST /jobs/x/resume": "submit",
+    "POST /jobs/x/stop": "submit",
     "GET /dashboard": "dashboard",
     "GET /dashboard/studies/1": "dashboard",
     "GET /api/studies": "dashboard",
@@ -70,6 +93,7 @@ MAY = {
 
 def test_every_route_is_in_the_table(reader: httpx.Client) -> None:
     named = {"job_id": "x", "number": "0", "name": "student", "picture": "response", "key_id": "x"}
+    named |= {"study_id": "x"}
     described = {
         f"{method.upper()} {path.format(**named)}"
         for path, item in reader.get("/openapi.json").json()["paths"].items()
@@ -80,8 +104,16 @@ def test_every_route_is_in_the_table(reader: httpx.Client) -> None:
     assert described == ours
 
 
+@pytest.fixture
+def patient(settings: Settings) -> Iterator[httpx.Client]:
+    """As `client`, of a service that takes a wrong key at every route before it answers nothing more."""
+    tolerant = settings.model_copy(update={"failures_per_minute": 1 + len(ROUTES)})
+    with serving(tolerant) as url, httpx.Client(base_url=url, timeout=20) as asking:
+        yield asking
+
+
 @pytest.mark.parametrize("scope", [*MAY, "nobody", "revoked", "wrong"])
-def test_who_may(client: httpx.Client, db: Database, key: MakeKey, scope: str) -> None:
+def test_who_may(patient: httpx.Client, db: Database, key: MakeKey, scope: str) -> None:
     keeper = key("admin")
     headers: Headers = {}
     if scope in MAY:
@@ -94,7 +126,7 @@ def test_who_may(client: httpx.Client, db: Database, key: MakeKey, scope: str) -
         headers = {"Authorization": keeper["Authorization"][:-1] + "?"}
     for route, needed in ROUTES.items():
         method, _, path = route.partition(" ")
-        answer = client.request(method, path, headers=headers)
+        answer = patient.request(method, path, headers=headers)
         if scope not in MAY:
             refused(answer, 401, "unauthenticated")
             challenges = answer.headers.get_list("www-authenticate")

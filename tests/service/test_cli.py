@@ -16,9 +16,10 @@ from typer.testing import CliRunner
 
 from search import public
 from search.public import Database
-from service import cli, cli_operate
-from service.console import Exit
+from service import cli
 from service.settings import Settings
+from service.terminal import cli_operate
+from service.terminal.console import Exit
 from tests.processes import Processes
 from tests.service import house
 from tests.service.house import Jobs, serving
@@ -82,6 +83,7 @@ class TestWithAService:
             jobs.queued.id, jobs.cancelled.id, jobs.running.id, jobs.completed.id,
         ]  # fmt: skip
         assert max(map(len, done.stdout.splitlines())) <= 80
+        assert done.stdout.splitlines()[1].split()[4] == str(jobs.queued.priority)
         [only] = json.loads(run("list", "--json", "--state", "completed").stdout)["items"]
         assert only["id"] == jobs.completed.id
 
@@ -177,7 +179,8 @@ def test_interrupting_the_watch_leaves_the_job(
             assert watching.process.poll() is None, watching.output()
         watching.signal(signal.SIGINT)
         assert watching.wait() == Exit.INTERRUPTED
-    assert f"The job goes on. Follow it again with: thermowell watch {jobs.running.id}" in watching.output()
+    assert "The job goes on" in watching.output()
+    assert f"thermowell watch {jobs.running.id}" in watching.output()
     assert public.get_job(db, jobs.running.id, house.LOCAL).state == "running"
 
 
@@ -212,6 +215,32 @@ def test_keys(run: Run, db: Database) -> None:
     assert run("keys", "create", "x", "--scope", "root").exit_code == Exit.USAGE
     assert run("keys", "create", "").exit_code == Exit.USAGE
     assert json.loads(run("keys", "create", "x", "--json").stdout)["scopes"] == ["read", "submit"]
+
+
+def test_a_new_key_has_the_usual_quota_unless_told_otherwise(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def quota(*options: str) -> list[int | None]:
+        return list(json.loads(run("keys", "create", "x", "--json", *options).stdout)["quota"].values())
+
+    assert quota() == [None, None, None]
+    monkeypatch.setenv("THERMOWELL_KEY_JOBS", "3")
+    monkeypatch.setenv("THERMOWELL_KEY_PARALLEL", "8")
+    assert quota() == [3, None, 8]
+    assert quota("--jobs", "5", "--trials", "9") == [5, 9, 8]
+    assert quota("--unlimited", "--trials", "9") == [None, 9, None]
+    monkeypatch.setenv("THERMOWELL_KEY_JOBS", "0")
+    done = run("keys", "create", "x")
+    assert done.exit_code == Exit.USAGE
+    assert "THERMOWELL_KEY_JOBS" in done.stderr
+
+
+def test_the_proxy_wants_grpc_and_a_schema(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    done = run("optuna-proxy", env={"THERMOWELL_VAR": str(tmp_path / "empty")})
+    assert done.exit_code == Exit.REFUSED
+    assert "thermowell migrate" in done.stderr
+    monkeypatch.setattr(cli_operate.importlib.util, "find_spec", lambda name: None)
+    done = run("optuna-proxy")
+    assert done.exit_code == Exit.USAGE
+    assert "pip install 'thermowell[proxy]'" in done.stderr
 
 
 def test_migrate_makes_the_first_admin_key_once(run: Run, tmp_path: Path) -> None:

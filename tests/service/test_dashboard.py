@@ -61,7 +61,7 @@ def test_no_other_spelling_gets_past_the_door(client: httpx.Client, key: Callabl
 
 
 def test_its_page_finds_its_script(client: httpx.Client) -> None:
-    page = client.get("/", follow_redirects=True)
+    page = client.get("/dashboard", follow_redirects=True)
     assert (page.status_code, page.url.path) == (200, "/dashboard")
     scripts = re.findall(r'src="([^"]+)"', page.text)
     assert scripts

@@ -12,8 +12,9 @@ import httpx
 import pytest
 import yaml
 
-from service import demo
-from service.console import Exit
+from benchmarks.newcomer import DEMO, MARKS, OWN
+from service.terminal import programs
+from service.terminal.console import Exit
 from tests.processes import Processes, Started
 from tests.service import house
 
@@ -67,6 +68,8 @@ def test_the_main_job_from_start_to_answer(processes: Processes, spec_file: Path
     for address in re.findall(r"http://127\.0\.0\.1:\d+/\S+", said):
         assert httpx.get(address).status_code == 200, address
     assert "<html" in (directory / "report.html").read_text()
+    for mark in ("installed", "first job submitted", "answer"):
+        assert any(MARKS[mark].search(line) for line in said.splitlines()), f"the newcomer's path waits for {mark}"
     programs = children(running.pid)
     running.signal(signal.SIGTERM)
     assert running.wait() == Exit.OK
@@ -100,7 +103,7 @@ def test_a_refused_spec_is_explained(processes: Processes, tmp_path: Path) -> No
     file = tmp_path / "bad.yaml"
     file.write_text("name: x\n")
     running, _ = start(processes, file)
-    assert running.wait(60) == Exit.REFUSED
+    assert running.wait(150) == Exit.REFUSED
     assert "dataset (line 1): is missing" in running.output()
 
 
@@ -117,4 +120,10 @@ def test_it_needs_a_spec(processes: Processes, tmp_path: Path) -> None:
     running, _ = start(processes, tmp_path / "none.yaml")
     assert running.wait(60) == Exit.USAGE
     assert not (tmp_path / "demo").exists()
-    assert demo.MARK.startswith("."), "the mark is no file that one would look at"
+    assert programs.MARK.startswith("."), "the mark is no file that one would look at"
+
+
+def test_a_newcomer_types_what_the_readme_says() -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    for command in (DEMO[-1], *OWN):
+        assert command in readme, "benchmarks/newcomer.py measures a way that nobody is shown"

@@ -60,6 +60,8 @@ def test_me_is_local_where_no_key_is_needed(reader: httpx.Client) -> None:
         "id": "local",
         "name": "local",
         "scopes": ["admin", "dashboard", "read", "submit"],
+        "quota": {"jobs": None, "trials": None, "parallel": None},
+        "used": {"jobs": 2, "trials": 8, "parallel": 1},
     }
 
 
@@ -137,6 +139,12 @@ def test_metrics_count_jobs_trials_workers_and_requests(client: httpx.Client) ->
         'thermowell_jobs{state="failed"} 0.0',
         'thermowell_trials{state="running"} 1.0',
         "thermowell_workers_alive 1.0",
+        "thermowell_queue 1.0",
+        "thermowell_lanes 1.0",
+        "thermowell_lanes_busy 1.0",
+        "thermowell_trial_retries 0.0",
+        "thermowell_stale_leases 0.0",
+        "thermowell_api_database_errors 0.0",
         'thermowell_http_requests_total{method="GET",route="/v1/jobs/{job_id}",status="404"} 1.0',
         'thermowell_http_request_seconds_count{method="GET",route="/v1/jobs/{job_id}"} 1.0',
     ):

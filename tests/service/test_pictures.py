@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Mapping
 from typing import Any, get_args
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 
-from search.answer import ResponseCurve, TemperatureSet
-from service import pictures, svg
+from search.answer import TemperatureSet
+from search.public import Standing
+from service.pages import pictures, png, svg
+from service.pages.panel import COLD_TO_HOT, heat
+from service.pages.picture_curves import shades
+from service.pages.picture_interactions import best_temperatures
 from tests import synthetic
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -31,7 +34,7 @@ SPECS: dict[str, dict[str, Any]] = {
 }
 
 
-def answer(kind: str) -> dict[str, Any]:
+def answer(kind: str) -> Standing:
     spec = synthetic.spec(**SPECS[kind])
     sign = 1 if spec.objective.metric == "accuracy" else -1
     builder = synthetic.Builder(
@@ -40,16 +43,14 @@ def answer(kind: str) -> dict[str, Any]:
     trials = builder.job()
     stopped = {trial.number for trial in trials[:12:5]}
     trials = [synthetic.pruned(trial) if trial.number in stopped else trial for trial in trials]
-    return synthetic.documents(spec, trials)
+    return synthetic.standing(spec, trials)
 
 
 ANSWERS = {kind: answer(kind) for kind in SPECS}
 
 
-def drawn(name: pictures.Name, documents: Mapping[str, Any]) -> ElementTree.Element:
-    return ElementTree.fromstring(
-        pictures.draw(name, documents["result"], documents["response"], documents["importances"])
-    )
+def drawn(name: pictures.Name, standing: Standing) -> ElementTree.Element:
+    return ElementTree.fromstring(pictures.draw(name, standing))
 
 
 @pytest.mark.parametrize("kind", SPECS)
@@ -104,12 +105,11 @@ def test_a_picture_says_what_it_shows_to_those_who_do_not_see_it(name: pictures.
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_picture_needs_nothing_else_and_follows_the_colour_scheme(name: pictures.Name) -> None:
-    documents = ANSWERS["usual"]
-    text = pictures.draw(name, documents["result"], documents["response"], documents["importances"])
+    text = pictures.draw(name, ANSWERS["usual"])
     assert re.findall(r"https?://[^\"' ]+", text) == ["http://www.w3.org/2000/svg"]
     assert "script" not in text
     assert "prefers-color-scheme:dark" in text
-    assert len(text) < 60_000
+    assert len(text) < 110_000
 
 
 def test_ids_of_different_pictures_differ_so_that_they_can_share_a_page() -> None:
@@ -118,12 +118,12 @@ def test_ids_of_different_pictures_differ_so_that_they_can_share_a_page() -> Non
 
 
 def test_the_response_shows_trials_curves_the_chosen_and_both_sets() -> None:
-    documents = ANSWERS["usual"]
-    root = drawn("response", documents)
+    standing = ANSWERS["usual"]
+    root = drawn("response", standing)
     words = {element.text for element in root.iter(f"{SVG}text")}
     assert {"SGD", "AdamW", "no distillation", "temperature", "may be the best", "within 0.2 points"} <= words
     assert {"1", "2", "4", "8", "16", "32"} <= words
-    observations = documents["response"].observations
+    observations = standing.response.observations
     dots = [e for e in root.iter(f"{SVG}circle") if e.attrib.get("fill-opacity") == "0.4"]
     rings = [e for e in root.iter(f"{SVG}circle") if "stroke-opacity" in e.attrib]
     outside = next(int((w or "").split()[0]) for w in words if "outside of the picture" in (w or ""))
@@ -132,11 +132,12 @@ def test_the_response_shows_trials_curves_the_chosen_and_both_sets() -> None:
 
 
 def test_bars_stand_where_the_set_lies() -> None:
-    documents = ANSWERS["usual"]
+    standing = ANSWERS["usual"]
+    assert standing.response.overall is not None
     found = TemperatureSet(intervals=[(1, 2), (20, 40)], confidence=0.9, censored_low=True, censored_high=True)
-    overall: ResponseCurve = documents["response"].overall.model_copy(update={"confidence_set": found})
-    response = documents["response"].model_copy(update={"overall": overall})
-    root = drawn("response", documents | {"response": response})
+    overall = standing.response.overall.model_copy(update={"confidence_set": found})
+    response = standing.response.model_copy(update={"overall": overall})
+    root = drawn("response", dataclasses.replace(standing, response=response))
     bars = [e for e in root.iter(f"{SVG}rect") if e.attrib.get("class") == "tw-f-best"]
     ends = [(float(e.attrib["x"]), float(e.attrib["x"]) + float(e.attrib["width"])) for e in bars]
     assert len(ends) == 2
@@ -146,19 +147,26 @@ def test_bars_stand_where_the_set_lies() -> None:
 
 
 def test_where_equivalence_is_not_shown_it_says_so() -> None:
-    documents = ANSWERS["usual"]
+    standing = ANSWERS["usual"]
+    assert standing.response.overall is not None
     none = TemperatureSet(intervals=[], confidence=0.9, censored_low=False, censored_high=False)
-    overall = documents["response"].overall.model_copy(update={"equivalent_set": none})
-    root = drawn("response", documents | {"response": documents["response"].model_copy(update={"overall": overall})})
+    overall = standing.response.overall.model_copy(update={"equivalent_set": none})
+    response = standing.response.model_copy(update={"overall": overall})
+    root = drawn("response", dataclasses.replace(standing, response=response))
     assert any("none is shown to be" in (element.text or "") for element in root.iter(f"{SVG}text"))
 
 
 def test_names_from_outside_cannot_become_markup() -> None:
-    documents = ANSWERS["usual"]
-    result = documents["result"].model_copy(update={"summary": "<script>alert(1)</script>"})
-    importances = documents["importances"].model_copy(update={"importances": {"<b>&": 1.0}})
+    standing = ANSWERS["usual"]
+    assert standing.result is not None
+    assert standing.importances is not None
+    changed = dataclasses.replace(
+        standing,
+        result=standing.result.model_copy(update={"summary": "<script>alert(1)</script>"}),
+        importances=standing.importances.model_copy(update={"importances": {"<b>&": 1.0}}),
+    )
     for name in NAMES:
-        text = pictures.draw(name, result, documents["response"], importances)
+        text = pictures.draw(name, changed)
         assert "<script" not in text
         assert "<b>" not in text
         ElementTree.fromstring(text)
@@ -166,9 +174,67 @@ def test_names_from_outside_cannot_become_markup() -> None:
 
 def test_names_of_pictures_are_those_of_the_type_and_others_are_refused() -> None:
     assert tuple(pictures.PICTURES) == get_args(pictures.Name)
-    documents = ANSWERS["usual"]
     with pytest.raises(KeyError):
-        pictures.draw("other", documents["result"], documents["response"], documents["importances"])  # type: ignore[arg-type]
+        pictures.draw("other", ANSWERS["usual"])  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_job_without_an_answer_has_its_pictures_too(name: pictures.Name) -> None:
+    """Nothing trained, nothing computed, or all but the confirmation: each is drawn, or says what is missing."""
+    usual = ANSWERS["usual"]
+    bare = usual.response.model_copy(update={"overall": None, "per_optimizer": []})
+    nothing = bare.model_copy(update={"observations": [], "softness": []})
+    without: dict[str, Any] = {"final": False, "result": None, "importances": None, "interactions": None}
+    for standing in (
+        dataclasses.replace(usual, **without, response=nothing, trials=[], curves=[]),
+        dataclasses.replace(usual, **without, response=bare),
+        dataclasses.replace(usual, final=False, result=None),
+    ):
+        root = drawn(name, standing)
+        assert [element for element in root.iter(f"{SVG}text") if element.text]
+
+
+def test_every_picture_becomes_the_same_png_twice_with_its_words_in_it() -> None:
+    text = pictures.draw("softness", ANSWERS["usual"])
+    made = png.drawn(text)
+    assert made.startswith(b"\x89PNG")
+    width, height = (int.from_bytes(made[at : at + 4]) for at in (16, 20))
+    assert (width, height) == (1440, 640)
+    assert png.drawn(text) == made
+    wordless = re.sub(r"(<text[^>]*>)[^<]*", r"\1", text)
+    assert png.drawn(wordless) != made, "the font that lies beside draws the words"
+
+
+def test_maps_are_blank_where_nothing_is_known_and_show_the_best_temperature_elsewhere() -> None:
+    standing = ANSWERS["usual"]
+    assert standing.interactions is not None
+    one = standing.interactions.maps[1]
+    half = len(one.values) // 2
+    known = [[row < half] * len(one.temperatures) for row in range(len(one.values))]
+    means = [[-abs(column - row) / 1000 for column in range(len(one.temperatures))] for row in range(len(one.values))]
+    changed = one.model_copy(update={"known": known, "means": means})
+    found = standing.interactions.model_copy(update={"maps": [changed]})
+    root = drawn("interactions", dataclasses.replace(standing, interactions=found))
+    cells = [e for e in root.iter(f"{SVG}path") if "fill:" in e.attrib.get("style", "")]
+    corners = [float(y) for e in cells for y in re.findall(r"M[\d.]+,([\d.]+)", e.attrib["d"])]
+    top, bottom = 96, 96 + 132  # of the map; below it lies the bar of colours
+    within = [y for y in corners if y <= bottom]
+    assert within
+    assert min(within) > top + 0.45 * (bottom - top), "the upper half is blank"
+    [ridge] = [e for e in root.iter(f"{SVG}path") if e.attrib.get("class") == "tw-s-ridge"]
+    assert best_temperatures(changed, (-1.0, 0.0)) == [(one.values[row], one.temperatures[row]) for row in range(half)]
+    assert ridge.attrib["d"].count("L") == half - 1
+
+
+def test_curves_are_coloured_from_cold_to_hot() -> None:
+    standing = ANSWERS["usual"]
+    root = drawn("curves", standing)
+    lines = [e for e in root.iter(f"{SVG}path") if "stroke-opacity" in e.attrib.get("style", "")]
+    assert len(lines) == len([curve for curve in standing.curves if len(curve.epochs) > 1])
+    assert shades([1.0, 4.0, 16.0]) == pytest.approx([0, 0.5, 1])
+    coldest = min(standing.curves, key=lambda curve: curve.temperature)
+    assert heat(0) == COLD_TO_HOT[0]
+    assert any(f"stroke:{COLD_TO_HOT[0]}" in e.attrib["style"] for e in lines), coldest
 
 
 def test_a_winner_without_a_mean_is_left_out() -> None:
@@ -178,9 +244,9 @@ def test_a_winner_without_a_mean_is_left_out() -> None:
         dataclasses.replace(synthetic.diverged(trial), test_metrics=None) if trial.variant == "winner" else trial
         for trial in trials
     ]
-    documents = synthetic.documents(spec, failed)
-    assert drawn("response", documents).find(f"{SVG}desc") is not None
-    words = [element.text for element in drawn("gains", documents).iter(f"{SVG}text")]
+    standing = synthetic.standing(spec, failed)
+    assert drawn("response", standing).find(f"{SVG}desc") is not None
+    words = [element.text for element in drawn("gains", standing).iter(f"{SVG}text")]
     assert "No baseline can be compared." in words
 
 

@@ -12,14 +12,16 @@ import numpy as np
 import pytest
 import yaml
 
+from search.records import Reason
 from search.spec import JobSpec
-from search.states import Stage, TrialState
-from service import report
+from search.states import JobState, Stage, TrialState
+from service.pages import note, pictures, report
 from tests import synthetic
 
 SPEC = synthetic.spec(labels={"team": "vision"})
 TRIALS = synthetic.Builder(SPEC, synthetic.ridge, 0.004, np.random.default_rng(0)).job()
 DOCUMENTS = synthetic.documents(SPEC, TRIALS)
+STANDING = synthetic.standing(SPEC, TRIALS, DOCUMENTS)
 VOID = {"meta", "br", "link", "img"}
 
 
@@ -46,8 +48,7 @@ class Page(HTMLParser):
 
 
 def page(picture_base: str | None = "/v1/jobs/j/report", **changes: Any) -> str:
-    values = {"job": synthetic.job(SPEC), "trials": TRIALS, **DOCUMENTS}
-    return report.render(**(values | changes), picture_base=picture_base)
+    return report.render(dataclasses.replace(STANDING, **changes), picture_base=picture_base)
 
 
 def words(text: str) -> str:
@@ -67,10 +68,10 @@ def test_the_answer_comes_first_and_every_doubt_is_told() -> None:
     assert DOCUMENTS["response"].method in said
 
 
-def test_the_page_is_whole_html_with_three_pictures() -> None:
+def test_the_page_is_whole_html_with_every_picture() -> None:
     parsed = Page(page())
     tags = [tag for tag, _ in parsed.elements]
-    assert tags.count("svg") == 3
+    assert tags.count("svg") == len(pictures.PICTURES) == 8
     assert tags.count("h1") == 1
     assert ("html", {"lang": "en"}) in parsed.elements
     ids = [attributes["id"] for _, attributes in parsed.elements if "id" in attributes]
@@ -89,11 +90,15 @@ def test_it_loads_nothing_and_runs_nothing() -> None:
 
 
 def test_pictures_are_linked_only_where_they_are_served() -> None:
-    assert 'href="/v1/jobs/j/report/response.svg"' in page()
+    for name in pictures.PICTURES:
+        for kind in ("svg", "png"):
+            assert f'href="/v1/jobs/j/report/{name}.{kind}"' in page()
     assert ".svg" not in page(picture_base=None)
+    assert ".png" not in page(picture_base=None)
 
 
 def test_the_spec_on_the_page_is_the_spec() -> None:
+    assert "thermowell submit spec.yaml --watch" in page()
     [block] = re.findall(r"<pre>(.*?)</pre>", page(), flags=re.DOTALL)
     assert JobSpec.model_validate(yaml.safe_load(html.unescape(block))) == SPEC
 
@@ -150,7 +155,7 @@ def test_an_answer_without_response_baselines_or_teacher_is_told_too() -> None:
     ]
     documents = synthetic.documents(spec, trials, softness=[], teacher=None)
     job = synthetic.job(spec, teacher=None, fixed=None)
-    text = report.render(job=job, trials=trials, picture_base=None, **documents)
+    text = report.render(synthetic.standing(spec, trials, documents, job=job), picture_base=None)
     Page(text)
     assert "No baseline was trained." in text
     assert "nats" in text
@@ -164,3 +169,55 @@ def test_a_failed_winner_is_told() -> None:
     text = page(trials=trials, **synthetic.documents(SPEC, trials))
     Page(text)
     assert "No answer: the configuration that was chosen" in text
+
+
+def test_the_same_standing_gives_the_same_page() -> None:
+    assert page() == page()
+
+
+@pytest.mark.parametrize(
+    ("state", "problem", "said"),
+    [
+        (JobState.RUNNING, None, "The job is running: 64 of 64 search trials have ended"),
+        (JobState.CANCELLED, None, "The job is cancelled"),
+        (JobState.FAILED, Reason("dataset-missing", "CIFAR10 is not there."), "The job has failed: CIFAR10 is not"),
+    ],
+)
+def test_a_job_without_an_answer_tells_how_far_it_is(state: JobState, problem: Reason | None, said: str) -> None:
+    job = synthetic.job(SPEC, state=state, problem=problem)
+    text = page(job=job, final=False, result=None)
+    Page(text)
+    told = words(text)
+    assert said in told
+    assert ("There is no answer yet" in told) == (state is JobState.RUNNING)
+    assert "There is no answer" in told
+    assert ("Load this page again" in told) == (state is JobState.RUNNING)
+    assert "The best single trials" in told
+
+
+def test_an_answer_that_is_still_being_measured_says_so() -> None:
+    told = words(page(job=synthetic.job(SPEC, state=JobState.CONFIRMING), final=False))
+    assert f"So far: {DOCUMENTS['result'].summary}" in told
+    assert "The leading configuration" in told
+
+
+def test_the_note_says_the_answer_the_doubts_and_the_spec() -> None:
+    told = note.note(STANDING)
+    assert f"**{DOCUMENTS['result'].summary}**" in told
+    for caution in DOCUMENTS["result"].cautions:
+        assert f"- {caution}" in told
+    [block] = re.findall(r"```yaml\n(.*?)```", told, flags=re.DOTALL)
+    assert JobSpec.model_validate(yaml.safe_load(block)) == SPEC
+    running = dataclasses.replace(STANDING, final=False, result=None, job=synthetic.job(SPEC, state=JobState.RUNNING))
+    assert "The best so far is trial 12 with 93.0 %, on one seed." in note.note(running)
+
+
+def test_what_users_wrote_does_nothing_in_a_note() -> None:
+    attack = "# <img src=x>\n```\n[click](javascript:1)"
+    job = synthetic.job(SPEC)
+    changed = dataclasses.replace(job, name=attack, spec=dict(job.spec) | {"name": attack})
+    told = note.note(dataclasses.replace(STANDING, job=changed))
+    head, _, spec = told.partition("## The spec")
+    assert "<img" not in head.replace("\\<", "")
+    assert "[click](" not in head
+    assert spec.lstrip().startswith("````yaml"), "the fence is longer than any in the spec"

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import get_args
 
 import httpx
 import pytest
 
 from search import public
 from search.public import Database
+from service.pages import pictures
 from service.settings import Settings
 from tests.service import house
 from tests.service.house import Jobs
 from tests.service.problems import refused
 
-PARTS = ("result", "response", "importances", "report", "report/response.svg", "report/gains.svg")
+PICTURES = get_args(pictures.Name)
+PARTS = ("result", "response", "importances", "interactions", "report", "report/response.svg", "report/gains.png")
+PERSON = {"Accept": "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8"}
 
 
 def test_result(client: httpx.Client, db: Database, jobs: Jobs) -> None:
@@ -32,6 +36,8 @@ def test_response_and_importances(reader: httpx.Client, jobs: Jobs) -> None:
     assert (response["job_id"], response["metric"]) == (jobs.completed.id, "accuracy")
     assert len(response["observations"]) > 4
     assert "importances" in reader.get(f"/v1/jobs/{jobs.completed.id}/importances").json()
+    together = reader.get(f"/v1/jobs/{jobs.completed.id}/interactions").json()
+    assert [one["setting"] for one in together["shares"]] == [one["setting"] for one in together["maps"]]
 
 
 def test_report_is_a_page_that_runs_nothing(reader: httpx.Client, jobs: Jobs) -> None:
@@ -42,11 +48,31 @@ def test_report_is_a_page_that_runs_nothing(reader: httpx.Client, jobs: Jobs) ->
     assert "done" in answer.text
 
 
-@pytest.mark.parametrize("picture", ["response", "gains", "importances"])
+@pytest.mark.parametrize("picture", PICTURES)
 def test_pictures(reader: httpx.Client, jobs: Jobs, picture: str) -> None:
     answer = reader.get(f"/v1/jobs/{jobs.completed.id}/report/{picture}.svg")
     assert answer.headers["content-type"].startswith("image/svg+xml")
     assert "<svg" in answer.text
+    in_pixels = reader.get(f"/v1/jobs/{jobs.completed.id}/report/{picture}.png")
+    assert in_pixels.headers["content-type"] == "image/png"
+    assert in_pixels.content.startswith(b"\x89PNG")
+
+
+def test_who_asks_for_a_page_gets_one_of_what_there_is(reader: httpx.Client, jobs: Jobs) -> None:
+    for job, said in (
+        (jobs.running, "The job is running: 2 of 4 search trials have ended"),
+        (jobs.queued, "The job is queued"),
+        (jobs.cancelled, "The job is cancelled"),
+    ):
+        answer = reader.get(f"/v1/jobs/{job.id}/report", headers=PERSON)
+        assert answer.status_code == 200
+        assert said in answer.text.replace("\N{NO-BREAK SPACE}", " ")
+        assert ("There is no answer yet" in answer.text) == (job is not jobs.cancelled)
+        assert "There is no answer" in answer.text
+        picture = reader.get(f"/v1/jobs/{job.id}/report/response.png", headers={"Accept": "image/avif,image/png,*/*"})
+        assert picture.content.startswith(b"\x89PNG")
+    assert "Distil at" in reader.get(f"/v1/jobs/{jobs.completed.id}/report", headers=PERSON).text
+    assert reader.get("/v1/jobs/unknown/report", headers=PERSON).status_code == 404
 
 
 @pytest.mark.parametrize("part", PARTS)

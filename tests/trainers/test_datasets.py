@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from trainers import datasets
+from trainers.data import datasets
 from trainers.errors import DatasetInvalid, DatasetMissing, TestSplitSealed
 from trainers.spec import Data, TestPermit
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from trainers import dropout, models
 from trainers.spec import Model
+from trainers.zoo import dropout, models
 
 
 def mask(p: float, seed: int = 1, step: int = 0, layer: int = 0, shape: tuple[int, ...] = (100, 200)) -> torch.Tensor:

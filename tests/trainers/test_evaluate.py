@@ -10,7 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainers import evaluate
+from trainers.training import evaluate
 
 
 def certain(confidences: list[float]) -> torch.Tensor:

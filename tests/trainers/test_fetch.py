@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import torchvision
 
-from trainers import datasets, fetch
+from trainers import fetch
+from trainers.data import datasets
 from trainers.spec import Data, TestPermit
 
 SIZES = {"train": 40, "t10k": 20}

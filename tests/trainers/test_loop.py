@@ -8,10 +8,12 @@ import pytest
 import torch
 
 from tests.trainers.problems import assignment, problem
-from trainers import losses, models, optim, run
-from trainers.loop import LoopEngine
+from trainers import run
+from trainers.engines.loop import LoopEngine
 from trainers.order import epoch_batches
 from trainers.spec import EpochReport, LaneFailure, Optimizer, Training
+from trainers.training import losses, optim
+from trainers.zoo import models
 
 
 def test_its_steps_are_the_textbook_s(ready: run.Prepared) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from trainers import losses
+from trainers.training import losses
 
 Array = NDArray[np.float64]
 
@@ -126,3 +126,10 @@ def test_smoothed_labels_mix_with_the_uniform() -> None:
     plain = losses.labels(z, y)
     uniform = -torch.log_softmax(z, -1).mean()
     assert float(losses.labels(z, y, 0.1)) == pytest.approx(float(0.9 * plain + 0.1 * uniform), rel=1e-5)
+
+
+def test_half_logits_of_the_teacher_are_widened_before_they_count() -> None:
+    student, teacher = torch.tensor(logits(1), dtype=torch.float32), torch.tensor(logits(2)).half()
+    wide = losses.distillation(student, teacher.float(), 3.0, 3.0)
+    assert torch.equal(losses.distillation(student, teacher, 3.0, 3.0), wide)
+    assert losses.distillation(student.double(), teacher, 3.0, 3.0).dtype == torch.float64

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from trainers import models
 from trainers.errors import ModelUnavailable
 from trainers.spec import Argument, Model
+from trainers.zoo import models
 
 OWN = [
     ("mlp", {"width": 8, "depth": 2, "dropout": 0.2}),

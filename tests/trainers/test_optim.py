@@ -9,8 +9,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainers import optim
 from trainers.spec import Optimizer, Schedule, ScheduleName, Training
+from trainers.training import optim
 
 
 def test_constant_after_linear_warmup() -> None:

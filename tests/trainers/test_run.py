@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from tests.trainers.problems import assignment, problem
-from trainers import datasets, run
+from trainers import run
+from trainers.data import datasets
 from trainers.errors import DatasetMissing, ModelUnavailable, TeacherInvalid, TestSplitSealed
 from trainers.spec import Data, EpochReport, Model, TestPermit, Training
 
@@ -34,6 +35,10 @@ def test_a_student_is_measured_on_test_with_a_permit_only(ready: run.Prepared, t
         run.evaluate_test(ready, path, configuration, TestPermit("job", confirmed_at=0.0))
     measured = run.evaluate_test(ready, path, configuration, PERMIT)
     assert measured == run.evaluate_test(ready, path, configuration, PERMIT)
+    right = np.unpackbits(np.frombuffer(measured.right, np.uint8))
+    assert measured.images <= len(right) < measured.images + 8
+    assert right[: measured.images].mean() == pytest.approx(measured.metrics.accuracy)
+    assert 0 < right.sum() < measured.images
     with pytest.raises(TestSplitSealed):  # still, after it has been open
         run.evaluate_test(ready, path, configuration, None)  # type: ignore[arg-type]
     with pytest.raises(TeacherInvalid, match="is missing"):
@@ -59,7 +64,7 @@ def test_nothing_before_confirmation_depends_on_the_test_part(tmp_path: Path) ->
         said.append(([(report.train_loss, report.validation) for report in reports], ready.facts, measured))
         content["test_labels"] = chance.permutation(content["test_labels"])
     assert said[0][:2] == said[1][:2]
-    assert said[0][2].nll != said[1][2].nll
+    assert said[0][2].metrics.nll != said[1][2].metrics.nll
 
 
 def test_a_test_part_of_its_own_is_not_opened_by_prepare(monkeypatch: pytest.MonkeyPatch, roots: run.Roots) -> None:
@@ -85,7 +90,7 @@ def test_what_cannot_be_prepared_says_so(roots: run.Roots) -> None:
 
 def test_bf16_trains_and_differs_from_fp32(ready: run.Prepared, roots: run.Roots, tmp_path: Path) -> None:
     rough = run.prepare(problem(precision="bf16"), roots, "cpu")
-    assert rough.train_logits.dtype == torch.float32
+    assert (ready.train_logits.dtype, rough.train_logits.dtype) == (torch.float32, torch.float16)
     reports = [finished(one, tmp_path / "s.safetensors")[-1] for one in (ready, rough)]
     assert reports[1].validation.accuracy > 0.3
     assert reports[0].validation.nll != reports[1].validation.nll

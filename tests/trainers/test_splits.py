@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from trainers import splits
+from trainers.data import splits
 
 
 @settings(max_examples=300)

@@ -6,24 +6,30 @@ import dataclasses
 import hashlib
 import json
 import multiprocessing
+import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 import safetensors.torch
 import torch
 
-from search import artifacts
-from tests.trainers.problems import problem, teacher
-from trainers import datasets, evaluate, models, run, weights
-from trainers import teacher as room
+from search.leasing import artifacts
+from tests.trainers.problems import assignment, problem, teacher
+from trainers import run
+from trainers.data import datasets
 from trainers.errors import TeacherInvalid
-from trainers.spec import Data, Model, Optimizer, Problem, Teacher, TestPermit
+from trainers.spec import Data, Model, Optimizer, Precision, Problem, Teacher, TestPermit, Training
+from trainers.teaching import labelled
+from trainers.teaching import teacher as room
+from trainers.training import evaluate
+from trainers.zoo import models, weights
 
 PERMIT = TestPermit("job", confirmed_at=1.0)
 
 
 def setting(wanted: Problem, roots: run.Roots) -> room.Setting:
-    return room.Setting(wanted, datasets.load(wanted.data, roots.data), roots.store, torch.device("cpu"))
+    return room.Setting(wanted, datasets.load(wanted.data, roots.data), roots.store, torch.device("cpu"), roots.data)
 
 
 def put(store: Path, tensors: dict[str, torch.Tensor]) -> str:
@@ -79,6 +85,47 @@ def test_logits_are_those_of_the_stored_weights_on_the_students_views(ready: run
         for view in (0, 1):
             said = model.eval()(ready.views.batch(view, numbers))
             torch.testing.assert_close(ready.train_logits[view], said, atol=1e-4, rtol=1e-4)
+
+
+def test_half_the_bits_for_bf16_and_read_from_a_map_of_the_file(roots: run.Roots) -> None:
+    wanted = problem(precision="bf16", teacher=teacher(training=Training(1, 64)))
+    first = room.answers(setting(wanted, roots))
+    assert (first.train.dtype, first.validation.dtype) == (torch.float16, torch.float32)
+    (kept,) = [path for path in stored(roots.store, "*.safetensors") if not path.name.startswith("weights-")]
+    assert kept.stat().st_size < 2 * 300 * 10 * 2 + 359 * 10 * 4 + 1000
+    if sys.platform == "linux":
+        assert kept.name in Path("/proc/self/maps").read_text()
+
+
+def test_each_view_is_shown_once(roots: run.Roots, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[int] = []
+    predict = room.predict_batches
+
+    def counted(model: torch.nn.Module, batches: Iterable[torch.Tensor], precision: Precision) -> torch.Tensor:
+        logits = predict(model, batches, precision)
+        shown.append(len(logits))
+        return logits
+
+    monkeypatch.setattr(room, "predict_batches", counted)
+    quick = teacher(training=Training(1, 64))
+    for views, data in ((3, problem().data), (3, Data("digits", train_size=100))):
+        room.answers(setting(problem(views=views, data=data, teacher=quick), roots))
+    assert shown == [300, 300, 300, 100]  # without augmentation all views are one
+    run.prepare(problem(views=3, teacher=quick), roots, "cpu")
+    assert len(shown) == 4
+
+
+def test_streamed_images_teach_and_train_the_same(roots: run.Roots, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = []
+    for name, fits in (("one", True), ("two", False)):
+        monkeypatch.setattr(labelled, "fits", lambda images, device, fits=fits: fits)
+        ready = run.prepare(problem(), run.Roots(roots.data, roots.store / name), "cpu")
+        assert ready.views.streams is not fits
+        engine = run.open_engine(ready)
+        engine.admit(assignment())
+        (report,) = engine.step_epoch()
+        said.append((ready.facts, report.train_loss, report.validation))  # type: ignore[union-attr]
+    assert said[0] == said[1]
 
 
 def test_without_augmentation_all_views_are_the_same(roots: run.Roots) -> None:

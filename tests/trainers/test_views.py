@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from trainers import augment, views
+from trainers.data import augment, views
 from trainers.spec import AugmentationName
 
 
@@ -65,3 +65,24 @@ def test_resident_and_gathered_views_are_equal(monkeypatch: pytest.MonkeyPatch, 
     assert torch.equal(resident.batch(lanes, numbers), gathered.batch(lanes, numbers))
     assert resident.batch(lanes, numbers).shape == (2, 3, 1, 8, 8)
     assert torch.equal(resident.batch(lanes, numbers)[1], resident.batch(2, numbers[1]))
+
+
+@pytest.mark.parametrize("augmentation", ["none", "crop_flip"])
+def test_streamed_views_are_equal_and_leave_the_pixels_where_they_are(augmentation: AugmentationName) -> None:
+    pixels = torch.randint(0, 256, (20, 3, 8, 8), dtype=torch.uint8)
+    normalise = views.Normaliser((0.1, 0.2, 0.3), (1.0, 0.5, 0.25), torch.device("cpu"))
+    resident = views.Views(pixels, normalise, augmentation, 0, 3)
+    streamed = views.Views(pixels, normalise, augmentation, 0, 3, streams=True)
+    assert streamed.streams
+    for numbers in (torch.tensor([3, 1, 4]), torch.tensor([[3, 1, 4], [1, 5, 9]])):
+        assert torch.equal(resident.batch(1, numbers), streamed.batch(1, numbers))
+    assert streamed.batch(2, torch.tensor([0])).shape == (1, 3, 8, 8)
+
+
+def test_only_an_accelerator_may_be_too_small_for_the_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    pixels = torch.zeros(100, 1, 10, 10, dtype=torch.uint8)
+    assert views.fits(pixels, torch.device("cpu"))
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (30_000, 10**9))
+    assert views.fits(pixels, torch.device("cuda"))
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (15_000, 10**9))
+    assert not views.fits(pixels, torch.device("cuda"))

@@ -1,0 +1,253 @@
+"""Writes the figures of the kept results into README.md, so that what is published is what was measured.
+
+    python -m benchmarks.figures
+
+A block between `<!-- figures: KIND NAME -->` and `<!-- end -->` is made from results/NAME.json.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks import output
+
+README = Path(__file__).parent / "README.md"
+_BLOCK = re.compile(r"(<!-- figures: (?P<kind>\w+) (?P<name>[\w.-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+_OPERATORS = 6
+
+Json = dict[str, Any]
+
+
+def written(text: str, results: Path = output.RESULTS) -> str:
+    """The text with all its blocks made anew; a block whose result is not there stays as it is."""
+
+    def block(found: re.Match[str]) -> str:
+        path = results / f"{found['name']}.json"
+        if not path.is_file():
+            return found[0]
+        result = json.loads(path.read_text())
+        return f"{found[1]}{_about(result, path.name)}\n\n{_KINDS[found['kind']](result)}\n{found[4]}"
+
+    return _BLOCK.sub(block, text)
+
+
+def _about(result: Json, file: str) -> str:
+    machine, versions = result["machine"], result["versions"]
+    units = f" ({' '.join(machine['vector_units'])})" if machine["vector_units"] else ""
+    place = f"{machine['processor']}, {machine['cores']} cores{units}, {machine['memory_gib']} GiB"
+    accelerator = f", {machine['accelerator']}" if machine["accelerator"] else ", no accelerator"
+    names = ", ".join(f"{name} {version}" for name, version in versions.items())
+    load = f"load before the run {machine['load_before']:.1f}"
+    return (
+        f"*{place}{accelerator}; {names}; commit {result['commit']}, {result['when'][:10]}; {load}; `results/{file}`*"
+    )
+
+
+def _table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [list(headings), ["---"] * len(headings), *rows]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+
+
+def _throughput(result: Json) -> str:
+    from benchmarks.throughput import GOALS
+
+    details = result["details"]
+    limits = details["limits"]
+    ratios = [key for key in result if "_vs_" in key]
+    parts = [
+        _table(
+            ["", "measured", "goal"],
+            [[key, output.times(result[key]), output.times(GOALS.get(key))] for key in ratios],
+        ),
+        f"The machine's limits, measured in the same run: {limits['product'] / 1e9:.0f} GFLOP/s in one large fp32 "
+        f"product, {limits['small_products'] / 1e9:.0f} in products of 64 x 64 x 64, "
+        f"{limits['convolution'] / 1e9:.0f} in 3x3 convolutions, {limits['copy'] / 1e9:.1f} GB/s in a copy.",
+    ]
+    return "\n\n".join(parts + [_problem(problem, limits) for problem in details["problems"]])
+
+
+def _problem(problem: Json, limits: Json) -> str:
+    rows = output.race(problem, limits["product"], limits["copy"])
+    headings = ["", "images/s", "spread", "over the loop", "compilation", "of FLOP/s", "of bytes/s"]
+    text = f"**{problem['words']}**, {problem['train_images']} training images\n\n{_table(headings, rows)}"
+    for one in problem["failed"]:
+        text += f"\n\n{one['side']} did not run: {one['reason'].strip().splitlines()[-1]}"
+    for side, operators in problem["profiles"].items():
+        named = ", ".join(f"`{one['operator']}` {100 * one['share']:.0f} %" for one in operators[:_OPERATORS])
+        text += f"\n\nA goal is missed. Where the time of an epoch goes ({side}): {named}."
+    return text
+
+
+def _part(result: Json, name: str) -> Json:
+    """The details of one benchmark, from its own result or from the one of throughput, which has it within."""
+    part: Json = result["details"].get(name, result["details"])
+    return part
+
+
+def _memory(result: Json) -> str:
+    rows = [
+        [
+            row["problem"],
+            row["engine"],
+            str(row["lanes"]),
+            f"{row['peak_mib'] - row['ready_mib']:.1f}",
+            f"{row['mib_per_lane']:.2f}",
+        ]
+        for row in _part(result, "memory")["cases"]
+    ]
+    return _table(["student", "engine", "lanes", "MiB above ready", "MiB per lane"], rows)
+
+
+def _search(result: Json) -> str:
+    details = _part(result, "search")
+    rows = [
+        [
+            name,
+            f"{details['median_s'][name]:.0f} s",
+            ", ".join(f"{run['seconds']:.0f}" for run in runs),
+            f"{runs[0]['trials']} / {runs[0]['epochs']}",
+        ]
+        for name, runs in details["runs"].items()
+    ]
+    return _table(["", "wall-clock", "each run, s", "trials / epochs"], rows)
+
+
+def _interval(interval: Json) -> str:
+    return f"{100 * interval['mean']:+.2f} [{100 * interval['low']:+.2f}, {100 * interval['high']:+.2f}]"
+
+
+def _views(result: Json) -> str:
+    cases = result["details"]["cases"]
+    counts = sorted({int(count) for case in cases for count in case["differences"]})
+    rows = []
+    for case in cases:
+        fresh = [accuracy for draw in case["fresh"] for accuracy in draw]
+        cells = [_interval(case["differences"][str(c)]) if str(c) in case["differences"] else "" for c in counts]
+        trained = f"{len(fresh)} in {len(case['fresh'])}"
+        rows.append([case["case"], trained, f"{100 * sum(fresh) / len(fresh):.2f}", *cells])
+    return _table(["", "seeds in draws", "fresh, %", *(f"V={count}" for count in counts)], rows)
+
+
+def _precision(result: Json) -> str:
+    rows = [
+        [
+            case["case"],
+            str(case["difference"]["pairs"]),
+            _interval(case["difference"]),
+            output.times(case["bf16_speed_over_fp32"]),
+        ]
+        for case in result["details"]["cases"]
+    ]
+    return _table(["", "seeds", "bf16 - fp32, points", "speed over fp32"], rows)
+
+
+def _overhead(result: Json) -> str:
+    from benchmarks.overhead import rows
+
+    headings = ["", "workers", "ms per trial", "trials/s", "of Optuna's seconds", "errors"]
+    missed = ", ".join(result["missed"]) or "none"
+    table = _table(headings, rows(result["details"]["points"]))
+    return f"{table}\n\nGoal: at most {result['goal']:.2f} of plain Optuna's seconds at every point. Missed: {missed}."
+
+
+def _load(result: Json) -> str:
+    from benchmarks.load import rows
+
+    headings = ["", "requests", "p50, ms", "p99, ms", "errors"]
+    slope = result["memory_mib_per_minute"]
+    growth = "not known" if slope is None else f"{slope:+.1f} MiB a minute"
+    judged = "" if result["memory_judged"] else " (too short a run to judge)"
+    missed = ", ".join(result["goals_missed"]) or "none"
+    return (
+        f"{_table(headings, rows(result['details']['sides']))}\n\n"
+        f"p99 of reads {1000 * result['reads_p99']:.0f} ms with {result['clients']} clients; the dashboard's median "
+        f"{1000 * result['dashboard_p50']:.0f} ms with {result['dashboard_clients']}, "
+        f"{1000 * result['dashboard_alone_p50']:.0f} ms with one alone. Errors: {result['errors']}. Resident memory: "
+        f"{growth}{judged}. Goals missed: {missed}."
+    )
+
+
+def _share(part: Json | None) -> str:
+    return "-" if part is None else f"{100 * part['share']:.0f} % of {part['of']}"
+
+
+def _search_cost(result: Json) -> str:
+    details = result["details"]
+    parts = [f"Goals missed: {'; '.join(result['goals_missed']) or 'none'}. Contexts: {', '.join(result['contexts'])}."]
+    for key in ("cost_vs_grid", "cost_vs_best_peer", "warm_start_saving", "misled_cost"):
+        one = result[key]
+        if one is not None:
+            name = f" ({one['name']})" if "name" in one else ""
+            parts.append(f"{key}{name}: {one['median']:.3g}, 95 % {one['low']:.3g} to {one['high']:.3g}")
+    for context, costs in details["costs"].items():
+        rows = []
+        for method, forms in costs.items():
+            for form in ("confirmed", "shipped"):
+                if form in forms:
+                    one = forms[form]
+                    over = "over " if one["never_hit"] else ""
+                    cost = f"{over}{one['trainings']:.0f} [{one['low']:.0f}, {one['high']:.0f}]"
+                    hits, regret = f"{one['hits']}/{one['runs']}", one["regret_points"]
+                    told = "-" if regret is None else f"{regret:.2f}"
+                    rows.append([method, form, str(one["budget"] or "all"), cost, hits, told])
+        parts.append(f"**{context}**")
+        parts.append(_table(["", "answer", "budget", "trainings", "hits", "regret, points"], rows))
+    jobs = [
+        [
+            context,
+            str(job["jobs"]),
+            f"{job['regret_points']['median']:.2f}",
+            *(_share(job[key]) for key in ("winner_within_tolerance", "gain_coverage", "confidence_set_coverage")),
+            "-" if job["confidence_set_width"] is None else f"{job['confidence_set_width']:.2f}",
+        ]
+        for context, job in details["jobs"].items()
+    ]
+    headings = ["whole jobs", "jobs", "regret, points", "within 0.2", "gains hold", "set holds", "width of the set"]
+    missed = [f"Missed: {name}: {why}." for name, why in details["missed"].items()]
+    return "\n\n".join([*parts, *([_table(headings, jobs)] if jobs else []), *missed])
+
+
+def _bias(result: Json) -> str:
+    from benchmarks.bias import words
+
+    order, halved = [], []
+    for name, one in result["details"].items():
+        for optimizer, places in one["order"].items():
+            best = [f"{at['best_temperature']:g} ({at['range'][0]:g}-{at['range'][1]:g})" for at in places]
+            taus = " ".join(f"{at['tau']:.2f}" for at in places[:-1])
+            lost = ", ".join(f"{at['lost_points']:.2f}" for at in places[:2])
+            order.append([f"{name}, {optimizer}", str(one["length"]), *best, taus, lost])
+        for who, ways in one["halving"].items():
+            each = [f"{loss['lost']['mean']:+.2f}; {words(loss['by_temperature'])}" for loss in ways.values()]
+            halved.append([f"{name}, {who}", *each])
+    shares = [f"{100 * at['share']:.0f} %" for at in places]
+    first = ["", "epochs", *(f"best T at {share}" for share in shares), f"tau at {', '.join(shares[:-1])}"]
+    second = ["points lost; of them by T", *ways]
+    return "\n\n".join([_table([*first, f"lost by T of {', '.join(shares[:2])}"], order), _table(second, halved)])
+
+
+_KINDS: dict[str, Callable[[Json], str]] = {
+    "load": _load,
+    "overhead": _overhead,
+    "throughput": _throughput,
+    "memory": _memory,
+    "search": _search,
+    "views": _views,
+    "precision": _precision,
+    "search_cost": _search_cost,
+    "bias": _bias,
+}
+
+
+def main() -> int:
+    """Writes README.md anew."""
+    README.write_text(written(README.read_text()))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

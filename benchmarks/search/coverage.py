@@ -1,0 +1,58 @@
+"""Do a job's intervals and sets hold the truth? Simulated jobs of the service's defaults, with tuned baselines."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from benchmarks.search.ground import Ground
+from benchmarks.search.jobs import NOW, Job, Search
+from benchmarks.search.spec import job_spec
+from search.analysis.fits import fit_each
+from search.analysis.gains import Finals
+from search.analysis.response import temperature_response
+from search.spec import JobSpec
+from search.states import Arm, JobState, Stage
+
+TRIALS = 64
+CONFIRMATIONS = 5
+"""Jobs that share a search and differ in all seeds after it: searching takes most of a job's time."""
+
+
+def covered(ground: Ground, number: int) -> list[dict[str, Any]]:
+    """The jobs that confirm one search: of the first, the confidence set too."""
+    spec = job_spec(ground, 2_000_000 + number, TRIALS, True)
+    first = Job(ground, spec, Search(ground, spec, Arm.JOINT)).run()
+    rows = [_gains(ground, spec, first, number) | _set(ground, spec, first)]
+    for again in range(1, CONFIRMATIONS):
+        other = spec.model_copy(update={"seed": 10_000_000 * again + spec.seed})
+        job = Job(ground, other, first.search, state=JobState.CONFIRMING, chosen=first.chosen)
+        job.trials = [trial for trial in first.trials if trial.stage in (Stage.SEARCH, Stage.BASELINE)]
+        rows.append(_gains(ground, other, job.run(), number))
+    return rows
+
+
+def _gains(ground: Ground, spec: JobSpec, job: Job, search: int) -> dict[str, Any]:
+    """Whether each gain's interval holds the true gain, and how wide it is; the winner."""
+    finals = {(t.arm.value, t.variant): job.cell(t) for t in job.trials if t.stage is Stage.ESTIMATE}
+    winner = finals["joint", "winner"]
+    gains = []
+    for gain in Finals(job.trials).gains("accuracy", 1, spec.confirmation.confidence):
+        if gain.interval is not None:
+            truth = float(ground.final[winner] - ground.final[finals[gain.over, gain.variant]])
+            held = gain.interval.low <= truth <= gain.interval.high
+            gains.append([gain.headline, held, round(gain.interval.high - gain.interval.low, 5)])
+    return {"search": search, "winner": winner, "epochs": job.epochs(), "gains": gains}
+
+
+def _set(ground: Ground, spec: JobSpec, job: Job) -> dict[str, Any]:
+    """Whether the confidence set holds the best temperature; its width as a share of the searched range in log T."""
+    response = temperature_response("j", spec, job.trials, fit_each(spec, job.trials), [], NOW, marginal=False)
+    if response.overall is None:
+        return {}
+    found, known = response.overall.confidence_set, ground.grid.temperatures
+    best = ground.best_temperature
+    return {
+        "set_holds": any(low * (1 - 1e-9) <= best <= high * (1 + 1e-9) for low, high in found.intervals),
+        "set_width": sum(math.log(b / a) for a, b in found.intervals) / math.log(known[-1] / known[0]),
+    }

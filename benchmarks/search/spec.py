@@ -1,0 +1,17 @@
+"""Which job is simulated? The service's own defaults, on a context's whole grid."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from benchmarks.replayed import spec_of
+from benchmarks.search.ground import Ground
+from search.spec import JobSpec
+
+
+def job_spec(ground: Ground, seed: int, trials: int, baselines: bool, **parts: Any) -> JobSpec:
+    """A job with this seed and budget; without `baselines` none is tuned, as no peer does."""
+    given: dict[str, Any] = {"seed": seed, "budget": {"trials": trials}, **parts}
+    if not baselines:
+        given["baselines"] = {"share": 0.0}
+    return spec_of(ground.world, **given)

@@ -1,0 +1,84 @@
+"""How does the best temperature move with each other setting? A map of T and that setting, for each optimizer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from datetime import datetime
+
+import numpy as np
+
+from search.analysis import profile
+from search.analysis.axes import Axis
+from search.analysis.fits import Fit
+from search.analysis.shares import METHOD as SHARES
+from search.analysis.shares import interaction_shares
+from search.analysis.threads import one_thread
+from search.answer import InteractionMap, Interactions
+from search.spec import JobSpec
+
+ROWS, COLUMNS = 20, 28
+"""Points of a map: values of the setting, and temperatures."""
+HARDLY = 0.7
+"""Deviation, as a share of how much all trials vary, from which on nothing is said of a point."""
+
+METHOD = (
+    "Each map is read off the response's Gaussian process of that optimizer: the median of the mean quality over T "
+    "and one setting, the other settings being at each T those that the response has there. Left blank where the "
+    "deviation is more than 0.7 of how much the trials vary at all: too few trials are near. " + SHARES
+)
+
+
+def interactions(job_id: str, spec: JobSpec, fits: Mapping[str, Fit], now: datetime) -> Interactions:
+    """A map and a share for each other searched setting of each optimizer with a fit; the same fits give the same."""
+    sign = 1 if spec.objective.direction == "maximize" else -1
+    with one_thread():
+        maps = [
+            _map(optimizer, fit, place, axis, sign)
+            for optimizer, fit in fits.items()
+            for place, axis in enumerate(fit.others)
+        ]
+        shares = [
+            share
+            for place, (optimizer, fit) in enumerate(fits.items())
+            for share in interaction_shares(
+                optimizer, fit, spec.confirmation.confidence, np.random.default_rng([spec.seed, place, 3])
+            )
+        ]
+    return Interactions(
+        job_id=job_id,
+        metric=spec.objective.metric,
+        direction=spec.objective.direction,
+        maps=maps,
+        shares=shares,
+        method=METHOD,
+        computed_at=now.isoformat(),
+    )
+
+
+def _map(optimizer: str, fit: Fit, place: int, axis: Axis, sign: int) -> InteractionMap:
+    """The map of the setting at `place` among the fit's others."""
+    columns = np.linspace(0, len(fit.profile) - 1, COLUMNS).round().astype(int)  # the profile's own temperatures
+    temperatures = profile.grid(fit.temperature.low, fit.temperature.high, len(fit.profile))[columns]
+    rows = np.linspace(0, 1, ROWS)
+    points = np.repeat(fit.profile[columns][None], ROWS, axis=0)  # [ROWS, COLUMNS, 1 + d]
+    points[:, :, 1 + place] = rows[:, None]
+    levels, deviation = fit.surface.levels(points.reshape(ROWS * COLUMNS, -1))
+    known = (deviation <= HARDLY).reshape(ROWS, COLUMNS)
+    return InteractionMap(
+        optimizer=optimizer,
+        setting=axis.name,
+        log=axis.log,
+        temperatures=temperatures.tolist(),
+        values=[_value(axis, float(row)) for row in rows],
+        means=(sign * levels).reshape(ROWS, COLUMNS).tolist(),
+        known=known.tolist(),
+        trials=[(one.temperature, axis.value(one.trial.configuration or {}), sign * one.value) for one in fit.seen],
+    )
+
+
+def _value(axis: Axis, unit: float) -> float:
+    """The setting's value at this place (0..1) of its range."""
+    if axis.log:
+        return math.exp(math.log(axis.low) + unit * math.log(axis.high / axis.low))
+    return axis.low + unit * (axis.high - axis.low)

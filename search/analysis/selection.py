@@ -1,0 +1,80 @@
+"""How were the winners chosen? Each arm's finalists, what the search said of them, and how their race went."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+
+from search.answer import Finalists, SelectedFinalist, Selection
+from search.leasing import plan
+from search.leasing.plan import Finished
+from search.records import Trial
+from search.spec import JobSpec
+from search.states import Arm, Stage, TrialState
+
+
+def selections(spec: JobSpec, trials: Sequence[Trial], finalists: Finalists | None) -> list[Selection]:
+    """One for each arm whose finalists were raced in the newest round of confirmation.
+
+    `finalists` is what was stored when they were chosen, None for a job that began to confirm before choices were kept.
+    """
+    newest = max((trial.round for trial in trials if trial.stage is Stage.ESTIMATE), default=0)
+    stored = {each.arm: each for each in finalists.arms} if finalists is not None and finalists.round == newest else {}
+    by_number = {trial.number: trial for trial in trials}
+    found = []
+    for arm in Arm:
+        raced = [t for t in trials if (t.stage, t.arm, t.round) == (Stage.SELECT, arm, newest)]
+        if not raced:
+            continue
+        known = {one.trial: one for one in stored[arm.value].finalists} if arm.value in stored else {}
+        numbers = tuple(known) or tuple(dict.fromkeys(t.origin for t in raced if t.origin is not None))
+        race = plan.race_of(spec, [_finished(trial) for trial in raced], numbers, newest)
+        dropped, winner = dict(race.dropped), _winner(trials, arm, newest)
+        found.append(
+            Selection(
+                arm=arm.value,
+                candidates=stored[arm.value].candidates if arm.value in stored else None,
+                by="surface" if any(one.deviation is not None for one in known.values()) else "value",
+                finalists=[
+                    SelectedFinalist(
+                        trial=number,
+                        configuration=dict(by_number[number].configuration or {}),
+                        expected=known[number].mean if number in known else None,
+                        deviation=known[number].deviation if number in known else None,
+                        seeds=len(values),
+                        mean=statistics.fmean(values) if values else None,
+                        dropped_after=dropped.get(number),
+                        winner=number == winner,
+                    )
+                    for number in numbers
+                    for values in [_values(raced, number)]
+                ],
+            )
+        )
+    return found
+
+
+def _values(raced: Sequence[Trial], origin: int) -> list[float]:
+    own = [trial for trial in raced if trial.origin == origin and trial.state is TrialState.COMPLETED]
+    return [trial.value for trial in own if trial.value is not None]
+
+
+def _winner(trials: Sequence[Trial], arm: Arm, newest: int) -> int | None:
+    """The trial whose configuration the estimates of this arm are of."""
+    variant = "winner" if arm is Arm.JOINT else "tuned"
+    kind = (Stage.ESTIMATE, arm, variant, newest)
+    return next((t.origin for t in trials if (t.stage, t.arm, t.variant, t.round) == kind), None)
+
+
+def _finished(trial: Trial) -> Finished:
+    return Finished(
+        number=trial.number,
+        stage=trial.stage,
+        arm=trial.arm,
+        round=trial.round,
+        origin=trial.origin,
+        state=trial.state,
+        value=trial.value,
+        configuration=trial.configuration,
+        seed=trial.seed,
+    )

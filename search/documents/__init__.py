@@ -1,0 +1,1 @@
+"""From text to a spec, with every problem said at its line."""

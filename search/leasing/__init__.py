@@ -1,0 +1,1 @@
+"""Who may train what, and what has been trained: plan, claiming, leases, ledger, lifecycle."""

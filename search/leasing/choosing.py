@@ -1,0 +1,76 @@
+"""Who chooses a job's finalists? One worker, outside of any transaction, fenced by the lease on the job itself.
+
+A job whose search has ended waits for it in state confirming, with nothing to train yet.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, delete, insert, select
+
+from search.answer import Finalists
+from search.leasing import leases
+from search.leasing.lifecycle import CONFIRMING, FINALISTS, advance, chosen_finalists, first_waiting, spec_of
+from search.spec import JobSpec
+from search.states import JobState
+from search.storage.db import Database, now_sql
+from search.storage.events import emit
+from search.storage.tables import analyses, jobs, trials
+from search.storage.tables import leases as held
+
+
+@dataclass(frozen=True, slots=True)
+class ChoosingClaim:
+    """A job whose finalists are to be chosen by this worker, for this round, as long as it renews `token`."""
+
+    job_id: str
+    token: str
+    spec: JobSpec
+    round: int
+
+
+def claim_choosing(db: Database, worker_id: str, lease_seconds: float) -> ChoosingClaim | None:
+    """Takes the job that has waited longest for its finalists; None where there is none."""
+
+    def take(connection: Connection, job: Row[Any]) -> ChoosingClaim | None:
+        if chosen_finalists(connection, job.id, job.round) is not None:  # only to be gone on with
+            advance(connection, job)
+            return None
+        token = leases.grant(connection, job.id, None, worker_id, lease_seconds)
+        emit(connection, job.id, "choosing", {"worker": worker_id})
+        return ChoosingClaim(job.id, token, spec_of(job), job.round)
+
+    return first_waiting(db, _waits(), take)
+
+
+def store_finalists(db: Database, token: str, finalists: Finalists) -> bool:
+    """Stores the choice and goes on with the job, in one transaction. LeaseLost.
+
+    False where the job has gone back to its search meanwhile: that choice is of the past, and the lease is given back.
+    """
+    with db.write() as connection:
+        job, lease = leases.hold_with_job(connection, token)
+        if lease.trial_id is not None or job.id != finalists.job_id:
+            raise leases.lost()
+        leases.release(connection, token)
+        state = job.resume_state or job.state
+        if state != JobState.CONFIRMING or job.round != finalists.round:
+            return False
+        of_kind = (analyses.c.job_id == job.id) & (analyses.c.kind == FINALISTS)
+        connection.execute(delete(analyses).where(of_kind))
+        values = {"job_id": job.id, "kind": FINALISTS, "document": finalists.model_dump_json()}
+        connection.execute(insert(analyses).values(**values, computed_at=now_sql()))
+        told: dict[str, Any] = {each.arm: [one.trial for one in each.finalists] for each in finalists.arms}
+        emit(connection, job.id, "finalists", told)
+        if job.state == JobState.CONFIRMING:
+            advance(connection, job)
+        return True
+
+
+def _waits() -> tuple[ColumnElement[bool], ...]:
+    """Of jobs: confirming, without a trial of the current round's confirmation, and nobody is choosing."""
+    of_round = (trials.c.job_id == jobs.c.id) & trials.c.stage.in_(CONFIRMING) & (trials.c.round == jobs.c.round)
+    taken = select(held.c.subject).where(held.c.job_id == jobs.c.id, held.c.trial_id.is_(None)).exists()
+    return jobs.c.state == JobState.CONFIRMING, ~select(trials.c.id).where(of_round).exists(), ~taken

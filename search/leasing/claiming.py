@@ -1,0 +1,285 @@
+"""What does a worker take? The next trials of one job: budget, share and lease, in one transaction.
+
+Our tables are the truth and Optuna's are told afterwards: a trial is claimed here, then Optuna is asked, then the
+number that it gave is attached in the ledger.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, exists, func, insert, or_, select, update
+
+from search import configurations
+from search.leasing import leases, lifecycle, plan, quotas, resuming
+from search.leasing.lifecycle import advance, lock_job, move, reread, spec_of
+from search.leasing.losing import SUSPECT
+from search.spec import JobSpec
+from search.states import Arm, JobState, Stage, TrialState
+from search.storage import tables
+from search.storage.db import Database, now_sql
+from search.storage.events import emit
+from search.storage.tables import jobs, trials
+from trainers.spec import Configuration
+
+CLAIMABLE = (JobState.QUEUED, JobState.RUNNING, JobState.CONFIRMING)
+PATIENCE_LEASES = 20  # lease periods since a suspect's last attempt began, after which a busy worker takes it too
+Fixed = Mapping[str, Any]
+Room = Callable[[str, JobSpec, Fixed | None, Stage, Sequence[Stage], int], bool]
+"""From a job's id, its spec, what was fixed (None before its first claim), a stage, the stages of what is taken
+together with it, and how many trials of that stage any worker has under way: whether this one takes one more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A trial that is the worker's to train, as long as it renews `token`.
+
+    Where `optuna_number` is None and the stage is search or baseline, Optuna is to be asked and the answer attached;
+    where it is not, an earlier attempt has asked and `configuration` is what it was told. `seed` is the student's.
+    With a `checkpoint`, the name of a folder, it goes on where `epoch` epochs, which took `seconds`, are behind it.
+    `advice` says who advised the `configuration`, which Optuna then only hears of.
+    """
+
+    job_id: str
+    trial_id: int
+    number: int
+    stage: Stage
+    arm: Arm
+    variant: str | None
+    round: int
+    seed: int
+    attempt: int
+    token: str
+    configuration: Configuration | None
+    optuna_number: int | None
+    spec: JobSpec
+    fixed: Fixed
+    suspect: bool = False  # workers were lost over it: it is trained alone
+    request_id: str | None = None  # what the request was called that submitted the job
+    checkpoint: str | None = None
+    epoch: int = 0
+    seconds: float = 0.0
+    advice: Mapping[str, Any] | None = None
+
+
+def claim(
+    db: Database,
+    worker_id: str,
+    lease_seconds: float,
+    *,
+    fixed: Callable[[JobSpec], Fixed],
+    allowed: Callable[[JobSpec, Fixed | None], bool] | None = None,
+) -> Claim | None:
+    """Takes the next trial, of the job whose turn it is; None where there is none.
+
+    `fixed` says what all trials of a job share beyond its spec (views, precision, ...), and is asked by the job's first
+    claim alone. `allowed` lets a worker decline a job, given its spec and what was fixed (None before the first
+    claim); both are called within a transaction and must be quick.
+    """
+
+    def room(_job_id: str, spec: JobSpec, shared: Fixed | None, *_: object) -> bool:
+        return allowed is None or allowed(spec, shared)
+
+    taken = claim_many(db, worker_id, lease_seconds, 1, fixed=fixed, room=room)
+    return taken[0] if taken else None
+
+
+def claim_many(
+    db: Database, worker_id: str, lease_seconds: float, most: int, *, fixed: Callable[[JobSpec], Fixed], room: Room
+) -> list[Claim]:
+    """Takes the next trials of one job in one transaction, as `claim` would one by one: at most `most`.
+
+    Where several jobs wait, it takes each one's share of `most`, at least one, so that a caller that comes again deals
+    out its lanes in turn. `room` is asked within the transaction and must be quick.
+    """
+    with db.read() as connection:
+        waiting = connection.execute(_in_turn()).all()
+    job_ids = [row.id for row in waiting]
+    weight = sum(row.priority for row in waiting)
+    shares = {row.id: max(1, most * row.priority // weight) for row in waiting}
+    # First what nobody else is deciding about; then, rather than nothing, what is worth waiting for.
+    for skip_locked in (True, False):
+        busy = []
+        for job_id in job_ids:
+            with db.write() as connection:
+                job = lock_job(connection, job_id, skip_locked=skip_locked)
+                if job is None:
+                    busy.append(job_id)
+                elif taken := _claims_of(connection, job, worker_id, lease_seconds, shares[job_id], fixed, room):
+                    return taken
+        job_ids = busy
+    return []
+
+
+def _in_turn() -> Select[Any]:
+    """The jobs that may have something to train, with their priorities, in the order of whose turn it is.
+
+    First who has the fewest trials under way for its priority: while all have enough to train, lanes are shared in
+    proportion to priority (weighted max-min fairness), and who has none under way goes before all who have some. Among
+    equals, first for whom priority times the time since its last claim is greatest. That time begins anew with each
+    claim and grows without end for who waits, so that everybody's turn comes, whatever the others' priorities.
+    """
+    held = func.count(tables.leases.c.subject)
+    waited = now_sql() - func.coalesce(jobs.c.claimed_at, jobs.c.created_at)
+    return (
+        select(jobs.c.id, jobs.c.priority)
+        .outerjoin(tables.leases, tables.leases.c.job_id == jobs.c.id)
+        .where(jobs.c.state.in_(CLAIMABLE))
+        .group_by(jobs.c.id)
+        .having(or_(jobs.c.most_parallel.is_(None), held < jobs.c.most_parallel))
+        .order_by(held * 1.0 / jobs.c.priority, (jobs.c.priority * waited).desc(), jobs.c.created_at, jobs.c.id)
+    )
+
+
+def _claims_of(
+    connection: Connection,
+    job: Row[Any],
+    worker_id: str,
+    lease_seconds: float,
+    most: int,
+    fixed: Callable[[JobSpec], Fixed],
+    room: Room,
+) -> list[Claim]:
+    spec, taken = spec_of(job), list[Claim]()
+    of = (trials.c.job_id == job.id) & (trials.c.state == TrialState.RUNNING)
+    running = {Stage(stage): n for stage, n in connection.execute(_by_stage().where(of))}
+
+    def fits(stage: Stage) -> bool:
+        together = [claim.stage for claim in taken]
+        return room(job.id, spec, job.fixed, stage, together, running.get(stage, 0) + together.count(stage))
+
+    most = _capped(connection, job, most, sum(running.values()))
+    while len(taken) < most and job.state in CLAIMABLE and not (taken and taken[-1].suspect):
+        trial_id = _next_of(connection, job, spec, fits, _Taker(worker_id, lease_seconds))
+        if trial_id is None:
+            break
+        job = reread(connection, job.id)
+        if job.state == JobState.QUEUED:
+            job = move(connection, job, JobState.RUNNING)
+        if job.fixed is None:
+            connection.execute(update(jobs).where(jobs.c.id == job.id).values(fixed=dict(fixed(spec))))
+            job = reread(connection, job.id)
+        taken.append(_begin(connection, trial_id, worker_id, lease_seconds, spec, job))
+    if taken:
+        connection.execute(update(jobs).where(jobs.c.id == job.id).values(claimed_at=now_sql()))
+    return taken
+
+
+def _capped(connection: Connection, job: Row[Any], most: int, running: int) -> int:
+    """How many of `most` trials the job and its owner may begin, with so many of the job's under way."""
+    limits = [most] if job.most_parallel is None else [most, job.most_parallel - running]
+    of_owner = quotas.parallel_left(connection, job.owner)
+    return min(limits) if of_owner is None else min(*limits, of_owner)
+
+
+def _by_stage() -> Select[Any]:
+    return select(trials.c.stage, func.count()).group_by(trials.c.stage)
+
+
+@dataclass(frozen=True, slots=True)
+class _Taker:
+    """Who takes a trial, and for how long at a time."""
+
+    worker_id: str
+    lease_seconds: float
+
+
+def _next_of(
+    connection: Connection, job: Row[Any], spec: JobSpec, fits: Callable[[Stage], bool], taker: _Taker
+) -> int | None:
+    """The id of the job's next trial, of a stage that fits; a new row where none is waiting."""
+    waiting = _waiting(connection, job.id, taker)
+    if waiting is None:
+        new = advance(connection, job)
+        if new is not None:
+            return _insert(connection, job, spec, new) if fits(new.stage) else None
+        waiting = _waiting(connection, job.id, taker)
+    return waiting.id if waiting is not None and fits(Stage(waiting.stage)) else None
+
+
+def _waiting(connection: Connection, job_id: str, taker: _Taker) -> Row[Any, Any, Any] | None:
+    """The job's first waiting trial. Who is suspected of killing workers is for one that holds nothing else, unless
+    none of these has come for long.
+    """
+    columns = (trials.c.id, trials.c.stage, trials.c.losses)
+    waiting = select(*columns).where(trials.c.job_id == job_id, trials.c.state == TrialState.WAITING)
+    first = connection.execute(waiting.order_by(trials.c.number).limit(1)).one_or_none()
+    if first is None or first.losses < SUSPECT:
+        return first
+    holds = select(exists().where(tables.leases.c.worker_id == taker.worker_id))
+    if not connection.execute(holds).scalar_one():
+        return first
+    long_ago = trials.c.started_at < now_sql() - PATIENCE_LEASES * taker.lease_seconds
+    harmless = waiting.where(or_(trials.c.losses < SUSPECT, long_ago))
+    return connection.execute(harmless.order_by(trials.c.number).limit(1)).one_or_none()
+
+
+def _insert(connection: Connection, job: Row[Any], spec: JobSpec, new: plan.NewTrial) -> int:
+    """A new trial of the search or of a tuned baseline; the search's is paid for out of the budget."""
+    number = lifecycle.take_numbers(connection, job.id, 1)
+    if new.stage is Stage.SEARCH:
+        paid = {"search_trials": jobs.c.search_trials + 1, "search_epochs": jobs.c.search_epochs + spec.training.epochs}
+        connection.execute(update(jobs).where(jobs.c.id == job.id).values(**paid))
+    values = {
+        "job_id": job.id,
+        "number": number,
+        "stage": new.stage,
+        "arm": new.arm,
+        "round": job.round,
+        "seed": plan.trial_seed(spec.seed, number),
+        "state": TrialState.WAITING,
+        "created_at": now_sql(),
+        **_advised(job, new),
+    }
+    trial_id: int = connection.execute(insert(trials).values(**values).returning(trials.c.id)).scalar_one()
+    return trial_id
+
+
+def _advised(job: Row[Any], new: plan.NewTrial) -> dict[str, Any]:
+    """What the search's trial that is about to be paid for was advised to be; nothing for those behind the first.
+
+    Counted by the budget's own count, which is never undone: each point is tried once, whoever claims.
+    """
+    points = job.advice["points"] if job.advice is not None and new.stage is Stage.SEARCH else []
+    if job.search_trials >= len(points):
+        return {}
+    point = points[job.search_trials]
+    told = {name: point[name] for name in ("origin", "source", "distance")}
+    return {"configuration": point["configuration"], "advice": told}
+
+
+def _begin(
+    connection: Connection, trial_id: int, worker_id: str, lease_seconds: float, spec: JobSpec, job: Row[Any]
+) -> Claim:
+    begun = {"state": TrialState.RUNNING, "attempt": trials.c.attempt + 1, "worker_id": worker_id}
+    begun |= {"started_at": now_sql(), "value": None, "train_seconds": 0.0}
+    connection.execute(update(trials).where(trials.c.id == trial_id).values(**begun))
+    trial, seconds = resuming.rewind(connection, trial_id)
+    token = leases.grant(connection, trial.job_id, trial_id, worker_id, lease_seconds)
+    told = {"trial": trial.number, "stage": trial.stage, "arm": trial.arm, "attempt": trial.attempt}
+    told["epoch"] = trial.epoch
+    emit(connection, trial.job_id, "trial_started", told | {"worker": worker_id})
+    return Claim(
+        job_id=trial.job_id,
+        trial_id=trial_id,
+        number=trial.number,
+        stage=Stage(trial.stage),
+        arm=Arm(trial.arm),
+        variant=trial.variant,
+        round=trial.round,
+        seed=trial.seed,
+        attempt=trial.attempt,
+        token=token,
+        configuration=None if trial.configuration is None else configurations.from_json(trial.configuration),
+        optuna_number=trial.optuna_number,
+        spec=spec,
+        fixed=job.fixed,
+        request_id=job.request_id,
+        advice=trial.advice,
+        suspect=trial.losses >= SUSPECT,
+        checkpoint=trial.checkpoint,
+        epoch=trial.epoch,
+        seconds=seconds,
+    )

@@ -1,0 +1,154 @@
+"""Who may write about which trial? A lease is a worker's right, its token fences every write, and silence ends it.
+
+A token is current as long as its row exists. One that has expired may still be renewed, until `reap` (or a user's
+cancel) deletes it; from then on it writes nothing. Expiry goes by the database's clock.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
+
+from search.errors import LeaseLost
+from search.leasing.lifecycle import lock_job, move
+from search.leasing.losing import MAX_LOSSES as MAX_LOSSES
+from search.leasing.losing import Loss, count_worker, lose_trial, put_back
+from search.records import Reason
+from search.states import JobState
+from search.storage.db import Database, now_sql
+from search.storage.events import emit
+from search.storage.tables import events, leases
+
+
+@dataclass(frozen=True, slots=True)
+class Reaped:
+    """What `reap` took from workers that were silent: trials by (job, number), and closings by job."""
+
+    trials: list[tuple[str, int]] = field(default_factory=list)
+    closings: list[str] = field(default_factory=list)
+
+
+def grant(connection: Connection, job_id: str, trial_id: int | None, worker_id: str, lease_seconds: float) -> str:
+    """A new lease's token, on a trial or (None) on a job's closing; the caller has locked the job."""
+    token = secrets.token_hex(16)
+    subject = f"job:{job_id}" if trial_id is None else f"trial:{trial_id}"
+    acquired = {"acquired_at": now_sql(), "expires_at": now_sql() + lease_seconds}
+    connection.execute(
+        insert(leases).values(
+            subject=subject, token=token, job_id=job_id, trial_id=trial_id, worker_id=worker_id, **acquired
+        )
+    )
+    return token
+
+
+def hold(connection: Connection, token: str, trial_id: int | None = None) -> Row[Any]:
+    """The lease of a current token, locked until the transaction ends, so that nobody takes it over meanwhile.
+
+    LeaseLost where the token is not current, or is not of this trial. Locking the job comes before, never after.
+    """
+    locked = select(leases).where(leases.c.token == token).with_for_update()
+    lease = connection.execute(locked).one_or_none()
+    if lease is None or (trial_id is not None and lease.trial_id != trial_id):
+        raise lost()
+    return lease
+
+
+def hold_with_job(connection: Connection, token: str, trial_id: int | None = None) -> tuple[Row[Any], Row[Any]]:
+    """The job and the lease of a current token, both locked. LeaseLost."""
+    job_id = connection.execute(select(leases.c.job_id).where(leases.c.token == token)).scalar_one_or_none()
+    job = lock_job(connection, job_id) if job_id is not None else None
+    if job is None:
+        raise lost()
+    return job, hold(connection, token, trial_id)
+
+
+def release(connection: Connection, token: str) -> None:
+    """Ends a lease whose work is done."""
+    connection.execute(delete(leases).where(leases.c.token == token))
+
+
+def renew(db: Database, worker_id: str, tokens: Collection[str], lease_seconds: float) -> set[str]:
+    """Prolongs leases from now on; answers the tokens that are still current, the others are lost."""
+    with db.write() as connection:
+        mine = leases.c.token.in_(list(tokens)) & (leases.c.worker_id == worker_id)
+        held = select(leases.c.token).where(mine).order_by(leases.c.subject).with_for_update()
+        current = set(connection.scalars(held))
+        prolonged = update(leases).where(leases.c.token.in_(current))
+        connection.execute(prolonged.values(expires_at=now_sql() + lease_seconds))
+    return current
+
+
+def give_back(db: Database, token: str) -> None:
+    """Returns a trial (or a closing) to be taken by anybody, as a worker does that is asked to stop. LeaseLost."""
+    with db.write() as connection:
+        job, lease = hold_with_job(connection, token)
+        release(connection, token)
+        if lease.trial_id is not None:
+            trial = put_back(connection, lease.trial_id)
+            emit(connection, job.id, "trial_returned", {"trial": trial.number, "worker": lease.worker_id})
+
+
+def lose(db: Database, token: str, how: str) -> None:
+    """Returns a trial whose training process has died, which counts as in `reap`; `how` is what is known. LeaseLost."""
+    with db.write() as connection:
+        job, lease = hold_with_job(connection, token)
+        release(connection, token)
+        if lease.trial_id is not None:
+            _, further = lose_trial(connection, job.id, Loss(lease.trial_id, lease.worker_id, how))
+            count_worker(connection, job.id, lease.worker_id, further=further, shared=False)
+
+
+def reap(db: Database) -> Reaped:
+    """Takes expired leases away: their trials wait again, or fail once MAX_LOSSES workers were lost over them."""
+    with db.read() as connection:
+        expired = select(leases.c.job_id).where(leases.c.expires_at < now_sql()).distinct()
+        job_ids = sorted(connection.scalars(expired))
+        of_jobs = select(leases.c.worker_id).group_by(leases.c.worker_id)
+        shared = set(connection.scalars(of_jobs.having(func.count(leases.c.job_id.distinct()) > 1)))
+    reaped = Reaped()
+    for job_id in job_ids:
+        with db.write() as connection:  # one job at a time, so that none is held up by the others
+            _reap_job(connection, job_id, shared, reaped)
+    return reaped
+
+
+def _reap_job(connection: Connection, job_id: str, shared: Collection[str], reaped: Reaped) -> None:
+    if lock_job(connection, job_id) is None:
+        return
+    expired = (leases.c.job_id == job_id) & (leases.c.expires_at < now_sql())
+    came_further: dict[str, bool] = {}
+    for lease in connection.execute(select(leases).where(expired).order_by(leases.c.subject).with_for_update()).all():
+        release(connection, lease.token)
+        if lease.trial_id is None:
+            _lose_closing(connection, lease)
+            reaped.closings.append(job_id)
+        else:
+            number, further = lose_trial(connection, job_id, Loss(lease.trial_id, lease.worker_id))
+            came_further[lease.worker_id] = further or came_further.get(lease.worker_id, False)
+            reaped.trials.append((job_id, number))
+    for worker_id, further in came_further.items():
+        count_worker(connection, job_id, worker_id, further=further, shared=worker_id in shared)
+
+
+def _lose_closing(connection: Connection, lease: Row[Any]) -> None:
+    """As for a trial; what was lost is the closing of a job, or before that the choice of its finalists."""
+    job = lock_job(connection, lease.job_id)
+    assert job is not None  # it is locked by this transaction
+    closing = job.state == JobState.ANALYSING
+    kind = "closing_lost" if closing else "choosing_lost"
+    emit(connection, lease.job_id, kind, {"worker": lease.worker_id})
+    kinds = (events.c.job_id == lease.job_id) & (events.c.kind == kind)
+    lost = connection.execute(select(func.count()).select_from(events).where(kinds)).scalar_one()
+    if job.state in (JobState.ANALYSING, JobState.CONFIRMING) and lost >= MAX_LOSSES:
+        done = "closed it" if closing else "chose its finalists"
+        slug = "closing-lost" if closing else "choosing-lost"
+        move(connection, job, JobState.FAILED, Reason(slug, f"{lost} workers were lost while they {done}"))
+
+
+def lost() -> LeaseLost:
+    """The error of a token that is not current."""
+    return LeaseLost("this lease has expired or was taken away: drop the work")

@@ -1,0 +1,225 @@
+"""What does a worker leave behind? Reports, ends, the teacher's facts; every write is fenced by its lease's token."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, bindparam, exists, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from search import configurations
+from search.leasing import leases, lifecycle
+from search.leasing.lifecycle import end_trial, move, spec_of
+from search.records import Reason
+from search.states import TERMINAL_TRIALS, Arm, JobState, Stage, TrialState
+from search.storage import tables
+from search.storage.db import Database
+from search.storage.events import emit
+from search.storage.rows import reason_json, reason_of
+from search.storage.tables import jobs, reports, trials
+from trainers.spec import Configuration, EpochReport, Metrics, TeacherFacts
+
+OPEN_TRIALS = (TrialState.WAITING, TrialState.RUNNING)
+
+
+@dataclass(frozen=True, slots=True)
+class Unmirrored:
+    """A trial that has ended here and not yet in Optuna's tables."""
+
+    trial_id: int
+    job_id: str
+    arm: Arm
+    optuna_number: int
+    state: TrialState
+    value: float | None
+    epoch: int
+    reason: Reason | None
+    metric: str
+
+
+def attach(
+    db: Database,
+    token: str,
+    trial_id: int,
+    optuna_number: int | Callable[[Connection], int],
+    configuration: Configuration,
+) -> int:
+    """Writes down what to train and its number in Optuna's study, which later attempts keep; answers it. LeaseLost.
+
+    A number that is callable writes Optuna's side in the same transaction. A number that is there already stays: a
+    caller may repeat itself after DatabaseUnavailable.
+    """
+    of_trial = trials.c.id == trial_id
+    with db.write() as connection:
+        leases.hold(connection, token, trial_id)
+        before = connection.execute(select(trials.c.optuna_number).where(of_trial)).scalar_one()
+        if before is not None:
+            return int(before)
+        number = optuna_number(connection) if callable(optuna_number) else optuna_number
+        values = {"optuna_number": number, "configuration": configurations.to_json(configuration)}
+        connection.execute(update(trials).where(of_trial).values(**values))
+    return number
+
+
+def report(db: Database, token: str, trial_id: int, said: EpochReport) -> None:
+    """Writes one epoch down. LeaseLost; otherwise as `report_all`."""
+    if report_all(db, [(token, trial_id, said)]):
+        raise leases.lost()
+
+
+def report_all(db: Database, entries: Iterable[tuple[str, int, EpochReport]]) -> set[str]:
+    """Writes epochs of many trials down in one transaction: (token, trial_id, report) each.
+
+    Answers the tokens that are lost; of those nothing is written. Saying the same epoch twice is harmless, so a caller
+    may repeat itself after DatabaseUnavailable. ValueError for a number that is not finite: that student has diverged.
+    """
+    by_lease: dict[tuple[str, int], list[EpochReport]] = {}
+    for token, trial_id, said in entries:
+        _check_finite(said.train_loss, said.learning_rate, said.seconds, *dataclasses.astuple(said.validation))
+        by_lease.setdefault((token, trial_id), []).append(said)
+    with db.write() as connection:
+        held = select(tables.leases).where(tables.leases.c.token.in_({token for token, _ in by_lease}))
+        locked = connection.execute(held.order_by(tables.leases.c.subject).with_for_update())
+        current = by_lease.keys() & {(lease.token, lease.trial_id) for lease in locked}
+        if current:
+            _write_reports(connection, {trial_id: by_lease[token, trial_id] for token, trial_id in current})
+    return {token for token, _ in by_lease.keys() - current}
+
+
+def _write_reports(connection: Connection, said: Mapping[int, Sequence[EpochReport]]) -> None:
+    """Three statements for any number of trials: a bank says an epoch of all its lanes at once."""
+    held = connection.execute(select(trials.c.id, trials.c.attempt).where(trials.c.id.in_(said)))
+    attempts = {row.id: row.attempt for row in held}
+    at = lifecycle.now(connection)
+    rows = [
+        {
+            "trial_id": trial_id, "epoch": one.epoch, "attempt": attempts[trial_id], "train_loss": one.train_loss,
+            "learning_rate": one.learning_rate, "seconds": one.seconds, "reported_at": at,
+            **dataclasses.asdict(one.validation),
+        }
+        for trial_id, reported in said.items()
+        for one in reported
+    ]  # fmt: skip
+    insert_or_ignore = (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(reports)
+    connection.execute(insert_or_ignore.on_conflict_do_nothing(), rows)
+    last = {trial_id: max(reported, key=lambda one: one.epoch) for trial_id, reported in said.items()}
+    behind = (trials.c.id == bindparam("of")) & (trials.c.epoch < bindparam("last"))
+    connection.execute(
+        update(trials).where(behind).values(epoch=bindparam("last"), metrics=bindparam("said")),
+        [
+            {"of": trial_id, "last": one.epoch, "said": dataclasses.asdict(one.validation)}
+            for trial_id, one in last.items()
+        ],
+    )
+
+
+def finish(
+    db: Database,
+    token: str,
+    trial_id: int,
+    state: TrialState,
+    *,
+    value: float | None = None,
+    metrics: Metrics | None = None,
+    reason: Reason | None = None,
+    train_seconds: float = 0.0,
+    said: Sequence[EpochReport] = (),
+    tell: Callable[[Connection], object] | None = None,
+) -> None:
+    """Ends a trial as completed (with its value), pruned or failed (with a reason), and its lease. LeaseLost.
+
+    In the same transaction its last epochs, `said`, are written down, `tell` tells Optuna of the end, if it can, and
+    the job goes on: its next stage is planned, or its state changes, if this was the last. ValueError for a number
+    that is not finite and for a completed trial without a value.
+    """
+    if state not in (TrialState.COMPLETED, TrialState.PRUNED, TrialState.FAILED):
+        raise ValueError(f"a worker cannot end a trial as {state}")
+    if state is TrialState.COMPLETED and value is None:
+        raise ValueError("a completed trial has a value")
+    _check_finite(train_seconds, *([] if value is None else [value]))
+    values: dict[str, Any] = {"value": value, "reason": reason_json(reason), "train_seconds": train_seconds}
+    if metrics is not None:
+        _check_finite(*dataclasses.astuple(metrics))
+        values["metrics"] = dataclasses.asdict(metrics)
+    with db.write() as connection:
+        job, _ = leases.hold_with_job(connection, token, trial_id)
+        if said:
+            _write_reports(connection, {trial_id: said})
+        trial = connection.execute(select(trials).where(trials.c.id == trial_id)).one()
+        if state is TrialState.COMPLETED and value is not None and trial.stage == Stage.SEARCH:
+            _tell_if_best(connection, job, trial, value)
+        leases.release(connection, token)
+        end_trial(connection, job, trial, state, values, told=tell is not None)
+        if tell is not None:
+            tell(connection)
+
+
+def _tell_if_best(connection: Connection, job: Row[Any], trial: Row[Any], value: float) -> None:
+    metric = spec_of(job).objective
+    better = trials.c.value >= value if metric.direction == "maximize" else trials.c.value <= value
+    done = (trials.c.job_id == job.id) & (trials.c.stage == Stage.SEARCH) & (trials.c.state == TrialState.COMPLETED)
+    if not connection.execute(select(exists().where(done, better))).scalar_one():
+        told = {"trial": trial.number, "value": value, "metric": metric.metric, "configuration": trial.configuration}
+        emit(connection, job.id, "best", told)
+
+
+def set_teacher(db: Database, token: str, facts: TeacherFacts) -> None:
+    """Writes down what the job's teacher is worth, the first time that somebody knows it. LeaseLost."""
+    with db.write() as connection:
+        job, _ = leases.hold_with_job(connection, token)
+        if job.teacher is None:
+            document = dataclasses.asdict(facts)
+            connection.execute(update(jobs).where(jobs.c.id == job.id).values(teacher=document))
+            emit(connection, job.id, "teacher_ready", document)
+
+
+def fail_job(db: Database, token: str, reason: Reason) -> None:
+    """Ends the whole job: it cannot be trained as specified, here or elsewhere. Every lease of it goes. LeaseLost."""
+    with db.write() as connection:
+        job, _ = leases.hold_with_job(connection, token)
+        lifecycle.drop_leases(connection, job.id)
+        lifecycle.cancel_trials(connection, job.id, Stage, OPEN_TRIALS)
+        move(connection, job, JobState.FAILED, reason)
+
+
+def unmirrored(db: Database, limit: int = 100) -> list[Unmirrored]:
+    """Ended trials that Optuna has not been told of, the oldest first."""
+    metric = jobs.c.spec[("objective", "metric")].as_string().label("metric")
+    behind = (trials.c.mirrored.is_(False)) & trials.c.optuna_number.is_not(None)
+    query = (
+        select(trials, metric)
+        .join(jobs, jobs.c.id == trials.c.job_id)
+        .where(behind, trials.c.state.in_(TERMINAL_TRIALS))
+        .order_by(trials.c.id)
+        .limit(limit)
+    )
+    with db.read() as connection:
+        return [
+            Unmirrored(
+                trial_id=row.id,
+                job_id=row.job_id,
+                arm=Arm(row.arm),
+                optuna_number=row.optuna_number,
+                state=TrialState(row.state),
+                value=row.value,
+                epoch=row.epoch,
+                reason=reason_of(row.reason),
+                metric=row.metric,
+            )
+            for row in connection.execute(query)
+        ]
+
+
+def mark_mirrored(db: Database, trial_id: int) -> None:
+    """Notes that a trial's end stands in Optuna's tables; no lease is needed to say what is so."""
+    with db.write() as connection:
+        connection.execute(update(trials).where(trials.c.id == trial_id).values(mirrored=True))
+
+
+def _check_finite(*numbers: float) -> None:
+    if not all(map(math.isfinite, numbers)):
+        raise ValueError("only finite numbers are remembered: end this trial as failed, with reason diverged")

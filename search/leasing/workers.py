@@ -1,0 +1,97 @@
+"""Who trains? Workers say that they are there; whoever is silent for a lease period counts as gone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, func, insert, select, update
+
+from search.records import Worker
+from search.storage.db import Database, now_sql
+from search.storage.rows import moment, moment_or_none
+from search.storage.tables import leases, workers
+
+
+@dataclass(frozen=True, slots=True)
+class Living:
+    """What a living worker can do for a job: its labels, its device's memory, and the device's kind."""
+
+    labels: frozenset[str]
+    memory_gb: float | None
+    device: str | None
+
+
+def worker_seen(
+    db: Database,
+    worker_id: str,
+    *,
+    host: str,
+    pid: int,
+    lanes: int,
+    capabilities: Mapping[str, Any],
+    engines: Sequence[Mapping[str, Any]] = (),
+    labels: Sequence[str] = (),
+    lease_seconds: float = 120.0,
+    database_errors: int = 0,
+) -> None:
+    """Notes that a worker is alive, what it can do and with which engines it trains now.
+
+    To be said at its start and with each heartbeat: it counts as gone after `lease_seconds` of silence.
+    `database_errors` is how often the database has not answered it.
+    """
+    said = {"host": host[:255], "pid": pid, "lanes": lanes, "capabilities": dict(capabilities)}
+    said["engines"] = [dict(engine) for engine in engines]
+    said |= {"labels": list(labels), "database_errors": database_errors}
+    said |= {"seen_at": now_sql(), "silent_at": now_sql() + lease_seconds}
+    with db.write() as connection:
+        known = update(workers).where(workers.c.id == worker_id)
+        if not connection.execute(known.values(stopped_at=None, **said)).rowcount:
+            connection.execute(insert(workers).values(id=worker_id, started_at=now_sql(), **said))
+
+
+def worker_stopped(db: Database, worker_id: str) -> None:
+    """Notes that a worker has gone in good order."""
+    with db.write() as connection:
+        connection.execute(update(workers).where(workers.c.id == worker_id).values(stopped_at=now_sql()))
+
+
+def is_alive() -> ColumnElement[bool]:
+    """Whether a row of `workers` is of one that has been heard of in time and has not gone."""
+    return workers.c.stopped_at.is_(None) & (workers.c.silent_at >= now_sql())
+
+
+def living(connection: Connection) -> list[Living]:
+    """The workers that are alive, as far as a job may ask something of them."""
+    alive = select(workers.c.labels, workers.c.capabilities).where(is_alive())
+    return [
+        Living(frozenset(row.labels or ()), row.capabilities.get("memory_gb"), row.capabilities.get("device"))
+        for row in connection.execute(alive)
+    ]
+
+
+def list_workers(db: Database, lease_seconds: float, limit: int = 500) -> list[Worker]:
+    """The workers, those seen last first."""
+    held = select(func.count()).where(leases.c.worker_id == workers.c.id).scalar_subquery()
+    alive = workers.c.stopped_at.is_(None) & (workers.c.seen_at >= now_sql() - lease_seconds)
+    query = select(workers, held.label("running"), alive.label("alive"))
+    with db.read() as connection:
+        rows = connection.execute(query.order_by(workers.c.seen_at.desc(), workers.c.id).limit(limit))
+        return [
+            Worker(
+                id=row.id,
+                host=row.host,
+                pid=row.pid,
+                lanes=row.lanes,
+                capabilities=row.capabilities,
+                engines=row.engines or [],
+                labels=row.labels or [],
+                running=row.running,
+                alive=bool(row.alive),
+                started_at=moment(row.started_at),
+                seen_at=moment(row.seen_at),
+                stopped_at=moment_or_none(row.stopped_at),
+            )
+            for row in rows
+        ]

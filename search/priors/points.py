@@ -1,0 +1,291 @@
+"""With which configurations does a search begin, when others have searched before? Few, diverse, and inside its space.
+
+Chosen one after another so that the evidence, each source by its weight, is near to some point: greedy facility
+location (Nemhauser, Wolsey & Fisher 1978, Mathematical Programming 14, 265-294), which takes the heaviest region
+first and then spreads. The last point is the space's own random draw, so that advice never speaks alone.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, cast
+
+from search.priors.context import Context, distance
+from search.priors.evidence import Evidence, Origin, Settings
+from search.spec import AdamSpace, Choices, Ranged, Searched, SgdSpace, SpaceSpec
+from trainers.spec import Configuration, Optimizer, OptimizerName, digest
+
+MOST = 8
+_NEAR = 0.2
+"""Of a searched range: points this far apart are told apart, and no more than that."""
+_UNSAID = 0.25
+"""Of a range: how far a value that a source does not tell is taken to be from one that another tells."""
+_OF_ALL = ("kd_weight", "label_weight")
+_OF_OPTIMIZER = ("learning_rate", "weight_decay", "momentum")
+_BASES = dict(zip(("temperature", *_OF_ALL, "optimizer", *_OF_OPTIMIZER), (2, 3, 5, 7, 11, 13, 17), strict=True))
+_MIDDLE = 0.5  # of its range lies what no source ever tells: a final or a student's temperature
+
+
+@dataclass(frozen=True, slots=True)
+class FirstPoint:
+    """A configuration to begin with, and who advises it; `space`: a random draw. `distance` is its source's context."""
+
+    configuration: Configuration
+    origin: Origin | Literal["space"]
+    source: str
+    distance: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    """One temperature of one source, put into the space: coordinates in 0..1, None where the source does not tell."""
+
+    temperature: float
+    settings: Settings
+    place: Mapping[str, float | None]
+    optimizer: str | None
+    weight: float
+    of: Evidence
+    distance: float
+
+
+def how_many(share: float, trials: int, startup_trials: int) -> int:
+    """How many of a budget's trials the advice may take: at most its share, the sampler's startup trials, and MOST.
+
+    They take the place of random startup trials, which they never outnumber. 0 where it would be 1: a single point
+    leaves no room for a draw of the space's own.
+    """
+    most = min(int(share * trials + 1e-9), startup_trials, MOST)
+    return most if most > 1 else 0
+
+
+def weight(context: Context, evidence: Evidence) -> float:
+    """How much a source counts in this context: its strength, falling e-fold with each unit of distance."""
+    falling: float = math.exp(-distance(context, evidence.context))
+    return evidence.strength * falling
+
+
+def first_points(
+    context: Context, evidence: Sequence[Evidence], space: SpaceSpec, most: int, seed: int
+) -> list[FirstPoint]:
+    """At most so many configurations of the space to begin a search with; the same for the same arguments.
+
+    The nearer the evidence, the more of them: of the places left beside the draw a share of 1 - exp(-W), W being the
+    sum of the sources' weights, and one at least. The last is the space's own draw. None where most < 2, or where
+    there is no evidence: random draws the sampler has of its own.
+    """
+    if most < 2 or not evidence:
+        return []
+    chance = random.Random(int(digest(["first points", seed])[:16], 16))
+    candidates = _candidates(context, evidence, space)
+    believed = 1.0 - math.exp(-sum(weight(context, each) for each in evidence))
+    points = [
+        FirstPoint(_complete(each, candidates, space, index, chance), each.of.origin, each.of.source, each.distance)
+        for index, each in enumerate(_spread(candidates, math.ceil(believed * (most - 1))))
+    ]
+    return [*points, FirstPoint(draw(space, chance), "space", "a random draw of the space")]
+
+
+def draw(space: SpaceSpec, chance: random.Random) -> Configuration:
+    """A random configuration: uniform on each range's own scale, each optimizer as likely as another."""
+    name = chance.choice(list(space.optimizer.choices()))
+    return _configuration(space, name, None, Settings(), lambda _: chance.random())
+
+
+def guessed(space: SpaceSpec, temperature: float, settings: Settings, seed: int) -> Configuration:
+    """A guess made whole: what it leaves out is drawn at random, the same for the same seed."""
+    chance = random.Random(int(digest(["guess", seed])[:16], 16))
+    name = settings.optimizer or chance.choice(list(space.optimizer.choices()))
+    drawn = {setting: chance.random() for setting in _BASES}
+    return _configuration(space, name, temperature, settings, lambda setting: drawn.get(setting, _MIDDLE))
+
+
+def fit(searched: Searched, value: float | None, position: float) -> float:
+    """A value of what is searched: the nearest to `value`; where that is None, the one at `position` in 0..1."""
+    if not isinstance(searched, Ranged):
+        return float(searched)
+    wanted: float
+    if value is not None:
+        wanted = value
+    elif searched.log:
+        wanted = searched.low * (searched.high / searched.low) ** position
+    else:
+        wanted = searched.low + (searched.high - searched.low) * position
+    wanted = min(max(wanted, searched.low), searched.high)
+    if isinstance(searched, Choices):
+        scale = math.log if searched.log else float
+        return min(searched.values, key=lambda one: abs(scale(one) - scale(wanted)))
+    return wanted
+
+
+def _candidates(context: Context, evidence: Sequence[Evidence], space: SpaceSpec) -> list[_Candidate]:
+    found = []
+    for each in evidence:
+        settings = _translated(each.settings, space)
+        for temperature, share in each.spread:
+            fitted = fit(space.temperature, temperature, 0.5)
+            found.append(
+                _Candidate(
+                    temperature=fitted,
+                    settings=settings,
+                    place=_place(space, fitted, settings),
+                    optimizer=settings.optimizer,
+                    weight=share * weight(context, each),
+                    of=each,
+                    distance=distance(context, each.context),
+                )
+            )
+    return found
+
+
+def _translated(settings: Settings, space: SpaceSpec) -> Settings:
+    """A source's settings in this space's terms; its optimizer's own are dropped where no such optimizer is searched.
+
+    Adam stands for AdamW and the other way round, but for the weight decay: one couples it, the other does not.
+    """
+    kd_weight, label_weight = settings.kd_weight, settings.label_weight
+    if space.label_weight is None:  # it will be 1 - kd_weight
+        if kd_weight is not None and label_weight is not None and kd_weight + label_weight > 0:
+            kd_weight = kd_weight / (kd_weight + label_weight)
+        label_weight = None
+    name, choices = settings.optimizer, space.optimizer.choices()
+    relative = {"adam": "adamw", "adamw": "adam"}.get(name or "")
+    if name in choices:
+        return Settings(kd_weight, label_weight, name, settings.learning_rate, settings.weight_decay, settings.momentum)
+    if relative in choices:
+        return Settings(kd_weight, label_weight, relative, settings.learning_rate)
+    return Settings(kd_weight, label_weight)
+
+
+def _place(space: SpaceSpec, temperature: float, settings: Settings) -> dict[str, float | None]:
+    place = {"temperature": _coordinate(space.temperature, temperature)}
+    place["kd_weight"] = _coordinate(space.kd_weight, settings.kd_weight)
+    if settings.optimizer is not None:
+        own = space.optimizer.choices()[cast(OptimizerName, settings.optimizer)]
+        place["learning_rate"] = _coordinate(own.learning_rate, settings.learning_rate)
+        place["weight_decay"] = _coordinate(own.weight_decay, settings.weight_decay)
+    return place
+
+
+def _coordinate(searched: Searched, value: float | None) -> float | None:
+    """Where a value lies in its range, from 0 to 1 on the range's scale; 0 where nothing is searched."""
+    if not isinstance(searched, Ranged):
+        return 0.0
+    if value is None:
+        return None
+    inside = fit(searched, value, 0.5)
+    if searched.log:
+        return math.log(inside / searched.low) / math.log(searched.high / searched.low)
+    return (inside - searched.low) / (searched.high - searched.low)
+
+
+def _spread(candidates: Sequence[_Candidate], most: int) -> list[_Candidate]:
+    """At most so many candidates, such that each candidate, by its weight, is near to one of them."""
+    covered, chosen = [0.0] * len(candidates), list[_Candidate]()
+    near = [[_similar(one, other) for other in candidates] for one in candidates]
+    while len(chosen) < most:
+        gains = [
+            sum(each.weight * max(0.0, new - old) for each, new, old in zip(candidates, row, covered, strict=True))
+            for row in near
+        ]
+        if not gains or max(gains) <= 1e-9 * sum(each.weight for each in candidates):
+            break
+        best = gains.index(max(gains))
+        chosen.append(candidates[best])
+        covered = [max(new, old) for new, old in zip(near[best], covered, strict=True)]
+    return chosen
+
+
+def _similar(one: _Candidate, other: _Candidate) -> float:
+    """1 for the same point, falling as a Gaussian of `_NEAR`."""
+    squared = 0.0
+    if one.optimizer != other.optimizer:
+        squared = _UNSAID**2 if None in (one.optimizer, other.optimizer) else 1.0
+    for name in {**one.place, **other.place}:
+        a, b = one.place.get(name), other.place.get(name)
+        if a is not None and b is not None:
+            squared += (a - b) ** 2
+        elif a is not None or b is not None:
+            squared += _UNSAID**2
+    return math.exp(-squared / (2 * _NEAR**2))
+
+
+def _complete(
+    chosen: _Candidate, candidates: Sequence[_Candidate], space: SpaceSpec, index: int, chance: random.Random
+) -> Configuration:
+    """A candidate with what its source does not tell: as others tell it, each by its weight, or spread over the range.
+
+    Which of the others, and where in a range, differs from point to point and from setting to setting: a Halton
+    sequence, shifted at random.
+    """
+    shifts = [chance.random() for _ in _BASES]
+    at = {
+        setting: (_halton(index + 1, base) + shift) % 1.0
+        for (setting, base), shift in zip(_BASES.items(), shifts, strict=True)
+    }
+    name = chosen.optimizer
+    if name is None:
+        order = list(space.optimizer.choices())
+        known = [(order.index(cast(OptimizerName, one.optimizer)), one.weight) for one in candidates if one.optimizer]
+        place = at_share(known, at["optimizer"])
+        name = order[int(at["optimizer"] * len(order)) if place is None else round(place)]
+    filled: dict[str, float | None] = {}
+    for setting in _OF_ALL + _OF_OPTIMIZER:
+        told = getattr(chosen.settings, setting)
+        if told is None:
+            alike = [one for one in candidates if setting in _OF_ALL or one.optimizer == name]
+            others = [(getattr(one.settings, setting), one.weight) for one in alike]
+            told = at_share([(value, heavy) for value, heavy in others if value is not None], at[setting])
+        filled[setting] = told
+    told_all = Settings(optimizer=name, **filled)
+    return _configuration(space, name, chosen.temperature, told_all, lambda setting: at.get(setting, _MIDDLE))
+
+
+def _configuration(
+    space: SpaceSpec, name: str, temperature: float | None, settings: Settings, position: Callable[[str], float]
+) -> Configuration:
+    """The configuration of these settings, fitted into the space; what they leave out lies at its position."""
+
+    def number(searched: Searched, setting: str) -> float:
+        return fit(searched, getattr(settings, setting), position(setting))
+
+    optimizer = cast(OptimizerName, name)
+    own: SgdSpace | AdamSpace = space.optimizer.choices()[optimizer]
+    kd_weight = number(space.kd_weight, "kd_weight")
+    label_weight = 1.0 - kd_weight if space.label_weight is None else number(space.label_weight, "label_weight")
+    trained = Optimizer(optimizer, number(own.learning_rate, "learning_rate"), number(own.weight_decay, "weight_decay"))
+    if isinstance(own, SgdSpace):
+        trained = dataclasses.replace(trained, momentum=number(own.momentum, "momentum"), nesterov=own.nesterov)
+    at = fit(space.temperature, temperature, position("temperature"))
+    final, student = (
+        None if part is None else fit(part, None, position(setting))
+        for setting, part in (
+            ("final_temperature", space.final_temperature),
+            ("student_temperature", space.student_temperature),
+        )
+    )
+    return Configuration(at, kd_weight, label_weight, trained, student, final)
+
+
+def at_share(values: Sequence[tuple[float, float]], share: float) -> float | None:
+    """Of (value, weight) pairs the value up to which that share of the weight lies; None where there are none."""
+    total, below = sum(heavy for _, heavy in values), 0.0
+    for value, heavy in sorted(values):
+        below += heavy
+        if below >= share * total:
+            return value
+    return None
+
+
+def _halton(index: int, base: int) -> float:
+    """The index-th number, from 1, of van der Corput's sequence: the index's digits behind the point, mirrored."""
+    value, digit = 0.0, 1.0
+    while index:
+        digit /= base
+        value += digit * (index % base)
+        index //= base
+    return value

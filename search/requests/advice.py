@@ -1,0 +1,143 @@
+"""What do the literature and the finished jobs of this database say of a context, and what does a job begin with?
+
+Whose jobs advise whom: those that somebody may read anyway, their own and for an admin everybody's. By the operator's
+setting `advice_from: all` everybody's advise everybody; those that one may not read are then told of without id, name,
+labels or data set, by their figures alone.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import heapq
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from sqlalchemy import Connection, select
+
+from search import configurations
+from search.priors import literature, points
+from search.priors.advise import advise
+from search.priors.context import Context, distance, of_spec
+from search.priors.documents import Advice, Mode
+from search.priors.evidence import Evidence, Settings, from_winner
+from search.records import Principal
+from search.requests.answers import Answer, answers_of
+from search.spec import JobSpec, Ranged
+from search.states import JobState
+from search.storage.db import Database
+from search.storage.tables import jobs
+from search.warm import FirstGuess
+
+LATEST = 1_000
+"""So many of the latest finished jobs are looked at."""
+NEAREST = 32
+"""Of these, the answers of so many of the nearest are read: further ones hardly weigh."""
+_ANOTHERS = "a job of another owner"
+Sharing = Literal["own", "all"]
+
+
+@dataclass(frozen=True, slots=True)
+class Priors:
+    """What the operator has decided: the literature's table, and whose jobs advise whom."""
+
+    table: Sequence[Evidence]
+    sharing: Sharing = "own"
+
+
+def priors(file: Path | None = None, sharing: Sharing = "own") -> Priors:
+    """The packaged table, with an operator's file beside it. LiteratureInvalid."""
+    return Priors(literature.evidence(file), sharing)
+
+
+def get_advice(
+    db: Database, context: Context, principal: Principal, known: Priors, mode: Mode = "both", most_sources: int = 20
+) -> Advice:
+    """The distribution over T and settings in a context, with its sources and their distances."""
+    with db.read() as connection:
+        evidence = _evidence(connection, context, principal, known, mode)
+    return advise(context, evidence, mode, most_sources)
+
+
+def begin_with(db: Database, spec: JobSpec, principal: Principal, known: Priors | None) -> dict[str, Any] | None:
+    """The first trials of a job as they are stored with it when it is submitted; None where it starts from nothing.
+
+    The spec's own guesses come first; advice fills up to the share of the budget that the spec allows.
+    """
+    warm = spec.warm_start
+    first = [_guessed(spec, place, guess) for place, guess in enumerate(warm.points)]
+    allowed = points.how_many(warm.share, spec.budget.trials, spec.sampler.startup_trials) - len(first)
+    if warm.mode != "none" and allowed > 0:
+        with db.read() as connection:
+            context = _with_known_teacher(connection, spec, of_spec(spec), principal)
+            evidence = _evidence(connection, context, principal, known or priors(), warm.mode)
+        first += points.first_points(context, evidence, spec.space, allowed, spec.seed) if evidence else []
+    if not first:
+        return None
+    told = [
+        dataclasses.asdict(point) | {"configuration": configurations.to_json(point.configuration)} for point in first
+    ]
+    return {"mode": warm.mode, "points": told}
+
+
+def _guessed(spec: JobSpec, place: int, guess: FirstGuess) -> points.FirstPoint:
+    own = Settings(guess.kd_weight, guess.label_weight, guess.optimizer, **dict(guess.of_optimizer()))
+    configuration = points.guessed(spec.space, guess.temperature, own, spec.seed + place)
+    return points.FirstPoint(configuration, "given", guess.source)
+
+
+def _evidence(
+    connection: Connection, context: Context, principal: Principal, known: Priors, mode: Mode
+) -> list[Evidence]:
+    told = mode in ("literature", "both") and context.method is None  # its rows are of plain KL at one T
+    found = list(known.table) if told else []
+    return found + (_history(connection, context, principal, known.sharing) if mode in ("history", "both") else [])
+
+
+def _history(connection: Connection, context: Context, principal: Principal, sharing: Sharing) -> list[Evidence]:
+    """What the nearest of the latest finished jobs of the same method say, of those that searched a temperature."""
+    finished = select(jobs.c.id, jobs.c.name, jobs.c.owner, jobs.c.spec, jobs.c.teacher)
+    finished = finished.where(jobs.c.state == JobState.COMPLETED)
+    if sharing == "own" and not principal.may("admin"):
+        finished = finished.where(jobs.c.owner == principal.id)
+    newest = finished.order_by(jobs.c.created_at.desc(), jobs.c.id.desc()).limit(LATEST)
+    near = []
+    for place, row in enumerate(connection.execute(newest)):
+        spec = JobSpec.model_validate(row.spec)
+        if isinstance(spec.space.temperature, Ranged):
+            theirs = of_spec(spec, row.teacher)
+            if theirs.method == context.method:
+                near.append((distance(context, theirs), place, row, theirs))
+    nearest = heapq.nsmallest(NEAREST, near, key=lambda one: one[:2])
+    answers = answers_of(connection, [row.id for _, _, row, _ in nearest])
+    found = []
+    for _, _, row, theirs in nearest:
+        readable = row.owner == principal.id or principal.may("admin")
+        if row.id in answers:
+            found.append(_said(answers[row.id], theirs, row.id if readable else None, row.name))
+    return found
+
+
+def _said(answer: Answer, context: Context, job_id: str | None, name: str) -> Evidence:
+    """A job's word; of a job that may not be read (without `job_id`) nothing that names it."""
+    result, response = answer
+    curve = response.overall if response is not None else None
+    return from_winner(
+        context,
+        configurations.from_json(result.winner.configuration),
+        curve.equivalent_set.intervals if curve is not None else [],
+        source=_ANOTHERS if job_id is None else name,
+        job_id=job_id,
+        censored=curve is not None and (curve.confidence_set.censored_low or curve.confidence_set.censored_high),
+    )
+
+
+def _with_known_teacher(connection: Connection, spec: JobSpec, context: Context, principal: Principal) -> Context:
+    """The context with the teacher's sharpness, where an own job has had this very teacher on these very data."""
+    known = select(jobs.c.spec, jobs.c.teacher).where(jobs.c.owner == principal.id, jobs.c.teacher.is_not(None))
+    mine = spec.model_dump(mode="json", exclude_none=True, include={"dataset", "teacher"})
+    for row in connection.execute(known.order_by(jobs.c.created_at.desc(), jobs.c.id.desc()).limit(LATEST)):
+        if {name: row.spec.get(name) for name in mine} == mine:
+            return of_spec(spec, row.teacher)
+    return context

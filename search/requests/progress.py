@@ -1,0 +1,172 @@
+"""How far are these jobs? Few queries for any number of them, over open trials and the last minute's reports; what has
+ended is counted once.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, or_, select
+
+from search.leasing import plan
+from search.leasing.claiming import CLAIMABLE
+from search.leasing.ledger import OPEN_TRIALS
+from search.leasing.lifecycle import SEARCHING, now, seconds_left, spec_of
+from search.leasing.workers import Living, living
+from search.records import Progress
+from search.requests.ended import RATE_SECONDS, Ended, ended_trials
+from search.spec import JobSpec
+from search.states import BASELINE_ARMS, TERMINAL_JOBS, JobState, Stage, TrialState
+from search.storage.tables import jobs, reports, trials
+
+_SHORTEST_WINDOW = 5.0  # the first reports of a job say little about its speed
+_MOST_EPOCHS = 2000  # of one trial within the window; bounds the rows that are looked at
+
+
+@dataclass(slots=True)
+class _Counts:
+    """What one job's trials add up to, by stage."""
+
+    done: dict[Stage, int] = field(default_factory=lambda: defaultdict(int))
+    open: dict[Stage, int] = field(default_factory=lambda: defaultdict(int))
+    running: int = 0
+    epochs: int = 0  # of all trials that count
+    open_epochs: int = 0  # of those that have not ended
+    search_epochs_done: int = 0  # of search trials that have ended
+
+
+def progress_of(connection: Connection, rows: Sequence[Row[Any]], *, remember: bool = False) -> dict[str, Progress]:
+    """By job id, for whole rows of `jobs`; transactions that only read may `remember`, as `ended_trials` has it."""
+    if not rows:
+        return {}
+    at = now(connection)
+    ended = ended_trials(connection, rows, at, remember=remember)
+    counted = _counts(connection, ended)
+    going_on = [row.id for row in rows if row.state not in TERMINAL_JOBS]
+    rates = _rates(connection, going_on, [trial for job_id in going_on for trial in ended[job_id].recent], at)
+    # who has something in training is served, and who has ended or is paused waits for nobody
+    waiting = [row for row in rows if row.state in CLAIMABLE and not counted[row.id].running]
+    there = living(connection) if waiting else []
+    waits = {row.id: _waits_for(row, there) for row in waiting}
+    return {
+        row.id: _progress(row, counted[row.id], ended[row.id].best, rates.get(row.id), waits.get(row.id), at)
+        for row in rows
+    }
+
+
+def _counts(connection: Connection, ended: Mapping[str, Ended]) -> dict[str, _Counts]:
+    counts = {
+        job_id: _Counts(
+            done=of_job.trials, epochs=sum(of_job.epochs.values()), search_epochs_done=of_job.epochs[Stage.SEARCH]
+        )
+        for job_id, of_job in ended.items()
+    }
+    of = (trials.c.job_id, trials.c.stage, trials.c.state)
+    current = or_(trials.c.stage.in_(SEARCHING), trials.c.round == jobs.c.round)
+    query = (
+        select(*of, func.count().label("trials"), func.sum(trials.c.epoch).label("epochs"))
+        .join(jobs, jobs.c.id == trials.c.job_id)
+        .where(trials.c.job_id.in_(list(ended)), trials.c.state.in_(OPEN_TRIALS), current)
+        .group_by(*of)
+    )
+    for row in connection.execute(query):
+        of_job = counts[row.job_id]
+        of_job.epochs += row.epochs
+        of_job.open_epochs += row.epochs
+        of_job.open[Stage(row.stage)] += row.trials
+        if row.state == TrialState.RUNNING:
+            of_job.running += row.trials
+    return counts
+
+
+def _rates(connection: Connection, job_ids: Sequence[str], recent_trials: Sequence[int], at: float) -> dict[str, float]:
+    """Epochs per second over the last minute, of trials that run and of those that have ended within it."""
+    since = at - RATE_SECONDS
+    recent = or_(trials.c.state == TrialState.RUNNING, trials.c.id.in_(recent_trials) & (trials.c.ended_at > since))
+    query = (
+        select(trials.c.job_id, func.count().label("epochs"), func.min(reports.c.reported_at).label("first"))
+        .join(reports, reports.c.trial_id == trials.c.id)
+        .where(trials.c.job_id.in_(job_ids), recent)
+        .where(reports.c.epoch > trials.c.epoch - _MOST_EPOCHS, reports.c.reported_at > since)
+        .group_by(trials.c.job_id)
+    )
+    return {
+        row.job_id: row.epochs / min(RATE_SECONDS, max(at - row.first, _SHORTEST_WINDOW))
+        for row in connection.execute(query)
+    }
+
+
+def _progress(
+    job: Row[Any],
+    counts: _Counts,
+    best: tuple[int, float] | None,
+    rate: float | None,
+    waits_for: str | None,
+    at: float,
+) -> Progress:
+    spec = spec_of(job)
+    searching, confirming = _still_to_come(job, spec, counts)
+    left: float | None = None
+    if job.state in TERMINAL_JOBS:
+        left = 0.0
+    elif rate:
+        begun = sum(counts.open.values()) * spec.training.epochs - counts.open_epochs
+        limit = seconds_left(job, at)
+        search_seconds = (begun + searching * _mean_epochs(spec, counts)) / rate
+        if searching and limit is not None:
+            search_seconds = min(search_seconds, max(limit, 0.0))
+        left = search_seconds + confirming * spec.training.epochs / rate
+    return Progress(
+        search_done=counts.done[Stage.SEARCH],
+        search_budget=job.search_trials if job.search_stopped else job.budget_trials,
+        trials_done=sum(counts.done.values()),
+        trials_running=counts.running,
+        trials_planned=sum(counts.done.values()) + sum(counts.open.values()) + searching + confirming,
+        epochs_done=counts.epochs,
+        epochs_per_second=rate,
+        seconds_left=left,
+        best_value=None if best is None else best[1],
+        best_trial=None if best is None else best[0],
+        waits_for=waits_for,
+    )
+
+
+def _waits_for(job: Row[Any], there: Sequence[Living]) -> str | None:
+    """Which worker a job waits for, where none that is alive may train it."""
+    spec = spec_of(job)
+    device = None if job.fixed is None else job.fixed.get("device")
+    asked = [*spec.fleet.lacking((), None), *([f"device {device}"] if device else [])]
+    for worker in there:
+        if not spec.fleet.lacking(worker.labels, worker.memory_gb) and device in (None, worker.device):
+            return None
+    return "a worker" + (f" with {' and '.join(asked)}" if asked else "")
+
+
+def _still_to_come(job: Row[Any], spec: JobSpec, counts: _Counts) -> tuple[int, int]:
+    """How many trials are not there yet, as far as is known: of search and baselines, and of the confirmation."""
+    state = job.resume_state or job.state
+    if state in (JobState.QUEUED, JobState.RUNNING):
+        search = 0 if job.search_stopped else max(0, job.budget_trials - job.search_trials)
+        if job.budget_epochs is not None:
+            search = min(search, max(0, job.budget_epochs - job.search_epochs) // spec.training.epochs)
+        per_arm = plan.baseline_trials(spec, job.search_trials + search)
+        there = counts.done[Stage.BASELINE] + counts.open[Stage.BASELINE]
+        baseline = 0 if job.search_stopped else max(0, len(BASELINE_ARMS) * per_arm - there)
+        sizes = [job.search_trials + search, *(per_arm for _ in BASELINE_ARMS)]
+        return search + baseline, plan.select_trials(spec, sizes) + plan.estimate_trials(spec)
+    estimating = counts.done[Stage.ESTIMATE] + counts.open[Stage.ESTIMATE] > 0
+    if state != JobState.CONFIRMING or estimating:
+        return 0, 0
+    tried = counts.done[Stage.BASELINE] // len(BASELINE_ARMS)
+    most = plan.select_trials(spec, [counts.done[Stage.SEARCH], *(tried for _ in BASELINE_ARMS)])
+    there = counts.done[Stage.SELECT] + counts.open[Stage.SELECT]
+    return 0, max(0, most - there) + plan.estimate_trials(spec)
+
+
+def _mean_epochs(spec: JobSpec, counts: _Counts) -> float:
+    """What a trial of the search costs: pruning shortens those to come as it has shortened those that were."""
+    done = counts.done[Stage.SEARCH]
+    return counts.search_epochs_done / done if done else float(spec.training.epochs)

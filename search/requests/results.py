@@ -1,0 +1,48 @@
+"""What came out? The documents that a job's closing has stored, read back."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from sqlalchemy import select
+
+from search.answer import Document, Importances, Interactions, Result, TemperatureResponse
+from search.errors import NotReady
+from search.records import Principal
+from search.states import TERMINAL_JOBS
+from search.storage.access import visible_job
+from search.storage.db import Database
+from search.storage.tables import analyses
+
+Kind = TypeVar("Kind", bound=Document)
+
+
+def get_result(db: Database, job_id: str, principal: Principal) -> Result:
+    """The answer. NotFound; NotReady while the job has none."""
+    return _read(db, job_id, principal, "result", Result)
+
+
+def get_response(db: Database, job_id: str, principal: Principal) -> TemperatureResponse:
+    """The temperature response. NotFound; NotReady while the job has none."""
+    return _read(db, job_id, principal, "response", TemperatureResponse)
+
+
+def get_importances(db: Database, job_id: str, principal: Principal) -> Importances:
+    """How much each setting mattered. NotFound; NotReady while the job has none."""
+    return _read(db, job_id, principal, "importances", Importances)
+
+
+def get_interactions(db: Database, job_id: str, principal: Principal) -> Interactions:
+    """How T and each other setting act together. NotFound; NotReady while the job has none."""
+    return _read(db, job_id, principal, "interactions", Interactions)
+
+
+def _read(db: Database, job_id: str, principal: Principal, kind: str, document: type[Kind]) -> Kind:
+    with db.read() as connection:
+        job = visible_job(connection, job_id, principal)
+        query = select(analyses.c.document).where(analyses.c.job_id == job_id, analyses.c.kind == kind)
+        stored = connection.execute(query).scalar_one_or_none()
+    if stored is None:
+        ended = job.state in TERMINAL_JOBS
+        raise NotReady(f"the job is {job.state} and {'left no' if ended else 'has no'} {kind}{'' if ended else ' yet'}")
+    return document.model_validate_json(stored)

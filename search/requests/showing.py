@@ -1,0 +1,115 @@
+"""Which jobs have changed since they were last shown in Optuna Dashboard, and who shows them now?
+
+A row of `analyses` for each job that was ever shown, of kind "shown": its document is the number of the last event
+that was in what was shown, its time the moment before which nobody shows it again. Who begins writes a time to come
+by which he is surely done, or dead: so one at a time, of any number of replicas, makes a job's plots. Closing a job
+deletes the row with the other documents, so that the end is shown at once.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from sqlalchemy import Connection, Integer, cast, delete, func, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from search.analysis.aside import Question
+from search.answer import Interim
+from search.requests.standing import Standing, standing_of
+from search.states import JobState
+from search.storage.db import Database, now_sql
+from search.storage.tables import analyses, jobs
+
+NEVER = -1
+
+
+def claim_showing(db: Database, seconds: float) -> str | None:
+    """The id of the job that waits longest for being shown, taken for so long; None where none waits."""
+    shown = analyses.alias("shown")
+    event = func.coalesce(cast(shown.c.document, Integer), NEVER)
+    due = func.coalesce(shown.c.computed_at, 0.0)
+    waiting = (
+        select(jobs.c.id)
+        .outerjoin(shown, (shown.c.job_id == jobs.c.id) & (shown.c.kind == "shown"))
+        .where(jobs.c.started_at.is_not(None), jobs.c.last_event > event, due <= now_sql())
+        .order_by(due, jobs.c.id)
+        .limit(1)
+    )
+    with db.read() as connection:  # most of the time there is none, and nobody need be kept from writing
+        job_id: str | None = connection.execute(waiting).scalar_one_or_none()
+    if job_id is None:
+        return None
+    with db.write() as connection:
+        insert_or_update = (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(analyses)
+        until = now_sql() + seconds
+        taking = insert_or_update.values(job_id=job_id, kind="shown", document=str(NEVER), computed_at=until)
+        taking = taking.on_conflict_do_update(
+            index_elements=[analyses.c.job_id, analyses.c.kind],
+            set_={"computed_at": until},
+            where=analyses.c.computed_at <= now_sql(),
+        )
+        # none: another replica was faster
+        return connection.execute(taking.returning(analyses.c.job_id)).scalar_one_or_none()
+
+
+def to_be_shown(db: Database, job_id: str) -> tuple[Standing, Question | None] | None:
+    """How the job stands, and what is to be asked of `python -m search.analysis`: nothing where it is answered.
+
+    None where there is no such job any more.
+    """
+    with db.read() as connection:
+        row = connection.execute(select(jobs).where(jobs.c.id == job_id)).one_or_none()
+        if row is None:
+            return None
+        standing = standing_of(connection, row)
+        at = db.now(connection)
+    if standing.final or not standing.response.observations:
+        return standing, None
+    return standing, Question(
+        job_id=job_id,
+        event=standing.event,
+        spec=dict(standing.job.spec),
+        trials=list(standing.trials),
+        teacher=None if standing.job.teacher is None else dict(standing.job.teacher),
+        search_stopped=standing.job.search_stopped,
+        test_seen_before=row.test_seen_before,
+        wall_seconds=at - row.started_at,
+        now=datetime.fromtimestamp(at, UTC),
+    )
+
+
+def keep_interim(db: Database, interim: Interim) -> bool:
+    """Remembers what an unfinished job's trials say so far.
+
+    False where it has been answered, or deleted, since: then there is something better to show.
+    """
+    job_id = interim.response.job_id
+    with db.write() as connection:
+        state = connection.execute(select(jobs.c.state).where(jobs.c.id == job_id)).scalar_one_or_none()
+        if state is None or state == JobState.COMPLETED:
+            return False
+        _put(connection, job_id, "interim", interim.model_dump_json())
+    return True
+
+
+def mark_shown(db: Database, job_id: str, event: int, rest_seconds: float) -> None:
+    """Notes that the job is shown with all its events up to this one, and is not to be shown again for so long.
+
+    Says nothing where the job has been answered or deleted since: it waits for being shown anew.
+    """
+    with db.write() as connection:
+        of_job = (analyses.c.job_id == job_id) & (analyses.c.kind == "shown")
+        values = {"document": str(event), "computed_at": now_sql() + rest_seconds}
+        connection.execute(update(analyses).where(of_job).values(**values))
+
+
+def release_showing(db: Database, job_id: str, rest_seconds: float) -> None:
+    """Gives a job back that was taken and could not be shown: it is not to be taken again for so long."""
+    with db.write() as connection:
+        of_job = (analyses.c.job_id == job_id) & (analyses.c.kind == "shown")
+        connection.execute(update(analyses).where(of_job).values(computed_at=now_sql() + rest_seconds))
+
+
+def _put(connection: Connection, job_id: str, kind: str, document: str) -> None:
+    connection.execute(delete(analyses).where(analyses.c.job_id == job_id, analyses.c.kind == kind))
+    connection.execute(insert(analyses).values(job_id=job_id, kind=kind, document=document, computed_at=now_sql()))

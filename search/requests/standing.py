@@ -1,0 +1,154 @@
+"""How does a job stand? All that pages and pictures show of it: the answer, or what its trials say so far."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, select
+
+from search.analysis.observations import observations, softness_seen
+from search.answer import Document, Importances, Interactions, Interim, Result, TemperatureResponse
+from search.records import Job, Principal, Trial
+from search.requests.progress import progress_of
+from search.spec import JobSpec
+from search.states import TERMINAL_JOBS, Arm, Stage, TrialState
+from search.storage.access import visible_job
+from search.storage.db import Database
+from search.storage.rows import job_of, trial_of
+from search.storage.tables import analyses, reports, trials
+
+MOST_CURVES = 80
+MOST_POINTS = 60
+"""Of one curve: more cannot be told apart in a picture."""
+BARE = "No model yet: the trials alone, as they were measured."
+
+Kind = TypeVar("Kind", bound=Document)
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """The objective of one search trial at its epochs, which rise."""
+
+    trial: int
+    temperature: float
+    optimizer: str
+    state: TrialState
+    epochs: Sequence[int]
+    values: Sequence[float]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One job at one moment. `final` where it has been answered; before, `result` may be missing.
+
+    `event` is the job's last event that is in all of this. `importances` and `interactions` are missing where nothing
+    was computed yet.
+    """
+
+    job: Job
+    event: int
+    final: bool
+    result: Result | None
+    response: TemperatureResponse
+    importances: Importances | None
+    interactions: Interactions | None
+    trials: Sequence[Trial]
+    curves: Sequence[Curve]
+
+
+def get_standing(db: Database, job_id: str, principal: Principal) -> Standing:
+    """The job as it stands. NotFound."""
+    with db.read() as connection:
+        return standing_of(connection, visible_job(connection, job_id, principal))
+
+
+def standing_of(connection: Connection, row: Any) -> Standing:
+    """As `get_standing`, of a row of `jobs` read in this transaction."""
+    job = job_of(row, progress_of(connection, [row])[row.id])
+    found = connection.execute(select(trials).where(trials.c.job_id == row.id).order_by(trials.c.number)).all()
+    trained = [trial_of(one) for one in found]
+    ids = {one.number: one.id for one in found}
+    spec = JobSpec.model_validate(row.spec)
+    kept = select(analyses.c.kind, analyses.c.document).where(analyses.c.job_id == row.id)
+    documents: dict[str, str] = {one.kind: one.document for one in connection.execute(kept)}
+    final = "result" in documents and job.state in TERMINAL_JOBS
+    so_far = None if final else _read(documents, "interim", Interim)
+    if not final:  # an extended job's earlier answer is not its last
+        documents = {}
+    result, response = _read(documents, "result", Result), _read(documents, "response", TemperatureResponse)
+    mattered, maps = _read(documents, "importances", Importances), _read(documents, "interactions", Interactions)
+    return Standing(
+        job=job,
+        event=row.last_event,
+        final=final,
+        result=so_far.result if so_far else result,
+        response=(so_far.response if so_far else response) or _bare(job, spec, trained),
+        importances=so_far.importances if so_far else mattered,
+        interactions=so_far.interactions if so_far else maps,
+        trials=trained,
+        curves=_curves(connection, spec, trained, ids),
+    )
+
+
+def _read(documents: dict[str, str], kind: str, document: type[Kind]) -> Kind | None:
+    return document.model_validate_json(documents[kind]) if kind in documents else None
+
+
+def _bare(job: Job, spec: JobSpec, trained: Sequence[Trial]) -> TemperatureResponse:
+    return TemperatureResponse(
+        job_id=job.id,
+        metric=spec.objective.metric,
+        direction=spec.objective.direction,
+        overall=None,
+        per_optimizer=[],
+        observations=observations(trained),
+        softness=softness_seen(trained),
+        method=BARE,
+        delta=spec.confirmation.delta,
+        computed_at=datetime.now(UTC).isoformat(),
+    )
+
+
+def _curves(connection: Connection, spec: JobSpec, trained: Sequence[Trial], ids: dict[int, int]) -> list[Curve]:
+    """Of the search's trials that have said something: the best one, and others evenly spread over T."""
+    searched = [
+        trial
+        for trial in trained
+        if (trial.stage, trial.arm) == (Stage.SEARCH, Arm.JOINT) and trial.configuration is not None and trial.epoch
+    ]
+    by_temperature = sorted(searched, key=lambda trial: (trial.configuration or {})["temperature"])
+    stride = max(1.0, len(by_temperature) / MOST_CURVES)
+    places = {int(place * stride) for place in range(math.ceil(len(by_temperature) / stride))}
+    chosen = {trial.number for index, trial in enumerate(by_temperature) if index in places}
+    sign = 1 if spec.objective.direction == "maximize" else -1
+    ended = [trial for trial in searched if trial.state is TrialState.COMPLETED and trial.value is not None]
+    chosen |= {trial.number for trial in sorted(ended, key=lambda t: -sign * (t.value or 0.0))[:1]}
+    values: dict[int, list[tuple[int, float]]] = {}
+    column = reports.c[spec.objective.metric]
+    wanted = reports.c.trial_id.in_([ids[number] for number in chosen])
+    for trial_id, epoch, value in connection.execute(
+        select(reports.c.trial_id, reports.c.epoch, column).where(wanted).order_by(reports.c.trial_id, reports.c.epoch)
+    ):
+        values.setdefault(trial_id, []).append((epoch, value))
+    return [
+        Curve(
+            trial=trial.number,
+            temperature=float((trial.configuration or {})["temperature"]),
+            optimizer=str((trial.configuration or {})["optimizer"]["name"]),
+            state=trial.state,
+            epochs=[epoch for epoch, _ in points],
+            values=[value for _, value in points],
+        )
+        for trial in searched
+        if trial.number in chosen and (points := _thinned(values.get(ids[trial.number], [])))
+    ]
+
+
+def _thinned(points: list[tuple[int, float]]) -> list[tuple[int, float]]:
+    """At most MOST_POINTS of them, the last one always."""
+    step = math.ceil(len(points) / MOST_POINTS)
+    return points if step <= 1 else [*points[:-1:step], points[-1]]

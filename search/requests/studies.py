@@ -1,0 +1,256 @@
+"""What can a user do with a study? Submit it, look at its cells, add to it, end it, and ask what it says."""
+
+from __future__ import annotations
+
+import dataclasses
+import secrets
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, select, true, tuple_, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from search.errors import IdempotencyConflict, IllegalMove, NotFound, NotReady
+from search.guiding.cells import Cell as GuidedCell
+from search.guiding.cells import cell_of
+from search.guiding.documents import Guidance
+from search.guiding.guide import guide
+from search.records import Page, Principal
+from search.requests import advice
+from search.requests.answers import Answer, answers_of
+from search.requests.jobs import cancel_job, queue_job, storable
+from search.requests.progress import progress_of
+from search.states import JobState
+from search.storage import cursors
+from search.storage.access import visible_study
+from search.storage.db import Database, now_sql
+from search.storage.rows import moment, reason_of
+from search.storage.tables import jobs, studies
+from search.studies import cells
+from search.studies.cells import Cell, Expansion
+from search.studies.records import CellState, Study, StudyCell, StudyDetail, state_of
+from search.studies.spec import StudyExtension, StudySpec
+
+MOST_PER_PAGE = 200
+
+
+def submit_study(
+    db: Database,
+    study: StudySpec,
+    principal: Principal,
+    idempotency_key: tuple[str, str] | None = None,
+    known: advice.Priors | None = None,
+    request_id: str | None = None,
+) -> tuple[StudyDetail, bool]:
+    """A new study with all its jobs queued, and True; or the one that the same request made before, and False.
+
+    As `jobs.submit` in every respect; keys of studies and of jobs are different keys. All jobs are submitted or none.
+    SpecInvalid; IdempotencyConflict; QuotaExceeded.
+    """
+    expansion = cells.expand(study)
+    begins = [advice.begin_with(db, planned.spec, principal, known) for planned in expansion.new]
+    study_id = secrets.token_hex(8)
+    key = None if idempotency_key is None else storable(idempotency_key[0])
+    values: dict[str, Any] = {
+        "id": study_id,
+        "name": study.name,
+        "owner": principal.id,
+        "spec": expansion.study.model_dump(mode="json"),
+        "cells": [],
+        "request_key": key,
+        "body_hash": idempotency_key[1] if idempotency_key else None,
+        "created_at": now_sql(),
+        "updated_at": now_sql(),
+    }
+    with db.write() as connection:
+        insert_or_ignore = (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(studies)
+        # Two at once: the second waits here until the first has committed, and then sees its study.
+        taking = insert_or_ignore.values(**values).on_conflict_do_nothing(index_elements=["owner", "request_key"])
+        if connection.execute(taking.returning(studies.c.id)).one_or_none() is None:
+            of_request = (studies.c.owner == principal.id) & (studies.c.request_key == key)
+            before = connection.execute(select(studies).where(of_request)).one()
+            if idempotency_key is None or before.body_hash != idempotency_key[1]:
+                raise IdempotencyConflict("this Idempotency-Key was used with another body: take a new key")
+            return _detail(connection, before), False
+        _queue(connection, study_id, expansion, begins, principal, request_id)
+        return _detail(connection, visible_study(connection, study_id, principal)), True
+
+
+def get_study(db: Database, study_id: str, principal: Principal) -> StudyDetail:
+    """One study with its cells. NotFound."""
+    with db.read() as connection:
+        return _detail(connection, visible_study(connection, study_id, principal))
+
+
+def list_studies(db: Database, principal: Principal, *, cursor: str | None = None, limit: int = 50) -> Page[Study]:
+    """The studies that the principal may see, the newest first. CursorInvalid."""
+    limit = max(1, min(limit, MOST_PER_PAGE))
+    wanted = true() if principal.may("admin") else studies.c.owner == principal.id
+    if cursor is not None:
+        at, study_id = cursors.decode(cursor, "studies", (float, str))
+        wanted &= tuple_(studies.c.created_at, studies.c.id) < tuple_(at, study_id)
+    newest = select(studies).where(wanted).order_by(studies.c.created_at.desc(), studies.c.id.desc())
+    with db.read() as connection:
+        rows = connection.execute(newest.limit(limit + 1)).all()
+        page = rows[:limit]
+        states = select(jobs.c.study, jobs.c.state, func.count().label("jobs")).group_by(jobs.c.study, jobs.c.state)
+        counts: dict[str, Counter[CellState]] = {row.id: Counter() for row in page}
+        for row in connection.execute(states.where(jobs.c.study.in_(list(counts)))):
+            counts[row.study][JobState(row.state)] = row.jobs
+        more = cursors.encode("studies", page[-1].created_at, page[-1].id) if len(rows) > limit else None
+        return Page([_study(row, counts[row.id]) for row in page], more)
+
+
+def extend_study(
+    db: Database,
+    study_id: str,
+    principal: Principal,
+    more: StudyExtension,
+    known: advice.Priors | None = None,
+    request_id: str | None = None,
+) -> StudyDetail:
+    """The study with more levels, factors, repeats or crossings; what was there stays, job by job.
+
+    Its owner's jobs, whoever extends it. NotFound; SpecInvalid; QuotaExceeded; IllegalMove where somebody else has
+    extended it at the same moment.
+    """
+    with db.read() as connection:
+        before = visible_study(connection, study_id, principal)
+        there = _with_digests(connection, before)
+    expansion = cells.extend(StudySpec.model_validate(before.spec), there, more)
+    owner = dataclasses.replace(principal, id=before.owner)
+    begins = [advice.begin_with(db, planned.spec, owner, known) for planned in expansion.new]
+    with db.write() as connection:
+        now = visible_study(connection, study_id, principal, lock=True)
+        if now.updated_at != before.updated_at:
+            raise IllegalMove("somebody else has just extended this study: look at it, and extend it again")
+        _queue(connection, study_id, expansion, begins, owner, request_id)
+        return _detail(connection, visible_study(connection, study_id, principal))
+
+
+def cancel_study(db: Database, study_id: str, principal: Principal) -> StudyDetail:
+    """Ends all of its jobs that have not ended, one after another. NotFound."""
+    with db.read() as connection:
+        study = visible_study(connection, study_id, principal)
+    for cell in _cells(study):
+        with suppress(IllegalMove, NotFound):  # it has ended, or was deleted
+            cancel_job(db, cell.job_id, principal)
+    return get_study(db, study_id, principal)
+
+
+def get_guidance(db: Database, study_id: str, principal: Principal) -> Guidance:
+    """Which factors move the best temperature, from the cells that are answered. NotFound; NotReady before the first.
+
+    Takes about a second, outside of any transaction.
+    """
+    with db.read() as connection:
+        study = visible_study(connection, study_id, principal)
+        rows = _jobs(connection, study.id)
+        answers = answers_of(connection, list(rows))
+    if not answers:
+        raise NotReady("no cell of this study is answered yet")
+    return guide(study.name, list(_guided(_cells(study), rows, answers)))
+
+
+def _guided(of_study: Sequence[Cell], rows: dict[str, Row[Any]], answers: dict[str, Answer]) -> Iterator[GuidedCell]:
+    for cell in of_study:
+        row, answer = rows.get(cell.job_id), answers.get(cell.job_id)
+        if row is not None:
+            yield cell_of(
+                cell.job_id,
+                cell.levels,
+                {cells.REPLICATE: str(cell.replicate)},
+                state=row.state,
+                result=answer[0] if answer else None,
+                response=answer[1] if answer else None,
+                data=row.spec["dataset"]["name"],
+            )
+
+
+def _queue(
+    connection: Connection,
+    study_id: str,
+    expansion: Expansion,
+    begins: Sequence[dict[str, Any] | None],
+    owner: Principal,
+    request_id: str | None,
+) -> None:
+    """Writes the new cells' jobs down, and all cells into the study."""
+    everything = list(expansion.there)
+    for planned, first in zip(expansion.new, begins, strict=True):
+        job_id = queue_job(connection, planned.spec, owner, first, request_id, study_id)
+        everything.append(dataclasses.replace(planned.cell, job_id=job_id))
+    said = {"spec": expansion.study.model_dump(mode="json"), "cells": [dataclasses.asdict(cell) for cell in everything]}
+    connection.execute(update(studies).where(studies.c.id == study_id).values(**said, updated_at=now_sql()))
+
+
+def _cells(study: Row[Any]) -> list[Cell]:
+    return [Cell(**cell) for cell in study.cells]
+
+
+def _with_digests(connection: Connection, study: Row[Any]) -> list[Cell]:
+    """Its cells with what their jobs' specs come to by this version, which may know more fields than an earlier one."""
+    rows = _jobs(connection, study.id)
+    return [
+        dataclasses.replace(cell, digest=cells.digest_of_stored(rows[cell.job_id].spec))
+        if cell.job_id in rows
+        else cell
+        for cell in _cells(study)
+    ]
+
+
+def _jobs(connection: Connection, study_id: str) -> dict[str, Row[Any]]:
+    return {row.id: row for row in connection.execute(select(jobs).where(jobs.c.study == study_id))}
+
+
+def _study(row: Row[Any], counts: Counter[CellState]) -> Study:
+    gone = len(row.cells) - counts.total()
+    if gone:
+        counts = counts + Counter({"deleted": gone})
+    spec = StudySpec.model_validate(row.spec)
+    return Study(
+        id=row.id,
+        name=row.name,
+        labels=spec.labels,
+        owner=row.owner,
+        state=state_of(counts),
+        factors={factor.name: list(factor.levels) for factor in spec.crossed()},
+        design=spec.design.model_dump(exclude_none=True),
+        replicates=spec.replicates,
+        jobs=dict(counts),
+        created_at=moment(row.created_at),
+        updated_at=moment(row.updated_at),
+    )
+
+
+def _detail(connection: Connection, row: Row[Any]) -> StudyDetail:
+    of_study = _jobs(connection, row.id)
+    progress = progress_of(connection, list(of_study.values()))
+    answers = answers_of(connection, list(of_study))
+    told = []
+    for cell in _cells(row):
+        job, answer = of_study.get(cell.job_id), answers.get(cell.job_id)
+        result, response = answer or (None, None)
+        overall = response.overall if response is not None else None
+        tested = (result.winner.test or {}).get(result.metric) if result is not None else None
+        told.append(
+            StudyCell(
+                number=cell.number,
+                levels=cell.levels,
+                replicate=cell.replicate,
+                job_id=cell.job_id,
+                state="deleted" if job is None else JobState(job.state),
+                problem=None if job is None else reason_of(job.problem),
+                progress=progress.get(cell.job_id),
+                best_temperature=overall.best_temperature if overall is not None else None,
+                best=overall.confidence_set if overall is not None else None,
+                gain=next((g for g in result.gains if g.headline and g.over == "t4"), None) if result else None,
+                quality=(tested or result.winner.validation) if result is not None else None,
+            )
+        )
+    counts: Counter[CellState] = Counter(cell.state for cell in told if cell.state != "deleted")
+    study = _study(row, counts)
+    fields = {field.name: getattr(study, field.name) for field in dataclasses.fields(study)}
+    return StudyDetail(**fields, spec=row.spec, cells=told)

@@ -1,0 +1,1 @@
+"""Optuna's side: the space, samplers, pruners, and the mirror of our tables."""

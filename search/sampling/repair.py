@@ -1,0 +1,85 @@
+"""What do Optuna's tables still lack of ours, and which of its trials belong to nobody?"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import sqlalchemy
+
+from search.leasing import ledger
+from search.sampling import study
+from search.states import TERMINAL_JOBS, Arm, JobState
+from search.storage import tables
+from search.storage.db import Database
+from search.storage.rows import study_name
+
+
+@dataclass(slots=True)
+class Repairer:
+    """Brings a lagging mirror up to our tables; a worker runs it once per lease period.
+
+    `patience_seconds` is how long a RUNNING trial of Optuna's that no row of ours counts is left alone: its worker
+    may be between asking and attaching. Counted on this worker's own clock from when it was first seen, because
+    Optuna's times are local times of whichever machine wrote them.
+    """
+
+    database: Database
+    storage: study.Storage
+    patience_seconds: float
+    clock: Callable[[], float] = time.monotonic
+    _first_seen: dict[tuple[str, int], float] = field(default_factory=dict)
+
+    def run(self) -> tuple[int, int]:
+        """How many ends were told, and how many RUNNING trials that belong to nobody were failed."""
+        return self.tell(), self.fail_orphans()
+
+    def tell(self, limit: int = 100) -> int:
+        """Tells the ends that our tables hold and Optuna's do not, at most `limit` of them."""
+        rows = ledger.unmirrored(self.database, limit)
+        for row in rows:
+            study.mirror_end(self.storage, row)
+            ledger.mark_mirrored(self.database, row.trial_id)
+        return len(rows)
+
+    def settle(self, job_id: str) -> None:
+        """Fails what is RUNNING and counted by nobody, at once: for a job that nobody asks for any more."""
+        for arm in Arm:
+            for number in self._orphans(job_id, arm):
+                study.fail_running(self.storage, study_name(job_id, arm), number)
+
+    def fail_orphans(self) -> int:
+        """Fails RUNNING trials that were asked for and never attached, once they have been seen for long enough."""
+        now = self.clock()
+        orphans = {
+            (study_name(job_id, arm), number)
+            for job_id in self._recent_jobs()
+            for arm in Arm
+            for number in self._orphans(job_id, arm)
+        }
+        self._first_seen = {orphan: self._first_seen.get(orphan, now) for orphan in orphans}
+        due = [orphan for orphan, since in self._first_seen.items() if now - since >= self.patience_seconds]
+        for name, number in due:
+            study.fail_running(self.storage, name, number)
+        return len(due)
+
+    def _recent_jobs(self) -> list[str]:
+        """Jobs that a worker may have asked for: those under way, and those that ended a while ago at most."""
+        with self.database.read() as connection:
+            ended_after = self.database.now(connection) - 10 * self.patience_seconds
+            under_way = tables.jobs.c.state.not_in([*TERMINAL_JOBS, JobState.QUEUED])
+            query = sqlalchemy.select(tables.jobs.c.id).where(under_way | (tables.jobs.c.ended_at >= ended_after))
+            return list(connection.scalars(query))
+
+    def _orphans(self, job_id: str, arm: Arm) -> set[int]:
+        running = study.running_numbers(self.storage, study_name(job_id, arm))
+        return running - self._counted(job_id, arm) if running else running
+
+    def _counted(self, job_id: str, arm: Arm) -> set[int]:
+        trials = tables.trials.c
+        query = sqlalchemy.select(trials.optuna_number).where(
+            trials.job_id == job_id, trials.arm == arm, trials.optuna_number.is_not(None)
+        )
+        with self.database.read() as connection:
+            return set(connection.scalars(query))

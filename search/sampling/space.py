@@ -1,0 +1,75 @@
+"""How does a job's space become one configuration? Optuna is asked only for what is searched, by name."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import optuna
+
+from search import configurations
+from search.spec import Choices, Ranged, Searched, SgdSpace, SpaceSpec
+from search.states import Arm
+from trainers.spec import Configuration, Method, Optimizer, OptimizerName
+
+
+def suggest(trial: optuna.trial.BaseTrial, space: SpaceSpec, arm: Arm, method: Method = "kl") -> Configuration:
+    """One configuration of a job with this method, in the order temperatures (the first, the final, the student's),
+    kd_weight, label_weight, optimizer, its settings.
+
+    Fixed values are no parameters, nor is what the arm fixes: a study's parameters are exactly what it searches.
+    An optimizer's settings carry its name: `sgd.learning_rate` and `adamw.learning_rate` are two parameters.
+    """
+    if arm is Arm.JOINT:
+        temperature = _number(trial, "temperature", space.temperature)
+        final, student = (
+            None if part is None else _number(trial, name, part)
+            for name, part in (
+                ("final_temperature", space.final_temperature),
+                ("student_temperature", space.student_temperature),
+            )
+        )
+    else:
+        temperature, final, student = configurations.FIXED_TEMPERATURE[arm], None, None
+    if arm is Arm.LABEL_ONLY:
+        kd_weight, label_weight = 0.0, 1.0
+    else:
+        kd_weight = _number(trial, "kd_weight", space.kd_weight)
+        given = space.label_weight
+        label_weight = 1.0 - kd_weight if given is None else _number(trial, "label_weight", given)
+    plain = None if arm is Arm.JOINT else configurations.baseline_method(method)
+    return Configuration(temperature, kd_weight, label_weight, _optimizer(trial, space), student, final, plain)
+
+
+def listed(space: SpaceSpec) -> dict[str, tuple[float, ...]]:
+    """The numbers that each parameter which is a list may have, by the names that `suggest` uses."""
+    parts: dict[str, Searched | None] = {
+        "temperature": space.temperature,
+        "final_temperature": space.final_temperature,
+        "student_temperature": space.student_temperature,
+        "kd_weight": space.kd_weight,
+        "label_weight": space.label_weight,
+    }
+    for name, settings in space.optimizer.choices().items():
+        for setting in ("learning_rate", "weight_decay", "momentum"):
+            parts[f"{name}.{setting}"] = getattr(settings, setting, None)
+    return {name: part.values for name, part in parts.items() if isinstance(part, Choices)}
+
+
+def _optimizer(trial: optuna.trial.BaseTrial, space: SpaceSpec) -> Optimizer:
+    choices = space.optimizer.choices()
+    name: OptimizerName = next(iter(choices))
+    if len(choices) > 1:
+        name = cast(OptimizerName, trial.suggest_categorical("optimizer", list(choices)))
+    settings = choices[name]
+    learning_rate = _number(trial, f"{name}.learning_rate", settings.learning_rate)
+    weight_decay = _number(trial, f"{name}.weight_decay", settings.weight_decay)
+    if isinstance(settings, SgdSpace):
+        momentum = _number(trial, "sgd.momentum", settings.momentum)
+        return Optimizer(name, learning_rate, weight_decay, momentum, settings.nesterov)
+    return Optimizer(name, learning_rate, weight_decay)
+
+
+def _number(trial: optuna.trial.BaseTrial, name: str, searched: Searched) -> float:
+    if isinstance(searched, Ranged):
+        return trial.suggest_float(name, searched.low, searched.high, log=searched.log)
+    return float(searched)

@@ -1,0 +1,40 @@
+"""Whose job, or study, is this? Another owner's is as good as none, but for an admin."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from sqlalchemy import Connection, Row, select
+
+from search.errors import NotFound
+from search.records import Principal
+from search.storage.tables import jobs, studies
+
+_ID = re.compile(r"[0-9a-f]{1,32}")
+
+
+def visible_job(connection: Connection, job_id: str, principal: Principal, *, lock: bool = False) -> Row[Any]:
+    """The row of a job that the principal may see, locked against other writers if asked. NotFound.
+
+    `job_id` may be any string at all.
+    """
+    row = None
+    if _ID.fullmatch(job_id):  # the database need not see what is no id, such as a NUL
+        query = select(jobs).where(jobs.c.id == job_id)
+        # NO KEY UPDATE: rows that refer to the job may still be written, e.g. a trial's reports
+        row = connection.execute(query.with_for_update(key_share=True) if lock else query).one_or_none()
+    if row is None or not (row.owner == principal.id or principal.may("admin")):
+        raise NotFound("there is no such job")
+    return row
+
+
+def visible_study(connection: Connection, study_id: str, principal: Principal, *, lock: bool = False) -> Row[Any]:
+    """As `visible_job`, of a study. Locked before any of its jobs. NotFound."""
+    row = None
+    if _ID.fullmatch(study_id):
+        query = select(studies).where(studies.c.id == study_id)
+        row = connection.execute(query.with_for_update() if lock else query).one_or_none()
+    if row is None or not (row.owner == principal.id or principal.may("admin")):
+        raise NotFound("there is no such study")
+    return row

@@ -1,0 +1,181 @@
+"""How does this room speak to its database: SQLite or PostgreSQL, one kind of transaction to read and one to write?"""
+
+from __future__ import annotations
+
+import math
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+import sqlalchemy
+from sqlalchemy import Connection, Double, Engine, event, exc
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
+
+from search.errors import DatabaseUnavailable, SchemaMissing
+
+BUSY_SECONDS = 30  # how long a writer waits for the others before the database counts as unavailable
+CONNECT_SECONDS = 10
+# How long a PostgreSQL session may stand still in the middle of a transaction. A process that is frozen there holds its
+# locks, and nobody could take over its trials.
+STILL_SECONDS = 20
+_BEGIN = "thermowell_begin"
+
+
+class now_sql(FunctionElement[float]):
+    """Epoch seconds (UTC) by the database's clock, at this moment and not at the transaction's begin."""
+
+    type = Double()
+    inherit_cache = True
+
+
+@compiles(now_sql, "sqlite")
+def _now_in_sqlite(element: Any, compiler: Any, **options: Any) -> str:
+    return "((julianday('now') - 2440587.5) * 86400.0)"
+
+
+@compiles(now_sql, "postgresql")
+def _now_in_postgresql(element: Any, compiler: Any, **options: Any) -> str:
+    return "CAST(extract(epoch FROM clock_timestamp()) AS double precision)"
+
+
+class Database:
+    """An open database; threads may share it, processes open their own.
+
+    `read()` sees one state throughout. `write()` commits on leaving and rolls back on an error. On SQLite a writer
+    holds the only write lock from its first moment (BEGIN IMMEDIATE); on PostgreSQL rows are locked as they are
+    selected, always in the order job, leases (by subject), trials, so that no two writers wait for each other.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self._writer: Engine = engine
+        self.dialect: str = engine.dialect.name
+        self.failures = 0  # how often it has not answered, since it was opened
+        if self.dialect == "sqlite":
+            self._reader = engine.execution_options(**{_BEGIN: "DEFERRED"})
+            self._writer = engine.execution_options(**{_BEGIN: "IMMEDIATE"})
+        else:
+            self._reader = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+
+    @property
+    def url(self) -> str:
+        """The address with the password in it, for who opens connections of its own; not for logs."""
+        return self.engine.url.render_as_string(hide_password=False)
+
+    def configure(self, engine: Engine) -> None:
+        """Gives an engine that somebody else made for this database the habits of ours; each transaction may write."""
+        equip(engine, begin="IMMEDIATE")
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A transaction that only reads. DatabaseUnavailable, SchemaMissing."""
+        with self._plain_errors(), self._reader.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A transaction that writes. DatabaseUnavailable, SchemaMissing."""
+        with self._plain_errors(), self._writer.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def _plain_errors(self) -> Iterator[None]:
+        try:
+            with _plain_errors():
+                yield
+        except DatabaseUnavailable:
+            self.failures += 1
+            raise
+
+    def now(self, connection: Connection) -> float:
+        """Epoch seconds by the database's clock."""
+        return float(connection.execute(sqlalchemy.select(now_sql())).scalar_one())
+
+    def up_seconds(self, connection: Connection) -> float:
+        """For how long the database's server has been up, by its own clock; SQLite has none that could restart."""
+        if self.dialect == "sqlite":
+            return math.inf
+        up = "SELECT extract(epoch FROM clock_timestamp() - pg_postmaster_start_time())"
+        return float(connection.exec_driver_sql(up).scalar_one())
+
+    def close(self) -> None:
+        """Gives the connections back."""
+        self.engine.dispose()
+
+
+def open_database(url: str, *, pool_size: int = 5, max_overflow: int = 10) -> Database:
+    """Opens the database at a SQLAlchemy URL; connects at the first use. The folder of an SQLite file is made."""
+    parsed = normal_url(url)
+    options: dict[str, Any] = {"pool_pre_ping": True}
+    if parsed.get_backend_name() == "sqlite":
+        if parsed.database in (None, "", ":memory:"):
+            raise ValueError("an SQLite database needs a file: every process must see the same one")
+        Path(str(parsed.database)).parent.mkdir(parents=True, exist_ok=True)
+    else:
+        options |= {"connect_args": {"connect_timeout": CONNECT_SECONDS}}
+    engine = sqlalchemy.create_engine(parsed, pool_size=pool_size, max_overflow=max_overflow, **options)
+    equip(engine)
+    return Database(engine)
+
+
+def normal_url(url: str) -> URL:
+    """The URL with the driver this project uses: `postgres://` and `postgresql://` mean psycopg."""
+    parsed = make_url(url)
+    return parsed.set(drivername="postgresql+psycopg") if parsed.drivername in ("postgres", "postgresql") else parsed
+
+
+def equip(engine: Engine, begin: Literal["DEFERRED", "IMMEDIATE"] = "DEFERRED") -> None:
+    """Gives an engine this project's habits, whoever made it.
+
+    PostgreSQL ends a session that stands still in a transaction for STILL_SECONDS. On SQLite, Python's driver would
+    begin transactions late and silently; here SQLAlchemy begins each one, as `begin` says. A reader that turns into a
+    writer halfway fails at once when somebody else has written, whatever the timeout: who is going to write must begin
+    IMMEDIATE.
+    """
+    if engine.dialect.name != "sqlite":
+
+        @event.listens_for(engine, "connect")
+        def _limits(connection: Any, _record: Any) -> None:
+            connection.execute(f"SET idle_in_transaction_session_timeout = '{STILL_SECONDS}s'")
+            connection.commit()
+
+        return
+
+    @event.listens_for(engine, "connect")
+    def _habits(connection: sqlite3.Connection, _record: Any) -> None:
+        connection.isolation_level = None
+        connection.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
+        connection.execute("PRAGMA synchronous = NORMAL")  # safe with WAL, which `migrate` sets for the file
+        connection.execute("PRAGMA foreign_keys = ON")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        connection.exec_driver_sql(f"BEGIN {connection.get_execution_options().get(_BEGIN, begin)}")
+
+
+@contextmanager
+def _plain_errors() -> Iterator[None]:
+    """The driver's errors in this project's words; each says what a caller can do."""
+    try:
+        yield
+    except exc.DBAPIError as error:
+        said = str(error.orig).strip().splitlines()
+        if _is_missing_table(error):
+            raise SchemaMissing("the database has no tables of this version: run `thermowell migrate`") from error
+        if error.connection_invalidated or isinstance(error, exc.OperationalError | exc.InterfaceError):
+            raise DatabaseUnavailable(f"the database does not answer: {said[0] if said else error.code}") from error
+        raise
+    except exc.TimeoutError as error:
+        raise DatabaseUnavailable("all connections to the database are in use") from error
+
+
+def _is_missing_table(error: exc.DBAPIError) -> bool:
+    # sqlstate 42P01 is undefined_table, 42703 undefined_column
+    said = str(error.orig)
+    return getattr(error.orig, "sqlstate", None) in ("42P01", "42703") or said.startswith(
+        ("no such table", "no such column")
+    )

@@ -1,0 +1,265 @@
+"""Which job is each cell? The base with the cell's levels and its repeat's seeds, validated like any job.
+
+A cell is what its job's spec says, name and labels aside: two that say the same are one cell, and so those that were
+there stay what they were, whatever a study is extended by.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from search.errors import FieldProblem, SpecInvalid
+from search.spec import JobSpec
+from search.studies import design, explaining
+from search.studies.factors import Factor, applied
+from search.studies.spec import MOST_CELLS, StudyExtension, StudySpec
+
+AS_BEFORE = "as before"
+"""What the level of a later factor is called in cells that have none of its levels."""
+REPLICATE = "replicate"
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A cell with its job. `levels`: the level's name by the factor's; `job_id` is empty before it is submitted."""
+
+    number: int
+    levels: Mapping[str, str]
+    replicate: int
+    digest: str
+    job_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A cell that is to be submitted."""
+
+    cell: Cell
+    spec: JobSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Expansion:
+    """A study as it will be: `study` with its budget settled, the cells that are there, and those that are new."""
+
+    study: StudySpec
+    there: Sequence[Cell]
+    new: Sequence[Planned]
+
+
+def digest_of(spec: JobSpec) -> str:
+    """Of all that a job trains: its spec without name and labels, defaults filled in."""
+    said = spec.model_dump(mode="json", exclude_none=True, exclude={"name", "labels"})
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+
+
+def digest_of_stored(spec: Mapping[str, Any]) -> str:
+    """As `digest_of`, of a job's spec as it is stored."""
+    return digest_of(JobSpec.model_validate(spec))
+
+
+def expand(study: StudySpec) -> Expansion:
+    """All cells of a new study. SpecInvalid names the cell of each field that is refused."""
+    factors = study.crossed()
+    crossings = _crossings(study, factors, [])
+    cells = len(crossings) * study.replicates
+    _check_count(cells)
+    if study.budget is not None:
+        base = dict(study.base)
+        spent = base.get("budget") if isinstance(base.get("budget"), dict) else {}
+        base["budget"] = {**(spent or {}), **study.budget.for_each(cells)}
+        study = study.model_copy(update={"base": base, "budget": None})
+    return Expansion(study, [], _planned(study, factors, crossings, 0, set()))
+
+
+def extend(study: StudySpec, there: Sequence[Cell], more: StudyExtension) -> Expansion:
+    """A study with more of it; the cells that are there are only told which levels of new factors they have.
+
+    `study` is an Expansion's, `there` its cells with the digests of their jobs as they are stored. SpecInvalid.
+    """
+    before = study.crossed()
+    crossed = [cell for cell in there if cell.replicate == 0 and _place(before, cell) is not None]
+    larger = _larger(study, more, len(crossed))
+    factors = larger.crossed()
+    known = [_relabelled(larger, factors, cell) for cell in there]
+    begun = [place for cell in known if cell.replicate == 0 and (place := _place(factors, cell)) is not None]
+    crossings = _crossings(larger, factors, begun)
+    new = _planned(larger, factors, crossings, len(there), {cell.digest for cell in there})
+    _check_count(len(there) + len(new))
+    return Expansion(larger, known, new)
+
+
+def labels_of(study: StudySpec, cell: Cell) -> dict[str, str]:
+    """The labels by which the cell's job is found among others, beside the base's."""
+    return {**study.labels, **cell.levels, "study": study.name, REPLICATE: str(cell.replicate)}
+
+
+def _larger(study: StudySpec, more: StudyExtension, crossed: int) -> StudySpec:
+    factors: dict[str, Any] = {factor.name: _written(factor) for factor in study.crossed()}
+    try:
+        for name, levels in more.factors.items():
+            added = StudySpec(name="x", base={}, factors={name: levels}).crossed()[0]
+            for level, sets in _written(added).items():
+                before = factors.setdefault(name, {})
+                if before.setdefault(level, sets) != sets:
+                    raise ValueError(f"factors.{name}: {level} is there already, and means another value")
+    except ValueError as error:
+        raise SpecInvalid([FieldProblem("factors", explaining.said(error))]) from None
+    changes: dict[str, Any] = {"factors": factors}
+    if more.replicates is not None:
+        if more.replicates < study.replicates:
+            raise SpecInvalid([FieldProblem("replicates", f"there are {study.replicates} already: ask for more")])
+        changes["replicates"] = more.replicates
+    cells = _cells_wanted(study, factors, more, crossed)
+    if cells is not None:
+        changes["design"] = study.design.model_dump() | {"cells": cells}
+    try:
+        return StudySpec.model_validate(study.model_dump() | changes)
+    except ValueError as error:
+        raise SpecInvalid([FieldProblem("factors", explaining.said(error))]) from None
+
+
+def _cells_wanted(study: StudySpec, factors: Mapping[str, Any], more: StudyExtension, crossed: int) -> int | None:
+    """How many crossings a fraction is to have; as many more, unless it is said, as there are more levels to cross."""
+    if study.design.name != "fractional":
+        if more.cells is not None:
+            raise SpecInvalid(
+                [FieldProblem("cells", f"belongs to the fractional design; this one is {study.design.name}")]
+            )
+        return None
+    before, after = 1, 1
+    for factor in study.crossed():
+        before *= len(factor.levels)
+    for levels in factors.values():
+        after *= len(levels)
+    grown = min(MOST_CELLS, -(-crossed * after // before))
+    if more.cells is not None and more.cells < crossed:
+        raise SpecInvalid([FieldProblem("cells", f"there are {crossed} crossings already: ask for more")])
+    return more.cells or max(grown, study.design.cells or 0)
+
+
+def _written(factor: Factor) -> dict[str, Any]:
+    """A factor with all its levels named, as a study would write it."""
+    by_path = set(factor.paths) == {factor.name}
+    return {level: sets[factor.name] if by_path else dict(sets) for level, sets in factor.levels.items()}
+
+
+def _relabelled(study: StudySpec, factors: Sequence[Factor], cell: Cell) -> Cell:
+    """The cell with a level of every factor: that of which its job says the same, else none of them."""
+    levels = dict(cell.levels)
+    for factor in factors:
+        if factor.name in levels:
+            continue
+        same = [
+            level
+            for level in factor.levels
+            if _digest(study, factors, levels | {factor.name: level}, cell.replicate) == cell.digest
+        ]
+        levels[factor.name] = same[0] if same else AS_BEFORE
+    return dataclasses.replace(cell, levels=levels)
+
+
+def _place(factors: Sequence[Factor], cell: Cell) -> design.Crossing | None:
+    places = [list(factor.levels) for factor in factors]
+    levels = [cell.levels[factor.name] for factor in factors]
+    if any(level not in there for level, there in zip(levels, places, strict=True)):
+        return None
+    return tuple(there.index(level) for level, there in zip(levels, places, strict=True))
+
+
+def _crossings(study: StudySpec, factors: Sequence[Factor], there: Sequence[design.Crossing]) -> list[design.Crossing]:
+    try:
+        return design.crossings(study.design, [len(factor.levels) for factor in factors], there)
+    except ValueError as error:
+        raise SpecInvalid([FieldProblem("design", str(error))]) from None
+
+
+def _planned(
+    study: StudySpec, factors: Sequence[Factor], crossings: Sequence[design.Crossing], first: int, known: set[str]
+) -> list[Planned]:
+    """The cells of these crossings that are not known, repeat by repeat, numbered from `first` on."""
+    refused = explaining.Refusals(factors)
+    planned: list[Planned] = []
+    seen = set(known)
+    for replicate in range(study.replicates):
+        for crossing in crossings:
+            levels = {factor.name: list(factor.levels)[place] for factor, place in zip(factors, crossing, strict=True)}
+            number = first + len(planned)
+            cell = Cell(number, levels, replicate, "")
+            document = _document(study, factors, cell, refused)
+            spec = refused.validated(document, cell.levels) if document is not None else None
+            if spec is None or (digest := digest_of(spec)) in seen:
+                continue
+            seen.add(digest)
+            planned.append(Planned(dataclasses.replace(cell, digest=digest), spec))
+    refused.raise_if_any()
+    return planned
+
+
+def _document(
+    study: StudySpec, factors: Sequence[Factor], cell: Cell, refused: explaining.Refusals
+) -> dict[str, Any] | None:
+    """The cell's job as a document; None where a level does not fit into the base, which is then refused."""
+    document: dict[str, Any] = dict(study.base)
+    for factor in factors:
+        try:
+            document = applied(document, factor.levels[cell.levels[factor.name]])
+        except ValueError as error:
+            refused.add(f"factors.{factor.name}", str(error), cell.levels)
+            return None
+    stem = document.get("name", study.name)
+    document["name"] = f"{stem[:94].rstrip()}-{cell.number:03d}" if isinstance(stem, str) else stem
+    labels = document.get("labels")
+    if labels is None or isinstance(labels, dict):
+        document["labels"] = {**(labels or {}), **labels_of(study, cell)}
+    return repeated(document, cell.replicate)
+
+
+def repeated(document: Mapping[str, Any], replicate: int) -> dict[str, Any]:
+    """The job with another split, another teacher and other students; the first repeat is the job itself.
+
+    So are weights others with which all students begin. Logits that were given belong to one split and one teacher:
+    there the students alone are others.
+    """
+    moved = ["seed"]
+    teacher = document.get("teacher")
+    if not (isinstance(teacher, dict) and teacher.get("source") == "logits"):
+        moved += ["dataset.split_seed", "teacher.seed"]
+    student = document.get("student")
+    initial = student.get("initial") if isinstance(student, dict) else None
+    if isinstance(initial, dict) and initial.get("source", "random") != "random":
+        moved.append("student.initial.seed")
+    for path in moved if replicate else ():
+        group, _, name = path.rpartition(".")
+        part: Any = document
+        for step in group.split(".") if group else ():
+            part = part.get(step) if isinstance(part, Mapping) else None
+        before = part.get(name, 0) if isinstance(part, Mapping) else None
+        if isinstance(before, int):  # what is no number is refused as it stands
+            document = applied(document, {path: (before + replicate) % 2**31})
+    return dict(document)
+
+
+def _digest(study: StudySpec, factors: Sequence[Factor], levels: Mapping[str, str], replicate: int) -> str | None:
+    """Of the cell with these levels, factors without one left as they are in the base; None where it is refused."""
+    told = [factor for factor in factors if levels.get(factor.name) in factor.levels]
+    refused = explaining.Refusals(told)
+    document = _document(study, told, Cell(0, levels, replicate, ""), refused)
+    spec = refused.validated(document, levels) if document is not None else None
+    return None if spec is None else digest_of(spec)
+
+
+def _check_count(cells: int) -> None:
+    if cells > MOST_CELLS:
+        raise SpecInvalid(
+            [
+                FieldProblem(
+                    "replicates", f"the study would have {cells:,} cells, repeats included; at most {MOST_CELLS}"
+                )
+            ]
+        )

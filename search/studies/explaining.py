@@ -1,0 +1,74 @@
+"""How is a refused study explained? Each field once: where the study says it, in which cells it is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import ValidationError
+
+from search.documents import refusals
+from search.documents.markup import Marked
+from search.errors import FieldProblem, SpecInvalid
+from search.spec import JobSpec
+from search.studies.factors import Factor
+
+MOST_TOLD = 50
+
+
+class Refusals:
+    """What is wrong with the cells of a study, gathered over all of them."""
+
+    def __init__(self, factors: Sequence[Factor]) -> None:
+        self._factors = factors
+        self._cells = 0
+        self._found: dict[tuple[str, str], list[str]] = {}
+
+    def validated(self, document: Mapping[str, Any], levels: Mapping[str, str]) -> JobSpec | None:
+        """The cell's job; None where it is refused, which is then kept."""
+        self._cells += 1
+        try:
+            return JobSpec.model_validate(document)
+        except ValidationError as error:
+            for problem in refusals.explain(error, Marked(document, {})):
+                self._keep(self._place(problem.path, levels), problem.message, levels)
+            return None
+
+    def add(self, path: str, message: str, levels: Mapping[str, str]) -> None:
+        """Keeps what is wrong with a cell that has no document."""
+        self._cells += 1
+        self._keep(path, message, levels)
+
+    def raise_if_any(self) -> None:
+        """SpecInvalid where any cell was refused."""
+        if self._found:
+            told = list(self._found.items())[:MOST_TOLD]
+            raise SpecInvalid([FieldProblem(path, self._sentence(cells) + said) for (path, said), cells in told])
+
+    def _keep(self, path: str, message: str, levels: Mapping[str, str]) -> None:
+        self._found.setdefault((path, message), []).append(
+            ", ".join(f"{name} = {level}" for name, level in levels.items())
+        )
+
+    def _sentence(self, cells: Sequence[str]) -> str:
+        if self._cells == 1 and not cells[0]:
+            return ""
+        if len(cells) == self._cells:
+            return "in every cell: "
+        more = f" and in {len(cells) - 1} more" if len(cells) > 1 else ""
+        return f"in the cell {cells[0]}{more}: "
+
+    def _place(self, path: str, levels: Mapping[str, str]) -> str:
+        """Where the study says it: at the level that sets it, or in the base."""
+        for factor in self._factors:
+            for sets in factor.levels.get(levels.get(factor.name, ""), {}):
+                if path == sets or path.startswith(sets + "."):
+                    return f"factors.{factor.name}.{levels[factor.name]}"
+        return f"base.{path}" if path else "base"
+
+
+def said(error: ValueError) -> str:
+    """What a check has to say, without what pydantic puts around it."""
+    if isinstance(error, ValidationError):
+        return "; ".join(one["msg"].removeprefix("Value error, ") for one in error.errors(include_url=False))
+    return str(error)

@@ -1,0 +1,82 @@
+"""How does a text become a study? As a job spec does: JSON or YAML, refused field by field, with the line."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from search.documents import markup
+from search.documents.markup import Marked
+from search.errors import FieldProblem, SpecInvalid
+from search.studies.cells import expand
+from search.studies.spec import StudyExtension, StudySpec
+
+SCHEMA_ID = "urn:thermowell:study:1"
+Asked = TypeVar("Asked", bound=BaseModel)
+
+
+def parse_study(text: str | bytes, media: Literal["json", "yaml"]) -> StudySpec:
+    """The study in a text of at most 256 KiB, every cell of it validated. SpecInvalid."""
+    study, marked = _read(text, media, StudySpec)
+    try:
+        expand(study)
+    except SpecInvalid as error:
+        raise SpecInvalid([_at_line(problem, marked) for problem in error.problems]) from None
+    return study
+
+
+def parse_extension(text: str | bytes, media: Literal["json", "yaml"]) -> StudyExtension:
+    """What a study is to have besides. SpecInvalid."""
+    return _read(text, media, StudyExtension)[0]
+
+
+def study_json_schema() -> dict[str, Any]:
+    """The JSON Schema (2020-12) of a study, for editors and other languages."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": SCHEMA_ID,
+        **StudySpec.model_json_schema(mode="validation"),
+    }
+
+
+def _read(text: str | bytes, media: Literal["json", "yaml"], kind: type[Asked]) -> tuple[Asked, Marked]:
+    read = markup.read_text(text)
+    marked = markup.read_json(read) if media == "json" else markup.read_yaml(read)
+    if not isinstance(marked.data, dict):
+        raise SpecInvalid([FieldProblem("", f"must be a group of fields ({', '.join(kind.model_fields)})", 1)])
+    try:
+        return kind.model_validate(marked.data), marked
+    except ValidationError as error:
+        raise SpecInvalid([_at_line(problem, marked) for problem in _problems(error, kind, marked.data)]) from None
+
+
+def _problems(error: ValidationError, kind: type[BaseModel], data: Any) -> list[FieldProblem]:
+    """One for each field; of a field that may be one of several kinds, all that was tried is told in one sentence."""
+    found: dict[str, list[str]] = {}
+    for one in error.errors(include_url=False):
+        path, inside = [], data
+        for part in one["loc"]:
+            if isinstance(inside, dict) and part not in inside and one["type"] != "missing":
+                break
+            if not isinstance(inside, dict | list):
+                break
+            path.append(str(part))
+            inside = inside.get(part) if isinstance(inside, dict) else None
+        message = one["msg"].removeprefix("Value error, ").replace("Input should be", "must be", 1)
+        if one["type"] == "extra_forbidden" and len(path) == 1:
+            message = f"unknown field; allowed: {', '.join(kind.model_fields)}"
+        elif message.startswith("factors."):  # a check of the whole, which begins its sentence with the field
+            where, _, message = message.partition(": ")
+            path = [where]
+        found.setdefault(".".join(path), []).append("is missing" if one["type"] == "missing" else message)
+    return [FieldProblem(path, ", or ".join(dict.fromkeys(messages))) for path, messages in found.items()]
+
+
+def _at_line(problem: FieldProblem, marked: Marked) -> FieldProblem:
+    """The problem with the line of its field, or of the nearest part around it that the document has."""
+    lines = {markup.dotted(path): line for path, line in marked.lines.items()}
+    path = problem.path
+    while path and path not in lines:
+        path = path.rpartition(".")[0]
+    return FieldProblem(problem.path, problem.message, problem.line or lines.get(path))

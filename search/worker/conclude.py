@@ -1,0 +1,201 @@
+"""What is left to do once a job's confirmation has ended? The test part, the winner's student, the answer's documents.
+
+Any worker may do it that has the job's lease, and do it again if the one before it was lost: every step overwrites.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import structlog
+from numpy.typing import NDArray
+
+from search import configurations
+from search.analysis.build import build_documents
+from search.errors import DatabaseUnavailable, LeaseLost
+from search.leasing import artifacts, closing
+from search.leasing.closing import ClosingClaim
+from search.records import Reason, Trial
+from search.sampling.repair import Repairer
+from search.spec import JobSpec, Ranged
+from search.states import Arm, Stage, TrialState
+from search.worker.benches import Bench, Benches
+from search.worker.context import Context, Stopped
+from search.worker.heartbeat import Heartbeat
+from trainers import run
+from trainers.errors import TrainingError
+from trainers.spec import Assignment
+from trainers.training.evaluate import NotFinite
+
+ATTEMPTS = 3  # of one worker, a lease period apart
+SOFTNESS_POINTS = 33
+_log = structlog.get_logger(__name__)
+
+
+class Closer:
+    """Closes jobs, one at a time."""
+
+    def __init__(self, context: Context, benches: Benches, heartbeat: Heartbeat, repairer: Repairer) -> None:
+        self.context, self.benches, self.heartbeat, self.repairer = context, benches, heartbeat, repairer
+        self._failures: dict[str, int] = {}
+
+    def close_one(self) -> bool:
+        """Closes the job that has waited longest; False where none waits."""
+        context = self.context
+        claim = context.patiently(
+            partial(closing.claim_closing, context.database, context.worker_id, context.settings.lease_seconds)
+        )
+        if claim is None:
+            return False
+        log = _log.bind(job=claim.job_id)
+        with self.heartbeat.holding(claim.token):
+            try:
+                self._close(claim)
+                log.info("job completed")
+            except LeaseLost:
+                log.info("lease lost while closing")
+            except TrainingError as error:
+                context.fail_job(claim.job_id, claim.token, Reason(error.slug, str(error)))
+            except DatabaseUnavailable:
+                raise
+            except Exception as error:
+                self._failed(claim, error)
+            except Stopped:
+                context.give_back(claim.job_id, claim.token)
+                raise
+        return True
+
+    def _close(self, claim: ClosingClaim) -> None:
+        context = self.context
+        context.patiently(partial(self.repairer.settle, claim.job_id))
+        with context.interruption.breakable():
+            bench = self.benches.get(context.problem(claim.spec, claim.fixed))
+        permit = context.patiently(partial(closing.open_test, context.database, claim.token, claim.job_id))
+        right: dict[int, NDArray[np.bool_]] = {}
+        for trial_id, trial in context.trials(claim.job_id):
+            if trial.stage is Stage.ESTIMATE and trial.round == claim.round and trial.state is TrialState.COMPLETED:
+                with context.interruption.breakable():
+                    student = self._student(claim, bench, trial)
+                    try:
+                        tested = run.evaluate_test(bench.prepared, student, _configuration(trial), permit)
+                    except NotFinite:
+                        continue  # it has no figures on test; its validation figures stand
+                record = partial(closing.record_test, context.database, claim.token, trial_id, tested.metrics)
+                context.patiently(record)
+                bits = np.unpackbits(np.frombuffer(tested.right, np.uint8), count=tested.images)
+                right[trial.number] = bits.astype(bool)
+        trials = context.trials(claim.job_id)
+        self._keep_winner(claim, bench, trials)
+        self._keep_right(claim, right)
+        documents = build_documents(
+            job_id=claim.job_id,
+            spec=claim.spec,
+            trials=[trial for _, trial in trials],
+            softness=_softness(claim.spec, bench),
+            teacher=claim.teacher,
+            search_stopped=claim.search_stopped,
+            test_seen_before=claim.test_seen_before,
+            wall_seconds=claim.wall_seconds,
+            now=datetime.now(UTC),
+            finalists=claim.finalists,
+            right=right,
+        )
+        context.patiently(partial(closing.complete, context.database, claim.token, claim.job_id, documents))
+        shutil.rmtree(artifacts.work_folder(context.settings.artifact_root, claim.job_id), ignore_errors=True)
+
+    def _student(self, claim: ClosingClaim, bench: Bench, trial: Trial) -> Path:
+        """The trial's student as it was saved; trained again from its seed where this worker cannot see the file."""
+        path = self.context.student_path(claim.job_id, trial.number)
+        if not path.is_file():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            engine = run.open_engine(bench.prepared)
+            lane = engine.admit(Assignment(str(trial.number), _configuration(trial), trial.seed))
+            for _ in range(claim.spec.training.epochs):
+                engine.step_epoch()
+            engine.save_student(lane, path)
+        return path
+
+    def _keep_winner(self, claim: ClosingClaim, bench: Bench, trials: list[tuple[int, Trial]]) -> None:
+        """Of the winner's students the one that is best on validation becomes the job's artifact, with its papers."""
+        sign = 1 if claim.spec.objective.direction == "maximize" else -1
+        own = [
+            (trial_id, trial)
+            for trial_id, trial in trials
+            if (trial.stage, trial.arm, trial.round) == (Stage.ESTIMATE, Arm.JOINT, claim.round)
+            and trial.state is TrialState.COMPLETED
+        ]
+        if not own:
+            return  # it diverged on every seed; the answer says so
+        trial_id, best = max(own, key=lambda each: (sign * (each[1].value or 0.0), -each[1].number))
+        store = partial(artifacts.store, self.context.database, self.context.settings.artifact_root, claim.token)
+        student = self._student(claim, bench, best)
+        self.context.patiently(partial(store, "student.safetensors", "application/octet-stream", student, trial_id))
+        with tempfile.TemporaryDirectory() as folder:
+            papers = Path(folder) / "student.json"
+            papers.write_text(json.dumps(_papers(claim, bench, best), indent=2, sort_keys=True))
+            self.context.patiently(partial(store, papers.name, "application/json", papers, trial_id))
+
+    def _keep_right(self, claim: ClosingClaim, right: Mapping[int, NDArray[np.bool_]]) -> None:
+        """Which test images each student got right becomes a file, for whoever asks another question of it."""
+        if not right:
+            return
+        bits = np.packbits(np.array(list(right.values())), axis=1)
+        images = len(next(iter(right.values())))
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "test-right.npz"
+            np.savez_compressed(file, trial=np.array(list(right)), right=bits, images=images)
+            store = partial(artifacts.store, self.context.database, self.context.settings.artifact_root, claim.token)
+            self.context.patiently(partial(store, file.name, "application/octet-stream", file, None))
+
+    def _failed(self, claim: ClosingClaim, error: Exception) -> None:
+        """Leaves the lease to expire, so that it is tried again after a while; gives up after a few times."""
+        _log.error("closing failed", job=claim.job_id, exc_info=error)
+        self._failures[claim.job_id] = self._failures.get(claim.job_id, 0) + 1
+        if self._failures[claim.job_id] >= ATTEMPTS:
+            reason = Reason("closing-failed", f"{type(error).__name__}: {error}"[:500])
+            self.context.fail_job(claim.job_id, claim.token, reason)
+
+
+def _configuration(trial: Trial) -> Any:
+    return configurations.from_json(trial.configuration or {})
+
+
+def _softness(spec: JobSpec, bench: Bench) -> list[tuple[float, float]]:
+    """How soft the teacher is over the searched temperatures, evenly on a logarithmic scale; over 1 to 40 if fixed."""
+    searched = spec.space.temperature
+    low, high = (searched.low, searched.high) if isinstance(searched, Ranged) else (1.0, 40.0)
+    step = math.log(high / low) / (SOFTNESS_POINTS - 1)
+    temperatures = [low * math.exp(step * point) for point in range(SOFTNESS_POINTS)]
+    return list(zip(temperatures, run.teacher_softness(bench.prepared, temperatures), strict=True))
+
+
+def _papers(claim: ClosingClaim, bench: Bench, trial: Trial) -> Mapping[str, Any]:
+    """What somebody needs who loads the student elsewhere, and how good it was measured to be."""
+    return {
+        "job": claim.job_id,
+        "trial": trial.number,
+        "seed": trial.seed,
+        "student": asdict(bench.prepared.problem.student),
+        "classes": bench.prepared.classes,
+        "class_map": bench.prepared.class_map,
+        "image_size": list(bench.prepared.size),
+        "channels": bench.prepared.channels,
+        "initial": claim.spec.student.initial and claim.spec.student.initial.model_dump(mode="json", exclude_none=True),
+        "dataset": claim.spec.dataset.model_dump(mode="json"),
+        "training": claim.spec.training.model_dump(mode="json"),
+        "fixed": dict(claim.fixed),
+        "configuration": trial.configuration,
+        "validation": trial.metrics,
+        "test": trial.test_metrics,
+        "chosen": "best of the winner's students on validation; the answer's estimates speak of all of them",
+    }

@@ -1,0 +1,160 @@
+"""What does every part of a worker share: its name, its settings, its two ways to the database, and when to stop?"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import sqlalchemy
+import structlog
+
+from search.errors import DatabaseUnavailable, LeaseLost
+from search.leasing import leases, ledger
+from search.leasing.artifacts import work_folder
+from search.records import Reason, Trial
+from search.sampling.study import Storage
+from search.settings import Settings
+from search.spec import JobSpec
+from search.storage.db import Database
+from search.storage.patience import patiently
+from search.storage.rows import trial_of
+from search.storage.tables import trials
+from trainers.spec import Precision, Problem
+
+Answer = TypeVar("Answer")
+_log = structlog.get_logger(__name__)
+
+
+class Stopped(BaseException):
+    """The worker was asked to stop in the middle of something that may be left as it is. Not an error."""
+
+
+@dataclass(slots=True)
+class Interruption:
+    """Whether to stop, and whether what is being done now may be broken off for it: at once, or when time is up."""
+
+    asked: threading.Event = field(default_factory=threading.Event)
+    _over: bool = False
+    _at_once: bool = False
+    _when_over: bool = False
+
+    def ask(self) -> None:
+        """Asks to stop; from a signal handler, in the main thread. Stopped where nothing is lost by it."""
+        self.asked.set()
+        if self._at_once:
+            self._at_once = False
+            raise Stopped
+
+    def out_of_time(self) -> None:
+        """The time to come to an end is over; from a signal handler. Stopped where the work may be broken off."""
+        self._over = True
+        self.ask()
+        if self._when_over:
+            self._when_over = False
+            raise Stopped
+
+    @contextmanager
+    def breakable(self) -> Iterator[None]:
+        """What is done inside may be broken off at any point, and is not begun after `ask`: making a problem ready."""
+        if self.asked.is_set():
+            raise Stopped
+        self._at_once = True
+        try:
+            yield
+        finally:
+            self._at_once = False
+
+    @contextmanager
+    def patient(self) -> Iterator[None]:
+        """What is done inside is brought to its end, unless time is up: an epoch, which can be saved only whole."""
+        if self._over:
+            raise Stopped
+        self._when_over = True
+        try:
+            yield
+        finally:
+            self._when_over = False
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """One worker process. `capabilities` are trainers.run's."""
+
+    worker_id: str
+    settings: Settings
+    database: Database
+    storage: Storage
+    capabilities: dict[str, Any]
+    interruption: Interruption
+
+    def patiently(self, call: Callable[[], Answer]) -> Answer:
+        """What `call` answers, while the database fails now and then; a few lease periods are waited, no more."""
+        return patiently(call, self.interruption.asked, max(60.0, 3 * self.settings.lease_seconds))
+
+    def trials(self, job_id: str) -> list[tuple[int, Trial]]:
+        """All trials of a job by number, each with its id."""
+        query = sqlalchemy.select(trials).where(trials.c.job_id == job_id).order_by(trials.c.number)
+
+        def read() -> list[tuple[int, Trial]]:
+            with self.database.read() as connection:
+                return [(row.id, trial_of(row)) for row in connection.execute(query)]
+
+        return self.patiently(read)
+
+    def fail_job(self, job_id: str, token: str, reason: Reason) -> None:
+        """Ends the job whose trial or closing the token is for: it cannot be trained as specified."""
+        _log.error("job failed", job=job_id, reason=reason.type, detail=reason.detail)
+        try:
+            self.patiently(lambda: ledger.fail_job(self.database, token, reason))
+        except LeaseLost:
+            _log.info("lease lost at the end", job=job_id)
+
+    def give_back(self, job_id: str, token: str) -> bool:
+        """Gives a lease back, for others to take; False where the database does not answer, which is not waited for."""
+        try:
+            leases.give_back(self.database, token)
+        except (LeaseLost, DatabaseUnavailable) as error:  # then it expires
+            _log.info("lease not given back", job=job_id, error=str(error))
+            return not isinstance(error, DatabaseUnavailable)
+        return True
+
+    def fixed(self, spec: JobSpec) -> dict[str, Any]:
+        """What all trials of a job share beyond its spec, if this worker makes its first claim.
+
+        A mixed fleet must not confound trials: who joins later does as the first did, or leaves the job to others.
+        """
+        precision: Precision = "fp32"
+        if spec.precision == "bf16" or (spec.precision == "auto" and self.capabilities["bf16"]):
+            precision = "bf16"
+        shared = ("device", "torch", "threads")
+        return {
+            "views": spec.views(),
+            "precision": precision,
+            **{name: self.capabilities[name] for name in shared},
+        }
+
+    def allowed(self, spec: JobSpec, fixed: Any) -> bool:
+        """Whether this worker has what the job asks for and can train as its first claim has fixed it: on the same kind
+        of device. The engine does not matter: all of them come to the same numbers.
+        """
+        if spec.fleet.lacking(self.labels, self.capabilities.get("memory_gb")):
+            return False
+        return fixed is None or fixed["device"] == self.capabilities["device"]
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """What jobs may ask of this worker: the kind of its device, and what the operator has said of it."""
+        device = "cpu" if self.capabilities["device"] == "cpu" else "gpu"
+        return tuple(dict.fromkeys((device, *self.settings.worker_labels)))
+
+    def problem(self, spec: JobSpec, fixed: Any) -> Problem:
+        """The job's problem, as it was fixed."""
+        return spec.problem(fixed["views"], fixed["precision"])
+
+    def student_path(self, job_id: str, number: int) -> Path:
+        """Where the student of an estimate trial waits for the job's end, for whichever worker closes it."""
+        return work_folder(self.settings.artifact_root, job_id) / f"{number}.safetensors"

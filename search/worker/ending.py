@@ -1,0 +1,166 @@
+"""How does a trial leave this worker? Finished, failed, or given back: in our tables first, then in Optuna's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+
+import sqlalchemy
+import structlog
+
+from search.errors import LeaseLost
+from search.leasing import leases, ledger
+from search.leasing.claiming import Claim
+from search.leasing.ledger import Unmirrored
+from search.records import Reason
+from search.sampling import study
+from search.states import TERMINAL_TRIALS, TrialState
+from search.storage import tables
+from search.worker.benches import Seat
+from search.worker.context import Context
+from search.worker.heartbeat import Heartbeat
+from search.worker.keeping import Keeper
+from trainers.engines.processes import ChildDied
+from trainers.spec import EpochReport, Metrics
+
+CRASHES = 3  # so many trials of a job in a row, and the job is what crashes
+_log = structlog.get_logger(__name__)
+
+
+class Endings:
+    """Ends trials. `any_ended` turns true with each end: its job may have moved on, and there may be more to claim."""
+
+    def __init__(self, context: Context, heartbeat: Heartbeat, keeper: Keeper) -> None:
+        self.context, self.heartbeat, self.keeper = context, heartbeat, keeper
+        self.any_ended = False
+
+    def end(
+        self,
+        seat: Seat,
+        state: TrialState,
+        *,
+        epoch: int,
+        value: float | None = None,
+        metrics: Metrics | None = None,
+        reason: Reason | None = None,
+        said: Sequence[EpochReport] = (),
+    ) -> None:
+        """Ends a trial that was trained, here and in Optuna's tables; `said` are the epochs not yet written down."""
+        claim, tell = seat.claim, None
+        ended = None
+        if seat.optuna_number is not None:
+            of, metric = (claim.trial_id, claim.job_id, claim.arm, seat.optuna_number), claim.spec.objective.metric
+            ended = Unmirrored(*of, state, value, epoch, reason, metric)
+            tell = self.context.patiently(partial(study.telling, self.context.storage, ended))
+        written = self._finish(
+            claim, state, seat.seconds, reason=reason, value=value, metrics=metrics, said=said, tell=tell
+        )
+        if not written:
+            return
+        detail = reason and reason.detail
+        _log.info(
+            "trial ended", job=claim.job_id, trial=claim.number, state=state, epoch=epoch, value=value, reason=detail
+        )
+        if ended is not None and tell is None:
+            self._mirror(ended)
+
+    def crash(self, claim: Claim, error: Exception, seconds: float) -> None:
+        """Fails a trial whose training raised what nobody expected, or its job, where that happens again and again.
+
+        One whose training process died is tried again first, as often as one whose worker died: by memory, perhaps.
+        """
+        _log.error("trial crashed", job=claim.job_id, trial=claim.number, exc_info=error)
+        if isinstance(error, ChildDied):
+            self._lose(claim, str(error))
+            return
+        detail = f"{type(error).__name__}: {error}"[:500]
+        if self._crashed_before(claim.job_id) >= CRASHES - 1:
+            self.fail_job(claim, Reason("crashed", f"{CRASHES} trials in a row crashed; the last one by {detail}"))
+            return
+        self._finish(claim, TrialState.FAILED, seconds, reason=Reason("crashed", detail))  # a repair tells Optuna
+
+    def _lose(self, claim: Claim, how: str) -> None:
+        self.any_ended = True
+        try:
+            self.context.patiently(partial(leases.lose, self.context.database, claim.token, how))
+        except LeaseLost:
+            _log.info("lease lost at the end", job=claim.job_id, trial=claim.number)
+        finally:
+            self.heartbeat.drop(claim.token)
+
+    def fail_job(self, claim: Claim, reason: Reason) -> None:
+        """Fails a trial's whole job."""
+        self.any_ended = True
+        self.context.fail_job(claim.job_id, claim.token, reason)
+        self.heartbeat.drop(claim.token)
+
+    def give_back(self, claims: Iterable[Claim]) -> None:
+        """Gives trials back, for others to train; once the database does not answer, the leases are left to expire."""
+        answers = True
+        for claim in claims:
+            self.heartbeat.drop(claim.token)
+            answers = answers and self.context.give_back(claim.job_id, claim.token)
+
+    def drop(self, claim: Claim) -> None:
+        """Forgets a trial whose lease is gone; what it saved may be what its next worker goes on from."""
+        self.any_ended = True
+        self.heartbeat.drop(claim.token)
+        _log.info("lease lost", job=claim.job_id, trial=claim.number)
+
+    def _finish(
+        self,
+        claim: Claim,
+        state: TrialState,
+        seconds: float,
+        *,
+        reason: Reason | None,
+        value: float | None = None,
+        metrics: Metrics | None = None,
+        said: Sequence[EpochReport] = (),
+        tell: Callable[[sqlalchemy.Connection], object] | None = None,
+    ) -> bool:
+        """Writes the end down and holds the lease no longer; False where it was lost."""
+        finish = partial(
+            ledger.finish,
+            self.context.database,
+            claim.token,
+            claim.trial_id,
+            state,
+            value=value,
+            metrics=metrics,
+            reason=reason,
+            train_seconds=seconds,
+            said=said,
+            tell=tell,
+        )
+        self.any_ended = True
+        try:
+            self.context.patiently(finish)
+        except LeaseLost:
+            _log.info("lease lost at the end", job=claim.job_id, trial=claim.number)
+            return False
+        finally:
+            self.heartbeat.drop(claim.token)
+        self.keeper.forget(claim)
+        return True
+
+    def _mirror(self, ended: Unmirrored) -> None:
+        """Tells Optuna behind its proxy; where that fails, the next repair does it."""
+        try:
+            study.mirror_end(self.context.storage, ended)
+            ledger.mark_mirrored(self.context.database, ended.trial_id)
+        except Exception as error:
+            _log.warning("Optuna could not be told", job=ended.job_id, trial=ended.optuna_number, error=str(error))
+
+    def _crashed_before(self, job_id: str) -> int:
+        """How many of the job's last CRASHES - 1 ended trials have crashed."""
+        trials = tables.trials.c
+        ended = sqlalchemy.select(trials.reason).where(trials.job_id == job_id, trials.state.in_(TERMINAL_TRIALS))
+        query = ended.order_by(trials.ended_at.desc(), trials.id.desc()).limit(CRASHES - 1)
+
+        def read() -> int:
+            with self.context.database.read() as connection:
+                reasons = connection.scalars(query).all()
+            return sum(reason is not None and reason["type"] == "crashed" for reason in reasons)
+
+        return self.context.patiently(read)

@@ -1,0 +1,55 @@
+"""What stands between a job's search and its confirmation? The choice of the finalists, by whoever comes first.
+
+It takes a second or less, between two epochs, and is done again, to the same end, where the worker is lost over it.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import partial
+
+import structlog
+
+from search.analysis.finalists import by_value, choose_finalists
+from search.answer import Finalists
+from search.errors import LeaseLost
+from search.leasing import choosing
+from search.leasing.choosing import ChoosingClaim
+from search.worker.context import Context
+from search.worker.heartbeat import Heartbeat
+
+_log = structlog.get_logger(__name__)
+
+
+class Selector:
+    """Chooses finalists, of one job at a time."""
+
+    def __init__(self, context: Context, heartbeat: Heartbeat) -> None:
+        self.context, self.heartbeat = context, heartbeat
+
+    def choose_one(self) -> bool:
+        """Chooses for the job that has waited longest; False where none waits."""
+        context = self.context
+        claim = context.patiently(
+            partial(choosing.claim_choosing, context.database, context.worker_id, context.settings.lease_seconds)
+        )
+        if claim is None:
+            return False
+        log = _log.bind(job=claim.job_id)
+        with self.heartbeat.holding(claim.token):
+            try:
+                finalists = self._choose(claim)
+                store = partial(choosing.store_finalists, context.database, claim.token, finalists)
+                current = context.patiently(store)
+                log.info("finalists chosen" if current else "the job searches on; its finalists are past")
+            except LeaseLost:
+                log.info("lease lost while choosing finalists")
+        return True
+
+    def _choose(self, claim: ChoosingClaim) -> Finalists:
+        trials, now = [trial for _, trial in self.context.trials(claim.job_id)], datetime.now(UTC)
+        try:
+            return choose_finalists(claim.job_id, claim.spec, trials, claim.round, now)
+        except (ArithmeticError, ValueError) as error:  # LinAlgError among them: an answer is owed in any case
+            _log.error("finalists are ranked by value", job=claim.job_id, exc_info=error)
+            return by_value(claim.job_id, claim.spec, trials, claim.round, now)

@@ -1,0 +1,208 @@
+"""A worker: a process that trains whatever is to be trained, until it is asked to stop. Any number of them may run."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import secrets
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from types import FrameType
+
+import sqlalchemy
+import structlog
+
+from search import schema
+from search.errors import DatabaseUnavailable, SchemaMissing
+from search.leasing.workers import worker_seen, worker_stopped
+from search.sampling import study
+from search.sampling.repair import Repairer
+from search.settings import Settings
+from search.states import TERMINAL_JOBS, JobState
+from search.storage import tables
+from search.storage.db import open_database
+from search.worker.benches import Benches
+from search.worker.choosing import Chooser
+from search.worker.conclude import Closer
+from search.worker.context import Context, Interruption, Stopped
+from search.worker.finalists import Selector
+from search.worker.heartbeat import Heartbeat
+from search.worker.work import Work
+from trainers import run
+from trainers.spec import Problem
+
+SCHEMA_SECONDS = 60.0  # how long to wait for somebody to migrate
+_log = structlog.get_logger(__name__)
+
+
+def run_worker(settings: Settings, *, exit_when_idle: bool = False, interruption: Interruption | None = None) -> None:
+    """Trains until `interruption` asks to stop, or, with `exit_when_idle`, until every job has ended or is paused.
+
+    DatabaseUnavailable and SchemaMissing where there is no database to work with.
+    """
+    if settings.threads is not None:
+        run.set_threads(settings.threads)
+    interruption = interruption or Interruption()
+    database = open_database(settings.database_url)
+    worker_id = f"{socket.gethostname()[:40]}-{os.getpid()}-{secrets.token_hex(3)}"
+    try:
+        schema.wait_for_schema(database, SCHEMA_SECONDS)
+        context = Context(
+            worker_id=worker_id,
+            settings=settings,
+            database=database,
+            storage=study.optuna_storage(database, settings.optuna_proxy),
+            capabilities=run.capabilities(),
+            interruption=interruption,
+        )
+        with structlog.contextvars.bound_contextvars(worker=worker_id):
+            _serve(context, exit_when_idle)
+    finally:
+        database.close()
+
+
+def _serve(context: Context, exit_when_idle: bool) -> None:
+    settings = context.settings
+    benches = Benches(partial(_prepare, settings), Chooser(settings))
+
+    def seen() -> None:
+        engines = benches.status()
+        worker_seen(
+            context.database,
+            context.worker_id,
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            lanes=sum(engine["lanes"] for engine in engines),
+            capabilities=context.capabilities,
+            engines=engines,
+            labels=context.labels,
+            lease_seconds=settings.lease_seconds,
+            database_errors=context.database.failures,
+        )
+
+    heartbeat = Heartbeat(context.database, context.worker_id, settings.lease_seconds, seen)
+    repairer = Repairer(context.database, context.storage, settings.lease_seconds)
+    work = Work(context, benches, heartbeat)
+    closer = Closer(context, benches, heartbeat, repairer)
+    selector = Selector(context, heartbeat)
+    heartbeat.beat()
+    heartbeat.start()
+    _log.info("worker started", device=context.capabilities["device"], engine=settings.engine, lanes=settings.lanes)
+    try:
+        _loop(context, work, selector, closer, repairer, exit_when_idle)
+    except Stopped:
+        pass
+    finally:
+        work.drain()
+        benches.close()
+        heartbeat.stop()
+        try:
+            worker_stopped(context.database, context.worker_id)
+        except DatabaseUnavailable as error:
+            _log.warning("database does not answer", error=str(error))
+        _log.info("worker stopped")
+
+
+def _loop(
+    context: Context, work: Work, selector: Selector, closer: Closer, repairer: Repairer, exit_when_idle: bool
+) -> None:
+    asked, lease_seconds = context.interruption.asked, context.settings.lease_seconds
+    next_repair = time.monotonic()
+    while not asked.is_set():
+        if time.monotonic() >= next_repair:
+            context.patiently(repairer.run)
+            context.patiently(work.keeper.sweep)
+            next_repair = time.monotonic() + lease_seconds
+        if work.seating.due():
+            while not asked.is_set() and (selector.choose_one() or closer.close_one()):
+                continue
+            work.seating.fill()
+        if work.benches.taken():
+            work.step()
+        elif work.seating.due():
+            continue  # something ended while the lanes were being filled
+        elif exit_when_idle and context.patiently(partial(_all_ended, context)):
+            context.patiently(repairer.run)
+            return
+        else:
+            work.seating.wait()
+
+
+def _all_ended(context: Context) -> bool:
+    jobs = tables.jobs.c
+    going_on = sqlalchemy.select(jobs.id).where(jobs.state.not_in([*TERMINAL_JOBS, JobState.PAUSED])).limit(1)
+    with context.database.read() as connection:
+        return connection.execute(going_on).one_or_none() is None
+
+
+def _prepare(settings: Settings, problem: Problem) -> run.Ready:
+    return run.prepare(problem, run.Roots(settings.data_root, settings.artifact_root))
+
+
+@contextmanager
+def _signals(interruption: Interruption, grace_seconds: float) -> Iterator[None]:
+    """SIGTERM and SIGINT ask to stop, within the grace period; a second one ends the process at once, as without us."""
+
+    def handle(number: int, _frame: FrameType | None) -> None:
+        for each in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(each, signal.SIG_DFL)
+        signal.setitimer(signal.ITIMER_REAL, grace_seconds)
+        interruption.ask()
+
+    def time_is_up(_number: int, _frame: FrameType | None) -> None:
+        interruption.out_of_time()
+
+    handlers = {signal.SIGTERM: handle, signal.SIGINT: handle, signal.SIGALRM: time_is_up}
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def configure_logging() -> None:
+    """Lines on stderr: coloured and aligned for a terminal, JSON for anything else."""
+    terminal = sys.stderr.isatty()
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            *([] if terminal else [structlog.processors.format_exc_info]),
+            # plain: a traceback with all its locals, tensors among them, takes seconds to draw
+            structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+            if terminal
+            else structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """`python -m search.worker`, configured by THERMOWELL_*. 0 after a stop, 1 without a database."""
+    parser = argparse.ArgumentParser(prog="python -m search.worker", description=__doc__)
+    parser.add_argument("--lanes", type=int, help="students to train at once, at most (THERMOWELL_LANES)")
+    parser.add_argument("--exit-when-idle", action="store_true", help="stop once every job has ended or is paused")
+    given = parser.parse_args(arguments)
+    configure_logging()
+    settings = Settings() if given.lanes is None else Settings(lanes=given.lanes)
+    interruption = Interruption(threading.Event())
+    try:
+        with _signals(interruption, settings.grace_seconds):
+            run_worker(settings, exit_when_idle=given.exit_when_idle, interruption=interruption)
+    except Stopped:
+        return 0
+    except (DatabaseUnavailable, SchemaMissing) as error:
+        _log.error("worker cannot go on", error=str(error), database=settings.safe_database_url)
+        return 1
+    return 0

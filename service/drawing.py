@@ -1,0 +1,113 @@
+"""`python -m service.drawing`: what a job shows in Optuna Dashboard, computed and drawn, as JSON from stdin to stdout.
+
+A program of its own at the lowest priority, started by the API (see service.showing): fitting, drawing and Optuna
+Dashboard itself, which takes seconds to load, would hold the API's interpreter, and a worker on the same machine keeps
+its processor. It reads the database and writes nothing: whoever waits for a lock should wait for nobody this slow.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+from dataclasses import replace
+
+from pydantic import BaseModel, Field
+
+from search import public
+from search.public import Artifact, Database, Standing
+from service import tracking
+from service.pages import figures, note, report
+
+REPORT, REPORT_TYPE = "report.html", "text/html; charset=utf-8"
+
+
+class Order(BaseModel):
+    """Which job is to be drawn, and where it is. On stdin, because the address may hold a password."""
+
+    database_url: str
+    job_id: str
+    mlflow_uri: str | None = None
+
+
+class Drawn(BaseModel):
+    """All that the API has to write down: of the job as it stood at its event of this number."""
+
+    event: int
+    interim: public.Interim | None
+    report: str | None
+    beside: public.Beside | None
+    untracked: str | None = Field(None, description="why MLflow does not know of it, though it should")
+
+
+def draw(db: Database, job_id: str, mlflow_uri: str | None = None) -> Drawn | None:
+    """Asks the analysis where the job has not been answered, and draws; None where there is no such job any more."""
+    found = public.to_be_shown(db, job_id)
+    if found is None:
+        return None
+    standing, question = found
+    interim = _asked(question) if question is not None and public.aside.possible() else None
+    if interim is not None:
+        standing = replace(
+            standing,
+            result=interim.result,
+            response=interim.response,
+            importances=interim.importances,
+            interactions=interim.interactions,
+        )
+    page = report.render(standing, picture_base=None) if standing.final else None
+    plots = {name: public.Figure(drawn) for name, drawn in figures.all_of(standing).items()}
+    files = _files(db, standing, page)
+    words = note.note(standing)
+    change = public.beside(db, job_id, plots, words, files)
+    untracked = None if mlflow_uri is None else _tracked(db, standing, mlflow_uri, words)
+    return Drawn(event=standing.event, interim=interim, report=page, beside=change, untracked=untracked)
+
+
+def _tracked(db: Database, standing: Standing, uri: str, words: str) -> str | None:
+    """Logs the job; why not, where that failed: the plots are there all the same."""
+    try:
+        tracking.track(db, standing, uri, words)
+    except Exception as error:  # whatever a server of somebody else's answers
+        return f"{type(error).__name__}: {error}"[:1000]
+    return None
+
+
+def _asked(question: public.aside.Question) -> public.Interim:
+    done = subprocess.run(
+        [sys.executable, *public.aside.PROGRAM],
+        input=question.model_dump_json().encode(),
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    return public.Interim.model_validate_json(done.stdout)
+
+
+def _files(db: Database, standing: Standing, page: str | None) -> list[Artifact]:
+    """The job's files, and the report that will be one of them by the time anybody looks."""
+    everybody = public.Principal("", "drawing", frozenset({"admin"}))
+    files = [file for file in public.list_artifacts(db, standing.job.id, everybody) if file.name != REPORT]
+    if page is not None:
+        content = page.encode()
+        digest = hashlib.sha256(content).hexdigest()
+        files.append(Artifact(REPORT, REPORT_TYPE, digest, len(content), None, standing.job.updated_at))
+    return files
+
+
+def main() -> int:
+    """Reads an Order, writes what was Drawn, or nothing."""
+    os.nice(19)
+    order = Order.model_validate_json(sys.stdin.buffer.read())
+    db = public.open_database(order.database_url)
+    try:
+        drawn = draw(db, order.job_id, order.mlflow_uri)
+    finally:
+        db.close()
+    if drawn is not None:
+        sys.stdout.write(drawn.model_dump_json())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

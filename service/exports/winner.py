@@ -1,0 +1,121 @@
+"""What is there to export? The winning configuration and all that it was trained with, from a job and its result."""
+
+from __future__ import annotations
+
+import textwrap
+from dataclasses import dataclass
+from typing import Any
+
+from search.public import Configuration, Job, JobSpec, Result, catalogue, configurations
+
+LINE = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Winner:
+    """A configuration, the spec it belongs to, and how many classes there are (None where only a worker knows)."""
+
+    spec: JobSpec
+    configuration: Configuration
+    job_id: str
+    summary: str
+    classes: int | None
+
+    @property
+    def channels(self) -> int | None:
+        """Of an image; None where only the files say."""
+        return catalogue.DATASETS[self.spec.dataset.name].channels
+
+
+def winner_of(job: Job, result: Result) -> Winner:
+    """The winner of an answered job."""
+    spec = JobSpec.model_validate(dict(job.spec))
+    classes = (job.teacher or {}).get("classes") or catalogue.DATASETS[spec.dataset.name].classes
+    return Winner(spec, configurations.from_json(result.winner.configuration), job.id, result.summary, classes)
+
+
+def differences(winner: Winner) -> list[str]:
+    """What neither of the other projects can say, in sentences; those that concern this winner alone."""
+    spec, configuration = winner.spec, winner.configuration
+    said = [
+        f"Thermowell kept {spec.dataset.validation_fraction:g} of the training images for validation and chose by "
+        "them. Here all are trained on, and the test images are looked at after every epoch: take the last epoch, "
+        "not the best one.",
+        "Thermowell leaves out what remains of an epoch after its whole batches.",
+    ]
+    if spec.dataset.train_size is not None:
+        said.append(f"Only {spec.dataset.train_size} training images were used.")
+    if spec.teacher.label_smoothing:
+        said.append(f"The teacher was trained with label smoothing {spec.teacher.label_smoothing:g}.")
+    said += _origins(spec)
+    said += _distillation(spec, configuration)
+    if configuration.student_temperature not in (None, configuration.temperature):
+        said.append(
+            f"The student's temperature was {configuration.student_temperature:g}; here it is the teacher's, "
+            f"{configuration.temperature:g}."
+        )
+    if spec.training.schedule.warmup_epochs:
+        said.append(f"The learning rate rose linearly over the first {spec.training.schedule.warmup_epochs} epochs.")
+    if spec.precision == "bf16":
+        said.append("Training was in bfloat16.")
+    return said
+
+
+def _distillation(spec: JobSpec, configuration: Configuration) -> list[str]:
+    """What is said of the term and of T's way: the other projects' files have plain KL at one T."""
+    rule, said = spec.distillation, []
+    if rule.method != "kl":
+        trained = rule.to_trained()
+        weights = {"dkd": f" (alpha {trained.alpha:g}, beta {trained.beta:g})"}
+        weights["dist"] = f" (beta {trained.beta:g}, gamma {trained.gamma:g})"
+        said.append(
+            f"The distillation term was {rule.method}{weights.get(rule.method, '')}, not plain KL as here: "
+            f"{catalogue.LOSSES[rule.method]}. Put it in the place of the KL loss; docs/methods.md has its equation."
+        )
+    if configuration.final_temperature is not None:
+        said.append(
+            f"T went from {configuration.temperature:.4g} to {configuration.final_temperature:.4g} along a "
+            f"{rule.schedule} schedule; here it stays where it began."
+        )
+    if spec.dataset.augmentation.endswith(("mixup", "cutmix")):
+        said.append(
+            "Images and labels were mixed (mixup or cutmix), and the teacher was asked of the mixed image: here they "
+            "are not."
+        )
+    return said
+
+
+def _origins(spec: JobSpec) -> list[str]:
+    """What is said of where classes, teacher and student come from."""
+    said = []
+    if spec.dataset.classes is not None:
+        said.append(
+            f"Images were sorted into coarser classes than {spec.dataset.name}'s own (dataset.classes): put the labels "
+            "through class_map in the job's student.json."
+        )
+    if spec.teacher.origin is not None:
+        name = spec.teacher.origin.pretrained_on.dataset.name
+        said.append(f"The teacher was pretrained on {name}, then finetuned ({spec.teacher.origin.finetune}).")
+    if spec.teacher.stop_epoch is not None:
+        said.append(f"The teacher was taken at epoch {spec.teacher.stop_epoch} of its training.")
+    if spec.student.initial is not None and spec.student.initial.source != "random":
+        said.append(
+            f"Students began with weights that were {spec.student.initial.source} beforehand (student.initial); here "
+            "they are random: load such weights first."
+        )
+    return said
+
+
+def described(what: Any) -> str:
+    """A model of the spec in a line."""
+    arguments = ", ".join(f"{name} {value}" for name, value in what.arguments.items())
+    return f"{what.name} ({arguments})" if arguments else str(what.name)
+
+
+def head(winner: Winner, project: str, how: str, unsaid: list[str]) -> str:
+    """The comment on top of an exported file."""
+    lines = [f"The winning configuration of Thermowell's job {winner.job_id} ({winner.spec.name}) for {project}."]
+    lines += [*textwrap.wrap(winner.summary, LINE), "", how, "", "What this file cannot say, and what to mind:"]
+    for sentence in unsaid:
+        lines += textwrap.wrap(sentence, LINE, initial_indent="- ", subsequent_indent="  ", break_on_hyphens=False)
+    return "".join(f"# {line}".rstrip() + "\n" for line in lines)

@@ -1,0 +1,40 @@
+"""How is a study told on one page that can be kept, mailed and printed? HTML that loads nothing else."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import resources
+
+import jinja2
+
+from search.public import Guidance, guidance_table, guidance_words, units
+from service.pages import picture_factor, report
+
+
+def render(guidance: Guidance) -> str:
+    """The page: the paragraph, the cells, a picture for each factor, what acts together, and what is not covered.
+
+    The same guidance gives the same page.
+    """
+    spread = guidance.spread
+    return _template().render(
+        style=report.style(),
+        guidance=guidance,
+        cells=guidance_table.cell_table(guidance),
+        factors=guidance_table.factor_table(guidance),
+        pictures=[
+            {"name": one.name, "drawn": picture_factor.draw(guidance, one), "words": one.words}
+            for one in guidance.factors
+        ],
+        confidence=units.percent(guidance.confidence),
+        spread="" if spread is None else guidance_words.octaves(spread),
+        practical=guidance_words.times(2**guidance.practical),
+    )
+
+
+@cache
+def _template() -> jinja2.Template:
+    text = resources.files("service.pages").joinpath("templates/guidance.html").read_text(encoding="utf-8")
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
+    environment.filters["tight"] = report.tight
+    return environment.from_string(text)

@@ -1,0 +1,129 @@
+"""What does the list of jobs say of each? Its state, how far it is, and the best temperature so far."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from search.public import TERMINAL_JOBS, Job, JobState, Principal, Progress, Result, units
+
+# What each state means to who waits, after the word that the API uses for it.
+PHASES: Mapping[JobState, str] = {
+    JobState.QUEUED: "waiting for a worker",
+    JobState.RUNNING: "searching",
+    JobState.PAUSED: "hands out no trials until it is resumed",
+    JobState.CONFIRMING: "training the best again on fresh seeds",
+    JobState.ANALYSING: "working the answer out",
+    JobState.COMPLETED: "answered",
+    JobState.CANCELLED: "ended before its answer",
+    JobState.FAILED: "could not go on",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Best:
+    """The best that is known: a quality and the temperature it was reached at."""
+
+    value: str
+    temperature: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """How much of something is done."""
+
+    name: str
+    done: int
+    total: int
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One job in the list."""
+
+    job: Job
+    phase: str
+    models: str
+    bar: Bar
+    pace: str
+    best: Best | None
+    foreign: bool  # an admin also sees others' jobs
+
+
+def entry(job: Job, viewer: Principal, temperature: float | None, result: Result | None) -> Entry:
+    """A job as the list shows it; `temperature` is that of its best trial, `result` its answer once there is one."""
+    return Entry(
+        job=job,
+        phase=phase(job),
+        models=models(job.spec),
+        bar=all_trials(job.progress),
+        pace=pace(job),
+        best=best(job, temperature, result),
+        foreign=job.owner != viewer.id,
+    )
+
+
+def metric_of(job: Job) -> units.Metric:
+    """The objective's metric."""
+    metric: units.Metric = job.spec["objective"]["metric"]
+    return metric
+
+
+def phase(job: Job) -> str:
+    """What the job is doing now, in words."""
+    if job.progress.waits_for not in (None, "a worker"):  # where no worker is alive at all, the page says so once
+        return f"waits for {job.progress.waits_for}"
+    if job.state is JobState.RUNNING:
+        if job.teacher is None:
+            return "getting the teacher's logits"
+        if job.search_stopped or job.progress.search_done >= job.progress.search_budget:
+            return "tuning the baselines" if not job.search_stopped else "ending what runs, then confirming"
+    return PHASES[job.state]
+
+
+def models(spec: Mapping[str, Any]) -> str:
+    """Which student is distilled from which teacher, on which data."""
+    teacher = spec["teacher"]["model"]["name"]
+    return f"{spec['student']['name']} from {teacher}, on {spec['dataset']['name']}"
+
+
+def search_trials(progress: Progress) -> Bar:
+    """How much of the search's budget is spent."""
+    done, total = progress.search_done, progress.search_budget
+    return Bar("Search trials", done, max(total, 1), f"{done} of {total}")
+
+
+def all_trials(progress: Progress) -> Bar:
+    """How far the whole job is, as far as its trials are known now."""
+    done, total = progress.trials_done, progress.trials_planned
+    return Bar("All trials", done, max(total, 1), f"{done} of {total}")
+
+
+def pace(job: Job) -> str:
+    """How fast it goes and how long it may take; empty once it has ended."""
+    progress, parts = job.progress, []
+    if job.state in TERMINAL_JOBS:
+        return ""
+    if progress.epochs_per_second:
+        parts.append(f"{units.number(progress.epochs_per_second, 2)} epochs/s")
+        if progress.seconds_left is not None:
+            parts.append(f"about {units.duration(progress.seconds_left)} left")
+    return ", ".join(parts)
+
+
+def best(job: Job, temperature: float | None, result: Result | None) -> Best | None:
+    """The answer where there is one; before, the best single trial of the search, which flatters."""
+    metric = metric_of(job)
+    if result is not None and result.winner.validation.mean is not None:
+        value = units.level(metric, result.winner.validation.mean)
+        return Best(value, _temperature(result.winner.configuration["temperature"]), "the answer, on fresh seeds")
+    if job.progress.best_value is None or temperature is None:
+        return None
+    return Best(units.level(metric, job.progress.best_value), _temperature(temperature), "best so far, one seed")
+
+
+def _temperature(value: float) -> str:
+    return f"T = {units.number(value, 2)}"

@@ -1,0 +1,217 @@
+"""What does a job's own page say? What can be done now, who trains what, the best so far, and what has happened."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from search.public import TERMINAL_JOBS, Event, Job, JobState, Trial, units
+from service.pages.jobs_page import metric_of
+
+EVENTS = 12
+LEFT_OUT = ("trial_started",)  # a bank begins many at once, and the page shows what is in training
+BEST = 5
+LANES = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One of the moves that need no more than a press of a button."""
+
+    name: str
+    label: str
+    means: str
+    sure: bool = False  # asks again before it is done
+
+
+_UNDER_WAY = (JobState.QUEUED, JobState.RUNNING, JobState.CONFIRMING)
+_EXTENDABLE = (*_UNDER_WAY, JobState.PAUSED, JobState.COMPLETED)
+_PAUSE = Action("pause", "Pause", "Hands out no more trials; running ones end. Paused time does not count.")
+_RESUME = Action("resume", "Resume", "Goes on where it was.")
+_STOP = Action("stop", "Stop the search", "No new trials are searched; what there is gets confirmed and answered.")
+_CANCEL = Action("cancel", "Cancel", "Ends the job now: running trials are dropped and nothing is answered.", sure=True)
+_DELETE = Action("delete", "Delete", "Forgets the job: its trials, its studies, its answer and its files.", sure=True)
+
+DONE: Mapping[str, str] = {
+    "submitted": "Submitted. A worker takes it from here.",
+    "pause": "Paused. Running trials end; no more are handed out.",
+    "resume": "Resumed.",
+    "stop": "The search is stopped. What there is gets confirmed.",
+    "cancel": "Cancelled.",
+    "extend": "Extended.",
+    "delete": "Deleted.",
+}
+
+
+def actions(job: Job) -> list[Action]:
+    """What the job's state allows; what it would refuse is not offered."""
+    if job.state in TERMINAL_JOBS:
+        return [_DELETE]
+    stop = [_STOP] if job.state in (JobState.QUEUED, JobState.RUNNING) and not job.search_stopped else []
+    pause = [_PAUSE] if job.state in _UNDER_WAY else []
+    resume = [_RESUME] if job.state is JobState.PAUSED else []
+    return [*resume, *pause, *stop, _CANCEL]
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """One limit that can be raised."""
+
+    name: str
+    label: str
+    total: float
+    step: str
+
+    @property
+    def said(self) -> str:
+        return f"{self.total:,g}"
+
+    @property
+    def least(self) -> str:
+        return f"{self.total + 1:g}"
+
+
+def budgets(job: Job) -> list[Budget]:
+    """The limits of a job that can be extended; none where it cannot."""
+    if job.state not in _EXTENDABLE:
+        return []
+    limits = [
+        ("trials", "Search trials", job.budget_trials, "1"),
+        ("epochs", "Epochs of the search", job.budget_epochs, "1"),
+        ("seconds", "Seconds of the search", job.budget_seconds, "any"),
+    ]
+    return [Budget(name, label, total, step) for name, label, total, step in limits if total is not None]
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """A time and what it is of."""
+
+    value: str
+    words: str
+
+
+def clock(job: Job, phase: str) -> Clock:
+    """How long it may still take, or how long it took; what is done meanwhile."""
+    if job.ended_at is not None and job.started_at is not None:
+        return Clock(units.duration((job.ended_at - job.started_at).total_seconds()), f"from start to end; {phase}")
+    left, rate = job.progress.seconds_left, job.progress.epochs_per_second
+    if left is None or not rate:
+        return Clock("-", phase)
+    return Clock(f"about {units.duration(left)}", f"left at {units.number(rate, 2)} epochs/s; {phase}")
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """One trial, in training or ended, as a row of a table."""
+
+    number: int
+    stage: str
+    temperature: str
+    optimizer: str
+    learning_rate: str
+    weight_decay: str
+    kd_weight: str
+    epoch: int
+    epochs: int
+    value: str
+
+
+def lanes(job: Job, trials: Sequence[Trial]) -> list[Lane]:
+    """Trials as rows; a running one's value is that of its last epoch."""
+    return [_lane(job, trial) for trial in trials]
+
+
+def _lane(job: Job, trial: Trial) -> Lane:
+    metric, drawn = metric_of(job), trial.configuration
+    optimizer: Mapping[str, Any] = {} if drawn is None else drawn["optimizer"]
+    value = trial.value if trial.value is not None else (trial.metrics or {}).get(metric)
+    return Lane(
+        number=trial.number,
+        stage=_stage(trial),
+        temperature="" if drawn is None else units.number(drawn["temperature"], 3),
+        optimizer="" if drawn is None else units.OPTIMIZERS.get(optimizer["name"], optimizer["name"]),
+        learning_rate="" if drawn is None else units.number(optimizer["learning_rate"], 2),
+        weight_decay="" if drawn is None else units.number(optimizer["weight_decay"], 2),
+        kd_weight="" if drawn is None else units.number(drawn["kd_weight"], 2),
+        epoch=trial.epoch,
+        epochs=int(job.spec["training"]["epochs"]),
+        value="" if value is None else units.level(metric, value),
+    )
+
+
+def _stage(trial: Trial) -> str:
+    if trial.advice is not None:
+        return f"{trial.stage}: {units.ADVISED[trial.advice['origin']]}"
+    arm = units.ARMS.get(str(trial.arm), str(trial.arm))
+    return str(trial.stage) if arm == units.ARMS["joint"] else f"{trial.stage}: {arm}"
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """One event in words."""
+
+    number: int
+    at: datetime
+    words: str
+
+
+def happenings(job: Job, events: Sequence[Event]) -> list[Happening]:
+    """Events in words, in the order given."""
+    return [Happening(event.number, event.at, _words(job, event)) for event in events]
+
+
+def _words(job: Job, event: Event) -> str:
+    say = _SAY.get(event.kind)
+    return event.kind.replace("_", " ") if say is None else say(job, event.payload)
+
+
+def _ended(how: str) -> Callable[[Job, Mapping[str, Any]], str]:
+    def say(job: Job, told: Mapping[str, Any]) -> str:
+        value, reason = told.get("value"), told.get("reason")
+        words = f"trial {told['trial']} {how} at epoch {told['epoch']}"
+        words += "" if value is None else f" with {units.level(metric_of(job), value)}"
+        return words if reason is None else f"{words}: {reason['detail']}"
+
+    return say
+
+
+def _state(job: Job, told: Mapping[str, Any]) -> str:
+    reason = told.get("reason")
+    return f"{told['from']}, now {told['to']}" + ("" if reason is None else f": {reason['detail']}")
+
+
+def _best(job: Job, told: Mapping[str, Any]) -> str:
+    at = units.number(told["configuration"]["temperature"], 3)
+    return f"best so far: {units.level(metric_of(job), told['value'])} at T = {at} (trial {told['trial']})"
+
+
+def _teacher(job: Job, told: Mapping[str, Any]) -> str:
+    accuracy = (told.get("validation") or {}).get("accuracy")
+    return "the teacher is ready" + ("" if accuracy is None else f": {units.level('accuracy', accuracy)} on validation")
+
+
+_SAY: Mapping[str, Callable[[Job, Mapping[str, Any]], str]] = {
+    "submitted": lambda job, told: "submitted",
+    "state": _state,
+    "stopped": lambda job, told: "asked to stop the search",
+    "extended": lambda job, told: "extended to " + ", ".join(f"{total:,g} {name}" for name, total in told.items()),
+    "teacher_ready": _teacher,
+    "trial_started": lambda job, told: f"trial {told['trial']} began ({told['stage']})",
+    "trial_finished": _ended("ended"),
+    "trial_pruned": _ended("stopped early"),
+    "trial_failed": _ended("failed"),
+    "trial_cancelled": _ended("cancelled"),
+    "trial_lost": lambda job, told: f"a worker was lost; trial {told['trial']} goes to another",
+    "trial_returned": lambda job, told: f"a worker gave trial {told['trial']} back",
+    "best": _best,
+    "choosing": lambda job, told: "the configurations worth training again are being chosen",
+    "finalists": lambda job, told: f"chose {sum(map(len, told.values()))} finalists, to be raced on fresh seeds",
+    "choosing_lost": lambda job, told: "a worker was lost while it chose the finalists; another does",
+    "closing_lost": lambda job, told: "a worker was lost while it worked out the answer; another does",
+    "closing": lambda job, told: "the answer is being worked out",
+    "test_opened": lambda job, told: "the test part is read, once",
+    "artifact": lambda job, told: f"kept the file {told['name']}",
+}

@@ -1,0 +1,12 @@
+"""How is a searched setting called on a page?"""
+
+from __future__ import annotations
+
+from search.public import units
+
+
+def setting(name: str) -> str:
+    """A searched setting's name for people: `sgd.learning_rate` is SGD's learning rate."""
+    owner, _, own = name.rpartition(".")
+    words = own if own.endswith("kd_weight") or own == "label_weight" else own.replace("_", " ")
+    return f"{units.OPTIMIZERS.get(owner, owner)} {words}" if owner else words

@@ -1,0 +1,48 @@
+"""What does the note beside a job's study say? The answer in words, what to distrust, and the spec: Markdown."""
+
+from __future__ import annotations
+
+import re
+
+from search.public import Standing, units
+from service.pages.spec_words import spec_yaml
+
+BESIDE = (
+    "This study holds the joint search alone, since it is what the sampler learns from. The tuned baselines have "
+    "studies of their own beside it, and the trials on fresh seeds (select, estimate) are draws of no search: they are "
+    "in the plots above the table, in the report and under `/v1/jobs/{id}/trials`."
+)
+
+
+def note(standing: Standing) -> str:
+    """The note. What users wrote stands in code, where Markdown does nothing with it."""
+    job, result = standing.job, standing.result
+    parts = [f"# {_plain(job.name)}"]
+    if result is not None:
+        parts.append(f"**{result.summary}**" if standing.final else f"**So far:** {result.summary}")
+    if not standing.final:
+        parts.append(so_far(standing))
+    if result is not None and result.cautions:
+        parts.append("## What to distrust\n\n" + "\n".join(f"- {caution}" for caution in result.cautions))
+    parts.append(f"[Report](/v1/jobs/{job.id}/report) of job `{job.id}`. " + BESIDE.format(id=job.id))
+    fence = "`" * max(3, 1 + max(map(len, re.findall("`+", str(job.spec))), default=0))
+    parts.append(f"## The spec\n\n{fence}yaml\n{spec_yaml(job)}{fence}")
+    return "\n\n".join(parts) + "\n"
+
+
+def so_far(standing: Standing) -> str:
+    """Where an unfinished job is, in a sentence or two; for those that will never finish, why."""
+    job, progress = standing.job, standing.job.progress
+    if job.problem is not None:
+        return f"The job has failed: {job.problem.detail}"
+    said = f"The job is {job.state.value}: {progress.search_done} of {progress.search_budget} search trials have ended"
+    said += f", {progress.trials_done} of about {progress.trials_planned} trials in all."
+    if progress.best_value is not None:
+        level = units.level(standing.response.metric, progress.best_value)
+        said += f" The best so far is trial {progress.best_trial} with {level}, on one seed."
+    return said
+
+
+def _plain(words: str) -> str:
+    """A name without what Markdown would make something of."""
+    return re.sub(r"([\\`*_{}\[\]<>()#+!|~-])", r"\\\1", " ".join(words.split()))

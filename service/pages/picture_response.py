@@ -1,0 +1,250 @@
+"""What does the temperature response look like? Quality over T, with its band, the trials and what may be best."""
+
+from __future__ import annotations
+
+import bisect
+import math
+from collections.abc import Sequence
+
+from search.public import Contestant, ResponsePoint, Result, TemperatureResponse, TemperatureSet, units
+from service.pages import svg
+from service.pages.svg import Element, Scale
+
+WIDTH, HEIGHT = 720, 486
+LEFT, RIGHT, TOP, BOTTOM = 58, 578, 90, 346  # of the plot itself
+
+
+def draw(result: Result | None, response: TemperatureResponse) -> str:
+    """The response as SVG; where there is none, the trials alone, or a sentence."""
+    metric = response.metric
+    title = f"{units.NAMES[metric].capitalize()} over temperature"
+    root = svg.picture("tw-response", WIDTH, HEIGHT, title, _description(result, response))
+    svg.text(root, 20, 28, title, size=16, weight=600)
+    kind = "lower is better" if response.direction == "minimize" else "on the validation part"
+    shown = "for each temperature, the other settings at their best for it" if response.overall else "trials alone"
+    svg.text(root, 20, 46, f"{kind}; {shown}", fill="soft")
+    temperatures = _temperatures(response)
+    values = shown_values(result, response)
+    if not temperatures or not values:
+        svg.text(root, WIDTH / 2, HEIGHT / 2, "No temperature was searched.", fill="soft", size=14, anchor="middle")
+        return svg.written(root)
+    low, high = temperatures[0], temperatures[-1]
+    across = Scale((low, high) if low < high else (low / 2, high * 2), (LEFT, RIGHT), log=True)
+    up = Scale(_with_margin(values, metric), (BOTTOM, TOP))
+    _axes(root, response, across, up)
+    _observations(root, response, across, up)
+    _curves(root, result, response, across, up)
+    _contestants(root, result, across, up)
+    _sets(root, response, across)
+    _legend(root, result, response)
+    return svg.written(root)
+
+
+def _description(result: Result | None, response: TemperatureResponse) -> str:
+    summary = result.summary if result else "The job has no answer."
+    return summary if response.overall else f"{summary} There are too few trials for a response."
+
+
+def _temperatures(response: TemperatureResponse) -> list[float]:
+    if response.overall:
+        return [point.temperature for point in response.overall.points]
+    return sorted({one.temperature for one in response.observations})
+
+
+def shown_values(result: Result | None, response: TemperatureResponse) -> list[float]:
+    """What must be inside of the plot: curves and bands, estimates of winner and tuned baselines, but no outliers."""
+    estimates = [contestant.validation for contestant in _shown(result)]
+    ends = [end for one in estimates if one.interval for end in (one.interval.low, one.interval.high)]
+    if response.overall:
+        curves = [response.overall, *response.per_optimizer]
+        known = [point.mean for point in response.overall.points]
+        ends += [end for curve in curves for point in curve.points for end in (point.low, point.mean, point.high)]
+    else:
+        known = [one.value for one in response.observations if one.state == "completed"]
+    known += [one.mean for one in estimates if one.mean is not None]
+    if not known:
+        return []
+    # Intervals that know nothing, and an optimizer that is far worse, would flatten all that matters.
+    room = 1.5 * (max(known) - min(known)) + 1e-9
+    return known + [end for end in ends if min(known) - room <= end <= max(known) + room]
+
+
+def _shown(result: Result | None) -> list[Contestant]:
+    """The contestants with a place in the picture: winner, and tuned T = 1 and T = 4."""
+    if result is None:
+        return []
+    baselines = [c for c in result.baselines if c.variant == "tuned" and c.arm != "label_only"]
+    return [c for c in [*baselines, result.winner] if c.validation.mean is not None]
+
+
+def _with_margin(values: Sequence[float], metric: units.Metric) -> tuple[float, float]:
+    low, high = min(values), max(values)
+    margin = 0.06 * (high - low) or 0.01
+    return low - margin, high + margin if metric == "nll" else min(high + margin, 1.0 + margin / 2)
+
+
+def _axes(root: Element, response: TemperatureResponse, across: Scale, up: Scale) -> None:
+    ticks = up.ticks()
+    step = ticks[1] - ticks[0] if len(ticks) > 1 else 1.0
+    places = max(0, -math.floor(math.log10(step * units.scale(response.metric)) + 1e-9))
+    unit = "" if response.metric == "nll" else " %"
+    for value in ticks:
+        svg.line(root, LEFT, up(value), RIGHT, up(value), "rule")
+        label = units.plain(response.metric, value, places) + (unit if value == ticks[-1] else "")
+        svg.text(root, LEFT - 8, up(value) + 4, label, fill="soft", anchor="end")
+    softness = sorted(response.softness)
+    if softness:
+        svg.text(root, RIGHT + 16, TOP - 10, "teacher's entropy", fill="soft", size=11.5)
+        svg.text(root, RIGHT + 16, TOP + 4, "at T, in nats", fill="soft", size=11.5)
+    for value in across.ticks():
+        x = across(value)
+        svg.line(root, x, TOP, x, BOTTOM + 5, "rule")
+        svg.text(root, x, BOTTOM + 19, units.number(value), fill="soft", anchor="middle")
+        if softness:
+            words = units.number(_at(softness, value), 2)
+            svg.text(root, x, TOP - 10, words, fill="soft", size=11.5, anchor="middle")
+    svg.line(root, LEFT, BOTTOM, RIGHT, BOTTOM, "soft")
+    svg.text(root, RIGHT + 16, BOTTOM + 19, "temperature", fill="soft")
+
+
+def _at(pairs: Sequence[tuple[float, float]], temperature: float) -> float:
+    """Between the known temperatures, in equal ratios."""
+    index = bisect.bisect_left([pair[0] for pair in pairs], temperature)
+    if index == 0 or index == len(pairs):
+        return pairs[min(index, len(pairs) - 1)][1]
+    (t1, v1), (t2, v2) = pairs[index - 1], pairs[index]
+    return v1 + (v2 - v1) * math.log(temperature / t1) / math.log(t2 / t1)
+
+
+def _observations(root: Element, response: TemperatureResponse, across: Scale, up: Scale) -> None:
+    """One dot for each trial, a ring where it was stopped early; those outside of the plot are counted in a corner."""
+    group = svg.add(root, "g")
+    worse = 0
+    for one in response.observations:
+        if not across.low * 0.999 <= one.temperature <= across.high * 1.001:
+            continue
+        if not up.low <= one.value <= up.high:
+            worse += 1
+            continue
+        x, y = across(one.temperature), up(one.value)
+        colour = _colour(one.optimizer)
+        if one.state == "completed":
+            svg.add(group, "circle", fill=colour, cx=x, cy=y, r=2.6, fill_opacity=0.4)
+        else:  # stopped early: its value is of a shorter training
+            svg.add(group, "circle", stroke=colour, cx=x, cy=y, r=2.2, stroke_opacity=0.45)
+    if worse:
+        words = f"{worse} more trial{'' if worse == 1 else 's'} outside of the picture"
+        y = TOP + 16 if response.direction == "minimize" else BOTTOM - 8
+        svg.text(root, LEFT + 8, y, words, fill="soft", size=11.5, halo=True)
+
+
+def _curves(root: Element, result: Result | None, response: TemperatureResponse, across: Scale, up: Scale) -> None:
+    """The band of the best of all, a line for each optimizer, one for no distillation, and the names at their ends."""
+
+    def line(points: Sequence[ResponsePoint], end: str) -> list[tuple[float, float]]:
+        return [(across(p.temperature), min(max(up(getattr(p, end)), TOP), BOTTOM)) for p in points]
+
+    named: list[tuple[str, str, float]] = []
+    overall = response.overall
+    if overall is not None:
+        around = [*line(overall.points, "high"), *reversed(line(overall.points, "low"))]
+        svg.add(root, "path", fill="band", d=svg.path(around, closed=True), fill_opacity=0.24)
+    baselines = result.baselines if result else []
+    without = next((c for c in baselines if (c.arm, c.variant) == ("label_only", "tuned")), None)
+    if without and without.validation.mean is not None and up.low <= without.validation.mean <= up.high:
+        y = up(without.validation.mean)
+        svg.line(root, LEFT, y, RIGHT, y, "soft", 1.6, stroke_dasharray="1.5 4", stroke_linecap="round")
+        named.append(("no distillation", "soft", y))
+    dashes = "5 4" if len(response.per_optimizer) > 1 else ""
+    for curve in response.per_optimizer:
+        colour = _colour(curve.optimizer or "")
+        points = line(curve.points, "mean")
+        svg.add(root, "path", stroke=colour, d=svg.path(points), stroke_width=2, stroke_dasharray=dashes)
+        named.append((units.OPTIMIZERS.get(curve.optimizer or "", ""), colour, points[-1][1]))
+    if overall is not None:
+        points = line(overall.points, "mean")
+        svg.add(root, "path", stroke="ink", d=svg.path(points), stroke_width=2.4, stroke_linejoin="round")
+    places = svg.apart([y for _, _, y in named], 16, TOP + 24, BOTTOM - 2)
+    for (words, colour, _), place in zip(named, places, strict=True):
+        svg.text(root, RIGHT + 16, place + 4, words, fill=colour, weight=600)
+
+
+def _contestants(root: Element, result: Result | None, across: Scale, up: Scale) -> None:
+    """Winner and tuned baselines on fresh seeds, with their intervals."""
+    for contestant in _shown(result):
+        temperature, mean = float(contestant.configuration["temperature"]), contestant.validation.mean
+        if mean is None or not across.low * 0.999 <= temperature <= across.high * 1.001:
+            continue
+        x, within = across(temperature), contestant.validation.interval
+        won = contestant.arm == "joint"
+        if within is not None:
+            low, high = (min(max(up(end), TOP), BOTTOM) for end in (within.low, within.high))
+            svg.line(root, x, low, x, high, "best" if won else "ink", 2)
+        _diamond(root, x, up(mean), won=won)
+
+
+def _diamond(root: Element, x: float, y: float, *, won: bool) -> None:
+    size = 6.5 if won else 5.0
+    corners = [(x, y - size), (x + size, y), (x, y + size), (x - size, y)]
+    colour = "best" if won else "ink"
+    svg.add(root, "path", fill=colour if won else "paper", stroke=colour, d=svg.path(corners, True), stroke_width=2)
+
+
+def _sets(root: Element, response: TemperatureResponse, across: Scale) -> None:
+    """Below the axis: which temperatures may be best, and which are shown to be as good."""
+    if response.overall is None:
+        return
+    delta = units.difference(response.metric, response.delta)
+    for index, (found, words, colour) in enumerate(
+        [
+            (response.overall.confidence_set, "may be the best", "best"),
+            (response.overall.equivalent_set, f"within {delta}", "close"),
+        ]
+    ):
+        y = BOTTOM + 44 + 22 * index
+        svg.text(root, RIGHT + 16, y + 4, words, fill=colour, size=11.5, weight=600)
+        if found.intervals:
+            svg.line(root, LEFT, y, RIGHT, y, "rule", 1)
+            _bars(root, found, across, y, colour)
+        else:
+            svg.text(root, LEFT, y + 4, "none is shown to be: the trials are too few to tell", fill="soft", size=11.5)
+
+
+def _bars(root: Element, found: TemperatureSet, across: Scale, y: float, colour: str) -> None:
+    for low, high in found.intervals:
+        left, right = across(low), across(high)
+        svg.add(root, "rect", fill=colour, x=left, y=y - 4, width=max(right - left, 2), height=8, rx=2)
+
+
+def _legend(root: Element, result: Result | None, response: TemperatureResponse) -> None:
+    trials = [("trial", "a trial")]
+    if any(one.state != "completed" for one in response.observations):
+        trials.append(("stopped", "one that was stopped early"))
+    if response.overall:
+        confidence = units.percent(response.overall.confidence_set.confidence)
+        trials.append(("line", f"what one can rely on, with its {confidence} band"))
+    fresh = [("won", "chosen, on fresh seeds")] if _shown(result) else []
+    if len(_shown(result)) > 1:
+        fresh.append(("baseline", "T = 1 and T = 4, each tuned for itself, on fresh seeds"))
+    for row, entries in enumerate((trials, fresh)):
+        x, y = float(LEFT), HEIGHT - 42 + 20 * row
+        for kind, words in entries:
+            _sample(root, kind, x, y)
+            svg.text(root, x + 24, y + 4, words, fill="soft", size=11.5)
+            x += 24 + len(words) * 11.5 * svg.SANS + 16
+
+
+def _sample(root: Element, kind: str, x: float, y: float) -> None:
+    if kind == "trial":
+        svg.add(root, "circle", fill="soft", cx=x + 9, cy=y, r=2.6, fill_opacity=0.6)
+    elif kind == "stopped":
+        svg.add(root, "circle", stroke="soft", cx=x + 9, cy=y, r=2.2)
+    elif kind == "line":
+        svg.add(root, "rect", fill="band", x=x, y=y - 6, width=18, height=12, fill_opacity=0.3)
+        svg.line(root, x, y, x + 18, y, "ink", 2.4)
+    else:
+        _diamond(root, x + 9, y, won=kind == "won")
+
+
+def _colour(optimizer: str) -> str:
+    return optimizer if optimizer in ("sgd", "adam", "adamw") else "soft"

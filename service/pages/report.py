@@ -1,0 +1,314 @@
+"""How is a job told on one page that can be kept, mailed and printed? HTML that loads nothing else.
+
+Of a job that has been answered: the answer first, then its pictures, how it was found and what to distrust. Of one
+that has not: how far it is, and what its trials say so far.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from functools import cache
+from importlib import resources
+from typing import Any
+
+import jinja2
+
+from search.public import (
+    Arm,
+    Contestant,
+    Estimate,
+    Gain,
+    Interactions,
+    Interval,
+    Job,
+    Result,
+    SelectedFinalist,
+    Selection,
+    Stage,
+    Standing,
+    Trial,
+    TrialState,
+    units,
+)
+from service.pages import pictures
+from service.pages.note import so_far
+from service.pages.spec_words import spec_yaml
+
+BEST_TRIALS = 10
+
+
+def render(standing: Standing, *, picture_base: str | None) -> str:
+    """The page. `picture_base` is the address below which the pictures are served, None where they are not.
+
+    The same standing gives the same page.
+    """
+    job, result = standing.job, standing.result
+    metric = standing.response.metric
+    contestants = [result.winner, *result.baselines] if result else []
+    return _template().render(
+        style=style(),
+        job=job,
+        final=standing.final,
+        so_far=None if standing.final else so_far(standing),
+        result=result,
+        response=standing.response,
+        interactions=standing.interactions,
+        facts=_facts(result) if result else [],
+        pictures={name: pictures.draw(name, standing) for name in pictures.PICTURES},
+        picture_base=picture_base,
+        shares=_shares(standing.interactions),
+        settings=_settings(result) if result else [],
+        gains=[_gain(gain, metric) for gain in result.gains] if result else [],
+        contestants=[_contestant(one, metric) for one in contestants],
+        found=_found(standing),
+        best_trials=_best_trials(standing),
+        selection=[_race(one, metric) for one in result.selection] if result else [],
+        cautions=result.cautions if result else [],
+        spec=spec_yaml(job),
+        fixed=", ".join(f"{name} {value}" for name, value in (job.fixed or {}).items()),
+        told="answered" if standing.final else "as it stood",
+        at=_moment(datetime.fromisoformat(result.computed_at) if result and standing.final else job.updated_at),
+    )
+
+
+@cache
+def style() -> str:
+    """The stylesheet of all pages that are to be kept."""
+    return resources.files("service.pages").joinpath("templates/kept.css").read_text(encoding="utf-8")
+
+
+@cache
+def _template() -> jinja2.Template:
+    text = resources.files("service.pages").joinpath("templates/report.html").read_text(encoding="utf-8")
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
+    environment.filters["tight"] = tight
+    return environment.from_string(text)
+
+
+def tight(words: str) -> str:
+    """Keeps numbers with what belongs to them at the ends of lines."""
+    return words.replace(" %", "\N{NO-BREAK SPACE}%").replace("T = ", "T\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}")
+
+
+def _facts(result: Result) -> list[dict[str, str]]:
+    """The three figures that a reader looks for first, with their intervals."""
+    winner, metric = result.winner, result.metric
+    facts = [{"name": "temperature", "value": f"T = {units.number(winner.configuration['temperature'])}", "within": ""}]
+    name, within = f"validation {units.NAMES[metric]}", winner.validation.interval
+    facts.append({"name": name, "value": _mean(winner.validation, metric), "within": _fact_interval(within, metric)})
+    headline = [gain for gain in result.gains if gain.headline and gain.mean is not None]
+    best = min(headline, key=lambda gain: gain.mean or 0.0, default=None)
+    if best is not None and best.mean is not None:
+        said = units.difference(metric, best.mean, units.places(metric, best.interval))
+        name = f"over tuned {units.ARMS[best.over]}"
+        facts.append({"name": name, "value": said, "within": _fact_interval(best.interval, metric)})
+    return facts
+
+
+def _fact_interval(within: Interval | None, metric: units.Metric) -> str:
+    return "" if within is None else units.interval(metric, within)
+
+
+def _mean(estimate: Estimate | None, metric: units.Metric) -> str:
+    if estimate is None or estimate.mean is None:
+        return "none"
+    return units.level(metric, estimate.mean, units.places(metric, estimate.interval))
+
+
+def _interval(within: Interval | None, metric: units.Metric) -> str:
+    if within is None:
+        return ""
+    low, high = (units.plain(metric, end, units.places(metric, within)) for end in (within.low, within.high))
+    return f"{low} to {high}"
+
+
+def _settings(result: Result) -> list[tuple[str, str]]:
+    """The winner's configuration and what it reached, row by row."""
+    configuration, winner = result.winner.configuration, result.winner
+    optimizer = configuration["optimizer"]
+    at = configuration["temperature"], configuration.get("final_temperature")
+    rows = [("temperature", units.temperature(*at))]
+    if configuration.get("student_temperature") is not None:
+        rows.append(("student temperature", units.number(configuration["student_temperature"])))
+    rows += [(name, units.number(configuration[name])) for name in ("kd_weight", "label_weight")]
+    rows.append(("optimizer", units.OPTIMIZERS.get(optimizer["name"], optimizer["name"])))
+    names = ["learning_rate", "weight_decay", *(["momentum", "nesterov"] if optimizer["name"] == "sgd" else [])]
+    rows += [(name.replace("_", " "), _value(optimizer[name])) for name in names]
+    within = winner.validation.interval
+    rows.append((f"validation {units.NAMES[result.metric]}", _said(winner.validation, result.metric)))
+    for metric, name in units.NAMES.items():
+        estimate = (winner.test or {}).get(metric)
+        if estimate is not None:
+            rows.append((f"test {name}", _said(estimate, metric)))
+    if winner.validation.standard_deviation is not None and within is not None:
+        deviation = winner.validation.standard_deviation
+        rows.append(("spread between seeds", f"{units.difference(result.metric, deviation)} (standard deviation)"))
+    return rows
+
+
+def _said(estimate: Estimate, metric: units.Metric) -> str:
+    return "none" if estimate.mean is None else units.level_within(metric, estimate.mean, estimate.interval)
+
+
+def _value(value: Any) -> str:
+    return units.number(value) if isinstance(value, int | float) and not isinstance(value, bool) else str(value).lower()
+
+
+def _how(variant: str) -> str:
+    known = {"tuned": "tuned for it, with a share of the budget", "same_settings": "the winner's, but for T"}
+    return known.get(variant, "")
+
+
+def _gain(gain: Gain, metric: units.Metric) -> dict[str, Any]:
+    def said(mean: float | None, within: Interval | None) -> str:
+        return "" if mean is None else units.difference(metric, mean, units.places(metric, within))
+
+    return {
+        "over": units.ARMS[gain.over],
+        "how": _how(gain.variant),
+        "validation": said(gain.mean, gain.interval) or "none",
+        "validation_interval": _interval(gain.interval, metric),
+        "test": said(gain.test_mean, gain.test_interval),
+        "test_interval": _interval(gain.test_interval, metric),
+        "test_images": _interval(gain.test_interval_images, metric),
+        "pairs": gain.pairs,
+    }
+
+
+def _contestant(one: Contestant, metric: units.Metric) -> dict[str, Any]:
+    test = (one.test or {}).get(metric)
+    return {
+        "who": "the winner" if one.arm == "joint" else units.ARMS[one.arm],
+        "how": {"tuned": "tuned for itself", "same_settings": "at the winner's settings"}.get(one.variant, ""),
+        "settings": configuration_words(one.configuration, one.arm == "label_only"),
+        "validation": _mean(one.validation, metric),
+        "validation_interval": _interval(one.validation.interval, metric),
+        "test": "" if test is None else _mean(test, metric),
+        "test_interval": "" if test is None else _interval(test.interval, metric),
+        "seeds": len(one.validation.values),
+    }
+
+
+def _race(one: Selection, metric: units.Metric) -> dict[str, Any]:
+    """How an arm's finalists fared: what was expected of each, what it reached, and when it dropped out."""
+
+    def fate(finalist: SelectedFinalist) -> str:
+        if finalist.winner:
+            return "chosen"
+        return f"out after {finalist.dropped_after}" if finalist.dropped_after is not None else ""
+
+    return {
+        "who": "the search" if one.arm == "joint" else units.ARMS[one.arm],
+        "candidates": one.candidates,
+        "finalists": [
+            {
+                "settings": configuration_words(finalist.configuration, one.arm == "label_only"),
+                "expected": "" if finalist.expected is None else units.level(metric, finalist.expected),
+                "within": ""
+                if finalist.deviation is None
+                else f"± {units.difference(metric, finalist.deviation).lstrip('+')}",
+                "mean": "none" if finalist.mean is None else units.level(metric, finalist.mean),
+                "seeds": finalist.seeds,
+                "fate": fate(finalist),
+            }
+            for finalist in one.finalists
+        ],
+    }
+
+
+def configuration_words(configuration: Mapping[str, Any], label_only: bool = False) -> str:
+    """A configuration on one line; without distillation it has no temperature."""
+    optimizer = configuration["optimizer"]
+    parts = [] if label_only else [f"T {units.number(configuration['temperature'])}"]
+    parts += [] if label_only else [f"kd_weight {units.number(configuration['kd_weight'])}"]
+    parts.append(units.OPTIMIZERS.get(optimizer["name"], optimizer["name"]))
+    parts.append(f"lr {units.number(optimizer['learning_rate'])}")
+    parts.append(f"wd {units.number(optimizer['weight_decay'])}")
+    if optimizer["name"] == "sgd":
+        parts.append(f"momentum {units.number(optimizer['momentum'])}")
+    return ", ".join(parts)
+
+
+def _shares(found: Interactions | None) -> list[dict[str, str]]:
+    """How much T and each setting explain together, the most first."""
+    rows = sorted(found.shares, key=lambda one: -one.share) if found else []
+    return [
+        {
+            "setting": f"{units.OPTIMIZERS.get(one.optimizer, one.optimizer)}: {_words(one.setting)}",
+            "together": f"{100 * one.share:.0f} %",
+            "within": f"{100 * one.interval.low:.0f} to {100 * one.interval.high:.0f}",
+            "temperature": f"{100 * one.temperature_alone:.0f} %",
+            "alone": f"{100 * one.setting_alone:.0f} %",
+        }
+        for one in rows
+    ]
+
+
+def _words(setting: str) -> str:
+    name = setting.rpartition(".")[2]
+    return name if name == "kd_weight" else name.replace("_", " ")
+
+
+def _found(standing: Standing) -> list[tuple[str, str]]:
+    """What was spent, on what, and by which method."""
+    job, result = standing.job, standing.result
+    spec, epochs = job.spec, sum(trial.epoch for trial in standing.trials)
+    rows = [(f"{stage.value} trials", _counts(standing.trials, stage)) for stage in Stage]
+    rows.append(("epochs trained", f"{epochs:,}".replace(",", " ")))
+    rows.append(("time", units.duration(result.wall_seconds) if result else ""))
+    rows.append(("data", f"{spec['dataset']['name']}, split seed {spec['dataset'].get('split_seed', 0)}"))
+    rows.append(("student", _model(spec["student"])))
+    rows.append(("teacher", _teacher(job)))
+    rows.append(("sampler", str(spec.get("sampler", {}).get("name", ""))))
+    rows.append(("first trials", _first_trials(standing.trials)))
+    rows.append(("stopping early", str(spec.get("pruner", {}).get("name", ""))))
+    rows.append(("what mattered, by", standing.importances.evaluator if standing.importances else ""))
+    return [(name, value) for name, value in rows if value]
+
+
+def _first_trials(trials: Sequence[Trial]) -> str:
+    """Who advised those that somebody advised, and how many."""
+    counts = Counter(units.ADVISED[trial.advice["origin"]] for trial in trials if trial.advice is not None)
+    return ", ".join(f"{number} {words}" for words, number in counts.items())
+
+
+def _counts(trials: Sequence[Trial], stage: Stage) -> str:
+    counts = Counter(trial.state for trial in trials if trial.stage is stage)
+    return ", ".join(f"{counts[state]} {state.value}" for state in TrialState if counts[state])
+
+
+def _model(model: Mapping[str, Any]) -> str:
+    arguments = ", ".join(f"{name} {value}" for name, value in (model.get("arguments") or {}).items())
+    return f"{model['name']} ({arguments})" if arguments else str(model["name"])
+
+
+def _teacher(job: Job) -> str:
+    teacher = job.spec["teacher"]
+    words = _model(teacher["model"]) if teacher.get("model") else "given logits"
+    accuracy = ((job.teacher or {}).get("validation") or {}).get("accuracy")
+    return words if accuracy is None else f"{words}, {units.level('accuracy', accuracy)} validation accuracy"
+
+
+def _best_trials(standing: Standing) -> list[dict[str, Any]]:
+    ended = [
+        trial
+        for trial in standing.trials
+        if trial.stage is Stage.SEARCH and trial.arm is Arm.JOINT and trial.state is TrialState.COMPLETED
+    ]
+    told = standing.response
+    sign = -1 if told.direction == "maximize" else 1
+    ranked = sorted((t for t in ended if t.value is not None), key=lambda t: (sign * (t.value or 0.0), t.number))
+    return [
+        {
+            "number": trial.number,
+            "value": units.level(told.metric, trial.value or 0.0),
+            "settings": configuration_words(trial.configuration or {}),
+        }
+        for trial in ranked[:BEST_TRIALS]
+    ]
+
+
+def _moment(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M} UTC"

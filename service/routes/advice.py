@@ -1,0 +1,73 @@
+"""Advice over HTTP: what the literature and the finished jobs say of a setting, before anything is trained in it."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any, Literal, Self
+
+from fastapi import APIRouter, Query, Request
+from pydantic import Field, model_validator
+
+from search import public
+from search.public import Advice, Context
+from service.auth import Reader
+from service.errors import problems
+from service.routes.jobs import database
+from service.schemas import In
+
+Count = Annotated[int, Field(ge=1, le=10**12)]
+router = APIRouter(prefix="/v1", tags=["spec"])
+
+
+class AdviceQuery(In):
+    """A setting, as far as it is known; what is left out is neither near nor far."""
+
+    data: str | None = Field(
+        None, pattern=r"^[^\x00-\x1f\x7f]{1,200}$", description="name of the data set", examples=["CIFAR100"]
+    )
+    classes: int | None = Field(None, ge=2, le=10**6)
+    train_images: Count | None = Field(None, description="images that students are trained on")
+    optimizer: list[Literal["sgd", "adam", "adamw"]] = Field([], max_length=3, description="those that are searched")
+    epochs: Count | None = None
+    batch_size: Count | None = None
+    label_smoothing: float | None = Field(None, ge=0, lt=1, description="of the teacher")
+    teacher_entropy: float | None = Field(
+        None, ge=0, le=20, description="how sharp the teacher is: mean entropy of its softmax at T = 1, in nats"
+    )
+    student: Literal["dense", "convolutional", "transformer"] | None = None
+    student_init: Literal["random", "pretrained"] | None = None
+    metric: Literal["accuracy", "nll", "ece"] | None = None
+    mode: Literal["literature", "history", "both"] = Field("both", description="history: jobs that you may read")
+    most_sources: int = Field(20, ge=0, le=200, description="how many sources are told in full")
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        entropy, classes = self.teacher_entropy, self.classes
+        if entropy is not None and classes is not None and entropy > math.log(classes) + 1e-9:
+            most = f"{math.log(classes):.3g} nats, that of {classes:,} classes"
+            raise ValueError(f"teacher_entropy is at most {most}; got {entropy:g}")
+        return self
+
+    def context(self) -> Context:
+        """The setting as the search knows it."""
+        known: dict[str, Any] = self.model_dump(exclude={"optimizer", "mode", "most_sources"})
+        return Context(optimizers=tuple(dict.fromkeys(self.optimizer)), **known)
+
+
+@router.get(
+    "/advice",
+    operation_id="getAdvice",
+    response_model=Advice,
+    summary="What is known beforehand",
+    responses=problems("request-invalid"),
+)
+def get_advice(request: Request, principal: Reader, asked: Annotated[AdviceQuery, Query()]) -> Advice:
+    """A distribution over T and settings for a setting like yours: from the literature, and from finished jobs.
+
+    Each source comes with its distance, feature by feature, and its weight; `gaps` says what they do not cover.
+    A job's `warm_start` begins with points of this distribution.
+    """
+    known: public.Priors = request.app.state.priors
+    return public.get_advice(
+        database(request), asked.context(), principal, known, asked.mode, most_sources=asked.most_sources
+    )

@@ -1,0 +1,62 @@
+"""When should a page be asked for again? A stream for all jobs or for one says so; what has changed, the page says."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+from starlette.concurrency import run_in_threadpool
+
+from search import public
+from service.auth import Reader
+from service.routes.jobs import database
+from service.routes.stream import RETRY_MILLISECONDS
+from service.schemas import JobId
+
+router = APIRouter(include_in_schema=False)
+
+
+def _visible(request: Request, job_id: JobId, principal: Reader) -> str:
+    """Refuses before a job's stream begins."""
+    return public.get_job(database(request), job_id, principal).id
+
+
+@router.get("/jobs/changes", response_class=EventSourceResponse)
+async def follow_jobs(request: Request, principal: Reader) -> AsyncIterator[ServerSentEvent]:
+    """Says that the list has changed; what has, the page itself says when it is asked for again."""
+    async for said in _changes(request, lambda: public.pulse(database(request), principal)):
+        yield said
+
+
+@router.get("/jobs/{job_id}/changes", response_class=EventSourceResponse)
+async def follow_job(
+    request: Request, principal: Reader, job_id: Annotated[str, Depends(_visible)]
+) -> AsyncIterator[ServerSentEvent]:
+    """Says that a job has changed."""
+    async for said in _changes(request, lambda: public.pulse(database(request), principal, job_id)):
+        yield said
+
+
+async def _changes(request: Request, pulse: Callable[[], str]) -> AsyncIterator[ServerSentEvent]:
+    """One event at once, since a page may be older than its stream, then one whenever the pulse has changed."""
+    state = request.app.state
+    ends_at = time.monotonic() + state.settings.stream_seconds
+    yield ServerSentEvent(retry=RETRY_MILLISECONDS, comment="thermowell")
+    before = ""
+    while not state.stopping.is_set() and time.monotonic() < ends_at:
+        with suppress(public.DatabaseUnavailable):  # it may come back while the page waits
+            try:
+                now = await run_in_threadpool(pulse)
+            except public.NotFound:
+                yield ServerSentEvent(event="changed", data={})
+                return
+            if now != before:
+                before = now
+                yield ServerSentEvent(event="changed", data={})
+        with suppress(TimeoutError):
+            await asyncio.wait_for(state.stopping.wait(), state.settings.stream_poll_seconds)

@@ -1,0 +1,86 @@
+"""Optuna Dashboard behind the service's own keys: it shows everybody's studies, so reading it is a scope of its own."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+from a2wsgi import WSGIMiddleware
+from starlette.concurrency import run_in_threadpool
+from starlette.routing import BaseRoute, Route
+from starlette.types import Message, Receive, Scope, Send
+
+from search import public
+from search.public import Database
+from service.auth import Guarded
+from service.settings import Settings
+
+# It asks for these absolutely: under a prefix of ours it would find nothing.
+PATHS = (
+    "/",
+    "/dashboard",
+    "/dashboard/{rest:path}",
+    "/api/{rest:path}",
+    "/artifacts/{rest:path}",
+    "/static/{rest:path}",
+    "/favicon.ico",
+)
+THREADS = 4
+# What jobs left is shown and kept, and never runs: an uploaded page is not one of ours.
+FILE_POLICY = b"default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data:; sandbox"
+
+
+class Dashboard:
+    """The dashboard, made at the first request: Optuna's storage wants a database that answers."""
+
+    def __init__(self, db: Database, artifact_root: Path) -> None:
+        self._db, self._root = db, artifact_root
+        self._lock = threading.Lock()
+        self._made: tuple[Any, WSGIMiddleware] | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        made = self._made
+        if made is None:
+            made = await run_in_threadpool(self._make)
+        _, app = made
+        if scope["path"].startswith("/artifacts/"):
+            send = _harmless(send)
+        await app(scope, receive, send)  # type: ignore[arg-type]  # the same protocol, typed by another hand
+
+    def close(self) -> None:
+        """Gives its connections and threads back."""
+        if self._made is not None:
+            storage, app = self._made
+            app.executor.shutdown(wait=False)
+            public.close_storage(storage)
+
+    def _make(self) -> tuple[Any, WSGIMiddleware]:
+        with self._lock:
+            if self._made is None:
+                import optuna_dashboard  # takes seconds, which a service that nobody looks at need not spend
+
+                public.check_schema(self._db)
+                storage = public.optuna_storage(self._db)
+                app = optuna_dashboard.wsgi(storage, artifact_store=public.Files(self._root))
+                self._made = storage, WSGIMiddleware(app, workers=THREADS)
+            return self._made
+
+
+def _harmless(send: Send) -> Send:
+    """Sends a file so that a browser neither runs it nor hands it to pages of other origins."""
+
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = [(n, v) for n, v in message["headers"] if n.lower() != b"access-control-allow-origin"]
+            headers += [(b"content-security-policy", FILE_POLICY), (b"x-content-type-options", b"nosniff")]
+            message = {**message, "headers": headers}
+        await send(message)
+
+    return sending
+
+
+def routes(dashboard: Dashboard, db: Database, settings: Settings) -> list[BaseRoute]:
+    """Its routes, which belong after the service's own: `dashboard` may look, only an admin may change anything."""
+    guarded = Guarded(dashboard, "dashboard", db, settings)
+    return [Route(path, guarded, include_in_schema=False) for path in PATHS]

@@ -1,0 +1,43 @@
+"""The winner over HTTP, in the words of other projects."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from starlette.responses import Response
+
+from search import public
+from service.auth import Reader
+from service.errors import problems
+from service.exports.formats import Format, export
+from service.routes.jobs import database
+from service.schemas import JobId
+
+router = APIRouter(prefix="/v1/jobs/{job_id}", tags=["answer"])
+
+
+@router.get(
+    "/export",
+    operation_id="exportWinner",
+    response_class=Response,
+    summary="The winner for another project",
+    responses={
+        **problems("not-found", "not-ready", "request-invalid"),
+        200: {
+            "description": "A configuration file with comments",
+            "content": {"application/yaml": {"schema": {"type": "object"}}},
+        },
+    },
+)
+def get_export(
+    request: Request,
+    job_id: JobId,
+    principal: Reader,
+    into: Annotated[Format, Query(alias="format", description="whose configuration file")],
+) -> Response:
+    """The winning configuration as a file of torchdistill or mdistiller; its comments say what it cannot express."""
+    db = database(request)
+    job, result = public.get_job(db, job_id, principal), public.get_result(db, job_id, principal)
+    named = {"Content-Disposition": f'attachment; filename="{job_id}-{into}.yaml"'}
+    return Response(export(job, result, into), media_type="application/yaml", headers=named)

@@ -1,0 +1,112 @@
+"""What there is to choose from and who is there: catalogue, spec, workers, and the caller's own key."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, HTTPException, Request
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
+
+from search import public
+from service.auth import Reader
+from service.errors import KINDS, FieldError, problems
+from service.routes.jobs import JOB_SPEC, SPEC_BODY, database, media_of
+from service.schemas import ProblemKind, SpecVerdict, Status, WorkerList, WorkerOut
+from service.schemas_keys import Me, QuotaOut
+
+router = APIRouter(prefix="/v1")
+open_router = APIRouter(tags=["operation"])
+
+
+@router.get("/catalogue", operation_id="getCatalogue", summary="What a spec can name", tags=["spec"])
+def get_catalogue(principal: Reader) -> dict[str, Any]:
+    """Datasets, models with their arguments, optimizers, schedules, augmentations, losses and objectives."""
+    return public.catalogue.describe()
+
+
+@router.get("/spec/schema", operation_id="getSpecSchema", summary="JSON Schema of a spec", tags=["spec"])
+def get_spec_schema(principal: Reader) -> dict[str, Any]:
+    """For editors and validators. What depends on several fields at once is checked on submission alone."""
+    return public.spec_json_schema()
+
+
+@router.get(
+    "/spec/default",
+    operation_id="getSpecDefault",
+    response_class=Response,
+    summary="A spec to start from",
+    tags=["spec"],
+    responses={
+        200: {"description": "YAML with comments", "content": {"application/yaml": {"schema": JOB_SPEC}}},
+    },
+)
+def get_spec_default(principal: Reader) -> Response:
+    """Every field with its default and what it means; it can be submitted as it is."""
+    return Response(public.default_spec_yaml(), media_type="application/yaml")
+
+
+@router.post(
+    "/spec/validate",
+    operation_id="validateSpec",
+    response_model=SpecVerdict,
+    summary="Check a spec",
+    tags=["spec"],
+    responses=problems("media-type-unsupported", "too-large"),
+    openapi_extra=SPEC_BODY,
+)
+async def validate_spec(request: Request, principal: Reader) -> SpecVerdict:
+    """What submitting this would say, without submitting: always 200, with a verdict."""
+    media = media_of(request)
+    body = await request.body()
+    try:
+        spec = await run_in_threadpool(public.parse_spec, body, media)
+    except public.SpecInvalid as refused:
+        errors = [FieldError.model_validate(problem) for problem in refused.problems]
+        return SpecVerdict(valid=False, spec=None, errors=errors)
+    return SpecVerdict(valid=True, spec=spec.model_dump(mode="json"), errors=[])
+
+
+@router.get("/workers", operation_id="listWorkers", response_model=WorkerList, summary="Who trains", tags=["operation"])
+def list_workers(request: Request, principal: Reader) -> WorkerList:
+    """Workers with their lanes, what they hold and when they were last seen."""
+    workers = public.list_workers(database(request), request.app.state.settings.lease_seconds)
+    return WorkerList(items=[WorkerOut.model_validate(worker) for worker in workers])
+
+
+@router.get("/me", operation_id="getMe", response_model=Me, summary="Whose key is this", tags=["operation"])
+def get_me(request: Request, principal: Reader) -> Me:
+    """The key behind the request, its scopes and its quota."""
+    quota = public.get_quota(database(request), principal.id)
+    used = public.quota_use(database(request), principal.id)
+    named = {"id": principal.id, "name": principal.name, "scopes": sorted(principal.scopes)}
+    return Me(**named, quota=QuotaOut.model_validate(quota), used=QuotaOut.model_validate(used))
+
+
+@open_router.get(
+    "/problems/{slug}", operation_id="getProblem", summary="What a problem means", responses=problems("not-found")
+)
+def get_problem(slug: str) -> ProblemKind:
+    """Where the `type` of a problem leads. Needs no key."""
+    kind = KINDS.get(slug)
+    if kind is None:
+        raise HTTPException(404)
+    return ProblemKind(type=f"/problems/{slug}", title=kind.title, status=kind.status, meaning=kind.meaning)
+
+
+@open_router.get("/healthz", operation_id="getHealth", summary="Does the service run?")
+def get_health() -> Status:
+    """Answers as long as the process does. Needs no key."""
+    return Status(status="ok")
+
+
+@open_router.get(
+    "/readyz",
+    operation_id="getReadiness",
+    summary="Can the service work?",
+    responses=problems("schema-missing", "database-unavailable"),
+)
+def get_readiness(request: Request) -> Status:
+    """Whether the database answers and has the tables of this version. Needs no key."""
+    public.check_schema(database(request))
+    return Status(status="ready")

@@ -1,0 +1,109 @@
+"""The API's description of itself: every route with every status that it can answer with, and pages to read it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+from fastapi import FastAPI
+from fastapi.openapi.docs import get_swagger_ui_html
+from fastapi.openapi.utils import get_openapi
+from starlette.requests import Request
+from starlette.responses import HTMLResponse
+from starlette.staticfiles import StaticFiles
+
+from search import public
+from service.errors import Problem, problems
+from service.routes.jobs import JOB_SPEC
+
+ASSETS = "/docs/assets"
+DOCS_POLICY = (
+    "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:"
+)
+DESCRIPTION = """
+At which temperature, with which optimizer settings, should this student be distilled from this teacher?
+Submit a job spec, follow it, and read the answer with its uncertainty.
+
+**Keys.** Send `Authorization: Bearer <key>`; browsers sign in at `/signin` (a session is as good as its key, from this
+service's own pages), or use HTTP Basic with the key as password. Scopes: `read`,
+`submit` (includes read; own jobs only), `dashboard` (includes read; the dashboard shows everybody's studies), `admin`
+(everything). Without any key the service answers this machine alone.
+
+**Errors** are RFC 9457 problems (`application/problem+json`). `type` is stable: `/problems/<slug>`.
+
+**Lists** are paged: give `next_cursor` back as `cursor` until it is null.
+"""
+TAGS = [
+    {"name": "jobs", "description": "Searches: submit, follow and steer them."},
+    {"name": "trials", "description": "Every configuration that was trained."},
+    {"name": "answer", "description": "What came of it."},
+    {"name": "studies", "description": "Jobs that differ in the levels of factors, and what moves the best T."},
+    {"name": "spec", "description": "What can be asked for."},
+    {"name": "operation", "description": "Who is there and how it goes."},
+    {"name": "keys", "description": "API keys; needs `admin`."},
+]
+EVERYWHERE = (
+    *("unauthenticated", "forbidden", "cross-origin", "host-refused"),
+    *("too-often", "internal", "schema-missing", "database-unavailable"),
+)
+
+
+def describe(app: FastAPI) -> dict[str, Any]:
+    """The OpenAPI document; made once."""
+    if app.openapi_schema is None:
+        document = get_openapi(
+            title=app.title, version=app.version, description=DESCRIPTION, routes=app.routes, tags=TAGS
+        )
+        _add_schemas(document["components"]["schemas"])
+        document["components"]["securitySchemes"] = {
+            "bearer": {"type": "http", "scheme": "bearer", "description": "an API key: `thermowell keys create`"},
+            "basic": {"type": "http", "scheme": "basic", "description": "any user name, the API key as password"},
+        }
+        for path, item in document["paths"].items():
+            for operation in item.values():
+                _complete(path, operation)
+        app.openapi_schema = document
+    return app.openapi_schema
+
+
+def _add_schemas(schemas: dict[str, Any]) -> None:
+    """Problem, specs and their parts: no route of FastAPI's own making names them."""
+    for model in (Problem, public.JobSpec, public.StudySpec, public.StudyExtension):
+        schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+        schemas.update(schema.pop("$defs", {}))
+        schemas[model.__name__] = schema
+    schemas.pop("HTTPValidationError", None)
+    schemas.pop("ValidationError", None)
+
+
+def _complete(path: str, operation: dict[str, Any]) -> None:
+    """Adds what every guarded route can answer with, and an example of a spec where one is sent."""
+    for media, content in operation.get("requestBody", {}).get("content", {}).items():
+        if content["schema"] == JOB_SPEC:
+            text = public.default_spec_yaml()
+            content["example"] = text if media == "application/yaml" else yaml.safe_load(text)
+    if not path.startswith(("/v1", "/metrics")):
+        return
+    operation["security"] = [{"bearer": []}, {"basic": []}]
+    for status, response in problems(*EVERYWHERE).items():
+        operation["responses"].setdefault(str(status), response)
+
+
+def install(app: FastAPI) -> None:
+    """Serves the description, and a page for people, from this machine alone: no content network is asked."""
+    app.openapi = lambda: describe(app)  # type: ignore[method-assign]
+
+    @app.get("/docs", include_in_schema=False)
+    async def docs(request: Request) -> HTMLResponse:
+        page = get_swagger_ui_html(
+            openapi_url=app.openapi_url or "",
+            title=app.title,
+            swagger_js_url=f"{ASSETS}/swagger-ui-bundle.js",
+            swagger_css_url=f"{ASSETS}/swagger-ui.css",
+            swagger_favicon_url=f"{ASSETS}/favicon.png",
+            swagger_ui_parameters={"defaultModelsExpandDepth": 0, "displayRequestDuration": True},
+        )
+        page.headers["Content-Security-Policy"] = DOCS_POLICY
+        return page
+
+    app.mount(ASSETS, StaticFiles(packages=[("fastapi_offline", "static")]))

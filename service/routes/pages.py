@@ -1,0 +1,250 @@
+"""The jobs pages: the list, a job with what can be done to it, and the form for a new one. All work without script."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any
+
+from fastapi import APIRouter, File, Form, Request, UploadFile
+from starlette.responses import RedirectResponse, Response
+
+from search import public
+from search.public import Database, FieldProblem, IllegalMove, Job, JobState, Principal, SpecInvalid
+from service.auth import Reader, Submitter, check_form
+from service.pages import jobs_page, jobs_page_one, jobs_page_spec, spec_words
+from service.pages.frame import page
+from service.routes.jobs import database
+from service.routes.signing import visitor_of
+from service.schemas import Cursor, JobId
+
+PER_PAGE = 25
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/")
+def show_first() -> Response:
+    """People come in at their jobs."""
+    return RedirectResponse("/jobs", 303)
+
+
+@router.get("/jobs")
+def show_jobs(
+    request: Request, principal: Reader, state: JobState | None = None, cursor: Cursor = None, done: str = ""
+) -> Response:
+    """The list, newest first."""
+    db = database(request)
+    found = public.list_jobs(db, principal, state=state, cursor=cursor, limit=PER_PAGE)
+    kept = "" if state is None else f"&state={state}"
+    return page(
+        "jobs.html",
+        visitor_of(request, principal),
+        entries=_entries(db, found.items, principal),
+        nobody_works=_nobody_works(request, found.items),
+        state=state,
+        states=list(JobState),
+        older=f"/jobs?cursor={found.next_cursor}{kept}" if found.next_cursor else None,
+        done=jobs_page_one.DONE.get(done),
+    )
+
+
+@router.get("/jobs/new")
+def show_form(request: Request, principal: Submitter, like: str | None = None) -> Response:
+    """The form, with a spec that runs as it is: the default one, or that of another job."""
+    if like is None:
+        text = public.default_spec_yaml()
+    else:
+        text = spec_words.spec_yaml(public.get_job(database(request), like, principal))
+    return _form(request, principal, text)
+
+
+@router.post("/jobs")
+def submit(
+    request: Request,
+    principal: Submitter,
+    spec: Annotated[str, Form()] = "",
+    file: Annotated[UploadFile | None, File()] = None,
+    then: Annotated[str, Form()] = "submit",
+    once: Annotated[str, Form()] = "",
+    form_token: Annotated[str, Form()] = "",
+) -> Response:
+    """A job from the text or the file; a refused one comes back with each problem at its line."""
+    check_form(request, form_token)
+    text = _text(spec, file)
+    try:
+        wanted = jobs_page_spec.read(text)
+    except SpecInvalid as refused:
+        return _form(request, principal, text, refused.problems)
+    if then == "check":
+        known: public.Priors = request.app.state.priors
+        advice = public.get_advice(database(request), public.context.of_spec(wanted), principal, known, most_sources=1)
+        return _form(request, principal, text, valid=True, hint=jobs_page_spec.hint(advice))
+    # pressing twice is submitting once; what was changed in between is another job
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    replay = (f"{once} {digest}", digest) if once else None
+    job, _ = public.submit(
+        database(request), wanted, principal, replay, request.app.state.priors, request.state.request_id
+    )
+    return RedirectResponse(f"/jobs/{job.id}?done=submitted", 303)
+
+
+def _text(pasted: str, file: UploadFile | None) -> str:
+    """What was sent, with plain line ends, as forms do not have them."""
+    text = pasted
+    if file is not None and file.size:
+        text = file.file.read().decode("utf-8-sig", "replace")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _form(
+    request: Request,
+    principal: Principal,
+    text: str,
+    problems: Sequence[FieldProblem] = (),
+    *,
+    valid: bool = False,
+    hint: str = "",
+) -> Response:
+    return page(
+        "new.html",
+        visitor_of(request, principal),
+        422 if problems else 200,
+        text=text,
+        problems=problems,
+        excerpts=jobs_page_spec.excerpts(text, problems),
+        valid=valid,
+        hint=hint,
+        once=secrets.token_urlsafe(12),
+    )
+
+
+@router.get("/jobs/{job_id}")
+def show_job(request: Request, job_id: JobId, principal: Reader, done: str = "") -> Response:
+    """A job with its progress, its lanes and what can be done to it."""
+    return _job_page(request, job_id, principal, done=done)
+
+
+def _job_page(
+    request: Request,
+    job_id: str,
+    principal: Principal,
+    status: int = 200,
+    refused: Sequence[FieldProblem] = (),
+    done: str = "",
+) -> Response:
+    db = database(request)
+    job = public.get_job(db, job_id, principal)
+    running = public.list_trials(db, job_id, principal, state=public.TrialState.RUNNING, limit=jobs_page_one.LANES)
+    result = public.get_result(db, job_id, principal) if job.state is JobState.COMPLETED else None
+    entry = _entries(db, [job], principal)[0]
+    return page(
+        "job.html",
+        visitor_of(request, principal),
+        status,
+        job=job,
+        entry=entry,
+        clock=jobs_page_one.clock(job, entry.phase),
+        searched=jobs_page.search_trials(job.progress),
+        metric=public.units.NAMES[jobs_page.metric_of(job)],
+        summary=None if result is None else result.summary,
+        study=public.study_number(db, job_id, principal),
+        nobody_works=_nobody_works(request, [job]),
+        actions=jobs_page_one.actions(job),
+        budgets=jobs_page_one.budgets(job),
+        running=jobs_page_one.lanes(job, running.items),
+        more_running=max(0, job.progress.trials_running - jobs_page_one.LANES),
+        best=jobs_page_one.lanes(job, _best(db, job, principal)),
+        happenings=jobs_page_one.happenings(job, _events(db, job, principal)),
+        spec=spec_words.spec_yaml(job),
+        refused=refused,
+        done=jobs_page_one.DONE.get(done),
+    )
+
+
+def _best(db: Database, job: Job, principal: Principal) -> Sequence[public.Trial]:
+    sort = "-value" if jobs_page.metric_of(job) == "accuracy" else "value"
+    stage, state = public.Stage.SEARCH, public.TrialState.COMPLETED
+    return public.list_trials(
+        db, job.id, principal, sort=sort, stage=stage, state=state, limit=jobs_page_one.BEST
+    ).items
+
+
+def _events(db: Database, job: Job, principal: Principal) -> Sequence[public.Event]:
+    return public.recent_events(db, job.id, principal, jobs_page_one.EVENTS, without=jobs_page_one.LEFT_OUT)
+
+
+def _entries(db: Database, jobs: Sequence[Job], principal: Principal) -> list[jobs_page.Entry]:
+    best = {job.id: job.progress.best_trial for job in jobs if job.progress.best_trial is not None}
+    temperatures = public.best_temperatures(db, best)
+    results = {job.id: public.get_result(db, job.id, principal) for job in jobs if job.state is JobState.COMPLETED}
+    return [jobs_page.entry(job, principal, temperatures.get(job.id), results.get(job.id)) for job in jobs]
+
+
+def _nobody_works(request: Request, jobs: Sequence[Job]) -> bool:
+    """Whether jobs wait and no worker is there for them."""
+    if all(job.state in public.TERMINAL_JOBS or job.state is JobState.PAUSED for job in jobs):
+        return False
+    return not any(
+        worker.alive for worker in public.list_workers(database(request), request.app.state.settings.lease_seconds)
+    )
+
+
+def _move(name: str, act: Callable[[Request, str, Principal], object], then: str = "/jobs/{job_id}") -> None:
+    """Adds a route for one of the moves that need no more than the job's name."""
+
+    def endpoint(
+        request: Request, job_id: JobId, principal: Submitter, form_token: Annotated[str, Form()] = ""
+    ) -> Response:
+        check_form(request, form_token)
+        try:
+            act(request, job_id, principal)
+        except IllegalMove as error:  # somebody, or the job itself, was faster
+            return _job_page(request, job_id, principal, 409, [FieldProblem("", str(error))])
+        return RedirectResponse(f"{then.format(job_id=job_id)}?done={name}", 303)
+
+    router.post(f"/jobs/{{job_id}}/{name}")(endpoint)
+
+
+def _delete(request: Request, job_id: str, principal: Principal) -> None:
+    root = request.app.state.settings.artifact_root
+    public.delete_job(database(request), job_id, principal, artifact_root=root)
+
+
+_move("stop", lambda request, job_id, principal: public.stop_job(database(request), job_id, principal))
+_move("pause", lambda request, job_id, principal: public.pause_job(database(request), job_id, principal))
+_move("resume", lambda request, job_id, principal: public.resume_job(database(request), job_id, principal))
+_move("cancel", lambda request, job_id, principal: public.cancel_job(database(request), job_id, principal))
+_move("delete", _delete, then="/jobs")
+
+
+@router.post("/jobs/{job_id}/extend")
+def extend(
+    request: Request,
+    job_id: JobId,
+    principal: Submitter,
+    trials: Annotated[str, Form()] = "",
+    epochs: Annotated[str, Form()] = "",
+    seconds: Annotated[str, Form()] = "",
+    form_token: Annotated[str, Form()] = "",
+) -> Response:
+    """New totals of the budget; empty ones stay as they are."""
+    check_form(request, form_token)
+    try:
+        totals: dict[str, Any] = {"trials": _number("trials", trials, int), "epochs": _number("epochs", epochs, int)}
+        totals["seconds"] = _number("seconds", seconds, float)
+        public.extend_job(database(request), job_id, principal, **totals)
+    except (SpecInvalid, IllegalMove) as error:
+        problems = error.problems if isinstance(error, SpecInvalid) else [FieldProblem("", str(error))]
+        return _job_page(request, job_id, principal, 409 if isinstance(error, IllegalMove) else 422, problems)
+    return RedirectResponse(f"/jobs/{job_id}?done=extend", 303)
+
+
+def _number(name: str, written: str, kind: type[int] | type[float]) -> float | None:
+    if not written.strip():
+        return None
+    try:
+        return kind(written)
+    except ValueError:
+        wanted = "a whole number" if kind is int else "a number"
+        raise SpecInvalid([FieldProblem(name, f"must be {wanted}, got {written[:40]!r}")]) from None

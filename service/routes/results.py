@@ -1,0 +1,174 @@
+"""The answer over HTTP: result, temperature response, importances, files, and the page that shows them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Request
+from starlette.responses import FileResponse, HTMLResponse, Response
+
+from search import public
+from search.public import Importances, Interactions, Result, Standing, TemperatureResponse
+from service.auth import Reader
+from service.errors import problems
+from service.pages import pictures, png, report
+from service.routes.jobs import database
+from service.schemas import ArtifactList, ArtifactOut, JobId
+
+ANSWERS = problems("not-found", "not-ready", "request-invalid")
+PAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data:; base-uri 'none'; form-action 'none'"
+PAGE_HEADERS = {"Content-Security-Policy": PAGE_POLICY, "Vary": "Accept", "Cache-Control": "private, no-cache"}
+router = APIRouter(prefix="/v1/jobs/{job_id}", tags=["answer"])
+
+
+@router.get("/result", operation_id="getResult", response_model=Result, summary="The answer", responses=ANSWERS)
+def get_result(request: Request, job_id: JobId, principal: Reader) -> Result:
+    """The best temperature and settings, how good they are, and what they gain over what one would have done.
+
+    Answered once the job is completed; `not-ready` before.
+    """
+    return public.get_result(database(request), job_id, principal)
+
+
+@router.get(
+    "/response",
+    operation_id="getResponse",
+    response_model=TemperatureResponse,
+    summary="The temperature response",
+    responses=ANSWERS,
+)
+def get_response(request: Request, job_id: JobId, principal: Reader) -> TemperatureResponse:
+    """Quality as a function of T with the other settings profiled out, with its band, overall and per optimizer."""
+    return public.get_response(database(request), job_id, principal)
+
+
+@router.get(
+    "/importances",
+    operation_id="getImportances",
+    response_model=Importances,
+    summary="What mattered",
+    responses=ANSWERS,
+)
+def get_importances(request: Request, job_id: JobId, principal: Reader) -> Importances:
+    """How much each setting moved the objective."""
+    return public.get_importances(database(request), job_id, principal)
+
+
+@router.get(
+    "/interactions",
+    operation_id="getInteractions",
+    response_model=Interactions,
+    summary="T with each other setting",
+    responses=ANSWERS,
+)
+def get_interactions(request: Request, job_id: JobId, principal: Reader) -> Interactions:
+    """How much T and each other setting act together, with an interval, and a map of both."""
+    return public.get_interactions(database(request), job_id, principal)
+
+
+@router.get(
+    "/artifacts",
+    operation_id="listArtifacts",
+    response_model=ArtifactList,
+    summary="Files of a job",
+    responses=problems("not-found", "request-invalid"),
+)
+def list_artifacts(request: Request, job_id: JobId, principal: Reader) -> ArtifactList:
+    """What the job left: the winning student as safetensors with its configuration, and the report."""
+    found = public.list_artifacts(database(request), job_id, principal)
+    return ArtifactList(items=[ArtifactOut.model_validate(artifact) for artifact in found])
+
+
+@router.get(
+    "/artifacts/{name}",
+    operation_id="getArtifact",
+    response_class=FileResponse,
+    summary="Download a file",
+    responses={
+        **problems("not-found", "request-invalid"),
+        200: {
+            "description": "The file, in the media type that its entry names",
+            "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+        },
+    },
+)
+def get_artifact(
+    request: Request,
+    job_id: JobId,
+    name: Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$", examples=["student.safetensors"])],
+    principal: Reader,
+) -> FileResponse:
+    """One file of the job, whole; its digest is its `ETag`."""
+    artifact, path = public.open_artifact(
+        database(request), request.app.state.settings.artifact_root, job_id, name, principal
+    )
+    return FileResponse(
+        path,
+        media_type=artifact.media_type,
+        filename=artifact.name,
+        headers={"ETag": f'"{artifact.sha256}"', "X-Content-Type-Options": "nosniff"},
+    )
+
+
+@router.get(
+    "/report",
+    operation_id="getReport",
+    response_class=HTMLResponse,
+    summary="The answer as a page",
+    responses={
+        **ANSWERS,
+        200: {
+            "description": "A page that needs nothing else",
+            "content": {"text/html": {"schema": {"type": "string"}}},
+        },
+    },
+)
+def get_report(request: Request, job_id: JobId, principal: Reader) -> HTMLResponse:
+    """The answer for people: the best settings, the pictures, the gains, what to distrust and how to run it again.
+
+    Before there is an answer: a page of how far the job is and what its trials say so far, for who asks for
+    `text/html` by name, as browsers do; `not-ready` for others.
+    """
+    standing = _standing(request, job_id, principal, ("text/html",))
+    page = report.render(standing, picture_base=f"/v1/jobs/{job_id}/report")
+    return HTMLResponse(page, headers=PAGE_HEADERS)
+
+
+@router.get(
+    "/report/{picture}.svg",
+    operation_id="getPicture",
+    response_class=Response,
+    summary="A picture of the answer",
+    responses={
+        **ANSWERS,
+        200: {"description": "An SVG", "content": {"image/svg+xml": {"schema": {"type": "string"}}}},
+    },
+)
+def get_picture(request: Request, job_id: JobId, picture: pictures.Name, principal: Reader) -> Response:
+    """One of the report's pictures by itself. Before there is an answer: as for the report, or `image/...` by name."""
+    standing = _standing(request, job_id, principal, ("text/html", "image/"))
+    return Response(pictures.draw(picture, standing), media_type="image/svg+xml", headers=PAGE_HEADERS)
+
+
+@router.get(
+    "/report/{picture}.png",
+    operation_id="getPicturePng",
+    response_class=Response,
+    summary="A picture of the answer, in pixels",
+    responses={
+        **ANSWERS,
+        200: {"description": "A PNG", "content": {"image/png": {"schema": {"type": "string", "format": "binary"}}}},
+    },
+)
+def get_picture_png(request: Request, job_id: JobId, picture: pictures.Name, principal: Reader) -> Response:
+    """As the SVG, in its light colours and twice as dense as it is shown, for what takes pixels alone."""
+    standing = _standing(request, job_id, principal, ("text/html", "image/"))
+    return Response(png.drawn(pictures.draw(picture, standing)), media_type="image/png", headers=PAGE_HEADERS)
+
+
+def _standing(request: Request, job_id: str, principal: public.Principal, by_name: tuple[str, ...]) -> Standing:
+    """How the job stands. Raises NotReady where it has no answer, and nothing that is asked for names a person."""
+    db = database(request)
+    if not any(name in request.headers.get("accept", "") for name in by_name):
+        public.get_result(db, job_id, principal)
+    return public.get_standing(db, job_id, principal)

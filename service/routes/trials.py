@@ -1,0 +1,132 @@
+"""Trials over HTTP: paged and sortable, one with its learning curve, all of them as CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query, Request
+from starlette.responses import StreamingResponse
+
+from search import public
+from search.public import Arm, Stage, Trial, TrialState
+from service.auth import Reader
+from service.errors import problems
+from service.routes.jobs import database
+from service.schemas import Cursor, JobId, ReportOut, TrialDetailOut, TrialNumber, TrialOut, TrialPage
+
+METRICS = ("accuracy", "nll", "ece", "teacher_agreement", "teacher_entropy")
+OPTIMIZER = ("learning_rate", "weight_decay", "momentum", "nesterov")
+WEIGHTS = ("temperature", "student_temperature", "final_temperature", "kd_weight", "label_weight")
+PLAIN = ("number", "stage", "arm", "variant", "round", "origin", "state", "seed", "attempt", "value", "epoch")
+COLUMNS = (
+    *PLAIN,
+    *WEIGHTS,
+    "optimizer",
+    *OPTIMIZER,
+    *(f"validation_{name}" for name in METRICS),
+    *(f"test_{name}" for name in METRICS),
+    "reason",
+    "train_seconds",
+    "advised_by",
+)
+Sort = Literal["number", "-number", "value", "-value"]
+router = APIRouter(prefix="/v1/jobs/{job_id}", tags=["trials"])
+
+
+@router.get(
+    "/trials",
+    operation_id="listTrials",
+    response_model=TrialPage,
+    summary="List trials",
+    responses=problems("not-found", "request-invalid", "cursor-invalid"),
+)
+def list_trials(
+    request: Request,
+    job_id: JobId,
+    principal: Reader,
+    sort: Annotated[Sort, Query(description="`-` is descending; trials without a value come last")] = "number",
+    stage: Annotated[Stage | None, Query()] = None,
+    arm: Annotated[Arm | None, Query()] = None,
+    state: Annotated[TrialState | None, Query()] = None,
+    cursor: Cursor = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+) -> TrialPage:
+    """Trials of all stages. `sort=-value` puts the most accurate first; for NLL and ECE `sort=value` is the best."""
+    page = public.list_trials(
+        database(request),
+        job_id,
+        principal,
+        sort=sort,
+        stage=stage,
+        arm=arm,
+        state=state,
+        cursor=cursor,
+        limit=limit,
+    )
+    return TrialPage(items=[TrialOut.of(trial) for trial in page.items], next_cursor=page.next_cursor)
+
+
+@router.get(
+    "/trials/{number}",
+    operation_id="getTrial",
+    response_model=TrialDetailOut,
+    summary="Read a trial and its learning curve",
+    responses=problems("not-found", "request-invalid"),
+)
+def get_trial(request: Request, job_id: JobId, number: TrialNumber, principal: Reader) -> TrialDetailOut:
+    """One trial with what it reported after each epoch."""
+    trial, reports = public.get_trial(database(request), job_id, number, principal)
+    curve = [ReportOut.model_validate(report) for report in reports]
+    return TrialDetailOut(**TrialOut.of(trial).model_dump(), curve=curve)
+
+
+@router.get(
+    "/trials.csv",
+    operation_id="getTrialsCsv",
+    response_class=StreamingResponse,
+    summary="All trials as CSV",
+    responses={
+        **problems("not-found", "request-invalid"),
+        200: {"description": "One line per trial", "content": {"text/csv": {"schema": {"type": "string"}}}},
+    },
+)
+def get_trials_csv(request: Request, job_id: JobId, principal: Reader) -> StreamingResponse:
+    """Every trial of the job, in the order of their numbers, with a header line."""
+    db = database(request)
+    public.get_job(db, job_id, principal)  # refuses before the first byte is sent
+    lines = csv_lines(public.iter_trials(db, job_id, principal))
+    named = {"Content-Disposition": f'attachment; filename="{job_id}-trials.csv"'}
+    return StreamingResponse(lines, media_type="text/csv", headers=named)
+
+
+def csv_lines(trials: Iterator[Trial]) -> Iterator[str]:
+    """A header line and one line per trial (RFC 4180)."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer)
+    writer.writerow(COLUMNS)
+    for trial in trials:
+        writer.writerow(_row(trial))
+        yield buffer.getvalue()
+        buffer.seek(0)
+        buffer.truncate()
+    yield buffer.getvalue()  # the header, where there are no trials yet
+
+
+def _row(trial: Trial) -> list[object]:
+    configuration = trial.configuration or {}
+    optimizer = configuration.get("optimizer") or {}
+    validation, test = trial.metrics or {}, trial.test_metrics or {}
+    return [
+        *(getattr(trial, name) for name in PLAIN),
+        *(configuration.get(name) for name in WEIGHTS),
+        optimizer.get("name"),
+        *(optimizer.get(name) for name in OPTIMIZER),
+        *(validation.get(name) for name in METRICS),
+        *(test.get(name) for name in METRICS),
+        trial.reason.type if trial.reason else None,
+        trial.train_seconds,
+        f"{trial.advice['origin']}: {trial.advice['source']}" if trial.advice else None,
+    ]

@@ -1,0 +1,115 @@
+"""Who keeps the plots in Optuna Dashboard fresh? A task of the API, for the job that waits longest for it.
+
+Not the worker: what it does between two epochs is lost to training, and what a thread of it does holds its
+interpreter. The API sees the same tables, and knows by a job's event counter whether there is news. Of several
+replicas one shows a job at a time (see search.requests.showing). It computes and draws nothing itself: a child of the
+lowest priority does (see service.drawing), and what it drew is written down in one short transaction. After each time
+a job rests for `show_seconds`, and for four times as long as showing it took, so that this never takes more than a
+fifth of one processor.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from contextlib import suppress
+
+import structlog
+from starlette.concurrency import run_in_threadpool
+
+from search import public
+from search.public import Database, DatabaseUnavailable, SchemaMissing
+from service.drawing import REPORT, REPORT_TYPE, Drawn, Order
+from service.settings import Settings
+
+CLAIM_SECONDS = 300.0
+"""After so long whoever began to show a job is dead; the child is killed before."""
+CHILD_SECONDS = 240.0
+FAILED_SECONDS = 60.0
+"""After so long what could not be shown is tried again."""
+MOST_IDLE_SECONDS = 2.0
+DRAWING = ("-m", "service.drawing")
+_log = structlog.get_logger(__name__)
+
+
+class Shower:
+    """Shows jobs until it is asked to stop."""
+
+    def __init__(self, db: Database, settings: Settings, stopping: asyncio.Event) -> None:
+        self._db, self._settings, self._stopping = db, settings, stopping
+
+    async def run(self) -> None:
+        """Outlives whatever database, child and Optuna Dashboard do meanwhile."""
+        pause = self._settings.show_seconds  # a service that has just started has more urgent things to do
+        while not self._stopping.is_set():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), pause)
+            pause = min(self._settings.show_seconds, MOST_IDLE_SECONDS)
+            try:
+                while not self._stopping.is_set() and await self.show_one():
+                    continue
+            except (DatabaseUnavailable, SchemaMissing) as error:
+                _log.warning("cannot look for jobs to show", detail=str(error))
+            except Exception:
+                _log.exception("showing a job failed; it is tried again later")
+
+    async def show_one(self) -> bool:
+        """Shows the job that waits longest; False where none waits."""
+        begun = time.monotonic()
+        job_id = await run_in_threadpool(public.claim_showing, self._db, CLAIM_SECONDS)
+        if job_id is None:
+            return False
+        try:
+            event = await self._show(job_id)
+        except Exception:
+            await run_in_threadpool(public.release_showing, self._db, job_id, FAILED_SECONDS)
+            raise
+        if event is None:
+            await run_in_threadpool(public.release_showing, self._db, job_id, 0.0)
+        else:
+            rest = max(self._settings.show_seconds, 4 * (time.monotonic() - begun))
+            await run_in_threadpool(public.mark_shown, self._db, job_id, event, rest)
+        return True
+
+    async def _show(self, job_id: str) -> int | None:
+        """The last event that is in what is shown now; None where the job has gone on to its end, or the service."""
+        order = Order(database_url=self._db.url, job_id=job_id, mlflow_uri=self._settings.mlflow_uri)
+        said = await self._ask(order.model_dump_json().encode())
+        return await run_in_threadpool(self._write, job_id, said) if said else None
+
+    async def _ask(self, order: bytes) -> bytes:
+        """What the child answers; nothing where the service stops. RuntimeError where the child failed."""
+        pipe = asyncio.subprocess.PIPE
+        child = await asyncio.create_subprocess_exec(
+            sys.executable, *DRAWING, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True
+        )
+        answering = asyncio.create_task(child.communicate(order))
+        stopping = asyncio.create_task(self._stopping.wait())
+        await asyncio.wait({answering, stopping}, timeout=CHILD_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if not answering.done():
+            with suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)  # and with it the child's own child
+        said, complained = await answering
+        if child.returncode != 0 and not self._stopping.is_set():
+            tail = complained.decode(errors="replace").strip()[-1000:]
+            raise RuntimeError(f"drawing ended with status {child.returncode}: {tail}")
+        return said if child.returncode == 0 else b""
+
+    def _write(self, job_id: str, said: bytes) -> int | None:
+        """Writes down what was drawn, in one short transaction for each part of it."""
+        drawn = Drawn.model_validate_json(said)
+        if drawn.interim is not None and not public.keep_interim(self._db, drawn.interim):
+            return None
+        if drawn.report is not None:
+            root, page = self._settings.artifact_root, drawn.report.encode()
+            public.publish(self._db, root, job_id, REPORT, REPORT_TYPE, page)
+        if drawn.beside is not None:
+            public.write_beside(self._db, drawn.beside)
+        if drawn.untracked is not None:
+            _log.warning("a job is not in MLflow; it is tried again later", job_id=job_id, detail=drawn.untracked)
+            return drawn.event - 1  # so that there still is news to show
+        return drawn.event

@@ -1,0 +1,187 @@
+"""`thermowell advice`: what is known of a setting before anything is trained in it, in 80 columns."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from search.public import units
+from service.client import DEFAULT_URL, Advice
+from service.remote.advice import AdviceApart, AdviceSource
+from service.terminal.cli_jobs import read_spec
+from service.terminal.console import AsJson, Exit, Key, Url, connected, fail, print_json, stdout
+
+SHOWN = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0, 40.0)
+BAR = 40
+DIFFERENCES = 3
+
+
+def advice(
+    file: Annotated[
+        Path | None, typer.Argument(help="A spec whose setting is meant, YAML or JSON; - reads the standard input.")
+    ] = None,
+    source: Annotated[str, typer.Option("--from", help="literature, history (finished jobs), or both.")] = "both",
+    dataset: Annotated[str | None, typer.Option("--data", help="Name of the data set.")] = None,
+    classes: Annotated[int | None, typer.Option(help="Number of classes.")] = None,
+    train_images: Annotated[int | None, typer.Option(help="Images that students are trained on.")] = None,
+    optimizer: Annotated[list[str] | None, typer.Option(help="sgd, adam or adamw; may be repeated.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Epochs of each student.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Images in a step.")] = None,
+    label_smoothing: Annotated[float | None, typer.Option(help="Of the teacher.")] = None,
+    teacher_entropy: Annotated[float | None, typer.Option(help="Of its softmax at T = 1, in nats.")] = None,
+    student: Annotated[str | None, typer.Option(help="dense, convolutional or transformer.")] = None,
+    student_init: Annotated[str | None, typer.Option(help="random or pretrained.")] = None,
+    metric: Annotated[str | None, typer.Option(help="accuracy, nll or ece.")] = None,
+    sources: Annotated[int, typer.Option(min=0, max=200, help="How many sources to show.")] = 8,
+    url: Url = DEFAULT_URL,
+    key: Key = None,
+    as_json: AsJson = False,
+) -> None:
+    """Ask which temperatures and settings are known to work in a setting like yours, and from where.
+
+    The setting is that of a spec, of the options, or of both: options win.
+    """
+    given: dict[str, Any] = {
+        "data": dataset,
+        "classes": classes,
+        "train_images": train_images,
+        "optimizer": optimizer or None,
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "label_smoothing": label_smoothing,
+        "teacher_entropy": teacher_entropy,
+        "student": student,
+        "student_init": student_init,
+        "metric": metric,
+    }
+    asked = {} if file is None else _setting(file)
+    asked |= {name: value for name, value in given.items() if value is not None}
+    with connected(url, key, as_json) as client:
+        if as_json:
+            print_json(client.http.get("/advice", mode=source, most_sources=sources, **asked))
+        else:
+            print_advice(stdout(), client.advice(source, most_sources=sources, **asked))
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command to the command line."""
+    app.command(rich_help_panel="Jobs")(advice)
+
+
+def print_advice(console: Console, told: Advice) -> None:
+    """The whole advice, from what the API sent."""
+    console.print(Text(f"Advice for {_said(told.context)}", style="bold"), soft_wrap=False)
+    if told.temperatures:
+        known = f"{told.sources_known} sources, worth {told.effective_sources:.1f} of equal weight"
+        _heading(console, "Temperature", known)
+        console.print(_temperatures(told))
+        _heading(console, "Settings", "of the sources that tell them")
+        console.print(_settings(told))
+    if told.sources:
+        _heading(console, "Sources", "the heaviest first")
+        console.print(_sources(told.sources))
+    if told.gaps:
+        _heading(console, "What this does not cover")
+        gaps = Table.grid(padding=(0, 1, 0, 0))
+        for gap in told.gaps:
+            gaps.add_row(Text("-"), Text(gap))
+        console.print(Padding(gaps, (0, 0, 0, 2), expand=False))
+
+
+def _setting(file: Path) -> dict[str, Any]:
+    """What a spec tells of its setting, as the API asks for it."""
+    from search import public  # here, so that other commands need not load it
+
+    text, media = read_spec(file)
+    try:
+        spec = public.parse_spec(text, "json" if media == "application/json" else "yaml")
+    except public.SpecInvalid as refused:
+        fail("\n".join(f"{one.path}: {one.message}" for one in refused.problems), Exit.REFUSED)
+    known = public.context.as_json(public.context.of_spec(spec))
+    known["optimizer"] = known.pop("optimizers")
+    return known
+
+
+def _said(context: dict[str, Any]) -> str:
+    words = {
+        "data": "{}",
+        "classes": "{:,} classes",
+        "train_images": "{:,} images",
+        "optimizers": "{}",
+        "epochs": "{:,} epochs",
+        "batch_size": "batches of {:,}",
+        "label_smoothing": "label smoothing {:g}",
+        "teacher_entropy": "a teacher of {:.3g} nats",
+        "student": "a {} student",
+        "student_init": "{} at first",
+    }
+    shown = {**context, "optimizers": " or ".join(context.get("optimizers", []))}
+    told = [form.format(shown[name]) for name, form in words.items() if shown.get(name) not in (None, "", 0.0)]
+    return ", ".join(told) or "a setting of which nothing is known"
+
+
+def _heading(console: Console, title: str, note: str = "") -> None:
+    console.print()
+    console.print(Text.assemble((title, "bold cyan"), (f"  {note}" if note else "", "dim")))
+
+
+def _temperatures(told: Advice) -> Padding:
+    """The distribution as bars over a few temperatures, each weight at the nearest of them, and its middle half."""
+    shares = dict.fromkeys(SHOWN, 0.0)
+    for one in told.temperatures:
+        nearest = min(SHOWN, key=lambda at: abs(math.log(one.temperature / at)))
+        shares[nearest] += one.weight
+    most = max(shares.values())
+    table = Table(box=None, padding=(0, 2, 0, 0), show_header=True, header_style="dim", pad_edge=False)
+    for name in ("T", "", "weight"):
+        table.add_column(name, no_wrap=True, justify="left" if not name else "right")
+    for at, share in shares.items():
+        table.add_row(units.number(at, 2), Text("█" * round(BAR * share / most), style="cyan"), f"{share:.0%}")
+    by_share = {one.share: one.temperature for one in told.quantiles}
+    middle, low, high = (units.number(by_share[share], 2) for share in (0.5, 0.25, 0.75))
+    rows = Table.grid()
+    rows.add_row(table)
+    rows.add_row(Text(f"The middle is T = {middle}; half of the weight lies from {low} to {high}.", style="dim"))
+    return Padding(rows, (0, 0, 0, 2), expand=False)
+
+
+def _settings(told: Advice) -> Padding:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False)
+    for name in ("setting", "10%", "middle", "90%", "told by"):
+        table.add_column(name, no_wrap=True, justify="left" if name == "setting" else "right")
+    for one in told.settings:
+        numbers = [units.number(value, 2) for value in (one.low, one.middle, one.high)]
+        table.add_row(one.setting, *numbers, f"{one.told:.0%}")
+    shares = ", ".join(f"{units.OPTIMIZERS[one.name]} {one.weight:.0%}" for one in told.optimizers)
+    rows = Table.grid()
+    rows.add_row(table)
+    if shares:
+        rows.add_row(Text(f"Optimizers: {shares}.", style="dim"))
+    return Padding(rows, (0, 0, 0, 2), expand=False)
+
+
+def _sources(sources: list[AdviceSource]) -> Padding:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False)
+    for name in ("weight", "distance", "T"):
+        table.add_column(name, no_wrap=True, justify="right")
+    table.add_column("source", overflow="fold")
+    for one in sources:
+        named = f"{one.source} ({one.job_id})" if one.job_id else one.source
+        text = Text.assemble(named, (f"\n{_differences(one.apart)}", "dim") if one.apart else "")
+        table.add_row(f"{one.weight:.1%}", f"{one.distance:.2f}", units.number(one.temperature, 2), text)
+    return Padding(table, (0, 0, 0, 2), expand=False)
+
+
+def _differences(apart: list[AdviceApart]) -> str:
+    """The largest differences that are known, in a line."""
+    known = [one for one in apart if one.theirs is not None and one.yours is not None][:DIFFERENCES]
+    if not known:
+        return "nothing of it is known to differ"
+    return "; ".join(f"{one.feature.replace('_', ' ')} {one.theirs}" for one in known)

@@ -1,0 +1,183 @@
+"""The answer as a terminal shows it in 80 columns: settings, temperature response, gains, and what to distrust."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+from rich.console import Console, RenderableType
+from rich.padding import Padding
+from rich.rule import Rule
+from rich.table import Table
+from rich.text import Text
+
+from search.public import Interval, units
+from service.client import Job, Result, TemperatureResponse
+from service.remote.answers import Contestant, Estimate, Gain, ResponseCurve, ResponsePoint
+from service.remote.documents import Configuration
+
+OVER = {"t4": "T = 4, the field's habit", "t1": "T = 1", "label_only": "no distillation"}
+SHOWN_TEMPERATURES = 8
+WHISKER = 29
+
+
+def configuration_line(configuration: Configuration) -> str:
+    """The settings that matter most, in a line."""
+    rate = units.number(configuration.optimizer.learning_rate, 2)
+    name = units.OPTIMIZERS[configuration.optimizer.name]
+    at = units.at_temperature(configuration.temperature, configuration.final_temperature, 2)
+    return f"{at} ({name}, learning rate {rate})"
+
+
+def print_answer(console: Console, job: Job, result: Result, response: TemperatureResponse) -> None:
+    """The whole answer of a completed job, from what the API sent."""
+    metric = result.metric
+    console.print(Rule(Text(job.name, style="bold"), align="left", style="dim"))
+    console.print(Padding(result.summary, (1, 0)), markup=False)
+    _heading(console, "Best configuration")
+    console.print(_settings(result.winner, metric))
+    _heading(console, "Temperature response", f"{units.NAMES[metric]}, other settings at their best for each T")
+    if response.overall is None:
+        console.print("  There is none: the temperature was fixed, or too few trials ended.")
+    else:
+        console.print(_response(response.overall, metric))
+        console.print(_sets(response.overall, metric, response.delta), style="dim")
+    _heading(console, "Gain over what one would have done", "mean and interval, on the same fresh seeds")
+    console.print(_gains(result.gains, metric))
+    if result.cautions:
+        _heading(console, "Cautions")
+        cautions = Table.grid(padding=(0, 1, 0, 0))
+        for caution in result.cautions:
+            cautions.add_row(Text("-"), Text(caution))
+        console.print(_indented(cautions))
+    spent = f"{result.search_trials} search trials, {result.trials} in all, {result.epochs:,} epochs"
+    console.print(Padding(f"{spent}, {units.duration(result.wall_seconds)}.", (1, 0, 0, 0)), markup=False)
+
+
+def _heading(console: Console, title: str, note: str = "") -> None:
+    console.print()
+    console.print(Text.assemble((title, "bold cyan"), (f"  {note}" if note else "", "dim")))
+
+
+def _indented(what: RenderableType) -> Padding:
+    return Padding(what, (0, 0, 0, 2), expand=False)
+
+
+def _grid(*columns: str) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), show_header=any(columns), header_style="dim", pad_edge=False)
+    for name in columns:
+        table.add_column(name, no_wrap=True)
+    return table
+
+
+def _settings(winner: Contestant, metric: units.Metric) -> Padding:
+    configuration, optimizer = winner.configuration, winner.configuration.optimizer
+    rows = [
+        ("temperature", units.temperature(configuration.temperature, configuration.final_temperature)),
+        ("KD weight, label weight", f"{configuration.kd_weight:.3g}, {configuration.label_weight:.3g}"),
+        ("optimizer", units.OPTIMIZERS[optimizer.name]),
+        ("learning rate", units.number(optimizer.learning_rate)),
+        ("weight decay", units.number(optimizer.weight_decay)),
+    ]
+    if optimizer.name == "sgd":
+        nesterov = ", Nesterov" if optimizer.nesterov else ""
+        rows.append(("momentum", units.number(optimizer.momentum) + nesterov))
+    rows.append(("on validation", _estimate(metric, winner.validation)))
+    for name, estimate in (winner.test or {}).items():
+        if name == metric:
+            rows.append(("on test", _estimate(metric, estimate)))
+    table = _grid("", "")
+    for name, value in rows:
+        table.add_row(Text(name, style="dim"), Text(value, style="bold" if name == "temperature" else ""))
+    return _indented(table)
+
+
+def _estimate(metric: units.Metric, estimate: Estimate) -> str:
+    if estimate.mean is None:
+        return "no seed ended"
+    text = units.level(metric, estimate.mean)
+    if estimate.interval:
+        within = Interval(**dataclasses.asdict(estimate.interval))
+        text += f" ({units.interval(metric, within)}, {len(estimate.values)} seeds)"
+    return text
+
+
+def _response(curve: ResponseCurve, metric: units.Metric) -> Padding:
+    points = _chosen(curve.points, curve.best_temperature)
+    low, high = min(point.low for point in points), max(point.high for point in points)
+    left, right = units.plain(metric, low), units.plain(metric, high)
+    table = _grid("T", left + right.rjust(WHISKER - len(left)), _short(metric), "interval", "")
+    equivalent = curve.equivalent_set.intervals
+    for point in points:
+        best = point.temperature == curve.best_temperature
+        inside = any(start <= point.temperature <= end for start, end in equivalent)
+        table.add_row(
+            units.number(point.temperature, 2),
+            Text(_whisker(point, low, high), style="green" if best else "cyan" if inside else ""),
+            units.level(metric, point.mean),
+            f"{units.plain(metric, point.low)} to {units.plain(metric, point.high)}",
+            "best" if best else "as good" if inside else "",
+        )
+    return _indented(table)
+
+
+def _short(metric: units.Metric) -> str:
+    return "accuracy" if metric == "accuracy" else metric.upper()
+
+
+def _whisker(point: ResponsePoint, low: float, high: float) -> str:
+    """A point's mean and interval as a line of fixed length from low to high."""
+
+    def column(value: float) -> int:
+        return round((value - low) / (high - low) * (WHISKER - 1)) if high > low else 0
+
+    cells = [" "] * WHISKER
+    for index in range(column(point.low), column(point.high) + 1):
+        cells[index] = "─"
+    cells[column(point.mean)] = "●"
+    return "".join(cells)
+
+
+def _chosen(points: list[ResponsePoint], best: float) -> list[ResponsePoint]:
+    """Some temperatures, evenly spaced along the curve's own grid, the best one among them."""
+    if len(points) <= SHOWN_TEMPERATURES:
+        return points
+    step = (len(points) - 1) / (SHOWN_TEMPERATURES - 1)
+    chosen = [points[round(index * step)] for index in range(SHOWN_TEMPERATURES)]
+    nearest = min(range(len(chosen)), key=lambda i: abs(math.log(chosen[i].temperature / best)))
+    top = min(points, key=lambda point: abs(math.log(point.temperature / best)))
+    same = math.isclose(top.temperature, best, rel_tol=1e-9)
+    chosen[nearest] = dataclasses.replace(top, temperature=best) if same else top
+    return chosen
+
+
+def _sets(curve: ResponseCurve, metric: units.Metric, delta: float) -> Padding:
+    equivalent, confident = curve.equivalent_set, curve.confidence_set
+    sure = f"with {units.percent(confident.confidence)} confidence"
+    text = f"The best T lies {units.ranges(confident.intervals)} {sure}."
+    if equivalent.intervals:
+        text += f" Within {units.difference(metric, delta)} of it: {units.ranges(equivalent.intervals)}."
+    else:
+        text += f" None was shown to be within {units.difference(metric, delta)} of it."
+    return _indented(text)
+
+
+def _gains(gains: list[Gain], metric: units.Metric) -> Padding:
+    table = _grid("over", "at its own best settings", "at the winner's settings")
+    for over, name in OVER.items():
+        cells = [_gain(gains, over, variant, metric) for variant in ("tuned", "same_settings")]
+        table.add_row(name, *cells)
+    return _indented(table)
+
+
+def _gain(gains: list[Gain], over: str, variant: str, metric: units.Metric) -> Text:
+    gain = next((g for g in gains if g.over == over and g.variant == variant), None)
+    if gain is None or gain.mean is None:
+        return Text("-", style="dim")
+    sign = "+" if gain.mean > 0 else ""
+    text, style = sign + units.plain(metric, gain.mean), ""
+    if gain.interval:
+        low, high = gain.interval.low, gain.interval.high
+        text += f" ({units.plain(metric, low)} to {units.plain(metric, high)})"
+        style = "green" if low > 0 else "red" if high < 0 else ""
+    return Text(text, style=style)

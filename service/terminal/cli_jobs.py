@@ -1,0 +1,235 @@
+"""Commands that speak to a running service: submit, follow, steer and read jobs."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from itertools import islice
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import JustifyMethod
+from rich.table import Table
+
+from service.client import DEFAULT_URL, Format, Job, JobDetail, Thermowell
+from service.terminal.console import (
+    AsJson,
+    Exit,
+    JobArgument,
+    Key,
+    Url,
+    connected,
+    fail,
+    full_id,
+    print_json,
+    stderr,
+    stdout,
+)
+
+
+def submit(
+    file: Annotated[Path, typer.Argument(help="A spec, YAML or JSON; - reads the standard input.", allow_dash=True)],
+    watch: Annotated[bool, typer.Option("--watch", help="Follow the job to its end and print its answer.")] = False,
+    idempotency_key: Annotated[
+        str | None, typer.Option(help="Makes sending the same file twice safe; random unless given.")
+    ] = None,
+    url: Url = DEFAULT_URL,
+    key: Key = None,
+    as_json: AsJson = False,
+) -> None:
+    """Submit a job. Prints its id.
+
+    With --watch --json it prints a line per event, and the answer as the last line.
+    """
+    text, media_type = read_spec(file)
+    with connected(url, key, as_json) as client:
+        job = client.submit(text, media_type=media_type, idempotency_key=idempotency_key or uuid.uuid4().hex)
+        if not watch:
+            if as_json:
+                print_json(client.http.get(f"/jobs/{job.id}"))
+            else:
+                print(job.id)
+                stderr().print(f"Follow it with: thermowell watch {job.id}")
+            return
+        stderr().print(f"Submitted {job.name} as {job.id}", markup=False)
+        ended = _follow(client, job.id, as_json)
+        if ended.state == "completed":
+            if as_json:
+                print(json.dumps(client.http.get(f"/jobs/{ended.id}/result"), ensure_ascii=False))
+            else:
+                _print_result(client, ended)
+        raise typer.Exit(_code(ended))
+
+
+def watch(job: JobArgument, url: Url = DEFAULT_URL, key: Key = None, as_json: AsJson = False) -> None:
+    """Follow a job until it ends. Ctrl-C ends the watching, not the job.
+
+    Ends with 0 where the job was completed, with 1 where it failed or was cancelled, and with 130 after Ctrl-C.
+    --json prints each event.
+    """
+    with connected(url, key, as_json) as client:
+        ended = _follow(client, full_id(client, job), as_json)
+        if ended.state == "completed":
+            stderr().print(f"Read the answer with: thermowell result {ended.id}")
+        raise typer.Exit(_code(ended))
+
+
+def result(job: JobArgument, url: Url = DEFAULT_URL, key: Key = None, as_json: AsJson = False) -> None:
+    """Print a job's answer. Ends with 5 while there is none yet."""
+    with connected(url, key, as_json) as client:
+        job_id = full_id(client, job)
+        if as_json:
+            print_json(client.http.get(f"/jobs/{job_id}/result"))
+        else:
+            _print_result(client, client.job(job_id))
+
+
+def export(
+    job: JobArgument,
+    into: Annotated[Format, typer.Option("--format", help="Whose configuration file.")],
+    url: Url = DEFAULT_URL,
+    key: Key = None,
+) -> None:
+    """Print the winner as a configuration file (YAML) of another project, with what it cannot say in comments."""
+    with connected(url, key) as client:
+        print(client.export(full_id(client, job), into), end="")
+
+
+def list_jobs(
+    state: Annotated[str | None, typer.Option(help="Only jobs in this state.")] = None,
+    label: Annotated[str | None, typer.Option(help="Only jobs with this label, as key=value.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=200)] = 20,
+    url: Url = DEFAULT_URL,
+    key: Key = None,
+    as_json: AsJson = False,
+) -> None:
+    """List jobs, newest first."""
+    with connected(url, key, as_json) as client:
+        if as_json:
+            print_json(client.http.get("/jobs", state=state, label=label, limit=limit))
+            return
+        jobs = list(islice(client.jobs(state=state, label=label), limit))
+    if jobs:
+        stdout().print(_jobs_table(jobs))
+    else:
+        stderr().print("There are no jobs yet: submit one with `thermowell submit FILE`.")
+
+
+def cancel(job: JobArgument, url: Url = DEFAULT_URL, key: Key = None, as_json: AsJson = False) -> None:
+    """End a job now: running trials are dropped and nothing is answered."""
+    _steer(job, "cancel", url, key, as_json)
+
+
+def stop(job: JobArgument, url: Url = DEFAULT_URL, key: Key = None, as_json: AsJson = False) -> None:
+    """End the search, let running trials end, and answer with what there is."""
+    _steer(job, "stop", url, key, as_json)
+
+
+def pause(job: JobArgument, url: Url = DEFAULT_URL, key: Key = None, as_json: AsJson = False) -> None:
+    """Hand out no new trials until the job is resumed."""
+    _steer(job, "pause", url, key, as_json)
+
+
+def resume(job: JobArgument, url: Url = DEFAULT_URL, key: Key = None, as_json: AsJson = False) -> None:
+    """Let a paused job go on."""
+    _steer(job, "resume", url, key, as_json)
+
+
+def extend(
+    job: JobArgument,
+    trials: Annotated[int | None, typer.Option(min=1, help="New total of search trials.")] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="New total of epochs.")] = None,
+    seconds: Annotated[float | None, typer.Option(help="New total of seconds.")] = None,
+    url: Url = DEFAULT_URL,
+    key: Key = None,
+    as_json: AsJson = False,
+) -> None:
+    """Give a job a larger budget; a completed one searches on."""
+    totals = {"trials": trials, "epochs": epochs, "seconds": seconds}
+    budget = {name: total for name, total in totals.items() if total is not None}
+    if not budget:
+        fail("name at least one of --trials, --epochs, --seconds", Exit.USAGE)
+    _steer(job, "extend", url, key, as_json, budget)
+
+
+def share(
+    job: JobArgument,
+    priority: Annotated[int | None, typer.Option(help="Its part of the lanes: 20 gets twice what 10 gets.")] = None,
+    parallel: Annotated[int | None, typer.Option(help="Trials under way at once, at most.")] = None,
+    no_cap: Annotated[bool, typer.Option("--no-cap", help="As many trials at once as its share allows.")] = False,
+    url: Url = DEFAULT_URL,
+    key: Key = None,
+    as_json: AsJson = False,
+) -> None:
+    """Change a job's share of the workers; what is under way goes on to its end."""
+    changes: dict[str, Any] = {} if priority is None else {"priority": priority}
+    if parallel is not None or no_cap:
+        changes["parallel"] = None if no_cap else parallel
+    if not changes or (no_cap and parallel is not None):
+        fail("name --priority, and --parallel or --no-cap, or one of them", Exit.USAGE)
+    _steer(job, "share", url, key, as_json, changes)
+
+
+def delete(job: JobArgument, url: Url = DEFAULT_URL, key: Key = None) -> None:
+    """Forget a job that has ended, with its trials, its answer and its files."""
+    with connected(url, key) as client:
+        job_id = full_id(client, job)
+        client.delete(job_id)
+        stderr().print(f"Deleted {job_id}.")
+
+
+def register(app: typer.Typer) -> None:
+    """Adds these commands to the command line."""
+    panel = "Jobs"
+    for command in (submit, watch, result, export, cancel, stop, pause, resume, extend, share, delete):
+        app.command(rich_help_panel=panel)(command)
+    app.command("list", rich_help_panel=panel)(list_jobs)
+
+
+def read_spec(file: Path) -> tuple[bytes, str]:
+    """A spec's bytes and media type; YAML unless the name ends in .json."""
+    try:
+        text = typer.get_binary_stream("stdin").read() if str(file) == "-" else file.read_bytes()
+    except OSError as error:
+        fail(f"cannot read {file}: {error.strerror}", Exit.USAGE)
+    return text, "application/json" if file.suffix == ".json" else "application/yaml"
+
+
+def _follow(client: Thermowell, job_id: str, as_json: bool) -> JobDetail:
+    try:
+        from service.terminal.watching import watch, watch_lines  # here, so that quick commands need not load it
+
+        return watch_lines(client, job_id) if as_json else watch(client, job_id, stderr())
+    except KeyboardInterrupt:
+        fail(f"\nThe job goes on. Follow it again with:\n  thermowell watch {job_id}", Exit.INTERRUPTED)
+
+
+def _code(job: Job) -> Exit:
+    return Exit.OK if job.state == "completed" else Exit.FAILED
+
+
+def _print_result(client: Thermowell, job: Job) -> None:
+    from service.terminal.answers import print_answer  # here, so that quick commands need not load it
+
+    print_answer(stdout(), job, client.result(job), client.response(job))
+
+
+def _steer(job: str, verb: str, url: str, key: str | None, as_json: bool, body: dict[str, Any] | None = None) -> None:
+    with connected(url, key, as_json) as client:
+        moved = client.http.post(f"/jobs/{full_id(client, job)}/{verb}", body)
+    if as_json:
+        print_json(moved)
+    else:
+        stderr().print(f"{moved['name']} ({moved['id']}) is {moved['state']}.", markup=False)
+
+
+def _jobs_table(jobs: list[Job]) -> Table:
+    table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 2, 0, 0))
+    for name in ("job", "name", "state", "search", "priority", "submitted"):
+        justify: JustifyMethod = "right" if name == "priority" else "left"
+        table.add_column(name, no_wrap=name != "name", overflow="ellipsis", justify=justify)
+    for job in jobs:
+        searched = f"{job.progress.search_done}/{job.progress.search_budget}"
+        table.add_row(job.id, job.name, job.state, searched, str(job.priority), f"{job.created_at:%Y-%m-%d %H:%M}")
+    return table

@@ -1,0 +1,354 @@
+"""Commands that run the house: service, workers, database, keys, data sets, specs and the demo."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+from rich.table import Table
+
+from service.terminal.cli_jobs import read_spec
+from service.terminal.console import AsJson, Exit, fail, print_json, say_problem, stderr, stdout
+
+if TYPE_CHECKING:
+    from search.public import Database, Key, Quota, Scope
+    from service.settings import Settings
+
+Jobs = Annotated[int | None, typer.Option(help="Jobs that have not ended, at most.")]
+Trials = Annotated[int | None, typer.Option(help="Search trials in the budgets of these jobs, at most.")]
+Parallel = Annotated[int | None, typer.Option(help="Trials under way at once, at most.")]
+keys = typer.Typer(no_args_is_help=True, help="Make, list and revoke API keys, directly in the database.")
+data = typer.Typer(no_args_is_help=True, help="Bring data sets and weights to where jobs look for them.")
+spec = typer.Typer(invoke_without_command=True, help="Print a commented default spec, or check one of yours.")
+
+
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on [env THERMOWELL_HOST; 127.0.0.1]")] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="[env THERMOWELL_PORT; 8000]")] = None,
+) -> None:
+    """Run the API and the dashboard. On any address but loopback an API key must exist first."""
+    from search.public import LiteratureInvalid
+    from service.auth import OpenRefused
+    from service.server import run
+
+    chosen = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
+    settings = _settings(**chosen)
+    try:
+        run(settings)
+    except OpenRefused as refused:
+        fail(str(refused), Exit.REFUSED)
+    except LiteratureInvalid as invalid:
+        fail(str(invalid), Exit.USAGE)
+
+
+def worker(
+    lanes: Annotated[
+        int | None, typer.Option(min=1, help="Students trained at once, at most [env THERMOWELL_LANES]")
+    ] = None,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Torch's threads [env THERMOWELL_THREADS; chosen by measuring]")
+    ] = None,
+    exit_when_idle: Annotated[
+        bool, typer.Option("--exit-when-idle", help="End by itself once every job has ended or is paused.")
+    ] = False,
+) -> None:
+    """Run a worker that trains students until it is told to end (SIGTERM, or Ctrl-C)."""
+    _need_worker_extra()
+    given = {"THERMOWELL_LANES": lanes, "THERMOWELL_THREADS": threads}
+    os.environ.update({name: str(value) for name, value in given.items() if value is not None})
+    _become("search.worker", *(["--exit-when-idle"] if exit_when_idle else []))
+
+
+def optuna_proxy(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 13000,
+) -> None:
+    """Run Optuna's gRPC storage proxy for workers with THERMOWELL_OPTUNA_PROXY=host:port.
+
+    It knows no keys: let nobody but workers reach it.
+    """
+    from search import public
+
+    if importlib.util.find_spec("grpc") is None:
+        fail("this needs gRPC: pip install 'thermowell[proxy]'", Exit.USAGE)
+    with _opened(_settings()) as db:
+        public.check_schema(db)
+    _become("search.sampling.proxy", "--host", host, "--port", str(port))
+
+
+def migrate(
+    admin_key: Annotated[
+        bool, typer.Option("--admin-key", help="Make the first admin key even where the service stays on loopback.")
+    ] = False,
+) -> None:
+    """Create the database's tables or bring them up to date; any number of processes may do so at once.
+
+    Makes the first admin key, unless there is a key already, where the service will listen beyond this machine
+    (THERMOWELL_HOST) or --admin-key asks for it. The key is taken from THERMOWELL_ADMIN_KEY_FILE, or else
+    printed on the standard output, this once.
+    """
+    from search import public
+
+    settings = _settings()
+    with _opened(settings) as db:
+        public.migrate(db)
+        stderr().print(f"The database is up to date: {settings.safe_database_url}", markup=False)
+        if public.any_keys(db):
+            return
+        if settings.admin_key_file is not None:
+            try:
+                public.register_key(db, "admin", frozenset({"admin"}), _secret_in(settings.admin_key_file))
+            except ValueError as error:
+                fail(f"{settings.admin_key_file}: {error}", Exit.USAGE)
+            stderr().print(f"Registered the admin key in {settings.admin_key_file}.", markup=False)
+        elif admin_key or not settings.loopback:
+            _, secret = public.create_key(db, "admin", frozenset({"admin"}))
+            stderr().print("The first admin key; it is shown this once:")
+            print(secret)
+
+
+def demo(
+    spec_file: Annotated[Path, typer.Option("--spec", help="What to submit.")] = Path("examples/digits.yaml"),
+    directory: Annotated[Path, typer.Option("--dir", help="Where it runs; emptied first.")] = Path("var/demo"),
+    keep: Annotated[bool, typer.Option("--keep", help="Keep the service up afterwards, until Ctrl-C.")] = False,
+) -> None:
+    """Run the main job: service, worker, a real spec over HTTP, live progress, and the answer."""
+    from service.terminal.demo import run
+
+    _need_worker_extra()
+    raise typer.Exit(run(spec_file, directory, keep))
+
+
+@keys.command("create")
+def create_key(
+    name: Annotated[str, typer.Argument(help="What the key is for.")],
+    scope: Annotated[
+        list[str], typer.Option("--scope", help="read, submit, dashboard or admin; repeat for several.")
+    ] = ["read", "submit"],  # noqa: B006 - typer reads it, nobody changes it
+    jobs: Jobs = None,
+    trials: Trials = None,
+    parallel: Parallel = None,
+    unlimited: Annotated[bool, typer.Option("--unlimited", help="No limit but those named.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make a key. Its secret is printed once and kept nowhere.
+
+    What it may have at once is what THERMOWELL_KEY_JOBS, _KEY_TRIALS and _KEY_PARALLEL say, unless named here.
+    """
+    from search import public
+
+    settings = _settings()
+    named = {"jobs": jobs, "trials": trials, "parallel": parallel}
+    with _opened(settings) as db:
+        unknown = sorted(set(scope) - set(public.SCOPES))
+        if unknown:
+            fail(f"unknown scope {', '.join(unknown)}; there are {', '.join(public.SCOPES)}", Exit.USAGE)
+        scopes: frozenset[Scope] = frozenset(known for known in public.SCOPES if known in scope)
+        try:
+            quota = _changed(public.Quota() if unlimited else settings.key_quota, named)
+            key, secret = public.create_key(db, name, scopes, quota)
+        except ValueError as error:
+            fail(str(error), Exit.USAGE)
+    if as_json:
+        print_json({**_key_document(key), "secret": secret})
+    else:
+        stderr().print(f"{key.name} ({key.id}), may {', '.join(sorted(key.scopes))}. Its secret, this once:")
+        print(secret)
+
+
+@keys.command("list")
+def list_keys(as_json: AsJson = False) -> None:
+    """List keys, revoked ones too."""
+    from search import public
+
+    with _opened(_settings()) as db:
+        found = public.list_keys(db)
+    if as_json:
+        print_json({"items": [_key_document(key) for key in found]})
+        return
+    table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 2, 0, 0))
+    for column in ("id", "name", "scopes", "made", "last used", ""):
+        table.add_column(column)
+    for key in found:
+        used = f"{key.last_used_at:%Y-%m-%d %H:%M}" if key.last_used_at else "never"
+        revoked = "revoked" if key.revoked_at else ""
+        table.add_row(key.id, key.name, ", ".join(sorted(key.scopes)), f"{key.created_at:%Y-%m-%d}", used, revoked)
+    stdout().print(table)
+
+
+@keys.command("quota")
+def key_quota(
+    key_id: Annotated[str, typer.Argument(metavar="ID", help="As `keys list` shows it.")],
+    jobs: Jobs = None,
+    trials: Trials = None,
+    parallel: Parallel = None,
+    unlimited: Annotated[bool, typer.Option("--unlimited", help="Takes every limit away that is not named.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show what a key may have at once, and what it has; or limit it. What it has already stays."""
+    from search import public
+
+    with _opened(_settings()) as db:
+        before = public.Quota() if unlimited else public.get_key(db, key_id).quota
+        named = {"jobs": jobs, "trials": trials, "parallel": parallel}
+        try:
+            key = public.set_quota(db, key_id, _changed(before, named))
+        except ValueError as error:
+            fail(str(error), Exit.USAGE)
+        used = public.quota_use(db, key_id)
+    if as_json:
+        print_json({"quota": asdict(key.quota), "used": asdict(used)})
+        return
+    for name, most in asdict(key.quota).items():
+        stdout().print(f"{name:<9} {getattr(used, name)} of {'any number' if most is None else most}")
+
+
+@keys.command("revoke")
+def revoke_key(key_id: Annotated[str, typer.Argument(metavar="ID", help="As `keys list` shows it.")]) -> None:
+    """Make a key open nothing from now on."""
+    from search import public
+
+    with _opened(_settings()) as db:
+        public.revoke_key(db, key_id)
+    stderr().print(f"Revoked {key_id}.")
+
+
+@data.command("fetch")
+def fetch_data(name: Annotated[str, typer.Argument(help="A data set of the catalogue.")]) -> None:
+    """Bring a data set below the data root, from a system package or from the network."""
+    _need_worker_extra()
+    _become("trainers.fetch", name, "--root", str(_settings().data_root))
+
+
+@data.command("list")
+def list_data() -> None:
+    """Show which data sets are below the data root."""
+    _need_worker_extra()
+    _become("trainers.fetch", "list", "--root", str(_settings().data_root))
+
+
+@data.command("keep")
+def keep_file(file: Annotated[Path, typer.Argument(help="Weights or logits, as safetensors.")]) -> None:
+    """Put a teacher's weights or logits into the artifact store. Prints the digest for `teacher.artifact` of a spec."""
+    from search import public
+
+    try:
+        print(public.keep(_settings().artifact_root, file))
+    except OSError as error:
+        fail(f"cannot keep {file}: {error.strerror}", Exit.USAGE)
+
+
+@spec.callback()
+def print_default(context: typer.Context) -> None:
+    """Print a commented default spec, which can be submitted as it is."""
+    if context.invoked_subcommand is None:
+        from search import public
+
+        print(public.default_spec_yaml(), end="")
+
+
+@spec.command("check")
+def check_spec(
+    file: Annotated[Path, typer.Argument(help="A spec, YAML or JSON; - reads the standard input.", allow_dash=True)],
+    as_json: AsJson = False,
+) -> None:
+    """Check a spec without a service. Ends with 1 where it would be refused."""
+    from search import public
+
+    text, media_type = read_spec(file)
+    try:
+        checked = public.parse_spec(text, "json" if media_type.endswith("json") else "yaml")
+    except public.SpecInvalid as invalid:
+        errors = [{"path": p.path, "message": p.message, "line": p.line} for p in invalid.problems]
+        if as_json:
+            print_json({"valid": False, "errors": errors})
+        else:
+            say_problem({"title": f"{file} would be refused", "errors": errors})
+        raise typer.Exit(Exit.FAILED) from None
+    if as_json:
+        print_json({"valid": True, "spec": checked.model_dump(mode="json")})
+    else:
+        stderr().print(f"{file} is fine: {checked.name}, {checked.budget.trials} trials.", markup=False)
+
+
+@spec.command("schema")
+def print_schema() -> None:
+    """Print the JSON Schema of a spec, for editors."""
+    from search import public
+
+    print_json(public.spec_json_schema())
+
+
+def register(app: typer.Typer) -> None:
+    """Adds these commands to the command line."""
+    panel = "Operation"
+    for command in (serve, worker, optuna_proxy, migrate, demo):
+        app.command(rich_help_panel=panel)(command)
+    app.add_typer(spec, name="spec", rich_help_panel="Jobs")
+    app.add_typer(data, name="data", rich_help_panel=panel)
+    app.add_typer(keys, name="keys", rich_help_panel=panel)
+
+
+def _settings(**given: object) -> Settings:
+    """The settings; one that cannot be ends the command with its name."""
+    from pydantic import ValidationError
+
+    from service.settings import Settings
+
+    try:
+        return Settings.model_validate({**Settings().model_dump(exclude_unset=True), **given}) if given else Settings()
+    except ValidationError as invalid:
+        wrong = [f"THERMOWELL_{'_'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in invalid.errors()]
+        fail("\n".join(wrong), Exit.USAGE)
+
+
+@contextmanager
+def _opened(settings: Settings) -> Iterator[Database]:
+    """The database for the length of a command; what it refuses ends the command with its exit code."""
+    from search import public
+
+    db = public.open_database(settings.database_url)
+    try:
+        yield db
+    except public.DatabaseUnavailable as error:
+        fail(f"{settings.safe_database_url}: {error}", Exit.UNREACHABLE)
+    except public.ThermowellError as error:
+        fail(str(error), Exit.REFUSED)
+    finally:
+        db.close()
+
+
+def _changed(quota: Quota, named: dict[str, int | None]) -> Quota:
+    return replace(quota, **{name: number for name, number in named.items() if number is not None})
+
+
+def _secret_in(file: Path) -> str:
+    try:
+        secret = file.read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        fail(f"cannot read the admin key in {file}: {error}", Exit.USAGE)
+    return secret
+
+
+def _key_document(key: Key) -> dict[str, object]:
+    from service.schemas_keys import KeyOut
+
+    return KeyOut.model_validate(key).model_dump(mode="json")
+
+
+def _need_worker_extra() -> None:
+    if importlib.util.find_spec("torch") is None:
+        fail("this needs torch, which comes with the worker: pip install 'thermowell[worker]'", Exit.USAGE)
+
+
+def _become(module: str, *arguments: str) -> NoReturn:
+    """Turns this process into another program of this environment, so that signals reach it alone."""
+    sys.stdout.flush()
+    os.execv(sys.executable, [sys.executable, "-m", module, *arguments])

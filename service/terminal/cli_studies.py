@@ -1,0 +1,246 @@
+"""Commands for studies: one done here from start to end, and those of a running service."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import uuid
+from itertools import islice
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from service.client import DEFAULT_URL, Refused, StudyDetail, Thermowell
+from service.terminal.cli_jobs import read_spec
+from service.terminal.console import ID_LENGTH, AsJson, Exit, Key, Url, connected, fail, print_json, stderr, stdout
+
+StudyArgument = Annotated[str, typer.Argument(metavar="STUDY", help="A study's id, or its first characters.")]
+StudyFile = Annotated[Path, typer.Argument(help="A study, YAML or JSON; - reads the standard input.", allow_dash=True)]
+app = typer.Typer(no_args_is_help=True, help="Studies: jobs that differ in the levels of factors.")
+
+
+@app.command()
+def run(
+    file: Annotated[Path, typer.Argument(help="A study, YAML or JSON: see examples/studies.")],
+    directory: Annotated[Path, typer.Option("--dir", help="Where it runs; emptied first.")] = Path("var/study"),
+    as_json: AsJson = False,
+) -> None:
+    """Do a study here from start to end: service, worker, all of its jobs, and what they say.
+
+    With --json the standard output is one document of the study and its guidance. Ends with 1 where a job failed.
+    """
+    from service.terminal.programs import Programs, alone
+
+    if not file.is_file():
+        fail(f"there is no {file}", Exit.USAGE)
+    if importlib.util.find_spec("torch") is None:
+        fail("this needs torch, which comes with the worker: pip install 'thermowell[worker]'", Exit.USAGE)
+    out = stderr() if as_json else stdout()
+
+    def work(programs: Programs, client: Thermowell) -> Exit:
+        from service.terminal.studies import watch_study
+
+        study = client.submit_study(file)
+        out.print(f"Submitted {file} over HTTP: study {study.id}, {len(study.cells)} jobs\n", markup=False)
+        ended = watch_study(client, study.id, out, programs.check)
+        _write_page(client, ended, directory)
+        _tell(client, ended, as_json)
+        failed = [cell for cell in ended.cells if cell.state != "completed"]
+        for cell in failed[:5]:
+            why = cell.problem.detail if cell.problem else cell.state
+            stderr().print(f"Job {cell.job_id} ({_levels(cell.levels)}): {why}", style="red", markup=False)
+        if failed:
+            programs.show_tails(stderr())
+        return Exit.FAILED if failed else Exit.OK
+
+    raise typer.Exit(alone(directory, "the study", out, work))
+
+
+@app.command()
+def submit(
+    file: StudyFile,
+    watch: Annotated[bool, typer.Option("--watch", help="Follow it to its end and print what it says.")] = False,
+    idempotency_key: Annotated[
+        str | None, typer.Option(help="Makes sending the same file twice safe; random unless given.")
+    ] = None,
+    url: Url = DEFAULT_URL,
+    key: Key = None,
+    as_json: AsJson = False,
+) -> None:
+    """Submit a study. Prints its id."""
+    text, media_type = read_spec(file)
+    with connected(url, key, as_json) as client:
+        made = client.submit_study(text, media_type=media_type, idempotency_key=idempotency_key or uuid.uuid4().hex)
+        if not watch:
+            if as_json:
+                print_json(client.http.get(f"/studies/{made.id}"))
+            else:
+                print(made.id)
+                stderr().print(f"{len(made.cells)} jobs. Look at it with: thermowell study show {made.id}")
+            return
+        ended = _followed(client, made.id)
+        _tell(client, ended, as_json)
+        raise typer.Exit(Exit.OK if all(cell.state == "completed" for cell in ended.cells) else Exit.FAILED)
+
+
+@app.command("list")
+def list_studies(
+    limit: Annotated[int, typer.Option(min=1, max=200)] = 20,
+    url: Url = DEFAULT_URL,
+    key: Key = None,
+    as_json: AsJson = False,
+) -> None:
+    """List studies, newest first."""
+    with connected(url, key, as_json) as client:
+        if as_json:
+            print_json(client.http.get("/studies", limit=limit))
+            return
+        found = list(islice(client.studies(), limit))
+    if not found:
+        stderr().print("There are no studies yet: submit one with `thermowell study submit FILE`.")
+        return
+    from service.terminal.studies import counted
+
+    table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 2, 0, 0))
+    for name in ("study", "name", "jobs", "submitted"):
+        table.add_column(name, no_wrap=name in ("study", "submitted"), overflow="ellipsis")
+    for one in found:
+        table.add_row(one.id, one.name, counted(one), f"{one.created_at:%Y-%m-%d %H:%M}")
+    stdout().print(table)
+
+
+@app.command()
+def show(
+    study: StudyArgument,
+    watch: Annotated[bool, typer.Option("--watch", help="Follow it until all of its jobs have ended.")] = False,
+    url: Url = DEFAULT_URL,
+    key: Key = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print a study's cells: how far each is, its best T and its gain over T = 4."""
+    with connected(url, key, as_json) as client:
+        study_id = _full_id(client, study)
+        found = _followed(client, study_id) if watch else client.study(study_id)
+        if as_json:
+            print_json(client.http.get(f"/studies/{study_id}"))
+        else:
+            _print_cells(found)
+
+
+@app.command()
+def guidance(study: StudyArgument, url: Url = DEFAULT_URL, key: Key = None, as_json: AsJson = False) -> None:
+    """Print what moves the best T, from the cells that are answered. Ends with 5 before the first."""
+    with connected(url, key, as_json) as client:
+        study_id = _full_id(client, study)
+        if as_json:
+            print_json(client.http.get(f"/studies/{study_id}/guidance"))
+        else:
+            _print_guidance(client, study_id)
+
+
+@app.command()
+def extend(
+    study: StudyArgument,
+    file: Annotated[Path, typer.Argument(help="What to add: factors, replicates or cells.", allow_dash=True)],
+    url: Url = DEFAULT_URL,
+    key: Key = None,
+    as_json: AsJson = False,
+) -> None:
+    """Add levels, factors or repeats to a study. The jobs that are there stay as they are."""
+    text, media_type = read_spec(file)
+    with connected(url, key, as_json) as client:
+        study_id = _full_id(client, study)
+        before = len(client.study(study_id).cells)
+        larger = client.extend_study(study_id, text, media_type=media_type)
+        if as_json:
+            print_json(client.http.get(f"/studies/{study_id}"))
+        else:
+            stderr().print(f"{larger.name} has {len(larger.cells)} jobs, {len(larger.cells) - before} of them new.")
+
+
+@app.command()
+def cancel(study: StudyArgument, url: Url = DEFAULT_URL, key: Key = None, as_json: AsJson = False) -> None:
+    """End all of a study's jobs that have not ended; what is answered stays."""
+    with connected(url, key, as_json) as client:
+        ended = client.cancel_study(_full_id(client, study))
+        if as_json:
+            print_json(client.http.get(f"/studies/{ended.id}"))
+        else:
+            stderr().print(f"{ended.name} ({ended.id}) is {ended.state}.", markup=False)
+
+
+def register(command_line: typer.Typer) -> None:
+    """Adds these commands to the command line."""
+    command_line.add_typer(app, name="study", rich_help_panel="Studies")
+
+
+def _tell(client: Thermowell, study: StudyDetail, as_json: bool) -> None:
+    """What an ended study says: a document for machines, its cells and its guidance for people."""
+    if as_json:
+        print(json.dumps({"study": client.http.get(f"/studies/{study.id}"), "guidance": _guidance(client, study.id)}))
+        return
+    _print_cells(study)
+    if any(cell.state == "completed" for cell in study.cells):
+        stdout().print()
+        _print_guidance(client, study.id)
+
+
+def _guidance(client: Thermowell, study_id: str) -> Any:
+    """As the API sends it; None where no cell is answered."""
+    try:
+        return client.http.get(f"/studies/{study_id}/guidance")
+    except Refused as refused:
+        if refused.slug != "not-ready":
+            raise
+        return None
+
+
+def _print_guidance(client: Thermowell, study_id: str) -> None:
+    from service.terminal.guidance import print_guidance  # here, so that quick commands need not load it
+
+    print_guidance(stdout(), client.guidance(study_id))
+
+
+def _print_cells(study: StudyDetail) -> None:
+    from service.terminal.studies import cells_table, counted
+
+    out = stdout()
+    out.print(f"{study.name}: {counted(study)}\n", markup=False)
+    out.print(cells_table(study))
+
+
+def _write_page(client: Thermowell, study: StudyDetail, directory: Path) -> None:
+    """The guidance as a page of HTML beside the study's files, where a cell is answered."""
+    from service.pages import guidance_page
+
+    if any(cell.state == "completed" for cell in study.cells):
+        page = directory / "guidance.html"
+        page.write_text(guidance_page.render(client.guidance(study)))
+        stderr().print(f"A page with its pictures: {page}", style="dim", markup=False)
+
+
+def _followed(client: Thermowell, study_id: str) -> StudyDetail:
+    from service.terminal.studies import watch_study
+
+    try:
+        return watch_study(client, study_id, stderr())
+    except KeyboardInterrupt:
+        fail(
+            f"\nThe study goes on. Follow it again with:\n  thermowell study show --watch {study_id}", Exit.INTERRUPTED
+        )
+
+
+def _levels(levels: dict[str, str]) -> str:
+    return ", ".join(f"{name} = {level}" for name, level in levels.items())
+
+
+def _full_id(client: Thermowell, given: str) -> str:
+    """A study's whole id from its first characters."""
+    if len(given) >= ID_LENGTH:
+        return given
+    found = [study.id for study in client.studies() if study.id.startswith(given)]
+    if len(found) != 1:
+        fail(f"{len(found) or 'no'} {'study begins' if len(found) < 2 else 'studies begin'} with {given}", Exit.REFUSED)
+    return found[0]

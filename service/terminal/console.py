@@ -1,0 +1,98 @@
+"""What every command has in common: where the service is, how an answer is printed, and with which code it ends."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import IntEnum
+from typing import Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+
+from service.client import Refused, Thermowell, Unreachable
+
+ID_LENGTH = 16
+Url = Annotated[str, typer.Option("--url", envvar="THERMOWELL_URL", help="Where the service is.")]
+Key = Annotated[
+    str | None, typer.Option("--key", envvar="THERMOWELL_KEY", help="An API key.", show_default=False, show_envvar=True)
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
+JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="A job's id, or its first characters.")]
+
+
+class Exit(IntEnum):
+    """How a command ended; scripts may rely on it."""
+
+    OK = 0
+    FAILED = 1  # the job failed or was cancelled, or a check found something wrong
+    USAGE = 2
+    REFUSED = 3  # the service, or the database's state, refused
+    UNREACHABLE = 4  # neither the service nor the database answers
+    NOT_READY = 5  # there is no answer yet: ask again later
+    INTERRUPTED = 130
+
+
+def stdout() -> Console:
+    """Where answers go."""
+    return Console(highlight=False)
+
+
+def stderr() -> Console:
+    """Where everything else goes."""
+    return Console(stderr=True, highlight=False)
+
+
+def print_json(document: Any) -> None:
+    """One document on the standard output, as it is."""
+    print(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+def fail(message: str, code: Exit) -> NoReturn:
+    """Says what is wrong on the error output, and ends."""
+    stderr().print(message, markup=False, soft_wrap=True)
+    raise typer.Exit(code)
+
+
+@contextmanager
+def connected(url: str, key: str | None, as_json: bool = False) -> Iterator[Thermowell]:
+    """A client for the length of a command; what the service refuses ends the command with its exit code."""
+    try:
+        with Thermowell(url, key) as client:
+            yield client
+    except Refused as refused:
+        if as_json:
+            print(json.dumps(refused.problem, ensure_ascii=False), file=sys.stderr)
+        else:
+            say_problem(refused.problem)
+        raise typer.Exit(Exit.NOT_READY if refused.slug == "not-ready" else Exit.REFUSED) from None
+    except Unreachable as unreachable:
+        fail(f"{unreachable}\nIs it running? Start it with `thermowell serve`.", Exit.UNREACHABLE)
+
+
+def say_problem(problem: dict[str, Any]) -> None:
+    """A problem as people read it: what, and each field that is wrong."""
+    out = stderr()
+    out.print(f"[bold red]{problem.get('title', 'Refused')}[/]", end="")
+    fields = problem.get("errors") or []
+    if not fields:
+        out.print(": " + str(problem.get("detail", "")), markup=False, soft_wrap=True)
+        return
+    out.print()
+    for field in fields:
+        line = f" (line {field['line']})" if field.get("line") else ""
+        out.print(f"  {field['path'] or 'document'}{line}: {field['message']}", markup=False, soft_wrap=True)
+
+
+def full_id(client: Thermowell, given: str) -> str:
+    """A job's whole id from its first characters."""
+    if len(given) >= ID_LENGTH:
+        return given
+    found = [job.id for job in client.jobs() if job.id.startswith(given)]
+    if not found:
+        fail(f"no job begins with {given}", Exit.REFUSED)
+    if len(found) > 1:
+        fail(f"{len(found)} jobs begin with {given}: {', '.join(found[:5])}", Exit.REFUSED)
+    return found[0]

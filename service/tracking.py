@@ -1,0 +1,174 @@
+"""Jobs in MLflow, for those who keep all their experiments there: a run for each job, and one below it for each trial.
+
+Off unless THERMOWELL_MLFLOW_URI says where, and then done by the program that draws (see service.drawing): a worker
+waits for nobody's tracking server. Runs are found again by their tags, so that what was logged before is not logged
+twice, whoever died in between. Needs `pip install 'thermowell[mlflow]'`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from search import public
+from search.public import Database, JobState, Report, Standing, Trial, TrialState
+
+if TYPE_CHECKING:
+    from mlflow.tracking import MlflowClient
+
+EXPERIMENT = "thermowell"
+JOB_TAG, TRIAL_TAG, STATE_TAG = "thermowell.job", "thermowell.trial", "thermowell.state"
+MOST_METRICS, MOST_PARAMS, LONGEST = 1000, 100, 5000
+"""MLflow takes no more in one request, and no longer text in a tag."""
+CURVES = ("accuracy", "nll", "ece", "teacher_agreement", "teacher_entropy", "train_loss", "learning_rate")
+ENDS = {TrialState.COMPLETED: "FINISHED", TrialState.PRUNED: "FINISHED", TrialState.CANCELLED: "KILLED"}
+JOB_ENDS = {JobState.COMPLETED: "FINISHED", JobState.CANCELLED: "KILLED", JobState.FAILED: "FAILED"}
+PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
+
+
+def track(db: Database, standing: Standing, uri: str, note: str) -> None:
+    """Logs what MLflow does not know yet of a job and of its trials that have ended; `note` is Markdown.
+
+    ImportError without the extra; MlflowException and OSError where the tracking server fails.
+    """
+    for name, value in PATIENCE.items():
+        os.environ.setdefault(name, value)
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    from mlflow.tracking import MlflowClient
+
+    client = MlflowClient(uri)
+    found = client.get_experiment_by_name(EXPERIMENT)
+    experiment: str = client.create_experiment(EXPERIMENT) if found is None else found.experiment_id
+    known = _runs(client, experiment, standing.job.id)
+    parent = known.pop(None, None) or _begin(client, experiment, standing)
+    ours = public.Principal("", "tracking", frozenset({"admin"}))
+    for trial in standing.trials:
+        if trial.ended_at is not None and known.get(trial.number) is None:
+            _, curve = public.get_trial(db, standing.job.id, trial.number, ours)
+            _log_trial(client, experiment, parent, standing, trial, curve)
+    _log_job(client, parent, standing, note)
+
+
+def _runs(client: MlflowClient, experiment: str, job_id: str) -> dict[int | None, str]:
+    """The runs of a job that are whole, by trial number; the job's own is under None."""
+    runs: dict[int | None, str] = {}
+    token = None
+    while True:
+        page = client.search_runs([experiment], f"tags.`{JOB_TAG}` = '{job_id}'", max_results=1000, page_token=token)
+        for run in page:
+            number = run.data.tags.get(TRIAL_TAG)
+            if number is None:
+                runs[None] = run.info.run_id
+            elif run.info.end_time is None:
+                client.delete_run(run.info.run_id)  # whoever logged it died over it
+            else:
+                runs[int(number)] = run.info.run_id
+        token = page.token
+        if not token:
+            return runs
+
+
+def _begin(client: MlflowClient, experiment: str, standing: Standing) -> str:
+    job = standing.job
+    tags = {JOB_TAG: job.id} | {f"label.{name}": value for name, value in job.labels.items()}
+    run = client.create_run(experiment, _ms(job.created_at), tags, run_name=job.name)
+    _log(client, run.info.run_id, params=_flat(job.spec))
+    run_id: str = run.info.run_id
+    return run_id
+
+
+def _log_job(client: MlflowClient, run_id: str, standing: Standing, note: str) -> None:
+    """The job's words and, where there is one, its answer; its run ends with it, or goes on where it is extended."""
+    job, result = standing.job, standing.result
+    client.set_tag(run_id, STATE_TAG, job.state.value)
+    client.set_tag(run_id, "mlflow.note.content", note[:LONGEST])
+    best, done = job.progress.best_value, job.progress.search_done
+    if best is not None:
+        client.log_metric(run_id, "best_value_one_seed", best, _ms(job.updated_at), done)
+    if standing.final and result is not None:
+        for name, value in _answer(result).items():
+            client.log_metric(run_id, name, value, _ms(job.updated_at))
+    if job.state in JOB_ENDS and job.ended_at is not None:
+        client.set_terminated(run_id, JOB_ENDS[job.state], _ms(job.ended_at))
+    else:
+        client.update_run(run_id, "RUNNING")
+
+
+def _log_trial(
+    client: MlflowClient, experiment: str, parent: str, standing: Standing, trial: Trial, curve: Sequence[Report]
+) -> None:
+    from mlflow.entities import Metric
+
+    begun, ended = trial.started_at or trial.created_at, trial.ended_at or trial.created_at
+    tags = {
+        JOB_TAG: standing.job.id,
+        TRIAL_TAG: str(trial.number),
+        STATE_TAG: trial.state.value,
+        "mlflow.parentRunId": parent,
+    }
+    if trial.reason is not None:
+        tags["thermowell.reason"] = trial.reason.detail[:LONGEST]
+    run_id: str = client.create_run(experiment, _ms(begun), tags, run_name=f"trial {trial.number}").info.run_id
+    seconds = _seconds(begun, curve)
+    metrics = [
+        Metric(name, getattr(report, name), _ms(begun) + round(1000 * at), report.epoch)
+        for report, at in zip(curve, seconds, strict=True)
+        for name in CURVES
+    ]
+    measured = {"value": trial.value} | {f"test_{name}": one for name, one in (trial.test_metrics or {}).items()}
+    metrics += [Metric(name, one, _ms(ended), trial.epoch) for name, one in measured.items() if one is not None]
+    about = {"stage": trial.stage.value, "arm": trial.arm.value, "variant": trial.variant, "seed": trial.seed}
+    _log(client, run_id, _flat(about) | _flat(trial.configuration or {}), metrics)
+    client.set_terminated(run_id, ENDS.get(trial.state, "FAILED"), _ms(ended))
+
+
+def _log(client: MlflowClient, run_id: str, params: Mapping[str, str], metrics: Sequence[Any] = ()) -> None:
+    from mlflow.entities import Param
+
+    named = [Param(name, value) for name, value in params.items()]
+    for first in range(0, len(named), MOST_PARAMS):
+        client.log_batch(run_id, params=named[first : first + MOST_PARAMS])
+    for first in range(0, len(metrics), MOST_METRICS):
+        client.log_batch(run_id, metrics=metrics[first : first + MOST_METRICS])
+
+
+def _answer(result: public.Result) -> dict[str, float]:
+    """The winner's estimate and its gains, with their intervals' ends."""
+    figures: dict[str, float | None] = {"answer": result.winner.validation.mean}
+    if (interval := result.winner.validation.interval) is not None:
+        figures |= {"answer_low": interval.low, "answer_high": interval.high}
+    for name, one in (result.winner.test or {}).items():
+        figures[f"answer_test_{name}"] = one.mean
+    for gain in result.gains:
+        name = f"gain_over_{gain.over}_{gain.variant}"
+        figures[name] = gain.mean
+        if gain.interval is not None:
+            figures |= {f"{name}_low": gain.interval.low, f"{name}_high": gain.interval.high}
+    return {name: value for name, value in figures.items() if value is not None}
+
+
+def _seconds(begun: datetime, curve: Sequence[Report]) -> list[float]:
+    """When each epoch ended, from the trial's start: epochs carry only how long they took."""
+    ends, at = [], 0.0
+    for report in curve:
+        at += report.seconds
+        ends.append(at)
+    return ends
+
+
+def _flat(document: Mapping[str, Any], above: str = "") -> dict[str, str]:
+    """A document's leaves by their dotted paths, as text; absent ones are left out."""
+    flat: dict[str, str] = {}
+    for name, value in document.items():
+        path = f"{above}{name}"
+        if isinstance(value, Mapping):
+            flat |= _flat(value, f"{path}.")
+        elif value is not None:
+            flat[path] = str(value)[:LONGEST]
+    return flat
+
+
+def _ms(at: datetime) -> int:
+    return round(1000 * at.timestamp())

@@ -1,0 +1,73 @@
+"""Is a search the same whether or not its database was away for longer than a lease in the middle of it?"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from benchmarks import chaos_checks
+from search.errors import DatabaseUnavailable
+from search.requests import jobs
+from search.requests.trials import iter_trials
+from search.schema import migrate
+from search.states import JobState
+from search.storage.db import open_database
+from search.storage.events import read_events
+from tests.acceptance.test_whole_job import spec
+from tests.postgres import running_postgres
+from tests.processes import Processes, Started
+from tests.search.hands import ME
+
+LEASE_SECONDS = 3.0
+BEATS = 3  # in a lease period
+PATIENCE = 150.0
+
+
+def until(happened: Callable[[], bool], worker: Started) -> None:
+    """Returns once something has happened in the worker or in its database."""
+    deadline = time.monotonic() + PATIENCE
+    while not happened():
+        assert worker.process.poll() is None, worker.output()[-3000:]
+        assert time.monotonic() < deadline, worker.output()[-3000:]
+        time.sleep(0.05)  # another process tells nobody
+
+
+@pytest.mark.slow
+def test_a_database_that_is_away_for_longer_than_a_lease_stops_nothing(processes: Processes, tmp_path: Path) -> None:
+    with running_postgres(settings={"synchronous_commit": "on"}) as server:  # what was said to be committed stays
+        url = server.create("away")
+        db = open_database(url)
+        migrate(db)
+        job = jobs.submit(db, spec(24), ME)[0]
+        worker = processes.start(
+            sys.executable, "-m", "search.worker", "--exit-when-idle",
+            env={
+                "THERMOWELL_DATABASE_URL": url, "THERMOWELL_VAR": str(tmp_path / "var"), "THERMOWELL_ENGINE": "loop",
+                "THERMOWELL_LEASE_SECONDS": str(LEASE_SECONDS), "THERMOWELL_POLL_SECONDS": "0.1",
+                "THERMOWELL_THREADS": "1",
+            },
+        )  # fmt: skip
+
+        def in_the_middle() -> bool:
+            progress = jobs.get_job(db, job.id, ME).progress
+            return progress.search_done >= 2 and progress.trials_running > 0
+
+        until(in_the_middle, worker)
+        server.stop()
+        with pytest.raises(DatabaseUnavailable):
+            jobs.get_job(db, job.id, ME)
+        # so many beats of its heart that have failed are longer than its leases last
+        until(lambda: worker.output().count("heartbeat failed") > BEATS + 1, worker)
+        server.start()
+        assert worker.wait(PATIENCE) == 0, worker.output()[-3000:]
+
+        assert jobs.get_job(db, job.id, ME).state is JobState.COMPLETED
+        assert chaos_checks.violations(db, ME, [job]) == []
+        assert {trial.attempt for trial in iter_trials(db, job.id, ME)} == {1}  # nobody was taken for dead
+        kinds = {event.kind for event in read_events(db, job.id, ME, 0, 100_000)}
+        assert not kinds & {"trial_lost", "trial_returned", "closing_lost"}
+        db.close()

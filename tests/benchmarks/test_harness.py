@@ -1,0 +1,120 @@
+"""Do the benchmarks count and compare rightly, and do they say so when a side fails?"""
+
+from __future__ import annotations
+
+import functools
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from benchmarks import facts, forms, limits, output, peers, throughput
+from benchmarks.statistics import paired, spread
+from benchmarks.turns import Racer, Side, SideFailed, race, started
+from trainers.spec import Model
+
+LOG = functools.partial(tempfile.TemporaryFile, "w+")
+# a side that trains 10 images in an epoch of a hundredth of a second
+SIDE = """
+import sys, time
+from benchmarks.child import serve
+def epoch():
+    time.sleep(0.01)
+    return 10
+print("libraries may print what they like")
+serve(lambda options: (epoch, {"given": options["given"]}))
+"""
+
+
+def test_an_interval_of_paired_differences() -> None:
+    interval = paired([0.9, 0.8, 0.7], [0.8, 0.8, 0.8])
+    assert interval.mean == pytest.approx(0.0)
+    assert interval.high == pytest.approx(4.3027 * 0.1 / 3**0.5, rel=1e-4)  # Student's t with two degrees
+    assert interval.low == pytest.approx(-interval.high)
+
+
+def test_spread_is_relative_to_the_median() -> None:
+    assert spread([9.0, 10.0, 12.0]) == pytest.approx(0.3)
+
+
+@pytest.mark.parametrize(("value", "words"), [(49.123, "49.1"), (151.4, "151"), (3_081_234.0, "3,080,000")])
+def test_rates_show_three_figures(value: float, words: str) -> None:
+    assert output.rate(value) == words
+
+
+def test_a_side_takes_turns_and_all_processes_count() -> None:
+    side = Side("two", [[sys.executable, "-c", SIDE, '{"given": 7}']] * 2)
+    with started(side, LOG) as racer:
+        race([racer], rounds=2, seconds=0.05)
+    summary = racer.summary()
+    assert summary["given"] == 7
+    assert len(summary["turns"]) == 2
+    assert 0 < summary["images_per_s"] <= 2000
+    assert all(process.poll() is not None for process in racer.processes)
+
+
+def test_a_side_that_fails_says_why() -> None:
+    side = Side("broken", [[sys.executable, "-c", "raise SystemExit('no such model')"]])
+    with pytest.raises(SideFailed, match=r"(?s)broken.*no such model"), started(side, LOG):
+        pass
+
+
+def test_the_best_of_ours_is_compared_with_the_better_loop() -> None:
+    rows = [
+        {"kind": "loop", "side": "loop, 1 thr", "images_per_s": 10.0},
+        {"kind": "loop", "side": "loop, 2 thr", "images_per_s": 20.0},
+        {"kind": "bank", "side": "bank eager, K=8, 2 thr", "images_per_s": 60.0},
+        {"kind": "peer", "side": "torchdistill, 2 thr", "images_per_s": 5.0},
+        {"kind": "peer", "side": "torchdistill, 2 procs", "images_per_s": 8.0},
+    ]
+    ratios = throughput.compare("resnet8x4", rows)
+    assert ratios["resnet8x4_vs_loop"] == 3.0
+    assert ratios["resnet8x4_vs_processes"] is None
+    assert ratios["resnet8x4_vs_torchdistill"] == 12.0
+    assert ratios["resnet8x4_vs_mdistiller"] is None
+
+
+@pytest.mark.parametrize("accelerator", [False, True])
+@pytest.mark.parametrize("problem", ["mlp", "cnn8", "cnn28", "resnet8x4"])
+def test_every_problem_has_a_loop_and_names_that_fit(problem: str, accelerator: bool) -> None:
+    quick, full = (set(forms.of(problem, short, accelerator)) for short in (True, False))
+    assert quick <= full
+    assert any(form.kind == "loop" for form in quick)
+    assert all(len(form.name) <= 30 for form in full)
+    assert len({form.name for form in full}) == len(full)
+
+
+def test_a_checkout_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MDISTILLER", "/nowhere/at/all")
+    with pytest.raises(peers.PeerMissing, match="MDISTILLER"):
+        forms.of("resnet8x4", True, False)
+
+
+def test_a_checkout_is_a_side_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("REPDISTILLER", str(tmp_path))
+    assert "repdistiller" in {form.engine for form in forms.of("resnet8x4", True, False)}
+
+
+def test_the_operations_of_an_mlp() -> None:
+    """64-64-10: forward 2 (64 64 + 64 10); backward the same for the weights, and 2 64 10 for the hidden layer."""
+    price = limits.cost(Model("mlp", {"width": 64}), 1, (8, 8), 10, batch=64)
+    forward = 2 * (64 * 64 + 64 * 10)
+    assert price.operations == forward + forward + 2 * 64 * 10
+    assert price.bytes > 8 * 4 * 64 * 64 / 64
+
+
+def test_facts_fit_a_terminal() -> None:
+    assert all(len(line) <= 80 for line in facts.in_words(facts.gather()).splitlines())
+
+
+def test_the_best_form_and_the_best_bank_are_looked_at() -> None:
+    chosen = [forms.Form("loop", "loop"), forms.Form("bank", "bank", 8), forms.Form("bank", "processes", 2)]
+    racers = [(form, Racer(Side(form.name, []), [], [])) for form in chosen]
+
+    def seen(*rates: float) -> list[str]:
+        rows = [{"images_per_s": rate} for rate in rates]
+        return [racer.side.name.split(",")[0] for racer in throughput.best_of(racers, rows)]
+
+    assert seen(9.0, 5.0, 99.0) == ["loop", "bank eager"]
+    assert seen(4.0, 5.0, 99.0) == ["bank eager"]

@@ -1,0 +1,218 @@
+"""Who gets the next free lane? Shares by priority, caps, what workers must have, quotas of keys: on any database."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from search.errors import IllegalMove, QuotaExceeded, SpecInvalid
+from search.fleet import FleetSpec
+from search.leasing import claiming, leases, workers
+from search.leasing.claiming import Claim
+from search.records import Job, Key, Principal, Quota
+from search.requests import census, jobs, keys
+from search.states import JobState
+from search.storage.db import Database
+from tests.search import hands
+
+HUGE = {"budget": {"trials": 500}, "baselines": {"share": 0.0}}
+
+
+def submitted(db: Database, name: str, principal: Principal = hands.ME, **fleet: Any) -> Job:
+    return hands.submitted(db, principal, name=name, fleet=fleet, **HUGE)
+
+
+def claimed(db: Database, lanes: int, most: int = 1) -> list[Claim]:
+    """What a worker with so many lanes takes, as it would: `most` at a time, nothing ends meanwhile."""
+    taken: list[Claim] = []
+    while len(taken) < lanes:
+        more = claiming.claim_many(
+            db, "w", 60.0, min(most, lanes - len(taken)), fixed=lambda _: hands.FIXED, room=lambda *_: True
+        )
+        if not more:
+            break
+        taken += more
+    return taken
+
+
+def shares(taken: list[Claim]) -> dict[str, int]:
+    return dict(Counter(claim.spec.name for claim in taken))
+
+
+@pytest.mark.parametrize("most", [1, 4, 16])
+def test_lanes_are_shared_by_priority(db: Database, most: int) -> None:
+    submitted(db, "usual")
+    submitted(db, "urgent", priority=30)
+    submitted(db, "rest", priority=5)
+    got = shares(claimed(db, 45, most))
+    assert got["urgent"] == pytest.approx(30, abs=most)
+    assert got["usual"] == pytest.approx(10, abs=most)
+    assert got["rest"] == pytest.approx(5, abs=most)
+
+
+def test_a_small_job_behind_a_huge_one_begins_at_once(db: Database) -> None:
+    submitted(db, "huge", priority=100)
+    assert shares(claimed(db, 20)) == {"huge": 20}
+    small = submitted(db, "small", priority=1)
+    assert hands.taken(db).job_id == small.id
+
+
+def test_nobody_starves_where_one_lane_is_free_at_a_time(db: Database) -> None:
+    """Trials end at once: nobody has any under way, and who has waited long enough for its priority is next."""
+    submitted(db, "high", priority=40)
+    submitted(db, "low")
+    names = list[str]()
+    while "low" not in names and len(names) < 60:
+        claim = hands.taken(db)
+        hands.train(db, claim)
+        names.append(claim.spec.name)
+    assert set(names) == {"high", "low"}
+
+
+def test_a_cap_holds_and_leaves_the_rest_to_others(db: Database) -> None:
+    submitted(db, "capped", parallel=3, priority=100)
+    assert shares(claimed(db, 10, most=8)) == {"capped": 3}
+    submitted(db, "free")
+    assert shares(claimed(db, 10, most=8)) == {"free": 10}
+
+
+def test_a_share_changes_while_it_is_searched(db: Database) -> None:
+    job = submitted(db, "capped", parallel=2)
+    assert len(claimed(db, 10)) == 2
+    changed = jobs.share_job(db, job.id, hands.ME, {"parallel": 5, "priority": 20})
+    assert (changed.parallel, changed.priority) == (5, 20)
+    assert len(claimed(db, 10)) == 3
+    assert jobs.share_job(db, job.id, hands.ME, {"parallel": None}).parallel is None
+    assert len(claimed(db, 10)) == 10
+    for wrong in ({"priority": 0}, {"priority": 101}, {"parallel": 0}):
+        with pytest.raises(SpecInvalid):
+            jobs.share_job(db, job.id, hands.ME, wrong)
+    jobs.cancel_job(db, job.id, hands.ME)
+    with pytest.raises(IllegalMove):
+        jobs.share_job(db, job.id, hands.ME, {"priority": 20})
+
+
+def seen(db: Database, name: str, *labels: str, memory_gb: float | None = 8.0, lease: float = 60.0) -> None:
+    said = {"device": "cpu", "memory_gb": memory_gb}
+    workers.worker_seen(db, name, host="here", pid=1, lanes=1, capabilities=said, labels=labels, lease_seconds=lease)
+
+
+def test_a_job_says_which_worker_it_waits_for(db: Database) -> None:
+    job = submitted(db, "picky", labels=["gpu"], memory_gb=16)
+
+    def waits() -> str | None:
+        return jobs.get_job(db, job.id, hands.ME).progress.waits_for
+
+    assert waits() == "a worker with gpu and 16 GB of memory"
+    seen(db, "small", "gpu")
+    assert waits() == "a worker with gpu and 16 GB of memory"
+    seen(db, "gone", "gpu", memory_gb=80, lease=-1.0)
+    assert waits() is not None
+    seen(db, "large", "gpu", memory_gb=80)
+    assert waits() is None
+
+
+@pytest.mark.parametrize(
+    ("asked", "labels", "memory", "lacks"),
+    [
+        ({}, (), None, []),
+        ({"labels": ["gpu"]}, ("gpu", "fast"), None, []),
+        ({"labels": ["gpu", "fast"]}, ("gpu",), 80, ["fast"]),
+        ({"memory_gb": 16}, ("gpu",), 15.9, ["16 GB of memory"]),
+        ({"memory_gb": 16}, ("gpu",), None, ["16 GB of memory"]),
+        ({"memory_gb": 16}, (), 16, []),
+    ],
+)
+def test_what_a_worker_lacks(
+    asked: dict[str, Any], labels: tuple[str, ...], memory: float | None, lacks: list[str]
+) -> None:
+    assert FleetSpec.model_validate(asked).lacking(labels, memory) == lacks
+
+
+def owner(db: Database, **quota: int) -> tuple[Key, Principal]:
+    key, _ = keys.create_key(db, "somebody", ["submit"], Quota(**quota))
+    return key, Principal(key.id, key.name, key.scopes)
+
+
+def test_a_quota_of_jobs_counts_those_that_have_not_ended(db: Database) -> None:
+    key, me = owner(db, jobs=2)
+    first = submitted(db, "a", me)
+    submitted(db, "b", me)
+    with pytest.raises(QuotaExceeded, match=f"2 unfinished jobs at once and has 2.*keys quota {key.id}"):
+        submitted(db, "c", me)
+    submitted(db, "d", hands.OTHER)
+    jobs.cancel_job(db, first.id, me)
+    submitted(db, "c", me)
+    assert keys.quota_use(db, key.id) == Quota(jobs=2, trials=1000, parallel=0)
+
+
+def test_a_quota_of_trials_counts_budgets_and_raises(db: Database) -> None:
+    _, me = owner(db, trials=600)
+    job = submitted(db, "a", me)
+    with pytest.raises(QuotaExceeded, match="at most 100"):
+        submitted(db, "b", me)
+    assert jobs.extend_job(db, job.id, me, trials=600).budget_trials == 600
+    with pytest.raises(QuotaExceeded):
+        jobs.extend_job(db, job.id, me, trials=601)
+
+
+def test_a_quota_of_parallel_trials_is_of_all_jobs_together(db: Database) -> None:
+    key, me = owner(db, parallel=3)
+    submitted(db, "a", me)
+    submitted(db, "b", me)
+    assert len(claimed(db, 10, most=4)) == 3
+    submitted(db, "c", hands.OTHER)
+    assert shares(claimed(db, 5)) == {"c": 5}
+    keys.set_quota(db, key.id, Quota(parallel=5))
+    assert sum(shares(claimed(db, 1)).values()) == 1
+
+
+def test_two_requests_at_once_do_not_both_take_the_last_place(db: Database) -> None:
+    _, me = owner(db, jobs=1)
+
+    def submit(name: str) -> Job | None:
+        try:
+            return submitted(db, name, me)
+        except QuotaExceeded:
+            return None
+
+    made = hands.at_once([lambda n=n: submit(f"job {n}") for n in range(6)])  # type: ignore[misc]
+    assert sum(job is not None for job in made) == 1
+
+
+def test_workers_at_once_do_not_exceed_a_cap(db: Database) -> None:
+    job = submitted(db, "capped", parallel=3)
+    taken = hands.at_once([lambda n=n: hands.take(db, f"w{n}") for n in range(8)])  # type: ignore[misc]
+    assert sum(claim is not None for claim in taken) == 3
+    assert jobs.get_job(db, job.id, hands.ME).state is JobState.RUNNING
+
+
+def test_quotas_that_cannot_be(db: Database) -> None:
+    for wrong in ({"jobs": 0}, {"trials": -1}, {"parallel": 2**31}):
+        with pytest.raises(ValueError, match="a quota of"):
+            owner(db, **wrong)
+
+
+def test_a_job_and_its_claims_know_the_request_that_asked(db: Database) -> None:
+    job, _ = jobs.submit(db, hands.spec(), hands.ME, request_id="ci-4711")
+    assert job.request_id == "ci-4711"
+    assert hands.taken(db).request_id == "ci-4711"
+
+
+def test_figures_tell_whether_the_fleet_keeps_up(db: Database) -> None:
+    hands.submitted(db)
+    before = census.count(db)
+    assert (before.queue, before.lanes, before.lanes_busy, before.epochs) == (1, 0, 0, 0)
+    seen(db, "w")
+    seen(db, "gone", lease=-1.0)
+    hands.train(db, hands.taken(db))
+    hands.taken(db, "gone", hands.EXPIRED)
+    stale = census.count(db)
+    assert (stale.lanes, stale.lanes_busy, stale.stale_leases) == (1, 1, 1)
+    assert (stale.epochs, stale.train_seconds) == (hands.EPOCHS, pytest.approx(0.1))
+    leases.reap(db)
+    hands.taken(db)
+    after = census.count(db)
+    assert (after.stale_leases, after.losses, after.retries) == (0, 1, 1)

@@ -1,0 +1,66 @@
+"""Our pruners over a database: they hear of every trial at its rungs; a worker that starts anew decides the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from search.leasing import ledger
+from search.leasing.claiming import Claim
+from search.sampling import pruners, study
+from search.sampling.repair import Repairer
+from search.states import TrialState
+from search.storage.db import Database
+from tests.search import hands
+
+EPOCHS, FIRST = 8, 2
+
+
+@contextmanager
+def anew(db: Database) -> Iterator[study.Storage]:
+    """The storage as a worker has it that has just been started."""
+    opened = study.optuna_storage(db)
+    try:
+        yield opened
+    finally:
+        study.close_storage(opened)
+
+
+def asked(db: Database, storage: study.Storage) -> tuple[Claim, int]:
+    claim = hands.taken(db)
+    number, configuration = study.ask(storage, claim, "w")
+    ledger.attach(db, claim.token, claim.trial_id, number, configuration)
+    return claim, number
+
+
+@pytest.mark.parametrize("name", ["stratified", "curve"])
+def test_decisions_come_from_the_storage_alone(db: Database, name: str) -> None:
+    hands.submitted(
+        db,
+        training={"epochs": EPOCHS},
+        budget={"trials": 12},
+        space={"temperature": {"low": 1, "high": 1.5}, "optimizer": {"adamw": {}}},
+        pruner={"name": name, "min_epochs": FIRST, "reduction_factor": 2, "startup_trials": 6},
+    )
+    with anew(db) as storage:
+        for place in range(6):
+            claim, number = asked(db, storage)
+            value = 0.9 - 0.001 * place if name == "curve" else 0.5 + 0.05 * place  # the halving would stop worse ones
+            for epoch in sorted(pruners.rungs(claim.spec)):
+                assert not study.should_prune(storage, claim, number, epoch, value - 0.1 / epoch)
+            ledger.finish(db, claim.token, claim.trial_id, TrialState.COMPLETED, value=value)
+        Repairer(db, storage, 10.0).run()
+        hopeless, its = asked(db, storage)
+        best, its_own = asked(db, storage)
+        first = (
+            study.should_prune(storage, hopeless, its, FIRST, 0.1),
+            study.should_prune(storage, best, its_own, FIRST, 0.99),
+        )
+    with anew(db) as storage:
+        again = (
+            study.should_prune(storage, hopeless, its, FIRST, 0.1),
+            study.should_prune(storage, best, its_own, FIRST, 0.99),
+        )
+    assert first == again == (True, False)

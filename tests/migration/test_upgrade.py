@@ -1,0 +1,96 @@
+"""Does a database of the first released schema come forward, and does the job that was half done in it then finish?
+
+`first/` holds such databases as SQL, made by the code of that time: a job that was answered, one whose only worker was
+killed in the middle of its search (`kill -9`, its lease never given back), and one that nobody has touched.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import sys
+from pathlib import Path
+
+import psycopg
+import pytest
+from sqlalchemy.engine import make_url
+
+from benchmarks import chaos_checks
+from search.errors import SchemaMissing
+from search.leasing import leases
+from search.records import Job, Principal, Trial
+from search.requests import jobs, keys, results
+from search.requests.trials import iter_trials
+from search.schema import check_schema, migrate
+from search.states import JobState, Stage, TrialState
+from search.storage.db import Database, open_database
+from tests.processes import Processes
+
+FIRST = Path(__file__).parent / "first"
+ADMIN = Principal("admin", "admin", frozenset({"admin"}))
+
+
+def restore(url: str) -> None:
+    """The database as its first users had it."""
+    if url.startswith("sqlite"):
+        connection = sqlite3.connect(str(make_url(url).database))
+        connection.executescript((FIRST / "sqlite.sql").read_text())
+        connection.close()
+    else:
+        address = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+        with psycopg.connect(address) as server:
+            server.execute((FIRST / "postgresql.sql").read_bytes())
+
+
+def by_name(db: Database) -> dict[str, Job]:
+    return {job.name: job for job in jobs.list_jobs(db, ADMIN).items}
+
+
+def trials_of(db: Database, job: Job) -> list[Trial]:
+    return list(iter_trials(db, job.id, ADMIN))
+
+
+@pytest.mark.slow
+def test_a_job_half_done_in_the_first_schema_finishes_in_this_one(
+    database_url: str, processes: Processes, tmp_path: Path
+) -> None:
+    restore(database_url)
+    db = open_database(database_url)
+    with pytest.raises(SchemaMissing, match=r"version 0001.*thermowell migrate"):
+        check_schema(db)
+    migrate(db)
+    check_schema(db)
+
+    there = by_name(db)
+    assert {name: job.state for name, job in there.items()} == {
+        "answered": JobState.COMPLETED, "half-done": JobState.RUNNING, "untouched": JobState.QUEUED,
+    }  # fmt: skip
+    [key] = keys.list_keys(db)
+    assert {job.owner for job in there.values()} == {key.id}
+    assert results.get_result(db, there["answered"].id, ADMIN).winner.validation.mean is not None
+    before = trials_of(db, there["half-done"])
+    done = [trial for trial in before if trial.state is TrialState.COMPLETED]
+    assert [trial.state for trial in before if trial not in done] == [TrialState.RUNNING]
+    assert len(done) == 5
+
+    leases.reap(db)  # its worker is long gone: a fleet does this once a lease period has passed after its start
+    worker = processes.start(
+        sys.executable, "-m", "search.worker", "--exit-when-idle",
+        env={
+            "THERMOWELL_DATABASE_URL": database_url, "THERMOWELL_VAR": str(tmp_path / "var"),
+            "THERMOWELL_ENGINE": "loop", "THERMOWELL_THREADS": "1", "THERMOWELL_POLL_SECONDS": "0.1",
+        },
+    )  # fmt: skip
+    assert worker.wait(200.0) == 0, worker.output()[-3000:]
+
+    ended = by_name(db)
+    assert {job.state for job in ended.values()} == {JobState.COMPLETED}
+    assert chaos_checks.violations(db, ADMIN, list(ended.values())) == []
+    after = trials_of(db, ended["half-done"])
+    kept = {trial.number: (trial.value, trial.seed, trial.attempt, trial.optuna_number) for trial in after}
+    for trial in done:  # what was trained before is what it was
+        assert kept[trial.number] == (trial.value, trial.seed, trial.attempt, trial.optuna_number)
+    assert len([trial for trial in after if trial.stage is Stage.SEARCH]) == ended["half-done"].budget_trials == 10
+    [lost] = [trial for trial in before if trial.state is TrialState.RUNNING]
+    assert kept[lost.number][1:3] == (lost.seed, lost.attempt + 1)
+    assert results.get_result(db, ended["half-done"].id, ADMIN).winner.validation.mean is not None
+    db.close()

@@ -1,0 +1,67 @@
+"""A worker whose Optuna is behind its gRPC proxy: a real one, in a process of its own. Leases stay in our tables."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from optuna.trial import TrialState as OptunaState
+
+from search.leasing import ledger
+from search.leasing.claiming import Claim
+from search.sampling import study
+from search.sampling.repair import Repairer
+from search.states import TrialState
+from search.storage.db import Database
+from search.storage.rows import study_name
+from tests.processes import Processes, free_port
+from tests.search import hands
+
+PATIENCE = 90.0
+
+
+@pytest.fixture
+def proxied(db: Database, tmp_path: Path) -> Iterator[study.Storage]:
+    processes, port = Processes(tmp_path), free_port()
+    environment = {"THERMOWELL_DATABASE_URL": db.url}
+    program = [sys.executable, "-m", "search.sampling.proxy", "--port", str(port)]
+    proxy = processes.start(*program, env=environment, cwd=Path(__file__).parents[2])
+    storage = study.optuna_storage(db, f"127.0.0.1:{port}")
+    assert isinstance(storage, optuna.storages.GrpcStorageProxy)
+    try:
+        storage.wait_server_ready(timeout=PATIENCE)
+        yield storage
+    finally:
+        study.close_storage(storage)
+        proxy.signal(signal.SIGTERM)
+        assert proxy.wait(PATIENCE) == 0
+        processes.kill_all()
+
+
+def test_a_trial_goes_its_way_through_the_proxy(db: Database, proxied: study.Storage) -> None:
+    hands.submitted(db, pruner={"name": "median", "min_epochs": 1, "startup_trials": 9})
+    claim = hands.taken(db)
+    proposal = study.propose(proxied, claim, "w")
+    write = study.numbering(proxied, proposal)
+    number = ledger.attach(db, claim.token, claim.trial_id, write, proposal.configuration)
+    assert not study.should_prune(proxied, claim, number, 1, 0.5)
+    ledger.report(db, claim.token, claim.trial_id, hands.epoch(1))
+    assert study.telling(proxied, ledger.Unmirrored(*_of(claim, number))) is None  # not in a transaction of ours
+    ledger.finish(db, claim.token, claim.trial_id, TrialState.COMPLETED, value=0.7)
+    assert Repairer(db, proxied, 10.0).run() == (1, 0)
+    beside = study.optuna_storage(db)
+    try:
+        [trial] = optuna.load_study(study_name=study_name(claim.job_id, claim.arm), storage=beside).get_trials()
+    finally:
+        study.close_storage(beside)
+    assert (trial.state, trial.value, trial.intermediate_values) == (OptunaState.COMPLETE, 0.7, {1: 0.5})
+    assert trial.params == proposal.trial.params
+
+
+def _of(claim: Claim, number: int) -> tuple[Any, ...]:
+    return (claim.trial_id, claim.job_id, claim.arm, number, TrialState.COMPLETED, 0.7, 1, None, "accuracy")

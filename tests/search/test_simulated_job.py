@@ -1,0 +1,44 @@
+"""A benchmark's simulated job and a real one, through the worker and the database, of the same seed: trial by trial."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.search import jobs as simulated
+from benchmarks.search.ground import Ground
+from benchmarks.table.spec import spec
+from search.analysis.surface import MEMBERS
+from search.requests import jobs, trials
+from search.settings import Settings
+from search.spec import JobSpec
+from search.states import Arm, JobState
+from search.storage.db import Database
+from search.worker import process as worker
+from tests.search import hands
+from tests.trainers import tables
+from trainers.replay import runs
+from trainers.replay.world import World
+
+
+@pytest.mark.timeout(300)
+def test_a_simulated_job_is_the_real_one(db: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = Settings(
+        var=tmp_path, data_root=tmp_path / "data", database_url=db.url, poll_seconds=0.05, threads=1, lanes=1
+    )
+    recorded = tables.lay(settings.data_root)
+    asked = JobSpec.model_validate(spec(recorded.context, recorded.grid, budget={"trials": 16}, seed=5))
+    job, _ = jobs.submit(db, asked, hands.ME)
+    worker.run_worker(settings, exit_when_idle=True)
+    assert jobs.get_job(db, job.id, hands.ME).state is JobState.COMPLETED
+
+    monkeypatch.setattr(simulated, "MEMBERS", MEMBERS)  # as many as a worker takes
+    ground = Ground(World(runs.read(settings.data_root / "synthetic.parquet")))  # rounded, as the worker reads it
+    run = simulated.Job(ground, asked, simulated.Search(ground, asked, Arm.JOINT)).run()
+    real = sorted(trials.iter_trials(db, job.id, hands.ME), key=lambda trial: trial.number)
+    assert [(t.stage, t.arm, t.variant, t.origin, t.configuration, t.seed) for t in run.trials] == [
+        (t.stage, t.arm, t.variant, t.origin, t.configuration, t.seed) for t in real
+    ]
+    assert [t.value for t in run.trials] == pytest.approx([t.value for t in real], abs=1e-9)
+    assert [t.epoch for t in run.trials] == [t.epoch for t in real]

@@ -1,0 +1,38 @@
+"""Every ready study expands into jobs, of which those that should share a teacher do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from search.studies import cells
+from search.studies.parsing import parse_study
+
+EXAMPLES = sorted((Path(__file__).parents[2] / "examples" / "studies").glob("*.yaml"))
+READY = ("granularity", "method", "optimizer-by-length", "student-init", "teacher-origin")
+# by study: crossings, and teachers in one repeat
+SIZES = {
+    "optimizer-by-length": (6, 1),
+    "teacher-origin": (12, 6),
+    "student-init": (8, 1),
+    "granularity": (8, 4),
+    "cifar100-granularity": (6, 3),
+    "method": (16, 1),
+}
+
+
+def test_there_is_one_of_each_at_both_scales() -> None:
+    assert {path.stem for path in EXAMPLES} == {*READY, *(f"cifar100-{name}" for name in READY)}
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_a_ready_study_expands(path: Path) -> None:
+    study = parse_study(path.read_bytes(), "yaml")
+    assert study.name == path.stem
+    planned = cells.expand(study).new
+    crossings, teachers = SIZES.get(path.stem) or SIZES[path.stem.removeprefix("cifar100-")]
+    assert len(planned) == crossings * study.replicates
+    first = [one.spec.problem(one.spec.views(), "fp32") for one in planned if one.cell.replicate == 0]
+    assert len({problem.teacher_fingerprint() for problem in first}) == teachers
+    assert {one.spec.dataset.name for one in planned} == {"CIFAR100" if "cifar100" in path.stem else "digits"}

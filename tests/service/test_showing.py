@@ -1,0 +1,160 @@
+"""Who keeps the plots fresh: does it outlive its child's faults, end at once, and leave the API alone meanwhile?"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from optuna.artifacts.exceptions import ArtifactNotFound
+
+from search import public
+from search.public import Database
+from service import drawing, showing
+from service.drawing import REPORT
+from service.settings import Settings
+from service.showing import Shower
+from tests.service.house import LOCAL, Jobs
+
+SOON = 20.0
+PATIENCE = 90.0  # seconds; children that load much are started on a machine that may be busy
+
+
+def shower(db: Database, settings: Settings) -> tuple[Shower, asyncio.Event]:
+    stopping = asyncio.Event()
+    return Shower(db, settings.model_copy(update={"show_seconds": 0.01}), stopping), stopping
+
+
+def test_every_job_that_began_is_shown_once(db: Database, settings: Settings, jobs: Jobs) -> None:
+    """The furnished jobs have no study in Optuna's tables: their reports are made all the same."""
+
+    async def until_done() -> int:
+        shows, _ = shower(db, settings)
+        count = 0
+        while await shows.show_one():
+            count += 1
+        return count
+
+    assert asyncio.run(until_done()) == 2  # completed and running; the others never began
+    completed = public.get_standing(db, jobs.completed.id, LOCAL)
+    names = [file.name for file in public.list_artifacts(db, jobs.completed.id, LOCAL)]
+    assert names == [REPORT, "student.safetensors"]
+    file, path = public.open_artifact(db, settings.artifact_root, jobs.completed.id, REPORT, LOCAL)
+    assert file.media_type == "text/html; charset=utf-8"
+    assert completed.result is not None
+    assert "Distil at" in path.read_text()
+    running = public.get_standing(db, jobs.running.id, LOCAL)
+    assert running.importances is not None, "computed aside, and kept"
+    assert running.importances.evaluator == "too few trials"
+    assert public.claim_showing(db, 60.0) is None
+
+
+def test_without_the_numerics_the_trials_are_shown_as_they_are(
+    db: Database, settings: Settings, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(public.aside, "possible", lambda: False)
+    drawn = drawing.draw(db, jobs.running.id)
+    assert drawn is not None
+    assert (drawn.interim, drawn.report, drawn.beside) == (None, None, None)
+    assert drawn.event == public.get_standing(db, jobs.running.id, LOCAL).event
+
+
+@pytest.mark.parametrize("program", ["import sys; sys.exit('no such figure')", "print('no json')"])
+def test_a_child_that_fails_is_told_and_tried_again_later(
+    db: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch, program: str
+) -> None:
+    monkeypatch.setattr(showing, "DRAWING", ("-c", program))
+
+    async def twice() -> None:
+        shows, _ = shower(db, settings)
+        for _ in range(2):
+            with pytest.raises((RuntimeError, ValueError), match=r"no such figure|json"):
+                await shows.show_one()
+        assert not await shows.show_one(), "both jobs rest"
+
+    asyncio.run(twice())
+
+
+def test_its_task_outlives_faults_and_ends_at_once(
+    db: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first child fails; the next one hangs, and goes with the service."""
+    failed, started = settings.var / "failed", settings.var / "hangs"
+    program = (
+        f"import pathlib, sys, time; failed = pathlib.Path({str(failed)!r})\n"
+        "if not failed.exists():\n    failed.touch(); sys.exit(1)\n"
+        f"pathlib.Path({str(started)!r}).touch(); time.sleep(600)"
+    )
+    monkeypatch.setattr(showing, "DRAWING", ("-c", program))
+
+    async def serve() -> float:
+        shows, stopping = shower(db, settings)
+        task = asyncio.create_task(shows.run())
+        await until(started.exists)
+        assert failed.exists()
+        assert not task.done()
+        stopping.set()
+        begun = time.monotonic()
+        await asyncio.wait_for(task, SOON)
+        return time.monotonic() - begun
+
+    assert asyncio.run(serve()) < SOON / 2
+    assert public.claim_showing(db, 60.0) is not None, "what was broken off is given back"
+
+
+async def until(happened: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not happened():
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.01)
+
+
+def test_the_report_is_a_file_of_the_job_like_others(db: Database, settings: Settings, jobs: Jobs) -> None:
+    root, job = settings.artifact_root, jobs.completed
+    events = public.read_events(db, job.id, LOCAL, limit=10_000)
+    first = public.publish(db, root, job.id, REPORT, "text/html", b"one")
+    assert first is not None
+    assert public.publish(db, root, job.id, REPORT, "text/html", b"one") is not None
+    _, path = public.open_artifact(db, root, job.id, REPORT, LOCAL)
+    assert path.read_bytes() == b"one"
+    public.publish(db, root, job.id, REPORT, "text/html", b"two")
+    assert not path.exists(), "nothing refers to it any more"
+    _, path = public.open_artifact(db, root, job.id, REPORT, LOCAL)
+    assert path.read_bytes() == b"two"
+    assert public.read_events(db, job.id, LOCAL, limit=10_000) == events, "the job has not changed"
+    public.delete_job(db, job.id, LOCAL, artifact_root=root)
+    assert not path.exists()
+    assert public.publish(db, root, job.id, REPORT, "text/html", b"three") is None
+    assert [found for found in root.rglob("*") if found.is_file()] == []
+
+
+def test_optunas_store_reads_our_files_and_keeps_others_beside(tmp_path: Path) -> None:
+    (tmp_path / "ours").write_bytes(b"weights")
+    digest = public.keep(tmp_path, tmp_path / "ours")
+    files = public.Files(tmp_path)
+    with files.open_reader(digest) as reader:
+        assert reader.read() == b"weights"
+    files.remove(digest)
+    with files.open_reader(digest) as reader:
+        assert reader.read() == b"weights", "a job's record refers to it"
+    for unknown in ("0" * 64, "x" * 64, "1-2-3"):
+        with pytest.raises(ArtifactNotFound):
+            files.open_reader(unknown)
+    files.write("1-2-3", io.BytesIO(b"an upload"))
+    with files.open_reader("1-2-3") as reader:
+        assert reader.read() == b"an upload"
+    files.remove("1-2-3")
+    with pytest.raises(ArtifactNotFound):
+        files.open_reader("1-2-3")
+
+
+def test_the_api_loads_neither_numerics_nor_the_dashboard_for_it() -> None:
+    heavy = {"sklearn", "scipy", "optuna_dashboard", "plotly"}
+    program = f"import service.showing, service.app, sys; print(sorted(set(sys.modules) & {heavy}))"
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    assert said.strip() == "[]"

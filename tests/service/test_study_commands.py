@@ -1,0 +1,151 @@
+"""Studies on the command line: what is printed, for people and for machines, and with which code it ends."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import click.testing
+import pytest
+import yaml
+from rich.console import Console
+from typer.testing import CliRunner
+
+from search import public
+from search.public import Database
+from service import cli
+from service.client import Thermowell
+from service.settings import Settings
+from service.terminal import cli_studies, studies
+from service.terminal.console import Exit
+from tests.processes import Processes
+from tests.service import house
+
+Run = Callable[..., click.testing.Result]
+
+
+@pytest.fixture
+def url(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A running service, which the commands find by themselves."""
+    monkeypatch.setenv("COLUMNS", "80")
+    with house.serving(settings) as address:
+        monkeypatch.setenv("THERMOWELL_URL", address)
+        yield address
+
+
+@pytest.fixture
+def run(url: str) -> Run:
+    return lambda *arguments, **options: CliRunner().invoke(cli.build(), [str(part) for part in arguments], **options)
+
+
+def document(**changes: Any) -> dict[str, Any]:
+    """Two cells that differ in the training's length."""
+    base = house.document(budget={"trials": house.ENOUGH})
+    del base["name"]
+    factors = {"training.epochs": [2, 3]}
+    return {"name": "lengths", "base": base, "factors": factors, "replicates": 1} | changes
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "study.yaml"
+    path.write_text(yaml.safe_dump(document()))
+    return path
+
+
+def test_from_submitting_to_cancelling(run: Run, file: Path, tmp_path: Path) -> None:
+    assert "no studies yet" in run("study", "list").stderr
+    done = run("study", "submit", file, "--idempotency-key", "once")
+    assert done.exit_code == Exit.OK
+    study = done.stdout.strip()
+    assert f"2 jobs. Look at it with: thermowell study show {study}" in done.stderr
+    assert run("study", "submit", file, "--idempotency-key", "once").stdout.strip() == study
+    assert [line.split()[:4] for line in run("study", "list").stdout.splitlines()[1:]] == [
+        [study, "lengths", "2", "queued"]
+    ]
+    assert [one["id"] for one in json.loads(run("study", "list", "--json").stdout)["items"]] == [study]
+    shown = run("study", "show", study[:8]).stdout
+    assert "lengths: 2 queued" in shown
+    assert [line.split() for line in shown.splitlines()[-2:]] == [["2", "queued"], ["3", "queued"]]
+    assert len(json.loads(run("study", "show", study, "--json").stdout)["cells"]) == 2
+    more = tmp_path / "more.yaml"
+    more.write_text("replicates: 2\n")
+    assert "lengths has 4 jobs, 2 of them new" in run("study", "extend", study, more).stderr
+    assert len(json.loads(run("study", "extend", study, more, "--json").stdout)["cells"]) == 4
+    assert run("study", "guidance", study).exit_code == Exit.NOT_READY
+    assert "is cancelled" in run("study", "cancel", study).stderr
+    assert json.loads(run("study", "cancel", study, "--json").stdout)["state"] == "cancelled"
+    watched = run("study", "show", study, "--watch")
+    assert "4 cancelled" in watched.stdout
+    assert "4 cancelled, trials" in watched.stderr
+
+
+def test_what_is_wrong_is_said(run: Run, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.yaml"
+    bad.write_text(yaml.safe_dump(document(factors={"training.epochs": [0]})))
+    done = run("study", "submit", bad)
+    assert (done.exit_code, done.stdout) == (Exit.REFUSED, "")
+    assert "must be greater than or equal to 1" in done.stderr
+    assert "no study begins with zz" in run("study", "show", "zz").stderr
+    assert run("study", "submit", tmp_path / "none.yaml").exit_code == Exit.USAGE
+    assert run("study", "run", tmp_path / "none.yaml").exit_code == Exit.USAGE
+    assert run("study", "show", "0" * 16).exit_code == Exit.REFUSED
+
+
+def test_running_needs_torch(run: Run, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cli_studies.importlib.util, "find_spec", lambda name: None)
+    done = run("study", "run", file)
+    assert done.exit_code == Exit.USAGE
+    assert "pip install 'thermowell[worker]'" in done.stderr
+
+
+def test_an_answered_study_is_shown_in_80_columns(run: Run, url: str, db: Database, settings: Settings) -> None:
+    study, _ = public.submit_study(db, public.StudySpec.model_validate(document()), house.LOCAL)
+    cell = study.cells[0]
+    job = public.get_job(db, cell.job_id, house.LOCAL)
+    house.train(db, job)
+    house.close(db, settings.artifact_root, job)
+    shown = run("study", "show", study.id)
+    first, second = shown.stdout.splitlines()[-2:]
+    assert first.split()[:2] == ["2", "completed"]
+    assert " to " in first
+    assert second.split() == ["3", "queued"]
+    assert max(map(len, shown.stdout.splitlines())) <= 80
+    guided = run("study", "guidance", study.id)
+    assert guided.exit_code == Exit.OK
+    assert "What this does not cover" in guided.stdout
+    assert json.loads(run("study", "guidance", study.id, "--json").stdout)["study"] == "lengths"
+    public.cancel_study(db, study.id, house.LOCAL)
+    with Thermowell(url) as client:
+        told = client.study(study.id)
+    console = Console(width=80, height=7, record=True, force_terminal=True)
+    console.print(studies.page(told, 80, 7))
+    drawn = console.export_text()
+    assert "1 cancelled, 1 completed" in drawn
+    assert "and 1 more cells" in drawn
+    assert max(map(len, drawn.splitlines())) <= 80
+
+
+@pytest.mark.slow
+def test_a_study_from_start_to_its_table(processes: Processes, tmp_path: Path) -> None:
+    small = house.document(
+        training={"epochs": 1},
+        dataset={"name": "digits", "train_size": 100},
+        student={"name": "mlp", "arguments": {"width": 4}},
+        baselines={"share": 0},
+    )
+    file = tmp_path / "study.yaml"
+    file.write_text(yaml.safe_dump({"name": "tiny", "base": small, "factors": {"training.epochs": [1, 2]}}))
+    environment = {"THERMOWELL_THREADS": "1", "COLUMNS": "80"}
+    running = processes.thermowell("study", "run", file, "--dir", tmp_path / "study", "--json", env=environment)
+    assert running.wait(200) == Exit.OK, running.output()
+    said = running.output()
+    assert "2 jobs" in said
+    answer = json.loads(next(line for line in said.splitlines() if line.startswith("{")))
+    assert [cell["state"] for cell in answer["study"]["cells"]] == ["completed"] * 2
+    assert answer["guidance"]["study"] == "tiny"
+    assert "<html" in (tmp_path / "study" / "guidance.html").read_text()
+    teachers = list((tmp_path / "study").rglob("teachers/*"))
+    assert len(teachers) == 1, "both jobs have the same teacher, which was trained once"

@@ -1,0 +1,111 @@
+"""What carries requests: does it lose or repeat an event when the service goes away and comes back?"""
+
+from __future__ import annotations
+
+import json
+import threading
+from contextlib import closing
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import httpx
+import pytest
+
+from search import public
+from search.public import Database
+from service.client import Refused, Unreachable
+from service.remote import transport
+from service.remote.transport import Transport
+from service.settings import Settings
+from tests.service import house
+from tests.service.house import Jobs, serving
+
+
+def test_events_go_on_where_a_dropped_connection_left_them(
+    settings: Settings, db: Database, jobs: Jobs, free_port: int
+) -> None:
+    numbers: list[int] = []
+    with closing(Transport(f"http://127.0.0.1:{free_port}")) as client:
+        with serving(settings, free_port):
+            events = client.events(jobs.running.id)
+            numbers += [next(events)["number"] for _ in range(3)]
+        house.train(db, jobs.running, trials=2)  # while nobody listens
+        with serving(settings, free_port):
+            public.cancel_job(db, jobs.running.id, house.LOCAL)
+            numbers += [event["number"] for event in events]
+    last = public.read_events(db, jobs.running.id, house.LOCAL, after=0, limit=10_000)[-1].number
+    assert numbers == list(range(1, last + 1))
+
+
+def test_events_go_on_after_a_stream_that_was_long_enough(settings: Settings, db: Database, jobs: Jobs) -> None:
+    short = settings.model_copy(update={"stream_seconds": 0.05})
+    with serving(short) as url, closing(Transport(url)) as client:
+        events = client.events(jobs.queued.id)
+        assert next(events)["kind"] == "submitted"
+        public.pause_job(db, jobs.queued.id, house.LOCAL)
+        assert next(events)["payload"]["to"] == "paused"
+        public.cancel_job(db, jobs.queued.id, house.LOCAL)
+        assert [event["payload"]["to"] for event in events] == ["cancelled"]
+
+
+def test_a_service_that_stays_away_is_given_up(
+    settings: Settings, jobs: Jobs, free_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transport, "PATIENCE_SECONDS", 0.0)
+    with (
+        closing(Transport(f"http://127.0.0.1:{free_port}")) as client,
+        pytest.raises(Unreachable, match="has been away"),
+    ):
+        list(client.events(jobs.running.id))
+
+
+def test_refusals_carry_their_problem(reader: httpx.Client) -> None:
+    with closing(Transport(str(reader.base_url), key="unknown")) as client:
+        with pytest.raises(Refused) as refused:
+            client.get("/me")
+        assert (refused.value.slug, refused.value.problem["status"]) == ("unauthenticated", 401)
+        with pytest.raises(Refused):
+            list(client.events("unknown"))
+
+
+class Busy(BaseHTTPRequestHandler):
+    """Answers too often, then as it should, then too often again and again."""
+
+    statuses: list[int]
+
+    def do_GET(self) -> None:
+        status = self.statuses.pop(0)
+        body = json.dumps({"items": []} if status == 200 else {"type": "/problems/too-often"}).encode()
+        self.send_response(status)
+        if status == 429:
+            self.send_header("Retry-After", "7")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+def test_who_asks_too_often_waits_once_for_as_long_as_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    waited: list[float] = []
+    monkeypatch.setattr(transport.time, "sleep", waited.append)
+    Busy.statuses = [429, 200, 429, 429]
+    with HTTPServer(("127.0.0.1", 0), Busy) as server:
+        answering = threading.Thread(target=lambda: [server.handle_request() for _ in range(4)])
+        answering.start()
+        with closing(Transport(f"http://127.0.0.1:{server.server_port}")) as client:
+            assert client.get("/jobs") == {"items": []}
+            assert waited == [7.0]
+            with pytest.raises(Refused) as refused:
+                client.get("/jobs")
+        answering.join()
+    assert refused.value.slug == "too-often"
+    assert waited == [7.0, 7.0]
+
+
+def test_what_is_no_answer_of_ours_is_no_refusal() -> None:
+    """A proxy's page, for instance."""
+    with HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as proxy:  # answers 501 with a page to everything
+        threading.Thread(target=proxy.handle_request).start()
+        with (
+            closing(Transport(f"http://127.0.0.1:{proxy.server_port}")) as client,
+            pytest.raises(Unreachable, match="501"),
+        ):
+            client.get("/jobs")

@@ -1,0 +1,161 @@
+"""Teachers that come from other data, or that are taken early: made once, shared, and different in what they say."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from tests.trainers.elsewhere import lay, quarters
+from tests.trainers.problems import SGD, problem, teacher
+from trainers import run
+from trainers.data import datasets
+from trainers.data.fitting import fitted
+from trainers.errors import DatasetInvalid, DatasetMissing, ModelUnavailable
+from trainers.spec import Data, Model, Pretraining, Schedule, TestPermit, Training
+from trainers.teaching import elsewhere
+from trainers.zoo import heads, models, weights
+
+PERMIT = TestPermit("job", confirmed_at=1.0)
+FROM_QUARTERS = teacher(training=Training(2, 16), pretrained_on=quarters())
+
+
+@pytest.fixture
+def placed(roots: run.Roots) -> run.Roots:
+    """The roots with the other data in place."""
+    lay(roots.data)
+    return roots
+
+
+def stored(roots: run.Roots, kind: str) -> list[Path]:
+    return sorted((roots.store / kind).rglob("*.safetensors"))
+
+
+def prepare(roots: run.Roots, **changes: object) -> run.Prepared:
+    made = run.prepare(problem(**changes), roots, "cpu")
+    assert isinstance(made, run.Prepared)
+    return made
+
+
+def test_images_get_the_shape_of_the_others(tmp_path: Path) -> None:
+    lay(tmp_path)
+    colour = datasets.load(quarters().data, tmp_path)
+    grey = fitted(colour, 1, (8, 8))
+    assert grey.train.images.shape[1:] == (1, 8, 8)
+    assert grey.train.images.dtype == torch.uint8
+    assert torch.equal(grey.train.labels, colour.train.labels)
+    shades = colour.train.images.float().mean((2, 3)) @ torch.tensor([0.299, 0.587, 0.114])
+    assert torch.allclose(grey.train.images.float().mean((1, 2, 3)), shades, atol=1.0)
+    assert grey.mean == pytest.approx([float(grey.train.images.double().mean() / 255)])
+    digits = datasets.load(Data("digits", train_size=20), tmp_path)
+    three = fitted(digits, 3, (8, 8))
+    assert torch.equal(three.train.images, digits.train.images.expand(-1, 3, -1, -1))
+    assert fitted(digits, 1, (8, 8)).train is digits.train
+    with pytest.raises(DatasetInvalid, match="1 or 3"):
+        fitted(digits, 2, (8, 8))
+
+
+@pytest.mark.parametrize("name", ["mlp", "cnn", "resnet", "wrn", "resnet18", "squeezenet1_1", "swin_t"])
+def test_every_model_has_a_head(name: str) -> None:
+    found = heads.names(Model(name), 3, (32, 32), 10)
+    expected = {
+        "mlp": "head", "cnn": "head", "resnet": "fc", "wrn": "fc",
+        "resnet18": "fc", "squeezenet1_1": "classifier.1", "swin_t": "head",
+    }[name]  # fmt: skip
+    assert found == {f"{expected}.weight", f"{expected}.bias"}
+
+
+def test_a_model_that_computes_while_it_is_made_has_one_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    build = models.build
+
+    def computing(*arguments: Any) -> torch.nn.Module:
+        if torch.empty(0).is_meta:
+            raise ModelUnavailable("Tensor.item() cannot be called on meta tensors")
+        return build(*arguments)
+
+    monkeypatch.setattr(models, "build", lambda *arguments, seed: computing(*arguments, seed))
+    assert heads.names(Model("mlp"), 1, (8, 8), 10) == {"head.weight", "head.bias"}
+    monkeypatch.setattr(models, "build", lambda model, channels, size, classes, seed: torch.nn.Linear(3, 3))
+    with pytest.raises(ModelUnavailable, match="cannot be given a new head"):
+        heads.names(Model("mlp"), 1, (8, 8), 10)
+
+
+def test_two_teachers_share_what_they_were_pretrained_on(placed: run.Roots) -> None:
+    full = prepare(placed, teacher=FROM_QUARTERS)
+    (pretrained,) = stored(placed, "pretrained")
+    made = pretrained.stat().st_mtime_ns
+    head = prepare(placed, teacher=replace(FROM_QUARTERS, finetune="head"))
+    other = prepare(placed, teacher=FROM_QUARTERS, data=Data("digits", split_seed=1, train_size=300))
+    assert [path.stat().st_mtime_ns for path in stored(placed, "pretrained")] == [made]
+    assert len({one.facts.fingerprint for one in (full, head, other)}) == 3
+    assert full.facts.validation.accuracy > 0.5
+    assert not torch.equal(full.train_logits, head.train_logits)
+    scratch = prepare(placed, teacher=teacher(training=Training(2, 16)))
+    assert not torch.equal(full.train_logits, scratch.train_logits)
+
+
+def test_a_head_alone_leaves_the_rest_as_it_was(placed: run.Roots) -> None:
+    prepare(placed, teacher=replace(FROM_QUARTERS, finetune="head"))
+    before = weights.load(stored(placed, "pretrained")[0])
+    (path,) = (placed.store / "teachers").rglob("weights-*.safetensors")
+    after = weights.load(path)
+    assert {name for name in after if not torch.equal(before[name], after[name])} == {"head.weight", "head.bias"}
+    assert (before["head.weight"].shape[0], after["head.weight"].shape[0]) == (4, 10)
+    fresh = models.build(FROM_QUARTERS.model or Model("cnn"), 1, (8, 8), 10, seed=0).state_dict()
+    assert not torch.equal(after["head.weight"], fresh["head.weight"])
+    full = prepare(placed, teacher=FROM_QUARTERS)
+    part, said = full.test.open(PERMIT)
+    assert said.shape == (len(part.labels), 10)
+
+
+def test_what_is_there_is_not_made_again(placed: run.Roots, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = prepare(placed, teacher=FROM_QUARTERS)
+    monkeypatch.setattr(elsewhere, "learn", None)  # a second pretraining would fail
+    assert torch.equal(prepare(placed, teacher=FROM_QUARTERS).train_logits, one.train_logits)
+    prepare(placed, teacher=replace(FROM_QUARTERS, label_smoothing=0.1))
+
+
+def test_changed_other_data_are_not_taken_for_those_of_before(placed: run.Roots) -> None:
+    one = prepare(placed, teacher=FROM_QUARTERS)
+    lay(placed.data, seed=1)
+    assert not torch.equal(prepare(placed, teacher=FROM_QUARTERS).train_logits, one.train_logits)
+    assert len(stored(placed, "pretrained")) == 2
+    os.remove(placed.data / "quarters.npz")
+    with pytest.raises(DatasetMissing, match=r"quarters\.npz"):
+        prepare(placed, teacher=FROM_QUARTERS)
+
+
+def test_nobody_is_pretrained_on_what_judges_it(placed: run.Roots) -> None:
+    own = replace(FROM_QUARTERS, pretrained_on=Pretraining(Data("digits", split_seed=3), Training(1, 16), SGD))
+    with pytest.raises(DatasetInvalid, match="cannot be pretrained on digits"):
+        prepare(placed, teacher=own)
+
+
+def test_a_teacher_taken_early_is_that_of_the_whole_schedule(roots: run.Roots) -> None:
+    """With a constant rate the first epochs are a training of their own; with a falling one they are not."""
+    constant, cosine = Schedule("constant"), Schedule("cosine")
+
+    def said(epochs: int, schedule: Schedule, stop: int | None) -> torch.Tensor:
+        taught = teacher(training=Training(epochs, 16, schedule), stop_epoch=stop)
+        return prepare(roots, teacher=taught).train_logits
+
+    assert torch.equal(said(4, constant, 2), said(2, constant, None))
+    assert not torch.equal(said(4, cosine, 2), said(2, cosine, None))
+    assert not torch.equal(said(4, cosine, 2), said(4, cosine, None))
+
+
+def test_other_data_of_npz_are_told_by_their_content(tmp_path: Path) -> None:
+    lay(tmp_path)
+    first = elsewhere.stamp(quarters(), tmp_path)
+    np.savez(tmp_path / "other.npz", images=np.zeros((4, 2, 2), np.uint8), labels=np.arange(4) % 2)
+    assert elsewhere.stamp(quarters(), tmp_path) == first
+    lay(tmp_path, seed=1)
+    assert elsewhere.stamp(quarters(), tmp_path) != first
+    assert elsewhere.stamp(None, tmp_path) == elsewhere.stamp(
+        Pretraining(Data("digits"), Training(1, 1), SGD), tmp_path
+    )

@@ -1,0 +1,146 @@
+"""Loads a data set from below the data root and cuts it into train, validation and test. Downloads nothing.
+
+The test part is behind a seal: only `load_test`, given a permit, answers it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from trainers.data import room, sources, splits
+from trainers.data.granularity import class_map
+from trainers.data.sources import Images
+from trainers.errors import DatasetInvalid, TestSplitSealed
+from trainers.spec import Data, TestPermit
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Images [n, C, H, W] (uint8) and their labels [n] (int64, 0 .. classes - 1), on the CPU."""
+
+    images: Tensor
+    labels: Tensor
+
+    def digest(self) -> str:
+        """sha256 of shape, pixels and labels."""
+        content = hashlib.sha256(repr(tuple(self.images.shape)).encode())
+        content.update(self.images.contiguous().numpy().data)
+        content.update(self.labels.contiguous().numpy().data)
+        return content.hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """What a search may see. `mean` and `std` are per channel, of the training part's pixels scaled to 0..1."""
+
+    train: Part
+    validation: Part
+    classes: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    @property
+    def channels(self) -> int:
+        """Channels of an image."""
+        return self.train.images.shape[1]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of an image."""
+        height, width = self.train.images.shape[2:]
+        return height, width
+
+
+def load(data: Data, root: Path, scratch: Path | None = None) -> Split:
+    """Train and validation parts of `data`, whose files are below `root`.
+
+    `validation_fraction` (and `test_fraction`, where the set has no test part of its own) count in the images that are
+    not in a test part of its own. Pixels too many for memory lie in files below `scratch`. Raises DatasetMissing or
+    DatasetInvalid.
+    """
+    source = sources.read(data, root, scratch)
+    classes = class_map(data, source.classes)
+    train, validation, _ = _cut(data, source)
+    part = _part(source.pool, train, data, classes, scratch)
+    mean, std = moments(part.images)
+    judged = _part(source.pool, validation, data, classes, scratch)
+    return Split(part, judged, int(classes.max()) + 1, mean, std)
+
+
+def load_test(data: Data, root: Path, permit: TestPermit, scratch: Path | None = None) -> Part:
+    """The test part. Raises TestSplitSealed, DatasetMissing or DatasetInvalid."""
+    check_permit(permit)
+    source = sources.read(data, root, scratch)
+    classes = class_map(data, source.classes)
+    if source.own_test:
+        images = sources.read_test(data, root, scratch)
+        if images.labels.size and images.labels.max() >= source.classes:
+            raise DatasetInvalid(
+                f"the test part has a label {images.labels.max()}, training has {source.classes} classes"
+            )
+        return _part(images, np.arange(len(images.labels)), data, classes, scratch)
+    return _part(source.pool, _cut(data, source)[2], data, classes, scratch)
+
+
+def check_permit(permit: TestPermit) -> None:
+    """Raises TestSplitSealed unless `permit` names a job and the time of its confirmation."""
+    if not isinstance(permit, TestPermit) or not permit.job or not 0 < permit.confirmed_at < math.inf:
+        raise TestSplitSealed("the test part is opened once, after the job's confirmation has ended")
+
+
+def _cut(data: Data, source: sources.Source) -> tuple[splits.Numbers, splits.Numbers, splits.Numbers]:
+    try:
+        return splits.cut(
+            source.pool.labels,
+            data.split_seed,
+            test=0.0 if source.own_test else data.test_fraction,
+            validation=data.validation_fraction,
+            train_size=data.train_size,
+        )
+    except ValueError as error:
+        raise DatasetInvalid(f"{data.name}: {error}") from error
+
+
+def _part(
+    images: Images, numbers: splits.Numbers, data: Data, classes: NDArray[np.int64], scratch: Path | None
+) -> Part:
+    """The images of those numbers at the wanted size, a thousand at a time so that copies do not fill the memory; an
+    image's label is what `classes` has for its data set's.
+    """
+    size = images.pixels.shape[2:] if data.image_size is None else (data.image_size, data.image_size)
+    pixels = room.pixels((len(numbers), images.pixels.shape[1], *size), scratch)
+    for start in range(0, len(numbers), 1000):
+        chunk = images.pixels[numbers[start : start + 1000]]
+        pixels[start : start + 1000] = chunk if chunk.shape[2:] == size else resized(chunk, size)
+    return Part(torch.from_numpy(pixels), torch.from_numpy(classes[images.labels[numbers]]))
+
+
+def resized(pixels: NDArray[np.uint8], size: tuple[int, ...]) -> NDArray[np.uint8]:
+    """Images [n, C, H, W] at another height and width: bilinear with antialiasing."""
+    chunk = torch.from_numpy(pixels).float()
+    resized = F.interpolate(chunk, size, mode="bilinear", align_corners=False, antialias=True)
+    return resized.round().clamp(0, 255).to(torch.uint8).numpy()
+
+
+def moments(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Exact per-channel mean and standard deviation by counting grey levels; 1 where a channel is constant."""
+    levels = torch.arange(256, dtype=torch.float64) / 255
+    means, deviations = [], []
+    for channel in range(images.shape[1]):
+        levels_seen = (torch.bincount(part[:, channel].flatten(), minlength=256) for part in torch.split(images, 1000))
+        counts = torch.stack(list(levels_seen)).sum(0).double()
+        shares = counts / counts.sum()
+        mean = float((shares * levels).sum())
+        variance = float((shares * (levels - mean) ** 2).sum())
+        means.append(mean)
+        deviations.append(math.sqrt(variance) if variance > 1e-12 else 1.0)
+    return tuple(means), tuple(deviations)

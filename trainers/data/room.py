@@ -1,0 +1,29 @@
+"""Where do decoded pixels lie? In memory, or, where they are many, in a file that is mapped into it."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+MEMORY_BYTES = 2**31
+
+
+def pixels(shape: tuple[int, ...], scratch: Path | None) -> NDArray[np.uint8]:
+    """An array of that shape, its content undefined.
+
+    More than MEMORY_BYTES lie in a file below `scratch` that has no name, so that it is gone with the last process
+    that uses it, however that ends; the system reads back what is used and keeps as much in memory as there is room.
+    OSError where the disk has no room for it.
+    """
+    size = int(np.prod(shape, dtype=np.int64))
+    if scratch is None or size <= MEMORY_BYTES:
+        return np.empty(shape, dtype=np.uint8)
+    scratch.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=scratch) as file:
+        # asked for at once: a disk that is found full while pages are written ends the process without a word
+        os.posix_fallocate(file.fileno(), 0, size)
+        return np.memmap(file, dtype=np.uint8, mode="r+", shape=shape)

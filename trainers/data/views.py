@@ -1,0 +1,125 @@
+"""What a model in training is shown: batches of one view of the training part, normalised, straight from memory."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from trainers.data import augment, mixing
+from trainers.spec import AugmentationName
+
+RESIDENT_BYTES = 2**30
+_SHARE = 0.5  # of an accelerator's free memory that images may take
+
+
+class Normaliser:
+    """uint8 pixels [..., C, H, W] to float32 with mean 0 and deviation 1 per channel of the training part."""
+
+    def __init__(self, mean: tuple[float, ...], std: tuple[float, ...], device: torch.device) -> None:
+        self.device = device
+        self._mean = torch.tensor(mean, device=device).mul(255).reshape(-1, 1, 1)
+        self._std = torch.tensor(std, device=device).mul(255).reshape(-1, 1, 1)
+
+    def __call__(self, pixels: Tensor) -> Tensor:
+        return (pixels.float() - self._mean) / self._std
+
+
+class Views:
+    """`views` augmented views of training images [n, C, H, W] (uint8), shown on the normaliser's device.
+
+    Images that fit are kept there: as floats, every view made once, where these fit into RESIDENT_BYTES, else as
+    pixels from which each batch is made. With `streams` the pixels stay where they are, in memory or in a mapped file,
+    and those of each batch alone go to the device. All ways give the same numbers. Where two images are mixed, it is
+    after each was moved, as the view has it.
+    """
+
+    def __init__(
+        self,
+        images: Tensor,
+        normalise: Normaliser,
+        augmentation: AugmentationName,
+        split_seed: int,
+        views: int,
+        streams: bool = False,
+    ) -> None:
+        size = (images.shape[2], images.shape[3])
+        device = normalise.device
+        self.count, self.streams = views, streams
+        self._images, self._normalise = images if streams else images.to(device), normalise
+        self._moves: augment.Moves | None = None
+        self._mixing: mixing.Mixing | None = None
+        moving, mix = mixing.parts(augmentation)
+        if moving != "none":
+            self._moves = augment.draw(moving, split_seed, views, len(images), size).to(device)
+        if mix is not None:
+            drawn = mixing.draw(mix, split_seed, views, len(images), size)
+            self._mixing = drawn.to(images.device if streams else device)
+        self._alike = augmentation == "none"
+        self.different = 1 if self._alike else views
+        self._resident: Tensor | None = None
+        if not streams and self.different * images.numel() * 4 <= RESIDENT_BYTES:
+            numbers = torch.arange(len(images), device=device)
+            each = [self._make(torch.full_like(numbers, view), numbers) for view in range(self.different)]
+            self._resident = torch.stack(each)
+
+    def batch(self, view: Tensor | int, numbers: Tensor) -> Tensor:
+        """The images of those numbers in that view, [..., C, H, W] float32; a tensor `view` broadcasts with them.
+
+        Of views that stream, the numbers are best on the CPU: nothing then waits for the device.
+        """
+        if self._resident is None:
+            return self._make(torch.as_tensor(view, device=numbers.device).expand_as(numbers), numbers)
+        if self._alike:
+            return self._resident[0, numbers]
+        return self._resident[view, numbers]
+
+    def targets(self, labels: Tensor, view: Tensor | int, numbers: Tensor) -> Tensor | tuple[Tensor, Tensor, Tensor]:
+        """What is to be learned of those images in that view, from the labels [n] of all: theirs; of mixed images their
+        own, their partners' and their own share (`losses.Targets`).
+        """
+        if self._mixing is None:
+            return labels[numbers]
+        drawn, device = self._mixing, labels.device
+        at = torch.as_tensor(view, device=device).expand_as(numbers), numbers
+        if self.streams:
+            at = at[0].to(drawn.partner.device), numbers.to(drawn.partner.device)
+        partners, share = drawn.partner[at].to(device), drawn.share[at].to(device)
+        return labels[numbers], labels[partners], share
+
+    def _make(self, view: Tensor, numbers: Tensor) -> Tensor:
+        if self._mixing is None:
+            return self._moved(view, numbers)
+        drawn, there = self._mixing, self._mixing.partner.device
+        at = view.to(there), numbers.to(there)
+        own, other = self._moved(view, numbers), self._moved(view, drawn.partner[at].to(numbers.device))
+        share, box = drawn.share[at].to(own.device), None if drawn.box is None else drawn.box[at].to(own.device)
+        return mixing.mixed(own, other, share, box)
+
+    def _moved(self, view: Tensor, numbers: Tensor) -> Tensor:
+        images, places = self._images, numbers
+        if self.streams:
+            images = self._fetched(numbers)
+            device = images.device
+            view, numbers = view.to(device, non_blocking=True), numbers.to(device, non_blocking=True)
+            places = torch.arange(numbers.numel(), device=device).reshape(numbers.shape)
+        if self._moves is None:
+            return self._normalise(images[places])
+        moves = self._moves
+        down, right, mirrored = moves.down[view, numbers], moves.right[view, numbers], moves.mirrored[view, numbers]
+        return self._normalise(augment.moved(images, places, down, right, mirrored))
+
+    def _fetched(self, numbers: Tensor) -> Tensor:
+        """The pixels of those images on the device, one after the other."""
+        pixels = self._images[numbers.flatten().to(self._images.device)]
+        device = self._normalise.device
+        if device.type == "cuda":  # from pinned memory the copy goes on while the device computes
+            pixels = pixels.pin_memory()
+        return pixels.to(device, non_blocking=True)
+
+
+def fits(images: Tensor, device: torch.device) -> bool:
+    """Whether the images may lie on the device for good: always on the CPU, where they are already."""
+    if device.type != "cuda":
+        return True
+    free, _ = torch.cuda.mem_get_info(device)
+    return images.numel() * images.element_size() <= _SHARE * free

@@ -1,0 +1,1 @@
+"""Who trains: one student or many, one contract."""

@@ -1,0 +1,210 @@
+"""Trains many students at once as one program: an engine whose lanes are rows of one stack, each with its own settings,
+epoch and seed. Admission and eviction write into the stack and change no shape.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+import time
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from trainers.engines import bank_step, checkpoints, learned
+from trainers.engines.bank_layers import make_stackable
+from trainers.engines.bank_stack import Layout, Stack
+from trainers.engines.lanes import LanedEngine, Student, fail, note_losses, report
+from trainers.order import batches, epoch_batches
+from trainers.spec import Assignment, Configuration, EpochReport, LaneFailure, Metrics
+from trainers.teaching import initial
+from trainers.teaching.prepared import Prepared
+from trainers.training import evaluate
+from trainers.training.epoch import PREDICTION_BATCH, Trainee
+from trainers.zoo import dropout, weights
+
+
+@dataclass(slots=True)
+class _Stacked(Student):
+    teacher_entropy: float = field(kw_only=True)
+    epochs: int = 0
+
+
+class BankEngine(LanedEngine[_Stacked]):
+    """An `engine.Engine` whose lanes are trained together: eagerly under `torch.func.vmap`, or, with `compiled`, as one
+    compiled program per step, which takes some seconds the first time. Without a C++ compiler it stays eager and warns.
+
+    A student's numbers are the loop's up to the order of floating-point sums. All lanes are computed in each step,
+    occupied or not: open as many as will be kept full. ValueError for data that streams: a bank wants it at hand.
+    """
+
+    def __init__(self, prepared: Prepared, lanes: int, *, compiled: bool = False) -> None:
+        super().__init__(lanes)
+        if prepared.views.streams:
+            raise ValueError("a bank wants its images on the device that trains; these are streamed")
+        self._prepared = prepared
+        if compiled and not has_compiler():
+            warnings.warn(f"the bank is not compiled: there is no C++ compiler ({_compiler()})", stacklevel=2)
+            compiled = False
+        self.compiled = compiled
+        trained, judged = self._build(seed=0).train(), self._build(seed=0).eval()
+        if compiled:
+            trained, judged = make_stackable(trained), make_stackable(judged)
+        layout = Layout.of(trained)
+        self._stack = Stack.of(layout, lanes, prepared.device)
+        dtype = layout.parameters.dtype
+        self._settings = torch.tensor([bank_step.idle()] * lanes, dtype=dtype, device=prepared.device).T.contiguous()
+        self._plan = batches(prepared.images, prepared.problem.training.batch_size)
+        self._schedule = bank_step.Schedule.of(prepared, self._plan.steps)
+        self._step = bank_step.make(trained, layout, prepared)
+        self._judge = bank_step.make_predict(judged, layout, prepared)
+        if compiled:
+            self._step, self._judge = bank_step.compile_apart(self._step), bank_step.compile_apart(self._judge)
+        for lane in range(lanes):
+            self._stack.put(lane, trained, {}, {})
+
+    def admit(self, assignment: Assignment, checkpoint: Path | None = None) -> int:
+        """Puts a student into the first free lane; RuntimeError when none is free, CheckpointInvalid."""
+        lane = self._students.first_free()
+        ready, configuration = self._prepared, assignment.configuration
+        entropy = float(evaluate.entropy(ready.validation_logits, configuration.temperature))
+        student = _Stacked(assignment, teacher_entropy=entropy)
+        model = self._build(assignment.seed, configuration)
+        trainee = Trainee.fresh(model, configuration.optimizer, assignment.seed)
+        if checkpoint is not None:
+            state = checkpoints.read(checkpoint, ready.problem.fingerprint(), assignment)
+            checkpoints.into_trainee(trainee, state, state.epochs * self._plan.steps)
+            student.epochs, student.last_finite_loss = state.epochs, state.last_finite_loss
+        start = checkpoints.of_trainee(trainee, student.last_finite_loss)
+        self._stack.put(lane, trainee.model, start.first, start.second)
+        self._set(lane, bank_step.column(configuration))
+        self._students[lane] = student
+        return lane
+
+    def step_epoch(self) -> Sequence[EpochReport | LaneFailure]:
+        """Trains each occupied lane that is neither finished nor failed for one epoch of its own and evaluates it."""
+        started = time.perf_counter()
+        busy = dict(self._students.unfinished(self._prepared.problem.training.epochs))
+        if not busy:
+            return []
+        scalars = self._schedule.scalars(self._positions(busy))
+        step_losses = self._train(busy, scalars)
+        measures = self._measure(busy)
+        share = (time.perf_counter() - started) / len(busy)
+        return [
+            self._conclude(lane, student, step_losses[:, lane], measures[lane], float(scalars[-1, 0, lane]), share)
+            for lane, student in busy.items()
+        ]
+
+    def save_lane(self, lane: int, folder: Path) -> None:
+        """Writes the lane's checkpoint; RuntimeError where it is free or has failed, FileExistsError."""
+        student = self._students.sound(lane)
+        first, second = self._stack.moments(lane)
+        state = checkpoints.LaneState(student.epochs, student.last_finite_loss, self._stack.state(lane), first, second)
+        checkpoints.write(folder, state, self._prepared.problem.fingerprint(), student.assignment)
+
+    def save_student(self, lane: int, path: Path) -> None:
+        """Writes the lane's weights and buffers as safetensors, atomically, names as in `state_dict`."""
+        _ = self._students[lane]
+        weights.save(learned.without(self._stack.state(lane)), path)
+
+    def evict(self, lane: int) -> None:
+        """Frees the lane; RuntimeError when it is free already."""
+        super().evict(lane)
+        self._stack.put(lane, self._build(seed=0), {}, {})  # numbers that are not finite would slow every later step
+        self._set(lane, bank_step.idle())
+
+    def _build(self, seed: int, configuration: Configuration | None = None) -> torch.nn.Module:
+        student = initial.student(self._prepared, seed).to(self._prepared.device)
+        return learned.equip(student, self._prepared.problem, configuration)
+
+    def _set(self, lane: int, settings: list[float]) -> None:
+        self._settings[:, lane] = torch.tensor(settings, dtype=self._settings.dtype, device=self._settings.device)
+
+    def _positions(self, busy: Mapping[int, _Stacked]) -> list[tuple[Configuration, int] | None]:
+        """Each lane's configuration and the epochs behind it; None where it is not busy."""
+        seated = [busy.get(lane) for lane in range(self.lanes)]
+        return [None if one is None else (one.assignment.configuration, one.epochs) for one in seated]
+
+    def _train(self, busy: Mapping[int, _Stacked], scalars: Tensor) -> Tensor:
+        """One epoch of the busy lanes; each step's loss of each lane, [steps, lanes], on the CPU.
+
+        The losses are not looked at before the epoch's end, as in the loop.
+        """
+        ready, plan = self._prepared, self._plan
+        numbers = torch.zeros((plan.steps, self.lanes, plan.size), dtype=torch.int64)
+        keys = torch.zeros((plan.steps, self.lanes), dtype=torch.int64)
+        view = torch.zeros(self.lanes, dtype=torch.int64)
+        active = torch.zeros(self.lanes, dtype=torch.bool)
+        for lane, student in busy.items():
+            seed, first = student.assignment.seed, student.epochs * plan.steps
+            numbers[:, lane] = epoch_batches(seed, student.epochs + 1, ready.images, plan.size)
+            view[lane], active[lane] = student.epochs % ready.views.count, True
+            if self._stack.layout.keys:
+                keys[:, lane] = torch.tensor([dropout.step_key(seed, first + i) for i in range(plan.steps)])
+            student.epochs += 1
+        numbers, keys, view, active = (part.to(ready.device) for part in (numbers, keys, view, active))
+        scalars = scalars.to(self._settings.dtype).to(ready.device)
+        values = torch.empty((plan.steps, self.lanes), dtype=self._settings.dtype, device=ready.device)
+        for i in range(plan.steps):
+            values[i] = self._step(*self._stack.tensors, numbers[i], view, keys[i], self._settings, scalars[i], active)
+        return values.cpu()
+
+    def _measure(self, busy: Mapping[int, _Stacked]) -> dict[int, Metrics | None]:
+        """How good each busy lane is on the validation part; None where its logits are not finite."""
+        ready, lanes = self._prepared, list(busy)
+        labels, said = ready.validation_labels, ready.validation_logits
+        logits = self._predict()[lanes]
+        each = {
+            "accuracy": evaluate.accuracy(logits, labels).tolist(),
+            "nll": evaluate.nll(logits, labels).tolist(),
+            "ece": evaluate.ece(logits, labels).tolist(),
+            "teacher_agreement": evaluate.agreement(logits, said).tolist(),
+        }
+        answer: dict[int, Metrics | None] = dict.fromkeys(lanes)
+        for i, lane in enumerate(lanes):
+            values = {name: measured[i] for name, measured in each.items()}
+            if math.isfinite(values["nll"]) and math.isfinite(values["ece"]):
+                answer[lane] = Metrics(**values, teacher_entropy=busy[lane].teacher_entropy)
+        return answer
+
+    def _predict(self) -> Tensor:
+        """Every lane's logits [lanes, n, classes] on the validation part, in pieces of one size, for one program."""
+        ready = self._prepared
+        images = len(ready.validation_images)
+        size = min(images, max(self._plan.size, PREDICTION_BATCH // self.lanes))
+        numbers = torch.arange(-(-images // size) * size, device=ready.device).remainder(images).reshape(-1, size)
+        stack = self._stack
+        with torch.no_grad():
+            parts = [
+                self._judge(
+                    stack.weights, stack.statistics, stack.counts, ready.normalise(ready.validation_images[part])
+                )
+                for part in numbers
+            ]
+        return torch.cat(parts, dim=1)[:, :images]
+
+    def _conclude(
+        self, lane: int, student: _Stacked, step_losses: Tensor, measures: Metrics | None, rate: float, seconds: float
+    ) -> EpochReport | LaneFailure:
+        """What the lane has to say of the epoch that it has just trained."""
+        failure = note_losses(lane, student, step_losses)
+        if failure is not None:
+            return failure
+        if measures is None:
+            return fail(lane, student, student.epochs * len(step_losses), "the student's logits are no longer finite")
+        return report(lane, student, step_losses, rate, seconds, measures)
+
+
+def has_compiler() -> bool:
+    """Whether a bank can be compiled here."""
+    return shutil.which(_compiler()) is not None
+
+
+def _compiler() -> str:
+    return os.environ.get("CXX") or "g++"  # as torch looks for it

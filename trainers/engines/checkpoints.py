@@ -1,0 +1,167 @@
+"""How does a half-trained student wait on disk? As its weights and its optimizer's moments (safetensors), and a small
+JSON that says whose they are. Any engine goes on from what another wrote.
+
+Chance needs no storing: order, dropout and views derive from seed, epoch and step.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import shutil
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+from torch import Tensor
+
+from trainers.errors import CheckpointInvalid
+from trainers.spec import Assignment, digest
+from trainers.training.epoch import Trainee
+from trainers.zoo import weights
+
+FORMAT = 1
+STATE, PAPERS = "state.safetensors", "lane.json"
+_PARTS = ("weights", "first", "second")
+_OVER = "start this student over"
+
+
+@dataclass(frozen=True, slots=True)
+class LaneState:
+    """Where a student stands between two epochs: `epochs` are behind it.
+
+    `weights` is its state_dict; `first` and `second` are the optimizer's moments by parameter name: momentum of sgd,
+    exp_avg and exp_avg_sq of adam and adamw; a missing one is zero.
+    """
+
+    epochs: int
+    last_finite_loss: float | None
+    weights: Mapping[str, Tensor]
+    first: Mapping[str, Tensor]
+    second: Mapping[str, Tensor]
+
+
+def write(folder: Path, state: LaneState, problem_fingerprint: str, assignment: Assignment) -> None:
+    """Writes a checkpoint so that `folder` either is complete or does not exist; FileExistsError where it does."""
+    if folder.exists():
+        raise FileExistsError(f"{folder.name} exists: a checkpoint is never overwritten")
+    partial = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}")
+    try:
+        named = {f"{part}/{name}": tensor for part in _PARTS for name, tensor in getattr(state, part).items()}
+        weights.save(named, partial / STATE)
+        papers = {
+            "format": FORMAT,
+            "problem": problem_fingerprint,
+            "assignment": digest(assignment),
+            "epochs": state.epochs,
+            "last_finite_loss": state.last_finite_loss,
+            "sha256": hashlib.sha256((partial / STATE).read_bytes()).hexdigest(),
+        }
+        (partial / PAPERS).write_text(json.dumps(papers, allow_nan=False))
+        os.rename(partial, folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def read(folder: Path, problem_fingerprint: str, assignment: Assignment) -> LaneState:
+    """What `write` wrote, on the CPU.
+
+    CheckpointInvalid where it is missing or damaged, of another problem, of another student, or of a newer format.
+    """
+    papers = _papers(folder)
+    if papers["problem"] != problem_fingerprint:
+        raise CheckpointInvalid(f"the checkpoint {folder.name} is of another problem (data, teacher, model): {_OVER}")
+    if papers["assignment"] != digest(assignment):
+        raise CheckpointInvalid(f"the checkpoint {folder.name} is of another student (settings or seed): {_OVER}")
+    try:
+        content = (folder / STATE).read_bytes()
+        if hashlib.sha256(content).hexdigest() != papers["sha256"]:
+            raise _damaged(folder, f"{STATE} is not what was written")
+        tensors = safetensors.torch.load(content)
+    except (OSError, SafetensorError) as error:
+        raise _damaged(folder, str(error)) from error
+    parts: dict[str, dict[str, Tensor]] = {part: {} for part in _PARTS}
+    for name, tensor in tensors.items():
+        part, _, key = name.partition("/")
+        if part not in parts:
+            raise _damaged(folder, f"{STATE} holds {name!r}")
+        parts[part][key] = tensor
+    return LaneState(papers["epochs"], papers["last_finite_loss"], **parts)
+
+
+def of_trainee(trainee: Trainee, last_finite_loss: float | None) -> LaneState:
+    """A trainee's state; its tensors are the trainee's own, not copies."""
+    first: dict[str, Tensor] = {}
+    second: dict[str, Tensor] = {}
+    for name, parameter in trainee.model.named_parameters():
+        held = trainee.optimizer.state.get(parameter, {})
+        for key, moments in (("momentum_buffer", first), ("exp_avg", first), ("exp_avg_sq", second)):
+            if held.get(key) is not None:
+                moments[name] = held[key]
+    return LaneState(trainee.epochs, last_finite_loss, trainee.model.state_dict(), first, second)
+
+
+def into_trainee(trainee: Trainee, state: LaneState, steps: int) -> None:
+    """Puts a state into a fresh trainee that has made `steps` steps by now. CheckpointInvalid where it does not fit."""
+    try:
+        trainee.model.load_state_dict(dict(state.weights), strict=True)
+    except RuntimeError as error:
+        raise CheckpointInvalid(f"the checkpoint does not fit the model: {error}; {_OVER}") from error
+    parameters = dict(trainee.model.named_parameters())
+    for moments in (state.first, state.second):
+        for name, moment in moments.items():
+            if name not in parameters or parameters[name].shape != moment.shape:
+                raise CheckpointInvalid(f"the checkpoint's moment of {name} does not fit the model: {_OVER}")
+    adam = isinstance(trainee.optimizer, torch.optim.Adam | torch.optim.AdamW)
+    for name, parameter in parameters.items():
+        if adam and steps > 0:
+            trainee.optimizer.state[parameter] = {
+                "step": torch.tensor(float(steps), dtype=torch.float32, device=parameter.device),
+                "exp_avg": _like(parameter, state.first.get(name)),
+                "exp_avg_sq": _like(parameter, state.second.get(name)),
+            }
+        elif name in state.first:
+            trainee.optimizer.state[parameter] = {"momentum_buffer": _like(parameter, state.first[name])}
+    trainee.epochs = state.epochs
+
+
+def _like(parameter: Tensor, moment: Tensor | None) -> Tensor:
+    """The moment where and as the parameter lies: fused steps walk through both in one order."""
+    answer = torch.zeros_like(parameter, memory_format=torch.preserve_format)
+    return answer if moment is None else answer.copy_(moment)
+
+
+def _papers(folder: Path) -> dict[str, Any]:
+    try:
+        papers = json.loads((folder / PAPERS).read_text())
+    except FileNotFoundError as error:
+        raise CheckpointInvalid(f"the checkpoint {folder.name} is missing: {_OVER}") from error
+    except (OSError, ValueError) as error:
+        raise _damaged(folder, f"{PAPERS}: {error}") from error
+    version = papers.get("format") if isinstance(papers, dict) else None
+    if isinstance(version, int) and version > FORMAT:
+        raise CheckpointInvalid(
+            f"the checkpoint {folder.name} was written by a newer version (format {version}, this one reads {FORMAT}): "
+            f"update this worker, or {_OVER}"
+        )
+    if version != FORMAT or not _sound(papers):
+        raise _damaged(folder, f"{PAPERS} does not say what it should")
+    return dict(papers)
+
+
+def _sound(papers: Mapping[str, Any]) -> bool:
+    epochs, loss = papers.get("epochs"), papers.get("last_finite_loss", "")
+    texts = all(isinstance(papers.get(name), str) for name in ("problem", "assignment", "sha256"))
+    known = loss is None or (isinstance(loss, int | float) and math.isfinite(loss))
+    return texts and known and isinstance(epochs, int) and epochs >= 0
+
+
+def _damaged(folder: Path, what: str) -> CheckpointInvalid:
+    return CheckpointInvalid(f"the checkpoint {folder.name} is damaged ({what}): {_OVER}")

@@ -1,0 +1,182 @@
+"""Which engine trains this job's students soonest, on this machine, its compiling counted? Decided by figures that are
+measured once per kind of problem and machine and kept in the store.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import platform
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from filelock import FileLock
+
+from trainers.engines import warmup
+from trainers.engines.bank import has_compiler
+from trainers.engines.forms import EngineName, Form
+from trainers.engines.warmup import Figure, Figures, Measure
+from trainers.spec import digest
+from trainers.teaching.prepared import Prepared
+from trainers.training.threads import usable
+
+NOISE = 1.1  # a form must be better than a simpler one by more than this
+FORCED_LANES = 16  # of a bank that is forced without a word on its lanes
+WORTH_COMPILING = 10_000_000  # student images, for a bank that is forced, hence not measured
+_SIMPLEST_FIRST: tuple[EngineName, ...] = ("loop", "processes", "bank")
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """With what a problem is trained: as a `forms.Form`; the figures behind it, and the reason in words."""
+
+    engine: EngineName
+    lanes: int
+    compiled: bool
+    processes: int
+    threads: int
+    figures: tuple[dict[str, Any], ...]
+    reason: str
+
+    def form(self) -> Form:
+        """What to open; a choice whose lanes were lowered since keeps no more processes than lanes."""
+        return Form(self.engine, self.lanes, self.threads, min(self.processes, self.lanes), self.compiled)
+
+
+def choose(
+    prepared: Prepared,
+    *,
+    most_lanes: int,
+    work: int,
+    store: Path,
+    force: EngineName | None = None,
+    threads: int | None = None,
+    measure: Measure = warmup.timed,
+) -> Choice:
+    """The engine for a job that has `work` epochs of students to train, of at most `most_lanes` students at once.
+
+    `threads` is how many threads torch may use, as many as this process gets cores unless given. A forced engine
+    measures nothing, nor does one that is without a rival. Figures are kept below `store`; one process measures, others
+    wait for it.
+    """
+    if most_lanes < 1:
+        raise ValueError(f"an engine needs one lane or more, not {most_lanes}")
+    most_threads = threads or usable()
+    images = float(work) * prepared.images
+    if force is not None:
+        form, reason = _forced(force, prepared, most_lanes, most_threads, images)
+        return _choice(form, (), reason)
+    if most_lanes == 1 and most_threads == 1:
+        return _choice(Form("loop", 1, 1), (), "a loop on one thread: one lane and one thread leave nothing to choose")
+    path = store / "engines" / f"{fingerprint(prepared, most_threads)}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path.with_suffix(".lock")):
+        figures = _read(path)
+        if warmup.complete(figures, prepared, most_lanes, most_threads, images, measure):
+            _write(figures, path)
+    return decide(figures, most_lanes, most_threads, images, prepared.images)
+
+
+def decide(figures: Figures, most_lanes: int, most_threads: int, images: float, images_per_epoch: int) -> Choice:
+    """The form that is through with so many student images first, a simpler one where it is about as fast."""
+    allowed = [
+        figure for figure in figures.measured if figure.form.lanes <= most_lanes and figure.form.threads <= most_threads
+    ]
+    seconds = {figure.form: figure.job_seconds(images) for figure in allowed}
+    soonest = min(seconds.values())
+    chosen = min((figure for figure in allowed if seconds[figure.form] <= NOISE * soonest), key=_simplicity)
+    others = sorted((figure for figure in allowed if figure != chosen), key=lambda figure: seconds[figure.form])
+    words = [
+        f"{chosen.form}: {_words(chosen, seconds[chosen.form])}, for {images / images_per_epoch:,.0f} epochs to train"
+    ]
+    words += [f"{figure.form}: {_words(figure, seconds[figure.form])}" for figure in others[:3]]
+    words += [f"{form}: {why}" for form, why in figures.refused.items()]
+    if not has_compiler():
+        words.append("nothing was compiled: there is no C++ compiler (CXX, g++)")
+    elif not any(figure.form.compiled for figure in figures.measured):
+        words.append("nothing was compiled: the job is too small to earn it back, or no bank is fast enough")
+    return _choice(chosen.form, tuple(dataclasses.asdict(figure) for figure in figures.measured), "; ".join(words))
+
+
+def fingerprint(prepared: Prepared, most_threads: int) -> str:
+    """Of all that a figure depends on: student, batch, images, classes, precision, this machine, threads and torch."""
+    problem = prepared.problem
+    return digest(
+        [
+            dataclasses.asdict(problem.student),
+            [problem.training.batch_size, prepared.channels, *prepared.size, prepared.classes, prepared.images],
+            [problem.precision, problem.data.augmentation, problem.views, prepared.views.streams],
+            [machine(prepared.device), most_threads, torch.__version__],
+        ]
+    )[:40]
+
+
+def machine(device: torch.device) -> str:
+    """The device in words: which accelerator, or which processor with how many cores."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    name = platform.processor() or platform.machine()
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        name = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), name)
+    except OSError:
+        pass
+    return f"{name}, {torch.backends.cpu.get_cpu_capability()}, {os.cpu_count()} cores"
+
+
+def _forced(
+    engine: EngineName, prepared: Prepared, most_lanes: int, most_threads: int, images: float
+) -> tuple[Form, str]:
+    reason = f"the settings ask for {engine}; nothing was measured"
+    if engine == "processes":
+        processes = min(most_threads, most_lanes)
+        return Form(engine, processes, most_threads, processes=processes), reason
+    lanes = min(most_lanes, FORCED_LANES) if engine == "bank" else 1
+    most_threads = warmup.suited_threads(prepared, lanes, most_threads)
+    if engine == "loop":
+        return Form(engine, 1, most_threads), reason
+    if not has_compiler():
+        return Form(engine, lanes, most_threads), f"{reason}; not compiled, for there is no C++ compiler (CXX, g++)"
+    compiled = images >= WORTH_COMPILING
+    how = "compiled" if compiled else f"not compiled, since fewer than {WORTH_COMPILING:,} student images are left"
+    return Form(engine, lanes, most_threads, compiled=compiled), f"{reason}; {how}"
+
+
+def _choice(form: Form, figures: tuple[dict[str, Any], ...], reason: str) -> Choice:
+    return Choice(form.engine, form.lanes, form.compiled, form.processes, form.threads, figures, reason)
+
+
+def _simplicity(figure: Figure) -> tuple[int, bool, int, int]:
+    form = figure.form
+    return _SIMPLEST_FIRST.index(form.engine), form.compiled, form.lanes, form.threads
+
+
+def _words(figure: Figure, seconds: float) -> str:
+    start = f" after {figure.start_seconds:.0f} s to start" if figure.start_seconds >= 1 else ""
+    return f"{figure.images_per_second:,.0f} student images a second{start}, about {_duration(seconds)}"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.0f} h"
+
+
+def _read(path: Path) -> Figures:
+    """The figures of a file; none where it is missing, or not one of ours."""
+    try:
+        stored = json.loads(path.read_text())
+        measured = [Figure(**(one | {"form": Form(**one["form"])})) for one in stored["measured"]]
+        return Figures(measured, dict(stored["refused"]))
+    except (OSError, ValueError, TypeError, KeyError):
+        return Figures()
+
+
+def _write(figures: Figures, path: Path) -> None:
+    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    partial.write_text(json.dumps(dataclasses.asdict(figures)))
+    os.replace(partial, path)

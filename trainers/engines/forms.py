@@ -1,0 +1,46 @@
+"""In which forms can a problem be trained here, and how is one opened?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from trainers.engines.bank import BankEngine
+from trainers.engines.engine import Engine
+from trainers.engines.loop import LoopEngine
+from trainers.engines.processes import ProcessesEngine
+from trainers.teaching.prepared import Prepared
+
+EngineName = Literal["loop", "processes", "bank", "replay"]
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """An engine with all that it is opened with; `threads` are torch's in this process while it trains."""
+
+    engine: EngineName
+    lanes: int
+    threads: int
+    processes: int = 0
+    compiled: bool = False
+
+    def __str__(self) -> str:
+        if self.engine == "bank":
+            how = "compiled" if self.compiled else "not compiled"
+            return f"a bank of {_count(self.lanes, 'lane')}, {how}, on {_count(self.threads, 'thread')}"
+        if self.engine == "processes":
+            return f"{self.processes} processes of one thread"
+        return f"a loop on {_count(self.threads, 'thread')}"
+
+
+def open_form(prepared: Prepared, form: Form) -> Engine:
+    """The form's engine; torch's threads are the caller's to set."""
+    if form.engine == "bank":
+        return BankEngine(prepared, form.lanes, compiled=form.compiled)
+    if form.engine == "processes":
+        return ProcessesEngine(prepared, form.lanes, form.processes)
+    return LoopEngine(prepared, form.lanes)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"

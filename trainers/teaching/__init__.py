@@ -1,0 +1,1 @@
+"""The teacher, run once, and what all students of a job share."""

@@ -1,0 +1,54 @@
+"""What all students of one job share in memory: data, views, labels and the teacher's logits, on one device."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from trainers.data.views import Normaliser, Views
+from trainers.spec import Problem, TeacherFacts
+from trainers.teaching.sealed import SealedTest
+
+
+@dataclass(frozen=True, slots=True)
+class Roots:
+    """The two folders that the operator configured: data sets below `data`, artifacts and teachers below `store`."""
+
+    data: Path
+    store: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A problem ready to train on `device`.
+
+    `views` shows the training part, of which an epoch draws from the first `images`: all of them, unless somebody wants
+    a short epoch. The teacher's `train_logits` [views, n, classes] (float16 or float32, on a CPU a mapped file) are
+    widened where they are used; its `validation_logits` [m, classes] are float32. `train_labels` [n] and
+    `validation_labels` [m] are int64; `validation_images` are uint8. `test` stays shut until it is given a permit.
+    `start` is the state with which every student begins, None where each has random weights of its own. `class_map` has
+    a class for each of the data set's own, where they are not the same.
+    """
+
+    problem: Problem
+    roots: Roots
+    device: torch.device
+    channels: int
+    size: tuple[int, int]
+    classes: int
+    normalise: Normaliser
+    views: Views
+    images: int
+    train_labels: Tensor
+    train_logits: Tensor
+    validation_images: Tensor
+    validation_labels: Tensor
+    validation_logits: Tensor
+    facts: TeacherFacts
+    test: SealedTest
+    start: Mapping[str, Tensor] | None = None
+    class_map: tuple[int, ...] | None = None

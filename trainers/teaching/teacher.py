@@ -1,0 +1,252 @@
+"""What does the teacher say of each image? Answered once per (teacher, data, views, precision) and stored: all trials,
+workers and jobs that ask the same share one answer.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from filelock import FileLock
+from torch import Tensor, nn
+
+from trainers.data.datasets import Split
+from trainers.data.views import Normaliser, Views
+from trainers.errors import TeacherInvalid
+from trainers.spec import Metrics, Model, Problem, Teacher, TeacherFacts
+from trainers.teaching import elsewhere, labelled
+from trainers.teaching.elsewhere import Pupil
+from trainers.teaching.labelled import Lesson
+from trainers.training import evaluate, threads
+from trainers.training.epoch import PREDICTION_BATCH, pieces, place, predict, predict_batches
+from trainers.zoo import models, weights
+
+_FORMAT = "2"  # part of the stored files' names: raise it when views or training change
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """The teacher's logits on the CPU, train [views, n, classes] (float16 or float32) and validation [m, classes]
+    (float32), mapped from their file where they were stored, and facts.
+    """
+
+    train: Tensor
+    validation: Tensor
+    facts: TeacherFacts
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """Where a teacher works: the problem, its data, the artifact store, the device, and the root of all data."""
+
+    problem: Problem
+    split: Split
+    store: Path
+    device: torch.device
+    data: Path
+
+    def pupil(self, model: Model, seed: int) -> Pupil:
+        """A model of that seed which is to know other data before it comes here."""
+        split = self.split
+        return Pupil(
+            model, split.channels, split.size, seed, self.problem.precision, self.data, self.store, self.device
+        )
+
+
+def answers(setting: Setting) -> Answers:
+    """The teacher's logits on every view of train and on validation.
+
+    They are stored below `store/teachers/<fingerprint>/`, under a name that has the data's own digest in it, so that
+    files which changed under the same name are not mistaken for those the teacher saw. One process computes, others
+    wait for it (an advisory lock, which ends with its holder). A problem in bf16 keeps the training part's logits in
+    16 bits, of which a bfloat16 product leaves no more than 8 to begin with. Raises TeacherInvalid or ModelUnavailable.
+    """
+    if setting.problem.teacher.source == "logits":
+        return _given(setting)
+    path = _place(setting)
+    if not _facts_path(path).is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(path.with_suffix(".lock")):
+            if not _facts_path(path).is_file():
+                _compute(setting, path)
+    stored = weights.load(path)
+    return Answers(stored["train"], stored["validation"], _read_facts(_facts_path(path)))
+
+
+def test_logits(setting: Setting, images: Tensor) -> Tensor:
+    """The teacher's logits [n, classes] on the test images (uint8), from its stored weights."""
+    teacher = setting.problem.teacher
+    if teacher.source == "logits":
+        given = weights.load_artifact(setting.store, _artifact(teacher))
+        return _shaped(given, "test", (len(images), setting.split.classes))
+    answers(setting)  # the weights are there once the logits are
+    model = _untrained(setting)
+    if teacher.source == "weights":
+        tensors = weights.load_artifact(setting.store, _artifact(teacher))
+    else:
+        tensors = weights.load(_weights_path(_place(setting)))
+    weights.fill(model, tensors, "the teacher's file")
+    place(model, setting.device)
+    return predict(model, images, _normaliser(setting), setting.problem.precision).cpu()
+
+
+def make_views(setting: Setting, count: int) -> Views:
+    """So many views of the training part, on the setting's device where they fit."""
+    return labelled.views(setting.split, setting.problem.data, count, setting.device)
+
+
+def _place(setting: Setting) -> Path:
+    split = setting.split
+    data = f"{split.train.digest()[:20]}{split.validation.digest()[:20]}"
+    data += elsewhere.stamp(setting.problem.teacher.pretrained_on, setting.data)
+    folder = setting.store / "teachers" / setting.problem.teacher_fingerprint()
+    return folder / f"{_FORMAT}-{data}.safetensors"
+
+
+def _facts_path(path: Path) -> Path:
+    return path.with_suffix(".json")
+
+
+def _weights_path(path: Path) -> Path:
+    return path.with_name(f"weights-{path.name}")
+
+
+def _compute(setting: Setting, path: Path) -> None:
+    """Trains or loads the teacher and writes weights, logits and, as the sign that all is there, facts."""
+    problem, split = setting.problem, setting.split
+    teacher = problem.teacher
+    model, head = _beginning(setting)
+    batch_size = PREDICTION_BATCH if teacher.training is None else teacher.training.batch_size
+    operations = threads.step_operations(model, split.channels, split.size, batch_size)
+    with threads.exactly(threads.suited(operations)):
+        if teacher.source == "weights":
+            stored = weights.load_artifact(setting.store, _artifact(teacher))
+            weights.fill(model, stored, f"artifact {teacher.artifact}")
+            place(model, setting.device)
+        else:
+            _train(place(model, setting.device), setting, head if teacher.finetune == "head" else frozenset())
+            weights.save(model.state_dict(), _weights_path(path))
+        train = _on_views(model, setting)
+        validation = predict(model, split.validation.images, _normaliser(setting), problem.precision).cpu()
+    facts = _facts(setting, train, validation)
+    weights.save({"train": train, "validation": validation}, path)
+    partial = path.with_suffix(".json.partial")
+    partial.write_text(json.dumps(dataclasses.asdict(facts)))
+    os.replace(partial, _facts_path(path))
+
+
+def _train(model: nn.Module, setting: Setting, head: frozenset[str]) -> None:
+    """Trains the teacher on the labels; each of its epochs shows a view of its own."""
+    problem, teacher = setting.problem, setting.problem.teacher
+    if teacher.training is None or teacher.optimizer is None:
+        raise TeacherInvalid("a teacher that the job trains needs a training and an optimizer")
+    lesson = Lesson(
+        who="the teacher",
+        split=setting.split,
+        data=problem.data,
+        training=teacher.training,
+        optimizer=teacher.optimizer,
+        seed=teacher.seed,
+        precision=problem.precision,
+        label_smoothing=teacher.label_smoothing,
+        stop_epoch=teacher.stop_epoch,
+        head=head,
+    )
+    labelled.learn(model, lesson, setting.device)
+
+
+def _on_views(model: nn.Module, setting: Setting) -> Tensor:
+    """The model's logits on the views that students are shown, [views, n, classes], in evaluation mode.
+
+    Each view is shown once; without augmentation all of them are the same.
+    """
+    problem, images = setting.problem, len(setting.split.train.labels)
+    views = make_views(setting, problem.views)
+    kept = torch.float16 if problem.precision == "bf16" else torch.float32
+    logits = torch.empty((views.different, images, setting.split.classes), dtype=kept)
+    numbers = torch.arange(images, device="cpu" if views.streams else setting.device)
+    for view in range(views.different):
+        shown = (views.batch(view, part) for part in pieces(numbers))
+        logits[view] = predict_batches(model, shown, problem.precision)
+    return logits.expand(problem.views, -1, -1)
+
+
+def _given(setting: Setting) -> Answers:
+    problem, split = setting.problem, setting.split
+    given = weights.load_artifact(setting.store, _artifact(problem.teacher))
+    train = _shaped(given, "train", (problem.views, len(split.train.labels), split.classes))
+    validation = _shaped(given, "validation", (len(split.validation.labels), split.classes))
+    if "test" not in given:
+        raise TeacherInvalid("the logits' file has no tensor `test`, which the confirmation will need")
+    return Answers(train, validation, _facts(setting, train, validation))
+
+
+def _shaped(given: dict[str, Tensor], name: str, shape: tuple[int, ...]) -> Tensor:
+    if name not in given or tuple(given[name].shape) != shape or not given[name].is_floating_point():
+        found = (
+            f"{given[name].dtype} {list(given[name].shape)}" if name in given else f"only {', '.join(sorted(given))}"
+        )
+        raise TeacherInvalid(f"the logits' file needs floats {name!r} of shape {list(shape)}, it has {found}")
+    logits = given[name]
+    if name != "train" or logits.dtype not in (torch.float16, torch.float32):
+        logits = logits.float()
+    if not torch.isfinite(logits).all():
+        raise TeacherInvalid(f"the given logits {name!r} are not all finite")
+    return logits
+
+
+def _facts(setting: Setting, train: Tensor, validation: Tensor) -> TeacherFacts:
+    """Measured on validation at T = 1; TeacherInvalid where logits are not finite."""
+    split = setting.split
+    if not torch.isfinite(train).all():
+        raise TeacherInvalid("the teacher's logits on the training part are not finite")
+    try:
+        quality = evaluate.measure(validation, split.validation.labels, validation, temperature=1.0)
+    except evaluate.NotFinite as error:
+        raise TeacherInvalid("the teacher's logits on the validation part are not finite") from error
+    return TeacherFacts(
+        fingerprint=setting.problem.teacher_fingerprint(),
+        classes=split.classes,
+        train_images=len(split.train.labels),
+        validation_images=len(split.validation.labels),
+        validation=quality,
+    )
+
+
+def _read_facts(path: Path) -> TeacherFacts:
+    stored = json.loads(path.read_text())
+    return TeacherFacts(**{**stored, "validation": Metrics(**stored["validation"])})
+
+
+def _beginning(setting: Setting) -> tuple[nn.Module, frozenset[str]]:
+    """The teacher before it sees the problem's data, and its head's names where it comes from others."""
+    teacher, split = setting.problem.teacher, setting.split
+    if teacher.source == "train" and teacher.pretrained_on is not None:
+        pupil = setting.pupil(_model(teacher), teacher.seed)
+        return elsewhere.prepared(pupil, teacher.pretrained_on, setting.problem.data, split.classes)
+    return _untrained(setting), frozenset()
+
+
+def _untrained(setting: Setting) -> nn.Module:
+    split, teacher = setting.split, setting.problem.teacher
+    return models.build(_model(teacher), split.channels, split.size, split.classes, teacher.seed)
+
+
+def _normaliser(setting: Setting) -> Normaliser:
+    return Normaliser(setting.split.mean, setting.split.std, setting.device)
+
+
+def _model(teacher: Teacher) -> Model:
+    if teacher.model is None:
+        raise TeacherInvalid(f"a teacher from {teacher.source} needs a model")
+    return teacher.model
+
+
+def _artifact(teacher: Teacher) -> str:
+    if teacher.artifact is None:
+        raise TeacherInvalid(f"a teacher from {teacher.source} needs an artifact")
+    return teacher.artifact

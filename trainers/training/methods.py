@@ -1,0 +1,137 @@
+"""Which distillation terms are there? Each as tensor operations that hold for one student and under
+`torch.func.vmap` for many; temperatures and weights are numbers, or scalar tensors of a lane.
+
+Logits are [batch, classes] and finite, the student's float32 or wider; the teacher's are taken in the student's type.
+Every term is a mean over images. Temperatures are positive.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+Scalar = float | Tensor
+EPSILON = 1e-8  # below which a spread counts as none, so that constant logits have a finite gradient
+LEARNED_LOW, LEARNED_RANGE, LEARNED_RAMP = 1.0, 20.0, 10  # CTKD's tau_init, tau_range and E_loops
+
+
+def distillation(
+    student_logits: Tensor,
+    teacher_logits: Tensor,
+    teacher_temperature: Scalar,
+    student_temperature: Scalar,
+) -> Tensor:
+    """T_t * T_s * KL(softmax(z_t / T_t) || softmax(z_s / T_s)), summed over classes, averaged over the batch (nats).
+
+    Hinton, Vinyals & Dean 2015, arXiv:1503.02531, section 2. With one T the gradient with respect to a student's logits
+    is T (p_s - p_t) / batch, and tends to (z_s - z_t - their means) / (classes * batch) for large T (their equation 4).
+    Works on logarithms throughout: a probability that underflows to 0 multiplies a finite number.
+    """
+    log_teacher = F.log_softmax(teacher_logits.to(student_logits.dtype) / teacher_temperature, dim=-1)
+    log_student = F.log_softmax(student_logits / student_temperature, dim=-1)
+    divergence = (log_teacher.exp() * (log_teacher - log_student)).sum(-1).mean()
+    return divergence * (teacher_temperature * student_temperature)
+
+
+def standardized(student: Tensor, teacher: Tensor, teacher_temperature: Scalar, student_temperature: Scalar) -> Tensor:
+    """The divergence of logits of which each image's have mean 0 and deviation 1: Z(z) = (z - mean z) / sigma(z).
+
+    Logit Standardization: Sun et al. 2024, arXiv:2403.01427, algorithms 1 and 2, T being their base temperature; sigma
+    divides by the number of classes.
+    """
+    teacher = _z_score(teacher.to(student.dtype))
+    return distillation(_z_score(student), teacher, teacher_temperature, student_temperature)
+
+
+def decoupled(
+    student: Tensor,
+    teacher: Tensor,
+    targets: Tensor,
+    teacher_temperature: Scalar,
+    student_temperature: Scalar,
+    alpha: Scalar,
+    beta: Scalar,
+) -> Tensor:
+    """T_t * T_s * (alpha * TCKD + beta * NCKD) of each image, [batch]: Zhao et al. 2022, arXiv:2203.08679, equation 7.
+
+    TCKD is the KL divergence of (p of the target, p of all others), NCKD that of the others among themselves; the
+    factor T^2 is that of the authors' code. `targets` [batch] are the labels.
+    """
+    log_teacher = F.log_softmax(teacher.to(student.dtype) / teacher_temperature, dim=-1)
+    log_student = F.log_softmax(student / student_temperature, dim=-1)
+    target = targets.unsqueeze(-1) == torch.arange(student.shape[-1], device=targets.device)
+    (yes_t, no_t, rest_t), (yes_s, no_s, rest_s) = (_parted(one, target) for one in (log_teacher, log_student))
+    of_target = yes_t.exp() * (yes_t - yes_s) + no_t.exp() * (no_t - no_s)
+    of_others = (rest_t.exp() * (rest_t - rest_s).masked_fill(target, 0.0)).sum(-1)
+    return (alpha * of_target + beta * of_others) * (teacher_temperature * student_temperature)
+
+
+def squared(student: Tensor, teacher: Tensor) -> Tensor:
+    """The mean over images and classes of (z_s - z_t)^2: Kim et al. 2021, arXiv:2105.08919; no temperature.
+
+    Their equation has the sum over classes, their code its mean, as here: then it is of the size of the divergence at
+    large T, of which it is the double where both logits have the same mean.
+    """
+    return (student - teacher.to(student.dtype)).square().mean()
+
+
+def relations(
+    student: Tensor,
+    teacher: Tensor,
+    teacher_temperature: Scalar,
+    student_temperature: Scalar,
+    beta: Scalar,
+    gamma: Scalar,
+) -> Tensor:
+    """T_t * T_s * (beta * inter + gamma * intra): 1 - Pearson's correlation of the students' and the teacher's softmax
+    at T, over the classes of each image (inter) and over the images of each class (intra), their means.
+
+    DIST: Huang et al. 2022, arXiv:2205.10536, section 3; the factor T^2 is that of the authors' code. What is
+    correlated are differences from 1 / classes, for which large T leaves nothing to cancel.
+    """
+    ours = _from_uniform(student, student_temperature)
+    theirs = _from_uniform(teacher.to(student.dtype), teacher_temperature)
+    inter, intra = (_uncorrelated(ours, theirs, dim).mean() for dim in (-1, -2))
+    return (beta * inter + gamma * intra) * (teacher_temperature * student_temperature)
+
+
+def learned_temperature(position: Tensor, reversal: Scalar) -> Tensor:
+    """T = 1 + 20 sigmoid(position), whose gradient with respect to `position` is multiplied by -reversal: the student
+    descends what the temperature ascends. CTKD: Li et al. 2022, arXiv:2211.16231, section 3.
+    """
+    held = position.detach()
+    return LEARNED_LOW + LEARNED_RANGE * torch.sigmoid(held - reversal * (position - held))
+
+
+def reversal(epoch: int) -> float:
+    """CTKD's lambda in an epoch (from 1): half a cosine from 0 to 1 over ten epochs."""
+    return float(0.5 * (1 - torch.cos(torch.tensor(torch.pi * min(epoch, LEARNED_RAMP) / LEARNED_RAMP).double())))
+
+
+def _z_score(logits: Tensor) -> Tensor:
+    centred = logits - logits.mean(-1, keepdim=True)
+    return centred * torch.rsqrt(centred.square().mean(-1, keepdim=True) + EPSILON**2)
+
+
+def _parted(logarithms: Tensor, target: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Logarithms of p of the target and of 1 - p, [batch] each, and of the others' shares among themselves."""
+    others = logarithms.masked_fill(target, -torch.inf)
+    rest = others.logsumexp(-1)
+    return logarithms.masked_fill(~target, 0.0).sum(-1), rest, others - rest.unsqueeze(-1)
+
+
+def _from_uniform(logits: Tensor, temperature: Scalar) -> Tensor:
+    """softmax(logits / temperature) - 1 / classes, exactly also where that is tiny."""
+    excess = torch.expm1((logits - logits.amax(-1, keepdim=True).detach()) / temperature)
+    return (excess - excess.mean(-1, keepdim=True)) / (1 + excess).sum(-1, keepdim=True)
+
+
+def _uncorrelated(a: Tensor, b: Tensor, dim: int) -> Tensor:
+    """1 - Pearson's correlation along a dimension, as half the squared distance of two directions: exact near 0."""
+    return 0.5 * (_direction(a, dim) - _direction(b, dim)).square().sum(dim)
+
+
+def _direction(values: Tensor, dim: int) -> Tensor:
+    centred = values - values.mean(dim, keepdim=True)
+    return centred * torch.rsqrt(centred.square().sum(dim, keepdim=True) + EPSILON**2)

@@ -1,0 +1,1 @@
+"""The models: names, networks, dropout, weights."""

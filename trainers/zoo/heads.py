@@ -1,0 +1,66 @@
+"""Which part of a model belongs to its classes? The head: it is new where the classes are, and may be trained alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from trainers import spec
+from trainers.errors import ModelUnavailable
+from trainers.zoo import models, weights
+
+
+def names(model: spec.Model, channels: int, size: tuple[int, int], classes: int) -> frozenset[str]:
+    """The tensors of a model's state whose shapes depend on how many classes there are, whatever model it is.
+
+    Raises ModelUnavailable where there are none.
+    """
+    one, other = (_shapes(model, channels, size, count) for count in (classes, classes + 1))
+    found = frozenset(name for name in one if one[name] != other.get(name))
+    if not found:
+        raise ModelUnavailable(f"{model.name} has no part that depends on its classes: it cannot be given a new head")
+    return found
+
+
+def _shapes(model: spec.Model, channels: int, size: tuple[int, int], classes: int) -> dict[str, torch.Size]:
+    """Of each tensor in a model's state, by its name."""
+    try:
+        with torch.device("meta"):  # nothing is drawn
+            built = models.build(model, channels, size, classes, seed=0)
+    except ModelUnavailable:  # some compute while they are made, which takes numbers
+        built = models.build(model, channels, size, classes, seed=0)
+    return {name: tensor.shape for name, tensor in built.state_dict().items()}
+
+
+def renewed(model: nn.Module, tensors: Mapping[str, Tensor], head: frozenset[str], what: str) -> None:
+    """Fills the model with the tensors but for its head, which stays as it is. Raises TeacherInvalid."""
+    own = model.state_dict()
+    weights.fill(model, {name: own[name] if name in head else tensor for name, tensor in tensors.items()}, what)
+
+
+@contextmanager
+def alone(model: nn.Module, head: frozenset[str]) -> Iterator[Sequence[nn.Module]]:
+    """Within, the tensors of that name are the only ones to be trained: all of them where there is no name.
+
+    Answers the modules without a part in it: to leave the features as they are, these stay in evaluation mode, so that
+    norms keep the statistics, and dropout drops nothing.
+    """
+    if not head:
+        yield ()
+        return
+    frozen = [tensor for name, tensor in model.named_parameters() if name not in head and tensor.requires_grad]
+    for tensor in frozen:
+        tensor.requires_grad_(False)
+    trained = {name.rpartition(".")[0] for name in head}
+    try:
+        yield [
+            module
+            for name, module in model.named_modules()
+            if not any(one == name or one.startswith(f"{name}.") or not name for one in trained)
+        ]
+    finally:
+        for tensor in frozen:
+            tensor.requires_grad_(True)

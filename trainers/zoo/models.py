@@ -1,0 +1,115 @@
+"""Builds a model by its catalogue name for given images, with initial weights that depend on the seed alone."""
+
+from __future__ import annotations
+
+import importlib.util
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+import torchvision
+from torch import Tensor, nn
+
+from trainers import catalogue, spec
+from trainers.errors import ModelUnavailable
+from trainers.order import derive
+from trainers.zoo import dropout, networks
+
+_generator_lock = threading.Lock()
+
+
+def build(model: spec.Model, channels: int, size: tuple[int, int], classes: int, seed: int) -> nn.Module:
+    """A model from images [n, channels, *size] to logits [n, classes], in training mode, on the CPU.
+
+    torch's global random state is left as it was. Raises ModelUnavailable where the name or the arguments are unknown,
+    timm is not installed, or the model cannot be made for such images.
+    """
+    problems = catalogue.check_model(model.name, model.arguments)
+    if problems:
+        raise ModelUnavailable("; ".join(problems))
+    try:
+        with _seeded(derive(seed, "weights")):
+            built = _make(model, channels, size, classes)
+    except (ValueError, RuntimeError, AssertionError) as error:
+        raise ModelUnavailable(f"{model.name} cannot be made for {_images(channels, size)}: {error}") from error
+    dropout.hash_all(built)
+    return built
+
+
+def check(model: spec.Model, channels: int, size: tuple[int, int], classes: int) -> None:
+    """Builds the model once and shows it two images; raises ModelUnavailable where it does not take them."""
+    built = build(model, channels, size, classes, seed=0).eval()
+    try:
+        with torch.no_grad():
+            logits = built(torch.zeros(2, channels, *size))
+    except (ValueError, RuntimeError, AssertionError) as error:
+        raise ModelUnavailable(f"{model.name} does not take {_images(channels, size)}: {error}") from error
+    if not isinstance(logits, Tensor) or logits.shape != (2, classes):
+        raise ModelUnavailable(f"{model.name} does not answer one logit for each of {classes} classes")
+
+
+def has_timm() -> bool:
+    """Whether this worker has timm's models."""
+    return importlib.util.find_spec("timm") is not None
+
+
+def _images(channels: int, size: tuple[int, int]) -> str:
+    return f"{channels}-channel images of {size[0]} x {size[1]} pixels"
+
+
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """torch's CPU generator seeded within, and put back afterwards; one thread at a time, for it is global."""
+    with _generator_lock:
+        before = torch.get_rng_state()
+        torch.default_generator.manual_seed(seed)
+        try:
+            yield
+        finally:
+            torch.set_rng_state(before)
+
+
+def _make(model: spec.Model, channels: int, size: tuple[int, int], classes: int) -> nn.Module:
+    if model.name.startswith(catalogue.TIMM_PREFIX):
+        return _from_timm(model.name.removeprefix(catalogue.TIMM_PREFIX), channels, classes)
+    if model.name not in catalogue.MODELS:
+        return _from_torchvision(model.name, channels, size, classes)
+    arguments: dict[str, Any] = catalogue.model_arguments(model.name, model.arguments)
+    if model.name == "mlp":
+        return networks.Mlp(channels * size[0] * size[1], classes, **arguments)
+    own = {"cnn": networks.Cnn, "resnet": networks.ResNet, "wrn": networks.WideResNet}[model.name]
+    return own(channels, classes, **arguments)
+
+
+def _from_torchvision(name: str, channels: int, size: tuple[int, int], classes: int) -> nn.Module:
+    extra: dict[str, Any] = {}
+    if name in ("googlenet", "inception_v3"):
+        extra = {"aux_logits": False, "init_weights": True}
+    elif name.startswith("vit_"):
+        extra = {"image_size": size[0]}
+    elif name == "maxvit_t":
+        extra = {"input_size": size}
+    built: nn.Module = torchvision.models.get_model(name, weights=None, num_classes=classes, **extra)
+    if channels == 1:
+        # a hook and no wrapper: the weights keep their usual names, so that published files fit
+        built.register_forward_pre_hook(_grey_to_colour)
+    elif channels != 3:
+        raise ModelUnavailable(f"{name} takes images of 1 or 3 channels, not {channels}")
+    return built
+
+
+def _grey_to_colour(module: nn.Module, arguments: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    return (arguments[0].expand(-1, 3, -1, -1), *arguments[1:])
+
+
+def _from_timm(name: str, channels: int, classes: int) -> nn.Module:
+    if not has_timm():
+        raise ModelUnavailable(f"timm:{name} needs timm, which this worker has not installed (pip install timm)")
+    import timm
+
+    if not timm.is_model(name):
+        raise ModelUnavailable(f"timm {timm.__version__} has no model {name!r}")
+    built: nn.Module = timm.create_model(name, pretrained=False, num_classes=classes, in_chans=channels)
+    return built
