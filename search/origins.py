@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Self
 
 from pydantic import Field, model_validator
@@ -87,8 +88,8 @@ class StudentSpec(ModelSpec):
     initial: InitialSpec | None = Field(None, description="random weights of each trial's own, unless said otherwise")
 
 
-class TeacherSpec(Part):
-    """Where the teacher's logits come from: trained by the job, given weights, or given logits."""
+class _OneTeacher(Part):
+    """What is said of a teacher, alone or within an ensemble."""
 
     source: trained.TeacherSource = "train"
     model: ModelSpec | None = None
@@ -101,12 +102,6 @@ class TeacherSpec(Part):
     )
     origin: OriginSpec | None = Field(None, description="trained elsewhere first; training and optimizer then finetune")
     artifact: Digest | None = Field(None, description="sha256 of the safetensors file in the artifact store")
-    views: int | None = Field(
-        None,
-        ge=1,
-        le=1024,
-        description="augmented views whose logits are kept; 16 or one an epoch unless given, 1 without augmentation",
-    )
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
@@ -114,6 +109,7 @@ class TeacherSpec(Part):
             "train": ("model", "training", "optimizer"),
             "weights": ("model", "artifact"),
             "logits": ("artifact",),
+            "ensemble": (),
         }
         for part in ("model", "training", "optimizer", "artifact"):
             given, wanted = getattr(self, part) is not None, part in needed[self.source]
@@ -147,6 +143,51 @@ class TeacherSpec(Part):
         )
 
 
+class MemberSpec(_OneTeacher):
+    """A teacher of an ensemble: trained by the job, given weights, or given logits."""
+
+    source: trained.MemberSource = "train"
+
+
+class TeacherSpec(_OneTeacher):
+    """Where the teacher's logits come from: trained by the job, given weights or logits, or the mean of several."""
+
+    members: tuple[MemberSpec, ...] | None = Field(
+        None, max_length=16, description="two or more, of an ensemble, whose logits are the mean of theirs"
+    )
+    views: int | None = Field(
+        None,
+        ge=1,
+        le=1024,
+        description="augmented views whose logits are kept; 16 or one an epoch unless given, 1 without augmentation",
+    )
+
+    @model_validator(mode="after")
+    def _ensemble(self) -> Self:
+        if (self.members is not None) != (self.source == "ensemble"):
+            raise ValueError("members belong to source: ensemble, which needs them")
+        if self.members is not None and len(self.members) < 2:
+            raise ValueError("members must be two or more; one alone is a teacher without source: ensemble")
+        if self.members and self.seed:
+            raise ValueError("seed belongs to each of the members")
+        seen: dict[str, int] = {}
+        for number, member in enumerate(self.members or ()):
+            first = seen.setdefault(trained.digest(trained.told(member.to_trained())), number)
+            if first != number:
+                raise ValueError(f"members.{number} is the same teacher as members.{first}: give it another seed")
+        return self
+
+    def each(self) -> dict[str, _OneTeacher]:
+        """The single teachers that there are, with their paths in the spec."""
+        if self.members is None:
+            return {"teacher": self}
+        return {f"teacher.members.{number}": member for number, member in enumerate(self.members)}
+
+    def to_trained(self) -> trained.Teacher:
+        """In the trainers' words."""
+        return replace(super().to_trained(), members=tuple(member.to_trained() for member in self.members or ()))
+
+
 def check_origins(dataset: DatasetSpec, teacher: TeacherSpec, student: StudentSpec) -> None:
     """ValueError where the job's data do not go with where its teacher and its students come from."""
     if isinstance(dataset.classes, Clusters) and teacher.source != "train":
@@ -155,7 +196,10 @@ def check_origins(dataset: DatasetSpec, teacher: TeacherSpec, student: StudentSp
             "logits say which classes they have: {map: [...]}"
         )
     origins = {
-        "teacher.origin.pretrained_on": teacher.origin.pretrained_on if teacher.origin else None,
+        f"{path}.origin.pretrained_on": each.origin.pretrained_on if each.origin else None
+        for path, each in teacher.each().items()
+    }
+    origins |= {
         "student.initial.pretrained_on": student.initial.pretrained_on if student.initial else None,
     }
     for path, origin in origins.items():

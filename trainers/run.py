@@ -66,8 +66,9 @@ def _prepare(problem: Problem, roots: Roots, device: str) -> Prepared:
     on_classes = clusters.resolved(problem, roots, on)
     split = datasets.load(on_classes.data, roots.data, roots.store)
     models.check(problem.student, split.channels, split.size, split.classes)
-    if problem.teacher.model is not None:
-        models.check(problem.teacher.model, split.channels, split.size, split.classes)
+    for each in (problem.teacher, *problem.teacher.members):
+        if each.model is not None:
+            models.check(each.model, split.channels, split.size, split.classes)
     setting = teacher.Setting(on_classes, split, roots.store, on, roots.data)
     answers = teacher.answers(setting)
     return Prepared(

@@ -15,7 +15,8 @@ Moving = Literal["none", "shift", "crop", "crop_flip"]
 AugmentationName = Literal[
     "none", "shift", "crop", "crop_flip", "mixup", "cutmix", "crop_flip_mixup", "crop_flip_cutmix"
 ]
-TeacherSource = Literal["train", "weights", "logits"]
+MemberSource = Literal["train", "weights", "logits"]
+TeacherSource = Literal[MemberSource, "ensemble"]
 Precision = Literal["fp32", "bf16"]
 Granularity = Literal["coarse", "map", "clusters"]
 InitialSource = Literal["random", "trained", "pretrained", "finetuned"]
@@ -132,6 +133,7 @@ class Teacher:
     `weights`: `model` takes the safetensors file with digest `artifact` out of the artifact store.
     `logits`: the safetensors file with digest `artifact` holds them: `train` [views, n_train, classes],
     `validation` [n_validation, classes] and `test` [n_test, classes]; there is no model.
+    `ensemble`: the mean of the logits of its `members`, none of which is an ensemble.
     """
 
     source: TeacherSource = "train"
@@ -144,6 +146,7 @@ class Teacher:
     stop_epoch: int | None = field(default=None, metadata=LATER)
     pretrained_on: Pretraining | None = field(default=None, metadata=LATER)
     finetune: Finetune = field(default="full", metadata=LATER)
+    members: tuple[Teacher, ...] = field(default=(), metadata=LATER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -331,6 +334,8 @@ def told(part: Any) -> Any:
         finetune = part.finetune if part.source == "finetuned" else "full"
         return replace(part, finetune=finetune, **_told(part))
     if isinstance(part, Teacher):
+        if part.source == "ensemble":  # in whatever order its members are named
+            return Teacher("ensemble", members=tuple(sorted(map(told, part.members), key=digest)))
         if part.source != "train":
             return Teacher(part.source, model=part.model if part.source == "weights" else None, artifact=part.artifact)
         stop = part.stop_epoch if part.training is None or part.stop_epoch != part.training.epochs else None

@@ -6,10 +6,11 @@ there stay what they were, whatever a study is extended by.
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -223,26 +224,31 @@ def _document(
 def repeated(document: Mapping[str, Any], replicate: int) -> dict[str, Any]:
     """The job with another split, another teacher and other students; the first repeat is the job itself.
 
-    So are weights others with which all students begin. Logits that were given belong to one split and one teacher:
-    there the students alone are others.
+    So are all members of an ensemble, and weights with which all students begin. Logits that were given belong to one
+    split and one teacher: there the students alone are others.
     """
-    moved = ["seed"]
+    moved = copy.deepcopy(dict(document))
+    for part, name in _seeds(moved) if replicate else ():
+        before = part.get(name, 0)
+        if isinstance(before, int):  # what is no number is refused as it stands
+            part[name] = (before + replicate) % 2**31
+    return moved
+
+
+def _seeds(document: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str]]:
+    """The groups of a job, as somebody wrote it, that have a seed which makes another repeat; and its name there."""
+    yield document, "seed"
     teacher = document.get("teacher")
-    if not (isinstance(teacher, dict) and teacher.get("source") == "logits"):
-        moved += ["dataset.split_seed", "teacher.seed"]
+    members = teacher.get("members") if isinstance(teacher, dict) and teacher.get("source") == "ensemble" else None
+    teachers = [each for each in (members if isinstance(members, list) else [teacher]) if isinstance(each, dict)]
+    if not any(each.get("source") == "logits" for each in teachers):
+        if isinstance(document.get("dataset"), dict):
+            yield document["dataset"], "split_seed"
+        yield from ((each, "seed") for each in teachers)
     student = document.get("student")
     initial = student.get("initial") if isinstance(student, dict) else None
     if isinstance(initial, dict) and initial.get("source", "random") != "random":
-        moved.append("student.initial.seed")
-    for path in moved if replicate else ():
-        group, _, name = path.rpartition(".")
-        part: Any = document
-        for step in group.split(".") if group else ():
-            part = part.get(step) if isinstance(part, Mapping) else None
-        before = part.get(name, 0) if isinstance(part, Mapping) else None
-        if isinstance(before, int):  # what is no number is refused as it stands
-            document = applied(document, {path: (before + replicate) % 2**31})
-    return dict(document)
+        yield initial, "seed"
 
 
 def _digest(study: StudySpec, factors: Sequence[Factor], levels: Mapping[str, str], replicate: int) -> str | None:

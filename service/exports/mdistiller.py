@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from search.public import Configuration
-from service.exports.winner import Winner, described, differences, head
+from service.exports.winner import Winner, described, differences, head, without_model
 
 DATASETS = {"CIFAR100": "cifar100"}
 RESNETS = {(8, 1), (14, 1), (20, 1), (32, 1), (44, 1), (56, 1), (110, 1), (8, 4), (32, 4)}  # (depth, width)
@@ -31,8 +31,8 @@ def export(winner: Winner) -> str:
         "DATASET": {"TYPE": _dataset(winner, unsaid)},
         "DISTILLER": {
             "TYPE": "KD",
-            "TEACHER": _model(winner.spec.teacher.model, "TEACHER", unsaid),
-            "STUDENT": _model(winner.spec.student, "STUDENT", unsaid),
+            "TEACHER": _model(winner.spec.teacher.model, winner, "TEACHER", unsaid),
+            "STUDENT": _model(winner.spec.student, winner, "STUDENT", unsaid),
         },
         "SOLVER": {
             "BATCH_SIZE": training.batch_size,
@@ -103,10 +103,10 @@ def _dataset(winner: Winner, unsaid: list[str]) -> str:
     return name
 
 
-def _model(model: Any, role: str, unsaid: list[str]) -> str:
+def _model(model: Any, winner: Winner, role: str, unsaid: list[str]) -> str:
     """mdistiller's name of a model; where it has none, ours, which its trainer refuses until it is added."""
     if model is None:
-        unsaid.append(f"The teacher was given as logits: name the model that they came from as {role}.")
+        unsaid.append(without_model(winner.spec, role))
         return "NAME_IT"
     size = (model.arguments.get("depth"), model.arguments.get("width"))
     if not model.arguments.get("dropout"):

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from search.public import catalogue
-from service.exports.winner import Winner, described, differences, head
+from service.exports.winner import Winner, described, differences, head, without_model
 
 HOW = "Use it with torchdistill's examples/torchvision: python image_classification.py --config FILE"
 RESNET_DEPTHS = (20, 32, 44, 56, 110)
@@ -183,7 +183,7 @@ def _call(key: str, **arguments: Any) -> Tagged:
 def _model(model: Any, winner: Winner, role: str, unsaid: list[str]) -> dict[str, Any]:
     """torchdistill's key and arguments of a model; where it has none, ours, which it refuses until it is registered."""
     if model is None:
-        unsaid.append("The teacher was given as logits: name the model that they came from as models.teacher_model.")
+        unsaid.append(without_model(winner.spec, "models.teacher_model"))
         return {"key": "NAME_IT", "kwargs": {"num_classes": winner.classes}}
     if model.name not in catalogue.MODELS and not model.name.startswith(catalogue.TIMM_PREFIX):
         return {"key": model.name, "kwargs": {"num_classes": winner.classes}}

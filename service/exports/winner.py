@@ -45,8 +45,6 @@ def differences(winner: Winner) -> list[str]:
     ]
     if spec.dataset.train_size is not None:
         said.append(f"Only {spec.dataset.train_size} training images were used.")
-    if spec.teacher.label_smoothing:
-        said.append(f"The teacher was trained with label smoothing {spec.teacher.label_smoothing:g}.")
     said += _origins(spec)
     said += _distillation(spec, configuration)
     if configuration.student_temperature not in (None, configuration.temperature):
@@ -93,17 +91,31 @@ def _origins(spec: JobSpec) -> list[str]:
             f"Images were sorted into coarser classes than {spec.dataset.name}'s own (dataset.classes): put the labels "
             "through class_map in the job's student.json."
         )
-    if spec.teacher.origin is not None:
-        name = spec.teacher.origin.pretrained_on.dataset.name
-        said.append(f"The teacher was pretrained on {name}, then finetuned ({spec.teacher.origin.finetune}).")
-    if spec.teacher.stop_epoch is not None:
-        said.append(f"The teacher was taken at epoch {spec.teacher.stop_epoch} of its training.")
+    for number, teacher in enumerate(spec.teacher.each().values()):
+        who = "The teacher" if spec.teacher.members is None else f"The ensemble's teacher {number}"
+        if teacher.label_smoothing:
+            said.append(f"{who} was trained with label smoothing {teacher.label_smoothing:g}.")
+        if teacher.origin is not None:
+            name = teacher.origin.pretrained_on.dataset.name
+            said.append(f"{who} was pretrained on {name}, then finetuned ({teacher.origin.finetune}).")
+        if teacher.stop_epoch is not None:
+            said.append(f"{who} was taken at epoch {teacher.stop_epoch} of its training.")
     if spec.student.initial is not None and spec.student.initial.source != "random":
         said.append(
             f"Students began with weights that were {spec.student.initial.source} beforehand (student.initial); here "
             "they are random: load such weights first."
         )
     return said
+
+
+def without_model(spec: JobSpec, role: str) -> str:
+    """Why there is no model to name as the teacher, and what to do about it."""
+    if spec.teacher.members is None:
+        return f"The teacher was given as logits: name the model that they came from as {role}."
+    return (
+        f"The teacher was the mean of the logits of {len(spec.teacher.members)} teachers, which is no model by itself: "
+        f"make one that averages them, and name it as {role}."
+    )
 
 
 def described(what: Any) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from search.public import TERMINAL_JOBS, Job, JobState, Principal, Progress, Result, units
+from service.pages import spec_words
 
 # What each state means to who waits, after the word that the API uses for it.
 PHASES: Mapping[JobState, str] = {
@@ -86,8 +87,7 @@ def phase(job: Job) -> str:
 
 def models(spec: Mapping[str, Any]) -> str:
     """Which student is distilled from which teacher, on which data."""
-    teacher = spec["teacher"]["model"]["name"]
-    return f"{spec['student']['name']} from {teacher}, on {spec['dataset']['name']}"
+    return f"{spec['student']['name']} from {spec_words.teacher_name(spec['teacher'])}, on {spec['dataset']['name']}"
 
 
 def search_trials(progress: Progress) -> Bar:

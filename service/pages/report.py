@@ -32,9 +32,8 @@ from search.public import (
     TrialState,
     units,
 )
-from service.pages import pictures
+from service.pages import pictures, spec_words
 from service.pages.note import so_far
-from service.pages.spec_words import spec_yaml
 
 BEST_TRIALS = 10
 
@@ -66,7 +65,7 @@ def render(standing: Standing, *, picture_base: str | None) -> str:
         best_trials=_best_trials(standing),
         selection=[_race(one, metric) for one in result.selection] if result else [],
         cautions=result.cautions if result else [],
-        spec=spec_yaml(job),
+        spec=spec_words.spec_yaml(job),
         fixed=", ".join(f"{name} {value}" for name, value in (job.fixed or {}).items()),
         told="answered" if standing.final else "as it stood",
         at=_moment(datetime.fromisoformat(result.computed_at) if result and standing.final else job.updated_at),
@@ -259,7 +258,7 @@ def _found(standing: Standing) -> list[tuple[str, str]]:
     rows.append(("epochs trained", f"{epochs:,}".replace(",", " ")))
     rows.append(("time", units.duration(result.wall_seconds) if result else ""))
     rows.append(("data", f"{spec['dataset']['name']}, split seed {spec['dataset'].get('split_seed', 0)}"))
-    rows.append(("student", _model(spec["student"])))
+    rows.append(("student", spec_words.model(spec["student"])))
     rows.append(("teacher", _teacher(job)))
     rows.append(("sampler", str(spec.get("sampler", {}).get("name", ""))))
     rows.append(("first trials", _first_trials(standing.trials)))
@@ -279,14 +278,8 @@ def _counts(trials: Sequence[Trial], stage: Stage) -> str:
     return ", ".join(f"{counts[state]} {state.value}" for state in TrialState if counts[state])
 
 
-def _model(model: Mapping[str, Any]) -> str:
-    arguments = ", ".join(f"{name} {value}" for name, value in (model.get("arguments") or {}).items())
-    return f"{model['name']} ({arguments})" if arguments else str(model["name"])
-
-
 def _teacher(job: Job) -> str:
-    teacher = job.spec["teacher"]
-    words = _model(teacher["model"]) if teacher.get("model") else "given logits"
+    words = spec_words.teacher(job.spec["teacher"])
     accuracy = ((job.teacher or {}).get("validation") or {}).get("accuracy")
     return words if accuracy is None else f"{words}, {units.level('accuracy', accuracy)} validation accuracy"
 

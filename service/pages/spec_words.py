@@ -1,4 +1,4 @@
-"""How is a job's spec written down for people to keep, and to send again?"""
+"""How is a job's spec written down for people: whole, to keep and to send again; and a part of it in words?"""
 
 from __future__ import annotations
 
@@ -13,6 +13,26 @@ from search.public import Job
 def spec_yaml(job: Job) -> str:
     """The spec as YAML, in the order of its fields."""
     return yaml.safe_dump(_plain(job.spec), sort_keys=False, allow_unicode=True)
+
+
+def model(spec: Mapping[str, Any]) -> str:
+    """A model with what was said of it."""
+    arguments = ", ".join(f"{name} {value}" for name, value in (spec.get("arguments") or {}).items())
+    return f"{spec['name']} ({arguments})" if arguments else str(spec["name"])
+
+
+def teacher(spec: Mapping[str, Any]) -> str:
+    """A teacher, or those of an ensemble, with what was said of the models."""
+    if spec.get("members"):
+        return "the mean of " + ", ".join(teacher(each) for each in spec["members"])
+    return model(spec["model"]) if spec.get("model") else "given logits"
+
+
+def teacher_name(spec: Mapping[str, Any]) -> str:
+    """The same in a word or two."""
+    if spec.get("members"):
+        return f"an ensemble of {len(spec['members'])}"
+    return str(spec["model"]["name"]) if spec.get("model") else "given logits"
 
 
 def _plain(value: Any) -> Any:

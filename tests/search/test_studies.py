@@ -84,6 +84,19 @@ def test_a_factor_of_its_own_name_sets_several_places() -> None:
     assert plain.cell.digest == cells.digest_of(JobSpec.model_validate(BASE | {"name": "x"}))
 
 
+def test_all_members_of_an_ensemble_are_others_in_another_repeat() -> None:
+    members = [dict(BASE["teacher"]), {**BASE["teacher"], "seed": 7}]
+    teacher = {"source": "ensemble", "members": members}
+    first, second = cells.expand(study(base=BASE | {"teacher": teacher}, replicates=2)).new
+    seeds = [[member.seed for member in each.spec.teacher.members or ()] for each in (first, second)]
+    assert seeds == [[0, 7], [1, 8]]
+    assert second.spec.dataset.split_seed == first.spec.dataset.split_seed + 1
+    members[1] = {"source": "logits", "artifact": "a" * 64}
+    first, second = cells.expand(study(base=BASE | {"teacher": teacher}, replicates=2)).new
+    assert first.spec.teacher == second.spec.teacher
+    assert first.spec.dataset == second.spec.dataset
+
+
 def test_given_logits_keep_their_split_and_teacher() -> None:
     teacher = {"source": "logits", "artifact": "a" * 64}
     first, second = cells.expand(study(base=BASE | {"teacher": teacher}, replicates=2)).new

@@ -236,3 +236,18 @@ def test_what_is_not_plain_kl_at_one_temperature_is_said(into: Callable[[Winner]
     assert "T went from 6 to 1 along a linear schedule" in said
     assert "Images and labels were mixed" in said
     assert "distillation term" not in into(winner(Configuration(6.0, 0.9, 0.1, SGD)))
+
+
+@pytest.mark.parametrize("into", [torchdistill.export, mdistiller.export])
+def test_a_teacher_that_is_no_single_model_is_said(into: Callable[[Winner], str]) -> None:
+    member = {"model": {"name": "resnet", "arguments": {"depth": 56}}, "training": {"epochs": 2}, "optimizer": {}}
+    members = [member, member | {"seed": 1, "label_smoothing": 0.1}]
+
+    def said(teacher: dict[str, Any]) -> str:
+        told = winner(Configuration(6.0, 0.9, 0.1, SGD), teacher=teacher)
+        return " ".join(into(told).replace("\n#", " ").split())
+
+    together = said({"source": "ensemble", "members": members})
+    assert "the mean of the logits of 2 teachers" in together
+    assert "The ensemble's teacher 1 was trained with label smoothing 0.1." in together
+    assert "The teacher was given as logits" in said({"source": "logits", "artifact": "a" * 64})

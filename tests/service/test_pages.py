@@ -218,6 +218,15 @@ def test_more_jobs_than_fit_on_a_page(window: Window, db: Database) -> None:
     assert "Older jobs" not in second
 
 
+def test_the_list_tells_jobs_whose_teacher_is_no_single_model(window: Window, db: Database) -> None:
+    taught = house.document()["teacher"]
+    house.submit(db, name="from logits", teacher={"source": "logits", "artifact": "a" * 64})
+    house.submit(db, name="from two", teacher={"source": "ensemble", "members": [taught, taught | {"seed": 1}]})
+    page = window.get("/jobs").text
+    assert "mlp from given logits, on digits" in page
+    assert "mlp from an ensemble of 2, on digits" in page
+
+
 def test_a_running_job(reader: httpx.Client, jobs: Jobs) -> None:
     page = words(reader.get(f"/jobs/{jobs.running.id}", headers=HTML))
     assert re.search(r"In training trial .* 2 1\.36 0 of 2 AdamW 0\.03 0\.0001 0\.9 search", page)

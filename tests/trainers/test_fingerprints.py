@@ -45,6 +45,10 @@ def from_elsewhere(**changes: Any) -> Problem:
     return taught(pretrained_on=replace(quarters(), **changes))
 
 
+def ensemble(*members: Teacher) -> Problem:
+    return problem(teacher=Teacher("ensemble", members=members))
+
+
 CHANGES: dict[str, tuple[Problem, Problem]] = {
     "data.name": (problem(), data(name="MNIST")),
     "data.path": (data(name="npz", path="a.npz"), data(name="npz", path="b.npz")),
@@ -80,6 +84,11 @@ CHANGES: dict[str, tuple[Problem, Problem]] = {
     "teacher.pretrained_on: training": (from_elsewhere(), from_elsewhere(training=Training(3, 16))),
     "teacher.pretrained_on: optimizer": (from_elsewhere(), from_elsewhere(optimizer=ADAM)),
     "teacher.finetune": (problem(teacher=ELSEWHERE), problem(teacher=replace(ELSEWHERE, finetune="head"))),
+    "teacher.members": (ensemble(teacher(), teacher(seed=1)), ensemble(teacher(), teacher(seed=2))),
+    "teacher.members: one more": (
+        ensemble(teacher(), teacher(seed=1)),
+        ensemble(teacher(), teacher(seed=1), teacher(seed=2)),
+    ),
     "views": (problem(), problem(views=3)),
     "precision": (problem(), problem(precision="bf16")),
 }
@@ -95,6 +104,12 @@ KEEPS: dict[str, tuple[Problem, Problem]] = {
     "given logits have no model": (
         problem(teacher=LOGITS),
         problem(teacher=replace(LOGITS, model=Model("cnn"), seed=1)),
+    ),
+    "members in another order": (ensemble(teacher(), ELSEWHERE), ensemble(ELSEWHERE, teacher())),
+    "a member's head of no other origin": (ensemble(teacher(), WEIGHTS), ensemble(teacher(finetune="head"), WEIGHTS)),
+    "an ensemble has no seed": (
+        ensemble(teacher(), WEIGHTS),
+        problem(teacher=Teacher("ensemble", seed=1, members=(teacher(), WEIGHTS))),
     ),
     "stopped where it ends": (problem(), taught(stop_epoch=6)),
     "a head of no other origin": (problem(), taught(finetune="head")),

@@ -16,9 +16,9 @@ from tests.trainers.problems import SGD, problem, teacher
 from trainers import run
 from trainers.data import datasets
 from trainers.data.fitting import fitted
-from trainers.errors import DatasetInvalid, DatasetMissing, ModelUnavailable
-from trainers.spec import Data, Model, Pretraining, Schedule, TestPermit, Training
-from trainers.teaching import elsewhere
+from trainers.errors import DatasetInvalid, DatasetMissing, ModelUnavailable, TeacherInvalid
+from trainers.spec import Data, Model, Pretraining, Schedule, Teacher, TestPermit, Training
+from trainers.teaching import elsewhere, labelled
 from trainers.zoo import heads, models, weights
 
 PERMIT = TestPermit("job", confirmed_at=1.0)
@@ -159,3 +159,51 @@ def test_other_data_of_npz_are_told_by_their_content(tmp_path: Path) -> None:
     assert elsewhere.stamp(None, tmp_path) == elsewhere.stamp(
         Pretraining(Data("digits"), Training(1, 1), SGD), tmp_path
     )
+
+
+def test_an_ensemble_says_the_mean_of_what_its_members_say(placed: run.Roots) -> None:
+    members = (teacher(training=Training(2, 16)), FROM_QUARTERS, teacher(model=Model("mlp"), training=Training(3, 16)))
+    alone = [prepare(placed, teacher=member) for member in members]
+    together = prepare(placed, teacher=Teacher("ensemble", members=members))
+    for name in ("train_logits", "validation_logits"):
+        mean = torch.stack([getattr(one, name) for one in alone]).double().mean(0)
+        assert torch.allclose(getattr(together, name).double(), mean, atol=1e-5), name
+    test = torch.stack([one.test.open(PERMIT)[1] for one in alone]).double().mean(0)
+    assert torch.allclose(together.test.open(PERMIT)[1].double(), test, atol=1e-5)
+    assert together.facts.fingerprint not in {one.facts.fingerprint for one in alone}
+
+
+def test_an_ensembles_soft_targets_are_the_geometric_mean_of_its_members(placed: run.Roots) -> None:
+    """At every T, as Hinton et al. form them (arXiv:1503.02531, section 1), from a formula of its own."""
+    members = (teacher(training=Training(2, 16)), teacher(training=Training(2, 16), seed=1))
+    alone = [prepare(placed, teacher=member).validation_logits.double() for member in members]
+    together = prepare(placed, teacher=Teacher("ensemble", members=members)).validation_logits.double()
+    for temperature in (0.5, 1.0, 4.0, 40.0):
+        product = (alone[0] / temperature).softmax(-1) * (alone[1] / temperature).softmax(-1)
+        geometric = product.sqrt() / product.sqrt().sum(-1, keepdim=True)
+        assert torch.allclose((together / temperature).softmax(-1), geometric, atol=1e-6)
+
+
+def test_members_are_trained_once_whoever_has_them(placed: run.Roots, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, other = FROM_QUARTERS, teacher(training=Training(2, 16))
+    prepare(placed, teacher=one)
+    first = prepare(placed, teacher=Teacher("ensemble", members=(one, other)))
+    assert len(list((placed.store / "teachers").rglob("weights-*.safetensors"))) == 2
+    monkeypatch.setattr(labelled, "learn", None)  # training any of them again would fail
+    again = prepare(placed, teacher=Teacher("ensemble", members=(other, one)))
+    assert torch.equal(again.train_logits, first.train_logits)
+    prepare(placed, teacher=other)
+
+
+def test_an_ensemble_of_none_or_of_ensembles_is_refused(placed: run.Roots) -> None:
+    nested = Teacher("ensemble", members=(Teacher("ensemble", members=(FROM_QUARTERS,)),))
+    for wrong in (Teacher("ensemble"), nested):
+        with pytest.raises(TeacherInvalid, match="members that are teachers of their own"):
+            prepare(placed, teacher=wrong)
+
+
+def test_an_ensembles_members_are_checked_before_any_is_trained(placed: run.Roots) -> None:
+    unknown = Teacher("ensemble", members=(FROM_QUARTERS, teacher(model=Model("no_such_model"))))
+    with pytest.raises(ModelUnavailable, match="no_such_model"):
+        prepare(placed, teacher=unknown)
+    assert not stored(placed, "teachers")

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from trainers.data.datasets import Split
 from trainers.data.views import Normaliser, Views
 from trainers.errors import TeacherInvalid
-from trainers.spec import Metrics, Model, Problem, Teacher, TeacherFacts
+from trainers.spec import Metrics, Model, Problem, Teacher, TeacherFacts, digest, told
 from trainers.teaching import elsewhere, labelled
 from trainers.teaching.elsewhere import Pupil
 from trainers.teaching.labelled import Lesson
@@ -80,6 +80,8 @@ def answers(setting: Setting) -> Answers:
 def test_logits(setting: Setting, images: Tensor) -> Tensor:
     """The teacher's logits [n, classes] on the test images (uint8), from its stored weights."""
     teacher = setting.problem.teacher
+    if teacher.source == "ensemble":
+        return _mean([test_logits(member, images) for member in _members(setting)])
     if teacher.source == "logits":
         given = weights.load_artifact(setting.store, _artifact(teacher))
         return _shaped(given, "test", (len(images), setting.split.classes))
@@ -102,9 +104,17 @@ def make_views(setting: Setting, count: int) -> Views:
 def _place(setting: Setting) -> Path:
     split = setting.split
     data = f"{split.train.digest()[:20]}{split.validation.digest()[:20]}"
-    data += elsewhere.stamp(setting.problem.teacher.pretrained_on, setting.data)
+    data += _stamp(setting)
     folder = setting.store / "teachers" / setting.problem.teacher_fingerprint()
     return folder / f"{_FORMAT}-{data}.safetensors"
+
+
+def _stamp(setting: Setting) -> str:
+    """What the name of the stored answers has in it of data other than the problem's own."""
+    if setting.problem.teacher.source == "ensemble":
+        stamps = [_stamp(member) for member in _members(setting)]
+        return digest(stamps)[:20] if any(stamps) else ""
+    return elsewhere.stamp(setting.problem.teacher.pretrained_on, setting.data)
 
 
 def _facts_path(path: Path) -> Path:
@@ -116,7 +126,45 @@ def _weights_path(path: Path) -> Path:
 
 
 def _compute(setting: Setting, path: Path) -> None:
-    """Trains or loads the teacher and writes weights, logits and, as the sign that all is there, facts."""
+    """Makes the answers and writes them and, as the sign that all is there, facts."""
+    train, validation = _averaged(setting) if setting.problem.teacher.source == "ensemble" else _asked(setting, path)
+    facts = _facts(setting, train, validation)
+    weights.save({"train": train, "validation": validation}, path)
+    partial = path.with_suffix(".json.partial")
+    partial.write_text(json.dumps(dataclasses.asdict(facts)))
+    os.replace(partial, _facts_path(path))
+
+
+def _averaged(setting: Setting) -> tuple[Tensor, Tensor]:
+    """An ensemble's answers: each member's are made, or found, as those of a teacher of its own."""
+    answered = [answers(member) for member in _members(setting)]
+    train = _mean([each.train for each in answered])
+    kept = torch.float16 if setting.problem.precision == "bf16" else torch.float32
+    return train.to(kept), _mean([each.validation for each in answered])
+
+
+def _members(setting: Setting) -> list[Setting]:
+    """Where each member of an ensemble works, in an order that does not depend on how they are named."""
+    problem, members = setting.problem, told(setting.problem.teacher).members
+    if not members or any(member.source == "ensemble" for member in members):
+        raise TeacherInvalid("an ensemble needs members that are teachers of their own")
+    return [dataclasses.replace(setting, problem=dataclasses.replace(problem, teacher=each)) for each in members]
+
+
+def _mean(logits: list[Tensor]) -> Tensor:
+    """The mean of logits of one shape (float32).
+
+    At every T its softmax is the geometric mean of the members' distributions, normalised: one of the two ways in which
+    Hinton et al. (arXiv:1503.02531, section 1) form the soft targets of an ensemble, and the one of which T stays free.
+    """
+    total = torch.zeros_like(logits[0], dtype=torch.float32)
+    for each in logits:
+        total += each / len(logits)
+    return total
+
+
+def _asked(setting: Setting, path: Path) -> tuple[Tensor, Tensor]:
+    """Trains or loads the teacher, keeps its weights where the job has made them, and asks it."""
     problem, split = setting.problem, setting.split
     teacher = problem.teacher
     model, head = _beginning(setting)
@@ -131,12 +179,7 @@ def _compute(setting: Setting, path: Path) -> None:
             _train(place(model, setting.device), setting, head if teacher.finetune == "head" else frozenset())
             weights.save(model.state_dict(), _weights_path(path))
         train = _on_views(model, setting)
-        validation = predict(model, split.validation.images, _normaliser(setting), problem.precision).cpu()
-    facts = _facts(setting, train, validation)
-    weights.save({"train": train, "validation": validation}, path)
-    partial = path.with_suffix(".json.partial")
-    partial.write_text(json.dumps(dataclasses.asdict(facts)))
-    os.replace(partial, _facts_path(path))
+        return train, predict(model, split.validation.images, _normaliser(setting), problem.precision).cpu()
 
 
 def _train(model: nn.Module, setting: Setting, head: frozenset[str]) -> None:
