@@ -2,34 +2,29 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from search import public
 from search.public import Database, Job, JobState, Principal
 from service.auth import Reader, Submitter
-from service.errors import MediaTypeUnsupported, problems
+from service.errors import problems
+from service.routes.submitting import (
+    REFUSALS,
+    IdempotencyKey,
+    body_of,
+    location_of,
+    media_of,
+    replay_of,
+    say_where,
+)
 from service.schemas import Cursor, ExtendRequest, JobDetailOut, JobId, JobOut, JobPage, ShareRequest
 
-MEDIA_TYPES: dict[str, Literal["json", "yaml"]] = {
-    "application/json": "json",
-    "application/yaml": "yaml",
-    "application/x-yaml": "yaml",
-    "text/yaml": "yaml",
-}
 LABEL = r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}=[^\x00-\x1f]{0,200}$"
-JOB_SPEC = {"$ref": "#/components/schemas/JobSpec"}
-SPEC_BODY: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "description": "A job spec. `GET /v1/spec/default` is one to start from, with comments.",
-        "content": {media: {"schema": JOB_SPEC} for media in ("application/json", "application/yaml")},
-    }
-}
+SPEC_BODY = body_of("JobSpec", "A job spec. `GET /v1/spec/default` is one to start from, with comments.")
 # Where to go from a job in an answer's body, as OpenAPI says it: what tools follow that try the API out.
 FROM_JOB: dict[str, Any] = {
     name: {"operationId": operation, "parameters": {"job_id": "$response.body#/id"}}
@@ -39,14 +34,6 @@ FROM_JOB: dict[str, Any] = {
     )
 }  # fmt: skip
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
-
-
-def media_of(request: Request) -> Literal["json", "yaml"]:
-    """How a spec in the body is written. Raises MediaTypeUnsupported."""
-    named = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if named not in MEDIA_TYPES:
-        raise MediaTypeUnsupported(f"a spec comes as one of {', '.join(MEDIA_TYPES)}; got {named or 'no content type'}")
-    return MEDIA_TYPES[named]
 
 
 def database(request: Request) -> Database:
@@ -62,11 +49,10 @@ def database(request: Request) -> Database:
     response_model=JobDetailOut,
     summary="Submit a job",
     responses={
-        **problems("media-type-unsupported", "too-large", "spec-invalid", "idempotency-mismatch", "request-invalid"),
-        **problems("quota-exceeded"),
+        **REFUSALS,
         201: {
             "description": "Submitted",
-            "headers": {"Location": {"description": "the job", "schema": {"type": "string"}}},
+            "headers": location_of("the job"),
             "links": FROM_JOB,
         },
         200: {
@@ -81,18 +67,12 @@ async def submit(
     request: Request,
     response: Response,
     principal: Submitter,
-    idempotency_key: Annotated[
-        str | None,
-        Header(
-            pattern=r"^[\x21-\x7e]{1,255}$",
-            description="makes sending twice safe: the second request answers with the first one's job",
-        ),
-    ] = None,
+    idempotency_key: IdempotencyKey = None,
 ) -> JobDetailOut:
     """Validates a spec (JSON or YAML) and queues it; workers take it from there."""
     media = media_of(request)
     body = await request.body()
-    replay = (idempotency_key, hashlib.sha256(body).hexdigest()) if idempotency_key else None
+    replay = replay_of(idempotency_key, body)
 
     def work() -> tuple[Job, bool]:
         known: public.Priors = request.app.state.priors
@@ -100,10 +80,7 @@ async def submit(
         return public.submit(database(request), spec, principal, replay, known, request.state.request_id)
 
     job, created = await run_in_threadpool(work)
-    response.headers["Location"] = f"/v1/jobs/{job.id}"
-    if not created:
-        response.status_code = 200
-        response.headers["Idempotency-Replayed"] = "true"
+    say_where(response, f"/v1/jobs/{job.id}", created)
     return JobDetailOut.of(job)
 
 

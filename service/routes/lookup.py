@@ -11,7 +11,8 @@ from starlette.responses import Response
 from search import public
 from service.auth import Reader
 from service.errors import KINDS, FieldError, problems
-from service.routes.jobs import JOB_SPEC, SPEC_BODY, database, media_of
+from service.routes.jobs import SPEC_BODY, database
+from service.routes.submitting import media_of, schema_of
 from service.schemas import ProblemKind, SpecVerdict, Status, WorkerList, WorkerOut
 from service.schemas_keys import Me, QuotaOut
 
@@ -38,7 +39,7 @@ def get_spec_schema(principal: Reader) -> dict[str, Any]:
     summary="A spec to start from",
     tags=["spec"],
     responses={
-        200: {"description": "YAML with comments", "content": {"application/yaml": {"schema": JOB_SPEC}}},
+        200: {"description": "YAML with comments", "content": {"application/yaml": {"schema": schema_of("JobSpec")}}},
     },
 )
 def get_spec_default(principal: Reader) -> Response:

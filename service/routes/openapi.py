@@ -14,7 +14,7 @@ from starlette.staticfiles import StaticFiles
 
 from search import public
 from service.errors import Problem, problems
-from service.routes.jobs import JOB_SPEC
+from service.routes.submitting import schema_of
 
 ASSETS = "/docs/assets"
 DOCS_POLICY = (
@@ -79,7 +79,7 @@ def _add_schemas(schemas: dict[str, Any]) -> None:
 def _complete(path: str, operation: dict[str, Any]) -> None:
     """Adds what every guarded route can answer with, and an example of a spec where one is sent."""
     for media, content in operation.get("requestBody", {}).get("content", {}).items():
-        if content["schema"] == JOB_SPEC:
+        if content["schema"] == schema_of("JobSpec"):
             text = public.default_spec_yaml()
             content["example"] = text if media == "application/yaml" else yaml.safe_load(text)
     if not path.startswith(("/v1", "/metrics")):

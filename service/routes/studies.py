@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-from typing import Annotated, Any
+from typing import Annotated
 
-from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import HTMLResponse
 
@@ -14,19 +13,21 @@ from search.public import Guidance, StudyDetail
 from service.auth import Reader, Submitter
 from service.errors import problems
 from service.pages import guidance_page
-from service.routes.jobs import database, media_of
+from service.routes.jobs import database
 from service.routes.results import PAGE_HEADERS
+from service.routes.submitting import (
+    REFUSALS,
+    IdempotencyKey,
+    body_of,
+    location_of,
+    media_of,
+    replay_of,
+    say_where,
+)
 from service.schemas import Cursor
 from service.schemas_studies import StudyDetailOut, StudyId, StudyOut, StudyPage
 
-STUDY_SPEC = {"$ref": "#/components/schemas/StudySpec"}
-STUDY_EXTENSION = {"$ref": "#/components/schemas/StudyExtension"}
 router = APIRouter(prefix="/v1/studies", tags=["studies"])
-
-
-def _body(schema: dict[str, str], description: str) -> dict[str, Any]:
-    content = {media: {"schema": schema} for media in ("application/json", "application/yaml")}
-    return {"requestBody": {"required": True, "description": description, "content": content}}
 
 
 @router.post(
@@ -36,35 +37,28 @@ def _body(schema: dict[str, str], description: str) -> dict[str, Any]:
     response_model=StudyDetailOut,
     summary="Submit a study",
     responses={
-        **problems("media-type-unsupported", "too-large", "spec-invalid", "idempotency-mismatch", "request-invalid"),
-        **problems("quota-exceeded"),
+        **REFUSALS,
         201: {
             "description": "Submitted, with all of its jobs",
-            "headers": {"Location": {"description": "the study", "schema": {"type": "string"}}},
+            "headers": location_of("the study"),
         },
         200: {
             "description": "This Idempotency-Key was used with the same body: the study it made",
             "model": StudyDetailOut,
         },
     },
-    openapi_extra=_body(STUDY_SPEC, "A base job, factors to cross, a design, repeats and a budget."),
+    openapi_extra=body_of("StudySpec", "A base job, factors to cross, a design, repeats and a budget."),
 )
 async def submit_study(
     request: Request,
     response: Response,
     principal: Submitter,
-    idempotency_key: Annotated[
-        str | None,
-        Header(
-            pattern=r"^[\x21-\x7e]{1,255}$",
-            description="makes sending twice safe: the second request answers with the first one's study",
-        ),
-    ] = None,
+    idempotency_key: IdempotencyKey = None,
 ) -> StudyDetailOut:
     """Validates every cell of a study (JSON or YAML) and queues all of their jobs, or none."""
     media = media_of(request)
     body = await request.body()
-    replay = (idempotency_key, hashlib.sha256(body).hexdigest()) if idempotency_key else None
+    replay = replay_of(idempotency_key, body)
 
     def work() -> tuple[StudyDetail, bool]:
         known: public.Priors = request.app.state.priors
@@ -72,10 +66,7 @@ async def submit_study(
         return public.submit_study(database(request), study, principal, replay, known, request.state.request_id)
 
     study, created = await run_in_threadpool(work)
-    response.headers["Location"] = f"/v1/studies/{study.id}"
-    if not created:
-        response.status_code = 200
-        response.headers["Idempotency-Replayed"] = "true"
+    say_where(response, f"/v1/studies/{study.id}", created)
     return StudyDetailOut.of(study)
 
 
@@ -149,7 +140,7 @@ def get_study_report(request: Request, study_id: StudyId, principal: Reader) -> 
         **problems("media-type-unsupported", "too-large", "spec-invalid", "not-found", "illegal-move"),
         **problems("request-invalid", "quota-exceeded"),
     },
-    openapi_extra=_body(STUDY_EXTENSION, "Factors or levels to add, a number of repeats, or of cells of a fraction."),
+    openapi_extra=body_of("StudyExtension", "Factors or levels to add, more repeats, or more cells of a fraction."),
 )
 async def extend_study(request: Request, study_id: StudyId, principal: Submitter) -> StudyDetailOut:
     """Adds levels, factors or repeats. The jobs that are there stay as they are; asking twice adds nothing."""

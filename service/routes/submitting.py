@@ -1,0 +1,65 @@
+"""What submitting jobs and studies has in common: documents as JSON or YAML, and requests that may be sent twice."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Annotated, Any, Literal
+
+from fastapi import Header, Request, Response
+
+from service.errors import MediaTypeUnsupported, problems
+
+MEDIA_TYPES: dict[str, Literal["json", "yaml"]] = {
+    "application/json": "json",
+    "application/yaml": "yaml",
+    "application/x-yaml": "yaml",
+    "text/yaml": "yaml",
+}
+REFUSALS = {
+    **problems("media-type-unsupported", "too-large", "spec-invalid", "idempotency-mismatch", "request-invalid"),
+    **problems("quota-exceeded"),
+}
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        pattern=r"^[\x21-\x7e]{1,255}$",
+        description="makes sending twice safe: the second request answers with what the first one made",
+    ),
+]
+
+
+def schema_of(document: str) -> dict[str, str]:
+    """A document's schema, for OpenAPI."""
+    return {"$ref": f"#/components/schemas/{document}"}
+
+
+def body_of(document: str, description: str) -> dict[str, Any]:
+    """A request's body for OpenAPI: this document in either notation."""
+    content = {media: {"schema": schema_of(document)} for media in ("application/json", "application/yaml")}
+    return {"requestBody": {"required": True, "description": description, "content": content}}
+
+
+def location_of(what: str) -> dict[str, Any]:
+    """The header that says where what was made is, for OpenAPI."""
+    return {"Location": {"description": what, "schema": {"type": "string"}}}
+
+
+def media_of(request: Request) -> Literal["json", "yaml"]:
+    """How a document in the body is written. Raises MediaTypeUnsupported."""
+    named = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if named not in MEDIA_TYPES:
+        raise MediaTypeUnsupported(f"a spec comes as one of {', '.join(MEDIA_TYPES)}; got {named or 'no content type'}")
+    return MEDIA_TYPES[named]
+
+
+def replay_of(key: str | None, body: bytes) -> tuple[str, str] | None:
+    """By what a second sending is known: its key, and the digest of its body."""
+    return (key, hashlib.sha256(body).hexdigest()) if key else None
+
+
+def say_where(response: Response, location: str, created: bool) -> None:
+    """Names what was made, or was made before by the same request."""
+    response.headers["Location"] = location
+    if not created:
+        response.status_code = 200
+        response.headers["Idempotency-Replayed"] = "true"
