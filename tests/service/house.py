@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import math
 import tempfile
 import threading
@@ -73,7 +74,16 @@ def serving(settings: Settings, port: int = 0) -> Iterator[str]:
     finally:
         server.should_exit = True
         thread.join(15)
-        assert not thread.is_alive()
+        if thread.is_alive():
+            raise AssertionError(f"the server does not end:\n{_stacks()}")
+
+
+def _stacks() -> str:
+    """What every thread of this process is doing."""
+    with tempfile.TemporaryFile("w+") as file:
+        faulthandler.dump_traceback(file, all_threads=True)
+        file.seek(0)
+        return file.read()
 
 
 def document(name: str = "digits-small", **changes: Any) -> dict[str, Any]:
