@@ -154,7 +154,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """A process that trains; alive while it was seen within a lease period.
+    """A process that trains; alive until it has been silent for a lease period of its own.
 
     `lanes` is how many students its `engines` train at once; each of these says for which problem, with how many lanes,
     and by which figures it was chosen.

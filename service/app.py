@@ -53,7 +53,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.settings, app.state.db = settings, db
     app.state.priors = public.priors(settings.literature, settings.advice_from)
-    app.state.metrics = metrics.Metrics(db, settings.lease_seconds)
+    app.state.metrics = metrics.Metrics(db)
     app.state.stopping = asyncio.Event()
     app.add_middleware(body.BodyLimit, limit=settings.body_limit)
     app.add_middleware(auth.SameOrigin)

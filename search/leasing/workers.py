@@ -71,11 +71,10 @@ def living(connection: Connection) -> list[Living]:
     ]
 
 
-def list_workers(db: Database, lease_seconds: float, limit: int = 500) -> list[Worker]:
+def list_workers(db: Database, limit: int = 500) -> list[Worker]:
     """The workers, those seen last first."""
     held = select(func.count()).where(leases.c.worker_id == workers.c.id).scalar_subquery()
-    alive = workers.c.stopped_at.is_(None) & (workers.c.seen_at >= now_sql() - lease_seconds)
-    query = select(workers, held.label("running"), alive.label("alive"))
+    query = select(workers, held.label("running"), is_alive().label("alive"))
     with db.read() as connection:
         rows = connection.execute(query.order_by(workers.c.seen_at.desc(), workers.c.id).limit(limit))
         return [

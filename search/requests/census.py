@@ -20,7 +20,8 @@ class Census:
     jobs: Mapping[JobState, int]
     trials: Mapping[TrialState, int]
     queue: int  # trials that wait, and jobs that wait for their first
-    lanes: int  # of the workers that are alive
+    workers: int  # that are alive
+    lanes: int  # of these
     lanes_busy: int
     retries: int  # attempts beyond the first
     losses: int  # attempts whose worker was lost
@@ -47,7 +48,7 @@ def count(db: Database) -> Census:
         ).one()
         stale = connection.execute(select(func.count()).where(leases.c.expires_at < now_sql())).scalar_one()
         busy = connection.execute(select(func.count()).where(leases.c.trial_id.is_not(None))).scalar_one()
-        lanes = connection.execute(select(func.sum(workers.c.lanes)).where(is_alive())).scalar_one()
+        living, lanes = connection.execute(select(func.count(), func.sum(workers.c.lanes)).where(is_alive())).one()
         errors = connection.execute(select(func.sum(workers.c.database_errors))).scalar_one()
     by_job = {row[0]: int(row[1]) for row in of_jobs}
     by_trial = {row[0]: int(row[1]) for row in of_trials}
@@ -55,6 +56,7 @@ def count(db: Database) -> Census:
         jobs={state: by_job.get(state, 0) for state in JobState},
         trials={state: by_trial.get(state, 0) for state in TrialState},
         queue=by_trial.get(TrialState.WAITING, 0) + by_job.get(JobState.QUEUED, 0),
+        workers=int(living),
         lanes=int(lanes or 0),
         lanes_busy=int(busy),
         retries=int(summed.retries or 0),

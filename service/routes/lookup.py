@@ -71,7 +71,7 @@ async def validate_spec(request: Request, principal: Reader) -> SpecVerdict:
 @router.get("/workers", operation_id="listWorkers", response_model=WorkerList, summary="Who trains", tags=["operation"])
 def list_workers(request: Request, principal: Reader) -> WorkerList:
     """Workers with their lanes, what they hold and when they were last seen."""
-    workers = public.list_workers(database(request), request.app.state.settings.lease_seconds)
+    workers = public.list_workers(database(request))
     return WorkerList(items=[WorkerOut.model_validate(worker) for worker in workers])
 
 

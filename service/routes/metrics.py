@@ -23,8 +23,8 @@ router = APIRouter(tags=["operation"])
 class Census(Collector):
     """Counts the database anew at every scrape."""
 
-    def __init__(self, db: Database, lease_seconds: float) -> None:
-        self.db, self.lease_seconds = db, lease_seconds
+    def __init__(self, db: Database) -> None:
+        self.db = db
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """Raises DatabaseUnavailable."""
@@ -39,6 +39,7 @@ class Census(Collector):
         yield trials
         for name, words, value in (
             ("queue", "Trials that wait for a worker, and jobs for their first", counted.queue),
+            ("workers_alive", "Workers heard of within their lease period", counted.workers),
             ("lanes", "Lanes of the workers that are alive", counted.lanes),
             ("lanes_busy", "Trials under way", counted.lanes_busy),
             ("trial_retries", "Attempts of trials beyond their first", counted.retries),
@@ -50,16 +51,14 @@ class Census(Collector):
             ("api_database_errors", "Times that the database did not answer this process", self.db.failures),
         ):
             yield GaugeMetricFamily(f"thermowell_{name}", words, value=value)
-        alive = sum(worker.alive for worker in public.list_workers(self.db, self.lease_seconds))
-        yield GaugeMetricFamily("thermowell_workers_alive", "Workers seen within a lease", value=alive)
 
 
 class Metrics:
     """The figures of one application; no state is shared between two of them."""
 
-    def __init__(self, db: Database, lease_seconds: float) -> None:
+    def __init__(self, db: Database) -> None:
         self.registry = CollectorRegistry()
-        self.registry.register(Census(db, lease_seconds))
+        self.registry.register(Census(db))
         self.requests = Counter(
             "thermowell_http_requests", "Requests answered", ["method", "route", "status"], registry=self.registry
         )

@@ -185,9 +185,7 @@ def _nobody_works(request: Request, jobs: Sequence[Job]) -> bool:
     """Whether jobs wait and no worker is there for them."""
     if all(job.state in public.TERMINAL_JOBS or job.state is JobState.PAUSED for job in jobs):
         return False
-    return not any(
-        worker.alive for worker in public.list_workers(database(request), request.app.state.settings.lease_seconds)
-    )
+    return not any(worker.alive for worker in public.list_workers(database(request)))
 
 
 def _move(name: str, act: Callable[[Request, str, Principal], object], then: str = "/jobs/{job_id}") -> None:

@@ -132,7 +132,7 @@ def test_the_worker_says_with_what_it_trains(db: Database, settings: Settings) -
     submitted(db, budget={"trials": 8})
     with structlog.testing.capture_logs() as said:
         worker.run_worker(settings, exit_when_idle=True)
-    [row] = list_workers(db, 60.0)
+    [row] = list_workers(db)
     [engine] = row.engines
     assert (engine["engine"], engine["lanes"], engine["student"], row.lanes) == ("loop", 2, "mlp", 2)
     [chosen] = [each for each in said if each["event"] == "engine chosen"]

@@ -124,7 +124,7 @@ def train(db: Database, job: Job, trials: int | None = None, worker: str = "w1")
 
 def claim_one(db: Database, job: Job, worker: str = "w1") -> claiming.Claim | None:
     """The job's next trial, asked for as a worker does, with its configuration attached."""
-    workers.worker_seen(db, worker, host="here", pid=1, lanes=1, capabilities={"device": "cpu"})
+    workers.worker_seen(db, worker, host="here", pid=1, lanes=1, capabilities={"device": "cpu"}, lease_seconds=LEASE)
     claim = _claim(db, job, worker)
     if claim is None and hands.choose(db, worker):
         claim = _claim(db, job, worker)
