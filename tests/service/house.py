@@ -73,7 +73,7 @@ def serving(settings: Settings, port: int = 0) -> Iterator[str]:
         yield f"http://{host}:{port}"
     finally:
         server.should_exit = True
-        thread.join(15)
+        thread.join(60)
         if thread.is_alive():
             raise AssertionError(f"the server does not end:\n{_stacks()}")
 
