@@ -97,7 +97,9 @@ def check_answer(database: Database, job: Job, budget: int) -> list[Trial]:
 
 
 @pytest.mark.parametrize(
-    ("database_url", "workers", "budget"), [("sqlite", 2, 24), ("postgresql", 4, 64)], indirect=["database_url"]
+    ("database_url", "workers", "budget"),
+    [("sqlite", 2, 24), pytest.param("postgresql", 4, 64, marks=pytest.mark.slow)],
+    indirect=["database_url"],
 )
 def test_a_killed_worker_loses_nothing(
     database: Database, database_url: str, processes: Processes, tmp_path: Path, workers: int, budget: int
@@ -124,6 +126,7 @@ def test_a_killed_worker_loses_nothing(
         assert each.wait() == 0, each.output()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_four_workers_share_a_job_without_losing_a_lease(
     database: Database, database_url: str, processes: Processes, tmp_path: Path
@@ -138,6 +141,7 @@ def test_four_workers_share_a_job_without_losing_a_lease(
     assert len({row.worker_id for row in rows}) == 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_selection_does_not_change_when_the_test_labels_are_shuffled(
     database: Database, database_url: str, processes: Processes, tmp_path: Path

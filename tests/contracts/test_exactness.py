@@ -165,7 +165,7 @@ def lives(
     ("name", "form"),
     [
         *((name, "to compile") for name in OWN),
-        ("squeezenet1_1", "to compile"),
+        pytest.param("squeezenet1_1", "to compile", marks=pytest.mark.slow),
         pytest.param("resnet18", "to compile", marks=LARGE),
         ("mlp", "as it is"),
         ("cnn", "as it is"),

@@ -94,6 +94,7 @@ def test_what_is_there_is_not_logged_twice_and_what_is_half_there_anew(db: Datab
     assert then[1].data.metrics == below[1].data.metrics
 
 
+@pytest.mark.slow
 def test_the_service_logs_by_its_setting(db: Database, settings: Settings, jobs: Jobs, uri: str) -> None:
     over = settings.model_copy(update={"mlflow_uri": uri})
 
