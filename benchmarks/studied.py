@@ -12,22 +12,22 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import facts, output
-from search.public import Guidance, guidance_table
+from benchmarks import facts, output, statistics
+from search.answer import Interval
+from search.public import Guidance, Measured, guidance_table
 from service.pages import picture_factor
 
 PICTURES = Path(__file__).parents[1] / "docs" / "pictures"
 PLACES = 4  # decimals that are kept: temperatures, octaves and shares are not known better
-CELL_FIELDS = ("levels", "replicate", "best_temperature", "best", "quality", "gain")
+JOB_FIELDS = ("levels", "replicate", "best_temperature", "best", "quality", "gain")
 
 
 def condensed(document: dict[str, Any], about: dict[str, Any]) -> dict[str, Any]:
     """Of a study's document, its spec, the answers of its jobs and the guidance, rounded; `about` is how it was run."""
     study = document["study"]
-    cells = [{name: cell.get(name) for name in CELL_FIELDS} for cell in study["cells"]]
-    kept: dict[str, Any] = _short(
-        {"about": about, "spec": study["spec"], "jobs": cells, "guidance": document["guidance"]}
-    )
+    jobs = [{name: job.get(name) for name in JOB_FIELDS} for job in study["cells"]]
+    whole = {"about": about, "spec": study["spec"], "jobs": jobs, "guidance": document["guidance"]}
+    kept: dict[str, Any] = _short(whole)
     for cell in kept["guidance"]["cells"]:
         cell["jobs"] = [""] * len(cell["jobs"])  # their names mean nothing to who does not have the database
     return kept
@@ -42,6 +42,36 @@ def pictures(guidance: Guidance, folder: Path) -> list[Path]:
         path.write_text(picture_factor.draw(guidance, factor) + "\n")
         paths.append(path)
     return paths
+
+
+def compared(jobs: Sequence[dict[str, Any]], factor: str, confidence: float) -> dict[str, statistics.Interval]:
+    """By how much the quality at each level differs from that at the first: of jobs that are alike but for this factor,
+    repeat by repeat, so that what split and teacher make easy or hard is left out.
+    """
+    found: dict[str, dict[str, float]] = {}
+    for job in jobs:
+        if (job["quality"] or {}).get("mean") is not None:
+            alike = json.dumps([{**job["levels"], factor: ""}, job["replicate"]], sort_keys=True)
+            found.setdefault(job["levels"][factor], {})[alike] = job["quality"]["mean"]
+    first, *others = found or {"": {}}
+    both = {level: sorted(found[level].keys() & found[first].keys()) for level in others}
+    return {
+        level: statistics.paired([found[level][one] for one in own], [found[first][one] for one in own], confidence)
+        for level, own in both.items()
+        if len(own) > 1
+    }
+
+
+def _told(jobs: Sequence[dict[str, Any]], guidance: Guidance) -> str:
+    """Those differences as a table in Markdown, as far as there are any."""
+    lines = []
+    for factor in guidance.factors:
+        for level, one in compared(jobs, factor.factor, guidance.confidence).items():
+            within = Interval(low=one.low, high=one.high, confidence=guidance.confidence)
+            said = guidance_table.difference(Measured(mean=one.mean, interval=within), guidance.metric)
+            lines.append(f"| {factor.name} | {level} | {said} | {one.pairs} |")
+    head = ["| factor | level | quality against the first level | pairs |", "| --- | --- | --- | --- |"]
+    return "\n".join(["## Quality, pair by pair", "", *head, *lines, ""]) if lines else ""
 
 
 def _file(words: str) -> str:
@@ -75,6 +105,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         guidance = Guidance.model_validate(document["details"]["guidance"])
         pictures(guidance, PICTURES)
         print(guidance_table.markdown(guidance))
+        print(_told(document["details"]["jobs"], guidance))
 
 
 if __name__ == "__main__":

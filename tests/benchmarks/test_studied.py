@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -53,3 +54,21 @@ def test_what_is_kept_is_told_as_the_whole_was(tmp_path: Path, capsys: pytest.Ca
     assert capsys.readouterr().out == told
     assert picture.read_text() == drawn
     assert "## What moves the best T" in told
+
+
+def test_qualities_are_compared_between_jobs_that_are_otherwise_alike() -> None:
+    jobs: list[dict[str, Any]] = [
+        {"levels": {"method": "kl", "optimizer": optimizer}, "replicate": repeat, "quality": {"mean": hard + better}}
+        for repeat, hard in enumerate((0.5, 0.9))
+        for optimizer, better in (("sgd", 0.0), ("adamw", 0.01))
+    ]
+    jobs += [
+        job | {"levels": job["levels"] | {"method": "mse"}, "quality": {"mean": job["quality"]["mean"] - 0.02}}
+        for job in jobs
+    ]
+    jobs.append({"levels": {"method": "dkd", "optimizer": "sgd"}, "replicate": 0, "quality": None})
+    found = studied.compared(jobs, "method", 0.9)
+    assert set(found) == {"mse"}
+    assert (found["mse"].pairs, found["mse"].mean) == (4, pytest.approx(-0.02))
+    assert found["mse"].high == pytest.approx(-0.02)
+    assert studied.compared([], "method", 0.9) == {}
