@@ -106,16 +106,17 @@ class Effects:
             table = np.array([[self.draws(self.design.at({a: x, b: y})) for y in columns] for x in rows])
             off = table - table.mean(axis=0, keepdims=True) - table.mean(axis=1, keepdims=True)
             parts[a, b] = np.var(off + table.mean(axis=(0, 1), keepdims=True), axis=(0, 1))
-        first = 1 + len(self.design.levels) + len(self.design.pairs)
-        rest = self.posterior.residual**2 + (self.posterior.deviations[:, first:] ** 2).sum(axis=1)
-        total = rest + sum(parts.values())
+        total = self.between() + sum(parts.values())
         return {name: _measured(part / total, self.confidence) for name, part in parts.items()}
 
     def spread(self) -> Measured:
         """Octaves: the deviation between jobs of the same levels, over seeds, splits and teachers."""
+        return _measured(np.sqrt(self.between()), self.confidence)
+
+    def between(self) -> Array:
+        """The square of that [draws]."""
         first = 1 + len(self.design.levels) + len(self.design.pairs)
-        rest = self.posterior.residual**2 + (self.posterior.deviations[:, first:] ** 2).sum(axis=1)
-        return _measured(np.sqrt(rest), self.confidence)
+        return np.asarray(self.posterior.residual**2 + (self.posterior.deviations[:, first:] ** 2).sum(axis=1))
 
 
 def _ends(draws: Array, confidence: float) -> tuple[float, float]:

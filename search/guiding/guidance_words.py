@@ -16,7 +16,8 @@ METHOD = (
     "main effects (prior deviation 2 octaves), pairwise interactions that the design carries (their deviation is "
     "found; 0.4 octaves before), what repeats cells (seeds, splits, teachers) as random effects, and a residual. Each "
     "job's best T is drawn anew in each sweep of a Gibbs sampler (24 chains of 400). An effect is averaged over the "
-    "levels of the other factors. Verdicts on a factor of several levels share the doubt among its contrasts. Gains "
+    "levels of the other factors; a cell's own best T is what its jobs say together, but for how much jobs of the same "
+    "levels differ. Verdicts on a factor of several levels share the doubt among its contrasts. Gains "
     "are those over T = 4 at its own best settings, each job counting the same; their interval has what each job says "
     "of its own seeds or, where that is more, what jobs of the same cell differ by."
 )

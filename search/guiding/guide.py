@@ -16,10 +16,12 @@ from search.guiding.documents import CellGuide, FactorGuide, Guidance, Interacti
 from search.guiding.effects import Effects
 from search.guiding.likelihood import gridded
 from search.guiding.located import Range
-from search.guiding.sampler import sample
+from search.guiding.sampler import Array, sample
 from search.states import JobState
 
 OPTIMIZER = "optimizer"
+SPREADS = 16
+"""How many deviations stand for what is known of it."""
 FINISHED = JobState.COMPLETED.value
 Key = tuple[tuple[str, str], ...]
 
@@ -40,7 +42,7 @@ def guide(
     names = names if effects is None else names | guidance_words.named(list(effects.design.levels))
     factors = [] if effects is None else _factors(effects, known, names, seed)
     interactions = [] if effects is None else _interactions(effects, names)
-    rows = _cells(cells, known, confidence, seed)
+    rows = _cells(cells, known, _spreads(effects), confidence, seed)
     design = None if effects is None else effects.design
     return Guidance(
         study=study,
@@ -168,7 +170,9 @@ def _grouped(cells: Sequence[Cell]) -> list[list[Cell]]:
     return list(groups.values())
 
 
-def _cells(cells: Sequence[Cell], known: Sequence[Cell], confidence: float, seed: int) -> list[CellGuide]:
+def _cells(
+    cells: Sequence[Cell], known: Sequence[Cell], spreads: Array, confidence: float, seed: int
+) -> list[CellGuide]:
     searched = _searched(known)
     telling = {cell.job_id for cell in known}
     groups = _grouped(cells)
@@ -176,7 +180,6 @@ def _cells(cells: Sequence[Cell], known: Sequence[Cell], confidence: float, seed
     tell = [[cell for cell in group if cell.job_id in telling] for group in groups]
     qualities = located.within_cells([[q.mean for c in own if (q := located.quality(c))] for own in finished])
     gains = located.within_cells([[g.mean for c in own if (g := located.gain(c))] for own in finished])
-    extra = _extra(tell)
     rows: list[CellGuide] = []
     for group, own, saying in zip(groups, finished, tell, strict=True):
         rng = np.random.default_rng([seed, 3, len(rows)])
@@ -186,8 +189,8 @@ def _cells(cells: Sequence[Cell], known: Sequence[Cell], confidence: float, seed
                 levels=dict(group[0].levels),
                 jobs=[cell.job_id for cell in group],
                 finished=len(own),
-                best=None if searched is None else _located(best, extra, searched, confidence, rng),
-                by_optimizer={} if searched is None else _by_optimizer(saying, extra, searched, confidence, rng),
+                best=None if searched is None else _located(best, spreads, searched, confidence, rng),
+                by_optimizer={} if searched is None else _by_optimizer(saying, spreads, searched, confidence, rng),
                 quality=located.averaged([q for c in own if (q := located.quality(c))], qualities, confidence, rng),
                 tested=bool(own) and all(cell.tested for cell in own),
                 gain=located.averaged([g for c in own if (g := located.gain(c))], gains, confidence, rng),
@@ -196,36 +199,29 @@ def _cells(cells: Sequence[Cell], known: Sequence[Cell], confidence: float, seed
     return rows
 
 
-def _extra(tell: Sequence[Sequence[Cell]]) -> float:
-    """Octaves: the deviation of jobs about their cell's mean, beyond what their own shares tell."""
-    middles = [[located.middle(cell.best) for cell in own if cell.best is not None] for own in tell]
-    between, freedom = located.within_cells(middles)
-    inner = [_variance(cell.best) for own in tell for cell in own if cell.best is not None]
-    return math.sqrt(max(between - float(np.mean(inner)), 0.0)) if freedom else 0.0
-
-
-def _variance(optimum: Optimum) -> float:
-    at, shares = np.log2(optimum.temperatures), np.array(optimum.shares)
-    return float(shares @ (at - shares @ at) ** 2)
+def _spreads(effects: Effects | None) -> Array:
+    """Octaves: possible deviations [SPREADS] of a job from the mean of its cell."""
+    if effects is None or effects.design.spare < 1:
+        return RESIDUAL[0] * np.geomspace(0.5, 4, SPREADS)
+    return np.asarray(np.sqrt(np.quantile(effects.between(), (np.arange(SPREADS) + 0.5) / SPREADS)))
 
 
 def _located(
-    optima: Sequence[Optimum], extra: float, searched: Range, confidence: float, rng: np.random.Generator
+    optima: Sequence[Optimum], spreads: Array, searched: Range, confidence: float, rng: np.random.Generator
 ) -> Located | None:
     if not optima:
         return None
-    more = extra if len(optima) > 1 else 0.0
-    return located.located(located.of_jobs(optima, more, rng), searched, confidence)
+    return located.located(located.of_jobs(optima, spreads, rng), searched, confidence)
 
 
 def _by_optimizer(
-    saying: Sequence[Cell], extra: float, searched: Range, confidence: float, rng: np.random.Generator
+    saying: Sequence[Cell], spreads: Array, searched: Range, confidence: float, rng: np.random.Generator
 ) -> dict[str, Located]:
     names = dict.fromkeys(name for cell in saying for name in cell.by_optimizer)
     found = {}
     for name in names if len(names) > 1 else ():
         own = [c.by_optimizer[name] for c in saying if name in c.by_optimizer and _sound(c.by_optimizer[name])]
-        place = _located(own, extra, searched, confidence, rng)
+        place = _located(own, spreads, searched, confidence, rng)
         if place is not None:
             found[name] = place
     return found

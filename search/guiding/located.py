@@ -10,7 +10,7 @@ import numpy as np
 from search.answer import Interval
 from search.guiding.cells import Cell, Optimum
 from search.guiding.documents import Located, Measured
-from search.guiding.likelihood import STEP
+from search.guiding.likelihood import STEP, gridded
 from search.guiding.sampler import Array
 
 DRAWS = 2000
@@ -38,19 +38,23 @@ def _temperature(octaves: float, searched: Range) -> float:
     return searched[1] if octaves >= math.log2(searched[1]) - STEP / 2 else float(2.0**octaves)
 
 
-def of_jobs(optima: Sequence[Optimum], extra: float, rng: np.random.Generator) -> Array:
-    """Draws [DRAWS] of log2 T*, averaged over the jobs of one cell.
+def of_jobs(optima: Sequence[Optimum], spreads: Array, rng: np.random.Generator) -> Array:
+    """Draws [DRAWS] of log2 T*: of one job as it says itself, of several the mean of jobs of their cell.
 
-    `extra` is the deviation of one job from the cell's mean beyond what each job's own shares tell.
+    `spreads` are draws of the deviation of one job from its cell's mean. Several are put together by their evidence,
+    which goes on beyond the range. The average of what each says would lie in the middle of the range where none of
+    them knows anything, and more surely so the more they are.
     """
-    drawn = [np.log2(rng.choice(one.temperatures, DRAWS, p=np.array(one.shares))) for one in optima]
-    return np.asarray(np.mean(drawn, axis=0) + extra / math.sqrt(len(optima)) * rng.standard_normal(DRAWS))
-
-
-def middle(optimum: Optimum) -> float:
-    """The median of log2 T*."""
-    at = np.searchsorted(np.cumsum(optimum.shares), 0.5)
-    return float(np.log2(optimum.temperatures[min(int(at), len(optimum.temperatures) - 1)]))
+    if len(optima) == 1:
+        return np.asarray(np.log2(rng.choice(optima[0].temperatures, DRAWS, p=np.array(optima[0].shares))))
+    evidence = gridded(optima)
+    off = (evidence.centres[:, None] - evidence.centres) / spreads[:, None, None]
+    near = np.exp(-0.5 * off**2) * evidence.widths
+    near /= near.sum(axis=-1, keepdims=True)
+    told = np.log(near @ evidence.likelihood.T).sum(axis=-1)  # [spreads, means]
+    weight = np.exp(told - told.max()).sum(axis=0) * evidence.widths
+    at = rng.choice(len(weight), DRAWS, p=weight / weight.sum())
+    return np.asarray(evidence.centres[at] + (rng.random(DRAWS) - 0.5) * evidence.widths[at])
 
 
 def quality(cell: Cell) -> Measured | None:

@@ -183,6 +183,10 @@ class Benches:
         """How many trials sit on all lanes."""
         return sum(len(bench.seats) for bench in self._benches.values())
 
+    def full(self) -> bool:
+        """Whether no trial of any problem can sit down: MOST problems are trained, and none has a free lane."""
+        return len(self.occupied()) >= MOST and not any(bench.free() for bench in self._benches.values())
+
     def occupied(self) -> list[Bench]:
         """The benches with trials on them."""
         return [bench for bench in self._benches.values() if bench.seats]

@@ -98,7 +98,12 @@ class Seating:
         return len(together) < bench.free()
 
     def _most(self) -> int:
-        """How many trials to claim at once, at most: as many lanes as the settings leave, in portions."""
+        """How many trials to claim at once, at most: as many lanes as the settings leave, in portions.
+
+        None where nobody could sit down: asking each job of a study in vain takes up to a third of a worker's time.
+        """
+        if self.benches.full():
+            return 0
         lanes = self.context.settings.lanes
         return BATCH if lanes is None else min(BATCH, lanes - self.benches.taken())
 

@@ -7,8 +7,8 @@ from service.pages import svg
 from service.pages.panel import log_scale, wide
 from service.pages.svg import Element, Scale
 
-WIDTH = 720
-LEFT, RIGHT = 150, 500
+WIDTH = 748
+LEFT, RIGHT = 196, 528
 TOP, ROW = 78, 46
 _COLOURS = {"moves": "best", "negligible": "close", "cannot tell": "soft"}
 _VERDICTS = {
@@ -107,4 +107,4 @@ def _legend(root: Element, guidance: Guidance, y: float) -> None:
 
 def _cut(words: str) -> str:
     """A level's name as far as there is room for it."""
-    return words if len(words) <= 18 else f"{words[:17]}…"
+    return words if len(words) <= 24 else f"{words[:23]}…"

@@ -21,7 +21,7 @@ from service.settings import Settings
 from service.terminal.console import Exit, fail, say_problem, stderr
 
 MARK = ".thermowell-demo"
-KEPT_SETTINGS = ("THERMOWELL_ENGINE", "THERMOWELL_LANES", "THERMOWELL_THREADS")
+KEPT_SETTINGS = ("THERMOWELL_ENGINE", "THERMOWELL_LANES", "THERMOWELL_THREADS", "THERMOWELL_SHOW_SECONDS")
 START_SECONDS = 60.0
 STOP_SECONDS = 15.0
 TAIL_LINES = 25

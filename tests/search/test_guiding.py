@@ -152,6 +152,31 @@ def test_a_job_that_knows_nothing_of_its_optimum_says_nothing() -> None:
     assert with_mute.levels[0].best.interval.high < 16
 
 
+@pytest.mark.parametrize("repeats", [1, 2, 9])
+def test_a_cell_whose_jobs_know_nothing_has_its_best_anywhere(repeats: int) -> None:
+    """Not in the middle of the range, as the mean of their draws would have it, and the surer the more they are."""
+    flat = Optimum(TEMPERATURES, tuple(unknown(len(TEMPERATURES))))
+    mute = [Cell(f"mute-{n}", {"a": "0"}, {"seed": str(n)}, best=flat) for n in range(repeats)]
+    told = study(lambda at: 2.5, a=("1", "2"), repeats=3)
+    nowhere, somewhere, _ = guide("mine", [*mute, *told]).cells
+    assert nowhere.best is not None
+    assert nowhere.best.censored_low
+    assert nowhere.best.censored_high
+    assert somewhere.best is not None
+    assert 1.5 < math.log2(somewhere.best.interval.low) < 2.5 < math.log2(somewhere.best.interval.high) < 3.5
+
+
+def test_a_cell_leaves_to_a_job_that_knows_nothing_no_word() -> None:
+    flat = Optimum(TEMPERATURES, tuple(unknown(len(TEMPERATURES))))
+    told = study(lambda at: 2.5, a=("0", "1"), repeats=3)
+    mute = [Cell(f"mute-{n}", {"a": "0"}, {"seed": str(n)}, best=flat) for n in range(3)]
+    alone, beside = guide("mine", told).cells[0].best, guide("mine", [*told, *mute]).cells[0].best
+    assert alone is not None
+    assert beside is not None
+    assert math.log2(beside.temperature) == pytest.approx(math.log2(alone.temperature), abs=0.15)
+    assert not beside.censored_low
+
+
 def test_the_likelihood_goes_on_beyond_the_range_as_at_its_end() -> None:
     found = gridded([optimum(9.0)])
     assert found.centres[0] > -BEYOND

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy
 import structlog
 import torch
 
@@ -19,9 +20,10 @@ from search.leasing.workers import list_workers
 from search.requests import jobs
 from search.settings import Settings
 from search.states import JobState, Stage, TrialState
+from search.storage import tables
 from search.storage.db import Database
+from search.worker import benches, seating, work
 from search.worker import process as worker
-from search.worker import seating, work
 from search.worker.choosing import Chooser
 from tests.processes import Processes
 from tests.search import hands
@@ -111,6 +113,26 @@ def test_two_jobs_are_trained_side_by_side(db: Database, settings: Settings) -> 
     assert [job_id for _, job_id in begun[:8]].count(small.id) == 2  # a quarter of its search
     for job in (large, small):
         assert jobs.get_job(db, job.id, hands.ME).state is JobState.COMPLETED
+
+
+def test_a_worker_that_is_full_asks_no_job_for_a_trial(
+    db: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Five problems, of which four are trained side by side, one student each: the fifth waits, and is not asked."""
+    for seed in range(benches.MOST + 1):
+        submitted(db, dataset=JOB["dataset"] | {"split_seed": seed}, training={"epochs": 1}, pruner={"name": "none"})
+    held, claim_many = list[int](), claiming.claim_many
+
+    def counted(*given: Any, **named: Any) -> Any:
+        with db.read() as connection:
+            of_trials = sqlalchemy.select(sqlalchemy.func.count()).select_from(tables.leases)
+            held.append(connection.execute(of_trials.where(tables.leases.c.job_id.is_not(None))).scalar_one())
+        return claim_many(*given, **named)
+
+    monkeypatch.setattr(seating.claiming, "claim_many", counted)
+    worker.run_worker(settings_for(db, tmp_path, engine="loop"), exit_when_idle=True)
+    assert {job.state for job in jobs.list_jobs(db, hands.ME).items} == {JobState.COMPLETED}
+    assert set(held) == set(range(benches.MOST))
 
 
 def test_a_quarter_is_at_least_one() -> None:

@@ -116,6 +116,16 @@ def test_it_empties_no_folder_but_its_own(processes: Processes, spec_file: Path)
     assert precious.is_dir()
 
 
+def test_its_programs_keep_how_much_they_may_take(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where they work is this run's own business; how many threads they take, and how often they draw, the user's."""
+    monkeypatch.setenv("THERMOWELL_THREADS", "1")
+    monkeypatch.setenv("THERMOWELL_SHOW_SECONDS", "600")
+    monkeypatch.setenv("THERMOWELL_DATABASE_URL", "sqlite:///somewhere-else.db")
+    environment = programs.Programs(tmp_path, {"THERMOWELL_VAR": "here"}).environment
+    told = {name: value for name, value in environment.items() if name.startswith("THERMOWELL_")}
+    assert told == {"THERMOWELL_THREADS": "1", "THERMOWELL_SHOW_SECONDS": "600", "THERMOWELL_VAR": "here"}
+
+
 def test_it_needs_a_spec(processes: Processes, tmp_path: Path) -> None:
     running, _ = start(processes, tmp_path / "none.yaml")
     assert running.wait(60) == Exit.USAGE
