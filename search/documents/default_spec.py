@@ -21,7 +21,7 @@ dataset:
                              # or {clusters: 5} of those that the teacher confuses; fine, the set's own, unless given
 
 teacher:
-  source: train              # or weights, or logits, given in a file:
+  source: train              # or weights, or logits, given in a file; or ensemble, of the members below
   # artifact: <sha256>       # of that file in the artifact store
   model:
     name: cnn                # mlp, cnn, resnet, wrn, any classification model of torchvision, or timm:NAME
@@ -43,6 +43,9 @@ teacher:
   # origin:                  # trained on other data first; training and optimizer above then finetune it
   #   pretrained_on: {dataset: {name: MNIST}, training: {epochs: 5}, optimizer: {learning_rate: 0.05}}
   #   finetune: full         # or head: all but its new head stays as the other data made it
+  # members:                 # of an ensemble, whose logits are the mean of theirs; each as a teacher of its own is
+  #   - {model: {name: cnn}, training: {epochs: 20}, optimizer: {learning_rate: 0.05}}
+  #   - {model: {name: cnn}, training: {epochs: 20}, optimizer: {learning_rate: 0.05}, seed: 1}
 
 student:
   name: mlp
