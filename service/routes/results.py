@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request
 from starlette.responses import FileResponse, HTMLResponse, Response
@@ -18,6 +18,9 @@ from service.schemas import ArtifactList, ArtifactOut, JobId
 ANSWERS = problems("not-found", "not-ready", "request-invalid")
 PAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data:; base-uri 'none'; form-action 'none'"
 PAGE_HEADERS = {"Content-Security-Policy": PAGE_POLICY, "Vary": "Accept", "Cache-Control": "private, no-cache"}
+PAGE: dict[int | str, dict[str, Any]] = {
+    200: {"description": "A page that needs nothing else", "content": {"text/html": {"schema": {"type": "string"}}}}
+}
 router = APIRouter(prefix="/v1/jobs/{job_id}", tags=["answer"])
 
 
@@ -117,10 +120,7 @@ def get_artifact(
     summary="The answer as a page",
     responses={
         **ANSWERS,
-        200: {
-            "description": "A page that needs nothing else",
-            "content": {"text/html": {"schema": {"type": "string"}}},
-        },
+        **PAGE,
     },
 )
 def get_report(request: Request, job_id: JobId, principal: Reader) -> HTMLResponse:

@@ -14,7 +14,7 @@ from service.auth import Reader, Submitter
 from service.errors import problems
 from service.pages import guidance_page
 from service.routes.jobs import database
-from service.routes.results import PAGE_HEADERS
+from service.routes.results import PAGE, PAGE_HEADERS
 from service.routes.submitting import (
     REFUSALS,
     IdempotencyKey,
@@ -119,10 +119,7 @@ def get_guidance(request: Request, study_id: StudyId, principal: Reader) -> Guid
     summary="The guidance as a page",
     responses={
         **problems("not-found", "not-ready", "request-invalid"),
-        200: {
-            "description": "A page that needs nothing else",
-            "content": {"text/html": {"schema": {"type": "string"}}},
-        },
+        **PAGE,
     },
 )
 def get_study_report(request: Request, study_id: StudyId, principal: Reader) -> HTMLResponse:
