@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -38,10 +39,11 @@ class Size:
     workers: Sequence[int]
     seconds: float  # of each turn of several workers
     stored_for_workers: int
+    patience: float  # seconds for each worker's first trials: where writers lock each other out, these can take minutes
 
 
-FULL = Size((100, 1000, 10_000), 5, 20, (1, 8, 32), 15.0, 1000)
-QUICK = Size((100, 1000, 10_000), 2, 6, (1, 8, 32), 4.0, 1000)
+FULL = Size((100, 1000, 10_000), 5, 20, (1, 8, 32), 15.0, 1000, 60.0)
+QUICK = Size((100, 1000, 10_000), 2, 6, (1, 8, 32), 4.0, 1000, 5.0)
 
 
 @dataclass(slots=True)
@@ -77,6 +79,7 @@ class Side:
 
 def measured(kind: str, stored: int, workers: int, size: Size, server: Postgres | None, folder: Path) -> dict[str, Any]:
     """One point: every side on a database of its own with the same trials, in turns."""
+    begun = time.monotonic()
     with ExitStack() as stack:
         sides = []
         for number, name in enumerate(SIDES[kind]):
@@ -85,14 +88,18 @@ def measured(kind: str, stored: int, workers: int, size: Size, server: Postgres 
             _fill(name, url, stored)
             sides.append(stack.enter_context(_started(name, url, workers)))
         for each in sides:  # what a worker does once: it reads the trials that are there
-            each.turn(trials=2)
+            each.turn(trials=2, seconds=size.patience)
             each.seconds.clear()
             each.rates.clear()
         asked = {"trials": size.trials} if workers == 1 else {"seconds": size.seconds}
         for turn in range(size.rounds):
             for each in sides if turn % 2 == 0 else reversed(sides):
                 each.turn(**asked)
-    return {"database": kind, "stored": stored, "workers": workers, "sides": [_said(each) for each in sides]}
+    said = [_said(each) for each in sides]
+    figures = ", ".join(f"{one['side']} {one['trials_per_s']:.1f}" for one in said)
+    took = time.monotonic() - begun
+    print(f"{kind}, {stored:,} stored, {workers} workers: {figures} trials/s ({took:.0f} s)", file=sys.stderr)
+    return {"database": kind, "stored": stored, "workers": workers, "sides": said}
 
 
 def _said(side: Side) -> dict[str, Any]:
