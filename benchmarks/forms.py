@@ -10,10 +10,11 @@ from typing import Any, Literal
 
 from benchmarks import peers
 from benchmarks.turns import Side, command
+from trainers.spec import Precision
 
 CORES = os.cpu_count() or 1
 Kind = Literal["loop", "loops", "bank", "peer"]
-"""`loop`: the plain one in one process; `loops`: in a process for each core; `bank`: any other engine of ours."""
+"""`loop`: the plain one in one process; `loops`: in a process for each core; `bank`: any other form of ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,7 @@ class Form:
     compiled: bool = False
     processes: int = 1
     threads: int = 1
+    precision: Precision = "fp32"
 
     @property
     def name(self) -> str:
@@ -36,6 +38,8 @@ class Form:
         if self.engine == "processes":
             words.append(f"K={self.lanes}")
         words.append(f"{self.processes} procs" if self.processes > 1 else f"{self.threads} thr")
+        if self.precision != "fp32":
+            words.append(self.precision)
         return ", ".join(words)
 
 
@@ -52,6 +56,7 @@ _FEW: dict[str, tuple[Form, ...]] = {
         Form("loop", "loop", threads=CORES),
         Form("loops", "loop", CORES, processes=CORES),
         Form("bank", "processes", CORES, threads=CORES),
+        Form("bank", "loop", CORES, processes=CORES, precision="bf16"),
         Form("peer", "torchdistill", threads=CORES),
     ),
 }
@@ -78,6 +83,7 @@ _MORE: dict[str, tuple[Form, ...]] = {
     "resnet8x4": (
         Form("bank", "bank", 2, threads=CORES),
         Form("bank", "bank", 8, threads=CORES),
+        Form("bank", "loop", threads=CORES, precision="bf16"),
         Form("peer", "torchdistill", processes=CORES),
     ),
 }
@@ -124,6 +130,7 @@ def _own(form: Form, problem: str, common: dict[str, Any]) -> Iterator[list[str]
             "engine": form.engine,
             "lanes": lanes,
             "compiled": form.compiled,
+            "precision": form.precision,
             "children": lanes if form.engine == "processes" else 0,
             "first": number * lanes,
         }

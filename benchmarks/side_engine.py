@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,12 @@ from trainers.spec import EpochReport
 
 def build(options: dict[str, Any]) -> tuple[Epoch, dict[str, Any]]:
     """The engine with all lanes occupied. Options: problem, images, root, engine, lanes, compiled,
-    threads, children (of the engine `processes`), first (student's number)."""
+    precision, threads, children (of the engine `processes`), first (student's number)."""
     run.set_threads(options["threads"])
     root = Path(options["root"])
     roots = run.Roots(root / "data", root / "store")
     measured = problems.make(options["problem"], options["images"], roots)
-    prepared = run.prepare(measured.problem, roots)
+    prepared = run.prepare(dataclasses.replace(measured.problem, precision=options["precision"]), roots)
     form = Form(
         options["engine"], options["lanes"], options["threads"], options["children"], compiled=options["compiled"]
     )
