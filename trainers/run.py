@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import json
 import os
 import platform
 from collections.abc import Sequence
@@ -12,6 +14,7 @@ import numpy as np
 import torch
 import torchvision
 
+from trainers import catalogue, spec
 from trainers.data import datasets, granularity
 from trainers.data.views import Normaliser
 from trainers.engines import choose as chooser
@@ -21,12 +24,13 @@ from trainers.engines.engine import Engine
 from trainers.engines.forms import EngineName, open_form
 from trainers.engines.loop import LoopEngine
 from trainers.engines.replay import ReplayEngine
+from trainers.errors import TrainingError
 from trainers.replay.ready import Replayed, replayed
-from trainers.spec import Configuration, Problem, Tested, TestPermit
+from trainers.spec import Configuration, Precision, Problem, Tested, TestPermit
 from trainers.teaching import clusters, initial, teacher
 from trainers.teaching.prepared import Prepared, Roots
 from trainers.teaching.sealed import SealedTest
-from trainers.training import evaluate, threads
+from trainers.training import evaluate, precision, threads
 from trainers.training.epoch import place, predict
 from trainers.zoo import models, weights
 
@@ -39,6 +43,7 @@ __all__ = [
     "capabilities",
     "choose",
     "evaluate_test",
+    "faster_precision",
     "open_engine",
     "prepare",
     "set_threads",
@@ -151,12 +156,40 @@ def capabilities() -> dict[str, Any]:
         "python": platform.python_version(),
         "device": device.type,
         "device_name": torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine(),
-        "bf16": device.type == "cuda" and torch.cuda.is_bf16_supported(),
+        "bf16": precision.has_bf16(device),
         "cores": os.cpu_count(),
         "memory_gb": memory.total_gb(device),
         "threads": torch.get_num_threads(),
         "extras": ["timm"] if models.has_timm() else [],
     }
+
+
+def faster_precision(problem: Problem) -> Precision:
+    """In which precision the problem's student is trained faster on this process's device: on an accelerator bf16 where
+    it has it; on a processor that has it, as a short try says, which is made once for each kind of student.
+
+    Of images whose channels and size only their files can tell, three channels of 32 x 32 are assumed.
+    """
+    device = _device("auto")
+    if problem.data.name == "replay" or not precision.has_bf16(device):
+        return "fp32"
+    if device.type == "cuda":
+        return "bf16"
+    entry, student = catalogue.DATASETS[problem.data.name], problem.student
+    side = problem.data.image_size or entry.size or 32
+    arguments = json.dumps(dict(student.arguments), sort_keys=True)
+    return _tried(student.name, arguments, entry.channels or 3, side, problem.training.batch_size)
+
+
+@functools.lru_cache
+def _tried(name: str, arguments: str, channels: int, side: int, batch_size: int) -> Precision:
+    student, size, classes = spec.Model(name, json.loads(arguments)), (side, side), 10
+    try:
+        models.check(student, channels, size, classes)
+    except TrainingError:  # which the job will be told once its data are there
+        return "fp32"
+    model = models.build(student, channels, size, classes, seed=0)
+    return precision.faster(model, channels, size, classes, batch_size)
 
 
 def set_threads(count: int) -> None:

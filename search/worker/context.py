@@ -23,7 +23,8 @@ from search.storage.db import Database
 from search.storage.patience import patiently
 from search.storage.rows import trial_of
 from search.storage.tables import trials
-from trainers.spec import Precision, Problem
+from trainers import run
+from trainers.spec import Problem
 
 Answer = TypeVar("Answer")
 _log = structlog.get_logger(__name__)
@@ -127,12 +128,12 @@ class Context:
 
         A mixed fleet must not confound trials: who joins later does as the first did, or leaves the job to others.
         """
-        precision: Precision = "fp32"
-        if spec.precision == "bf16" or (spec.precision == "auto" and self.capabilities["bf16"]):
-            precision = "bf16"
+        views, precision = spec.views(), spec.precision
+        if precision == "auto":
+            precision = run.faster_precision(spec.problem(views, "fp32"))
         shared = ("device", "torch", "threads")
         return {
-            "views": spec.views(),
+            "views": views,
             "precision": precision,
             **{name: self.capabilities[name] for name in shared},
         }
