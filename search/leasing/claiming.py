@@ -218,10 +218,10 @@ def _waiting(connection: Connection, job_id: str, taker: _Taker) -> Row[Any, Any
 
 def _insert(connection: Connection, job: Row[Any], spec: JobSpec, new: plan.NewTrial) -> int:
     """A new trial of the search or of a tuned baseline; the search's is paid for out of the budget."""
-    number = lifecycle.take_numbers(connection, job.id, 1)
+    paid: dict[str, Any] = {}
     if new.stage is Stage.SEARCH:
         paid = {"search_trials": jobs.c.search_trials + 1, "search_epochs": jobs.c.search_epochs + spec.training.epochs}
-        connection.execute(update(jobs).where(jobs.c.id == job.id).values(**paid))
+    number = lifecycle.take_numbers(connection, job.id, 1, **paid)
     values = {
         "job_id": job.id,
         "number": number,
@@ -255,8 +255,10 @@ def _begin(
 ) -> Claim:
     begun = {"state": TrialState.RUNNING, "attempt": trials.c.attempt + 1, "worker_id": worker_id}
     begun |= {"started_at": now_sql(), "value": None, "train_seconds": 0.0}
-    connection.execute(update(trials).where(trials.c.id == trial_id).values(**begun))
-    trial, seconds = resuming.rewind(connection, trial_id)
+    taken = update(trials).where(trials.c.id == trial_id).values(**begun)
+    trial, seconds = connection.execute(taken.returning(trials)).one(), 0.0
+    if trial.attempt > 1:
+        trial, seconds = resuming.rewind(connection, trial_id)
     token = leases.grant(connection, trial.job_id, trial_id, worker_id, lease_seconds)
     told = {"trial": trial.number, "stage": trial.stage, "arm": trial.arm, "attempt": trial.attempt}
     told["epoch"] = trial.epoch

@@ -17,7 +17,7 @@ from search.leasing.lifecycle import end_trial, move, spec_of
 from search.records import Reason
 from search.states import TERMINAL_TRIALS, Arm, JobState, Stage, TrialState
 from search.storage import tables
-from search.storage.db import Database
+from search.storage.db import Database, now_sql
 from search.storage.events import emit
 from search.storage.rows import reason_json, reason_of
 from search.storage.tables import jobs, reports, trials
@@ -94,18 +94,17 @@ def _write_reports(connection: Connection, said: Mapping[int, Sequence[EpochRepo
     """Three statements for any number of trials: a bank says an epoch of all its lanes at once."""
     held = connection.execute(select(trials.c.id, trials.c.attempt).where(trials.c.id.in_(said)))
     attempts = {row.id: row.attempt for row in held}
-    at = lifecycle.now(connection)
     rows = [
         {
             "trial_id": trial_id, "epoch": one.epoch, "attempt": attempts[trial_id], "train_loss": one.train_loss,
-            "learning_rate": one.learning_rate, "seconds": one.seconds, "reported_at": at,
+            "learning_rate": one.learning_rate, "seconds": one.seconds,
             **dataclasses.asdict(one.validation),
         }
         for trial_id, reported in said.items()
         for one in reported
     ]  # fmt: skip
     insert_or_ignore = (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(reports)
-    connection.execute(insert_or_ignore.on_conflict_do_nothing(), rows)
+    connection.execute(insert_or_ignore.values(reported_at=now_sql()).on_conflict_do_nothing(), rows)
     last = {trial_id: max(reported, key=lambda one: one.epoch) for trial_id, reported in said.items()}
     behind = (trials.c.id == bindparam("of")) & (trials.c.epoch < bindparam("last"))
     connection.execute(

@@ -142,7 +142,7 @@ def snapshot(connection: Connection, job: Row[Any]) -> JobSnapshot:
         search_stopped=job.search_stopped,
         budget_trials=job.budget_trials,
         budget_epochs=job.budget_epochs,
-        seconds_left=seconds_left(job, now(connection)),
+        seconds_left=None if job.budget_seconds is None else seconds_left(job, now(connection)),
         search_trials=job.search_trials,
         search_epochs=job.search_epochs,
         counts=counts,
@@ -222,14 +222,11 @@ def insert_planned(connection: Connection, job: Row[Any], rows: Iterable[Planned
     connection.execute(insert(trials), values)
 
 
-def take_numbers(connection: Connection, job_id: str, count: int) -> int:
-    """Reserves trial numbers of a job and answers the first."""
-    after: int = connection.execute(
-        update(jobs)
-        .where(jobs.c.id == job_id)
-        .values(next_trial=jobs.c.next_trial + count)
-        .returning(jobs.c.next_trial)
-    ).scalar_one()
+def take_numbers(connection: Connection, job_id: str, count: int, **paid: Any) -> int:
+    """Reserves trial numbers of a job and answers the first; writes along what the job pays for them."""
+    values = {"next_trial": jobs.c.next_trial + count, **paid}
+    taken = update(jobs).where(jobs.c.id == job_id).values(**values)
+    after: int = connection.execute(taken.returning(jobs.c.next_trial)).scalar_one()
     return after - count
 
 
