@@ -42,8 +42,8 @@ class Size:
     patience: float  # seconds for each worker's first trials: where writers lock each other out, these can take minutes
 
 
-FULL = Size((100, 1000, 10_000), 5, 20, (1, 8, 32), 15.0, 1000, 60.0)
-QUICK = Size((100, 1000, 10_000), 2, 6, (1, 8, 32), 4.0, 1000, 5.0)
+FULL = Size((100, 1000, 10_000), 5, 20, (1, 8, 32), 8.0, 1000, 20.0)
+QUICK = Size((100, 1000, 10_000), 2, 6, (1, 8), 4.0, 1000, 5.0)
 
 
 @dataclass(slots=True)
