@@ -59,12 +59,14 @@ def cases(tiny: bool) -> list[Case]:
         optimizer=Optimizer("sgd", 0.05, 5e-4, 0.9),
     )
     mlp, cnn = Model("mlp", {"width": 32, "depth": 1}), Model("cnn", {"width": 8, "depth": 2})
+    resnet = Model("resnet", {"depth": 8, "width": 2})
     if tiny:
         return [Case("digits-mlp", Problem(digits, teacher, mlp, Training(2, 64), 2), 3)]
     return [
         Case("digits-mlp", Problem(digits, teacher, mlp, Training(30, 64), 4), 64),
         Case("digits-cnn", Problem(digits, teacher, cnn, Training(30, 64), 4), 32),
         Case("fashion-cnn", Problem(clothes, teacher, cnn, Training(15, 64), 4), 12),
+        Case("fashion-resnet8x2", Problem(clothes, teacher, resnet, Training(8, 64), 4), 8),
     ]
 
 
