@@ -74,7 +74,7 @@ def _prepare(problem: Problem, roots: Roots, device: str) -> Prepared:
     for each in (problem.teacher, *problem.teacher.members):
         if each.model is not None:
             models.check(each.model, split.channels, split.size, split.classes)
-    setting = teacher.Setting(on_classes, split, roots.store, on, roots.data)
+    setting = teacher.Setting(on_classes, split, roots.store, on, roots.data, roots.shared)
     answers = teacher.answers(setting)
     return Prepared(
         problem=problem,

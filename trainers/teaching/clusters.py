@@ -31,7 +31,7 @@ def resolved(problem: Problem, roots: Roots, device: torch.device) -> Problem:
     split = datasets.load(fine.data, roots.data, roots.store)
     if not 2 <= classes.clusters < split.classes:
         raise DatasetInvalid(f"{split.classes} classes can be grouped into 2 to {split.classes - 1} clusters")
-    said = teacher.answers(teacher.Setting(fine, split, roots.store, device, roots.data)).train
+    said = teacher.answers(teacher.Setting(fine, split, roots.store, device, roots.data, roots.shared)).train
     groups = grouped(confusion(said, split.train.labels, split.classes), classes.clusters)
     return replace(problem, data=replace(problem.data, classes=Classes("map", map=groups)))
 

@@ -15,7 +15,7 @@ from trainers.data import datasets, sources
 from trainers.data.fitting import fitted
 from trainers.errors import DatasetInvalid
 from trainers.spec import Data, Model, Pretraining
-from trainers.teaching.kept import kept
+from trainers.teaching.kept import Shared, kept
 from trainers.teaching.labelled import Lesson, learn
 from trainers.training import threads
 from trainers.training.epoch import place
@@ -36,6 +36,7 @@ class Pupil:
     data: Path
     store: Path
     device: torch.device
+    shared: Shared | None = None
 
 
 def prepared(pupil: Pupil, pretraining: Pretraining, own: Data, classes: int) -> tuple[nn.Module, frozenset[str]]:
@@ -49,7 +50,7 @@ def prepared(pupil: Pupil, pretraining: Pretraining, own: Data, classes: int) ->
     model = models.build(pupil.model, pupil.channels, pupil.size, classes, pupil.seed)
     head = heads.names(pupil.model, pupil.channels, pupil.size, classes)
     path = _place(pupil, pretraining)
-    tensors = kept(path, lambda: _train(pupil, pretraining))
+    tensors = kept(path, lambda: _train(pupil, pretraining), pupil.shared)
     heads.renewed(model, tensors, head, f"the weights from {pretraining.data.name}")
     return model, head
 

@@ -31,7 +31,8 @@ def start(setting: Setting) -> dict[str, Tensor] | None:
         return None
     stamp = elsewhere.stamp(problem.initial.pretrained_on, setting.data)
     name = f"{_FORMAT}-{split.train.digest()[:20]}{stamp}.safetensors"
-    return kept(setting.store / "initial" / problem.initial_fingerprint() / name, lambda: _make(setting))
+    path = setting.store / "initial" / problem.initial_fingerprint() / name
+    return kept(path, lambda: _make(setting), setting.shared)
 
 
 def student(prepared: Prepared, seed: int) -> nn.Module:

@@ -11,15 +11,20 @@ from torch import Tensor
 
 from trainers.data.views import Normaliser, Views
 from trainers.spec import Problem, TeacherFacts
+from trainers.teaching.kept import Shared
 from trainers.teaching.sealed import SealedTest
 
 
 @dataclass(frozen=True, slots=True)
 class Roots:
-    """The two folders that the operator configured: data sets below `data`, artifacts and teachers below `store`."""
+    """The two folders that the operator configured: data sets below `data`, artifacts and teachers below `store`.
+
+    `shared` is what of the store other machines have too, where they do not see the folder itself.
+    """
 
     data: Path
     store: Path
+    shared: Shared | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from trainers.errors import TeacherInvalid
 from trainers.spec import Metrics, Model, Problem, Teacher, TeacherFacts, digest, told
 from trainers.teaching import elsewhere, labelled
 from trainers.teaching.elsewhere import Pupil
+from trainers.teaching.kept import Shared, kept
 from trainers.teaching.labelled import Lesson
 from trainers.training import evaluate, threads
 from trainers.training.epoch import PREDICTION_BATCH, pieces, place, predict, predict_batches
@@ -41,19 +42,29 @@ class Answers:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """Where a teacher works: the problem, its data, the artifact store, the device, and the root of all data."""
+    """Where a teacher works: the problem, its data, the artifact store, the device, the root of all data, and
+    what other machines have of the store.
+    """
 
     problem: Problem
     split: Split
     store: Path
     device: torch.device
     data: Path
+    shared: Shared | None = None
 
     def pupil(self, model: Model, seed: int) -> Pupil:
         """A model of that seed which is to know other data before it comes here."""
-        split = self.split
         return Pupil(
-            model, split.channels, split.size, seed, self.problem.precision, self.data, self.store, self.device
+            model,
+            self.split.channels,
+            self.split.size,
+            seed,
+            self.problem.precision,
+            self.data,
+            self.store,
+            self.device,
+            self.shared,
         )
 
 
@@ -176,14 +187,16 @@ def _asked(setting: Setting, path: Path) -> tuple[Tensor, Tensor]:
             weights.fill(model, stored, f"artifact {teacher.artifact}")
             place(model, setting.device)
         else:
-            _train(place(model, setting.device), setting, head if teacher.finetune == "head" else frozenset())
-            weights.save(model.state_dict(), _weights_path(path))
+            only = head if teacher.finetune == "head" else frozenset()
+            trained = kept(_weights_path(path), lambda: _trained(model, setting, only), setting.shared)
+            weights.fill(model, trained, "the teacher's file")
+            place(model, setting.device)
         train = _on_views(model, setting)
         return train, predict(model, split.validation.images, _normaliser(setting), problem.precision).cpu()
 
 
-def _train(model: nn.Module, setting: Setting, head: frozenset[str]) -> None:
-    """Trains the teacher on the labels; each of its epochs shows a view of its own."""
+def _trained(model: nn.Module, setting: Setting, head: frozenset[str]) -> dict[str, Tensor]:
+    """The teacher's state once it was trained on the labels; each of its epochs shows a view of its own."""
     problem, teacher = setting.problem, setting.problem.teacher
     if teacher.training is None or teacher.optimizer is None:
         raise TeacherInvalid("a teacher that the job trains needs a training and an optimizer")
@@ -199,7 +212,8 @@ def _train(model: nn.Module, setting: Setting, head: frozenset[str]) -> None:
         stop_epoch=teacher.stop_epoch,
         head=head,
     )
-    labelled.learn(model, lesson, setting.device)
+    labelled.learn(place(model, setting.device), lesson, setting.device)
+    return model.state_dict()
 
 
 def _on_views(model: nn.Module, setting: Setting) -> Tensor:
