@@ -31,6 +31,7 @@ from search.sampling import study
 from search.sampling.repair import Repairer
 from search.settings import Settings
 from search.storage.db import open_database
+from search.storage.store import open_store
 from search.worker import process
 from search.worker.benches import Benches
 from search.worker.choosing import Chooser
@@ -124,7 +125,8 @@ def thermowell(url: str, name: str) -> Turn:
     settings = Settings(database_url=url, var=var, lanes=1, threads=1, engine="loop")
     database, interruption = open_database(url), Interruption(threading.Event())
     capabilities = {"device": "cpu", "bf16": False, "torch": "none", "threads": 1}
-    context = Context(name, settings, database, study.optuna_storage(database), capabilities, interruption)
+    storage, files = study.optuna_storage(database), open_store(settings)
+    context = Context(name, settings, database, storage, files, capabilities, interruption)
     done, until = [0], [0, float("inf")]
 
     def ended() -> None:

@@ -85,8 +85,14 @@ class DatabaseUnavailable(ThermowellError):
     slug = "database-unavailable"
 
 
+class StoreUnavailable(ThermowellError, OSError):
+    """The artifact store does not answer, or refuses; the caller may retry. It is an OSError, as a full disk is."""
+
+    slug = "store-unavailable"
+
+
 class ArtifactCorrupt(ThermowellError):
-    """The artifact on disk does not have the digest on record."""
+    """The artifact in the store does not have the digest on record."""
 
     slug = "artifact-corrupt"
 

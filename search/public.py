@@ -37,6 +37,7 @@ from search.errors import NotReady as NotReady
 from search.errors import QuotaExceeded as QuotaExceeded
 from search.errors import SchemaMissing as SchemaMissing
 from search.errors import SpecInvalid as SpecInvalid
+from search.errors import StoreUnavailable as StoreUnavailable
 from search.errors import ThermowellError as ThermowellError
 from search.guiding import guidance_table as guidance_table
 from search.guiding import guidance_words as guidance_words
@@ -151,6 +152,8 @@ from search.storage.db import Database as Database
 from search.storage.db import open_database as open_database
 from search.storage.events import read_events as read_events
 from search.storage.events import read_news as read_news
+from search.storage.store import Store as Store
+from search.storage.store import open_store as open_store
 from search.studies.parsing import parse_extension as parse_extension
 from search.studies.parsing import parse_study as parse_study
 from search.studies.parsing import study_json_schema as study_json_schema

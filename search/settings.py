@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Literal, Self
 
@@ -12,11 +13,15 @@ from sqlalchemy.exc import ArgumentError
 
 from search.fleet import WorkerLabel
 
+_S3 = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9._-]+)*/?")
+
 
 class Settings(BaseSettings):
     """What the operator has decided. Built by whoever starts a process, never at import."""
 
-    model_config = SettingsConfigDict(env_prefix="THERMOWELL_", extra="ignore", frozen=True, validate_default=True)
+    model_config = SettingsConfigDict(
+        env_prefix="THERMOWELL_", extra="ignore", frozen=True, validate_default=True, hide_input_in_errors=True
+    )
 
     var: Path = Field(Path("var"), description="where everything goes that has no place of its own")
     # Kept out of repr: it may carry a password.
@@ -26,6 +31,11 @@ class Settings(BaseSettings):
     )
     data_root: Path = Field(Path(), description="below it lie the data sets; `var`/data unless given")
     artifact_root: Path = Field(Path(), description="below it lie the files jobs leave; `var`/artifacts unless given")
+    artifact_store: str | None = Field(
+        None,
+        description="s3://bucket/prefix, where these files lie instead, for machines without a common disk; needs "
+        "thermowell[s3]. `artifact_root` then holds what a machine makes or brings for itself",
+    )
     lease_seconds: float = Field(120.0, gt=0, description="a worker silent for this long has lost its trials")
     poll_seconds: float = Field(1.0, gt=0, description="how often an idle worker asks for work")
     optuna_proxy: str | None = Field(
@@ -71,6 +81,15 @@ class Settings(BaseSettings):
         if url.get_backend_name() not in ("sqlite", "postgresql", "postgres"):
             raise ValueError(f"database_url must be of sqlite or postgresql, not {url.get_backend_name()}")
         return self
+
+    @field_validator("artifact_store")
+    @classmethod
+    def _bucket(cls, url: str | None) -> str | None:
+        if url is not None and not _S3.fullmatch(url):
+            raise ValueError(
+                "artifact_store must look like s3://bucket or s3://bucket/prefix; credentials come from AWS_*"
+            )
+        return url
 
     @field_validator("labels")
     @classmethod

@@ -51,7 +51,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
     )
-    app.state.settings, app.state.db = settings, db
+    app.state.settings, app.state.db, app.state.files = settings, db, public.open_store(settings)
     app.state.priors = public.priors(settings.literature, settings.advice_from)
     app.state.metrics = metrics.Metrics(db)
     app.state.stopping = asyncio.Event()
@@ -69,7 +69,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.include_router(shown.router)
     app.mount(frame.ASSETS, frame.assets())
     openapi.install(app)
-    app.state.dashboard = dashboard.Dashboard(db, settings.artifact_root)
+    app.state.dashboard = dashboard.Dashboard(db, app.state.files)
     app.router.routes.extend(dashboard.routes(app.state.dashboard, db, settings))
     return app
 
@@ -81,13 +81,14 @@ async def _life(app: FastAPI) -> AsyncIterator[None]:
     with suppress(DatabaseUnavailable, SchemaMissing):  # /readyz says so; without a key nothing is answered meanwhile
         await run_in_threadpool(auth.refuse_open, db, settings)
     reaper = asyncio.create_task(_reap(db, settings, app.state.stopping))
-    shower = asyncio.create_task(Shower(db, settings, app.state.stopping).run())
+    shower = asyncio.create_task(Shower(db, settings, app.state.files, app.state.stopping).run())
     try:
         yield
     finally:
         app.state.stopping.set()
         await asyncio.gather(reaper, shower)
         app.state.dashboard.close()
+        app.state.files.close()
         db.close()
 
 

@@ -6,15 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
-from search.public import FieldProblem, SpecInvalid, ThermowellError
+from search.public import FieldProblem, SpecInvalid, StoreUnavailable, ThermowellError
 
 MEDIA_TYPE = "application/problem+json"
+_log = structlog.get_logger(__name__)
 
 
 class Unauthenticated(ThermowellError):
@@ -95,7 +97,8 @@ KINDS: Mapping[str, Kind] = {
     "too-often": Kind(429, "Too often", "`Retry-After` says after how many seconds to ask again."),
     "schema-missing": Kind(503, "Database not prepared", "Run `thermowell migrate`.", (("Retry-After", "30"),)),
     "database-unavailable": Kind(503, "Database unavailable", "Ask again shortly.", (("Retry-After", "5"),)),
-    "artifact-corrupt": Kind(500, "Artifact damaged", "The file on disk is not the one that was stored."),
+    "artifact-corrupt": Kind(500, "Artifact damaged", "The file in the store is not the one that was stored."),
+    "store-unavailable": Kind(503, "Artifact store unavailable", "Ask again shortly.", (("Retry-After", "5"),)),
     "internal": Kind(500, "Internal error", "A fault of the service, kept in its log."),
 }
 _OF_STATUS = {404: "not-found", 405: "method-not-allowed", 413: "too-large", 415: "media-type-unsupported"}
@@ -144,6 +147,9 @@ def problem_response(
 
 def respond(error: Exception, instance: str) -> JSONResponse:
     """The problem that an exception is to a client; nothing of an unknown one leaks."""
+    if isinstance(error, StoreUnavailable):
+        _log.warning("artifact store cannot be used", path=instance, detail=str(error))
+        return problem_response(error.slug, "the artifact store does not answer; the service's log says why", instance)
     if isinstance(error, ThermowellError) and error.slug in KINDS:
         fields = error.problems if isinstance(error, SpecInvalid) else ()
         detail = str(error) or (type(error).__doc__ or "").strip()

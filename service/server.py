@@ -65,9 +65,10 @@ def configure_logging() -> None:
 
 
 def run(settings: Settings) -> None:
-    """Serves until SIGINT or SIGTERM. Raises OpenRefused where anybody could use it."""
+    """Serves until SIGINT or SIGTERM. Raises OpenRefused where anybody could use it, StoreUnavailable without one."""
     configure_logging()
     app = create_app(settings)
+    app.state.files.check()
     with suppress(public.DatabaseUnavailable, public.SchemaMissing):  # nothing is answered without a key meanwhile
         refuse_open(app.state.db, settings)
     Server(app, settings).run()

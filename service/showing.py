@@ -21,7 +21,7 @@ import structlog
 from starlette.concurrency import run_in_threadpool
 
 from search import public
-from search.public import Database, DatabaseUnavailable, SchemaMissing
+from search.public import Database, DatabaseUnavailable, SchemaMissing, Store
 from service.drawing import REPORT, REPORT_TYPE, Drawn, Order
 from service.settings import Settings
 
@@ -38,8 +38,8 @@ _log = structlog.get_logger(__name__)
 class Shower:
     """Shows jobs until it is asked to stop."""
 
-    def __init__(self, db: Database, settings: Settings, stopping: asyncio.Event) -> None:
-        self._db, self._settings, self._stopping = db, settings, stopping
+    def __init__(self, db: Database, settings: Settings, files: Store, stopping: asyncio.Event) -> None:
+        self._db, self._settings, self._files, self._stopping = db, settings, files, stopping
 
     async def run(self) -> None:
         """Outlives whatever database, child and Optuna Dashboard do meanwhile."""
@@ -105,8 +105,7 @@ class Shower:
         if drawn.interim is not None and not public.keep_interim(self._db, drawn.interim):
             return None
         if drawn.report is not None:
-            root, page = self._settings.artifact_root, drawn.report.encode()
-            public.publish(self._db, root, job_id, REPORT, REPORT_TYPE, page)
+            public.publish(self._db, self._files, job_id, REPORT, REPORT_TYPE, drawn.report.encode())
         if drawn.beside is not None:
             public.write_beside(self._db, drawn.beside)
         if drawn.untracked is not None:

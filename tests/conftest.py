@@ -11,6 +11,7 @@ import structlog
 from hypothesis import settings
 
 from tests import processes as programs
+from tests.buckets import Server, environment
 from tests.postgres import Postgres, running_postgres
 
 # An example's time says nothing on a machine that runs other things beside.
@@ -63,6 +64,22 @@ def database_url(request: pytest.FixtureRequest) -> str:
     """The URL of an empty database, on SQLite and on PostgreSQL in turn: what the contract tests run against."""
     url: str = request.getfixturevalue("sqlite_url" if request.param == "sqlite" else "fresh_postgres_url")
     return url
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[Server]:
+    """A server that speaks S3, for this session."""
+    running = Server()
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def bucket_url(s3: Server, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The URL of an empty bucket, this test's own; the environment says where it is, as boto3 wants to be told."""
+    for name, value in environment(s3.endpoint).items():
+        monkeypatch.setenv(name, value)
+    return f"s3://{s3.bucket()}"
 
 
 @pytest.fixture

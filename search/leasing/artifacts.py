@@ -3,40 +3,42 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import tempfile
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Row, exists, insert, or_, select, text, update
 
-from search.errors import ArtifactCorrupt, NotFound
+from search.errors import ArtifactCorrupt, NotFound, ThermowellError
 from search.leasing import leases
 from search.records import Artifact, Principal
 from search.storage.access import visible_job
 from search.storage.db import Database, now_sql
 from search.storage.events import emit
 from search.storage.rows import moment
+from search.storage.store import Store
 from search.storage.tables import artifacts, jobs, trials
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
-_BLOCK = 1 << 20
+WORK = "work"  # the key of the folder with all jobs' folders
 
 
-def place(root: Path, sha256: str) -> Path:
-    """Where the file with this digest lies, or would lie. ValueError for what is no digest."""
+def place(sha256: str) -> str:
+    """The key of the file with this digest. ValueError for what is no digest."""
     if not _DIGEST.fullmatch(sha256):
         raise ValueError("a digest is 64 hexadecimal digits")
-    return root / sha256[:2] / sha256
+    return f"{sha256[:2]}/{sha256}"
 
 
-def work_folder(root: Path, job_id: str) -> Path:
-    """Where a job's workers keep files for each other until it is closed; no record speaks of them."""
-    return root / "work" / job_id
+def work(job_id: str) -> str:
+    """The key of the folder where a job's workers keep files for each other until it is closed; no record speaks of
+    them.
+    """
+    return f"{WORK}/{job_id}"
 
 
 def digest_of(path: Path) -> str:
@@ -45,15 +47,15 @@ def digest_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def keep(root: Path, path: Path) -> str:
+def keep(files: Store, path: Path) -> str:
     """Copies a file into the store, atomically, and answers its digest; a teacher's weights come in by this way."""
-    staged, sha256, _ = _stage(root, path)
-    _settle(root, staged, sha256)
+    sha256 = digest_of(path)
+    files.put(place(sha256), path)
     return sha256
 
 
 def store(
-    db: Database, root: Path, token: str, name: str, media_type: str, path: Path, trial_id: int | None = None
+    db: Database, files: Store, token: str, name: str, media_type: str, path: Path, trial_id: int | None = None
 ) -> Artifact:
     """Copies a file into the store and records it as the job's, in place of an earlier one of that name.
 
@@ -61,20 +63,16 @@ def store(
     """
     if not _NAME.fullmatch(name):
         raise ValueError(f"an artifact's name has letters, digits, dots and dashes alone, not {name!r}")
-    staged, sha256, size = _stage(root, path)
-    try:
-        with db.write() as connection:
-            _, lease = leases.hold_with_job(connection, token)
-            values = {"media_type": media_type, "sha256": sha256, "size": size, "trial_id": trial_id}
-            stored, replaced = _record(connection, root, staged, lease.job_id, name, values)
-            emit(connection, lease.job_id, "artifact", {"name": name, "sha256": sha256, "size": size})
-    finally:
-        staged.unlink(missing_ok=True)
-    forget(db, root, replaced)
+    with _kept(db, files, path) as values, db.write() as connection:
+        _, lease = leases.hold_with_job(connection, token)
+        values |= {"media_type": media_type, "trial_id": trial_id}
+        stored, replaced = _record(connection, files, path, lease.job_id, name, values)
+        emit(connection, lease.job_id, "artifact", {"name": name, "sha256": stored.sha256, "size": stored.size})
+    forget(db, files, replaced)
     return stored
 
 
-def publish(db: Database, root: Path, job_id: str, name: str, media_type: str, content: bytes) -> Artifact | None:
+def publish(db: Database, files: Store, job_id: str, name: str, media_type: str, content: bytes) -> Artifact | None:
     """Records what is made from a job's answer as its file, in place of an earlier one of that name.
 
     No lease guards it, since the same answer makes the same file. No event speaks of it: the job has not changed.
@@ -83,28 +81,40 @@ def publish(db: Database, root: Path, job_id: str, name: str, media_type: str, c
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, name)
         path.write_bytes(content)
-        staged, sha256, size = _stage(root, path)
-    try:
-        with db.write() as connection:
+        with _kept(db, files, path) as values, db.write() as connection:
             job = connection.execute(select(jobs.c.id).where(jobs.c.id == job_id).with_for_update(key_share=True))
-            if job.one_or_none() is None:
-                return None
-            values = {"media_type": media_type, "sha256": sha256, "size": size, "trial_id": None}
-            stored, replaced = _record(connection, root, staged, job_id, name, values)
-    finally:
-        staged.unlink(missing_ok=True)
-    forget(db, root, replaced)
+            stored, replaced = None, [values["sha256"]]
+            if job.one_or_none() is not None:
+                values |= {"media_type": media_type, "trial_id": None}
+                stored, replaced = _record(connection, files, path, job_id, name, values)
+    forget(db, files, replaced)
     return stored
 
 
+@contextmanager
+def _kept(db: Database, files: Store, path: Path) -> Iterator[dict[str, Any]]:
+    """Puts a file in its place before any lock is taken, since that may take long; in the block it is written down.
+
+    Yields what the record says of its content. Where the block fails, the file is forgotten again.
+    """
+    sha256 = keep(files, path)
+    try:
+        yield {"sha256": sha256, "size": path.stat().st_size}
+    except BaseException:
+        with suppress(ThermowellError, OSError):
+            forget(db, files, [sha256])
+        raise
+
+
 def _record(
-    connection: Connection, root: Path, staged: Path, job_id: str, name: str, values: dict[str, Any]
+    connection: Connection, files: Store, path: Path, job_id: str, name: str, values: dict[str, Any]
 ) -> tuple[Artifact, list[str]]:
-    """Puts the file in its place and writes it down; what it replaces, if anything, is to be forgotten afterwards."""
+    """Writes down the file that was put in its place; what it replaces, if anything, is to be forgotten afterwards."""
     of_name = (artifacts.c.job_id == job_id) & (artifacts.c.name == name)
     before = connection.execute(select(artifacts.c.sha256).where(of_name)).scalar_one_or_none()
     lock_digest(connection, values["sha256"])  # nobody forgets this file between now and the commit
-    _settle(root, staged, values["sha256"])
+    if not files.exists(place(values["sha256"])):  # forgotten between then and this lock
+        files.put(place(values["sha256"]), path)
     values |= {"created_at": now_sql()}
     if before is None:
         connection.execute(insert(artifacts).values(job_id=job_id, name=name, **values))
@@ -122,8 +132,11 @@ def list_artifacts(db: Database, job_id: str, principal: Principal) -> list[Arti
         return [_artifact(row) for row in connection.execute(query)]
 
 
-def open_artifact(db: Database, root: Path, job_id: str, name: str, principal: Principal) -> tuple[Artifact, Path]:
-    """A job's file by name: its record and where it lies, after its digest has been checked.
+@contextmanager
+def open_artifact(
+    db: Database, files: Store, job_id: str, name: str, principal: Principal
+) -> Iterator[tuple[Artifact, Path]]:
+    """A job's file by name: its record, and where it can be read within the block, after its digest has been checked.
 
     NotFound; ArtifactCorrupt where the file is missing or is not what was recorded.
     """
@@ -133,10 +146,13 @@ def open_artifact(db: Database, root: Path, job_id: str, name: str, principal: P
         row = connection.execute(query).one_or_none() if _NAME.fullmatch(name) else None
     if row is None:
         raise NotFound("the job has no such artifact")
-    path = place(root, row.sha256)
-    if not path.is_file() or digest_of(path) != row.sha256:
-        raise ArtifactCorrupt(f"the file of {name} is missing or was changed: only its digest {row.sha256} is left")
-    return _artifact(row), path
+    with ExitStack() as opened:
+        path = None
+        with suppress(FileNotFoundError):
+            path = opened.enter_context(files.reading(place(row.sha256)))
+        if path is None or digest_of(path) != row.sha256:
+            raise ArtifactCorrupt(f"the file of {name} is missing or was changed: only its digest {row.sha256} is left")
+        yield _artifact(row), path
 
 
 def digests_of(connection: Connection, job_id: str) -> list[str]:
@@ -144,7 +160,7 @@ def digests_of(connection: Connection, job_id: str) -> list[str]:
     return list(connection.scalars(select(artifacts.c.sha256).where(artifacts.c.job_id == job_id).distinct()))
 
 
-def forget(db: Database, root: Path, digests: Iterable[str]) -> None:
+def forget(db: Database, files: Store, digests: Iterable[str]) -> None:
     """Deletes those of the files to which neither a job's record nor a job's spec refers any more."""
     teacher = jobs.c.spec[("teacher", "artifact")].as_string()
     for sha256 in digests:
@@ -152,40 +168,13 @@ def forget(db: Database, root: Path, digests: Iterable[str]) -> None:
             lock_digest(connection, sha256)
             referred = or_(exists().where(artifacts.c.sha256 == sha256), exists().where(teacher == sha256))
             if not connection.execute(select(referred)).scalar_one():
-                place(root, sha256).unlink(missing_ok=True)
+                files.delete(place(sha256))
 
 
 def lock_digest(connection: Connection, sha256: str) -> None:
     """Nobody else stores or forgets this file until the transaction ends; on SQLite no other writer is there."""
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": int(sha256[:15], 16)})
-
-
-def _stage(root: Path, path: Path) -> tuple[Path, str, int]:
-    """Copies to a temporary name on the store's own disk, so that a rename can put it in its place at once."""
-    root.mkdir(parents=True, exist_ok=True)
-    hashed, size = hashlib.sha256(), 0
-    descriptor, staged = tempfile.mkstemp(dir=root, prefix="incoming-")
-    try:
-        with path.open("rb") as source, os.fdopen(descriptor, "wb") as target:
-            while block := source.read(_BLOCK):
-                hashed.update(block)
-                size += len(block)
-                target.write(block)
-            target.flush()
-            os.fsync(target.fileno())
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(staged)
-        raise
-    return Path(staged), hashed.hexdigest(), size
-
-
-def _settle(root: Path, staged: Path, sha256: str) -> None:
-    final = place(root, sha256)
-    final.parent.mkdir(exist_ok=True)
-    staged.chmod(0o644)
-    staged.replace(final)
 
 
 def _with_number() -> Any:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import secrets
-import shutil
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -29,6 +27,7 @@ from search.storage.access import visible_job
 from search.storage.db import Database, now_sql
 from search.storage.events import emit
 from search.storage.rows import job_of
+from search.storage.store import Store
 from search.storage.tables import idempotency, jobs
 
 MOST_PER_PAGE = 500
@@ -294,18 +293,19 @@ def _check_totals(job: Row[Any], totals: dict[str, Any]) -> None:
         raise SpecInvalid(problems)
 
 
-def delete_job(db: Database, job_id: str, principal: Principal, *, artifact_root: Path) -> None:
+def delete_job(db: Database, job_id: str, principal: Principal, files: Store) -> None:
     """Forgets a job that has ended: its trials, its studies, and those of its files that nothing else refers to.
 
-    NotFound; IllegalMove while it has not ended.
+    NotFound; IllegalMove while it has not ended; StoreUnavailable, and then it is still there.
     """
+    files.check()  # without its record nobody would know which files to delete another time
     with db.write() as connection:
         job = visible_job(connection, job_id, principal, lock=True)
         _only(job, tuple(TERMINAL_JOBS), "deleted")
         digests = artifacts.digests_of(connection, job.id)
         connection.execute(delete(jobs).where(jobs.c.id == job.id))
-    artifacts.forget(db, artifact_root, digests)
-    shutil.rmtree(artifacts.work_folder(artifact_root, job_id), ignore_errors=True)
+    artifacts.forget(db, files, digests)
+    files.delete(artifacts.work(job_id))
     study.delete_studies(db, job_id)
 
 

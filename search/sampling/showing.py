@@ -9,9 +9,10 @@ Dashboard), and what differs from before goes to the database in one transaction
 from __future__ import annotations
 
 import json
+import re
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, BinaryIO
 
 import optuna
@@ -23,10 +24,12 @@ from search.leasing.artifacts import place
 from search.records import Artifact
 from search.storage.db import Database
 from search.storage.rows import study_name
+from search.storage.store import Store
 
 _ATTRIBUTES = table("study_system_attributes", column("study_id"), column("key"), column("value_json"))
 _STUDIES = table("studies", column("study_id"), column("study_name"))
 _FILES, _PLOTS = "artifacts:", "dashboard:plot_data:"
+_DIGEST, _UPLOAD = re.compile(r"[0-9a-f]{64}"), re.compile(r"[0-9a-f-]{1,63}")
 PREFIX = "thermowell-"
 """Of the plots' ids: whatever else somebody saves in the study is left alone."""
 
@@ -136,26 +139,32 @@ class Files:
     because their records refer to it (deleting the job removes it).
     """
 
-    def __init__(self, root: Path) -> None:
-        self._root = root
-        uploads = root / "dashboard"
-        uploads.mkdir(parents=True, exist_ok=True)
-        self._uploads = optuna.artifacts.FileSystemArtifactStore(uploads)
+    def __init__(self, files: Store) -> None:
+        self._files = files
 
     def open_reader(self, artifact_id: str) -> BinaryIO:
         """The file's bytes. ArtifactNotFound."""
-        if len(artifact_id) != 64:
-            return self._uploads.open_reader(artifact_id)
         try:
-            return place(self._root, artifact_id).open("rb")
-        except (OSError, ValueError) as error:
+            with self._files.reading(_key(artifact_id)) as path:
+                return path.open("rb")  # stays readable, also where the path is a copy that goes now
+        except FileNotFoundError as error:
             raise ArtifactNotFound(artifact_id) from error
 
     def write(self, artifact_id: str, content_body: BinaryIO) -> None:
         """Keeps what somebody uploads."""
-        self._uploads.write(artifact_id, content_body)
+        with self._files.adding(_key(artifact_id)) as path, path.open("wb") as file:
+            shutil.copyfileobj(content_body, file)
 
     def remove(self, artifact_id: str) -> None:
-        """Removes what somebody uploaded; ArtifactNotFound. Files of jobs stay."""
+        """Removes what somebody uploaded, if it is there. Files of jobs stay."""
         if len(artifact_id) != 64:
-            self._uploads.remove(artifact_id)
+            self._files.delete(_key(artifact_id))
+
+
+def _key(artifact_id: str) -> str:
+    """Where a file of this id lies. ArtifactNotFound for what is no id."""
+    if _DIGEST.fullmatch(artifact_id):
+        return place(artifact_id)
+    if _UPLOAD.fullmatch(artifact_id):
+        return f"dashboard/{artifact_id}"
+    raise ArtifactNotFound(artifact_id)

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import json
 import math
-import shutil
 import tempfile
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
@@ -22,7 +23,7 @@ from numpy.typing import NDArray
 
 from search import configurations
 from search.analysis.build import build_documents
-from search.errors import DatabaseUnavailable, LeaseLost
+from search.errors import DatabaseUnavailable, LeaseLost, StoreUnavailable
 from search.leasing import artifacts, closing
 from search.leasing.closing import ClosingClaim
 from search.records import Reason, Trial
@@ -48,10 +49,13 @@ class Closer:
     def __init__(self, context: Context, benches: Benches, heartbeat: Heartbeat, repairer: Repairer) -> None:
         self.context, self.benches, self.heartbeat, self.repairer = context, benches, heartbeat, repairer
         self._failures: dict[str, int] = {}
+        self._not_before = 0.0  # the artifact store has not answered
 
     def close_one(self) -> bool:
-        """Closes the job that has waited longest; False where none waits."""
+        """Closes the job that has waited longest; False where none waits, or there is nothing to be had for it now."""
         context = self.context
+        if time.monotonic() < self._not_before:
+            return False
         claim = context.patiently(
             partial(closing.claim_closing, context.database, context.worker_id, context.settings.lease_seconds)
         )
@@ -68,6 +72,11 @@ class Closer:
                 context.fail_job(claim.job_id, claim.token, Reason(error.slug, str(error)))
             except DatabaseUnavailable:
                 raise
+            except StoreUnavailable as error:  # no fault of the job's: it is closed when the store answers
+                log.warning("closing waits for the artifact store", error=str(error))
+                context.give_back(claim.job_id, claim.token)
+                self._not_before = time.monotonic() + context.store_seconds
+                return False
             except Exception as error:
                 self._failed(claim, error)
             except Stopped:
@@ -84,8 +93,7 @@ class Closer:
         right: dict[int, NDArray[np.bool_]] = {}
         for trial_id, trial in context.trials(claim.job_id):
             if trial.stage is Stage.ESTIMATE and trial.round == claim.round and trial.state is TrialState.COMPLETED:
-                with context.interruption.breakable():
-                    student = self._student(claim, bench, trial)
+                with context.interruption.breakable(), self._student(claim, bench, trial) as student:
                     try:
                         tested = run.evaluate_test(bench.prepared, student, _configuration(trial), permit)
                     except NotFinite:
@@ -111,19 +119,22 @@ class Closer:
             right=right,
         )
         context.patiently(partial(closing.complete, context.database, claim.token, claim.job_id, documents))
-        shutil.rmtree(artifacts.work_folder(context.settings.artifact_root, claim.job_id), ignore_errors=True)
+        with suppress(StoreUnavailable):  # then the next sweep deletes them
+            context.files.delete(artifacts.work(claim.job_id))
 
-    def _student(self, claim: ClosingClaim, bench: Bench, trial: Trial) -> Path:
+    @contextmanager
+    def _student(self, claim: ClosingClaim, bench: Bench, trial: Trial) -> Iterator[Path]:
         """The trial's student as it was saved; trained again from its seed where this worker cannot see the file."""
-        path = self.context.student_path(claim.job_id, trial.number)
-        if not path.is_file():
-            path.parent.mkdir(parents=True, exist_ok=True)
+        files, key = self.context.files, self.context.student_key(claim.job_id, trial.number)
+        if not files.exists(key):
             engine = run.open_engine(bench.prepared)
             lane = engine.admit(Assignment(str(trial.number), _configuration(trial), trial.seed))
             for _ in range(claim.spec.training.epochs):
                 engine.step_epoch()
-            engine.save_student(lane, path)
-        return path
+            with files.adding(key) as path:
+                engine.save_student(lane, path)
+        with files.reading(key) as path:
+            yield path
 
     def _keep_winner(self, claim: ClosingClaim, bench: Bench, trials: list[tuple[int, Trial]]) -> None:
         """Of the winner's students the one that is best on validation becomes the job's artifact, with its papers."""
@@ -137,9 +148,9 @@ class Closer:
         if not own:
             return  # it diverged on every seed; the answer says so
         trial_id, best = max(own, key=lambda each: (sign * (each[1].value or 0.0), -each[1].number))
-        store = partial(artifacts.store, self.context.database, self.context.settings.artifact_root, claim.token)
-        student = self._student(claim, bench, best)
-        self.context.patiently(partial(store, "student.safetensors", "application/octet-stream", student, trial_id))
+        store = partial(artifacts.store, self.context.database, self.context.files, claim.token)
+        with self._student(claim, bench, best) as student:
+            self.context.patiently(partial(store, "student.safetensors", "application/octet-stream", student, trial_id))
         with tempfile.TemporaryDirectory() as folder:
             papers = Path(folder) / "student.json"
             papers.write_text(json.dumps(_papers(claim, bench, best), indent=2, sort_keys=True))
@@ -154,7 +165,7 @@ class Closer:
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "test-right.npz"
             np.savez_compressed(file, trial=np.array(list(right)), right=bits, images=images)
-            store = partial(artifacts.store, self.context.database, self.context.settings.artifact_root, claim.token)
+            store = partial(artifacts.store, self.context.database, self.context.files, claim.token)
             self.context.patiently(partial(store, file.name, "application/octet-stream", file, None))
 
     def _failed(self, claim: ClosingClaim, error: Exception) -> None:

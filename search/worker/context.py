@@ -6,15 +6,13 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, TypeVar
 
 import sqlalchemy
 import structlog
 
 from search.errors import DatabaseUnavailable, LeaseLost
-from search.leasing import leases, ledger
-from search.leasing.artifacts import work_folder
+from search.leasing import artifacts, leases, ledger
 from search.records import Reason, Trial
 from search.sampling.study import Storage
 from search.settings import Settings
@@ -22,6 +20,7 @@ from search.spec import JobSpec
 from search.storage.db import Database
 from search.storage.patience import patiently
 from search.storage.rows import trial_of
+from search.storage.store import Store
 from search.storage.tables import trials
 from trainers import run
 from trainers.spec import Problem
@@ -83,12 +82,13 @@ class Interruption:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """One worker process. `capabilities` are trainers.run's."""
+    """One worker process. `capabilities` are trainers.run's, `files` what it shares with the others."""
 
     worker_id: str
     settings: Settings
     database: Database
     storage: Storage
+    files: Store
     capabilities: dict[str, Any]
     interruption: Interruption
 
@@ -147,6 +147,11 @@ class Context:
         return fixed is None or fixed["device"] == self.capabilities["device"]
 
     @property
+    def store_seconds(self) -> float:
+        """How long to leave alone what needs the store, once that has not answered."""
+        return self.settings.lease_seconds / 4
+
+    @property
     def labels(self) -> tuple[str, ...]:
         """What jobs may ask of this worker: the kind of its device, and what the operator has said of it."""
         device = "cpu" if self.capabilities["device"] == "cpu" else "gpu"
@@ -156,6 +161,6 @@ class Context:
         """The job's problem, as it was fixed."""
         return spec.problem(fixed["views"], fixed["precision"])
 
-    def student_path(self, job_id: str, number: int) -> Path:
+    def student_key(self, job_id: str, number: int) -> str:
         """Where the student of an estimate trial waits for the job's end, for whichever worker closes it."""
-        return work_folder(self.settings.artifact_root, job_id) / f"{number}.safetensors"
+        return f"{artifacts.work(job_id)}/{number}.safetensors"

@@ -1,20 +1,19 @@
-"""Where do half-trained students wait for whoever goes on with them? Among their job's working files, below the
-artifact root, which all workers share; a worker that cannot see them starts over.
+"""Where do half-trained students wait for whoever goes on with them? Among their job's working files, in the store that
+all workers share; a worker that cannot see them starts over.
 """
 
 from __future__ import annotations
 
-import shutil
 import time
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import sqlalchemy
 import structlog
 
-from search.leasing import resuming
-from search.leasing.artifacts import work_folder
+from search.errors import StoreUnavailable
+from search.leasing import artifacts, resuming
 from search.leasing.claiming import Claim
 from search.leasing.resuming import Checkpoint
 from search.states import TERMINAL_JOBS
@@ -30,16 +29,23 @@ class Keeper:
     """Saves students, finds them again, and throws away what nobody will go on with."""
 
     def __init__(self, context: Context) -> None:
-        self.context, self.root = context, context.settings.artifact_root
+        self.context, self.files = context, context.files
 
-    def place(self, claim: Claim) -> Path | None:
-        """The checkpoint that a claimed trial goes on from, if it has one."""
-        return None if claim.checkpoint is None else self._folder(claim) / claim.checkpoint
+    @contextmanager
+    def reading(self, claim: Claim) -> Iterator[Path]:
+        """The checkpoint that a claimed trial goes on from, or where it should be. StoreUnavailable."""
+        key = f"{_folder(claim)}/{claim.checkpoint}"
+        with ExitStack() as opened:
+            folder = Path(key)
+            with suppress(FileNotFoundError):
+                folder = opened.enter_context(self.files.reading(key))
+            yield folder
 
     def save(self, bench: Bench, lanes: Iterable[int]) -> set[str]:
         """Saves the students on these lanes, and writes it down for all of them at once; answers the lost tokens.
 
-        A student that cannot be saved (a full disk) trains on: all that is lost is what it could lose anyway.
+        A student that cannot be saved (a full disk, a store that does not answer) trains on: all that is lost is what
+        it could lose anyway.
         """
         written: list[tuple[Seat, Checkpoint]] = []
         for lane in lanes:
@@ -49,13 +55,15 @@ class Keeper:
             if seat.epoch in (0, seat.kept_epoch):
                 continue  # nothing to lose
             name = f"{seat.claim.attempt}-{seat.epoch}"  # an attempt is one lease: nobody else writes there
-            folder = self._folder(seat.claim) / name
             try:
-                if not folder.exists():  # else it could not be written down, the last time
+                with self.files.adding(f"{_folder(seat.claim)}/{name}") as folder:
                     bench.running.save_lane(lane, folder)
             except (OSError, ChildDied) as error:
                 bench.broken = error if isinstance(error, ChildDied) else bench.broken
                 _log.warning("not saved", job=seat.claim.job_id, trial=seat.claim.number, error=str(error))
+                if isinstance(error, StoreUnavailable):
+                    self._rest(bench)
+                    break
                 continue
             written.append((seat, Checkpoint(seat.claim.token, seat.claim.trial_id, seat.epoch, name)))
         if not written:
@@ -65,28 +73,43 @@ class Keeper:
         for seat, checkpoint in written:
             outdated = checkpoint.name if checkpoint.token in lost else seat.kept
             if outdated is not None:
-                shutil.rmtree(self._folder(seat.claim) / outdated, ignore_errors=True)
+                self._delete(f"{_folder(seat.claim)}/{outdated}")
             if checkpoint.token not in lost:
                 seat.kept, seat.kept_epoch, seat.kept_at = checkpoint.name, checkpoint.epoch, time.monotonic()
         return lost
 
     def forget(self, claim: Claim) -> None:
         """Deletes what was saved of a trial that has ended, or starts over."""
-        shutil.rmtree(self._folder(claim), ignore_errors=True)
+        self._delete(_folder(claim))
 
     def sweep(self) -> int:
         """Deletes the working files of jobs that have ended; those of a job that was closed went with its closing."""
-        folder = work_folder(self.root, "any").parent
-        with suppress(FileNotFoundError):
-            names = [entry.name for entry in folder.iterdir()]
-            jobs = tables.jobs.c
-            over = sqlalchemy.select(jobs.id).where(jobs.id.in_(names), jobs.state.in_(TERMINAL_JOBS))
-            with self.context.database.read() as connection:
-                ended = list(connection.scalars(over)) if names else []
-            for job_id in ended:
-                shutil.rmtree(work_folder(self.root, job_id), ignore_errors=True)
-            return len(ended)
-        return 0
+        try:
+            names = self.files.names(artifacts.WORK)
+        except StoreUnavailable as error:
+            _log.warning("cannot look for what ended jobs have left", error=str(error))
+            return 0
+        jobs = tables.jobs.c
+        over = sqlalchemy.select(jobs.id).where(jobs.id.in_(names), jobs.state.in_(TERMINAL_JOBS))
+        with self.context.database.read() as connection:
+            ended = list(connection.scalars(over)) if names else []
+        for job_id in ended:
+            self._delete(artifacts.work(job_id))
+        return len(ended)
 
-    def _folder(self, claim: Claim) -> Path:
-        return work_folder(self.root, claim.job_id) / "checkpoints" / str(claim.number)
+    def _delete(self, key: str) -> None:
+        """What cannot be deleted now goes with the job's other files when it has ended."""
+        try:
+            self.files.delete(key)
+        except StoreUnavailable as error:
+            _log.warning("not deleted", key=key, error=str(error))
+
+    @staticmethod
+    def _rest(bench: Bench) -> None:
+        """Nobody waits after each epoch for a store that does not answer: all are saved when they are due again."""
+        for seat in bench.seats.values():
+            seat.kept_at = time.monotonic()
+
+
+def _folder(claim: Claim) -> str:
+    return f"{artifacts.work(claim.job_id)}/checkpoints/{claim.number}"

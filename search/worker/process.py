@@ -20,7 +20,7 @@ import sqlalchemy
 import structlog
 
 from search import schema
-from search.errors import DatabaseUnavailable, SchemaMissing
+from search.errors import DatabaseUnavailable, SchemaMissing, StoreUnavailable
 from search.leasing.workers import worker_seen, worker_stopped
 from search.sampling import study
 from search.sampling.repair import Repairer
@@ -28,15 +28,16 @@ from search.settings import Settings
 from search.states import TERMINAL_JOBS, JobState
 from search.storage import tables
 from search.storage.db import open_database
+from search.storage.store import open_store
 from search.worker.benches import Benches
 from search.worker.choosing import Chooser
 from search.worker.conclude import Closer
 from search.worker.context import Context, Interruption, Stopped
 from search.worker.finalists import Selector
 from search.worker.heartbeat import Heartbeat
+from search.worker.sharing import prepare
 from search.worker.work import Work
 from trainers import run
-from trainers.spec import Problem
 
 SCHEMA_SECONDS = 60.0  # how long to wait for somebody to migrate
 _log = structlog.get_logger(__name__)
@@ -45,32 +46,35 @@ _log = structlog.get_logger(__name__)
 def run_worker(settings: Settings, *, exit_when_idle: bool = False, interruption: Interruption | None = None) -> None:
     """Trains until `interruption` asks to stop, or, with `exit_when_idle`, until every job has ended or is paused.
 
-    DatabaseUnavailable and SchemaMissing where there is no database to work with.
+    DatabaseUnavailable and SchemaMissing where there is no database to work with, StoreUnavailable without a store.
     """
     if settings.threads is not None:
         run.set_threads(settings.threads)
     interruption = interruption or Interruption()
-    database = open_database(settings.database_url)
+    database, files = open_database(settings.database_url), open_store(settings)
     worker_id = f"{socket.gethostname()[:40]}-{os.getpid()}-{secrets.token_hex(3)}"
     try:
+        files.check()
         schema.wait_for_schema(database, SCHEMA_SECONDS)
         context = Context(
             worker_id=worker_id,
             settings=settings,
             database=database,
             storage=study.optuna_storage(database, settings.optuna_proxy),
+            files=files,
             capabilities=run.capabilities(),
             interruption=interruption,
         )
         with structlog.contextvars.bound_contextvars(worker=worker_id):
             _serve(context, exit_when_idle)
     finally:
+        files.close()
         database.close()
 
 
 def _serve(context: Context, exit_when_idle: bool) -> None:
     settings = context.settings
-    benches = Benches(partial(_prepare, settings), Chooser(settings))
+    benches = Benches(partial(prepare, context), Chooser(settings))
 
     def seen() -> None:
         engines = benches.status()
@@ -142,10 +146,6 @@ def _all_ended(context: Context) -> bool:
         return connection.execute(going_on).one_or_none() is None
 
 
-def _prepare(settings: Settings, problem: Problem) -> run.Ready:
-    return run.prepare(problem, run.Roots(settings.data_root, settings.artifact_root))
-
-
 @contextmanager
 def _signals(interruption: Interruption, grace_seconds: float) -> Iterator[None]:
     """SIGTERM and SIGINT ask to stop, within the grace period; a second one ends the process at once, as without us."""
@@ -189,7 +189,7 @@ def configure_logging() -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """`python -m search.worker`, configured by THERMOWELL_*. 0 after a stop, 1 without a database."""
+    """`python -m search.worker`, configured by THERMOWELL_*. 0 after a stop, 1 without a database or a store."""
     parser = argparse.ArgumentParser(prog="python -m search.worker", description=__doc__)
     parser.add_argument("--lanes", type=int, help="students to train at once, at most (THERMOWELL_LANES)")
     parser.add_argument("--exit-when-idle", action="store_true", help="stop once every job has ended or is paused")
@@ -202,7 +202,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             run_worker(settings, exit_when_idle=given.exit_when_idle, interruption=interruption)
     except Stopped:
         return 0
-    except (DatabaseUnavailable, SchemaMissing) as error:
+    except (DatabaseUnavailable, SchemaMissing, StoreUnavailable) as error:
         _log.error("worker cannot go on", error=str(error), database=settings.safe_database_url)
         return 1
     return 0

@@ -10,7 +10,7 @@ from functools import partial
 
 import structlog
 
-from search.errors import DatabaseUnavailable, LeaseLost
+from search.errors import DatabaseUnavailable, LeaseLost, StoreUnavailable
 from search.leasing import claiming, ledger, plan, resuming
 from search.leasing.claiming import Claim, Fixed
 from search.records import Reason
@@ -43,6 +43,7 @@ class Seating:
         self._told: set[str] = set()  # jobs whose teacher has been written down
         self._fingerprints: dict[str, str] = {}  # of jobs' problems
         self._look_at = 0.0
+        self._not_before = 0.0  # the artifact store has not answered
 
     def due(self) -> bool:
         """Whether to look for trials: something has ended here since the last time, or a while has passed."""
@@ -70,7 +71,7 @@ class Seating:
                 )
             )
             going_on = bool(claims) and self._begin_all(claims)
-        self._look_at = time.monotonic() + context.settings.poll_seconds
+        self._look_at = max(self._not_before, time.monotonic() + context.settings.poll_seconds)
 
     def room(
         self,
@@ -126,6 +127,9 @@ class Seating:
         False where it was given back, because there is no lane or no memory for it now.
         """
         log = _log.bind(job=claim.job_id, trial=claim.number, request=claim.request_id)
+        if time.monotonic() < self._not_before:
+            self.endings.give_back([claim])
+            return False
         bench, opened, no_memory = None, False, False
         try:
             with self.context.interruption.breakable():
@@ -149,6 +153,11 @@ class Seating:
             self.endings.fail_job(claim, Reason(error.slug, str(error)))
         except DatabaseUnavailable:
             raise
+        except StoreUnavailable as error:  # no fault of the trial's: it is begun when the store answers
+            log.warning("trial waits for the artifact store", error=str(error))
+            self.endings.give_back([claim])
+            self._not_before = time.monotonic() + self.context.store_seconds
+            return False
         except ChildDied as error:
             if bench is None or not bench.seats:
                 self.endings.crash(claim, error, 0.0)
@@ -183,10 +192,10 @@ class Seating:
 
     def _seat(self, bench: Bench, seat: Seat) -> None:
         claim = seat.claim
-        checkpoint = self.keeper.place(claim)
-        if checkpoint is not None:
+        if claim.checkpoint is not None:
             try:
-                bench.admit(seat, checkpoint)
+                with self.keeper.reading(claim) as checkpoint:
+                    bench.admit(seat, checkpoint)
             except CheckpointInvalid as error:
                 _log.warning("trial starts over", job=claim.job_id, trial=claim.number, reason=str(error))
                 start_over = partial(resuming.start_over, self.context.database, claim.token, claim.trial_id)

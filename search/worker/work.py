@@ -14,8 +14,9 @@ from functools import partial
 
 import structlog
 
-from search.errors import DatabaseUnavailable
+from search.errors import DatabaseUnavailable, StoreUnavailable
 from search.leasing import ledger
+from search.leasing.claiming import Claim
 from search.records import Reason
 from search.sampling import pruners, study
 from search.states import Stage, TrialState
@@ -146,9 +147,7 @@ class Work:
         try:
             if said.epoch == claim.spec.training.epochs:
                 if claim.stage is Stage.ESTIMATE:
-                    path = self.context.student_path(claim.job_id, claim.number)
-                    path.parent.mkdir(parents=True, exist_ok=True)
-                    bench.running.save_student(said.lane, path)
+                    self._keep_student(bench, said.lane, claim)
                 state, reason = TrialState.COMPLETED, None
             elif self._stops_at(seat, value):
                 state = TrialState.PRUNED
@@ -167,6 +166,14 @@ class Work:
             self.endings.crash(claim, error, seat.seconds)
             return
         self._end(bench, said.lane, state, epoch=said.epoch, value=value, metrics=said.validation, reason=reason)
+
+    def _keep_student(self, bench: Bench, lane: int, claim: Claim) -> None:
+        """Keeps a student for the job's end; without the store it is trained again then, from its seed."""
+        try:
+            with self.context.files.adding(self.context.student_key(claim.job_id, claim.number)) as path:
+                bench.running.save_student(lane, path)
+        except StoreUnavailable as error:
+            _log.warning("student not kept", job=claim.job_id, trial=claim.number, error=str(error))
 
     def _stops_at(self, seat: Seat, value: float) -> bool:
         claim, number = seat.claim, seat.optuna_number

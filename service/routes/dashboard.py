@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from pathlib import Path
 from typing import Any
 
 from a2wsgi import WSGIMiddleware
@@ -12,7 +11,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import Message, Receive, Scope, Send
 
 from search import public
-from search.public import Database
+from search.public import Database, Store
 from service.auth import Guarded
 from service.settings import Settings
 
@@ -34,8 +33,8 @@ FILE_POLICY = b"default-src 'none'; style-src 'unsafe-inline'; img-src 'self' da
 class Dashboard:
     """The dashboard, made at the first request: Optuna's storage wants a database that answers."""
 
-    def __init__(self, db: Database, artifact_root: Path) -> None:
-        self._db, self._root = db, artifact_root
+    def __init__(self, db: Database, files: Store) -> None:
+        self._db, self._files = db, files
         self._lock = threading.Lock()
         self._made: tuple[Any, WSGIMiddleware] | None = None
 
@@ -62,7 +61,7 @@ class Dashboard:
 
                 public.check_schema(self._db)
                 storage = public.optuna_storage(self._db)
-                app = optuna_dashboard.wsgi(storage, artifact_store=public.Files(self._root))
+                app = optuna_dashboard.wsgi(storage, artifact_store=public.Files(self._files))
                 self._made = storage, WSGIMiddleware(app, workers=THREADS)
             return self._made
 

@@ -131,12 +131,11 @@ def get_job(request: Request, job_id: JobId, principal: Reader) -> JobDetailOut:
     operation_id="deleteJob",
     status_code=204,
     summary="Delete a job",
-    responses=problems("not-found", "illegal-move", "request-invalid"),
+    responses=problems("not-found", "illegal-move", "request-invalid", "store-unavailable"),
 )
 def delete_job(request: Request, job_id: JobId, principal: Submitter) -> None:
     """Forgets a job that has ended: its trials, its studies, its answer and its files."""
-    root = request.app.state.settings.artifact_root
-    public.delete_job(database(request), job_id, principal, artifact_root=root)
+    public.delete_job(database(request), job_id, principal, request.app.state.files)
 
 
 def _move(path: str, summary: str, description: str, act: Callable[[Database, str, Principal], Job]) -> None:

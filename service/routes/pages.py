@@ -205,8 +205,7 @@ def _move(name: str, act: Callable[[Request, str, Principal], object], then: str
 
 
 def _delete(request: Request, job_id: str, principal: Principal) -> None:
-    root = request.app.state.settings.artifact_root
-    public.delete_job(database(request), job_id, principal, artifact_root=root)
+    public.delete_job(database(request), job_id, principal, request.app.state.files)
 
 
 _move("stop", lambda request, job_id, principal: public.stop_job(database(request), job_id, principal))

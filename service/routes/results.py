@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Request
+from fastapi import APIRouter, Depends, Request
+from fastapi import Path as PathParameter
 from starlette.responses import FileResponse, HTMLResponse, Response
 
 from search import public
-from search.public import Importances, Interactions, Result, Standing, TemperatureResponse
+from search.public import Artifact, Importances, Interactions, Result, Standing, TemperatureResponse
 from service.auth import Reader
 from service.errors import problems
 from service.pages import pictures, png, report
@@ -82,29 +85,33 @@ def list_artifacts(request: Request, job_id: JobId, principal: Reader) -> Artifa
     return ArtifactList(items=[ArtifactOut.model_validate(artifact) for artifact in found])
 
 
+def _opened(
+    request: Request,
+    job_id: JobId,
+    name: Annotated[str, PathParameter(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$", examples=["student.safetensors"])],
+    principal: Reader,
+) -> Iterator[tuple[Artifact, Path]]:
+    """A job's file, until it has been sent: a copy of what is in a bucket goes then."""
+    with public.open_artifact(database(request), request.app.state.files, job_id, name, principal) as opened:
+        yield opened
+
+
 @router.get(
     "/artifacts/{name}",
     operation_id="getArtifact",
     response_class=FileResponse,
     summary="Download a file",
     responses={
-        **problems("not-found", "request-invalid"),
+        **problems("not-found", "request-invalid", "artifact-corrupt", "store-unavailable"),
         200: {
             "description": "The file, in the media type that its entry names",
             "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
         },
     },
 )
-def get_artifact(
-    request: Request,
-    job_id: JobId,
-    name: Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$", examples=["student.safetensors"])],
-    principal: Reader,
-) -> FileResponse:
+def get_artifact(opened: Annotated[tuple[Artifact, Path], Depends(_opened)]) -> FileResponse:
     """One file of the job, whole; its digest is its `ETag`."""
-    artifact, path = public.open_artifact(
-        database(request), request.app.state.settings.artifact_root, job_id, name, principal
-    )
+    artifact, path = opened
     return FileResponse(
         path,
         media_type=artifact.media_type,

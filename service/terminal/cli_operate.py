@@ -34,7 +34,7 @@ def serve(
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="[env THERMOWELL_PORT; 8000]")] = None,
 ) -> None:
     """Run the API and the dashboard. On any address but loopback an API key must exist first."""
-    from search.public import LiteratureInvalid
+    from search.public import LiteratureInvalid, StoreUnavailable
     from service.auth import OpenRefused
     from service.server import run
 
@@ -46,6 +46,8 @@ def serve(
         fail(str(refused), Exit.REFUSED)
     except LiteratureInvalid as invalid:
         fail(str(invalid), Exit.USAGE)
+    except StoreUnavailable as error:
+        fail(str(error), Exit.UNREACHABLE)
 
 
 def worker(
@@ -240,7 +242,9 @@ def keep_file(file: Annotated[Path, typer.Argument(help="Weights or logits, as s
     from search import public
 
     try:
-        print(public.keep(_settings().artifact_root, file))
+        print(public.keep(public.open_store(_settings()), file))
+    except public.StoreUnavailable as error:
+        fail(str(error), Exit.UNREACHABLE)
     except OSError as error:
         fail(f"cannot keep {file}: {error.strerror}", Exit.USAGE)
 

@@ -17,6 +17,7 @@ from search.states import JobState, TrialState
 from search.storage import tables
 from search.storage.db import Database
 from search.storage.events import read_events
+from search.storage.folder import Folder
 from tests.search.hands import (
     ADMIN,
     EXPIRED,
@@ -144,28 +145,30 @@ def test_files_are_kept_by_digest_and_given_by_name(db: Database, confirmed: Job
     claim = closing.claim_closing(db, "w", 60.0)
     assert claim is not None
     stored = artifacts.store(
-        db, root, claim.token, "student.safetensors", "application/x", source, id_of(db, confirmed, 0)
+        db, Folder(root), claim.token, "student.safetensors", "application/x", source, id_of(db, confirmed, 0)
     )
     assert (stored.size, stored.trial, stored.sha256) == (7, 0, artifacts.digest_of(source))
-    artifacts.store(db, root, claim.token, "copy", "application/x", source)
+    artifacts.store(db, Folder(root), claim.token, "copy", "application/x", source)
     assert [path.name for path in root.rglob("*") if path.is_file()] == [stored.sha256]
     assert [each.name for each in artifacts.list_artifacts(db, confirmed.id, ME)] == ["copy", "student.safetensors"]
-    found, path = artifacts.open_artifact(db, root, confirmed.id, "student.safetensors", ADMIN)
-    assert (found, path.read_bytes()) == (stored, b"weights")
+    files = Folder(root)
+    with artifacts.open_artifact(db, files, confirmed.id, "student.safetensors", ADMIN) as (found, path):
+        assert (found, path.read_bytes()) == (stored, b"weights")
     for name in ("none", "", "..", "../student", "\x00", "a/b", str(source), "x" * 1000):
-        with pytest.raises(NotFound):
-            artifacts.open_artifact(db, root, confirmed.id, name, ME)
+        with pytest.raises(NotFound), artifacts.open_artifact(db, files, confirmed.id, name, ME):
+            pass
         if name != "none":
             with pytest.raises(ValueError, match="name"):
-                artifacts.store(db, root, claim.token, name, "application/x", source)
-    with pytest.raises(NotFound):
-        artifacts.open_artifact(db, root, confirmed.id, "copy", OTHER)
+                artifacts.store(db, Folder(root), claim.token, name, "application/x", source)
+    with pytest.raises(NotFound), artifacts.open_artifact(db, files, confirmed.id, "copy", OTHER):
+        pass
     path.write_bytes(b"changed")
-    with pytest.raises(ArtifactCorrupt, match=stored.sha256):
-        artifacts.open_artifact(db, root, confirmed.id, "copy", ME)
+    corrupt = pytest.raises(ArtifactCorrupt, match=stored.sha256)
+    with corrupt, artifacts.open_artifact(db, files, confirmed.id, "copy", ME):
+        pass
     path.unlink()
-    with pytest.raises(ArtifactCorrupt):
-        artifacts.open_artifact(db, root, confirmed.id, "copy", ME)
+    with pytest.raises(ArtifactCorrupt), artifacts.open_artifact(db, files, confirmed.id, "copy", ME):
+        pass
 
 
 def test_a_lost_lease_leaves_no_file(db: Database, confirmed: Job, tmp_path: Path) -> None:
@@ -175,7 +178,7 @@ def test_a_lost_lease_leaves_no_file(db: Database, confirmed: Job, tmp_path: Pat
     assert claim is not None
     leases.reap(db)
     with pytest.raises(LeaseLost):
-        artifacts.store(db, tmp_path / "store", claim.token, "student", "application/x", source)
+        artifacts.store(db, Folder(tmp_path / "store"), claim.token, "student", "application/x", source)
     assert artifacts.list_artifacts(db, confirmed.id, ME) == []
     assert [path for path in (tmp_path / "store").rglob("*") if path.is_file()] == []
 
@@ -190,14 +193,14 @@ def test_files_go_when_nothing_refers_to_them(db: Database, tmp_path: Path) -> N
         assert claim is not None
         for file, what in (("own", content), ("shared", b"shared"), ("taught", b"teacher " + content)):
             (tmp_path / file).write_bytes(what)
-            stored[name, file] = artifacts.store(db, root, claim.token, file, "application/x", tmp_path / file)
+            stored[name, file] = artifacts.store(db, Folder(root), claim.token, file, "application/x", tmp_path / file)
         (tmp_path / "own").write_bytes(content + b", newer")  # takes the older one's place
-        stored[name, "newer"] = artifacts.store(db, root, claim.token, "own", "application/x", tmp_path / "own")
+        stored[name, "newer"] = artifacts.store(db, Folder(root), claim.token, "own", "application/x", tmp_path / "own")
         closing.complete(db, claim.token, job.id, {})
     teacher = {"source": "weights", "model": {"name": "mlp"}, "artifact": stored["one", "taught"].sha256}
     submitted(db, teacher=teacher)
     [one] = jobs.list_jobs(db, ME, name="one").items
-    jobs.delete_job(db, one.id, ME, artifact_root=root)
+    jobs.delete_job(db, one.id, ME, Folder(root))
     left = {path.name for path in root.rglob("*") if path.is_file()}
     kept = {("two", "newer"), ("two", "shared"), ("two", "taught"), ("one", "taught")}
     assert left == {stored[key].sha256 for key in kept}

@@ -20,6 +20,7 @@ from search.spec import JobSpec
 from search.states import Arm, JobState, Stage, TrialState
 from search.storage.db import Database
 from search.storage.events import read_events
+from search.storage.folder import Folder
 from search.storage.tables import idempotency, metadata
 from tests.search.hands import (
     ADMIN,
@@ -44,7 +45,7 @@ ACTS: dict[str, Callable[[Database, str, Principal], object]] = {
     "pause": jobs.pause_job,
     "resume": jobs.resume_job,
     "extend": lambda db, job_id, who: jobs.extend_job(db, job_id, who, trials=99),
-    "delete": lambda db, job_id, who: jobs.delete_job(db, job_id, who, artifact_root=Path("nowhere")),
+    "delete": lambda db, job_id, who: jobs.delete_job(db, job_id, who, Folder(Path("nowhere"))),
     "trials": list_trials,
     "events": read_events,
 }
@@ -105,7 +106,7 @@ def test_the_same_request_many_times_at_once_makes_one_job(db: Database) -> None
 def test_a_key_is_free_again_once_its_job_is_deleted(db: Database, tmp_path: Path) -> None:
     job, _ = jobs.submit(db, spec(), ME, ("key", "hash"))
     jobs.cancel_job(db, job.id, ME)
-    jobs.delete_job(db, job.id, ME, artifact_root=tmp_path)
+    jobs.delete_job(db, job.id, ME, Folder(tmp_path))
     assert jobs.submit(db, spec(), ME, ("key", "hash"))[1]
 
 
@@ -357,11 +358,11 @@ def test_delete_leaves_nothing_and_needs_an_end(db: Database, tmp_path: Path) ->
         optuna.create_study(study_name=study.study_name(of.id, Arm.JOINT), storage=storage)
     attach(db, taken(db))
     with pytest.raises(IllegalMove):
-        jobs.delete_job(db, job.id, ME, artifact_root=tmp_path)
+        jobs.delete_job(db, job.id, ME, Folder(tmp_path))
     jobs.cancel_job(db, job.id, ME)
     for of in (job, kept):
-        artifacts.work_folder(tmp_path, of.id).mkdir(parents=True)
-    jobs.delete_job(db, job.id, ME, artifact_root=tmp_path)
+        (tmp_path / artifacts.work(of.id)).mkdir(parents=True)
+    jobs.delete_job(db, job.id, ME, Folder(tmp_path))
     assert [path.name for path in (tmp_path / "work").iterdir()] == [kept.id]
     with db.read() as connection:
         for table in metadata.sorted_tables:

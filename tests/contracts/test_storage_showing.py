@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import optuna
 import optuna_dashboard
@@ -19,6 +20,7 @@ from search.sampling import study
 from search.sampling.showing import PREFIX, Figure, beside, write_beside
 from search.states import JobState, Stage, TrialState
 from search.storage.db import Database
+from search.storage.folder import Folder
 from search.storage.rows import study_name
 from tests import synthetic
 from tests.search import hands
@@ -98,11 +100,11 @@ def test_jobs_take_turns(db: Database) -> None:
     assert {showing.claim_showing(db, LONG), showing.claim_showing(db, LONG)} == ids
 
 
-def test_a_deleted_job_is_shown_no_more(db: Database, tmp_path: object) -> None:
+def test_a_deleted_job_is_shown_no_more(db: Database, tmp_path: Path) -> None:
     job_id = trained(db)
     assert showing.to_be_shown(db, job_id) is not None
     jobs.cancel_job(db, job_id, ME)
-    jobs.delete_job(db, job_id, ME, artifact_root=tmp_path)  # type: ignore[arg-type]
+    jobs.delete_job(db, job_id, ME, Folder(tmp_path))
     assert showing.to_be_shown(db, job_id) is None
     assert showing.claim_showing(db, LONG) is None
     showing.mark_shown(db, job_id, 3, 0.0)

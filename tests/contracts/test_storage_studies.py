@@ -14,6 +14,7 @@ from search.requests import jobs, keys, studies
 from search.spec import JobSpec
 from search.states import JobState
 from search.storage.db import Database
+from search.storage.folder import Folder
 from search.studies.records import StudyDetail
 from search.studies.spec import StudyExtension, StudySpec
 from tests.search.hands import ADMIN, ME, OTHER, at_once, spec, taken, train
@@ -152,7 +153,7 @@ def test_a_deleted_job_leaves_its_cell(db: Database, tmp_path: Path) -> None:
     found = submitted(db)
     gone = ids(found)[1]
     jobs.cancel_job(db, gone, ME)
-    jobs.delete_job(db, gone, ME, artifact_root=tmp_path)
+    jobs.delete_job(db, gone, ME, Folder(tmp_path))
     left = studies.get_study(db, found.id, ME)
     assert (left.cells[1].state, left.cells[1].progress) == ("deleted", None)
     assert left.jobs == {JobState.QUEUED: 3, "deleted": 1}

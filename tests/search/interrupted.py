@@ -19,6 +19,7 @@ from search.settings import Settings
 from search.states import JobState
 from search.storage import tables
 from search.storage.db import Database
+from search.storage.store import open_store
 from search.worker import process as worker
 from search.worker import work
 from search.worker.context import Interruption
@@ -76,8 +77,8 @@ def outcome(db: Database, job: Job, settings: Settings) -> list[Any]:
         curve = [(one.epoch, one.train_loss, one.learning_rate, one.accuracy, one.nll, one.ece) for one in said]
         assert [one[0] for one in curve] == list(range(1, each.epoch + 1))
         answer.append((each.number, each.stage, each.configuration, each.seed, each.state, each.value, curve))
-    _, student = artifacts.open_artifact(db, settings.artifact_root, job.id, "student.safetensors", hands.ME)
-    answer.append(student.read_bytes())
+    with artifacts.open_artifact(db, open_store(settings), job.id, "student.safetensors", hands.ME) as (_, student):
+        answer.append(student.read_bytes())
     return answer
 
 

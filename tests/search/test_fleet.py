@@ -19,7 +19,7 @@ def context(tmp_path: Path, device: str = "cpu", labels: str = "") -> Context:
     capable = {"device": device, "memory_gb": 32.0, "bf16": False, "torch": "2", "threads": 1}
     settings = Settings(var=tmp_path, labels=labels)
     nothing = cast(Any, None)
-    return Context("w", settings, cast(Database, nothing), nothing, capable, Interruption())
+    return Context("w", settings, cast(Database, nothing), nothing, nothing, capable, Interruption())
 
 
 def test_a_worker_has_its_device_and_the_operators_words(tmp_path: Path) -> None:

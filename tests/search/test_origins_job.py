@@ -11,6 +11,7 @@ from search.requests import jobs, results
 from search.settings import Settings
 from search.states import JobState
 from search.storage.db import Database
+from search.storage.store import open_store
 from search.worker import process as worker
 from tests.search import hands
 from tests.trainers.elsewhere import lay
@@ -55,8 +56,8 @@ def test_it_is_answered_as_any_other(db: Database, tmp_path: Path) -> None:
     assert (seen.state, seen.problem) == (JobState.COMPLETED, None)
     assert (seen.teacher or {})["classes"] == 3
     assert results.get_result(db, job.id, hands.ME).winner.test is not None
-    _, path = artifacts.open_artifact(db, settings.artifact_root, job.id, "student.json", hands.ME)
-    papers = json.loads(path.read_text())
+    with artifacts.open_artifact(db, open_store(settings), job.id, "student.json", hands.ME) as (_, path):
+        papers = json.loads(path.read_text())
     assert sorted(set(papers["class_map"])) == [0, 1, 2]
     assert len(papers["class_map"]) == 10
     assert papers["initial"]["source"] == "finetuned"

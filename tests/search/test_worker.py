@@ -22,6 +22,7 @@ from search.settings import Settings
 from search.states import JobState, Stage, TrialState
 from search.storage import tables
 from search.storage.db import Database
+from search.storage.store import open_store
 from search.worker import ending, seating, work
 from search.worker import process as worker
 from search.worker.context import Interruption
@@ -67,8 +68,8 @@ def test_a_whole_job(db: Database, settings: Settings) -> None:
     assert result.winner.test is not None
     names = [artifact.name for artifact in artifacts.list_artifacts(db, job.id, hands.ME)]
     assert names == ["student.json", "student.safetensors", "test-right.npz"]
-    _, kept = artifacts.open_artifact(db, settings.artifact_root, job.id, "test-right.npz", hands.ME)
-    with np.load(kept) as found:
+    files = open_store(settings)
+    with artifacts.open_artifact(db, files, job.id, "test-right.npz", hands.ME) as (_, kept), np.load(kept) as found:
         right = np.unpackbits(found["right"], axis=1, count=int(found["images"])).mean(axis=1)
         of_trial = dict(zip(found["trial"].tolist(), right, strict=True))
     tested = {trial.number: trial.test_metrics for trial in all_trials(db, job) if trial.test_metrics is not None}
@@ -76,10 +77,10 @@ def test_a_whole_job(db: Database, settings: Settings) -> None:
     assert all(gain.test_interval_images is not None for gain in result.gains)
     [joint] = [one for one in result.selection if one.arm == "joint"]
     assert [one.trial for one in joint.finalists if one.winner] == [result.winner.origin_trial]
-    _, path = artifacts.open_artifact(db, settings.artifact_root, job.id, "student.json", hands.ME)
-    assert json.loads(path.read_text())["configuration"] == result.winner.configuration
+    with artifacts.open_artifact(db, files, job.id, "student.json", hands.ME) as (_, path):
+        assert json.loads(path.read_text())["configuration"] == result.winner.configuration
     assert ledger.unmirrored(db) == []
-    assert not artifacts.work_folder(settings.artifact_root, job.id).exists()
+    assert not (settings.artifact_root / artifacts.work(job.id)).exists()
 
 
 def test_a_missing_data_set_fails_the_job_and_says_how_to_get_it(db: Database, settings: Settings) -> None:

@@ -12,8 +12,7 @@ import pytest
 import structlog
 
 from search.errors import DatabaseUnavailable
-from search.leasing import leases, ledger, resuming
-from search.leasing.artifacts import work_folder
+from search.leasing import artifacts, leases, ledger, resuming
 from search.records import Job
 from search.requests import jobs
 from search.sampling import pruners, study
@@ -60,7 +59,7 @@ def undisturbed(migrated_file: Path, tmp_path_factory: pytest.TempPathFactory) -
 
 
 def checkpoints(settings: Settings, job_id: str) -> list[str]:
-    folder = work_folder(settings.artifact_root, job_id) / "checkpoints"
+    folder = (settings.artifact_root / artifacts.work(job_id)) / "checkpoints"
     return sorted(str(path.relative_to(folder)) for path in folder.glob("*/*"))
 
 
@@ -80,7 +79,7 @@ def test_stopped_again_and_again_it_comes_to_the_same(
     resumed = [start for start in starts(db, job) if start["attempt"] > 1]
     assert len(resumed) == 4
     assert all(start["epoch"] > 0 for start in resumed)
-    assert not work_folder(settings.artifact_root, job.id).exists()
+    assert not (settings.artifact_root / artifacts.work(job.id)).exists()
     done = jobs.get_job(db, job.id, hands.ME)
     assert done.progress.epochs_done == sum(row.epoch for row in rows(db, job))
     check_mirror(db, job)
@@ -188,7 +187,7 @@ def test_without_a_good_checkpoint_a_trial_starts_over(
     with monkeypatch.context() as patch:
         worker.run_worker(settings, interruption=stop_after(16, patch))
     [name] = checkpoints(settings, job.id)
-    folder = work_folder(settings.artifact_root, job.id) / "checkpoints" / name
+    folder = (settings.artifact_root / artifacts.work(job.id)) / "checkpoints" / name
     if harm == "deleted":
         shutil.rmtree(folder)
     elif harm == "damaged":
@@ -290,11 +289,11 @@ def test_students_are_saved_at_rungs_and_when_much_would_be_lost(
 def test_what_jobs_that_failed_have_left_is_swept_up(db: Database, settings: Settings) -> None:
     failed, going_on = submitted(db, dataset={"name": "CIFAR10"}), submitted(db)
     for job in (failed, going_on):
-        (work_folder(settings.artifact_root, job.id) / "checkpoints" / "0" / "1-1").mkdir(parents=True)
+        ((settings.artifact_root / artifacts.work(job.id)) / "checkpoints" / "0" / "1-1").mkdir(parents=True)
     (settings.artifact_root / "work" / "not-a-job").mkdir()
     jobs.pause_job(db, going_on.id, hands.ME)
     worker.run_worker(settings, exit_when_idle=True)
     worker.run_worker(settings, exit_when_idle=True)
-    assert not work_folder(settings.artifact_root, failed.id).exists()
-    assert work_folder(settings.artifact_root, going_on.id).exists()
+    assert not (settings.artifact_root / artifacts.work(failed.id)).exists()
+    assert (settings.artifact_root / artifacts.work(going_on.id)).exists()
     assert (settings.artifact_root / "work" / "not-a-job").exists()

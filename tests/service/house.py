@@ -19,6 +19,7 @@ from search.analysis.build import build_documents
 from search.leasing import artifacts, claiming, closing, ledger, workers
 from search.public import Database, Job, Principal
 from search.states import TrialState
+from search.storage.folder import Folder
 from service.app import create_app
 from service.server import Server
 from service.settings import Settings
@@ -165,7 +166,7 @@ def close(db: Database, root: Path, job: Job) -> None:
     with tempfile.TemporaryDirectory() as folder:
         student = Path(folder, "student.safetensors")
         student.write_bytes(b"weights of " + job.id.encode())
-        artifacts.store(db, root, claim.token, student.name, "application/octet-stream", student)
+        artifacts.store(db, Folder(root), claim.token, student.name, "application/octet-stream", student)
     closing.complete(db, claim.token, job.id, documents)
 
 

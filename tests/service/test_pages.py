@@ -496,7 +496,7 @@ def test_a_stream_says_when_its_job_is_gone(client: httpx.Client, db: Database, 
     with client.stream("GET", f"/jobs/{jobs.cancelled.id}/changes") as stream:
         lines = stream.iter_lines()
         changed(lines)
-        public.delete_job(db, jobs.cancelled.id, house.LOCAL, artifact_root=settings.artifact_root)
+        public.delete_job(db, jobs.cancelled.id, house.LOCAL, public.open_store(settings))
         changed(lines)
         assert "event: changed" not in list(lines)
 

@@ -15,6 +15,7 @@ from optuna.artifacts.exceptions import ArtifactNotFound
 
 from search import public
 from search.public import Database
+from search.storage.folder import Folder
 from service import drawing, showing
 from service.drawing import REPORT
 from service.settings import Settings
@@ -27,7 +28,8 @@ PATIENCE = 90.0  # seconds; children that load much are started on a machine tha
 
 def shower(db: Database, settings: Settings) -> tuple[Shower, asyncio.Event]:
     stopping = asyncio.Event()
-    return Shower(db, settings.model_copy(update={"show_seconds": 0.01}), stopping), stopping
+    quick = settings.model_copy(update={"show_seconds": 0.01})
+    return Shower(db, quick, public.open_store(settings), stopping), stopping
 
 
 def test_every_job_that_began_is_shown_once(db: Database, settings: Settings, jobs: Jobs) -> None:
@@ -44,10 +46,11 @@ def test_every_job_that_began_is_shown_once(db: Database, settings: Settings, jo
     completed = public.get_standing(db, jobs.completed.id, LOCAL)
     names = [file.name for file in public.list_artifacts(db, jobs.completed.id, LOCAL)]
     assert names == [REPORT, "student.safetensors"]
-    file, path = public.open_artifact(db, settings.artifact_root, jobs.completed.id, REPORT, LOCAL)
+    with public.open_artifact(db, public.open_store(settings), jobs.completed.id, REPORT, LOCAL) as (file, path):
+        page = path.read_text()
     assert file.media_type == "text/html; charset=utf-8"
     assert completed.result is not None
-    assert "Distil at" in path.read_text()
+    assert "Distil at" in page
     running = public.get_standing(db, jobs.running.id, LOCAL)
     assert running.importances is not None, "computed aside, and kept"
     assert running.importances.evaluator == "too few trials"
@@ -115,28 +118,29 @@ async def until(happened: Callable[[], bool]) -> None:
 
 
 def test_the_report_is_a_file_of_the_job_like_others(db: Database, settings: Settings, jobs: Jobs) -> None:
-    root, job = settings.artifact_root, jobs.completed
+    files, root, job = public.open_store(settings), settings.artifact_root, jobs.completed
     events = public.read_events(db, job.id, LOCAL, limit=10_000)
-    first = public.publish(db, root, job.id, REPORT, "text/html", b"one")
+    first = public.publish(db, files, job.id, REPORT, "text/html", b"one")
     assert first is not None
-    assert public.publish(db, root, job.id, REPORT, "text/html", b"one") is not None
-    _, path = public.open_artifact(db, root, job.id, REPORT, LOCAL)
-    assert path.read_bytes() == b"one"
-    public.publish(db, root, job.id, REPORT, "text/html", b"two")
+    assert public.publish(db, files, job.id, REPORT, "text/html", b"one") is not None
+    with public.open_artifact(db, files, job.id, REPORT, LOCAL) as (_, path):
+        assert path.read_bytes() == b"one"
+    public.publish(db, files, job.id, REPORT, "text/html", b"two")
     assert not path.exists(), "nothing refers to it any more"
-    _, path = public.open_artifact(db, root, job.id, REPORT, LOCAL)
-    assert path.read_bytes() == b"two"
+    with public.open_artifact(db, files, job.id, REPORT, LOCAL) as (_, path):
+        assert path.read_bytes() == b"two"
     assert public.read_events(db, job.id, LOCAL, limit=10_000) == events, "the job has not changed"
-    public.delete_job(db, job.id, LOCAL, artifact_root=root)
+    public.delete_job(db, job.id, LOCAL, files)
     assert not path.exists()
-    assert public.publish(db, root, job.id, REPORT, "text/html", b"three") is None
+    assert public.publish(db, files, job.id, REPORT, "text/html", b"three") is None
     assert [found for found in root.rglob("*") if found.is_file()] == []
 
 
 def test_optunas_store_reads_our_files_and_keeps_others_beside(tmp_path: Path) -> None:
     (tmp_path / "ours").write_bytes(b"weights")
-    digest = public.keep(tmp_path, tmp_path / "ours")
-    files = public.Files(tmp_path)
+    store = Folder(tmp_path)
+    digest = public.keep(store, tmp_path / "ours")
+    files = public.Files(store)
     with files.open_reader(digest) as reader:
         assert reader.read() == b"weights"
     files.remove(digest)

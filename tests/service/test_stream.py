@@ -73,7 +73,7 @@ def test_a_deleted_job_ends_its_stream(client: httpx.Client, db: Database, setti
     after = {"after": 2**31 - 1}
     with client.stream("GET", f"/v1/jobs/{jobs.running.id}/events", params=after) as response:
         public.cancel_job(db, jobs.running.id, house.LOCAL)
-        public.delete_job(db, jobs.running.id, house.LOCAL, artifact_root=settings.artifact_root)
+        public.delete_job(db, jobs.running.id, house.LOCAL, public.open_store(settings))
         [end] = read(response)
         assert end["data"]["reason"] in ("job-ended", "job-deleted")
 

@@ -99,7 +99,7 @@ def test_the_service_logs_by_its_setting(db: Database, settings: Settings, jobs:
     over = settings.model_copy(update={"mlflow_uri": uri})
 
     async def show_all() -> None:
-        shower = Shower(db, over, asyncio.Event())
+        shower = Shower(db, over, public.open_store(over), asyncio.Event())
         while await shower.show_one():
             pass
 
@@ -116,7 +116,7 @@ def test_where_mlflow_is_away_the_plots_are_shown_and_it_is_told(
         taken.bind(("127.0.0.1", 0))  # nobody listens there
         away = settings.model_copy(update={"mlflow_uri": f"http://127.0.0.1:{taken.getsockname()[1]}"})
         with capture_logs() as said:
-            assert asyncio.run(Shower(db, away, asyncio.Event()).show_one())
+            assert asyncio.run(Shower(db, away, public.open_store(away), asyncio.Event()).show_one())
     (warning,) = (entry for entry in said if entry["log_level"] == "warning")
     assert "MLflow" in warning["event"]
     assert "refused" in warning["detail"]

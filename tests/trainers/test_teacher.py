@@ -15,6 +15,7 @@ import safetensors.torch
 import torch
 
 from search.leasing import artifacts
+from search.storage.folder import Folder
 from tests.trainers.problems import assignment, problem, teacher
 from trainers import run
 from trainers.data import datasets
@@ -179,7 +180,7 @@ def test_given_weights(roots: run.Roots) -> None:
 def test_weights_that_the_store_took_in_are_found(roots: run.Roots, tmp_path: Path) -> None:
     model = Model("cnn", {"width": 4})
     weights.save(models.build(model, 1, (8, 8), 10, seed=3).state_dict(), tmp_path / "mine.safetensors")
-    digest = artifacts.keep(roots.store, tmp_path / "mine.safetensors")
+    digest = artifacts.keep(Folder(roots.store), tmp_path / "mine.safetensors")
     ready = run.prepare(problem(teacher=Teacher("weights", model=model, artifact=digest)), roots, "cpu")
     assert ready.train_logits.shape == (2, 300, 10)
 

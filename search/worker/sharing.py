@@ -1,0 +1,71 @@
+"""How do machines without a common disk come by a job's teacher? Files that a job names, and weights that are trained
+once, lie in the bucket under the paths that they have below the artifact root: each machine keeps a copy there.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import uuid
+from pathlib import Path
+
+from search.leasing import artifacts
+from search.storage.bucket import Bucket
+from search.worker.context import Context
+from trainers import run
+from trainers.errors import TeacherInvalid
+from trainers.spec import Problem
+
+
+def prepare(context: Context, problem: Problem) -> run.Ready:
+    """Makes a problem ready, with what other machines have made of it. Raises a TrainingError, StoreUnavailable."""
+    settings, files = context.settings, context.files
+    if not isinstance(files, Bucket):  # then all of them see this folder
+        return run.prepare(problem, run.Roots(settings.data_root, settings.artifact_root))
+    shared = Shared(files, settings.artifact_root)
+    for teacher in (problem.teacher, *problem.teacher.members):
+        if teacher.artifact is not None:
+            shared.bring(teacher.artifact)
+    return run.prepare(problem, run.Roots(settings.data_root, settings.artifact_root, shared))
+
+
+class Shared:
+    """A `trainers.teaching.kept.Shared`: files below `root` that have their like in the bucket."""
+
+    def __init__(self, files: Bucket, root: Path) -> None:
+        self.files, self.root = files, root
+
+    def bring(self, sha256: str) -> None:
+        """Brings an artifact here, unless it is. TeacherInvalid where the bucket's is not what its name says."""
+        path = self.root / artifacts.place(sha256)
+        if path.is_file() and artifacts.digest_of(path) == sha256:
+            return
+        path.unlink(missing_ok=True)
+        if self.fetch(path) and (actual := artifacts.digest_of(path)) != sha256:
+            path.unlink()
+            raise TeacherInvalid(f"the artifact {sha256} in the bucket is damaged: its content has sha256 {actual}")
+
+    def fetch(self, path: Path) -> bool:
+        """Brings the file, whole; False where no machine has made it."""
+        try:
+            with self.files.reading(self._key(path)) as copy:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+                try:
+                    shutil.copyfile(copy, partial)
+                    os.replace(partial, path)
+                finally:
+                    partial.unlink(missing_ok=True)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def settle(self, made: Path, path: Path) -> None:
+        """Puts what was made here in its place, for all; where another machine was faster, theirs takes it."""
+        if self.files.put_new(self._key(path), made) or not self.fetch(path):
+            os.replace(made, path)
+        else:
+            made.unlink()
+
+    def _key(self, path: Path) -> str:
+        return path.relative_to(self.root).as_posix()
