@@ -65,6 +65,7 @@ compose-config: ## check docker-compose.yml with docker-compose (or docker compo
 	  echo "docker-compose is missing. On Debian and Ubuntu: apt-get install docker-compose" >&2; exit 1; }
 	$(COMPOSE) -f docker-compose.yml config --quiet
 	$(COMPOSE) -f docker-compose.yml -f docker-compose.gpu.yml config --quiet
+	THERMOWELL_ARTIFACT_STORE=s3://bucket $(COMPOSE) -f docker-compose.yml -f docker-compose.s3.yml config --quiet
 
 bench-throughput: $(STAMP) ## images/s against the loop and the peers, in under 30 minutes; QUICK=1: under 5
 	$(BIN)/python -m benchmarks.throughput $(if $(QUICK),--quick) --keep throughput-$(SCALE)-$$(nproc)-cores $(OPTIONS)

@@ -25,7 +25,7 @@ def services() -> dict[str, Any]:
     return services
 
 
-@pytest.mark.parametrize("file", ["docker-compose.yml", "docker-compose.gpu.yml"])
+@pytest.mark.parametrize("file", ["docker-compose.yml", "docker-compose.gpu.yml", "docker-compose.s3.yml"])
 def test_follows_the_compose_specification(file: str) -> None:
     check = Path(sys.executable).with_name("check-jsonschema")
     command = [check, "--builtin-schema", "vendor.compose-spec", ROOT / file]
@@ -129,6 +129,16 @@ def test_gpus_are_an_addition(services: dict[str, Any]) -> None:
     gpu = yaml.safe_load((ROOT / "docker-compose.gpu.yml").read_text())["services"]
     [device] = gpu["worker"]["deploy"]["resources"]["reservations"]["devices"]
     assert device == {"driver": "nvidia", "capabilities": ["gpu"]}
+
+
+def test_a_bucket_is_an_addition_and_its_credentials_are_a_file(services: dict[str, Any]) -> None:
+    added = yaml.safe_load((ROOT / "docker-compose.s3.yml").read_text())["services"]
+    assert sorted(added) == ["api", "worker"]
+    for name, service in added.items():
+        assert service["environment"]["AWS_SHARED_CREDENTIALS_FILE"] == "/run/secrets/aws"
+        assert not any("KEY" in each for each in service["environment"])
+        assert service["secrets"] == ["aws"]
+        assert "outside" in services[name]["networks"] + service.get("networks", []), "the bucket is there"
 
 
 def test_the_plain_worker_is_for_processors_and_the_one_with_gpus_for_cuda(services: dict[str, Any]) -> None:
