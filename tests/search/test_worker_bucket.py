@@ -57,7 +57,7 @@ def test_another_machine_goes_on_from_what_is_in_the_bucket(
     db: Database, bucket: Bucket, undisturbed: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job = submitted(db)
-    for number, reports in enumerate((3, 9)):
+    for number, reports in enumerate((3, 7)):
         with monkeypatch.context() as patch:
             worker.run_worker(
                 machine(db, tmp_path, f"machine-{number}", bucket), interruption=stop_after(reports, patch)
