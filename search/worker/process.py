@@ -19,7 +19,7 @@ from types import FrameType
 import sqlalchemy
 import structlog
 
-from search import schema
+from search import schema, tracing
 from search.errors import DatabaseUnavailable, SchemaMissing
 from search.leasing.workers import worker_seen, worker_stopped
 from search.sampling import study
@@ -39,6 +39,7 @@ from trainers import run
 from trainers.spec import Problem
 
 SCHEMA_SECONDS = 60.0  # how long to wait for somebody to migrate
+TRACES_SECONDS = (0.5, 2.0)  # what delivering the last spans may take: at least, and at most
 _log = structlog.get_logger(__name__)
 
 
@@ -52,6 +53,7 @@ def run_worker(settings: Settings, *, exit_when_idle: bool = False, interruption
     interruption = interruption or Interruption()
     database = open_database(settings.database_url)
     worker_id = f"{socket.gethostname()[:40]}-{os.getpid()}-{secrets.token_hex(3)}"
+    traced = tracing.configure("thermowell-worker", worker_id)
     try:
         schema.wait_for_schema(database, SCHEMA_SECONDS)
         context = Context(
@@ -66,6 +68,10 @@ def run_worker(settings: Settings, *, exit_when_idle: bool = False, interruption
             _serve(context, exit_when_idle)
     finally:
         database.close()
+        if traced:
+            least, most = TRACES_SECONDS
+            left = signal.getitimer(signal.ITIMER_REAL)[0] if interruption.asked.is_set() else most
+            tracing.close(max(least, min(most, left)))
 
 
 def _serve(context: Context, exit_when_idle: bool) -> None:
@@ -143,7 +149,13 @@ def _all_ended(context: Context) -> bool:
 
 
 def _prepare(settings: Settings, problem: Problem) -> run.Ready:
-    return run.prepare(problem, run.Roots(settings.data_root, settings.artifact_root))
+    of_problem = {
+        "thermowell.dataset.name": problem.data.name,
+        "thermowell.teacher.fingerprint": problem.teacher_fingerprint()[:12],
+        "thermowell.student.name": problem.student.name,
+    }
+    with tracing.span("prepare teacher", of_problem):
+        return run.prepare(problem, run.Roots(settings.data_root, settings.artifact_root))
 
 
 @contextmanager
@@ -175,6 +187,7 @@ def configure_logging() -> None:
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
+            tracing.log_ids,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             *([] if terminal else [structlog.processors.format_exc_info]),
