@@ -29,7 +29,7 @@ COPY pyproject.toml /src/
 RUN python3 -c "import pathlib, tomllib; \
 project = tomllib.load(open('/src/pyproject.toml', 'rb'))['project']; \
 extras = project['optional-dependencies']; \
-lists = {'analysis': extras['analysis'], 'worker': extras['worker'] + extras['proxy']}; \
+lists = {'analysis': extras['analysis'] + extras['tracing'], 'worker': extras['worker'] + extras['proxy'] + extras['tracing']}; \
 [pathlib.Path('/' + name + '.txt').write_text('\n'.join(project['dependencies'] + more)) for name, more in lists.items()]"
 
 FROM base AS wheel
