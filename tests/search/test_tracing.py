@@ -103,8 +103,10 @@ class TestOff:
             "    def find_spec(self, name, path=None, target=None):\n"
             "        if name.startswith('opentelemetry'): raise ModuleNotFoundError(name=name)\n"
             "sys.meta_path.insert(0, Absent())\n"
-            "from search import tracing; from search.worker.process import configure_logging\n"
-            "configure_logging(); tracing.configure('x'); print(tracing.enabled())"
+            "import structlog; from search import tracing\n"
+            "structlog.configure([structlog.processors.JSONRenderer()], "
+            "logger_factory=structlog.PrintLoggerFactory(sys.stderr))\n"
+            "tracing.configure('x'); print(tracing.enabled())"
         )
         out, complaint = said(script, OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:1")
         assert out == "False\n"

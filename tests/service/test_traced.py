@@ -99,7 +99,7 @@ def test_a_fault_of_the_service_is_an_error(
     first, second, third = finish()
     assert [span.status.status_code.name for span in (first, second)] == ["ERROR", "ERROR"]
     assert [span.attributes["error.type"] for span in (first, second)] == [
-        "search.errors.DatabaseUnavailable",
+        "503",
         "RuntimeError",
     ]
     assert third.attributes["http.request.method"] == "_OTHER"
