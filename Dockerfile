@@ -29,7 +29,8 @@ COPY pyproject.toml /src/
 RUN python3 -c "import pathlib, tomllib; \
 project = tomllib.load(open('/src/pyproject.toml', 'rb'))['project']; \
 extras = project['optional-dependencies']; \
-lists = {'analysis': extras['analysis'] + extras['s3'], 'worker': extras['worker'] + extras['proxy'] + extras['s3']}; \
+shared = extras['s3'] + extras['tracing']; \
+lists = {'analysis': extras['analysis'] + shared, 'worker': extras['worker'] + extras['proxy'] + shared}; \
 [pathlib.Path('/' + name + '.txt').write_text('\n'.join(project['dependencies'] + more)) for name, more in lists.items()]"
 
 FROM base AS wheel

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from search import configurations as configurations
+from search import tracing as tracing
 from search import units as units
 from search.analysis import aside as aside
 from search.answer import Contestant as Contestant

@@ -97,6 +97,7 @@ class Job:
     updated_at: datetime
     advice: Mapping[str, Any] | None = None  # its first trials and who advised them
     study: str | None = None  # the study whose cell it is
+    traceparent: str | None = None  # the span of its submission, as W3C writes it
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from importlib.metadata import version
 
 import structlog
 from fastapi import FastAPI
+from fastapi.telemetry import TelemetryConfig
 from starlette.concurrency import run_in_threadpool
 
 from search import public
@@ -38,6 +39,10 @@ from service.routes import (
 from service.settings import Settings
 from service.showing import Shower
 
+PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
+TRACES_SECONDS = 2.0
+"""What delivering the last spans may take."""
+
 
 def create_app(settings: Settings | None = None) -> FastAPI:
     """The service over one database, which is connected to at the first request. Torch is not needed."""
@@ -50,6 +55,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        telemetry=_telemetry(),
     )
     app.state.settings, app.state.db, app.state.files = settings, db, public.open_store(settings)
     app.state.priors = public.priors(settings.literature, settings.advice_from)
@@ -74,6 +80,21 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     return app
 
 
+def _telemetry() -> TelemetryConfig | None:
+    """A span for each request but those that look whether the service is well; the rest of FastAPI's is in /metrics."""
+    provider = public.tracing.provider()
+    if provider is None:
+        return None
+    return {
+        "tracer_provider": provider,
+        "metrics": False,
+        "logs": False,
+        "operation_spans": False,
+        "auto_configure": False,
+        "exclude": lambda scope: scope["path"] in PROBES,
+    }
+
+
 @asynccontextmanager
 async def _life(app: FastAPI) -> AsyncIterator[None]:
     """Refuses to open to others without a key, then looks for lost leases until the service stops."""
@@ -90,6 +111,7 @@ async def _life(app: FastAPI) -> AsyncIterator[None]:
         app.state.dashboard.close()
         app.state.files.close()
         db.close()
+        await run_in_threadpool(public.tracing.close, TRACES_SECONDS)  # uvicorn ends the process by its signal
 
 
 async def _reap(db: Database, settings: Settings, stopping: asyncio.Event) -> None:

@@ -88,6 +88,7 @@ class JobOut(Out):
     priority: int = Field(description="its share of the workers' lanes, beside the others' priorities")
     parallel: int | None = Field(description="trials under way at once, at most")
     request_id: str | None = Field(description="what the request was called that submitted it: logs name it too")
+    traceparent: str | None = Field(description="its trace, where tracing is on: the second field is the trace's id")
     progress: ProgressOut
     study: str | None = Field(description="the study whose cell it is, where it is one's")
     study_name: str = Field(description="its joint study in the dashboard")

@@ -54,6 +54,7 @@ def configure_logging() -> None:
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
+            public.tracing.log_ids,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             *([] if terminal else [structlog.processors.format_exc_info]),
@@ -67,6 +68,7 @@ def configure_logging() -> None:
 def run(settings: Settings) -> None:
     """Serves until SIGINT or SIGTERM. Raises OpenRefused where anybody could use it, StoreUnavailable without one."""
     configure_logging()
+    public.tracing.configure("thermowell-api")
     app = create_app(settings)
     app.state.files.check()
     with suppress(public.DatabaseUnavailable, public.SchemaMissing):  # nothing is answered without a key meanwhile

@@ -21,7 +21,7 @@ settings.load_profile("thermowell")
 
 def pytest_configure() -> None:
     """The tests' answers depend on nothing that the operator's shell has set."""
-    for name in [name for name in os.environ if name.startswith("THERMOWELL_")]:
+    for name in [name for name in os.environ if name.startswith(("THERMOWELL_", "OTEL_")) or name == "TRACEPARENT"]:
         del os.environ[name]
 
 

@@ -29,6 +29,7 @@ class ChoosingClaim:
     token: str
     spec: JobSpec
     round: int
+    traceparent: str | None = None
 
 
 def claim_choosing(db: Database, worker_id: str, lease_seconds: float) -> ChoosingClaim | None:
@@ -40,7 +41,7 @@ def claim_choosing(db: Database, worker_id: str, lease_seconds: float) -> Choosi
             return None
         token = leases.grant(connection, job.id, None, worker_id, lease_seconds)
         emit(connection, job.id, "choosing", {"worker": worker_id})
-        return ChoosingClaim(job.id, token, spec_of(job), job.round)
+        return ChoosingClaim(job.id, token, spec_of(job), job.round, job.traceparent)
 
     return first_waiting(db, _waits(), take)
 

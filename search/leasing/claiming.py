@@ -58,6 +58,7 @@ class Claim:
     fixed: Fixed
     suspect: bool = False  # workers were lost over it: it is trained alone
     request_id: str | None = None  # what the request was called that submitted the job
+    traceparent: str | None = None  # the span of the job's submission
     checkpoint: str | None = None
     epoch: int = 0
     seconds: float = 0.0
@@ -279,6 +280,7 @@ def _begin(
         spec=spec,
         fixed=job.fixed,
         request_id=job.request_id,
+        traceparent=job.traceparent,
         advice=trial.advice,
         suspect=trial.losses >= SUSPECT,
         checkpoint=trial.checkpoint,

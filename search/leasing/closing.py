@@ -37,6 +37,7 @@ class ClosingClaim:
     test_seen_before: bool
     wall_seconds: float
     finalists: Finalists | None
+    traceparent: str | None = None
 
 
 def claim_closing(db: Database, worker_id: str, lease_seconds: float) -> ClosingClaim | None:
@@ -57,6 +58,7 @@ def claim_closing(db: Database, worker_id: str, lease_seconds: float) -> Closing
             test_seen_before=job.test_seen_before,
             wall_seconds=now(connection) - job.started_at,
             finalists=stored_finalists(connection, job.id, job.round),
+            traceparent=job.traceparent,
         )
 
     return first_waiting(db, (jobs.c.state == JobState.ANALYSING, ~taken), take)

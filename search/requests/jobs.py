@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from sqlalchemy import Connection, Row, and_, delete, insert, select, true, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from search import tracing
 from search.errors import FieldProblem, IdempotencyConflict, IllegalMove, SpecInvalid
 from search.fleet import FleetSpec
 from search.leasing import artifacts, quotas
@@ -80,6 +81,8 @@ def queue_job(
     """
     quotas.check_new_job(connection, principal.id, spec.budget.trials)
     job_id = secrets.token_hex(8)
+    of_job = {"thermowell.job.id": job_id, "thermowell.study.id": study_id, "thermowell.request.id": request_id}
+    span = tracing.begin("submit job", of_job, kind="producer")
     connection.execute(
         insert(jobs).values(
             id=job_id,
@@ -96,12 +99,14 @@ def queue_job(
             priority=spec.fleet.priority,
             most_parallel=spec.fleet.parallel,
             request_id=request_id,
+            traceparent=span.traceparent,
             study=study_id,
             created_at=now_sql(),
             updated_at=now_sql(),
         )
     )
     emit(connection, job_id, "submitted", {"name": spec.name, "request_id": request_id})
+    span.end()
     return job_id
 
 

@@ -66,6 +66,7 @@ def job_of(row: Row[Any], progress: Progress) -> Job:
         updated_at=moment(row.updated_at),
         advice=row.advice,
         study=row.study,
+        traceparent=row.traceparent,
     )
 
 

@@ -86,6 +86,7 @@ jobs = Table(
     Column("claimed_at", Double),  # when a worker last took trials of it
     Column("lost_workers", Integer, nullable=False, server_default="0"),  # in a row, that trained nothing else
     Column("request_id", String(64)),  # what the request was called that submitted it
+    Column("traceparent", String(55)),  # the span of its submission (W3C), below which its workers' spans are
     Column("study", String(32), index=True),  # the study whose cell it is, where it is one's
     Column("next_trial", Integer, nullable=False, server_default="0"),
     Column(

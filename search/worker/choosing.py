@@ -6,6 +6,7 @@ import dataclasses
 
 import structlog
 
+from search import tracing
 from search.settings import Settings
 from trainers import run
 from trainers.engines.choose import Choice
@@ -26,18 +27,21 @@ class Chooser:
         settings = self.settings
         self.use_threads(None)
         lanes = min(most, settings.lanes or most)
-        choice = run.choose(
-            prepared,
-            most_lanes=lanes,
-            work=work,
-            store=settings.artifact_root,
-            force=None if settings.engine == "auto" else settings.engine,
-            threads=self._most_threads,
-        )
-        if settings.engine == "loop" and settings.lanes is not None:  # side by side is no faster, but was asked for
-            choice = dataclasses.replace(choice, lanes=lanes)
-        said = dataclasses.asdict(choice)
-        del said["figures"]  # the reason tells those that mattered; all of them stand in the worker's status
+        with tracing.span("choose engine", {"thermowell.student.name": prepared.problem.student.name}) as span:
+            choice = run.choose(
+                prepared,
+                most_lanes=lanes,
+                work=work,
+                store=settings.artifact_root,
+                force=None if settings.engine == "auto" else settings.engine,
+                threads=self._most_threads,
+            )
+            if settings.engine == "loop" and settings.lanes is not None:  # side by side is no faster, but was asked for
+                choice = dataclasses.replace(choice, lanes=lanes)
+            said = dataclasses.asdict(choice)
+            del said["figures"]  # the reason tells those that mattered; all of them stand in the worker's status
+            span.note({f"thermowell.engine.{name}": said[name] for name in ("lanes", "compiled", "threads", "reason")})
+            span.note({"thermowell.engine.name": choice.engine})
         _log.info("engine chosen", student=prepared.problem.student.name, **said)
         return choice
 

@@ -21,7 +21,7 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
-from search import configurations
+from search import configurations, tracing
 from search.analysis.build import build_documents
 from search.errors import DatabaseUnavailable, LeaseLost, StoreUnavailable
 from search.leasing import artifacts, closing
@@ -64,8 +64,10 @@ class Closer:
         log = _log.bind(job=claim.job_id)
         with self.heartbeat.holding(claim.token):
             try:
-                self._close(claim)
-                log.info("job completed")
+                of_job = {"thermowell.job.id": claim.job_id, "thermowell.worker.id": context.worker_id}
+                with tracing.span("close job", of_job, kind="consumer", below=claim.traceparent):
+                    self._close(claim)
+                    log.info("job completed")
             except LeaseLost:
                 log.info("lease lost while closing")
             except TrainingError as error:
@@ -93,7 +95,9 @@ class Closer:
         right: dict[int, NDArray[np.bool_]] = {}
         for trial_id, trial in context.trials(claim.job_id):
             if trial.stage is Stage.ESTIMATE and trial.round == claim.round and trial.state is TrialState.COMPLETED:
-                with context.interruption.breakable(), self._student(claim, bench, trial) as student:
+                of_trial = {"thermowell.trial.number": trial.number}
+                evaluating = tracing.span("evaluate test", of_trial)
+                with context.interruption.breakable(), evaluating, self._student(claim, bench, trial) as student:
                     try:
                         tested = run.evaluate_test(bench.prepared, student, _configuration(trial), permit)
                     except NotFinite:
@@ -105,19 +109,20 @@ class Closer:
         trials = context.trials(claim.job_id)
         self._keep_winner(claim, bench, trials)
         self._keep_right(claim, right)
-        documents = build_documents(
-            job_id=claim.job_id,
-            spec=claim.spec,
-            trials=[trial for _, trial in trials],
-            softness=_softness(claim.spec, bench),
-            teacher=claim.teacher,
-            search_stopped=claim.search_stopped,
-            test_seen_before=claim.test_seen_before,
-            wall_seconds=claim.wall_seconds,
-            now=datetime.now(UTC),
-            finalists=claim.finalists,
-            right=right,
-        )
+        with tracing.span("analyse job"):
+            documents = build_documents(
+                job_id=claim.job_id,
+                spec=claim.spec,
+                trials=[trial for _, trial in trials],
+                softness=_softness(claim.spec, bench),
+                teacher=claim.teacher,
+                search_stopped=claim.search_stopped,
+                test_seen_before=claim.test_seen_before,
+                wall_seconds=claim.wall_seconds,
+                now=datetime.now(UTC),
+                finalists=claim.finalists,
+                right=right,
+            )
         context.patiently(partial(closing.complete, context.database, claim.token, claim.job_id, documents))
         with suppress(StoreUnavailable):  # then the next sweep deletes them
             context.files.delete(artifacts.work(claim.job_id))
@@ -148,13 +153,12 @@ class Closer:
         if not own:
             return  # it diverged on every seed; the answer says so
         trial_id, best = max(own, key=lambda each: (sign * (each[1].value or 0.0), -each[1].number))
-        store = partial(artifacts.store, self.context.database, self.context.files, claim.token)
         with self._student(claim, bench, best) as student:
-            self.context.patiently(partial(store, "student.safetensors", "application/octet-stream", student, trial_id))
+            self._store(claim, "student.safetensors", "application/octet-stream", student, trial_id)
         with tempfile.TemporaryDirectory() as folder:
             papers = Path(folder) / "student.json"
             papers.write_text(json.dumps(_papers(claim, bench, best), indent=2, sort_keys=True))
-            self.context.patiently(partial(store, papers.name, "application/json", papers, trial_id))
+            self._store(claim, papers.name, "application/json", papers, trial_id)
 
     def _keep_right(self, claim: ClosingClaim, right: Mapping[int, NDArray[np.bool_]]) -> None:
         """Which test images each student got right becomes a file, for whoever asks another question of it."""
@@ -165,8 +169,13 @@ class Closer:
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "test-right.npz"
             np.savez_compressed(file, trial=np.array(list(right)), right=bits, images=images)
-            store = partial(artifacts.store, self.context.database, self.context.files, claim.token)
-            self.context.patiently(partial(store, file.name, "application/octet-stream", file, None))
+            self._store(claim, file.name, "application/octet-stream", file, None)
+
+    def _store(self, claim: ClosingClaim, name: str, media_type: str, path: Path, trial_id: int | None) -> None:
+        store = partial(artifacts.store, self.context.database, self.context.files, claim.token)
+        with tracing.span("store artifact", {"thermowell.artifact.name": name}) as span:
+            stored = self.context.patiently(partial(store, name, media_type, path, trial_id))
+            span.note({"thermowell.artifact.size": stored.size})
 
     def _failed(self, claim: ClosingClaim, error: Exception) -> None:
         """Leaves the lease to expire, so that it is tried again after a while; gives up after a few times."""

@@ -20,6 +20,7 @@ from search.worker.benches import Seat
 from search.worker.context import Context
 from search.worker.heartbeat import Heartbeat
 from search.worker.keeping import Keeper
+from search.worker.traces import Traces
 from trainers.engines.processes import ChildDied
 from trainers.spec import EpochReport, Metrics
 
@@ -32,6 +33,7 @@ class Endings:
 
     def __init__(self, context: Context, heartbeat: Heartbeat, keeper: Keeper) -> None:
         self.context, self.heartbeat, self.keeper = context, heartbeat, keeper
+        self.traces = Traces(context.worker_id)
         self.any_ended = False
 
     def end(
@@ -56,6 +58,7 @@ class Endings:
             claim, state, seat.seconds, reason=reason, value=value, metrics=metrics, said=said, tell=tell
         )
         if not written:
+            self.traces.leave(claim, "lost")
             return
         detail = reason and reason.detail
         _log.info(
@@ -63,6 +66,7 @@ class Endings:
         )
         if ended is not None and tell is None:
             self._mirror(ended)
+        self.traces.end(claim, state, reason=reason, epoch=epoch, value=value)
 
     def crash(self, claim: Claim, error: Exception, seconds: float) -> None:
         """Fails a trial whose training raised what nobody expected, or its job, where that happens again and again.
@@ -72,12 +76,16 @@ class Endings:
         _log.error("trial crashed", job=claim.job_id, trial=claim.number, exc_info=error)
         if isinstance(error, ChildDied):
             self._lose(claim, str(error))
+            self.traces.end(claim, TrialState.FAILED, error=error)
             return
         detail = f"{type(error).__name__}: {error}"[:500]
         if self._crashed_before(claim.job_id) >= CRASHES - 1:
-            self.fail_job(claim, Reason("crashed", f"{CRASHES} trials in a row crashed; the last one by {detail}"))
+            reason = Reason("crashed", f"{CRASHES} trials in a row crashed; the last one by {detail}")
+            self.fail_job(claim, reason, error)
             return
-        self._finish(claim, TrialState.FAILED, seconds, reason=Reason("crashed", detail))  # a repair tells Optuna
+        reason = Reason("crashed", detail)
+        self._finish(claim, TrialState.FAILED, seconds, reason=reason)  # a repair tells Optuna
+        self.traces.end(claim, TrialState.FAILED, reason=reason, error=error)
 
     def _lose(self, claim: Claim, how: str) -> None:
         self.any_ended = True
@@ -88,11 +96,12 @@ class Endings:
         finally:
             self.heartbeat.drop(claim.token)
 
-    def fail_job(self, claim: Claim, reason: Reason) -> None:
+    def fail_job(self, claim: Claim, reason: Reason, error: Exception | None = None) -> None:
         """Fails a trial's whole job."""
         self.any_ended = True
         self.context.fail_job(claim.job_id, claim.token, reason)
         self.heartbeat.drop(claim.token)
+        self.traces.end(claim, TrialState.FAILED, reason=reason, error=error)
 
     def give_back(self, claims: Iterable[Claim]) -> None:
         """Gives trials back, for others to train; once the database does not answer, the leases are left to expire."""
@@ -100,12 +109,14 @@ class Endings:
         for claim in claims:
             self.heartbeat.drop(claim.token)
             answers = answers and self.context.give_back(claim.job_id, claim.token)
+            self.traces.leave(claim, "returned")
 
     def drop(self, claim: Claim) -> None:
         """Forgets a trial whose lease is gone; what it saved may be what its next worker goes on from."""
         self.any_ended = True
         self.heartbeat.drop(claim.token)
         _log.info("lease lost", job=claim.job_id, trial=claim.number)
+        self.traces.leave(claim, "lost")
 
     def _finish(
         self,
@@ -150,7 +161,7 @@ class Endings:
             study.mirror_end(self.context.storage, ended)
             ledger.mark_mirrored(self.context.database, ended.trial_id)
         except Exception as error:
-            _log.warning("Optuna could not be told", job=ended.job_id, trial=ended.optuna_number, error=str(error))
+            _log.warning("Optuna could not be told", job=ended.job_id, optuna=ended.optuna_number, error=str(error))
 
     def _crashed_before(self, job_id: str) -> int:
         """How many of the job's last CRASHES - 1 ended trials have crashed."""

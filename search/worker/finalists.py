@@ -10,6 +10,7 @@ from functools import partial
 
 import structlog
 
+from search import tracing
 from search.analysis.finalists import by_value, choose_finalists
 from search.answer import Finalists
 from search.errors import LeaseLost
@@ -17,6 +18,7 @@ from search.leasing import choosing
 from search.leasing.choosing import ChoosingClaim
 from search.worker.context import Context
 from search.worker.heartbeat import Heartbeat
+from search.worker.traces import confirmation
 
 _log = structlog.get_logger(__name__)
 
@@ -36,12 +38,21 @@ class Selector:
         if claim is None:
             return False
         log = _log.bind(job=claim.job_id)
-        with self.heartbeat.holding(claim.token):
+        span = tracing.begin(
+            "choose finalists",
+            {"thermowell.job.id": claim.job_id, "thermowell.trial.round": claim.round},
+            kind="consumer",
+            below=claim.traceparent,
+            own=confirmation(claim.traceparent, claim.job_id, claim.round),
+        )
+        with self.heartbeat.holding(claim.token), span.current():
             try:
                 finalists = self._choose(claim)
                 store = partial(choosing.store_finalists, context.database, claim.token, finalists)
                 current = context.patiently(store)
                 log.info("finalists chosen" if current else "the job searches on; its finalists are past")
+                if current:  # else whoever chooses in its place ends the span of this name
+                    span.end()
             except LeaseLost:
                 log.info("lease lost while choosing finalists")
         return True

@@ -19,7 +19,7 @@ from types import FrameType
 import sqlalchemy
 import structlog
 
-from search import schema
+from search import schema, tracing
 from search.errors import DatabaseUnavailable, SchemaMissing, StoreUnavailable
 from search.leasing.workers import worker_seen, worker_stopped
 from search.sampling import study
@@ -40,6 +40,7 @@ from search.worker.work import Work
 from trainers import run
 
 SCHEMA_SECONDS = 60.0  # how long to wait for somebody to migrate
+TRACES_SECONDS = (0.5, 2.0)  # what delivering the last spans may take: at least, and at most
 _log = structlog.get_logger(__name__)
 
 
@@ -53,6 +54,7 @@ def run_worker(settings: Settings, *, exit_when_idle: bool = False, interruption
     interruption = interruption or Interruption()
     database, files = open_database(settings.database_url), open_store(settings)
     worker_id = f"{socket.gethostname()[:40]}-{os.getpid()}-{secrets.token_hex(3)}"
+    traced = tracing.configure("thermowell-worker", worker_id)
     try:
         files.check()
         schema.wait_for_schema(database, SCHEMA_SECONDS)
@@ -70,6 +72,10 @@ def run_worker(settings: Settings, *, exit_when_idle: bool = False, interruption
     finally:
         files.close()
         database.close()
+        if traced:
+            least, most = TRACES_SECONDS
+            left = signal.getitimer(signal.ITIMER_REAL)[0] if interruption.asked.is_set() else most
+            tracing.close(max(least, min(most, left)))
 
 
 def _serve(context: Context, exit_when_idle: bool) -> None:
@@ -175,6 +181,7 @@ def configure_logging() -> None:
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
+            tracing.log_ids,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             *([] if terminal else [structlog.processors.format_exc_info]),

@@ -10,6 +10,7 @@ from functools import partial
 
 import structlog
 
+from search import tracing
 from search.errors import DatabaseUnavailable, LeaseLost, StoreUnavailable
 from search.leasing import claiming, ledger, plan, resuming
 from search.leasing.claiming import Claim, Fixed
@@ -132,7 +133,7 @@ class Seating:
             return False
         bench, opened, no_memory = None, False, False
         try:
-            with self.context.interruption.breakable():
+            with self.context.interruption.breakable(), tracing.within(claim.traceparent):
                 bench = self.benches.get(self.context.problem(claim.spec, claim.fixed))
                 if bench.open(max(1, plan.at_once(claim.spec, Stage.SEARCH) or 1), self._work(claim)):
                     opened = True
@@ -143,9 +144,11 @@ class Seating:
             if bench.free() < 1:
                 self.endings.give_back([claim])
                 return False
+            self.endings.traces.begin(claim)
             number, configuration = self._ask(claim)
             seat = Seat(claim, configuration, number)
             self._seat(bench, seat)
+            self.endings.traces.seated(claim, configuration, seat.epoch)
             log.info("trial started", stage=claim.stage, arm=claim.arm, attempt=claim.attempt, epoch=seat.epoch)
         except LeaseLost:
             self.endings.drop(claim)

@@ -9,6 +9,7 @@ import shutil
 import uuid
 from pathlib import Path
 
+from search import tracing
 from search.leasing import artifacts
 from search.storage.bucket import Bucket
 from search.worker.context import Context
@@ -19,6 +20,16 @@ from trainers.spec import Problem
 
 def prepare(context: Context, problem: Problem) -> run.Ready:
     """Makes a problem ready, with what other machines have made of it. Raises a TrainingError, StoreUnavailable."""
+    of_problem = {
+        "thermowell.dataset.name": problem.data.name,
+        "thermowell.teacher.fingerprint": problem.teacher_fingerprint()[:12],
+        "thermowell.student.name": problem.student.name,
+    }
+    with tracing.span("prepare teacher", of_problem):
+        return _prepare(context, problem)
+
+
+def _prepare(context: Context, problem: Problem) -> run.Ready:
     settings, files = context.settings, context.files
     if not isinstance(files, Bucket):  # then all of them see this folder
         return run.prepare(problem, run.Roots(settings.data_root, settings.artifact_root))

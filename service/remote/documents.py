@@ -72,6 +72,7 @@ class Job:
     priority: int
     parallel: int | None
     request_id: str | None
+    traceparent: str | None
     progress: Progress
     study: str | None
     study_name: str

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -46,6 +48,7 @@ class Transport:
 
     def request(self, method: str, path: str, **options: Any) -> httpx.Response:
         """One request, sent again once where the service says after how long. Raises Refused, Unreachable."""
+        options["headers"] = _trace() | options.get("headers", {})
         response = self._sent(method, path, options)
         if (seconds := _too_often(response)) is not None:
             time.sleep(seconds)
@@ -129,6 +132,16 @@ class Transport:
             said = problem.get("detail") if isinstance(problem, dict) else None
             raise Unreachable(f"{self.url} answered {response.status_code}: {said or response.reason_phrase}")
         raise Refused(problem)
+
+
+def _trace() -> dict[str, str]:
+    """The headers of the trace that this is part of: the program's own, or else that of whoever started it."""
+    carried = {"traceparent": os.environ["TRACEPARENT"]} if os.environ.get("TRACEPARENT") else {}
+    if "opentelemetry.trace" in sys.modules:  # where nobody has imported it, nothing is traced
+        from opentelemetry.propagate import inject
+
+        inject(carried)
+    return carried
 
 
 def _too_often(response: httpx.Response) -> float | None:

@@ -116,6 +116,14 @@ def test_unset_settings_are_left_to_the_worker(services: dict[str, Any]) -> None
     assert {environment[name] for name in names} == {None}
 
 
+def test_traces_are_asked_for_by_the_shell(services: dict[str, Any]) -> None:
+    for name in ("api", "worker"):
+        wanted = {key: value for key, value in services[name]["environment"].items() if key.startswith("OTEL_")}
+        assert {"OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_SDK_DISABLED", "OTEL_TRACES_SAMPLER"} <= wanted.keys()
+        assert set(wanted.values()) == {None}
+    assert "+ extras['tracing'], 'worker'" in (ROOT / "Dockerfile").read_text()  # or else it could not be followed
+
+
 def test_the_proxy_is_for_workers_alone(services: dict[str, Any]) -> None:
     proxy = services["optuna-proxy"]
     assert proxy["command"][0] == "optuna-proxy"
