@@ -121,7 +121,7 @@ def test_traces_are_asked_for_by_the_shell(services: dict[str, Any]) -> None:
         wanted = {key: value for key, value in services[name]["environment"].items() if key.startswith("OTEL_")}
         assert {"OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_SDK_DISABLED", "OTEL_TRACES_SAMPLER"} <= wanted.keys()
         assert set(wanted.values()) == {None}
-    assert "+ extras['tracing'], 'worker'" in (ROOT / "Dockerfile").read_text()  # or else it could not be followed
+    assert "shared = extras['s3'] + extras['tracing']" in (ROOT / "Dockerfile").read_text(), "nothing else traces"
 
 
 def test_the_proxy_is_for_workers_alone(services: dict[str, Any]) -> None:

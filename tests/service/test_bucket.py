@@ -34,9 +34,14 @@ def bucket(bucket_url: str, settings: Settings) -> Iterator[Bucket]:
 
 
 @pytest.fixture
-def client(settings: Settings, bucket: Bucket, tmp_path: Path) -> Iterator[httpx.Client]:
-    """The service on a machine that has no file of its own."""
-    elsewhere = settings.model_copy(update={"artifact_store": bucket.url, "artifact_root": tmp_path / "elsewhere"})
+def elsewhere(settings: Settings, bucket: Bucket, tmp_path: Path) -> Settings:
+    """Those of a machine that has no file of its own."""
+    return settings.model_copy(update={"artifact_store": bucket.url, "artifact_root": tmp_path / "elsewhere"})
+
+
+@pytest.fixture
+def client(elsewhere: Settings) -> Iterator[httpx.Client]:
+    """The service on such a machine."""
     with serving(elsewhere) as url, httpx.Client(base_url=url, timeout=20) as asking:
         yield asking
 
@@ -47,17 +52,16 @@ def student(jobs: Jobs) -> str:
 
 
 def test_files_come_whole_and_leave_no_copy(
-    client: httpx.Client, jobs: Jobs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    elsewhere: Settings, jobs: Jobs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(scratch))
     path = f"/v1/jobs/{jobs.completed.id}/artifacts/student.safetensors"
-    answer = client.get(path)
-    assert answer.content == b"weights of " + jobs.completed.id.encode()
-    assert client.get(path, headers={"Range": "bytes=0-6"}).content == b"weights"
-    client.close()
-    assert list(scratch.iterdir()) == []
+    with serving(elsewhere) as url, httpx.Client(base_url=url, timeout=20) as client:
+        assert client.get(path).content == b"weights of " + jobs.completed.id.encode()
+        assert client.get(path, headers={"Range": "bytes=0-6"}).content == b"weights"
+    assert list(scratch.iterdir()) == [], "a copy goes once it has been sent, which the service waits for at its end"
 
 
 @pytest.mark.parametrize("harm", ["changed", "deleted"])
