@@ -136,7 +136,7 @@ class ObjectiveSpec(Part):
 class SamplerSpec(Part):
     """Which of Optuna's samplers proposes; startup trials are random."""
 
-    name: Literal["tpe", "gp", "cmaes", "qmc", "random"] = "tpe"
+    name: Literal["gp", "tpe", "cmaes", "qmc", "random"] = "tpe"
     startup_trials: int = Field(10, ge=1, le=10_000)
 
 
