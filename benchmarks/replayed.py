@@ -69,7 +69,7 @@ def play(
         columns.update(study.get_trials(deepcopy=False))
         number = len(begun)
         if sampler is None:
-            study.sampler = samplers.build_sampler(spec.sampler, seed, "joint", number, listed, columns)
+            study.sampler = samplers.build_sampler(spec.sampler, spec.space, Arm.JOINT, seed, number, columns)
         else:
             study.sampler = ListedSampler(sampler(number), listed)
         trial = study.ask()

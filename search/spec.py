@@ -134,7 +134,7 @@ class ObjectiveSpec(Part):
 
 
 class SamplerSpec(Part):
-    """Which of Optuna's samplers proposes; startup trials are random."""
+    """Which sampler proposes, gp of ours or another of Optuna's; startup trials are random, gp's spread evenly."""
 
     name: Literal["tpe", "gp", "cmaes", "qmc", "random"] = "tpe"
     startup_trials: int = Field(10, ge=1, le=10_000)

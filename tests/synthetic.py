@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 
 from search import configurations
-from search.analysis.axes import axes, temperature_axis
 from search.analysis.build import build_documents
 from search.records import Job, Progress, Reason, Trial
 from search.requests.standing import Curve, Standing
 from search.spec import JobSpec, Range
 from search.states import BASELINE_ARMS, Arm, JobState, Stage, TrialState
+from search.surfaces.axes import axes, temperature_axis
 from trainers.spec import Configuration, Optimizer
 
 Truth = Callable[[Configuration], float]

@@ -61,7 +61,7 @@ class Search:
         name = f"{self.spec.seed} {self.arm}"  # from which Hyperband draws its brackets
         self._study = optuna.create_study(study_name=name, direction=self.spec.objective.direction)
         self._pruner, self._rungs = pruners.build_pruner(self.spec), sorted(pruners.rungs(self.spec))
-        self._listed, self._columns = space.listed(self.spec.space), Columns()
+        self._columns = Columns()
 
     def trial(self, place: int, number: int) -> Ended:
         """The arm's trial at this place, from 0, which is the job's trial of that number."""
@@ -72,7 +72,7 @@ class Search:
     def _train(self, place: int, number: int) -> Ended:
         self._columns.update(self._study.get_trials(deepcopy=False))
         sampler: optuna.samplers.BaseSampler = samplers.build_sampler(
-            self.spec.sampler, self.spec.seed, str(self.arm), number, listed=self._listed, columns=self._columns
+            self.spec.sampler, self.spec.space, self.arm, self.spec.seed, number, self._columns
         )
         if self.arm is Arm.JOINT and place < len(self.advised):
             sampler = AdvisedSampler(self.advised[place])

@@ -23,15 +23,15 @@ from benchmarks.search import coverage, methods, played, side
 from benchmarks.search.ground import Ground, open_ground
 from benchmarks.search.spec import job_spec
 from benchmarks.search.steps import Step
-from search.analysis.axes import axes
+from search.surfaces.axes import axes
 from trainers.replay.world import names
 
 ROOM = "benchmarks/search"
 COMMON = (f"{ROOM}/ground.py", f"{ROOM}/steps.py", f"{ROOM}/side.py")
 """Files and folders that outcomes depend on; a peer's steps depend on its own file and the common ones alone."""
 CONFIRMING = (
-    "search/leasing/plan.py", "search/leasing/rounds.py", "search/analysis/finalists.py", "search/analysis/surface.py",
-    "search/analysis/likelihood.py", f"{ROOM}/jobs.py", f"{ROOM}/played.py",
+    "search/leasing/plan.py", "search/leasing/rounds.py", "search/analysis/finalists.py", "search/surfaces/surface.py",
+    "search/surfaces/likelihood.py", f"{ROOM}/jobs.py", f"{ROOM}/played.py",
 )  # fmt: skip
 SEARCHING = tuple(
     f"search/sampling/{name}.py"

@@ -9,13 +9,13 @@ from itertools import combinations
 from typing import Any
 
 from search import units
-from search.analysis.axes import temperature_axis
 from search.analysis.fits import DIVERGED, ENOUGH
 from search.analysis.wording import rival
 from search.answer import Contestant, Gain, TemperatureResponse
 from search.records import Trial
 from search.spec import JobSpec
 from search.states import Stage, TrialState
+from search.surfaces.axes import temperature_axis
 
 FEW_SEEDS = 5
 EDGE = 0.05

@@ -11,18 +11,19 @@ from datetime import datetime
 
 import numpy as np
 
-from search.analysis.axes import Axis, axes, temperature_axis
 from search.analysis.fits import AT_MOST, DIVERGED
-from search.analysis.surface import MEMBERS, Array, Surface
-from search.analysis.threads import one_thread
 from search.answer import ArmFinalists, Finalist, Finalists
 from search.leasing import plan
 from search.records import Trial
 from search.spec import JobSpec
 from search.states import Arm, TrialState
+from search.surfaces.axes import Axis, temperature_axis
+from search.surfaces.joint import Joint, Setting, settings_of
+from search.surfaces.surface import MEMBERS, Array, Surface
+from search.surfaces.threads import one_thread
 
 ENOUGH = 5
-"""Different configurations of an optimizer below which no surface is fitted to it."""
+"""Different configurations below which no surface is fitted to them."""
 DRAWS = 2000
 CONSIDERED = 200
 """Candidates of an arm whose posterior is looked at together: those with the best means."""
@@ -30,14 +31,14 @@ NEGLIGIBLE = 0.02
 """Of delta: a further finalist that promises less is not trained again."""
 
 METHOD = (
-    "A Gaussian process for each optimizer over T and its settings (Matern 5/2, hyperparameters averaged over "
+    "A Gaussian process over T, the optimizer and its settings (Matern 5/2, hyperparameters averaged over "
     "Laplace's approximation of their posterior), fitted to every completed trial of the job; label-only trials have "
     "one of their own. Trials that were stopped early are left out: their value is of a shorter training. Diverged "
     "ones count as the worst value seen. The first finalist has the best posterior mean; each further one is that "
     "which most raises the expected best true mean of the set (the expected improvement of a batch: Ginsbourger et "
     "al. 2010; greedily, which comes within 1 - 1/e of the best set: Nemhauser et al. 1978), until it promises less "
-    "than a fiftieth of delta. An arm of which no optimizer has five different configurations is ranked by its mean "
-    "values."
+    "than a fiftieth of delta. Where fewer than five different configurations have completed, an arm is ranked by its "
+    "mean values."
 )
 
 
@@ -101,7 +102,7 @@ def _of_arm(
     spec: JobSpec,
     arm: Arm,
     candidates: list[Trial],
-    surfaces: Mapping[tuple[bool, str], Surface],
+    surfaces: Mapping[bool, Surface],
     rng: np.random.Generator,
 ) -> ArmFinalists:
     known = _posterior(spec, arm, candidates, surfaces, rng)
@@ -136,69 +137,64 @@ def _ranked(spec: JobSpec, arm: Arm, candidates: list[Trial]) -> ArmFinalists:
 
 
 def _posterior(
-    spec: JobSpec,
-    arm: Arm,
-    candidates: list[Trial],
-    surfaces: Mapping[tuple[bool, str], Surface],
-    rng: np.random.Generator,
+    spec: JobSpec, arm: Arm, candidates: list[Trial], surfaces: Mapping[bool, Surface], rng: np.random.Generator
 ) -> tuple[list[Trial], Array] | None:
-    """Candidates, and draws [DRAWS, n] of their true means, more being better.
+    """The candidates that may be best, and draws [DRAWS, n] of their true means, more being better.
 
-    None where no optimizer of the arm's candidates has a surface; those without one are then left to luck.
+    None where too few have completed for a surface.
     """
     labels = arm is Arm.LABEL_ONLY
-    of_optimizer: dict[str, list[Trial]] = {}
-    for trial in candidates:
-        of_optimizer.setdefault(_optimizer(trial), []).append(trial)
-    known = {name: surfaces[labels, name] for name in of_optimizer if (labels, name) in surfaces}
-    if not known:
+    if labels not in surfaces:
         return None
-    noise = max(surface.noise for surface in known.values())
-    trials, parts = [], []
-    sign = 1 if spec.objective.direction == "maximize" else -1
-    for name, own in of_optimizer.items():
-        if name in known:
-            points = _points(spec, own, name, labels)
-            kept = np.argsort(-known[name].mean(points), kind="stable")[:CONSIDERED]
-            parts.append(known[name].draws(points[kept], DRAWS, rng))
-            trials += [own[int(place)] for place in kept]
-        else:  # one run each, of unknown luck
-            values = np.array([sign * float(trial.value or 0.0) for trial in own])
-            parts.append(values + noise * rng.standard_normal((DRAWS, len(own))))
-            trials += own
-    return trials, np.concatenate(parts, axis=1)
+    points = _points(_joint(spec, labels), candidates)
+    kept = np.argsort(-surfaces[labels].mean(points), kind="stable")[:CONSIDERED]
+    return [candidates[int(place)] for place in kept], surfaces[labels].draws(points[kept], DRAWS, rng)
 
 
-def _surfaces(
-    spec: JobSpec, trials: Sequence[Trial], rng: np.random.Generator, members: int
-) -> dict[tuple[bool, str], Surface]:
-    """By whether of label-only trials, and by optimizer: where enough configurations have completed."""
+def _surfaces(spec: JobSpec, trials: Sequence[Trial], rng: np.random.Generator, members: int) -> dict[bool, Surface]:
+    """By whether of label-only trials: where enough configurations have completed."""
     sign = 1 if spec.objective.direction == "maximize" else -1
-    surfaces: dict[tuple[bool, str], Surface] = {}
+    choices = spec.space.optimizer.choices()
+    surfaces: dict[bool, Surface] = {}
     for labels in (False, True):
-        ended = [trial for trial in trials if (trial.arm is Arm.LABEL_ONLY) == labels and trial.configuration]
-        for name in spec.space.optimizer.choices():
-            own = [trial for trial in ended if _optimizer(trial) == name]
-            values = {t.number: sign * t.value for t in own if _completed(t) and t.value is not None}
-            if len({repr(t.configuration) for t in own if t.number in values}) < ENOUGH:
-                continue
-            worst = min(values.values())
-            values |= {t.number: worst for t in own if t.reason is not None and t.reason.type == DIVERGED}
-            fitted = sorted((t for t in own if t.number in values), key=lambda t: -t.number)[:AT_MOST]
-            points = _points(spec, fitted, name, labels)
-            surfaces[labels, name] = Surface(points, np.array([values[t.number] for t in fitted]), rng, members)
+        own = [
+            t for t in trials if (t.arm is Arm.LABEL_ONLY) == labels and t.configuration and _optimizer(t) in choices
+        ]
+        values = {t.number: sign * t.value for t in own if _completed(t) and t.value is not None}
+        if len({repr(t.configuration) for t in own if t.number in values}) < ENOUGH:
+            continue
+        worst = min(values.values())
+        values |= {t.number: worst for t in own if t.reason is not None and t.reason.type == DIVERGED}
+        fitted = sorted((t for t in own if t.number in values), key=lambda t: -t.number)[:AT_MOST]
+        joint = _joint(spec, labels)
+        found = np.array([values[t.number] for t in fitted])
+        surfaces[labels] = Surface(_points(joint, fitted), found, rng, members, joint.lengths)
     return surfaces
 
 
-def _points(spec: JobSpec, trials: Sequence[Trial], optimizer: str, labels: bool) -> Array:
-    """Trials as points [n, d]; of label-only ones the optimizer's settings alone."""
-    searched = axes(spec.space, optimizer)
+def _joint(spec: JobSpec, labels: bool) -> Joint:
+    """Where configurations lie: of label-only trials the optimizer's settings alone; T also where it is not searched,
+    since baselines have another one.
+    """
     if labels:
-        searched = [axis for axis in searched if "." in axis.name]
-    else:
-        searched = [temperature_axis(spec.space) or Axis("temperature", 1.0, 40.0, log=True), *searched]
-    rows = [[axis.unit(axis.value(trial.configuration or {})) for axis in searched] for trial in trials]
-    return np.array(rows, dtype=float).reshape(len(trials), len(searched))
+        return Joint.of(spec.space, Arm.LABEL_ONLY)
+    settings = {str(name): settings_of(spec.space, Arm.JOINT, name) for name in spec.space.optimizer.choices()}
+    if temperature_axis(spec.space) is None:
+        temperature = Setting(Axis("temperature", 1.0, 40.0, log=True))
+        settings = {name: [temperature, *own] for name, own in settings.items()}
+    return Joint(settings)
+
+
+def _points(joint: Joint, trials: Sequence[Trial]) -> Array:
+    """Trials as points [n, d]."""
+    found = [
+        joint.point(
+            _optimizer(trial),
+            {s.axis.name: s.axis.value(trial.configuration or {}) for s in joint.settings[_optimizer(trial)]},
+        )
+        for trial in trials
+    ]
+    return np.array(found, dtype=float).reshape(len(trials), joint.dimensions)
 
 
 def _optimizer(trial: Trial) -> str:

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from search.analysis import profile
-from search.analysis.axes import Axis, axes, temperature_axis
-from search.analysis.surface import Array, Surface
-from search.analysis.threads import one_thread
 from search.records import Trial
 from search.spec import JobSpec
 from search.states import Arm, Stage, TrialState
+from search.surfaces.axes import Axis, axes, temperature_axis
+from search.surfaces.surface import Array, Surface
+from search.surfaces.threads import one_thread
 
 ENOUGH = 8
 """Different configurations below which an optimizer gets no curve: repeats on other seeds tell of one point alone."""

@@ -10,11 +10,11 @@ from typing import Any
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 
-from search.analysis.axes import Axis, axes, temperature_axis
 from search.answer import Importances
 from search.records import Trial
 from search.spec import JobSpec
 from search.states import Arm, Stage, TrialState
+from search.surfaces.axes import Axis, axes, temperature_axis
 
 ENOUGH = 10
 """Trials below which no importance is said: the top tenth of fewer is one lucky seed."""

@@ -9,13 +9,13 @@ from datetime import datetime
 import numpy as np
 
 from search.analysis import profile
-from search.analysis.axes import Axis
 from search.analysis.fits import Fit
 from search.analysis.shares import METHOD as SHARES
 from search.analysis.shares import interaction_shares
-from search.analysis.threads import one_thread
 from search.answer import InteractionMap, Interactions
 from search.spec import JobSpec
+from search.surfaces.axes import Axis
+from search.surfaces.threads import one_thread
 
 ROWS, COLUMNS = 20, 28
 """Points of a map: values of the setting, and temperatures."""

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.stats import qmc
 
 from search.analysis.fits import Fit
-from search.analysis.surface import Array
+from search.surfaces.surface import Array
 
 TEMPERATURES = 20
 _SETTINGS = 32  # spread evenly over the searched space of the others

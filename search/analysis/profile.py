@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import qmc
 
-from search.analysis.surface import Array, Surface
 from search.answer import ResponsePoint, TemperatureSet
+from search.surfaces.surface import Array, Surface
 
 DRAWS = 2000
 DOUBT = 10

@@ -8,15 +8,15 @@ from datetime import datetime
 import numpy as np
 
 from search.analysis import profile
-from search.analysis.axes import temperature_axis
 from search.analysis.fits import GRID, Fit
 from search.analysis.marginal import TEMPERATURES, marginal_draws
 from search.analysis.observations import observations
-from search.analysis.surface import Array
-from search.analysis.threads import one_thread
 from search.answer import ResponseCurve, TemperatureResponse
 from search.records import Trial
 from search.spec import JobSpec
+from search.surfaces.axes import temperature_axis
+from search.surfaces.surface import Array
+from search.surfaces.threads import one_thread
 
 METHOD = (
     "Gaussian process (Matern 5/2, a length scale for each setting, hyperparameters averaged over Laplace's "

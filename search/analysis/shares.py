@@ -8,8 +8,8 @@ import numpy as np
 from scipy.stats import qmc
 
 from search.analysis.fits import Fit
-from search.analysis.surface import Array, Surface
 from search.answer import InteractionShare, Interval
+from search.surfaces.surface import Array, Surface
 
 REPLICATES = 10
 """Resamples of the trials for each plausible set of hyperparameters."""

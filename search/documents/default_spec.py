@@ -93,8 +93,8 @@ objective:
   metric: accuracy           # or nll, or ece; on validation, at a trial's last epoch
 
 sampler:
-  name: tpe                  # or gp, cmaes, qmc, random
-  startup_trials: 10         # random ones, before the sampler has something to learn from
+  name: tpe                  # or gp (a surface over all trials, which knows of seeds' noise), cmaes, qmc, random
+  startup_trials: 10         # random ones (gp: spread evenly), before the sampler has something to learn from
 
 warm_start:                  # the search's first trials, in the place of random ones: see `thermowell advice`
   mode: none                 # or literature, history (finished jobs that you may read), both

@@ -50,7 +50,7 @@ def _of(optimum: Optimum, centres: Array) -> Array:
 def unknown(count: int) -> Array:
     """How often [count] each of so many even places holds the maximum of a smooth curve of which nothing is known.
 
-    Curves are drawn from the prior that a job's response has along T (Matern 5/2; see analysis.surface).
+    Curves are drawn from the prior that a job's response has along T (Matern 5/2; see surfaces.surface).
     """
     rng = np.random.default_rng(20)
     at = np.linspace(0, 1, count)

@@ -40,7 +40,7 @@ class Draft(optuna.storages.BaseStorage):
         self._trials = [*trials, self.trial]
 
     def begin(self, name: str, sampler: optuna.samplers.BaseSampler) -> Trial:
-        """The trial, as `study.ask` would give it."""
+        """The trial, as `Study.ask` would give it."""
         study = optuna.load_study(study_name=name, storage=self, sampler=sampler)
         return Trial(study, _DRAFT)
 

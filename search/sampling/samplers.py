@@ -1,37 +1,38 @@
-"""Which of Optuna's samplers proposes the next configuration, and from which seed?"""
+"""Which sampler proposes the next configuration, Optuna's or ours, and from which seed?"""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
 
 import optuna
 
+from search.sampling import space
+from search.sampling.gaussian import MOST, GaussianSampler
 from search.sampling.listed import ListedSampler
 from search.sampling.tpe import Columns, ColumnsTPESampler
-from search.spec import SamplerSpec
+from search.spec import SamplerSpec, SpaceSpec
+from search.states import Arm
+from search.surfaces.joint import Joint
 from trainers.spec import digest
 
 
 def build_sampler(
-    spec: SamplerSpec,
-    job_seed: int,
-    study: str,
-    trial: int,
-    listed: Mapping[str, Sequence[float]] | None = None,
-    columns: Columns | None = None,
+    spec: SamplerSpec, searched: SpaceSpec, arm: Arm, job_seed: int, trial: int, columns: Columns | None = None
 ) -> optuna.samplers.BaseSampler:
-    """A sampler for one proposal; of the parameters in `listed` it proposes these numbers alone.
+    """A sampler for one proposal: of this trial of a job, in this arm's study. Of a list it proposes its numbers alone.
 
-    With `columns`, brought up to date for this proposal, TPE is quicker over many trials, and proposes the same.
+    With `columns`, brought up to date for this proposal, TPE is quicker over many trials, and proposes the same; and
+    where they hold more trials than gp learns from (gaussian.MOST), TPE proposes in its place.
 
     Its seed comes from the trial's number within the job, which no two workers share: no two propose the same
     points, and one worker alone proposes the same points whenever the job is run again, whether or not it died in
-    between. qmc alone keeps one seed
-    per study: all workers walk along one scrambled Sobol sequence, whose next index Optuna stores with the study.
+    between. qmc and gp's first trials keep one seed per study: all workers walk along one scrambled Sobol sequence. The
+    next index of qmc's is stored by Optuna with the study; gp's is the trial's number.
     """
-    own, shared = int(digest([job_seed, study, trial])[:8], 16), int(digest([job_seed, study])[:8], 16)
-    sampler = _free(spec, own, shared, columns)
+    own, shared = int(digest([job_seed, str(arm), trial])[:8], 16), int(digest([job_seed, str(arm)])[:8], 16)
+    if spec.name == "gp" and (columns is None or columns.learnt() <= MOST):
+        return GaussianSampler(Joint.of(searched, arm), spec.startup_trials, shared, trial, own)
+    sampler, listed = _free(spec, own, shared, columns), space.listed(searched)
     return ListedSampler(sampler, listed) if listed else sampler
 
 
@@ -50,11 +51,10 @@ def _free(spec: SamplerSpec, seed: int, shared: int, columns: Columns | None) ->
                 independent_sampler=_tpe(spec, seed, columns),
                 warn_independent_sampling=False,
             )
-        # An optimizer's own settings exist only in its own trials. gp, cmaes and qmc propose jointly only what all
+        # An optimizer's own settings exist only in its own trials. cmaes and qmc propose jointly only what all
         # trials have; the rest is left to TPE, and Optuna's warning about it says nothing new.
-        if spec.name in ("gp", "cmaes"):
-            kind = optuna.samplers.GPSampler if spec.name == "gp" else optuna.samplers.CmaEsSampler
-            return kind(
+        if spec.name == "cmaes":
+            return optuna.samplers.CmaEsSampler(
                 seed=seed,
                 n_startup_trials=spec.startup_trials,
                 independent_sampler=_tpe(spec, seed, columns),

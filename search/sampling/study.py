@@ -1,8 +1,8 @@
-"""How do Optuna's tables hear of a job's trials? Asked for configurations, then told what our tables already hold.
+"""How do Optuna's tables hear of a job's trials? They are told what our tables already hold.
 
-A trial is thought up in memory. Where Optuna's tables lie beside ours, it is written into both in one transaction, as
-is its end; where they are reached through Optuna's proxy, which commits by itself, Optuna is told afterwards. Ours are
-the truth; everything here may be repeated, by anybody, and what was told before stays as it was.
+Where Optuna's tables lie beside ours, a trial's end is written into both in one transaction; where they are reached
+through Optuna's proxy, which commits by itself, Optuna is told afterwards. Ours are the truth; everything here may be
+repeated, by anybody, and what was told before stays as it was. What is trained next is asked for in `asking`.
 """
 
 from __future__ import annotations
@@ -18,20 +18,16 @@ from typing import Any, Literal
 import optuna
 import sqlalchemy
 from optuna.study import StudyDirection
-from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as OptunaState
 
 from search.errors import DatabaseUnavailable
 from search.leasing.claiming import Claim
 from search.leasing.ledger import Unmirrored
-from search.sampling import mirror, pruners, samplers, space
-from search.sampling.advised import AdvisedSampler
-from search.sampling.draft import Draft
+from search.sampling import mirror, pruners
 from search.sampling.tpe import Columns
 from search.states import Arm, TrialState
 from search.storage.db import Database
 from search.storage.rows import study_name
-from trainers.spec import Configuration
 
 Storage = optuna.storages.BaseStorage
 Direction = Literal["maximize", "minimize"]
@@ -43,7 +39,7 @@ WORST = {"accuracy": 0.0, "ece": 1.0, "nll": 1e3}
 
 def create_optuna_tables(database: Database) -> None:
     """Creates Optuna's tables, or brings them up to this version of Optuna. Only `migrate` calls it, under its lock."""
-    with _converted():
+    with converted():
         storage = optuna.storages.RDBStorage(_url(database), skip_compatibility_check=True)
         if storage.get_current_version() != storage.get_head_version():
             storage.upgrade()
@@ -52,7 +48,7 @@ def create_optuna_tables(database: Database) -> None:
 
 
 @dataclass(slots=True)
-class _Known:
+class Known:
     """What a process remembers of a study."""
 
     study_id: int
@@ -60,16 +56,7 @@ class _Known:
     columns: Columns = field(default_factory=Columns)
 
 
-_known: weakref.WeakKeyDictionary[Storage, dict[str, _Known]] = weakref.WeakKeyDictionary()
-
-
-@dataclass(frozen=True, slots=True)
-class Proposal:
-    """What to train, and the trial that is to stand in Optuna's study; nobody else knows of it yet."""
-
-    study: str
-    trial: FrozenTrial
-    configuration: Configuration
+_known: weakref.WeakKeyDictionary[Storage, dict[str, Known]] = weakref.WeakKeyDictionary()
 
 
 def optuna_storage(database: Database, proxy: str | None = None) -> Storage:
@@ -81,7 +68,7 @@ def optuna_storage(database: Database, proxy: str | None = None) -> Storage:
     optuna.logging.set_verbosity(optuna.logging.WARNING)  # it would say on stderr what our events say
     if proxy is not None:
         return _proxied(proxy)
-    with _converted():
+    with converted():
         storage = mirror.MirrorStorage(
             database,
             _url(database),
@@ -93,100 +80,21 @@ def optuna_storage(database: Database, proxy: str | None = None) -> Storage:
     return optuna.storages.get_storage(storage)
 
 
-def propose(storage: Storage, claim: Claim, worker: str = "") -> Proposal:
-    """What to train next in the arm's study, which is created at the first call. Nothing is written of the trial.
-
-    It carries what people look for in Optuna Dashboard: its number in the job, its stage, the student's seed and who
-    trains it. What an earlier attempt asked for, which died before it was attached, is failed first: a sampler must
-    not take it for one that is being trained.
-    """
-    name = study_name(claim.job_id, claim.arm)
-    with _converted():
-        known = _known_study(storage, name, claim.spec.objective.direction)
-        trials = storage.get_all_trials(known.study_id, deepcopy=False)
-        if claim.attempt > 1:
-            before = [
-                trial.number
-                for trial in trials
-                if trial.state is OptunaState.RUNNING and trial.user_attrs.get("trial") == claim.number
-            ]
-            for number in before:
-                fail_running(storage, name, number)
-            if before:
-                trials = storage.get_all_trials(known.study_id, deepcopy=False)
-        known.columns.update(trials)
-        sampler: optuna.samplers.BaseSampler
-        if claim.configuration is not None:  # it was advised
-            sampler = AdvisedSampler(claim.configuration)
-        else:
-            spec, listed = claim.spec, space.listed(claim.spec.space)
-            sampler = samplers.build_sampler(
-                spec.sampler, spec.seed, str(claim.arm), claim.number, listed=listed, columns=known.columns
-            )
-        draft = Draft(storage, known.study_id, known.directions, trials, _attributes(claim, worker))
-        method = claim.spec.distillation.method
-        configuration = space.suggest(draft.begin(name, sampler), claim.spec.space, claim.arm, method)
-        return Proposal(name, draft.trial, configuration)
-
-
-def numbering(storage: Storage, proposal: Proposal) -> Callable[[sqlalchemy.Connection], int]:
-    """What writes the proposed trial, in the caller's transaction, and answers its number in the study.
-
-    Behind a proxy it is written at once, and what is answered knows the number.
-    """
-    study_id = _known[storage][proposal.study].study_id
-    if _beside(storage):
-        return lambda connection: mirror.insert_trial(connection, study_id, proposal.trial).number
-    with _converted():
-        number = storage.get_trial_number_from_id(storage.create_new_trial(study_id, template_trial=proposal.trial))
-    return lambda _: number
-
-
-def ask(storage: Storage, claim: Claim, worker: str = "") -> tuple[int, Configuration]:
-    """A proposal that is written by itself: its number, and what to train; for who attaches it afterwards."""
-    proposal = propose(storage, claim, worker)
-    with _converted():
-        study_id = _known[storage][proposal.study].study_id
-        number = storage.get_trial_number_from_id(storage.create_new_trial(study_id, template_trial=proposal.trial))
-    return number, proposal.configuration
-
-
-def take_over(storage: Storage, claim: Claim, number: int, worker: str) -> None:
-    """Notes who trains a trial now that an earlier attempt has asked for."""
-    with _converted():
-        try:
-            trial_id = _trial_id(storage, study_name(claim.job_id, claim.arm), number)
-            storage.set_trial_user_attr(trial_id, "worker", worker)
-            storage.set_trial_user_attr(trial_id, "attempt", claim.attempt)
-        except (KeyError, optuna.exceptions.UpdateFinishedTrialError):
-            return
-
-
-def _attributes(claim: Claim, worker: str) -> dict[str, Any]:
-    known = {
-        "trial": claim.number,  # the dashboard numbers a study's trials, we number a job's
-        "stage": str(claim.stage),
-        "seed": claim.seed,
-        "worker": worker,
-    }
-    return known if claim.advice is None else known | {"advice": f"{claim.advice['origin']}: {claim.advice['source']}"}
-
-
 def should_prune(storage: Storage, claim: Claim, number: int, epoch: int, value: float) -> bool:
     """Mirrors the value at a rung and answers whether the trial is to stop there.
 
     What an earlier attempt reported stays, and a rung that it passed is not asked again: the same seed passes it. The
     last one it reported is, since that attempt may have been lost before its answer was written down.
     """
-    with _converted():
+    with converted():
         name = study_name(claim.job_id, claim.arm)
-        known = _known_study(storage, name)
-        backend = _beside(storage)
+        known = known_study(storage, name)
+        backend = beside(storage)
         if backend is not None:
             with backend.database.write() as connection:
                 mirror.report_step(connection, known.study_id, number, epoch, value)
         else:
-            trial_id = _trial_id(storage, name, number)
+            trial_id = id_of(storage, name, number)
             if epoch not in storage.get_trial(trial_id).intermediate_values:
                 storage.set_trial_intermediate_value(trial_id, epoch, value)
         trial = storage.get_all_trials(known.study_id, deepcopy=False)[number]
@@ -202,11 +110,11 @@ def telling(storage: Storage, ended: Unmirrored) -> Callable[[sqlalchemy.Connect
     It does nothing where Optuna was told before or the study is gone. A diverged student is told as pruned at its
     epoch with the worst value, so that the sampler learns from it; other failures say nothing of the configuration.
     """
-    if not _beside(storage):
+    if not beside(storage):
         return None
     try:
-        with _converted():
-            study_id = _known_study(storage, study_name(ended.job_id, ended.arm)).study_id
+        with converted():
+            study_id = known_study(storage, study_name(ended.job_id, ended.arm)).study_id
     except KeyError:
         return lambda _: None
     value, state = _as_told(ended)
@@ -218,14 +126,14 @@ def telling(storage: Storage, ended: Unmirrored) -> Callable[[sqlalchemy.Connect
 
 def mirror_end(storage: Storage, ended: Unmirrored) -> None:
     """Tells Optuna how a trial of ours ended, as `telling` does, in a transaction of its own."""
-    backend, tell = _beside(storage), telling(storage, ended)
+    backend, tell = beside(storage), telling(storage, ended)
     if backend is not None and tell is not None:
         with backend.database.write() as connection:
             tell(connection)
         return
-    with _converted():
+    with converted():
         try:
-            trial_id = _trial_id(storage, study_name(ended.job_id, ended.arm), ended.optuna_number)
+            trial_id = id_of(storage, study_name(ended.job_id, ended.arm), ended.optuna_number)
             before = storage.get_trial(trial_id)
             if before.state.is_finished():
                 return
@@ -254,7 +162,7 @@ def delete_studies(database: Database, job_id: str) -> None:
 
 def close_storage(storage: Storage) -> None:
     """Gives the storage's connections back."""
-    backend = _beside(storage)
+    backend = beside(storage)
     storage.remove_session()
     if backend is not None:
         backend.engine.dispose()
@@ -264,7 +172,7 @@ def close_storage(storage: Storage) -> None:
 
 def running_numbers(storage: Storage, name: str) -> set[int]:
     """The numbers of a study's RUNNING trials; none where there is no such study."""
-    with _converted():
+    with converted():
         try:
             study_id = storage.get_study_id_from_name(name)
         except KeyError:
@@ -275,7 +183,7 @@ def running_numbers(storage: Storage, name: str) -> set[int]:
 
 def fail_running(storage: Storage, name: str, number: int) -> None:
     """Fails a trial that was asked for and belongs to nobody; does nothing where it has ended."""
-    with _converted():
+    with converted():
         try:
             study = optuna.load_study(study_name=name, storage=storage)
             study.tell(number, state=OptunaState.FAIL, skip_if_finished=True)
@@ -297,13 +205,13 @@ def _url(database: Database) -> str:
     return database.url.replace("{", "{{").replace("}", "}}")  # Optuna formats it
 
 
-def _beside(storage: Storage) -> mirror.MirrorStorage | None:
+def beside(storage: Storage) -> mirror.MirrorStorage | None:
     """The storage behind Optuna's cache, where its tables lie beside ours; None behind a proxy."""
     backend = getattr(storage, "_backend", storage)
     return backend if isinstance(backend, mirror.MirrorStorage) else None
 
 
-def _known_study(storage: Storage, name: str, direction: Direction | None = None) -> _Known:
+def known_study(storage: Storage, name: str, direction: Direction | None = None) -> Known:
     """What is remembered of a study. KeyError where there is none, unless a direction to create it with is given."""
     studies = _known.setdefault(storage, {})
     if name not in studies:
@@ -314,7 +222,7 @@ def _known_study(storage: Storage, name: str, direction: Direction | None = None
                 raise
             optuna.create_study(study_name=name, storage=storage, direction=direction, load_if_exists=True)
             study_id = storage.get_study_id_from_name(name)
-        studies[name] = _Known(study_id, storage.get_study_directions(study_id))
+        studies[name] = Known(study_id, storage.get_study_directions(study_id))
     return studies[name]
 
 
@@ -325,12 +233,12 @@ def _proxied(address: str) -> Storage:
         return optuna.storages.GrpcStorageProxy(host=host, port=int(port))
 
 
-def _trial_id(storage: Storage, name: str, number: int) -> int:
+def id_of(storage: Storage, name: str, number: int) -> int:
     return storage.get_trial_id_from_study_id_trial_number(storage.get_study_id_from_name(name), number)
 
 
 @contextmanager
-def _converted() -> Iterator[None]:
+def converted() -> Iterator[None]:
     """A database that does not answer is the same to callers whether Optuna asked it or we did."""
     try:
         yield

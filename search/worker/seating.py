@@ -15,7 +15,7 @@ from search.errors import DatabaseUnavailable, LeaseLost, StoreUnavailable
 from search.leasing import claiming, ledger, plan, resuming
 from search.leasing.claiming import Claim, Fixed
 from search.records import Reason
-from search.sampling import study
+from search.sampling import asking
 from search.spec import JobSpec
 from search.states import Stage
 from search.worker import benches
@@ -213,11 +213,11 @@ class Seating:
         asked = claim.optuna_number is not None or claim.advice is None
         if claim.configuration is not None and asked:  # planned, or asked for by an earlier attempt
             if claim.optuna_number is not None:
-                take_over = partial(study.take_over, context.storage, claim, claim.optuna_number, context.worker_id)
+                take_over = partial(asking.take_over, context.storage, claim, claim.optuna_number, context.worker_id)
                 context.patiently(take_over)
             return claim.optuna_number, claim.configuration
-        proposal = context.patiently(partial(study.propose, context.storage, claim, context.worker_id))
-        numbering = context.patiently(partial(study.numbering, context.storage, proposal))
+        proposal = context.patiently(partial(asking.propose, context.storage, claim, context.worker_id))
+        numbering = context.patiently(partial(asking.numbering, context.storage, proposal))
         configuration = proposal.configuration
         attach = partial(ledger.attach, context.database, claim.token, claim.trial_id, numbering, configuration)
         return context.patiently(attach), configuration

@@ -88,7 +88,7 @@ def test_jobs_that_differ_in_budget_alone_share_their_search(ground: Ground) -> 
 
 
 def test_a_job_pays_for_choosing_and_estimating(ground: Ground) -> None:
-    spec = job_spec(ground, 0, 8, False)
+    spec = job_spec(ground, 1, 8, False)  # of a seed where more than one may be the best
     epochs = Job(ground, spec, Search(ground, spec, Arm.JOINT)).run().epochs()
     assert epochs["search"] == 8 * ground.length
     assert epochs["estimate"] == 4 * spec.confirmation.estimate_seeds * ground.length

@@ -44,7 +44,7 @@ def test_proposals_lie_in_the_space_whatever_became_of_the_trials(name: Any, spe
     study = optuna.create_study(direction="maximize", sampler=optuna.samplers.RandomSampler(seed=0))
     proposals = []
     for number in range(14):
-        study.sampler = samplers.build_sampler(SamplerSpec(name=name, startup_trials=5), 0, "joint", number)
+        study.sampler = samplers.build_sampler(SamplerSpec(name=name, startup_trials=5), spec, Arm.JOINT, 0, number)
         trial = study.ask()
         found = space.suggest(trial, spec, Arm.JOINT)
         check(found, spec)

@@ -7,7 +7,7 @@ import pytest
 from search.errors import NotFound
 from search.leasing import ledger
 from search.requests import glance, jobs
-from search.sampling import study
+from search.sampling import asking, study
 from search.storage.db import Database
 from tests.search import hands
 from tests.search.hands import ADMIN, ME, OTHER
@@ -79,7 +79,7 @@ def test_a_job_has_a_study_once_its_first_trial_was_asked_for(db: Database) -> N
     claim = hands.taken(db)
     assert glance.study_number(db, job.id, ME) is None
     storage = study.optuna_storage(db)
-    study.ask(storage, claim)
+    asking.ask(storage, claim)
     assert glance.study_number(db, job.id, ME) == storage.get_study_id_from_name(job.study_name)
     study.close_storage(storage)
     with pytest.raises(NotFound):

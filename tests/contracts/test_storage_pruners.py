@@ -9,7 +9,7 @@ import pytest
 
 from search.leasing import ledger
 from search.leasing.claiming import Claim
-from search.sampling import pruners, study
+from search.sampling import asking, pruners, study
 from search.sampling.repair import Repairer
 from search.states import TrialState
 from search.storage.db import Database
@@ -30,7 +30,7 @@ def anew(db: Database) -> Iterator[study.Storage]:
 
 def asked(db: Database, storage: study.Storage) -> tuple[Claim, int]:
     claim = hands.taken(db)
-    number, configuration = study.ask(storage, claim, "w")
+    number, configuration = asking.ask(storage, claim, "w")
     ledger.attach(db, claim.token, claim.trial_id, number, configuration)
     return claim, number
 

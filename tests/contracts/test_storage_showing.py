@@ -16,7 +16,7 @@ from search.leasing import closing, ledger
 from search.records import Artifact
 from search.requests import jobs, showing
 from search.requests.standing import MOST_POINTS, get_standing
-from search.sampling import study
+from search.sampling import asking, study
 from search.sampling.showing import PREFIX, Figure, beside, write_beside
 from search.states import JobState, Stage, TrialState
 from search.storage.db import Database
@@ -173,7 +173,7 @@ def test_plots_note_and_files_stand_beside_the_study_and_others_stay(db: Databas
     job = hands.submitted(db)
     claim = hands.taken(db)
     assert beside(db, job.id, {}, "no study yet", []) is None
-    number, drawn = study.ask(storage, claim, "w")
+    number, drawn = asking.ask(storage, claim, "w")
     ledger.attach(db, claim.token, claim.trial_id, number, drawn)
     made = optuna.load_study(study_name=study_name(job.id), storage=storage)
     optuna_dashboard.save_plotly_graph_object(made, Figure({"data": []}), graph_object_id="mine")
@@ -210,7 +210,7 @@ def test_plots_note_and_files_stand_beside_the_study_and_others_stay(db: Databas
 
 def test_a_study_that_was_deleted_meanwhile_is_left_alone(db: Database, storage: study.Storage) -> None:
     job = hands.submitted(db)
-    study.ask(storage, hands.taken(db), "w")
+    asking.ask(storage, hands.taken(db), "w")
     change = beside(db, job.id, {"one": Figure({"data": []})}, "note", [])
     assert change is not None
     study.delete_studies(db, job.id)

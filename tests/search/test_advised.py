@@ -14,7 +14,7 @@ from search import configurations
 from search.leasing import leases, ledger
 from search.leasing.claiming import Claim
 from search.requests import jobs, results, trials
-from search.sampling import advised, space, study
+from search.sampling import advised, asking, space, study
 from search.sampling.repair import Repairer
 from search.settings import Settings
 from search.states import Arm, JobState, Stage, TrialState
@@ -55,7 +55,7 @@ def test_optuna_hears_of_what_was_advised(
     for number in range(len(points)):
         claim = hands.taken(db)
         assert claim.advice is not None
-        asked, configuration = study.ask(storage, claim, "w")
+        asked, configuration = asking.ask(storage, claim, "w")
         assert (asked, configuration) == (number, claim.configuration)
         ledger.attach(db, claim.token, claim.trial_id, asked, configuration)
         trial = told(storage, claim)[number]
@@ -66,7 +66,7 @@ def test_optuna_hears_of_what_was_advised(
         assert seen == configuration
     free = hands.taken(db)
     assert free.advice is None
-    _, configuration = study.ask(storage, free, "w")
+    _, configuration = asking.ask(storage, free, "w")
     assert "advice" not in told(storage, free)[len(points)].user_attrs
 
 
@@ -74,11 +74,11 @@ def test_a_lost_one_is_asked_again_and_stands_once(db: Database, storage: study.
     """The first worker died after asking and before attaching."""
     hands.submitted(db, **BEGINS)
     lost = hands.taken(db, "lost", hands.EXPIRED)
-    study.ask(storage, lost)
+    asking.ask(storage, lost)
     leases.reap(db)
     again = hands.taken(db)
     assert (again.trial_id, again.attempt, again.optuna_number) == (lost.trial_id, 2, None)
-    assert study.ask(storage, again) == (1, lost.configuration)
+    assert asking.ask(storage, again) == (1, lost.configuration)
     assert [trial.state for trial in told(storage, again)] == [OptunaState.FAIL, OptunaState.RUNNING]
 
 
@@ -88,7 +88,7 @@ def test_the_sampler_learns_from_it(db: Database, storage: study.Storage) -> Non
     points = job.advice["points"]
     for _ in points:
         claim = hands.taken(db)
-        number, configuration = study.ask(storage, claim, "w")
+        number, configuration = asking.ask(storage, claim, "w")
         ledger.attach(db, claim.token, claim.trial_id, number, configuration)
         ledger.finish(db, claim.token, claim.trial_id, TrialState.COMPLETED, value=0.5)
     Repairer(db, storage, 10.0).run()

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from search.analysis import profile
-from search.analysis.surface import Squeeze, Surface
+from search.surfaces.surface import Squeeze, Surface
 
 VALUES = arrays.arrays(np.float64, st.integers(8, 40), elements=st.floats(-10, 1, width=32))
 

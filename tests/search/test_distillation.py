@@ -10,13 +10,13 @@ from pydantic import ValidationError
 
 from search import configurations
 from search.analysis import wording
-from search.analysis.axes import axes, temperature_axis
 from search.documents.parsing import parse_spec
 from search.priors import points
 from search.priors.evidence import Settings
 from search.sampling import advised, space
 from search.spec import JobSpec, Range, SpaceSpec
 from search.states import Arm
+from search.surfaces.axes import axes, temperature_axis
 from trainers import catalogue
 from trainers.spec import Configuration, Distillation, Optimizer
 

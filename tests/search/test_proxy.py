@@ -14,7 +14,7 @@ from optuna.trial import TrialState as OptunaState
 
 from search.leasing import ledger
 from search.leasing.claiming import Claim
-from search.sampling import study
+from search.sampling import asking, study
 from search.sampling.repair import Repairer
 from search.states import TrialState
 from search.storage.db import Database
@@ -46,8 +46,8 @@ def proxied(db: Database, tmp_path: Path) -> Iterator[study.Storage]:
 def test_a_trial_goes_its_way_through_the_proxy(db: Database, proxied: study.Storage) -> None:
     hands.submitted(db, pruner={"name": "median", "min_epochs": 1, "startup_trials": 9})
     claim = hands.taken(db)
-    proposal = study.propose(proxied, claim, "w")
-    write = study.numbering(proxied, proposal)
+    proposal = asking.propose(proxied, claim, "w")
+    write = asking.numbering(proxied, proposal)
     number = ledger.attach(db, claim.token, claim.trial_id, write, proposal.configuration)
     assert not study.should_prune(proxied, claim, number, 1, 0.5)
     ledger.report(db, claim.token, claim.trial_id, hands.epoch(1))

@@ -13,15 +13,15 @@ from search.states import Arm
 from trainers.spec import Configuration
 
 
-def proposal(name: Any, trial: int, seed: int = 0, arm: str = "joint") -> Configuration:
-    sampler = samplers.build_sampler(SamplerSpec(name=name), seed, arm, trial)
+def proposal(name: Any, trial: int, seed: int = 0, arm: Arm = Arm.JOINT) -> Configuration:
+    sampler = samplers.build_sampler(SamplerSpec(name=name), SpaceSpec(), arm, seed, trial)
     return space.suggest(optuna.create_study(sampler=sampler).ask(), SpaceSpec(), Arm.JOINT)
 
 
 @pytest.mark.parametrize("name", ["tpe", "random"])
 def test_no_two_trials_are_proposed_the_same(name: str) -> None:
     proposals = [proposal(name, trial) for trial in range(8)]
-    proposals += [proposal(name, 0, seed=1), proposal(name, 0, arm="t4")]
+    proposals += [proposal(name, 0, seed=1), proposal(name, 0, arm=Arm.T4)]
     assert len({repr(each) for each in proposals}) == len(proposals)
 
 
@@ -34,7 +34,7 @@ def test_qmc_walks_along_one_sequence() -> None:
     study = optuna.create_study()
     drawn = []
     for trial in range(16):
-        study.sampler = samplers.build_sampler(SamplerSpec(name="qmc"), 0, "joint", trial)
+        study.sampler = samplers.build_sampler(SamplerSpec(name="qmc"), SpaceSpec(), Arm.JOINT, 0, trial)
         asked = study.ask()
         drawn.append(asked.suggest_float("x", 0, 1))
         study.tell(asked, 0.0)

@@ -9,12 +9,12 @@ import pytest
 from benchmarks.search import jobs as simulated
 from benchmarks.search.ground import Ground
 from benchmarks.table.spec import spec
-from search.analysis.surface import MEMBERS
 from search.requests import jobs, trials
 from search.settings import Settings
 from search.spec import JobSpec
 from search.states import Arm, JobState
 from search.storage.db import Database
+from search.surfaces.surface import MEMBERS
 from search.worker import process as worker
 from tests.search import hands
 from tests.trainers import tables

@@ -104,7 +104,7 @@ def test_of_a_list_every_sampler_proposes_what_is_listed(name: str) -> None:
     study = optuna.create_study(direction="maximize")
     seen = set()
     for number in range(12):
-        study.sampler = build_sampler(spec, 0, "joint", number, listed=listed)
+        study.sampler = build_sampler(spec, listing, Arm.JOINT, 0, number)
         trial = study.ask()
         drawn = space.suggest(trial, listing, Arm.JOINT)
         assert (drawn.temperature, drawn.kd_weight) == (trial.params["temperature"], trial.params["kd_weight"])

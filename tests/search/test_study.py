@@ -15,7 +15,7 @@ from search.leasing import leases, ledger
 from search.leasing.claiming import Claim
 from search.records import Reason
 from search.requests import jobs
-from search.sampling import study
+from search.sampling import asking, study
 from search.sampling.repair import Repairer
 from search.states import Arm, TrialState
 from search.storage.db import Database
@@ -32,7 +32,7 @@ def storage(db: Database) -> Iterator[study.Storage]:
 
 def asked(db: Database, storage: study.Storage, claim: Claim) -> int:
     """Asks Optuna and attaches the answer."""
-    number, configuration = study.ask(storage, claim, "w")
+    number, configuration = asking.ask(storage, claim, "w")
     ledger.attach(db, claim.token, claim.trial_id, number, configuration)
     return number
 
@@ -91,7 +91,7 @@ def test_a_trial_that_nobody_counts_is_failed_after_a_while(db: Database, storag
     """Its worker died after asking and before attaching, and the job was cancelled before another asked again."""
     job = hands.submitted(db)
     lost = hands.taken(db, "lost", hands.EXPIRED)
-    study.ask(storage, lost)
+    asking.ask(storage, lost)
     leases.reap(db)
     jobs.cancel_job(db, job.id, hands.ME)
     time = [0.0]
@@ -108,20 +108,20 @@ def test_who_asks_again_proposes_the_same(db: Database, storage: study.Storage) 
     """The first worker died after asking and before attaching: the next attempt is as if it had never asked."""
     hands.submitted(db)
     lost = hands.taken(db, "lost", hands.EXPIRED)
-    _, first = study.ask(storage, lost)
+    _, first = asking.ask(storage, lost)
     leases.reap(db)
     again = hands.taken(db)
     assert (again.trial_id, again.attempt, again.optuna_number) == (lost.trial_id, 2, None)
-    assert study.ask(storage, again) == (1, first)
+    assert asking.ask(storage, again) == (1, first)
     assert [trial.state for trial in told(storage, again)] == [OptunaState.FAIL, OptunaState.RUNNING]
 
 
 def test_a_trial_comes_into_both_tables_or_into_neither(db: Database, storage: study.Storage) -> None:
     hands.submitted(db)
     claim = hands.taken(db)
-    proposal = study.propose(storage, claim, "w")
+    proposal = asking.propose(storage, claim, "w")
     assert told(storage, claim) == []
-    write = study.numbering(storage, proposal)
+    write = asking.numbering(storage, proposal)
 
     def cut_off(connection: sqlalchemy.Connection) -> int:
         write(connection)
@@ -187,7 +187,7 @@ def test_a_lost_trial_keeps_its_number_and_its_configuration(db: Database, stora
     again = hands.taken(db)
     assert again.optuna_number == number
     assert again.configuration is not None
-    study.take_over(storage, again, number, "another")
+    asking.take_over(storage, again, number, "another")
     [trial] = told(storage, again)
     assert (trial.user_attrs["worker"], trial.user_attrs["attempt"]) == ("another", 2)
     assert trial.user_attrs["trial"] == again.number

@@ -17,7 +17,7 @@ from search.errors import DatabaseUnavailable
 from search.leasing import artifacts, ledger
 from search.records import Job
 from search.requests import jobs, results, trials
-from search.sampling import study
+from search.sampling import asking
 from search.settings import Settings
 from search.states import JobState, Stage, TrialState
 from search.storage import tables
@@ -95,7 +95,7 @@ def test_a_missing_data_set_fails_the_job_and_says_how_to_get_it(db: Database, s
 def test_one_crash_fails_its_trial_and_three_in_a_row_their_job(
     db: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    propose, calls = study.propose, [0]
+    propose, calls = asking.propose, [0]
 
     def crash_once(storage: Any, claim: Any, worker: str = "") -> Any:
         calls[0] += 1
@@ -103,7 +103,7 @@ def test_one_crash_fails_its_trial_and_three_in_a_row_their_job(
             raise RuntimeError("the first one")
         return propose(storage, claim, worker)
 
-    monkeypatch.setattr(seating.study, "propose", crash_once)
+    monkeypatch.setattr(seating.asking, "propose", crash_once)
     job = submitted(db)
     worker.run_worker(settings, exit_when_idle=True)
     assert seen(db, job).state is JobState.COMPLETED
@@ -113,7 +113,7 @@ def test_one_crash_fails_its_trial_and_three_in_a_row_their_job(
     def crash(*_: Any) -> Any:
         raise RuntimeError("always")
 
-    monkeypatch.setattr(seating.study, "propose", crash)
+    monkeypatch.setattr(seating.asking, "propose", crash)
     job = submitted(db)
     worker.run_worker(settings, exit_when_idle=True)
     problem = seen(db, job).problem

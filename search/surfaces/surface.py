@@ -1,4 +1,4 @@
-"""What value would a setting have, on average over seeds? A Gaussian process over one optimizer's trials.
+"""What value would a setting have, on average over seeds? A Gaussian process over trials.
 
 Values are oriented so that more is better, and squeezed at the bad end: a cliff of diverging learning rates would
 otherwise set the scale by which the plateau, which alone matters here, is judged.
@@ -16,7 +16,7 @@ from scipy import optimize
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Kernel, Matern
 
-from search.analysis.likelihood import Likelihood
+from search.surfaces.likelihood import Likelihood
 
 Array = NDArray[np.float64]
 
@@ -57,23 +57,61 @@ class Squeeze:
 
 
 class Surface:
-    """The posterior of mean quality over the unit cube, given trials at `points` [n, d] with `values` [n]."""
+    """The posterior of mean quality over the unit cube, given trials at `points` [n, d] with `values` [n].
 
-    def __init__(self, points: Array, values: Array, rng: np.random.Generator, members: int = MEMBERS) -> None:
+    `lengths` [d, 2] are priors of the logarithmic length scales, mean and deviation, where something is known of them;
+    `fit_on` is the number of trials, at most, that the hyperparameters are fitted on.
+    """
+
+    def __init__(
+        self,
+        points: Array,
+        values: Array,
+        rng: np.random.Generator,
+        members: int = MEMBERS,
+        lengths: Array | None = None,
+        fit_on: int = FIT_ON,
+    ) -> None:
         self.squeeze = Squeeze.of(values)
         squeezed = self.squeeze(values)
         self.worst = float(squeezed.min())
         self.centre = float(squeezed.mean())
         self.spread = float(squeezed.std()) or 1.0
         targets = (squeezed - self.centre) / self.spread
-        kept = np.arange(len(targets)) if len(targets) <= FIT_ON else rng.choice(len(targets), FIT_ON, replace=False)
-        self.thetas = _plausible(points[kept], targets[kept], rng, members)
+        kept = np.arange(len(targets)) if len(targets) <= fit_on else rng.choice(len(targets), fit_on, replace=False)
+        known = np.array([_LENGTH] * points.shape[1]).reshape(-1, 2) if lengths is None else lengths
+        self.thetas = _plausible(points[kept], targets[kept], known, rng, members)
         self.members = [_member(theta, points, targets) for theta in self.thetas]
 
     @property
     def noise(self) -> float:
         """The deviation of a single run about its mean over seeds, away from the squeezed end."""
         return float(np.mean([math.exp(theta[-1] / 2) for theta in self.thetas])) * self.spread
+
+    @property
+    def noise_variance(self) -> float:
+        """Of a single run about its mean, under the most plausible hyperparameters, in the units of `posterior`."""
+        return math.exp(self.thetas[0][-1])
+
+    def standard(self, points: Array) -> tuple[Array, Array]:
+        """Mean and deviation [m] of the mean quality at `points` [m, d], in the units of `posterior`."""
+        mean, deviation = self.members[0].predict(points, return_std=True)
+        return np.asarray(mean), np.asarray(deviation)
+
+    def posterior(self, points: Array, assumed: Array) -> tuple[Array, Array]:
+        """Mean [m] and covariance [m, m] of the mean quality at `points` [m, d], under the most plausible
+        hyperparameters, squeezed and in units of how much trials vary.
+
+        Trials at `assumed` [k, d] are under way: they are taken to come out as expected (the kriging believer of
+        Ginsbourger et al. 2010), so that less remains to be learned near them.
+        """
+        member = self.members[0]
+        if len(assumed):
+            every = np.concatenate([member.X_train_, assumed])
+            targets = np.concatenate([member.y_train_, member.predict(assumed)])
+            member = _member(self.thetas[0], every, targets)
+        mean, covariance = member.predict(points, return_cov=True)
+        return np.asarray(mean), np.asarray(covariance)
 
     def mean(self, points: Array) -> Array:
         """Posterior mean [m] at `points` [m, d], squeezed, under the most plausible hyperparameters."""
@@ -102,11 +140,10 @@ class Surface:
         return self.squeeze.undo(np.maximum(np.concatenate(parts) * self.spread + self.centre, self.worst))
 
 
-def _plausible(points: Array, targets: Array, rng: np.random.Generator, members: int) -> list[Array]:
+def _plausible(points: Array, targets: Array, lengths: Array, rng: np.random.Generator, members: int) -> list[Array]:
     """Log hyperparameters: the most plausible ones first, then draws from Laplace's approximation around them."""
-    dimensions = points.shape[1]
     likelihood = Likelihood(points, targets)
-    prior = np.array([_VARIANCE, *[_LENGTH] * dimensions, _NOISE])
+    prior = np.array([_VARIANCE, *lengths, _NOISE])
     low, high = prior[:, 0] - 4 * prior[:, 1], prior[:, 0] + 4 * prior[:, 1]
 
     def cost(theta: Array) -> tuple[float, Array]:

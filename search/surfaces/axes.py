@@ -34,6 +34,12 @@ class Axis:
             return math.log(value / self.low) / math.log(self.high / self.low)
         return (value - self.low) / (self.high - self.low)
 
+    def at(self, unit: float) -> float:
+        """The value at a place of 0..1; never beyond the ends, whatever is rounded."""
+        low, high = self.low, self.high
+        value = low * (high / low) ** unit if self.log else low + unit * (high - low)
+        return min(max(value, low), high)
+
 
 def axes(space: SpaceSpec, optimizer: str) -> list[Axis]:
     """The searched settings of this optimizer's trials, without temperature; fixed ones vary nowhere."""
