@@ -23,8 +23,8 @@ venv: $(STAMP) ## create the virtual environment and install the project, unless
 demo: $(STAMP) ## run a whole job and print its answer; KEEP=1 leaves the service up, OPTIONS="..." is handed on
 	$(BIN)/thermowell demo $(if $(KEEP),--keep) $(OPTIONS)
 
-test: $(STAMP) ## run the tests, about 23 minutes on 2 cores; TESTS=tests/search runs a part
-	$(BIN)/pytest $(TESTS) $(OPTIONS)
+test: $(STAMP) ## run the tests, file by file on every core; TESTS=tests/search runs a part
+	$(BIN)/pytest -n auto --dist loadfile $(TESTS) $(OPTIONS)
 
 test-slow: $(STAMP) ## run the tests that take long, which `make test` leaves out
 	$(BIN)/pytest -m 'slow and not containers' $(TESTS) $(OPTIONS)

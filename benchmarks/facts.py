@@ -43,7 +43,8 @@ def in_words(facts: dict[str, Any]) -> str:
     units = " ".join(machine["vector_units"]) or "no vector units known"
     return "\n".join(
         (
-            f"{machine['processor']}, {machine['cores']} cores ({units}), {machine['memory_gib']} GiB,",
+            f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gib']} GiB",
+            units,
             f"accelerator: {machine['accelerator'] or 'none'}; load before: {machine['load_before']:.2f}",
             ", ".join(f"{name} {version}" for name, version in versions.items()),
             f"commit {facts['commit']}, {facts['when']}",
