@@ -76,13 +76,13 @@ def test_two_studies_that_share_a_teacher_train_it_once(
     db: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     times: list[int] = []
-    train = teacher._train
+    train = teacher._trained
 
-    def counted(*arguments: Any) -> None:
+    def counted(*arguments: Any) -> Any:
         times.append(1)
-        train(*arguments)
+        return train(*arguments)
 
-    monkeypatch.setattr(teacher, "_train", counted)
+    monkeypatch.setattr(teacher, "_trained", counted)
     base = hands.spec(
         dataset={"name": "digits", "train_size": 60},
         student={"name": "mlp", "arguments": {"width": 4}},

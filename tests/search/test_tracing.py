@@ -20,6 +20,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from search import tracing
 from search.requests import jobs
+from search.sampling import asking
 from search.states import JobState, Stage, TrialState
 from search.storage.db import Database
 from search.worker import process as worker
@@ -245,7 +246,7 @@ def test_closing_waits_no_longer_than_it_may() -> None:
 class TestWorker:
     def test_a_job(self, db: Database, tmp_path: Path, finish: Finish, monkeypatch: pytest.MonkeyPatch) -> None:
         """One trace: of its trials one is given back and goes on, one is pruned, one diverges, one crashes."""
-        stops_at, end, propose = work.Work._stops_at, work.Work._end, worker.study.propose
+        stops_at, end, propose = work.Work._stops_at, work.Work._end, asking.propose
         with tracing.span("request", below=CLIENT):
             job = submitted(db, budget={"trials": 5})
         settings = settings_for(db, tmp_path, engine="loop")
@@ -267,7 +268,7 @@ class TestWorker:
 
         monkeypatch.setattr(work.Work, "_stops_at", stops)
         monkeypatch.setattr(work.Work, "_end", diverges)
-        monkeypatch.setattr(worker.study, "propose", crashes)
+        monkeypatch.setattr(asking, "propose", crashes)
         worker.run_worker(settings, exit_when_idle=True)
         assert jobs.get_job(db, job.id, hands.ME).state is JobState.COMPLETED
         told = finish()
