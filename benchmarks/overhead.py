@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -82,9 +83,8 @@ def measured(kind: str, stored: int, workers: int, size: Size, server: Postgres 
     begun = time.monotonic()
     with ExitStack() as stack:
         sides = []
-        for number, name in enumerate(SIDES[kind]):
-            path = folder / f"{kind}-{stored}-{workers}-{number}.db"
-            url = server.create() if server else f"sqlite:///{path}"
+        for name in SIDES[kind]:
+            url = server.create() if server else f"sqlite:///{folder / uuid.uuid4().hex}.db"
             _fill(name, url, stored)
             sides.append(stack.enter_context(_started(name, url, workers)))
         for each in sides:  # what a worker does once: it reads the trials that are there
