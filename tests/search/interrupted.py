@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import select
+import shutil
 import sys
 import time
 from collections.abc import Callable
@@ -87,6 +88,13 @@ def calm(db: Database, settings: Settings) -> list[Any]:
     job = submitted(db)
     worker.run_worker(settings, exit_when_idle=True)
     return outcome(db, job, settings)
+
+
+def calm_alone(migrated: Path, folder: Path) -> list[Any]:
+    """The same in a database of its own: a copy of a migrated SQLite file in an empty folder."""
+    file = shutil.copy(migrated, folder / "thermowell.db")
+    with hands.opened(f"sqlite:///{file}") as db:
+        return calm(db, settings_for(db, folder))
 
 
 def starts(db: Database, job: Job) -> list[dict[str, Any]]:

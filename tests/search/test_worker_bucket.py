@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,17 +23,14 @@ from search.worker import process as worker
 from search.worker import sharing, work
 from tests.buckets import Server
 from tests.search import hands
-from tests.search.interrupted import calm, outcome, rows, settings_for, starts, stop_after, submitted
+from tests.search.interrupted import calm_alone, outcome, rows, settings_for, starts, stop_after, submitted
 from trainers.errors import TeacherInvalid
 
 
 @pytest.fixture(scope="module")
 def undisturbed(migrated_file: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
     """What the job comes to when nobody disturbs it, in a folder."""
-    folder = tmp_path_factory.mktemp("calm")
-    shutil.copy(migrated_file, folder / "thermowell.db")
-    with hands.opened(f"sqlite:///{folder / 'thermowell.db'}") as db:
-        return calm(db, settings_for(db, folder))
+    return calm_alone(migrated_file, tmp_path_factory.mktemp("calm"))
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ from tests.search.interrupted import (
     EPOCHS,
     JOB,
     PRUNER,
-    calm,
+    calm_alone,
     outcome,
     process,
     rows,
@@ -52,10 +52,7 @@ def settings(db: Database, tmp_path: Path) -> Settings:
 @pytest.fixture(scope="module")
 def undisturbed(migrated_file: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
     """What the job comes to when nobody disturbs it."""
-    folder = tmp_path_factory.mktemp("calm")
-    shutil.copy(migrated_file, folder / "thermowell.db")
-    with hands.opened(f"sqlite:///{folder / 'thermowell.db'}") as db:
-        return calm(db, settings_for(db, folder))
+    return calm_alone(migrated_file, tmp_path_factory.mktemp("calm"))
 
 
 def checkpoints(settings: Settings, job_id: str) -> list[str]:
