@@ -28,6 +28,7 @@ from search.settings import Settings
 from search.states import TERMINAL_JOBS, JobState
 from search.storage import tables
 from search.storage.db import open_database
+from search.storage.patience import patiently
 from search.storage.store import open_store
 from search.worker.benches import Benches
 from search.worker.choosing import Chooser
@@ -56,13 +57,16 @@ def run_worker(settings: Settings, *, exit_when_idle: bool = False, interruption
     worker_id = f"{socket.gethostname()[:40]}-{os.getpid()}-{secrets.token_hex(3)}"
     traced = tracing.configure("thermowell-worker", worker_id)
     try:
-        files.check()
-        schema.wait_for_schema(database, SCHEMA_SECONDS)
+        with interruption.breakable():
+            files.check()
+            schema.wait_for_schema(database, SCHEMA_SECONDS)
+            opened = partial(study.optuna_storage, database, settings.optuna_proxy)
+            storage = patiently(opened, interruption.asked, SCHEMA_SECONDS)
         context = Context(
             worker_id=worker_id,
             settings=settings,
             database=database,
-            storage=study.optuna_storage(database, settings.optuna_proxy),
+            storage=storage,
             files=files,
             capabilities=run.capabilities(),
             interruption=interruption,
@@ -210,6 +214,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Stopped:
         return 0
     except (DatabaseUnavailable, SchemaMissing, StoreUnavailable) as error:
+        if interruption.asked.is_set():  # it was to stop in any case, and what it held expires
+            _log.warning("stopped without a database", error=str(error))
+            return 0
         _log.error("worker cannot go on", error=str(error), database=settings.safe_database_url)
         return 1
     return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -11,11 +12,12 @@ import pytest
 
 from benchmarks import chaos_checks
 from search.errors import DatabaseUnavailable
+from search.records import Job
 from search.requests import jobs
 from search.requests.trials import iter_trials
 from search.schema import migrate
 from search.states import JobState
-from search.storage.db import open_database
+from search.storage.db import Database, open_database
 from search.storage.events import read_events
 from tests.acceptance.test_whole_job import spec
 from tests.postgres import running_postgres
@@ -36,6 +38,23 @@ def until(happened: Callable[[], bool], worker: Started) -> None:
         time.sleep(0.05)  # another process tells nobody
 
 
+def started(processes: Processes, url: str, var: Path) -> Started:
+    """A worker that ends with the job."""
+    return processes.start(
+        sys.executable, "-m", "search.worker", "--exit-when-idle",
+        env={
+            "THERMOWELL_DATABASE_URL": url, "THERMOWELL_VAR": str(var), "THERMOWELL_ENGINE": "loop",
+            "THERMOWELL_LEASE_SECONDS": str(LEASE_SECONDS), "THERMOWELL_POLL_SECONDS": "0.1",
+            "THERMOWELL_THREADS": "1",
+        },
+    )  # fmt: skip
+
+
+def in_the_middle(db: Database, job: Job) -> bool:
+    progress = jobs.get_job(db, job.id, ME).progress
+    return progress.search_done >= 2 and progress.trials_running > 0
+
+
 @pytest.mark.slow
 def test_a_database_that_is_away_for_longer_than_a_lease_stops_nothing(processes: Processes, tmp_path: Path) -> None:
     with running_postgres(settings={"synchronous_commit": "on"}) as server:  # what was said to be committed stays
@@ -43,20 +62,8 @@ def test_a_database_that_is_away_for_longer_than_a_lease_stops_nothing(processes
         db = open_database(url)
         migrate(db)
         job = jobs.submit(db, spec(24), ME)[0]
-        worker = processes.start(
-            sys.executable, "-m", "search.worker", "--exit-when-idle",
-            env={
-                "THERMOWELL_DATABASE_URL": url, "THERMOWELL_VAR": str(tmp_path / "var"), "THERMOWELL_ENGINE": "loop",
-                "THERMOWELL_LEASE_SECONDS": str(LEASE_SECONDS), "THERMOWELL_POLL_SECONDS": "0.1",
-                "THERMOWELL_THREADS": "1",
-            },
-        )  # fmt: skip
-
-        def in_the_middle() -> bool:
-            progress = jobs.get_job(db, job.id, ME).progress
-            return progress.search_done >= 2 and progress.trials_running > 0
-
-        until(in_the_middle, worker)
+        worker = started(processes, url, tmp_path / "var")
+        until(lambda: in_the_middle(db, job), worker)
         server.stop()
         with pytest.raises(DatabaseUnavailable):
             jobs.get_job(db, job.id, ME)
@@ -70,4 +77,27 @@ def test_a_database_that_is_away_for_longer_than_a_lease_stops_nothing(processes
         assert {trial.attempt for trial in iter_trials(db, job.id, ME)} == {1}  # nobody was taken for dead
         kinds = {event.kind for event in read_events(db, job.id, ME, 0, 100_000)}
         assert not kinds & {"trial_lost", "trial_returned", "closing_lost"}
+        db.close()
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_to_stop_while_the_database_is_away_stops_and_the_next_one_goes_on(
+    processes: Processes, tmp_path: Path
+) -> None:
+    with running_postgres(settings={"synchronous_commit": "on"}) as server:
+        url = server.create("away")
+        db = open_database(url)
+        migrate(db)
+        job = jobs.submit(db, spec(24), ME)[0]
+        first = started(processes, url, tmp_path / "var")
+        until(lambda: in_the_middle(db, job), first)
+        server.stop()
+        until(lambda: "database does not answer" in first.output(), first)
+        first.signal(signal.SIGTERM)
+        assert first.wait(PATIENCE) == 0, first.output()[-3000:]
+        server.start()
+        second = started(processes, url, tmp_path / "var")
+        assert second.wait(PATIENCE) == 0, second.output()[-3000:]
+        assert jobs.get_job(db, job.id, ME).state is JobState.COMPLETED
+        assert chaos_checks.violations(db, ME, [job]) == []
         db.close()

@@ -17,7 +17,7 @@ from search.errors import DatabaseUnavailable
 from search.leasing import artifacts, ledger
 from search.records import Job
 from search.requests import jobs, results, trials
-from search.sampling import asking
+from search.sampling import asking, study
 from search.settings import Settings
 from search.states import JobState, Stage, TrialState
 from search.storage import tables
@@ -138,6 +138,24 @@ def test_a_database_that_fails_for_a_moment_disturbs_nothing(
     assert failures[0] > 3
     assert seen(db, job).state is JobState.COMPLETED
     assert all(trial.attempt == 1 for trial in all_trials(db, job))
+
+
+def test_a_connection_that_is_cut_while_the_worker_starts_is_made_again(
+    db: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened, calls = study.optuna_storage, [0]
+
+    def cut_off(*given: Any) -> study.Storage:
+        calls[0] += 1
+        if calls[0] == 1:
+            raise DatabaseUnavailable("cut off")
+        return opened(*given)
+
+    monkeypatch.setattr(worker.study, "optuna_storage", cut_off)
+    job = submitted(db)
+    worker.run_worker(settings, exit_when_idle=True)
+    assert calls[0] == 2
+    assert seen(db, job).state is JobState.COMPLETED
 
 
 def test_short_epochs_are_written_down_several_at_a_time(

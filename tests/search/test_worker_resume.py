@@ -119,7 +119,9 @@ def test_a_process_ended_in_the_middle_of_training(
 ) -> None:
     """After `kill -9` its trial goes on from the last checkpoint, once the lease is over; else from its last epoch."""
     settings = settings.model_copy(update={"lease_seconds": 4.0})
-    job = submitted(db)
+    # One at a time: a worker that comes before the lease is over would take the next trial, and the pruner would be
+    # asked in another order.
+    job = submitted(db, fleet={"parallel": 1})
     first = process(processes, settings)
     until(
         lambda: any(row.state == TrialState.RUNNING and (row.checkpoint_epoch or 0) > 2 for row in rows(db, job)), first
