@@ -30,12 +30,12 @@ ROOM = "benchmarks/search"
 COMMON = (f"{ROOM}/ground.py", f"{ROOM}/steps.py", f"{ROOM}/side.py")
 """Files and folders that outcomes depend on; a peer's steps depend on its own file and the common ones alone."""
 CONFIRMING = (
-    "search/leasing/plan.py", "search/leasing/rounds.py", "search/analysis/finalists.py", "search/surfaces/surface.py",
-    "search/surfaces/likelihood.py", f"{ROOM}/jobs.py", f"{ROOM}/played.py",
+    "search/leasing/plan.py", "search/leasing/rounds.py", "search/analysis/finalists.py", "search/surfaces",
+    f"{ROOM}/jobs.py", f"{ROOM}/played.py",
 )  # fmt: skip
 SEARCHING = tuple(
     f"search/sampling/{name}.py"
-    for name in ("samplers", "space", "tpe", "listed", "advised", "pruners", "stratified", "extrapolation")
+    for name in ("samplers", "space", "tpe", "gaussian", "listed", "advised", "pruners", "stratified", "extrapolation")
 )
 BEGINNING = ("search/priors", f"{ROOM}/history.py")
 COVERING = (
@@ -158,31 +158,34 @@ def _rows(piece: Piece) -> list[dict[str, Any]]:
     method = methods.BY_NAME[piece.method]
     if method.home == "ours":
         return [played.ladder(ground, method, run) for run in runs]
-    if method.home == "here":
-        searched = {run: side.search(method.name, ground, run, _most(ground, method)) for run in runs}
-    else:
-        searched = _searched(piece, method, ground)
-    return [played.judged(ground, method, run, steps) for run, steps in searched.items()]
+    return [played.judged(ground, method, run, steps) for run, steps in _searched(piece, method, ground).items()]
 
 
 def _searched(piece: Piece, method: methods.Method, ground: Ground) -> dict[int, list[Step]]:
     """A peer's own steps by run, which do not depend on what we make of them, and so are kept by themselves."""
     path = peers.CACHE / "search" / f"steps-{_key(piece, peer=True)}"
     if not path.is_file():
-        real = "real" if piece.real else "drawn"
-        given = [method.name, piece.context, real, str(piece.first), str(piece.last), str(_most(ground, method))]
-        ended = subprocess.run(
-            [peers.python(method.home), "-W", "ignore", "-m", "benchmarks.search.side", *given],
-            cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-            capture_output=True,
-            text=True,
-        )
-        if ended.returncode != 0:
-            raise peers.PeerMissing(ended.stderr.strip().splitlines()[-1] if ended.stderr.strip() else "it died")
-        _keep(path, ended.stdout)
+        _keep(path, _steps(piece, method, ground))
     told = [json.loads(line) for line in path.read_text().splitlines()]
     return {run["run"]: [Step(*step) for step in run["steps"]] for run in told}
+
+
+def _steps(piece: Piece, method: methods.Method, ground: Ground) -> str:
+    """A peer's searches, made now; one that has an environment of its own is asked there."""
+    epochs = _most(ground, method)
+    if method.home == "here":
+        return "".join(f"{line}\n" for line in side.told(method.name, ground, range(piece.first, piece.last), epochs))
+    given = [method.name, piece.context, "real" if piece.real else "drawn", str(piece.first), str(piece.last)]
+    ended = subprocess.run(
+        [peers.python(method.home), "-W", "ignore", "-m", "benchmarks.search.side", *given, str(epochs)],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+    )
+    if ended.returncode != 0:
+        raise peers.PeerMissing(ended.stderr.strip().splitlines()[-1] if ended.stderr.strip() else "it died")
+    return ended.stdout
 
 
 def _most(ground: Ground, method: methods.Method) -> int:

@@ -11,7 +11,7 @@ import os
 import sys
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 
 from benchmarks.search.ground import Ground, open_ground
 from benchmarks.search.steps import Step, Tape
@@ -41,17 +41,22 @@ def search(method: str, ground: Ground, run: int, epochs: int) -> list[Step]:
     return tape.steps
 
 
+def told(method: str, ground: Ground, runs: Iterable[int], epochs: int) -> Iterator[str]:
+    """Each run's steps as a line of JSON."""
+    for run in runs:
+        begun = time.process_time()
+        steps = search(method, ground, run, epochs)
+        rows = [[step.cell, step.trial, step.start, step.end, round(step.value, 6)] for step in steps]
+        yield json.dumps({"run": run, "seconds": time.process_time() - begun, "steps": rows})
+
+
 def main(given: list[str]) -> int:
     """Runs FIRST to LAST - 1."""
     method, context, real, first, last, epochs = given
     warnings.simplefilter("ignore")  # of other houses
     said, sys.stdout = sys.stdout, sys.stderr  # which may print what they like
-    ground = open_ground(context, real == "real")
-    for run in range(int(first), int(last)):
-        begun = time.process_time()
-        steps = search(method, ground, run, int(epochs))
-        rows = [[step.cell, step.trial, step.start, step.end, round(step.value, 6)] for step in steps]
-        print(json.dumps({"run": run, "seconds": time.process_time() - begun, "steps": rows}), file=said, flush=True)
+    for line in told(method, open_ground(context, real == "real"), range(int(first), int(last)), int(epochs)):
+        print(line, file=said, flush=True)
     return 0
 
 
