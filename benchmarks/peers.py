@@ -19,6 +19,8 @@ PACKAGES = {
     "synetune": ("syne-tune",),
     "smac": ("smac[pyrfr]",),
 }
+BUILD_TOOLS = {"smac": ("swig", "setuptools", "wheel")}
+"""What a peer's packages are built with where pip does not fetch it by itself; then it builds in the environment."""
 CHECKOUTS = {"mdistiller": "MDISTILLER", "repdistiller": "REPDISTILLER"}
 
 
@@ -46,11 +48,14 @@ def python(peer: str) -> str:
     # packages of the peer's own environment come first; pip sees both, and so does not install torch again
     shared = place / "lib" / version / "site-packages" / "shared.pth"
     shared.write_text(sysconfig.get_paths()["purelib"] + "\n")
-    if PACKAGES[peer]:
-        installed = subprocess.run(
-            [str(interpreter), "-m", "pip", "install", "-q", *PACKAGES[peer]], capture_output=True, text=True
-        )
-        if installed.returncode != 0:
-            raise PeerMissing(f"pip could not install {', '.join(PACKAGES[peer])}: {installed.stderr[-500:]}")
+    path = os.pathsep.join([str(interpreter.parent), os.environ.get("PATH", os.defpath)])
+    tools = BUILD_TOOLS.get(peer, ())
+    for packages in (tools, PACKAGES[peer]):
+        if packages:
+            beside = ["--no-build-isolation"] if tools else []
+            command = [str(interpreter), "-m", "pip", "install", "-q", *beside, *packages]
+            installed = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PATH": path})
+            if installed.returncode != 0:
+                raise PeerMissing(f"pip could not install {', '.join(packages)}: {installed.stderr[-500:]}")
     done.touch()
     return str(interpreter)
