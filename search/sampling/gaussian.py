@@ -22,7 +22,7 @@ from scipy.stats import qmc
 
 from search.surfaces.gain import knowledge_gradient
 from search.surfaces.joint import Joint
-from search.surfaces.surface import Surface
+from search.surfaces.surface import Surface, mixed
 from search.surfaces.threads import one_thread
 
 Array = NDArray[np.float64]
@@ -31,13 +31,17 @@ MOST = 500
 """Ended trials up to which the process learns from all of them; its cost grows with their cube."""
 FIT_ON = 150
 """Trials that its hyperparameters are fitted on."""
+MEMBERS = 5
+"""Plausible hyperparameters that the gain is averaged over: few trials fit several, and the most plausible alone sends
+one run after another where it is wrong. More than FIT_ON trials know them well: one is enough.
+"""
 _GRID = 1500  # places of a space of lists that are looked at one by one
 _EVEN = 256  # settings of each optimizer spread evenly over its space
 _NEAR = 24  # settings near each promising one,
 _STEPS = (0.02, 0.1)  # at about these distances
 _PROMISING = 8  # places of each optimizer
-_ASKED = 150  # places whose gain is computed: those that may be best
-_SEEN = 400  # places among which the best mean is looked for
+_ASKED = 120  # places whose gain is computed: those that may be best
+_SEEN = 250  # places among which the best mean is looked for
 _OPTIMISTIC = 2.0  # deviations above its mean by which a place may be best
 _TELLING = (OptunaState.COMPLETE, OptunaState.PRUNED)
 
@@ -99,13 +103,17 @@ class GaussianSampler(optuna.samplers.BaseSampler):
         running = self._placed([other for other in others if other.state is OptunaState.RUNNING])[0]
         rng = np.random.default_rng(self._seed)
         with one_thread():
-            surface = Surface(learnt.points, values, rng, 1, self._joint.lengths, FIT_ON)
+            members = MEMBERS if len(values) <= FIT_ON else 1
+            surface = Surface(learnt.points, values, rng, members, self._joint.lengths, FIT_ON)
             candidates = self._candidates(surface, learnt.then(running), rng)
             places = candidates.then(learnt.of(np.unique(learnt.points, axis=0, return_index=True)[1]))
-            mean, covariance = surface.posterior(places.points, running.points)
-            hopes = mean + _OPTIMISTIC * np.sqrt(np.maximum(covariance.diagonal(), 0.0))
-            asked = np.argsort(-hopes[: len(candidates.points)], kind="stable")[:_ASKED]
-            gains = knowledge_gradient(mean, covariance, surface.noise_variance, asked)
+            known = [surface.posterior(places.points, running.points, member) for member in range(members)]
+            means, variances = (np.array(part) for part in zip(*((m, c.diagonal()) for m, c in known), strict=True))
+            asked = _by_hope(*mixed(means, variances))
+            asked = asked[asked < len(candidates.points)][:_ASKED]
+            gains = np.zeros(len(asked))
+            for member, (mean, covariance) in enumerate(known):
+                gains += knowledge_gradient(mean, covariance, surface.noise_variance(member), asked)
         best = int(asked[int(gains.argmax())])
         return self._named(str(candidates.optimizers[best]), candidates.points[best])
 
@@ -179,7 +187,10 @@ class GaussianSampler(optuna.samplers.BaseSampler):
 
 def _hopeful(surface: Surface, points: Array) -> NDArray[np.int64]:
     """Places of `points` [n, d] by the best mean that they may have, the best first."""
-    mean, deviation = surface.standard(points)
+    return _by_hope(*surface.standard(points))
+
+
+def _by_hope(mean: Array, deviation: Array) -> NDArray[np.int64]:
     order: NDArray[np.int64] = np.argsort(-(mean + _OPTIMISTIC * deviation), kind="stable")
     return order
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import optimize
+from scipy import linalg, optimize
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Kernel, Matern
 
@@ -88,30 +88,34 @@ class Surface:
         """The deviation of a single run about its mean over seeds, away from the squeezed end."""
         return float(np.mean([math.exp(theta[-1] / 2) for theta in self.thetas])) * self.spread
 
-    @property
-    def noise_variance(self) -> float:
-        """Of a single run about its mean, under the most plausible hyperparameters, in the units of `posterior`."""
-        return math.exp(self.thetas[0][-1])
+    def noise_variance(self, member: int = 0) -> float:
+        """Of a single run about its mean, under one set of plausible hyperparameters, in the units of `posterior`."""
+        return math.exp(self.thetas[member][-1])
 
     def standard(self, points: Array) -> tuple[Array, Array]:
-        """Mean and deviation [m] of the mean quality at `points` [m, d], in the units of `posterior`."""
-        mean, deviation = self.members[0].predict(points, return_std=True)
-        return np.asarray(mean), np.asarray(deviation)
+        """Mean and deviation [m] of the mean quality at `points` [m, d], in the units of `posterior`, averaged over the
+        plausible hyperparameters.
+        """
+        found = [member.predict(points, return_std=True) for member in self.members]
+        means, deviations = (np.array(part) for part in zip(*found, strict=True))
+        return mixed(means, deviations**2)
 
-    def posterior(self, points: Array, assumed: Array) -> tuple[Array, Array]:
-        """Mean [m] and covariance [m, m] of the mean quality at `points` [m, d], under the most plausible
-        hyperparameters, squeezed and in units of how much trials vary.
+    def posterior(self, points: Array, assumed: Array, member: int = 0) -> tuple[Array, Array]:
+        """Mean [m] and covariance [m, m] of the mean quality at `points` [m, d], under one set of plausible
+        hyperparameters, the most plausible one unless asked; squeezed and in units of how much trials vary.
 
         Trials at `assumed` [k, d] are under way: they are taken to come out as expected (the kriging believer of
         Ginsbourger et al. 2010), so that less remains to be learned near them.
         """
-        member = self.members[0]
+        chosen = self.members[member]
         if len(assumed):
-            every = np.concatenate([member.X_train_, assumed])
-            targets = np.concatenate([member.y_train_, member.predict(assumed)])
-            member = _member(self.thetas[0], every, targets)
-        mean, covariance = member.predict(points, return_cov=True)
-        return np.asarray(mean), np.asarray(covariance)
+            every = np.concatenate([chosen.X_train_, assumed])
+            targets = np.concatenate([chosen.y_train_, chosen.predict(assumed)])
+            chosen = _member(self.thetas[member], every, targets)
+        theta = self.thetas[member]
+        across = _covariance(theta, points, chosen.X_train_)
+        solved = linalg.solve_triangular(chosen.L_, across.T, lower=True, check_finite=False)
+        return across @ chosen.alpha_, _covariance(theta, points, points) - solved.T @ solved
 
     def mean(self, points: Array) -> Array:
         """Posterior mean [m] at `points` [m, d], squeezed, under the most plausible hyperparameters."""
@@ -123,10 +127,7 @@ class Surface:
         Averaged over the plausible hyperparameters; the deviation is of the squeezed values, where it is even, and
         approaches the prior's (about one) where no trial is near.
         """
-        found = [member.predict(points, return_std=True) for member in self.members]
-        means, deviations = (np.array(part) for part in zip(*found, strict=True))
-        mean = means.mean(axis=0)
-        deviation = np.sqrt((deviations**2).mean(axis=0) + means.var(axis=0))
+        mean, deviation = self.standard(points)
         return self.squeeze.undo(np.maximum(mean * self.spread + self.centre, self.worst)), deviation
 
     def draws(self, points: Array, count: int, rng: np.random.Generator) -> Array:
@@ -138,6 +139,11 @@ class Surface:
         shares[: count % len(self.members)] += 1
         parts = [_draw(member, points, int(share), rng) for member, share in zip(self.members, shares, strict=True)]
         return self.squeeze.undo(np.maximum(np.concatenate(parts) * self.spread + self.centre, self.worst))
+
+
+def mixed(means: Array, variances: Array) -> tuple[Array, Array]:
+    """Mean and deviation [m] over several sets of hyperparameters [k, m], each as likely as the others."""
+    return means.mean(axis=0), np.sqrt(np.maximum(variances, 0.0).mean(axis=0) + means.var(axis=0))
 
 
 def _plausible(points: Array, targets: Array, lengths: Array, rng: np.random.Generator, members: int) -> list[Array]:
@@ -187,6 +193,16 @@ def _member(theta: Array, points: Array, targets: Array) -> GaussianProcessRegre
     """The process with these hyperparameters; noise goes to the diagonal of the data alone, not into predictions."""
     kernel: Kernel = ConstantKernel(math.exp(theta[0])) * Matern(np.exp(theta[1:-1]), nu=2.5)
     return GaussianProcessRegressor(kernel, alpha=float(np.exp(theta[-1])), optimizer=None).fit(points, targets)
+
+
+def _covariance(theta: Array, points: Array, others: Array) -> Array:
+    """The kernel of `_member` [n, m] between points [n, d] and [m, d], which scikit-learn takes thrice as long for."""
+    scales = math.sqrt(5) / np.exp(theta[1:-1])
+    one, other = points * scales, others * scales
+    squared = (one**2).sum(axis=1)[:, None] + (other**2).sum(axis=1) - 2 * one @ other.T
+    distance = np.sqrt(np.maximum(squared, 0.0))
+    found: Array = math.exp(theta[0]) * (1 + distance + distance**2 / 3) * np.exp(-distance)
+    return found
 
 
 def _draw(member: GaussianProcessRegressor, points: Array, count: int, rng: np.random.Generator) -> Array:

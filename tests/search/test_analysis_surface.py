@@ -44,6 +44,40 @@ def test_draws_agree_with_the_data_where_there_are_many_and_doubt_where_there_ar
 GRID = profile.grid(1.0, 40.0, 20)
 
 
+def test_the_posterior_is_what_scikit_learn_computes() -> None:
+    rng = np.random.default_rng(0)
+    points, asked, none = rng.random((30, 3)), rng.random((20, 3)), np.zeros((0, 3))
+    surface = Surface(points, np.sin(3 * points[:, 0]) + 0.1 * rng.standard_normal(30), rng, 3)
+    for number, member in enumerate(surface.members):
+        mean, covariance = surface.posterior(asked, none, number)
+        expected = member.predict(asked, return_cov=True)
+        assert mean == pytest.approx(expected[0], abs=1e-9)
+        assert covariance == pytest.approx(expected[1], abs=1e-9)
+        assert surface.noise_variance(number) == pytest.approx(float(member.alpha))
+    assert surface.posterior(asked, none)[0] == pytest.approx(surface.posterior(asked, none, 0)[0])
+
+
+def test_a_run_under_way_leaves_less_to_be_learned_near_it_and_moves_nothing() -> None:
+    rng = np.random.default_rng(0)
+    points, asked = rng.random((12, 2)), rng.random((8, 2))
+    surface = Surface(points, points[:, 0], rng, 2)
+    for number in range(2):
+        before, after = (surface.posterior(asked, known, number) for known in (asked[:0], asked[:1]))
+        assert after[0] == pytest.approx(before[0], abs=1e-6)
+        assert after[1][0, 0] < before[1][0, 0]
+
+
+def test_where_hyperparameters_disagree_the_doubt_is_wider_than_any_of_them_has() -> None:
+    rng = np.random.default_rng(0)
+    points, far = rng.random((6, 2)), np.array([[3.0, 3.0]])
+    surface = Surface(points, points[:, 0], rng, 4)
+    parts = [surface.posterior(far, far[:0], number) for number in range(4)]
+    means, variances = (np.array([float(part[kind].ravel()[0]) for part in parts]) for kind in (0, 1))
+    mean, deviation = surface.standard(far)
+    assert mean[0] == pytest.approx(means.mean())
+    assert deviation[0] ** 2 == pytest.approx(variances.mean() + means.var())
+
+
 def test_the_grid_ends_at_the_searched_ends_in_equal_ratios() -> None:
     assert (GRID[0], GRID[-1]) == (1.0, 40.0)
     assert GRID[1:] / GRID[:-1] == pytest.approx(np.full(19, 40 ** (1 / 19)))

@@ -11,7 +11,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState as OptunaState
 
-from search.sampling import samplers, space
+from search.sampling import gaussian, samplers, space
 from search.sampling.gaussian import MOST, GaussianSampler
 from search.sampling.tpe import Columns
 from search.spec import SamplerSpec, SpaceSpec
@@ -153,6 +153,23 @@ def test_beyond_what_it_bears_tpe_proposes(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(samplers, "MOST", 11)
     assert kind() is samplers.ColumnsTPESampler
     assert MOST == 500
+
+
+def test_several_hyperparameters_have_their_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of them prefers another place, and all like the eighth second best: that is where the next trial goes."""
+    noises: list[float] = []
+
+    def apart(mean: Any, covariance: Any, noise: float, places: Any) -> Any:
+        gains = 0.1 * (np.arange(len(places)) == 7)
+        gains[len(noises)] += 0.15
+        noises.append(noise)
+        return gains
+
+    monkeypatch.setattr(gaussian, "knowledge_gradient", apart)
+    several = asked(history(20), 20)[1]
+    assert len(set(noises)) == gaussian.MEMBERS > 1
+    monkeypatch.setattr(gaussian, "knowledge_gradient", lambda *given: 1.0 * (np.arange(len(given[3])) == 7))
+    assert several == asked(history(20), 20)[1]
 
 
 def test_it_finds_what_noise_hides_more_often_than_chance() -> None:
