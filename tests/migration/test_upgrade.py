@@ -12,18 +12,24 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from alembic import command
+from sqlalchemy import update
 from sqlalchemy.engine import make_url
 
 from benchmarks import chaos_checks
 from search.errors import SchemaMissing
 from search.leasing import leases
 from search.records import Job, Principal, Trial
-from search.requests import jobs, keys, results
+from search.requests import jobs, keys, results, studies
 from search.requests.trials import iter_trials
-from search.schema import check_schema, migrate
+from search.schema import alembic_config, check_schema, migrate
+from search.spec import SamplerSpec
 from search.states import JobState, Stage, TrialState
+from search.storage import tables
 from search.storage.db import Database, open_database
+from search.studies.spec import StudyExtension, StudySpec
 from tests.processes import Processes
+from tests.search import hands
 
 FIRST = Path(__file__).parent / "first"
 ADMIN = Principal("admin", "admin", frozenset({"admin"}))
@@ -93,4 +99,39 @@ def test_a_job_half_done_in_the_first_schema_finishes_in_this_one(
     [lost] = [trial for trial in before if trial.state is TrialState.RUNNING]
     assert kept[lost.number][1:3] == (lost.seed, lost.attempt + 1)
     assert results.get_result(db, ended["half-done"].id, ADMIN).winner.validation.mean is not None
+    db.close()
+
+
+def test_a_job_begun_with_an_earlier_default_sampler_keeps_it(database_url: str) -> None:
+    restore(database_url)
+    db = open_database(database_url)
+    migrate(db)
+    leases.reap(db)
+    jobs_left = {job.id for job in by_name(db).values() if job.state is not JobState.COMPLETED}
+    claims = [hands.taken(db), hands.taken(db)]
+    assert {claim.job_id for claim in claims} == jobs_left
+    assert [claim.spec.sampler for claim in claims] == [SamplerSpec(name="tpe", startup_trials=10)] * 2
+    db.close()
+
+
+@pytest.mark.parametrize("said", [None, {"startup_trials": 3}], ids=["nothing", "a part"])
+def test_a_study_begun_with_an_earlier_default_sampler_keeps_it_and_its_cells(
+    database_url: str, said: dict[str, int] | None
+) -> None:
+    """What is there is not queued again when it is extended, and what is new is searched in the same way."""
+    db = open_database(database_url)
+    migrate(db)
+    base = hands.spec(sampler={"name": "tpe"} | (said or {})).model_dump(mode="json", exclude_none=True)
+    asked = StudySpec(name="old", base=base, factors={"training.epochs": [1, 2]})
+    begun, _ = studies.submit_study(db, asked, ADMIN)
+    base = {name: part for name, part in base.items() if name != "sampler"} | ({"sampler": said} if said else {})
+    with db.write() as connection:  # as a version stored it whose default was tpe
+        command.downgrade(alembic_config(connection), "0008")
+        connection.execute(update(tables.studies).values(spec=asked.model_dump(mode="json") | {"base": base}))
+    migrate(db)
+    extended = studies.extend_study(db, begun.id, ADMIN, StudyExtension(factors={"training.epochs": [4]}))
+    assert [cell.job_id for cell in extended.cells[:2]] == [cell.job_id for cell in begun.cells]
+    assert [cell.levels["training.epochs"] for cell in extended.cells] == ["1", "2", "4"]
+    samplers = [jobs.get_job(db, cell.job_id, ADMIN).spec["sampler"] for cell in extended.cells]
+    assert samplers == [SamplerSpec(name="tpe", **(said or {})).model_dump()] * 3
     db.close()
