@@ -60,10 +60,11 @@ def stopping(epochs: int) -> list[Method]:
 
 def lanes(_: int) -> list[Method]:
     """TPE with 1, 4 and 16 trials at once, and with other settings; random search does not mind."""
-    methods = [Method(f"tpe x{count}", {}, count) for count in (1, 4, 16)]
+    tpe = {"name": "tpe"}
+    methods = [Method(f"tpe x{count}", {"sampler": tpe}, count) for count in (1, 4, 16)]
     methods += [Method(f"univariate x{count}", {}, count, plain=True) for count in (1, 4, 16)]
     methods += [
-        Method(f"tpe x{count}, from {startup}", {"sampler": {"startup_trials": startup}}, count)
+        Method(f"tpe x{count}, from {startup}", {"sampler": tpe | {"startup_trials": startup}}, count)
         for startup in (5, 20)
         for count in (4, 16)
     ]

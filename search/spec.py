@@ -136,7 +136,7 @@ class ObjectiveSpec(Part):
 class SamplerSpec(Part):
     """Which sampler proposes, gp of ours or another of Optuna's; startup trials are random, gp's spread evenly."""
 
-    name: Literal["tpe", "gp", "cmaes", "qmc", "random"] = "tpe"
+    name: Literal["gp", "tpe", "cmaes", "qmc", "random"] = "gp"
     startup_trials: int = Field(10, ge=1, le=10_000)
 
 

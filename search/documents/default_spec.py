@@ -93,10 +93,10 @@ objective:
   metric: accuracy           # or nll, or ece; on validation, at a trial's last epoch
 
 sampler:
-  name: tpe                  # or gp (a surface over all trials, which knows of seeds' noise), cmaes, qmc, random
-  startup_trials: 10         # random ones (gp: spread evenly), before the sampler has something to learn from
+  name: gp                   # a surface over all trials, which knows of seeds' noise; or tpe, cmaes, qmc, random
+  startup_trials: 10         # before it has something to learn from: spread evenly, or random ones (others than gp)
 
-warm_start:                  # the search's first trials, in the place of random ones: see `thermowell advice`
+warm_start:                  # the search's first trials, in the place of startup trials: see `thermowell advice`
   mode: none                 # or literature, history (finished jobs that you may read), both
   share: 0.125               # of budget.trials at most, and fewer where nothing near is known; the last is a draw
   points: []                 # or your own guesses, tried first: [{temperature: 4, optimizer: sgd, learning_rate: 0.05}]

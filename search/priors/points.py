@@ -56,8 +56,8 @@ class _Candidate:
 def how_many(share: float, trials: int, startup_trials: int) -> int:
     """How many of a budget's trials the advice may take: at most its share, the sampler's startup trials, and MOST.
 
-    They take the place of random startup trials, which they never outnumber. 0 where it would be 1: a single point
-    leaves no room for a draw of the space's own.
+    They take the place of the sampler's startup trials, which they never outnumber. 0 where it would be 1: a single
+    point leaves no room for a draw of the space's own.
     """
     most = min(int(share * trials + 1e-9), startup_trials, MOST)
     return most if most > 1 else 0
@@ -76,7 +76,7 @@ def first_points(
 
     The nearer the evidence, the more of them: of the places left beside the draw a share of 1 - exp(-W), W being the
     sum of the sources' weights, and one at least. The last is the space's own draw. None where most < 2, or where
-    there is no evidence: random draws the sampler has of its own.
+    there is no evidence: startup trials the sampler has of its own.
     """
     if most < 2 or not evidence:
         return []

@@ -260,7 +260,7 @@ def _found(standing: Standing) -> list[tuple[str, str]]:
     rows.append(("data", f"{spec['dataset']['name']}, split seed {spec['dataset'].get('split_seed', 0)}"))
     rows.append(("student", spec_words.model(spec["student"])))
     rows.append(("teacher", _teacher(job)))
-    rows.append(("sampler", str(spec.get("sampler", {}).get("name", ""))))
+    rows.append(("sampler", spec_words.sampler(spec.get("sampler", {}))))
     rows.append(("first trials", _first_trials(standing.trials)))
     rows.append(("stopping early", str(spec.get("pruner", {}).get("name", ""))))
     rows.append(("what mattered, by", standing.importances.evaluator if standing.importances else ""))

@@ -9,6 +9,13 @@ import yaml
 
 from search.public import Job
 
+SAMPLERS = {
+    "gp": "Gaussian process, knowledge gradient",
+    "tpe": "tree-structured Parzen estimator",
+    "cmaes": "covariance matrix adaptation",
+    "qmc": "quasi-random, scrambled Sobol sequence",
+}
+
 
 def spec_yaml(job: Job) -> str:
     """The spec as YAML, in the order of its fields."""
@@ -19,6 +26,12 @@ def model(spec: Mapping[str, Any]) -> str:
     """A model with what was said of it."""
     arguments = ", ".join(f"{name} {value}" for name, value in (spec.get("arguments") or {}).items())
     return f"{spec['name']} ({arguments})" if arguments else str(spec["name"])
+
+
+def sampler(spec: Mapping[str, Any]) -> str:
+    """How a search proposes: the sampler's name, and what that stands for."""
+    name = str(spec.get("name", ""))
+    return f"{name} ({SAMPLERS[name]})" if name in SAMPLERS else name
 
 
 def teacher(spec: Mapping[str, Any]) -> str:

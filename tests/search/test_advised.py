@@ -14,9 +14,10 @@ from search import configurations
 from search.leasing import leases, ledger
 from search.leasing.claiming import Claim
 from search.requests import jobs, results, trials
-from search.sampling import advised, asking, space, study
+from search.sampling import advised, asking, samplers, space, study
 from search.sampling.repair import Repairer
 from search.settings import Settings
+from search.spec import SamplerSpec
 from search.states import Arm, JobState, Stage, TrialState
 from search.storage.db import Database
 from search.storage.rows import study_name
@@ -45,7 +46,7 @@ def told(storage: study.Storage, claim: Claim) -> list[optuna.trial.FrozenTrial]
 
 
 @pytest.mark.parametrize("searched", SPACES)
-@pytest.mark.parametrize("sampler", ["tpe", "qmc", "random"])
+@pytest.mark.parametrize("sampler", ["gp", "tpe", "qmc", "random"])
 def test_optuna_hears_of_what_was_advised(
     db: Database, storage: study.Storage, sampler: str, searched: dict[str, object]
 ) -> None:
@@ -83,7 +84,8 @@ def test_a_lost_one_is_asked_again_and_stands_once(db: Database, storage: study.
 
 
 def test_the_sampler_learns_from_it(db: Database, storage: study.Storage) -> None:
-    job = hands.submitted(db, **BEGINS)
+    """As from any other trial: with as many as it begins with, a Gaussian process leaves its even spread."""
+    job = hands.submitted(db, **BEGINS, sampler={"name": "gp", "startup_trials": 2})
     assert job.advice is not None
     points = job.advice["points"]
     for _ in points:
@@ -96,6 +98,10 @@ def test_the_sampler_learns_from_it(db: Database, storage: study.Storage) -> Non
     for trial, point in zip(told(storage, claim), points, strict=True):
         expected = advised.parameters(configurations.from_json(point["configuration"]))
         assert trial.params == {name: expected[name] for name in trial.params}
+    free = hands.taken(db)
+    _, proposed = asking.ask(storage, free, "w")
+    spread = samplers.build_sampler(SamplerSpec(name="gp"), free.spec.space, free.arm, free.spec.seed, free.number)
+    assert proposed != space.suggest(optuna.create_study(sampler=spread).ask(), free.spec.space, free.arm)
 
 
 def test_a_worker_trains_what_was_advised_and_its_answer_advises_the_next(db: Database, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
+from typing import Any
 
 import optuna
 import pytest
@@ -15,12 +16,13 @@ from search.leasing import leases, ledger
 from search.leasing.claiming import Claim
 from search.records import Reason
 from search.requests import jobs
-from search.sampling import asking, study
+from search.sampling import asking, space, study
 from search.sampling.repair import Repairer
 from search.states import Arm, TrialState
 from search.storage.db import Database
 from search.storage.rows import study_name
 from tests.search import hands
+from trainers.spec import Configuration
 
 
 @pytest.fixture
@@ -114,6 +116,29 @@ def test_who_asks_again_proposes_the_same(db: Database, storage: study.Storage) 
     assert (again.trial_id, again.attempt, again.optuna_number) == (lost.trial_id, 2, None)
     assert asking.ask(storage, again) == (1, first)
     assert [trial.state for trial in told(storage, again)] == [OptunaState.FAIL, OptunaState.RUNNING]
+
+
+def test_nobody_waits_while_a_proposal_is_thought_up(
+    db: Database, storage: study.Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A Gaussian process takes a tenth of a second over it: no lock and no transaction is held meanwhile."""
+    hands.submitted(db, sampler={"name": "gp", "startup_trials": 1})
+    asked(db, storage, hands.taken(db))
+    claim = hands.taken(db)
+    backend = study.beside(storage)
+    assert backend is not None
+    suggest, held = space.suggest, []
+
+    def watched(*given: Any) -> Configuration:
+        found = suggest(*given)
+        held.append([_in_use(engine) for engine in (db.engine, backend.engine)])
+        with hands.opened(db.url) as other:  # takes the job's lock, and on SQLite the only one that there is
+            hands.taken(other, "another")
+        return found
+
+    monkeypatch.setattr(space, "suggest", watched)
+    asking.propose(storage, claim, "w")
+    assert held == [[0, 0]]
 
 
 def test_a_trial_comes_into_both_tables_or_into_neither(db: Database, storage: study.Storage) -> None:
@@ -222,6 +247,12 @@ def test_deleting_studies_leaves_other_jobs_alone(db: Database, storage: study.S
     names = optuna.get_all_study_names(storage)
     assert names == [study_name(claims[1].job_id, Arm.JOINT)]
     study.mirror_end(storage, _ended(claims[0]))  # its study is gone: nothing to tell
+
+
+def _in_use(engine: sqlalchemy.Engine) -> int:
+    """Connections that somebody has taken out of the pool."""
+    assert isinstance(engine.pool, sqlalchemy.QueuePool)
+    return engine.pool.checkedout()
 
 
 def _ended(claim: Claim) -> ledger.Unmirrored:

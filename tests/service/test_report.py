@@ -6,16 +6,16 @@ import dataclasses
 import html
 import re
 from html.parser import HTMLParser
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
 import yaml
 
 from search.records import Reason
-from search.spec import JobSpec
+from search.spec import JobSpec, SamplerSpec
 from search.states import JobState, Stage, TrialState
-from service.pages import note, pictures, report
+from service.pages import note, pictures, report, spec_words
 from tests import synthetic
 
 SPEC = synthetic.spec(labels={"team": "vision"})
@@ -66,6 +66,12 @@ def test_the_answer_comes_first_and_every_doubt_is_told() -> None:
     assert DOCUMENTS["result"].estimand in said
     assert DOCUMENTS["result"].conventions in said
     assert DOCUMENTS["response"].method in said
+
+
+def test_how_the_search_proposed_is_told_in_words() -> None:
+    assert "sampler gp (Gaussian process, knowledge gradient)" in words(page())
+    told = [spec_words.sampler({"name": name}) for name in get_args(SamplerSpec.model_fields["name"].annotation)]
+    assert [one for one in told if " (" not in one] == ["random"]
 
 
 def test_the_page_is_whole_html_with_every_picture() -> None:
