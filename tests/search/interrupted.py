@@ -30,13 +30,15 @@ from tests.search import hands
 PATIENCE = 120.0
 EPOCHS = 12
 PRUNER = {"name": "median", "min_epochs": 2, "startup_trials": 2}
-# Dropout, momentum and a schedule: whatever a checkpoint could forget shows in the weights.
+# Dropout, momentum and a schedule: whatever a checkpoint could forget shows in the weights. The second trial is already
+# proposed from what the first has come to: a sampler that does not propose the same again shows in all.
 JOB: dict[str, Any] = {
     "dataset": {"name": "digits", "train_size": 100},
     "teacher": {"model": {"name": "mlp"}, "training": {"epochs": 2}, "optimizer": {}},
     "student": {"name": "mlp", "arguments": {"width": 8, "dropout": 0.1}},
     "training": {"epochs": EPOCHS},
     "pruner": PRUNER,
+    "sampler": {"startup_trials": 1},
     "budget": {"trials": 3},
     "baselines": {"share": 0.0},
     "confirmation": {"finalists": 1, "select_seeds": 1, "estimate_seeds": 2},
