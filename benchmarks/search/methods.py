@@ -31,7 +31,7 @@ class Method:
 OURS = "ours"
 METHODS = (
     Method(OURS, "ours"),
-    Method("ours_gp", "ours", parts={"sampler": {"name": "gp"}}, unsealed=True),
+    Method("ours_tpe", "ours", parts={"sampler": {"name": "tpe"}}, unsealed=True),
     Method("ours_halving", "ours", parts={"pruner": {"name": "successive_halving"}}, unsealed=True),
     Method("ours_stratified", "ours", parts={"pruner": {"name": "stratified"}}, unsealed=True),
     Method("ours_curve", "ours", parts={"pruner": {"name": "curve"}}, unsealed=True),
