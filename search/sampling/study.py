@@ -60,7 +60,7 @@ _known: weakref.WeakKeyDictionary[Storage, dict[str, Known]] = weakref.WeakKeyDi
 
 
 def optuna_storage(database: Database, proxy: str | None = None) -> Storage:
-    """Optuna's storage in our database, whose tables `migrate` has created; few connections, checked before use.
+    """Optuna's storage in our database, whose tables `migrate` has created; few connections, checked as ours are.
 
     With `proxy`, the host:port of an `optuna.storages.run_grpc_proxy_server`, it is that one's: only our own tables are
     reached from here.
@@ -72,7 +72,7 @@ def optuna_storage(database: Database, proxy: str | None = None) -> Storage:
         storage = mirror.MirrorStorage(
             database,
             _url(database),
-            engine_kwargs={"pool_pre_ping": True, "pool_size": 1, "max_overflow": 2},
+            engine_kwargs={"pool_size": 1, "max_overflow": 2},
             skip_table_creation=True,
         )
         database.configure(storage.engine)

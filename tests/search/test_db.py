@@ -133,6 +133,32 @@ def test_a_server_that_was_restarted_is_found_again(fresh_postgres_url: str) -> 
     db.close()
 
 
+def test_a_connection_that_worked_a_moment_ago_is_not_asked_again(
+    fresh_postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    db, asked = open_database(fresh_postgres_url), []
+    monkeypatch.setattr(db.engine.dialect, "do_ping", asked.append)
+
+    def use() -> None:
+        with db.look() as connection:
+            connection.execute(text("SELECT 1"))
+
+    for _ in range(3):
+        use()
+    assert asked == []
+    monkeypatch.setattr(databases, "TRUSTED_SECONDS", 0.0)
+    use()
+    assert len(asked) == 1
+    db.close()
+
+
+def test_a_silent_death_is_found_by_asking(fresh_postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A network that drops a connection says nothing to either end."""
+    monkeypatch.setattr(databases, "TRUSTED_SECONDS", 0.0)
+    monkeypatch.setattr(databases, "_has_something_to_say", lambda _: False)
+    test_a_server_that_was_restarted_is_found_again(fresh_postgres_url)
+
+
 @pytest.mark.parametrize("url", ["postgres://u@h/d", "postgresql://u@h/d", "postgresql+psycopg://u@h/d"])
 def test_postgresql_means_psycopg(url: str) -> None:
     assert normal_url(url).drivername == "postgresql+psycopg"
