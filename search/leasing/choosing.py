@@ -43,7 +43,7 @@ def claim_choosing(db: Database, worker_id: str, lease_seconds: float) -> Choosi
         emit(connection, job.id, "choosing", {"worker": worker_id})
         return ChoosingClaim(job.id, token, spec_of(job), job.round, job.traceparent)
 
-    return first_waiting(db, _waits(), take)
+    return first_waiting(db, waits(), take)
 
 
 def store_finalists(db: Database, token: str, finalists: Finalists) -> bool:
@@ -70,7 +70,7 @@ def store_finalists(db: Database, token: str, finalists: Finalists) -> bool:
         return True
 
 
-def _waits() -> tuple[ColumnElement[bool], ...]:
+def waits() -> tuple[ColumnElement[bool], ...]:
     """Of jobs: confirming, without a trial of the current round's confirmation, and nobody is choosing."""
     of_round = (trials.c.job_id == jobs.c.id) & trials.c.stage.in_(CONFIRMING) & (trials.c.round == jobs.c.round)
     taken = select(held.c.subject).where(held.c.job_id == jobs.c.id, held.c.trial_id.is_(None)).exists()

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, exists, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, Select, bindparam, exists, func, insert, or_, select, update
 
 from search import configurations
 from search.leasing import leases, lifecycle, plan, quotas, resuming
@@ -95,8 +95,8 @@ def claim_many(
     Where several jobs wait, it takes each one's share of `most`, at least one, so that a caller that comes again deals
     out its lanes in turn. `room` is asked within the transaction and must be quick.
     """
-    with db.read() as connection:
-        waiting = connection.execute(_in_turn()).all()
+    with db.look() as connection:
+        waiting = connection.execute(_IN_TURN).all()
     job_ids = [row.id for row in waiting]
     weight = sum(row.priority for row in waiting)
     shares = {row.id: max(1, most * row.priority // weight) for row in waiting}
@@ -105,7 +105,7 @@ def claim_many(
         busy = []
         for job_id in job_ids:
             with db.write() as connection:
-                job = lock_job(connection, job_id, skip_locked=skip_locked)
+                job = lock_job(connection, job_id, quotas.limits_parallel(), skip_locked=skip_locked)
                 if job is None:
                     busy.append(job_id)
                 elif taken := _claims_of(connection, job, worker_id, lease_seconds, shares[job_id], fixed, room):
@@ -134,6 +134,15 @@ def _in_turn() -> Select[Any]:
     )
 
 
+_KINDS = (trials.c.stage, trials.c.state)
+_OPEN = select(*_KINDS, func.count()).where(
+    trials.c.job_id == bindparam("job"), trials.c.state.in_((TrialState.RUNNING, TrialState.WAITING))
+)
+# What every claim says is built once: SQLAlchemy takes as long to put it together as PostgreSQL to answer.
+_IN_TURN, _OPEN = _in_turn(), _OPEN.group_by(*_KINDS)
+_NEW = insert(trials).values(created_at=now_sql(), started_at=now_sql()).returning(trials)
+
+
 def _claims_of(
     connection: Connection,
     job: Row[Any],
@@ -143,9 +152,8 @@ def _claims_of(
     fixed: Callable[[JobSpec], Fixed],
     room: Room,
 ) -> list[Claim]:
-    spec, taken = spec_of(job), list[Claim]()
-    of = (trials.c.job_id == job.id) & (trials.c.state == TrialState.RUNNING)
-    running = {Stage(stage): n for stage, n in connection.execute(_by_stage().where(of))}
+    spec, taken, taker = spec_of(job), list[Claim](), _Taker(worker_id, lease_seconds)
+    running, any_waits = _open(connection, job.id)
 
     def fits(stage: Stage) -> bool:
         together = [claim.stage for claim in taken]
@@ -153,30 +161,31 @@ def _claims_of(
 
     most = _capped(connection, job, most, sum(running.values()))
     while len(taken) < most and job.state in CLAIMABLE and not (taken and taken[-1].suspect):
-        trial_id = _next_of(connection, job, spec, fits, _Taker(worker_id, lease_seconds))
-        if trial_id is None:
+        waits = any_waits or bool(taken)  # those behind the first look again
+        trial, job = _next_of(connection, job, spec, fits, taker, waits)
+        if trial is None:
             break
-        job = reread(connection, job.id)
         if job.state == JobState.QUEUED:
             job = move(connection, job, JobState.RUNNING)
         if job.fixed is None:
             connection.execute(update(jobs).where(jobs.c.id == job.id).values(fixed=dict(fixed(spec))))
             job = reread(connection, job.id)
-        taken.append(_begin(connection, trial_id, worker_id, lease_seconds, spec, job))
-    if taken:
-        connection.execute(update(jobs).where(jobs.c.id == job.id).values(claimed_at=now_sql()))
+        taken.append(_begin(connection, trial, taker, spec, job))
     return taken
 
 
 def _capped(connection: Connection, job: Row[Any], most: int, running: int) -> int:
     """How many of `most` trials the job and its owner may begin, with so many of the job's under way."""
     limits = [most] if job.most_parallel is None else [most, job.most_parallel - running]
-    of_owner = quotas.parallel_left(connection, job.owner)
+    of_owner = quotas.parallel_left(connection, job.owner) if job.limits_parallel else None
     return min(limits) if of_owner is None else min(*limits, of_owner)
 
 
-def _by_stage() -> Select[Any]:
-    return select(trials.c.stage, func.count()).group_by(trials.c.stage)
+def _open(connection: Connection, job_id: str) -> tuple[dict[Stage, int], bool]:
+    """How many of a job's trials of each stage run, and whether any waits."""
+    counted = connection.execute(_OPEN, {"job": job_id}).all()
+    running = {Stage(stage): number for stage, state, number in counted if state == TrialState.RUNNING}
+    return running, any(state == TrialState.WAITING for _, state, _ in counted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,41 +197,59 @@ class _Taker:
 
 
 def _next_of(
-    connection: Connection, job: Row[Any], spec: JobSpec, fits: Callable[[Stage], bool], taker: _Taker
-) -> int | None:
-    """The id of the job's next trial, of a stage that fits; a new row where none is waiting."""
-    waiting = _waiting(connection, job.id, taker)
-    if waiting is None:
+    connection: Connection, job: Row[Any], spec: JobSpec, fits: Callable[[Stage], bool], taker: _Taker, waits: bool
+) -> tuple[Row[Any] | None, Row[Any]]:
+    """The job's next trial, of a stage that fits, which runs from now on: a new one where none is waiting, as is known
+    without `waits`; and the job's row after that.
+    """
+    first = _first(connection, _waiting(job.id)) if waits else None
+    if first is None:
         new = advance(connection, job)
         if new is not None:
-            return _insert(connection, job, spec, new) if fits(new.stage) else None
-        waiting = _waiting(connection, job.id, taker)
-    return waiting.id if waiting is not None and fits(Stage(waiting.stage)) else None
+            return _insert(connection, job, spec, new, taker) if fits(new.stage) else (None, job)
+        job, first = reread(connection, job.id), _first(connection, _waiting(job.id))
+    waiting = None if first is None else _harmless(connection, job.id, first, taker)
+    if waiting is None or not fits(Stage(waiting.stage)):
+        return None, job
+    begun = {"state": TrialState.RUNNING, "attempt": trials.c.attempt + 1, "worker_id": taker.worker_id}
+    begun |= {"started_at": now_sql(), "value": None, "train_seconds": 0.0}
+    taken = update(trials).where(trials.c.id == waiting.id).values(**begun)
+    return connection.execute(taken.returning(trials)).one(), job
 
 
-def _waiting(connection: Connection, job_id: str, taker: _Taker) -> Row[Any, Any, Any] | None:
-    """The job's first waiting trial. Who is suspected of killing workers is for one that holds nothing else, unless
-    none of these has come for long.
-    """
+def _waiting(job_id: str) -> Select[Any, Any, Any]:
     columns = (trials.c.id, trials.c.stage, trials.c.losses)
-    waiting = select(*columns).where(trials.c.job_id == job_id, trials.c.state == TrialState.WAITING)
-    first = connection.execute(waiting.order_by(trials.c.number).limit(1)).one_or_none()
-    if first is None or first.losses < SUSPECT:
+    return select(*columns).where(trials.c.job_id == job_id, trials.c.state == TrialState.WAITING)
+
+
+def _first(connection: Connection, waiting: Select[Any, Any, Any]) -> Row[Any, Any, Any] | None:
+    return connection.execute(waiting.order_by(trials.c.number).limit(1)).one_or_none()
+
+
+def _harmless(
+    connection: Connection, job_id: str, first: Row[Any, Any, Any], taker: _Taker
+) -> Row[Any, Any, Any] | None:
+    """The first waiting trial that is for this worker. Who is suspected of killing workers is for one that holds
+    nothing else, unless none of these has come for long.
+    """
+    if first.losses < SUSPECT:
         return first
     holds = select(exists().where(tables.leases.c.worker_id == taker.worker_id))
     if not connection.execute(holds).scalar_one():
         return first
     long_ago = trials.c.started_at < now_sql() - PATIENCE_LEASES * taker.lease_seconds
-    harmless = waiting.where(or_(trials.c.losses < SUSPECT, long_ago))
-    return connection.execute(harmless.order_by(trials.c.number).limit(1)).one_or_none()
+    return _first(connection, _waiting(job_id).where(or_(trials.c.losses < SUSPECT, long_ago)))
 
 
-def _insert(connection: Connection, job: Row[Any], spec: JobSpec, new: plan.NewTrial) -> int:
-    """A new trial of the search or of a tuned baseline; the search's is paid for out of the budget."""
+def _insert(
+    connection: Connection, job: Row[Any], spec: JobSpec, new: plan.NewTrial, taker: _Taker
+) -> tuple[Row[Any], Row[Any]]:
+    """A new trial of the search or of a tuned baseline, and the job's row; the budget pays for the search's."""
     paid: dict[str, Any] = {}
     if new.stage is Stage.SEARCH:
         paid = {"search_trials": jobs.c.search_trials + 1, "search_epochs": jobs.c.search_epochs + spec.training.epochs}
-    number = lifecycle.take_numbers(connection, job.id, 1, **paid)
+    after = lifecycle.take_numbers(connection, job.id, 1, **paid)
+    number = after.next_trial - 1
     values = {
         "job_id": job.id,
         "number": number,
@@ -230,12 +257,12 @@ def _insert(connection: Connection, job: Row[Any], spec: JobSpec, new: plan.NewT
         "arm": new.arm,
         "round": job.round,
         "seed": plan.trial_seed(spec.seed, number),
-        "state": TrialState.WAITING,
-        "created_at": now_sql(),
+        "attempt": 1,
+        "state": TrialState.RUNNING,
+        "worker_id": taker.worker_id,
         **_advised(job, new),
     }
-    trial_id: int = connection.execute(insert(trials).values(**values).returning(trials.c.id)).scalar_one()
-    return trial_id
+    return connection.execute(_NEW, values).one(), after
 
 
 def _advised(job: Row[Any], new: plan.NewTrial) -> dict[str, Any]:
@@ -251,22 +278,17 @@ def _advised(job: Row[Any], new: plan.NewTrial) -> dict[str, Any]:
     return {"configuration": point["configuration"], "advice": told}
 
 
-def _begin(
-    connection: Connection, trial_id: int, worker_id: str, lease_seconds: float, spec: JobSpec, job: Row[Any]
-) -> Claim:
-    begun = {"state": TrialState.RUNNING, "attempt": trials.c.attempt + 1, "worker_id": worker_id}
-    begun |= {"started_at": now_sql(), "value": None, "train_seconds": 0.0}
-    taken = update(trials).where(trials.c.id == trial_id).values(**begun)
-    trial, seconds = connection.execute(taken.returning(trials)).one(), 0.0
+def _begin(connection: Connection, trial: Row[Any], taker: _Taker, spec: JobSpec, job: Row[Any]) -> Claim:
+    seconds = 0.0
     if trial.attempt > 1:
-        trial, seconds = resuming.rewind(connection, trial_id)
-    token = leases.grant(connection, trial.job_id, trial_id, worker_id, lease_seconds)
+        trial, seconds = resuming.rewind(connection, trial.id)
+    token = leases.grant(connection, job.id, trial.id, taker.worker_id, taker.lease_seconds)
     told = {"trial": trial.number, "stage": trial.stage, "arm": trial.arm, "attempt": trial.attempt}
     told["epoch"] = trial.epoch
-    emit(connection, trial.job_id, "trial_started", told | {"worker": worker_id})
+    emit(connection, job.id, "trial_started", told | {"worker": taker.worker_id}, claimed_at=now_sql())
     return Claim(
         job_id=trial.job_id,
-        trial_id=trial_id,
+        trial_id=trial.id,
         number=trial.number,
         stage=Stage(trial.stage),
         arm=Arm(trial.arm),

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, insert, select, update
 
 from search.answer import Document, Finalists
 from search.errors import LeaseLost
@@ -42,7 +42,6 @@ class ClosingClaim:
 
 def claim_closing(db: Database, worker_id: str, lease_seconds: float) -> ClosingClaim | None:
     """Takes the closing of the job that has waited longest for it; None where there is none."""
-    taken = select(held.c.subject).where(held.c.job_id == jobs.c.id).exists()
 
     def take(connection: Connection, job: Row[Any]) -> ClosingClaim:
         token = leases.grant(connection, job.id, None, worker_id, lease_seconds)
@@ -61,7 +60,13 @@ def claim_closing(db: Database, worker_id: str, lease_seconds: float) -> Closing
             traceparent=job.traceparent,
         )
 
-    return first_waiting(db, (jobs.c.state == JobState.ANALYSING, ~taken), take)
+    return first_waiting(db, waits(), take)
+
+
+def waits() -> tuple[ColumnElement[bool], ...]:
+    """Of jobs: their confirmation has ended, and nobody is closing them."""
+    taken = select(held.c.subject).where(held.c.job_id == jobs.c.id).exists()
+    return jobs.c.state == JobState.ANALYSING, ~taken
 
 
 def open_test(db: Database, token: str, job_id: str) -> TestPermit:

@@ -11,7 +11,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import Connection, Double, Row, bindparam, delete, func, insert, select, update
 
 from search.errors import LeaseLost
 from search.leasing.lifecycle import lock_job, move
@@ -21,7 +21,7 @@ from search.records import Reason
 from search.states import JobState
 from search.storage.db import Database, now_sql
 from search.storage.events import emit
-from search.storage.tables import events, leases
+from search.storage.tables import events, leases, trials
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,16 +32,24 @@ class Reaped:
     closings: list[str] = field(default_factory=list)
 
 
+# What is said for every trial is built once.
+_GRANT = insert(leases).values(acquired_at=now_sql(), expires_at=now_sql() + bindparam("seconds", type_=Double))
+_END = delete(leases).where(leases.c.token == bindparam("held"), leases.c.trial_id == bindparam("trial"))
+_JOB = select(leases.c.job_id).where(leases.c.token == bindparam("held")).scalar_subquery()
+_TRIAL = (
+    select(trials)
+    .join(leases, leases.c.trial_id == trials.c.id)
+    .where(leases.c.token == bindparam("held"), trials.c.id == bindparam("trial"))
+    .with_for_update(of=[leases, trials])
+)
+
+
 def grant(connection: Connection, job_id: str, trial_id: int | None, worker_id: str, lease_seconds: float) -> str:
     """A new lease's token, on a trial or (None) on a job's closing; the caller has locked the job."""
     token = secrets.token_hex(16)
     subject = f"job:{job_id}" if trial_id is None else f"trial:{trial_id}"
-    acquired = {"acquired_at": now_sql(), "expires_at": now_sql() + lease_seconds}
-    connection.execute(
-        insert(leases).values(
-            subject=subject, token=token, job_id=job_id, trial_id=trial_id, worker_id=worker_id, **acquired
-        )
-    )
+    values = {"subject": subject, "token": token, "job_id": job_id, "trial_id": trial_id, "worker_id": worker_id}
+    connection.execute(_GRANT, values | {"seconds": lease_seconds})
     return token
 
 
@@ -57,18 +65,45 @@ def hold(connection: Connection, token: str, trial_id: int | None = None) -> Row
     return lease
 
 
-def hold_with_job(connection: Connection, token: str, trial_id: int | None = None) -> tuple[Row[Any], Row[Any]]:
-    """The job and the lease of a current token, both locked. LeaseLost."""
-    job_id = connection.execute(select(leases.c.job_id).where(leases.c.token == token)).scalar_one_or_none()
-    job = lock_job(connection, job_id) if job_id is not None else None
-    if job is None:
+def hold_trial(connection: Connection, token: str, trial_id: int) -> Row[Any]:
+    """The trial of a current token's lease, both locked in this order. LeaseLost.
+
+    The trial is locked too because its row must be that of this moment: a transaction of the same holder, whose
+    connection was cut, may end while this one waits for the lease.
+    """
+    trial = connection.execute(_TRIAL, {"held": token, "trial": trial_id}).one_or_none()
+    if trial is None:
         raise lost()
-    return job, hold(connection, token, trial_id)
+    return trial
+
+
+def hold_with_job(connection: Connection, token: str) -> tuple[Row[Any], Row[Any]]:
+    """The job and the lease of a current token, both locked. LeaseLost."""
+    return _job_of(connection, token), hold(connection, token)
+
+
+def end(connection: Connection, token: str, trial_id: int) -> Row[Any]:
+    """Ends the lease of a current token, whose trial's end is about to be written; its job's row, locked. LeaseLost.
+
+    As `hold_with_job` and `release`, in two statements: what is deleted was current.
+    """
+    job = _job_of(connection, token)
+    if connection.execute(_END, {"held": token, "trial": trial_id}).rowcount != 1:
+        raise lost()
+    return job
 
 
 def release(connection: Connection, token: str) -> None:
     """Ends a lease whose work is done."""
     connection.execute(delete(leases).where(leases.c.token == token))
+
+
+def _job_of(connection: Connection, token: str) -> Row[Any]:
+    """The locked job of a token that was current a moment ago: until the lease is looked at again, it may have gone."""
+    job = lock_job(connection, select(leases.c.job_id).where(leases.c.token == token).scalar_subquery())
+    if job is None:
+        raise lost()
+    return job
 
 
 def renew(db: Database, worker_id: str, tokens: Collection[str], lease_seconds: float) -> set[str]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, exists, select, update
+from sqlalchemy import Connection, Select, bindparam, exists, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from search import configurations
@@ -55,8 +56,7 @@ def attach(
     """
     of_trial = trials.c.id == trial_id
     with db.write() as connection:
-        leases.hold(connection, token, trial_id)
-        before = connection.execute(select(trials.c.optuna_number).where(of_trial)).scalar_one()
+        before = leases.hold_trial(connection, token, trial_id).optuna_number
         if before is not None:
             return int(before)
         number = optuna_number(connection) if callable(optuna_number) else optuna_number
@@ -93,7 +93,21 @@ def report_all(db: Database, entries: Iterable[tuple[str, int, EpochReport]]) ->
 def _write_reports(connection: Connection, said: Mapping[int, Sequence[EpochReport]]) -> None:
     """Three statements for any number of trials: a bank says an epoch of all its lanes at once."""
     held = connection.execute(select(trials.c.id, trials.c.attempt).where(trials.c.id.in_(said)))
-    attempts = {row.id: row.attempt for row in held}
+    _insert_reports(connection, said, {row.id: row.attempt for row in held})
+    last = {trial_id: max(reported, key=lambda one: one.epoch) for trial_id, reported in said.items()}
+    behind = (trials.c.id == bindparam("of")) & (trials.c.epoch < bindparam("last"))
+    connection.execute(
+        update(trials).where(behind).values(epoch=bindparam("last"), metrics=bindparam("said")),
+        [
+            {"of": trial_id, "last": one.epoch, "said": dataclasses.asdict(one.validation)}
+            for trial_id, one in last.items()
+        ],
+    )
+
+
+def _insert_reports(
+    connection: Connection, said: Mapping[int, Sequence[EpochReport]], attempts: Mapping[int, int]
+) -> None:
     rows = [
         {
             "trial_id": trial_id, "epoch": one.epoch, "attempt": attempts[trial_id], "train_loss": one.train_loss,
@@ -105,15 +119,6 @@ def _write_reports(connection: Connection, said: Mapping[int, Sequence[EpochRepo
     ]  # fmt: skip
     insert_or_ignore = (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(reports)
     connection.execute(insert_or_ignore.values(reported_at=now_sql()).on_conflict_do_nothing(), rows)
-    last = {trial_id: max(reported, key=lambda one: one.epoch) for trial_id, reported in said.items()}
-    behind = (trials.c.id == bindparam("of")) & (trials.c.epoch < bindparam("last"))
-    connection.execute(
-        update(trials).where(behind).values(epoch=bindparam("last"), metrics=bindparam("said")),
-        [
-            {"of": trial_id, "last": one.epoch, "said": dataclasses.asdict(one.validation)}
-            for trial_id, one in last.items()
-        ],
-    )
 
 
 def finish(
@@ -145,25 +150,37 @@ def finish(
         _check_finite(*dataclasses.astuple(metrics))
         values["metrics"] = dataclasses.asdict(metrics)
     with db.write() as connection:
-        job, _ = leases.hold_with_job(connection, token, trial_id)
+        job = leases.end(connection, token, trial_id)
+        objective = spec_of(job).objective
+        asked: dict[str, Any] = {"trial": trial_id}
+        if state is TrialState.COMPLETED:
+            trial = connection.execute(_BESIDE_BEST[objective.direction], asked | {"job": job.id, "value": value}).one()
+        else:
+            trial = connection.execute(_TRIAL, asked).one()
         if said:
-            _write_reports(connection, {trial_id: said})
-        trial = connection.execute(select(trials).where(trials.c.id == trial_id)).one()
-        if state is TrialState.COMPLETED and value is not None and trial.stage == Stage.SEARCH:
-            _tell_if_best(connection, job, trial, value)
-        leases.release(connection, token)
+            _insert_reports(connection, {trial_id: said}, {trial_id: trial.attempt})
+            last = max(said, key=lambda one: one.epoch)
+            if last.epoch > trial.epoch:
+                values = {"epoch": last.epoch, "metrics": dataclasses.asdict(last.validation)} | values
+        if state is TrialState.COMPLETED and trial.best and trial.stage == Stage.SEARCH:
+            told = {"trial": trial.number, "value": value, "metric": objective.metric}
+            emit(connection, job.id, "best", told | {"configuration": trial.configuration})
         end_trial(connection, job, trial, state, values, told=tell is not None)
         if tell is not None:
             tell(connection)
 
 
-def _tell_if_best(connection: Connection, job: Row[Any], trial: Row[Any], value: float) -> None:
-    metric = spec_of(job).objective
-    better = trials.c.value >= value if metric.direction == "maximize" else trials.c.value <= value
-    done = (trials.c.job_id == job.id) & (trials.c.stage == Stage.SEARCH) & (trials.c.state == TrialState.COMPLETED)
-    if not connection.execute(select(exists().where(done, better))).scalar_one():
-        told = {"trial": trial.number, "value": value, "metric": metric.metric, "configuration": trial.configuration}
-        emit(connection, job.id, "best", told)
+def _beside_best(better: Callable[[Any, Any], Any]) -> Select[Any]:
+    """A trial, and whether no trial that the job's search has completed comes up to a value."""
+    other = trials.alias()
+    done = (other.c.job_id == bindparam("job")) & (other.c.stage == Stage.SEARCH)
+    done &= other.c.state == TrialState.COMPLETED
+    beaten = exists().where(done, better(other.c.value, bindparam("value")))
+    return _TRIAL.add_columns((~beaten).label("best"))
+
+
+_TRIAL = select(trials).where(trials.c.id == bindparam("trial"))
+_BESIDE_BEST = {"maximize": _beside_best(operator.ge), "minimize": _beside_best(operator.le)}
 
 
 def set_teacher(db: Database, token: str, facts: TeacherFacts) -> None:

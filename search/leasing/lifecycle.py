@@ -5,11 +5,24 @@ Everything here expects the job's row to be locked by the caller.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property, partial
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, delete, func, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    ScalarSelect,
+    and_,
+    bindparam,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 
 from search.answer import Finalists
 from search.leasing import plan
@@ -29,6 +42,8 @@ FINALISTS = "finalists"
 
 SEARCHING = (Stage.SEARCH, Stage.BASELINE)
 CONFIRMING = (Stage.SELECT, Stage.ESTIMATE)
+MOST_SPECS = 256  # that a process remembers
+_specs: dict[str, tuple[Any, JobSpec]] = {}  # by job: as the row says it, and validated; neither is ever changed
 _EVENT_OF = {
     TrialState.COMPLETED: "trial_finished",
     TrialState.PRUNED: "trial_pruned",
@@ -36,10 +51,15 @@ _EVENT_OF = {
 }
 
 
-def lock_job(connection: Connection, job_id: str, *, skip_locked: bool = False) -> Row[Any] | None:
-    """The job's row, locked against other writers; None where it is gone, or held by another and to be skipped."""
+def lock_job(
+    connection: Connection, job_id: str | ScalarSelect[str], *along: ColumnElement[Any], skip_locked: bool = False
+) -> Row[Any] | None:
+    """The job's row, locked against other writers; None where it is gone, or held by another and to be skipped.
+
+    `along` is what else is to be known of it, as it was before it was locked.
+    """
     # NO KEY UPDATE: rows that refer to the job may still be written, e.g. a trial's reports
-    locked = select(jobs).where(jobs.c.id == job_id).with_for_update(key_share=True, skip_locked=skip_locked)
+    locked = select(jobs, *along).where(jobs.c.id == job_id).with_for_update(key_share=True, skip_locked=skip_locked)
     return connection.execute(locked).one_or_none()
 
 
@@ -50,7 +70,7 @@ def first_waiting(
 
     Each is locked and looked at again, one transaction a job, until `take` answers something; None where none does.
     """
-    with db.read() as connection:
+    with db.look() as connection:
         job_ids = list(connection.scalars(select(jobs.c.id).where(*waits).order_by(jobs.c.updated_at)))
     for job_id in job_ids:
         with db.write() as connection:
@@ -65,8 +85,14 @@ def first_waiting(
 
 
 def spec_of(job: Row[Any]) -> JobSpec:
-    """The job's spec, as it was validated when it came."""
-    return JobSpec.model_validate(job.spec)
+    """The job's spec, as it was validated when it came; validated once, as long as the row says the same."""
+    said, spec = _specs.get(job.id, (None, None))
+    if spec is None or said != job.spec:
+        spec = JobSpec.model_validate(job.spec)
+        if len(_specs) >= MOST_SPECS:
+            _specs.clear()
+        _specs[job.id] = job.spec, spec
+    return spec
 
 
 def now(connection: Connection) -> float:
@@ -92,9 +118,7 @@ def move(connection: Connection, job: Row[Any], to: JobState, reason: Reason | N
         values["paused_at"] = at
     if reason is not None:
         values["problem"] = reason_json(reason)
-    connection.execute(update(jobs).where(jobs.c.id == job.id).values(**values))
-    emit(connection, job.id, "state", {"from": before, "to": to, "reason": reason_json(reason)})
-    return reread(connection, job.id)
+    return emit(connection, job.id, "state", {"from": before, "to": to, "reason": reason_json(reason)}, **values)
 
 
 def reread(connection: Connection, job_id: str) -> Row[Any]:
@@ -103,12 +127,13 @@ def reread(connection: Connection, job_id: str) -> Row[Any]:
 
 
 def advance(connection: Connection, job: Row[Any]) -> NewTrial | None:
-    """Carries out what is due where no trial is waiting; answers what a claim may begin now, if anything.
+    """Carries out what is due where no trial is waiting; answers what a claim that saw none waiting may begin now.
 
     Called after each end of a trial, each claim and each user's move, so that no job waits for somebody to notice.
+    While the search's budget lasts, which is nearly always, that is answered without asking the database.
     """
     job_id = job.id
-    while not _anything_waits(connection, job_id):
+    while True:
         following = plan.decide(
             snapshot(connection, job),
             lambda: finished_trials(connection, job_id),
@@ -116,25 +141,43 @@ def advance(connection: Connection, job: Row[Any]) -> NewTrial | None:
         )
         if isinstance(following, NewTrial):
             return following
+        if not isinstance(following, PlanRows | MoveTo) or _anything_waits(connection, job_id):
+            return None
         if isinstance(following, PlanRows):
             insert_planned(connection, job, following.rows)
             job = move(connection, job, JobState.CONFIRMING) if job.state != JobState.CONFIRMING else job
-        elif isinstance(following, MoveTo):
-            job = move(connection, job, following.state, following.reason)
         else:
-            return None
-    return None
+            job = move(connection, job, following.state, following.reason)
+
+
+class _Counts(Mapping[tuple[Stage, Arm], Mapping[TrialState, int]]):
+    """A job's trials as its plan counts them, counted when the plan first looks: with thousands that takes a while."""
+
+    def __init__(self, connection: Connection, job: Row[Any]) -> None:
+        self._connection, self._job = connection, job
+
+    def __getitem__(self, kind: tuple[Stage, Arm]) -> Mapping[TrialState, int]:
+        return self._counts[kind]
+
+    def __iter__(self) -> Iterator[tuple[Stage, Arm]]:
+        return iter(self._counts)
+
+    def __len__(self) -> int:
+        return len(self._counts)
+
+    @cached_property
+    def _counts(self) -> dict[tuple[Stage, Arm], dict[TrialState, int]]:
+        counts: dict[tuple[Stage, Arm], dict[TrialState, int]] = {}
+        counted = or_(trials.c.stage.in_(SEARCHING), trials.c.round == self._job.round)
+        kinds = (trials.c.stage, trials.c.arm, trials.c.state)
+        query = select(*kinds, func.count()).where(trials.c.job_id == self._job.id, counted).group_by(*kinds)
+        for stage, arm, state, number in self._connection.execute(query):
+            counts.setdefault((Stage(stage), Arm(arm)), {})[TrialState(state)] = number
+        return counts
 
 
 def snapshot(connection: Connection, job: Row[Any]) -> JobSnapshot:
     """What the plan decides by, as this transaction sees it."""
-    counts: dict[tuple[Stage, Arm], dict[TrialState, int]] = {}
-    counted = or_(trials.c.stage.in_(SEARCHING), trials.c.round == job.round)
-    kinds = (trials.c.stage, trials.c.arm, trials.c.state)
-    for stage, arm, state, number in connection.execute(
-        select(*kinds, func.count()).where(trials.c.job_id == job.id, counted).group_by(*kinds)
-    ):
-        counts.setdefault((Stage(stage), Arm(arm)), {})[TrialState(state)] = number
     return JobSnapshot(
         spec=spec_of(job),
         state=JobState(job.state),
@@ -145,7 +188,7 @@ def snapshot(connection: Connection, job: Row[Any]) -> JobSnapshot:
         seconds_left=None if job.budget_seconds is None else seconds_left(job, now(connection)),
         search_trials=job.search_trials,
         search_epochs=job.search_epochs,
-        counts=counts,
+        counts=_Counts(connection, job),
     )
 
 
@@ -201,7 +244,7 @@ def insert_planned(connection: Connection, job: Row[Any], rows: Iterable[Planned
     """Adds trials whose configuration is known; Optuna never hears of them."""
     at = now(connection)
     planned = list(rows)
-    first = take_numbers(connection, job.id, len(planned))
+    first = take_numbers(connection, job.id, len(planned)).next_trial - len(planned)
     values = [
         {
             "job_id": job.id,
@@ -222,12 +265,15 @@ def insert_planned(connection: Connection, job: Row[Any], rows: Iterable[Planned
     connection.execute(insert(trials), values)
 
 
-def take_numbers(connection: Connection, job_id: str, count: int, **paid: Any) -> int:
-    """Reserves trial numbers of a job and answers the first; writes along what the job pays for them."""
+def take_numbers(connection: Connection, job_id: str, count: int, **paid: Any) -> Row[Any]:
+    """Reserves a job's trial numbers below the `next_trial` of the row that it answers; writes along what the job pays
+    for them.
+    """
     values = {"next_trial": jobs.c.next_trial + count, **paid}
-    taken = update(jobs).where(jobs.c.id == job_id).values(**values)
-    after: int = connection.execute(taken.returning(jobs.c.next_trial)).scalar_one()
-    return after - count
+    return connection.execute(update(jobs).where(jobs.c.id == job_id).values(**values).returning(jobs)).one()
+
+
+_ENDED = update(trials).where(trials.c.id == bindparam("of")).values(ended_at=now_sql())
 
 
 def end_trial(
@@ -240,23 +286,23 @@ def end_trial(
 ) -> None:
     """Writes a running trial's end, gives back what it did not use of the budget, and goes on with the job.
 
-    `told` where Optuna is told of it in the same transaction.
+    `values` are written along, its last epoch among them where that is not in the row yet. `told` where Optuna is told
+    of it in the same transaction.
     """
+    epoch = values.get("epoch", trial.epoch)
     mirrored = told or trial.mirrored or trial.optuna_number is None
-    connection.execute(
-        update(trials)
-        .where(trials.c.id == trial.id)
-        .values(state=state, ended_at=now_sql(), mirrored=mirrored, checkpoint=None, checkpoint_epoch=None, **values)
-    )
-    if trial.stage == Stage.SEARCH:
-        unused = spec_of(job).training.epochs - trial.epoch
-        connection.execute(update(jobs).where(jobs.c.id == job.id).values(search_epochs=jobs.c.search_epochs - unused))
+    ended = {"of": trial.id, "state": state, "mirrored": mirrored, "checkpoint": None, "checkpoint_epoch": None}
+    connection.execute(_ENDED, {**ended, **values})
+    changes: dict[str, Any] = {}
+    unused = spec_of(job).training.epochs - epoch
+    if trial.stage == Stage.SEARCH and unused:
+        changes["search_epochs"] = jobs.c.search_epochs - unused
     if state in (TrialState.COMPLETED, TrialState.PRUNED) and job.lost_workers:
-        connection.execute(update(jobs).where(jobs.c.id == job.id).values(lost_workers=0))
+        changes["lost_workers"] = 0
     reason = reason_of(values.get("reason"))
     said = {"trial": trial.number, "stage": trial.stage, "arm": trial.arm, "value": values.get("value")}
-    emit(connection, job.id, _EVENT_OF[state], said | {"epoch": trial.epoch, "reason": reason_json(reason)})
-    advance(connection, reread(connection, job.id))
+    said |= {"epoch": epoch, "reason": reason_json(reason)}
+    advance(connection, emit(connection, job.id, _EVENT_OF[state], said, **changes))
 
 
 def cancel_trials(connection: Connection, job_id: str, stages: Iterable[Stage], states: Iterable[TrialState]) -> None:

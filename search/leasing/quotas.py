@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import ColumnElement, Connection, Row, exists, func, select
 
 from search.errors import QuotaExceeded
 from search.records import Quota
@@ -57,6 +57,11 @@ def check_more_trials(connection: Connection, owner: str, before: int, after: in
             + _WAY_OUT.format(key=f"{owner} --jobs N")
         )
     _check_trials(quota, owner, promised, after if ended else after - before)
+
+
+def limits_parallel() -> ColumnElement[bool]:
+    """Of a job: whether its owner's key limits how many trials are under way at once."""
+    return exists().where(keys.c.id == jobs.c.owner, keys.c.most_parallel.is_not(None)).label("limits_parallel")
 
 
 def parallel_left(connection: Connection, owner: str) -> int | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, Select, insert, select, update
+from sqlalchemy import Connection, Row, Select, bindparam, insert, select, update
 
 from search.records import Event, Principal
 from search.states import TERMINAL_JOBS
@@ -14,22 +14,27 @@ from search.storage.db import Database, now_sql
 from search.storage.rows import LARGEST, event_of
 from search.storage.tables import events, jobs
 
+_COUNT = (
+    update(jobs)
+    .where(jobs.c.id == bindparam("job"))
+    .values(last_event=jobs.c.last_event + 1, updated_at=now_sql())
+    .returning(jobs)
+)
+_ADD = insert(events).values(at=now_sql())
 
-def emit(connection: Connection, job_id: str, kind: str, payload: Mapping[str, Any]) -> int:
-    """Appends an event in the caller's transaction and answers its number, from 1.
 
+def emit(connection: Connection, job_id: str, kind: str, payload: Mapping[str, Any], **changes: Any) -> Row[Any]:
+    """Appends an event in the caller's transaction and answers the job's row as it is then; its events count from 1.
+
+    `changes` are written into that row along with the count, which costs no statement of their own.
     The counter is the job's own row: whoever emits holds it until the commit, so that no reader can see a number
     before a smaller one, as it could with a sequence.
     """
-    number: int = connection.execute(
-        update(jobs)
-        .where(jobs.c.id == job_id)
-        .values(last_event=jobs.c.last_event + 1, updated_at=now_sql())
-        .returning(jobs.c.last_event)
-    ).scalar_one()
-    values = {"job_id": job_id, "number": number, "kind": kind, "payload": dict(payload), "at": now_sql()}
-    connection.execute(insert(events).values(**values))
-    return number
+    counted = _COUNT.values(**changes) if changes else _COUNT
+    job = connection.execute(counted, {"job": job_id}).one()
+    values = {"job_id": job_id, "number": job.last_event, "kind": kind, "payload": dict(payload)}
+    connection.execute(_ADD, values)
+    return job
 
 
 def read_news(db: Database, job_id: str, principal: Principal, after: int, limit: int) -> tuple[list[Event], bool]:

@@ -21,6 +21,7 @@ import structlog
 
 from search import schema, tracing
 from search.errors import DatabaseUnavailable, SchemaMissing, StoreUnavailable
+from search.leasing import choosing, closing
 from search.leasing.workers import worker_seen, worker_stopped
 from search.sampling import study
 from search.sampling.repair import Repairer
@@ -42,6 +43,9 @@ from trainers import run
 
 SCHEMA_SECONDS = 60.0  # how long to wait for somebody to migrate
 TRACES_SECONDS = (0.5, 2.0)  # what delivering the last spans may take: at least, and at most
+_CONCLUDABLE = sqlalchemy.select(
+    sqlalchemy.exists().where(sqlalchemy.or_(sqlalchemy.and_(*choosing.waits()), sqlalchemy.and_(*closing.waits())))
+)
 _log = structlog.get_logger(__name__)
 
 
@@ -135,8 +139,9 @@ def _loop(
             context.patiently(work.keeper.sweep)
             next_repair = time.monotonic() + lease_seconds
         if work.seating.due():
-            while not asked.is_set() and (selector.choose_one() or closer.close_one()):
-                continue
+            while not asked.is_set() and context.patiently(partial(_any_to_conclude, context)):
+                if not (selector.choose_one() or closer.close_one()):
+                    break
             work.seating.fill()
         if work.benches.taken():
             work.step()
@@ -147,6 +152,12 @@ def _loop(
             return
         else:
             work.seating.wait()
+
+
+def _any_to_conclude(context: Context) -> bool:
+    """Whether a job waits for its finalists or for its answer. Each trial's end asks, and nearly always none does."""
+    with context.database.look() as connection:
+        return bool(connection.execute(_CONCLUDABLE).scalar_one())
 
 
 def _all_ended(context: Context) -> bool:

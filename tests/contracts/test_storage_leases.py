@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
 from collections.abc import Callable
 from functools import partial
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import Connection, select, text
 
 from search.errors import DatabaseUnavailable, LeaseLost
 from search.leasing import claiming, closing, leases, ledger
@@ -242,3 +243,24 @@ def test_a_trial_that_never_got_a_number_has_nothing_to_mirror(db: Database) -> 
     jobs.cancel_job(db, job.id, ME)
     assert [each.trial_id for each in ledger.unmirrored(db)] == [asked.trial_id]
     assert unasked.number == 1
+
+
+def test_a_number_that_is_being_attached_stays(db: Database) -> None:
+    """A worker whose connection was cut repeats itself, while the server may still be ending what it began."""
+    submitted(db)
+    claim, begun, going_on = taken(db), threading.Event(), threading.Event()
+
+    def slowly(_: Connection) -> int:
+        begun.set()
+        assert going_on.wait(10)
+        return 1
+
+    def again() -> int:
+        assert begun.wait(10)
+        threading.Timer(0.2, going_on.set).start()
+        return ledger.attach(db, claim.token, claim.trial_id, 2, configuration(claim))
+
+    def first() -> int:
+        return ledger.attach(db, claim.token, claim.trial_id, slowly, configuration(claim))
+
+    assert at_once([first, again]) == [1, 1]
