@@ -1,6 +1,7 @@
 """What does a trial cost besides its training? `make bench-overhead`: seconds of storage and sampler per trial (five
 parameters, ten reports) of this service's worker and of plain Optuna, on the same PostgreSQL server and on SQLite, with
-100 to 10,000 trials stored; and trials per second of 1 to 32 workers. Nothing is trained; the sides take turns.
+100 to 10,000 trials stored, with TPE on both sides; the same with a Gaussian process on both sides, once; and trials
+per second of 1 to 32 workers. Nothing is trained; the sides take turns.
 """
 
 from __future__ import annotations
@@ -40,11 +41,13 @@ class Size:
     workers: Sequence[int]
     seconds: float  # of each turn of several workers
     stored_for_workers: int
+    gp_trials: int  # of each turn where Gaussian processes propose
     patience: float  # seconds for each worker's first trials: where writers lock each other out, these can take minutes
 
 
-FULL = Size((100, 1000, 10_000), 5, 20, (1, 8, 32), 8.0, 1000, 20.0)
-QUICK = Size((100, 1000, 10_000), 2, 6, (1, 8), 4.0, 1000, 5.0)
+FULL = Size((100, 1000, 10_000), 5, 20, (1, 8, 32), 8.0, 1000, 10, 20.0)
+QUICK = Size((100, 1000, 10_000), 2, 6, (1, 8), 4.0, 1000, 3, 5.0)
+STORED_FOR_GP = 100
 
 
 @dataclass(slots=True)
@@ -78,28 +81,39 @@ class Side:
         raise RuntimeError(f"{self.name} ended with {self.process.wait()}")
 
 
-def measured(kind: str, stored: int, workers: int, size: Size, server: Postgres | None, folder: Path) -> dict[str, Any]:
+def measured(
+    kind: str,
+    stored: int,
+    workers: int,
+    size: Size,
+    server: Postgres | None,
+    folder: Path,
+    sampler: str = "tpe",
+) -> dict[str, Any]:
     """One point: every side on a database of its own with the same trials, in turns."""
     begun = time.monotonic()
     with ExitStack() as stack:
         sides = []
         for name in SIDES[kind]:
             url = server.create() if server else f"sqlite:///{folder / uuid.uuid4().hex}.db"
-            _fill(name, url, stored)
-            sides.append(stack.enter_context(_started(name, url, workers)))
+            _fill(name, url, stored, sampler)
+            sides.append(stack.enter_context(_started(name, url, workers, sampler)))
         for each in sides:  # what a worker does once: it reads the trials that are there
             each.turn(trials=2, seconds=size.patience)
             each.seconds.clear()
             each.rates.clear()
-        asked = {"trials": size.trials} if workers == 1 else {"seconds": size.seconds}
+        trials = size.gp_trials if sampler == "gp" else size.trials
+        asked = {"trials": trials} if workers == 1 else {"seconds": size.seconds}
         for turn in range(size.rounds):
             for each in sides if turn % 2 == 0 else reversed(sides):
                 each.turn(**asked)
     said = [_said(each) for each in sides]
     figures = ", ".join(f"{one['side']} {one['trials_per_s']:.1f}" for one in said)
     took = time.monotonic() - begun
-    print(f"{kind}, {stored:,} stored, {workers} workers: {figures} trials/s ({took:.0f} s)", file=sys.stderr)
-    return {"database": kind, "stored": stored, "workers": workers, "sides": said}
+    print(
+        f"{kind}, {stored:,} stored, {workers} workers, {sampler}: {figures} trials/s ({took:.0f} s)", file=sys.stderr
+    )
+    return {"database": kind, "stored": stored, "workers": workers, "sampler": sampler, "sides": said}
 
 
 def _said(side: Side) -> dict[str, Any]:
@@ -110,20 +124,20 @@ def _said(side: Side) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _fill(side: str, url: str, stored: int) -> None:
+def _fill(side: str, url: str, stored: int, sampler: str) -> None:
     if side != "thermowell":
         overhead_fill.plain(url, stored)
         return
     database = open_database(url)
     try:
-        overhead_fill.ours(database, stored)
+        overhead_fill.ours(database, stored, sampler)
     finally:
         database.close()
 
 
 @contextmanager
-def _started(name: str, url: str, workers: int) -> Iterator[Side]:
-    given = json.dumps({"side": name, "url": url, "workers": workers})
+def _started(name: str, url: str, workers: int, sampler: str) -> Iterator[Side]:
+    given = json.dumps({"side": name, "url": url, "workers": workers, "sampler": sampler})
     environment = {**os.environ, "PYTHONPATH": str(facts.ROOT), "OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(
         [sys.executable, "-m", "benchmarks.overhead_side", given], cwd=facts.ROOT, env=environment, text=True,
@@ -146,6 +160,8 @@ def ratios(points: Sequence[dict[str, Any]]) -> dict[str, float]:
         name = f"{point['database']}_{point['stored']}_stored"
         if point["several"]:
             name = f"{point['database']}_{point['workers']}_workers"
+        if point["sampler"] != "tpe":
+            name += f"_{point['sampler']}"
         found[name] = round(seconds["thermowell"] / seconds["Optuna"], 3)
     return found
 
@@ -159,7 +175,8 @@ def rows(points: Sequence[dict[str, Any]]) -> list[list[str]]:
             cost = side["seconds_per_trial"]
             found.append(
                 [
-                    f"{point['database']}, {point['stored']:,} stored, {side['side']}", str(point["workers"]),
+                    f"{point['database']}, {point['stored']:,} stored, {point['sampler']}, {side['side']}",
+                    str(point["workers"]),
                     f"{1000 * cost:.1f}", f"{side['trials_per_s']:.1f}", f"{cost / plain['seconds_per_trial']:.2f}",
                     "locked" if side["error"] else "",
                 ]
@@ -188,6 +205,9 @@ def main() -> int:
                 for workers in size.workers
             ]
             points += several
+            if server is not None:
+                gp = measured(kind, STORED_FOR_GP, 1, size, server, Path(folder), "gp")
+                points.append(gp | {"several": False})
     output.table(
         "Storage and sampler, per trial of five parameters and ten reports",
         ("", "workers", "ms", "trials/s", "of Optuna's", ""),

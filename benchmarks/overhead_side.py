@@ -1,6 +1,6 @@
 """One side of the overhead race: so many workers that train nothing, and do all else that a trial costs.
 
-    python -m benchmarks.overhead_side '{"side": "thermowell", "url": "sqlite:///...", "workers": 1}'
+    python -m benchmarks.overhead_side '{"side": "thermowell", "url": "sqlite:///...", "workers": 1, "sampler": "tpe"}'
 
 Reads a line of JSON for each turn, {"trials": n} of each worker or {"seconds": s}, and answers with one.
 """
@@ -46,6 +46,10 @@ from trainers.spec import Assignment, EpochReport, Metrics, TeacherFacts
 
 Turn = Callable[[int | None, float | None], tuple[int, str | None]]
 """Does trials until so many are done or so many seconds have passed; answers how many, and the last error if any."""
+SAMPLERS: dict[str, Callable[[], optuna.samplers.BaseSampler]] = {
+    "tpe": optuna.samplers.TPESampler,
+    "gp": optuna.samplers.GPSampler,
+}
 POOR = Metrics(accuracy=0.1, nll=2.3, ece=0.1, teacher_agreement=0.1, teacher_entropy=1.0)
 
 
@@ -118,8 +122,10 @@ class _Chooser(Chooser):
         """Torch has nothing to do."""
 
 
-def thermowell(url: str, name: str) -> Turn:
-    """The worker's own loop: claims, asks, reports, ends, looks for what else there is to do; one lane."""
+def thermowell(url: str, name: str, _sampler: str) -> Turn:
+    """The worker's own loop: claims, asks, reports, ends, looks for what else there is to do; one lane. Which sampler
+    proposes is told by the job in its database.
+    """
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
     var = Path(tempfile.mkdtemp(prefix="thermowell-overhead-"))
     settings = Settings(database_url=url, var=var, lanes=1, threads=1, engine="loop")
@@ -150,8 +156,8 @@ def thermowell(url: str, name: str) -> Turn:
     return turn
 
 
-def plain(url: str, name: str, *, wal: bool = False) -> Turn:
-    """A worker as Optuna's documentation has it: ask, five suggestions, ten reports, tell; its default sampler.
+def plain(url: str, name: str, sampler: str, *, wal: bool = False) -> Turn:
+    """A worker as Optuna's documentation has it: ask, five suggestions, ten reports, tell; its sampler of that name.
 
     With `wal`, SQLite keeps a write-ahead log and does not wait for the disk at each commit, as ours does.
     """
@@ -166,7 +172,8 @@ def plain(url: str, name: str, *, wal: bool = False) -> Turn:
             connection.execute("PRAGMA busy_timeout = 30000")
 
         storage.engine.dispose()
-    known = optuna.load_study(study_name=NAME, storage=optuna.storages.get_storage(storage))
+    proposing = SAMPLERS[sampler]()
+    known = optuna.load_study(study_name=NAME, storage=optuna.storages.get_storage(storage), sampler=proposing)
 
     def turn(trials: int | None, seconds: float | None) -> tuple[int, str | None]:
         most = sys.maxsize if trials is None else trials
@@ -191,16 +198,16 @@ def plain(url: str, name: str, *, wal: bool = False) -> Turn:
     return turn
 
 
-SIDES: dict[str, Callable[[str, str], Turn]] = {
+SIDES: dict[str, Callable[[str, str, str], Turn]] = {
     "thermowell": thermowell,
     "Optuna": plain,
     "Optuna, WAL": partial(plain, wal=True),
 }
 
 
-def _work(side: str, url: str, name: str, pipe: Connection) -> None:
+def _work(side: str, url: str, name: str, sampler: str, pipe: Connection) -> None:
     die_with_parent(signal.SIGKILL)()
-    turn = SIDES[side](url, name)
+    turn = SIDES[side](url, name, sampler)
     pipe.send("ready")
     while True:
         try:
@@ -218,7 +225,8 @@ def main() -> int:
     for number in range(given["workers"]):
         mine, theirs = fork.Pipe()
         name = f"overhead-{os.getpid()}-{number}"
-        fork.Process(target=_work, args=(given["side"], given["url"], name, theirs), daemon=True).start()
+        of_worker = (given["side"], given["url"], name, given["sampler"], theirs)
+        fork.Process(target=_work, args=of_worker, daemon=True).start()
         theirs.close()
         pipes.append(mine)
     for pipe in pipes:
