@@ -5,25 +5,20 @@ One seed's luck decides nothing: what counts is the posterior of the mean over s
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import numpy as np
 
-from search.analysis.fits import AT_MOST, DIVERGED
+from search.analysis.joint_surface import joint_of, joint_surface, points_of
 from search.answer import ArmFinalists, Finalist, Finalists
 from search.leasing import plan
 from search.records import Trial
 from search.spec import JobSpec
-from search.states import Arm, TrialState
-from search.surfaces.axes import Axis, temperature_axis
-from search.surfaces.joint import Joint, Setting, settings_of
+from search.states import Arm
 from search.surfaces.surface import MEMBERS, Array, Surface
 from search.surfaces.threads import one_thread
 
-ENOUGH = 5
-"""Different configurations below which no surface is fitted to them."""
 DRAWS = 2000
 CONSIDERED = 200
 """Candidates of an arm whose posterior is looked at together: those with the best means."""
@@ -52,7 +47,8 @@ def choose_finalists(
     rng = np.random.default_rng([spec.seed, round_, 1])
     arms = []
     with one_thread():
-        surfaces = _surfaces(spec, trials, rng, members)
+        fitted = {labels: joint_surface(spec, trials, labels, rng, members) for labels in (False, True)}
+        surfaces = {labels: surface for labels, surface in fitted.items() if surface is not None}
         for arm in Arm:
             candidates = plan.candidates(spec, trials, arm)
             if candidates:
@@ -146,60 +142,6 @@ def _posterior(
     labels = arm is Arm.LABEL_ONLY
     if labels not in surfaces:
         return None
-    points = _points(_joint(spec, labels), candidates)
+    points = points_of(joint_of(spec, labels), [trial.configuration or {} for trial in candidates])
     kept = np.argsort(-surfaces[labels].mean(points), kind="stable")[:CONSIDERED]
     return [candidates[int(place)] for place in kept], surfaces[labels].draws(points[kept], DRAWS, rng)
-
-
-def _surfaces(spec: JobSpec, trials: Sequence[Trial], rng: np.random.Generator, members: int) -> dict[bool, Surface]:
-    """By whether of label-only trials: where enough configurations have completed."""
-    sign = 1 if spec.objective.direction == "maximize" else -1
-    choices = spec.space.optimizer.choices()
-    surfaces: dict[bool, Surface] = {}
-    for labels in (False, True):
-        own = [
-            t for t in trials if (t.arm is Arm.LABEL_ONLY) == labels and t.configuration and _optimizer(t) in choices
-        ]
-        values = {t.number: sign * t.value for t in own if _completed(t) and t.value is not None}
-        if len({repr(t.configuration) for t in own if t.number in values}) < ENOUGH:
-            continue
-        worst = min(values.values())
-        values |= {t.number: worst for t in own if t.reason is not None and t.reason.type == DIVERGED}
-        fitted = sorted((t for t in own if t.number in values), key=lambda t: -t.number)[:AT_MOST]
-        joint = _joint(spec, labels)
-        found = np.array([values[t.number] for t in fitted])
-        surfaces[labels] = Surface(_points(joint, fitted), found, rng, members, joint.lengths)
-    return surfaces
-
-
-def _joint(spec: JobSpec, labels: bool) -> Joint:
-    """Where configurations lie: of label-only trials the optimizer's settings alone; T also where it is not searched,
-    since baselines have another one.
-    """
-    if labels:
-        return Joint.of(spec.space, Arm.LABEL_ONLY)
-    settings = {str(name): settings_of(spec.space, Arm.JOINT, name) for name in spec.space.optimizer.choices()}
-    if temperature_axis(spec.space) is None:
-        temperature = Setting(Axis("temperature", 1.0, 40.0, log=True))
-        settings = {name: [temperature, *own] for name, own in settings.items()}
-    return Joint(settings)
-
-
-def _points(joint: Joint, trials: Sequence[Trial]) -> Array:
-    """Trials as points [n, d]."""
-    found = [
-        joint.point(
-            _optimizer(trial),
-            {s.axis.name: s.axis.value(trial.configuration or {}) for s in joint.settings[_optimizer(trial)]},
-        )
-        for trial in trials
-    ]
-    return np.array(found, dtype=float).reshape(len(trials), joint.dimensions)
-
-
-def _optimizer(trial: Trial) -> str:
-    return str((trial.configuration or {})["optimizer"]["name"])
-
-
-def _completed(trial: Trial) -> bool:
-    return trial.state is TrialState.COMPLETED and trial.value is not None and math.isfinite(trial.value)

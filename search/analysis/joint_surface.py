@@ -1,0 +1,78 @@
+"""What do all trials of a job say of its configurations, whichever optimizer they have? One surface over them all."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from search.analysis.fits import AT_MOST, DIVERGED
+from search.records import Trial
+from search.spec import JobSpec
+from search.states import Arm, TrialState
+from search.surfaces.axes import Axis, temperature_axis
+from search.surfaces.joint import Joint, Setting, settings_of
+from search.surfaces.surface import Array, Surface
+
+ENOUGH = 5
+"""Different configurations below which no surface is fitted to them."""
+
+
+def joint_surface(
+    spec: JobSpec, trials: Sequence[Trial], labels: bool, rng: np.random.Generator, members: int
+) -> Surface | None:
+    """The surface over the label-only trials, or over all others; None where too few configurations have completed.
+
+    A configuration that was trained on several seeds is there as often. Diverged trials count as the worst value seen,
+    stopped ones are left out.
+    """
+    sign = 1 if spec.objective.direction == "maximize" else -1
+    choices = spec.space.optimizer.choices()
+    own = [
+        t
+        for t in trials
+        if (t.arm is Arm.LABEL_ONLY) == labels and t.configuration and optimizer_of(t.configuration) in choices
+    ]
+    values = {t.number: sign * t.value for t in own if _completed(t) and t.value is not None}
+    if len({repr(t.configuration) for t in own if t.number in values}) < ENOUGH:
+        return None
+    worst = min(values.values())
+    values |= {t.number: worst for t in own if t.reason is not None and t.reason.type == DIVERGED}
+    fitted = sorted((t for t in own if t.number in values), key=lambda t: -t.number)[:AT_MOST]
+    joint = joint_of(spec, labels)
+    found = np.array([values[t.number] for t in fitted])
+    return Surface(points_of(joint, [t.configuration or {} for t in fitted]), found, rng, members, joint.lengths)
+
+
+def joint_of(spec: JobSpec, labels: bool) -> Joint:
+    """Where configurations lie: of label-only trials the optimizer's settings alone; T also where it is not searched,
+    since baselines have another one.
+    """
+    if labels:
+        return Joint.of(spec.space, Arm.LABEL_ONLY)
+    settings = {str(name): settings_of(spec.space, Arm.JOINT, name) for name in spec.space.optimizer.choices()}
+    if temperature_axis(spec.space) is None:
+        temperature = Setting(Axis("temperature", 1.0, 40.0, log=True))
+        settings = {name: [temperature, *own] for name, own in settings.items()}
+    return Joint(settings)
+
+
+def points_of(joint: Joint, configurations: Sequence[Mapping[str, Any]]) -> Array:
+    """Stored configurations as points [n, d]."""
+    found = [
+        joint.point(name, {setting.axis.name: setting.axis.value(one) for setting in joint.settings[name]})
+        for one in configurations
+        for name in [optimizer_of(one)]
+    ]
+    return np.array(found, dtype=float).reshape(len(configurations), joint.dimensions)
+
+
+def optimizer_of(configuration: Mapping[str, Any]) -> str:
+    """The name of a stored configuration's optimizer."""
+    return str(configuration["optimizer"]["name"])
+
+
+def _completed(trial: Trial) -> bool:
+    return trial.state is TrialState.COMPLETED and trial.value is not None and math.isfinite(trial.value)
