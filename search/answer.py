@@ -116,6 +116,20 @@ class Selection(Document):
     finalists: list[SelectedFinalist]
 
 
+class Shortfall(Document):
+    """How far the winner may be behind the best configuration of the searched space: 0 where it is that one.
+
+    In the mean over seeds and in the objective's own unit, never negative.
+    """
+
+    delta: float = Field(description="confirmation.delta: a shortfall up to this does not matter")
+    chance_within_delta: float = Field(description="the probability that the shortfall is at most delta")
+    expected: float
+    upper: float = Field(description="at most this with probability `confidence`")
+    confidence: float
+    method: str
+
+
 class Result(Document):
     """The answer: which temperature and settings, how good, how much better than what one would have done."""
 
@@ -126,7 +140,11 @@ class Result(Document):
     baselines: list[Contestant]
     gains: list[Gain]
     selection: list[Selection] = Field(default_factory=list, description="how winner and tuned baselines were chosen")
-    summary: str = Field(description="the answer in one or two sentences")
+    shortfall: Shortfall | None = Field(
+        None,
+        description="null where too few configurations have completed to say, and in answers of before it was said",
+    )
+    summary: str = Field(description="the answer in a few sentences")
     estimand: str = Field(description="what the intervals speak of")
     conventions: str = Field(description="reduction and T squared convention of the loss")
     cautions: list[str] = Field(description="what to distrust")

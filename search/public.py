@@ -20,6 +20,7 @@ from search.answer import ResponsePoint as ResponsePoint
 from search.answer import Result as Result
 from search.answer import SelectedFinalist as SelectedFinalist
 from search.answer import Selection as Selection
+from search.answer import Shortfall as Shortfall
 from search.answer import TemperatureResponse as TemperatureResponse
 from search.answer import TemperatureSet as TemperatureSet
 from search.documents.parsing import default_spec_yaml as default_spec_yaml

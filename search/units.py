@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from search.answer import Interval
+from search.answer import Interval, Shortfall
 
 Metric = Literal["accuracy", "nll", "ece"]
 MINUS = "\N{MINUS SIGN}"
@@ -97,6 +97,25 @@ def _behind(metric: Metric, within: Interval | None) -> str:
 def percent(share: float) -> str:
     """A confidence or a share, in whole per cent where it is whole."""
     return f"{number(100 * share)} %"
+
+
+def chance(share: float) -> str:
+    """A probability in whole per cent; never certain: 31 %, less than 1 %."""
+    if share < 0.005:
+        return "less than 1 %"
+    return "more than 99 %" if share > 0.995 else f"{100 * share:.0f} %"
+
+
+def within_delta(metric: Metric, behind: Shortfall) -> str:
+    """What `chance_within_delta` is the chance of: within 0.2 points of the best."""
+    return f"within {difference(metric, behind.delta, decimals(metric, behind.delta))} of the best"
+
+
+def shortfall(metric: Metric, behind: Shortfall) -> str:
+    """What is to be expected, and the bound: 0.5 points, at most 1.4 with 90 % confidence."""
+    digits = decimals(metric, behind.upper)
+    expected, upper = difference(metric, behind.expected, digits), plain(metric, behind.upper, digits)
+    return f"{expected}, at most {upper} with {percent(behind.confidence)} confidence"
 
 
 def ranges(intervals: list[tuple[float, float]]) -> str:

@@ -135,12 +135,15 @@ def _log(client: MlflowClient, run_id: str, params: Mapping[str, str], metrics: 
 
 
 def _answer(result: public.Result) -> dict[str, float]:
-    """The winner's estimate and its gains, with their intervals' ends."""
+    """The winner's estimate, its gains with their intervals' ends, and how far it may be behind the space's best."""
     figures: dict[str, float | None] = {"answer": result.winner.validation.mean}
     if (interval := result.winner.validation.interval) is not None:
         figures |= {"answer_low": interval.low, "answer_high": interval.high}
     for name, one in (result.winner.test or {}).items():
         figures[f"answer_test_{name}"] = one.mean
+    if (behind := result.shortfall) is not None:
+        figures |= {"chance_within_delta": behind.chance_within_delta}
+        figures |= {"shortfall": behind.expected, "shortfall_high": behind.upper}
     for gain in result.gains:
         name = f"gain_over_{gain.over}_{gain.variant}"
         figures[name] = gain.mean

@@ -16,6 +16,7 @@ from search.analysis.interactions import interactions
 from search.analysis.observations import softness_seen
 from search.analysis.response import temperature_response
 from search.analysis.selection import selections
+from search.analysis.shortfall import shortfall
 from search.answer import Document, Finalists, Interim, Result, TemperatureResponse
 from search.records import Trial
 from search.spec import JobSpec
@@ -124,6 +125,7 @@ def _result(
     baselines = finals.baselines(metric, confidence)
     sign = 1 if spec.objective.direction == "maximize" else -1
     gains = finals.gains(metric, sign, confidence)
+    behind = None if winner.validation.mean is None else shortfall(spec, trials, winner.configuration)
     evidence = Evidence(spec, trials, winner, baselines, gains, response, teacher, search_stopped, test_seen_before)
     return Result(
         job_id=job_id,
@@ -133,7 +135,8 @@ def _result(
         baselines=baselines,
         gains=gains,
         selection=selections(spec, trials, finalists),
-        summary=wording.summary(spec, winner, gains, response),
+        shortfall=behind,
+        summary=wording.summary(spec, winner, gains, behind, response),
         estimand=wording.estimand(spec, spec.confirmation.estimate_seeds),
         conventions=wording.conventions(spec),
         cautions=cautions(evidence),

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from search import units
-from search.answer import Contestant, Gain, TemperatureResponse
+from search.answer import Contestant, Gain, Shortfall, TemperatureResponse
 from search.spec import JobSpec
 from trainers import catalogue
 
@@ -78,9 +78,10 @@ def summary(
     spec: JobSpec,
     winner: Contestant,
     gains: Sequence[Gain],
+    behind: Shortfall | None,
     response: TemperatureResponse,
 ) -> str:
-    """The answer in one or two sentences."""
+    """The answer in a few sentences."""
     metric = spec.objective.metric
     chosen = configured(spec, winner.configuration)
     if winner.validation.mean is None:
@@ -90,8 +91,18 @@ def summary(
     if best is not None and best.over == "label_only" and best.interval is not None and best.interval.high < 0:
         advice = f"Do not distil: training on the labels alone is better than the search's best, {chosen}"
     level = units.level_within(metric, winner.validation.mean, winner.validation.interval)
-    parts = [f"{advice}: validation {units.NAMES[metric]} {level}{_gained(metric, best)}.", *_temperatures(response)]
-    return " ".join(parts)
+    parts = [f"{advice}: validation {units.NAMES[metric]} {level}{_gained(metric, best)}."]
+    if behind is not None:
+        parts.append(_missed(metric, behind))
+    return " ".join([*parts, *_temperatures(response)])
+
+
+def _missed(metric: Metric, behind: Shortfall) -> str:
+    """How sure is it that the search has missed nothing better?"""
+    return (
+        f"It is {units.within_delta(metric, behind)} of the searched space with a chance of "
+        f"{units.chance(behind.chance_within_delta)}; expected shortfall {units.shortfall(metric, behind)}."
+    )
 
 
 def _gained(metric: Metric, best: Gain | None) -> str:

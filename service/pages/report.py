@@ -92,7 +92,7 @@ def tight(words: str) -> str:
 
 
 def _facts(result: Result) -> list[dict[str, str]]:
-    """The three figures that a reader looks for first, with their intervals."""
+    """The figures that a reader looks for first, with their intervals."""
     winner, metric = result.winner, result.metric
     facts = [{"name": "temperature", "value": f"T = {units.number(winner.configuration['temperature'])}", "within": ""}]
     name, within = f"validation {units.NAMES[metric]}", winner.validation.interval
@@ -103,6 +103,10 @@ def _facts(result: Result) -> list[dict[str, str]]:
         said = units.difference(metric, best.mean, units.places(metric, best.interval))
         name = f"over tuned {units.ARMS[best.over]}"
         facts.append({"name": name, "value": said, "within": _fact_interval(best.interval, metric)})
+    if result.shortfall is not None:
+        chance = units.chance(result.shortfall.chance_within_delta)
+        name = f"chance to be {units.within_delta(metric, result.shortfall)}"
+        facts.append({"name": name, "value": chance, "within": "of all configurations of the searched space"})
     return facts
 
 
@@ -144,6 +148,8 @@ def _settings(result: Result) -> list[tuple[str, str]]:
     if winner.validation.standard_deviation is not None and within is not None:
         deviation = winner.validation.standard_deviation
         rows.append(("spread between seeds", f"{units.difference(result.metric, deviation)} (standard deviation)"))
+    if result.shortfall is not None:
+        rows.append(("expected shortfall from the best of the space", units.shortfall(result.metric, result.shortfall)))
     return rows
 
 

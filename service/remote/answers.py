@@ -85,6 +85,18 @@ class Selection:
 
 
 @dataclass(frozen=True, slots=True)
+class Shortfall:
+    """How far the winner may be behind the best configuration of the space: `upper` at most, with this confidence."""
+
+    delta: float
+    chance_within_delta: float
+    expected: float
+    upper: float
+    confidence: float
+    method: str
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """The answer: which temperature and settings, how good, how much better than what one would have done."""
 
@@ -105,6 +117,7 @@ class Result:
     wall_seconds: float
     computed_at: str
     selection: list[Selection] = field(default_factory=list)
+    shortfall: Shortfall | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,10 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
+from search import public
 from search.public import Interval, units
 from service.client import Job, Result, TemperatureResponse
-from service.remote.answers import Contestant, Estimate, Gain, ResponseCurve, ResponsePoint
+from service.remote.answers import Contestant, Estimate, Gain, ResponseCurve, ResponsePoint, Shortfall
 from service.remote.documents import Configuration
 
 OVER = {"t4": "T = 4, the field's habit", "t1": "T = 1", "label_only": "no distillation"}
@@ -35,7 +36,7 @@ def print_answer(console: Console, job: Job, result: Result, response: Temperatu
     console.print(Rule(Text(job.name, style="bold"), align="left", style="dim"))
     console.print(Padding(result.summary, (1, 0)), markup=False)
     _heading(console, "Best configuration")
-    console.print(_settings(result.winner, metric))
+    console.print(_settings(result.winner, result.shortfall, metric))
     _heading(console, "Temperature response", f"{units.NAMES[metric]}, other settings at their best for each T")
     if response.overall is None:
         console.print("  There is none: the temperature was fixed, or too few trials ended.")
@@ -70,7 +71,7 @@ def _grid(*columns: str) -> Table:
     return table
 
 
-def _settings(winner: Contestant, metric: units.Metric) -> Padding:
+def _settings(winner: Contestant, shortfall: Shortfall | None, metric: units.Metric) -> Padding:
     configuration, optimizer = winner.configuration, winner.configuration.optimizer
     rows = [
         ("temperature", units.temperature(configuration.temperature, configuration.final_temperature)),
@@ -86,6 +87,10 @@ def _settings(winner: Contestant, metric: units.Metric) -> Padding:
     for name, estimate in (winner.test or {}).items():
         if name == metric:
             rows.append(("on test", _estimate(metric, estimate)))
+    if shortfall is not None:
+        behind = public.Shortfall(**dataclasses.asdict(shortfall))
+        rows.append((units.within_delta(metric, behind), f"chance of {units.chance(behind.chance_within_delta)}"))
+        rows.append(("expected shortfall", units.shortfall(metric, behind)))
     table = _grid("", "")
     for name, value in rows:
         table.add_row(Text(name, style="dim"), Text(value, style="bold" if name == "temperature" else ""))

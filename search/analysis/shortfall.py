@@ -1,0 +1,135 @@
+"""How far may the winner be behind the best configuration of the searched space? Counted in joint posterior draws.
+
+A search of some dozens of noisy trainings seldom meets the best configuration: an honest answer says how likely it did.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import qmc
+
+from search.analysis.joint_surface import joint_of, joint_surface, optimizer_of, points_of
+from search.answer import Shortfall
+from search.records import Trial
+from search.spec import JobSpec, Ranged
+from search.states import Arm
+from search.surfaces.joint import Joint
+from search.surfaces.surface import MEMBERS, Array, Surface
+from search.surfaces.threads import one_thread
+
+DRAWS = 2000
+DOUBT = 3
+"""By how much the draws are doubted: where they are compared with delta, their shortfalls count as so many times as
+large, and they may exceed the bound so many times more seldom than the confidence allows. They are surer than they
+should be: the winner was chosen by the same runs that the surface is fitted to, and students' quality is not as smooth
+as the process takes it to be (benchmarks/README.md, "How far behind the best may the winner be?").
+"""
+_GRID = 500  # configurations of an optimizer, up to which all are looked at
+_EVEN = 256  # else settings of each optimizer spread evenly over its space,
+_TRIED = 256  # those that were tried, the best means first,
+_PROMISING = 24  # and of these the places that are best in most of some draws,
+_GLANCE = 500
+_NEAR = 8  # with so many settings near each
+_STEPS = (0.03, 0.1)  # at about these distances
+
+METHOD = (
+    "A Gaussian process over T, the optimizer and its settings (as for the choice of finalists), fitted to every "
+    "completed trial of the job that distils by its method, each training on a fresh seed included. The shortfall of a "
+    "joint posterior draw is its maximum over the searched space (all configurations of lists; else some hundreds, "
+    "spread evenly, tried, and near what may be best) less its value at the winner. Each draw's own maximum takes the "
+    "unknown for good. The draws are surer than they should be: the chance to be within delta counts those whose "
+    "shortfall is at most a third of delta, and a third as many as the confidence allows exceed the bound."
+)
+
+
+def shortfall(
+    spec: JobSpec, trials: Sequence[Trial], winner: Mapping[str, Any], *, members: int = MEMBERS
+) -> Shortfall | None:
+    """What the job's trials say of the configuration `winner`; None where too few configurations have completed.
+
+    `trials` are all of the job's; the same ones give the same answer. Label-only trials say nothing of distilling, nor
+    do baselines by plain KL where the job's method is another.
+    """
+    rng = np.random.default_rng([spec.seed, 0, 3])
+    own = [trial for trial in trials if (trial.configuration or {}).get("method") is None]
+    with one_thread():
+        surface = joint_surface(spec, own, False, rng, members)
+        if surface is None:
+            return None
+        places, at = _places(spec, surface, own, winner, rng)
+        draws = surface.draws(places, DRAWS, rng)
+    behind = draws.max(axis=1) - draws[:, at]
+    confirmation = spec.confirmation
+    return Shortfall(
+        delta=confirmation.delta,
+        chance_within_delta=float((behind <= confirmation.delta / DOUBT).mean()),
+        expected=float(behind.mean()),
+        upper=float(np.quantile(behind, 1 - (1 - confirmation.confidence) / DOUBT)),
+        confidence=confirmation.confidence,
+        method=METHOD,
+    )
+
+
+def _places(
+    spec: JobSpec, surface: Surface, trials: Sequence[Trial], winner: Mapping[str, Any], rng: np.random.Generator
+) -> tuple[Array, int]:
+    """Points [n, d] of the searched space that stand for it, no two the same; and which of them is the winner's."""
+    joint = joint_of(spec, False)
+    searched = Joint.of(spec.space)
+    tried = [trial.configuration for trial in trials if trial.arm is Arm.JOINT and trial.configuration]
+    tried = [one for one in tried if optimizer_of(one) in joint.settings]
+    of = np.array([optimizer_of(one) for one in tried])
+    points = np.round(points_of(joint, tried), 9)  # of the same configuration to the bit
+    points, first = np.unique(points, axis=0, return_index=True)
+    best = np.argsort(-surface.mean(points), kind="stable")[:_TRIED]
+    names, found = [of[first[best]]], [points[best]]
+    wide: list[str] = []  # optimizers not all of whose configurations can be looked at
+    for name in joint.settings:
+        units = searched.grid(name, _GRID)
+        if units is None:
+            wide.append(name)
+            units = searched.snapped(name, qmc.Sobol(len(searched.settings[name]), rng=rng).random(_EVEN))
+        found.append(_lifted(spec, joint, name, units))
+        names.append(np.full(len(units), name))
+    if wide:
+        found.append(_near(spec, joint, searched, surface, np.concatenate(found), np.concatenate(names), wide, rng))
+    own = np.round(points_of(joint, [winner]), 9)
+    every = np.unique(np.round(np.concatenate([own, *found]), 9), axis=0)
+    return every, int(np.abs(every - own).sum(axis=1).argmin())
+
+
+def _near(
+    spec: JobSpec,
+    joint: Joint,
+    searched: Joint,
+    surface: Surface,
+    points: Array,
+    names: NDArray[np.str_],
+    wide: Sequence[str],
+    rng: np.random.Generator,
+) -> Array:
+    """Points [n, d] near those of `wide` optimizers that are best in most draws."""
+    glance = surface.draws(points, _GLANCE, rng)
+    often = np.bincount(glance.argmax(axis=1), minlength=len(points))
+    found = [np.zeros((0, joint.dimensions))]
+    for place in np.argsort(-often, kind="stable")[:_PROMISING]:
+        name = str(names[place])
+        if often[place] and name in wide:
+            free = len(searched.settings[name])
+            steps = np.resize(_STEPS, (_NEAR, 1)) * rng.standard_normal((_NEAR, free))
+            units = searched.snapped(name, points[place, joint.active(name)][-free:] + steps)
+            found.append(_lifted(spec, joint, name, units))
+    return np.concatenate(found)
+
+
+def _lifted(spec: JobSpec, joint: Joint, name: str, units: Array) -> Array:
+    """Points of an optimizer's configurations whose searched settings lie at `units` [n, settings]."""
+    temperature = spec.space.temperature
+    if isinstance(temperature, Ranged):
+        return joint.points(name, units)
+    fixed = joint.settings[name][0].axis.unit(temperature)  # it is of the cube, since baselines have another one
+    return joint.points(name, np.column_stack([np.full(len(units), fixed), units]))
