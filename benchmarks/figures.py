@@ -201,12 +201,27 @@ def _search_cost(result: Json) -> str:
             context,
             str(job["jobs"]),
             f"{job['regret_points']['median']:.2f}",
-            *(_share(job[key]) for key in ("winner_within_tolerance", "gain_coverage", "confidence_set_coverage")),
+            _share(job["winner_within_tolerance"]),
+            "-" if job.get("winner_chance_stated") is None else f"{100 * job['winner_chance_stated']:.0f} %",
+            _share(job.get("shortfall_bound_coverage")),
+            "-" if job.get("shortfall_bound_points") is None else f"{job['shortfall_bound_points']:.2f}",
+            *(_share(job[key]) for key in ("gain_coverage", "confidence_set_coverage")),
             "-" if job["confidence_set_width"] is None else f"{job['confidence_set_width']:.2f}",
         ]
         for context, job in details["jobs"].items()
     ]
-    headings = ["whole jobs", "jobs", "regret, points", "within 0.2", "gains hold", "set holds", "width of the set"]
+    headings = [
+        "whole jobs",
+        "jobs",
+        "regret, points",
+        "within 0.2",
+        "stated",
+        "bound holds",
+        "bound, points",
+        "gains hold",
+        "set holds",
+        "width of the set",
+    ]
     missed = [f"Missed: {name}: {why}." for name, why in details["missed"].items()]
     return "\n\n".join([*parts, *([_table(headings, jobs)] if jobs else []), *missed])
 

@@ -1,4 +1,4 @@
-"""Do a job's intervals and sets hold the truth? Simulated jobs of the service's defaults, with tuned baselines."""
+"""Do a job's intervals, sets and stated chances hold? Simulated jobs of the service's defaults, tuned baselines too."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from benchmarks.search.spec import job_spec
 from search.analysis.fits import fit_each
 from search.analysis.gains import Finals
 from search.analysis.response import temperature_response
+from search.analysis.shortfall import shortfall
 from search.spec import JobSpec
 from search.states import Arm, JobState, Stage
 
@@ -19,9 +20,9 @@ CONFIRMATIONS = 5
 """Jobs that share a search and differ in all seeds after it: searching takes most of a job's time."""
 
 
-def covered(ground: Ground, number: int) -> list[dict[str, Any]]:
-    """The jobs that confirm one search: of the first, the confidence set too."""
-    spec = job_spec(ground, 2_000_000 + number, TRIALS, True)
+def covered(ground: Ground, number: int, **parts: Any) -> list[dict[str, Any]]:
+    """The jobs that confirm one search: of the first, the confidence set too. `parts` replace those of the spec."""
+    spec = job_spec(ground, 2_000_000 + number, TRIALS, True, **parts)
     first = Job(ground, spec, Search(ground, spec, Arm.JOINT)).run()
     rows = [_gains(ground, spec, first, number) | _set(ground, spec, first)]
     for again in range(1, CONFIRMATIONS):
@@ -33,7 +34,7 @@ def covered(ground: Ground, number: int) -> list[dict[str, Any]]:
 
 
 def _gains(ground: Ground, spec: JobSpec, job: Job, search: int) -> dict[str, Any]:
-    """Whether each gain's interval holds the true gain, and how wide it is; the winner."""
+    """Whether each gain's interval holds the true gain, and how wide it is; the winner, and what is said of it."""
     finals = {(t.arm.value, t.variant): job.cell(t) for t in job.trials if t.stage is Stage.ESTIMATE}
     winner = finals["joint", "winner"]
     gains = []
@@ -42,7 +43,18 @@ def _gains(ground: Ground, spec: JobSpec, job: Job, search: int) -> dict[str, An
             truth = float(ground.final[winner] - ground.final[finals[gain.over, gain.variant]])
             held = gain.interval.low <= truth <= gain.interval.high
             gains.append([gain.headline, held, round(gain.interval.high - gain.interval.low, 5)])
-    return {"search": search, "winner": winner, "epochs": job.epochs(), "gains": gains}
+    told = {"search": search, "winner": winner, "epochs": job.epochs(), "gains": gains}
+    return told | _stated(spec, job)
+
+
+def _stated(spec: JobSpec, job: Job) -> dict[str, Any]:
+    """The stated chance that the winner is within delta, its expected shortfall and the bound, in points."""
+    winner = next(trial for trial in job.trials if trial.variant == "winner")
+    found = shortfall(spec, job.trials, winner.configuration or {})
+    if found is None:
+        return {}
+    points = [round(100 * value, 3) for value in (found.expected, found.upper)]
+    return {"stated": [round(found.chance_within_delta, 4), *points]}
 
 
 def _set(ground: Ground, spec: JobSpec, job: Job) -> dict[str, Any]:

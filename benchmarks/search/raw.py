@@ -30,7 +30,8 @@ ROOM = "benchmarks/search"
 COMMON = (f"{ROOM}/ground.py", f"{ROOM}/steps.py", f"{ROOM}/side.py")
 """Files and folders that outcomes depend on; a peer's steps depend on its own file and the common ones alone."""
 CONFIRMING = (
-    "search/leasing/plan.py", "search/leasing/rounds.py", "search/analysis/finalists.py", "search/surfaces",
+    "search/leasing/plan.py", "search/leasing/rounds.py", "search/analysis/finalists.py",
+    "search/analysis/joint_surface.py", "search/surfaces",
     f"{ROOM}/jobs.py", f"{ROOM}/played.py",
 )  # fmt: skip
 SEARCHING = tuple(
@@ -40,7 +41,7 @@ SEARCHING = tuple(
 BEGINNING = ("search/priors", f"{ROOM}/history.py")
 COVERING = (
     "search/analysis/profile.py", "search/analysis/response.py", "search/analysis/gains.py",
-    f"{ROOM}/coverage.py",
+    "search/analysis/shortfall.py", f"{ROOM}/coverage.py",
 )  # fmt: skip
 SPEC = {"space", "training", "objective", "sampler", "pruner", "warm_start", "budget", "baselines", "confirmation"}
 """The parts of a job's spec that a simulated job heeds: their values, not their code, name what was made with them."""

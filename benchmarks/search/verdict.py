@@ -120,11 +120,17 @@ def answers(ground: Ground, rows: Rows) -> Json:
     gains = [(row["search"], *gain) for row in rows for gain in row["gains"]]
     first = [gain for gain in gains if gain[1]]
     sets = [row for row in rows if "set_holds" in row]
+    told = [row for row in rows if "stated" in row]
+    bounds = [ground.regret(row["winner"]) <= row["stated"][2] + 1e-9 for row in told]
     return {
         "jobs": len(rows),
         "searches": len(set(of)),
         "regret_points": {"median": statistics.median(regrets), "mean": statistics.fmean(regrets)},
         "winner_within_tolerance": share([ground.hit(row["winner"]) for row in rows], of),
+        "winner_chance_stated": statistics.fmean(row["stated"][0] for row in told) if told else None,
+        "shortfall_stated_points": statistics.fmean(row["stated"][1] for row in told) if told else None,
+        "shortfall_bound_coverage": share(bounds, [row["search"] for row in told]) if told else None,
+        "shortfall_bound_points": statistics.median(row["stated"][2] for row in told) if told else None,
         "gain_coverage": share([gain[2] for gain in gains], [gain[0] for gain in gains]),
         "headline_gain_coverage": share([gain[2] for gain in first], [gain[0] for gain in first]),
         "gain_width_points": 100 * statistics.median(gain[3] for gain in gains),
@@ -156,8 +162,9 @@ def headline(grounds: Mapping[str, Ground], rows: Mapping[str, Mapping[str, Rows
         "warm_start_saving": None if warm is None else _less(warm, 1, -1),
         "misled_cost": None if misled is None else _less(misled, -1, 1),
     }
-    for key in ("regret_points", "winner_within_tolerance", "gain_coverage", "headline_gain_coverage",
-                "confidence_set_coverage", "confidence_set_width"):  # fmt: skip
+    for key in ("regret_points", "winner_within_tolerance", "winner_chance_stated", "shortfall_bound_coverage",
+                "shortfall_bound_points", "gain_coverage", "headline_gain_coverage", "confidence_set_coverage",
+                "confidence_set_width"):  # fmt: skip
         said[key] = _over_contexts({name: job[key] for name, job in jobs.items() if job[key] is not None})
     return said | {"goals_missed": missed(said)}
 
@@ -178,11 +185,14 @@ def missed(said: Json) -> list[str]:
             found.append(f"{key}: {one['median']:.3g}, goal {GOALS[key]:.3g}")
     if said["behind_in"]:
         found.append(f"behind the best peer in {', '.join(said['behind_in'])}")
-    for key in ("winner_within_tolerance", "gain_coverage", "confidence_set_coverage"):
-        goal = 0.9 if key == "winner_within_tolerance" else GOALS["coverage"]
+    for context, part in said["winner_within_tolerance"]["by_context"].items():
+        stated = said["winner_chance_stated"]["by_context"].get(context)
+        if stated is not None and part["high"] < stated:  # more was promised than is compatible with what was found
+            found.append(f"winner_within_tolerance in {context}: {part['share']:.3g}, stated {stated:.3g}")
+    for key in ("shortfall_bound_coverage", "gain_coverage", "confidence_set_coverage"):
         for context, part in said[key]["by_context"].items():
-            if part["share"] < goal:
-                found.append(f"{key} in {context}: {part['share']:.3g}, goal {goal:g}")
+            if part["share"] < GOALS["coverage"]:
+                found.append(f"{key} in {context}: {part['share']:.3g}, goal {GOALS['coverage']:g}")
     if said["misled_cost"] is not None and said["misled_cost"]["median"] > GOALS["misled_cost"]:
         found.append(f"misled_cost: {said['misled_cost']['median']:.3g}, goal {GOALS['misled_cost']:g}")
     return found

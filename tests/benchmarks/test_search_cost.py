@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from benchmarks import figures, output, peers
 from benchmarks.search import __main__ as command
-from benchmarks.search import cost, coverage, methods, played, raw, side
+from benchmarks.search import cost, coverage, methods, played, raw, side, verdict
 from benchmarks.search.ground import TRY, Ground, open_ground
 from benchmarks.search.jobs import Job, Search, confirmed
 from benchmarks.search.spec import job_spec
@@ -129,6 +130,36 @@ def test_jobs_that_share_a_search_confirm_it_on_seeds_of_their_own(
     assert len({row["epochs"]["search"] for row in rows}) == 1
     widths = {tuple(width for _, _, width in row["gains"]) for row in rows}
     assert len(widths) == coverage.CONFIRMATIONS
+    for chance, expected, upper in (row["stated"] for row in rows):
+        assert 0 <= chance <= 1
+        assert 0 <= expected <= upper
+    assert len({tuple(row["stated"]) for row in rows}) > 1  # each job's own fresh seeds are heard
+    blind = coverage.covered(ground, 0, sampler={"name": "random"})
+    assert [row["stated"] for row in blind] != [row["stated"] for row in rows]
+
+
+def test_what_is_stated_of_the_winner_is_held_against_it(ground: Ground) -> None:
+    ranked = sorted(ground.soft, key=ground.regret)
+    good, poor = ranked[0], ranked[-1]
+
+    def rows(stated: float, bound: float) -> list[dict[str, Any]]:
+        """A quarter of the winners is the best; the others are as poor as can be."""
+        common = {"epochs": {"search": 1}, "gains": [[True, True, 0.01]]}
+        return [
+            {"search": job, "winner": poor if job % 4 else good, "stated": [stated, 0.1, bound], **common}
+            for job in range(200)
+        ]
+
+    def missed(stated: float, bound: float) -> list[str]:
+        said = verdict.headline({TRY: ground}, {TRY: {raw.COVERAGE: rows(stated, bound)}})
+        assert said["winner_chance_stated"]["by_context"] == {TRY: pytest.approx(stated)}
+        assert said["shortfall_bound_points"]["median"] == bound
+        return [one for one in said["goals_missed"] if "winner" in one or "shortfall" in one]
+
+    enough = ground.regret(poor)
+    assert missed(0.25, enough) == missed(0.3, enough) == []  # 0.3 lies within the interval of a quarter of 200
+    assert missed(0.4, enough) == [f"winner_within_tolerance in {TRY}: 0.25, stated 0.4"]
+    assert missed(0.25, enough / 2) == [f"shortfall_bound_coverage in {TRY}: 0.25, goal 0.87"]
 
 
 def test_slow_methods_get_as_much_time_as_others_and_fewer_runs(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -166,5 +197,6 @@ def test_the_command_keeps_its_pieces_and_says_what_it_promises(
     assert "| ours | confirmed | " in page
     assert "| synthetic | 5 | " in page
     promised = "cost_vs_grid cost_vs_best_peer regret_points winner_within_tolerance confidence_set_coverage"
+    promised += " winner_chance_stated shortfall_bound_coverage shortfall_bound_points"
     promised += " gain_coverage confidence_set_width warm_start_saving misled_cost goals_missed"
     assert set(promised.split()) <= set(said[0])

@@ -214,6 +214,24 @@ def test_the_answer_says_it_and_older_answers_still_load() -> None:
     assert read(Sent, older).shortfall is None
 
 
+def test_an_extended_job_says_it_of_its_new_winner_with_what_both_rounds_have_shown() -> None:
+    """Another configuration, trained again in a second round, wins; what the first round trained still counts."""
+    first = {trial.number for trial in TRIALS if trial.variant == "winner"}
+    poor = min((t for t in TRIALS if t.stage is Stage.SEARCH), key=lambda trial: trial.value or 0.0)
+    again = [
+        dataclasses.replace(
+            t, number=1000 + t.number, round=1, configuration=poor.configuration, value=0.9, seed=t.seed + 1
+        )
+        for t in TRIALS
+        if t.number in first
+    ]
+    found = synthetic.documents(SPEC, [*TRIALS, *again])["result"]
+    assert found.winner.configuration == poor.configuration
+    assert found.shortfall == shortfall(SPEC, [*TRIALS, *again], poor.configuration or {})
+    forgotten = [trial for trial in TRIALS if trial.number not in first]
+    assert found.shortfall != shortfall(SPEC, [*forgotten, *again], poor.configuration or {})
+
+
 @pytest.mark.parametrize(
     ("metric", "delta", "chance", "expected", "upper", "words"),
     [

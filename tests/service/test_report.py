@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import yaml
 
+from search import units
 from search.records import Reason
 from search.spec import JobSpec, SamplerSpec
 from search.states import JobState, Stage, TrialState
@@ -114,6 +115,17 @@ def test_gains_are_told_with_their_intervals() -> None:
     for gain in DOCUMENTS["result"].gains:
         assert f"{100 * (gain.mean or 0.0):.1f} points".replace("-", "−") in said
     assert said.count("tuned for it, with a share of the budget") == 3
+
+
+def test_it_tells_how_sure_it_is_of_its_winner() -> None:
+    found = DOCUMENTS["result"].shortfall
+    said = words(page())
+    assert f"{units.chance(found.chance_within_delta)} chance to be within 0.2 points of the best" in said
+    assert f"shortfall from the best of the space {units.shortfall('accuracy', found)}" in said
+    assert found.method in said
+    older = words(page(result=DOCUMENTS["result"].model_copy(update={"shortfall": None})))
+    assert "chance to be within" not in older
+    assert found.method not in older
 
 
 def test_how_it_was_found_is_counted() -> None:

@@ -65,6 +65,7 @@ def test_a_job_is_there_with_its_answer_and_curves(db: Database, jobs: Jobs, uri
     assert parent.data.metrics["gain_over_t4_tuned"] == next(
         gain.mean for gain in result.gains if (gain.over, gain.variant) == ("t4", "tuned")
     )
+    assert ("shortfall" in parent.data.metrics) == (result.shortfall is not None)
     one = trained[3]
     assert one.configuration is not None
     run = below[3]

@@ -1,0 +1,47 @@
+"""Does the terminal's answer fit into 80 columns, and does it say how sure it is of its winner?"""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from search import units
+from service.client import Result, TemperatureResponse
+from service.remote.documents import read
+from service.terminal.answers import print_answer
+from tests import synthetic
+
+DOCUMENTS = synthetic.documents(synthetic.spec(budget={"trials": 24}), list(synthetic.few()))
+RESULT = read(Result, DOCUMENTS["result"].model_dump(mode="json"))
+
+
+def shown(result: Result) -> list[str]:
+    @dataclasses.dataclass
+    class Named:
+        name: str = "digits"
+
+    job: Any = Named()
+    into = io.StringIO()
+    response = read(TemperatureResponse, DOCUMENTS["response"].model_dump(mode="json"))
+    print_answer(Console(width=80, file=into), job, result, response)
+    return [" ".join(line.split()) for line in into.getvalue().splitlines()]
+
+
+@pytest.mark.parametrize("chance", [0.0, 0.314, 1.0])
+def test_it_says_how_sure_it_is_of_its_winner(chance: float) -> None:
+    assert RESULT.shortfall is not None
+    lines = shown(
+        dataclasses.replace(RESULT, shortfall=dataclasses.replace(RESULT.shortfall, chance_within_delta=chance))
+    )
+    assert f"within 0.2 points of the best chance of {units.chance(chance)}" in lines
+    assert f"expected shortfall {units.shortfall('accuracy', DOCUMENTS['result'].shortfall)}" in lines
+
+
+def test_an_answer_of_before_it_was_said_is_shown_without() -> None:
+    lines = shown(dataclasses.replace(RESULT, shortfall=None))
+    assert any(line.startswith("on validation") for line in lines)
+    assert not [line for line in lines if line.startswith(("within 0.2 points of the best", "expected shortfall"))]
