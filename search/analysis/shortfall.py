@@ -22,15 +22,12 @@ from search.surfaces.surface import MEMBERS, Array, Surface
 from search.surfaces.threads import one_thread
 
 DRAWS = 2000
-DOUBT = 2
-"""By how much the draws' chance of exceeding the bound is discounted: they are surer than they should be, since the
-winner was chosen by the same runs that the surface is fitted to. Of worlds drawn from such a process, bounds of 90 %
-held in 85 % without it.
-"""
-CLOSE = 5
-"""By how much delta is divided where draws are compared with it. It is less than a surface of noisy runs resolves:
-draws take what is near the winner to be as good as it. Undivided, the chance was stated as twice what held on a table
-of real students (benchmarks/README.md, "How far behind the best may the winner be?").
+DOUBT = 3
+"""Independent draws that must agree: chance and bound are of the largest of so many draws' shortfalls. A single draw
+is surer than it should be: the winner was chosen by the same runs that the surface is fitted to, and students' quality
+is not as smooth as the process takes it to be. Of worlds drawn from such a process, bounds of 90 % held in 85 % without
+it; on one table of real students the chance was stated as twice what held (benchmarks/README.md, "How far behind the
+best may the winner be?").
 """
 _GRID = 500  # configurations of an optimizer, up to which all are looked at
 _EVEN = 256  # else settings of each optimizer spread evenly over its space,
@@ -45,8 +42,8 @@ METHOD = (
     "completed trial of the job that distils by its method, each training on a fresh seed included. The shortfall of a "
     "joint posterior draw is its maximum over the searched space (all configurations of lists; else some hundreds, "
     "spread evenly, tried, and near what may be best) less its value at the winner. Each draw's own maximum takes the "
-    "unknown for good. Draws are surer than they should be: the chance to be within delta counts those whose shortfall "
-    "is at most a fifth of delta, and half as many as the confidence allows exceed the bound."
+    "unknown for good. The expected shortfall is the draws' mean. A single draw is surer than it should be: the chance "
+    "to be within delta and the bound are those of the largest shortfall of three independent draws."
 )
 
 
@@ -70,9 +67,9 @@ def shortfall(
     confirmation = spec.confirmation
     return Shortfall(
         delta=confirmation.delta,
-        chance_within_delta=float((behind <= confirmation.delta / CLOSE).mean()),
+        chance_within_delta=float((behind <= confirmation.delta).mean() ** DOUBT),
         expected=float(behind.mean()),
-        upper=float(np.quantile(behind, 1 - (1 - confirmation.confidence) / DOUBT)),
+        upper=float(np.quantile(behind, confirmation.confidence ** (1 / DOUBT))),
         confidence=confirmation.confidence,
         method=METHOD,
     )
