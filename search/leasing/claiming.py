@@ -76,8 +76,8 @@ def claim(
     """Takes the next trial, of the job whose turn it is; None where there is none.
 
     `fixed` says what all trials of a job share beyond its spec (views, precision, ...), and is asked by the job's first
-    claim alone. `allowed` lets a worker decline a job, given its spec and what was fixed (None before the first
-    claim); both are called within a transaction and must be quick.
+    claim alone, before its transaction. `allowed` lets a worker decline a job, given its spec and what was fixed (None
+    before the first claim); it is called within the transaction and must be quick.
     """
 
     def room(_job_id: str, spec: JobSpec, shared: Fixed | None, *_: object) -> bool:
@@ -93,25 +93,40 @@ def claim_many(
     """Takes the next trials of one job in one transaction, as `claim` would one by one: at most `most`.
 
     Where several jobs wait, it takes each one's share of `most`, at least one, so that a caller that comes again deals
-    out its lanes in turn. `room` is asked within the transaction and must be quick.
+    out its lanes in turn. `room` is asked within the transaction and must be quick; of a job that nobody has begun it
+    is asked before, too: what takes its time then is done, and remembered, while no lock is held.
     """
     with db.look() as connection:
         waiting = connection.execute(_IN_TURN).all()
     job_ids = [row.id for row in waiting]
+    unbegun = {row.id for row in waiting if row.unbegun}
     weight = sum(row.priority for row in waiting)
     shares = {row.id: max(1, most * row.priority // weight) for row in waiting}
     # First what nobody else is deciding about; then, rather than nothing, what is worth waiting for.
     for skip_locked in (True, False):
         busy = []
         for job_id in job_ids:
+            first = None
+            if job_id in unbegun and (first := _beginning(db, job_id, fixed, room)) is None:
+                continue
             with db.write() as connection:
                 job = lock_job(connection, job_id, quotas.limits_parallel(), skip_locked=skip_locked)
                 if job is None:
                     busy.append(job_id)
-                elif taken := _claims_of(connection, job, worker_id, lease_seconds, shares[job_id], fixed, room):
+                elif taken := _claims_of(connection, job, worker_id, lease_seconds, shares[job_id], first, room):
                     return taken
         job_ids = busy
     return []
+
+
+def _beginning(db: Database, job_id: str, fixed: Callable[[JobSpec], Fixed], room: Room) -> Fixed | None:
+    """What a job that nobody has begun is fixed to if this worker makes its first claim; None if it has no room."""
+    with db.look() as connection:
+        job = connection.execute(select(jobs).where(jobs.c.id == job_id)).one_or_none()
+    if job is None:
+        return None
+    spec = spec_of(job)
+    return dict(fixed(spec)) if room(job_id, spec, None, Stage.SEARCH, [], 0) else None
 
 
 def _in_turn() -> Select[Any]:
@@ -125,7 +140,7 @@ def _in_turn() -> Select[Any]:
     held = func.count(tables.leases.c.subject)
     waited = now_sql() - func.coalesce(jobs.c.claimed_at, jobs.c.created_at)
     return (
-        select(jobs.c.id, jobs.c.priority)
+        select(jobs.c.id, jobs.c.priority, jobs.c.fixed.is_(None).label("unbegun"))
         .outerjoin(tables.leases, tables.leases.c.job_id == jobs.c.id)
         .where(jobs.c.state.in_(CLAIMABLE))
         .group_by(jobs.c.id)
@@ -149,9 +164,11 @@ def _claims_of(
     worker_id: str,
     lease_seconds: float,
     most: int,
-    fixed: Callable[[JobSpec], Fixed],
+    first: Fixed | None,
     room: Room,
 ) -> list[Claim]:
+    if job.fixed is None and first is None:
+        return []
     spec, taken, taker = spec_of(job), list[Claim](), _Taker(worker_id, lease_seconds)
     running, any_waits = _open(connection, job.id)
 
@@ -168,7 +185,7 @@ def _claims_of(
         if job.state == JobState.QUEUED:
             job = move(connection, job, JobState.RUNNING)
         if job.fixed is None:
-            connection.execute(update(jobs).where(jobs.c.id == job.id).values(fixed=dict(fixed(spec))))
+            connection.execute(update(jobs).where(jobs.c.id == job.id).values(fixed=first))
             job = reread(connection, job.id)
         taken.append(_begin(connection, trial, taker, spec, job))
     return taken

@@ -106,8 +106,11 @@ class Joint:
         return {s.axis.name: s.at(float(unit)) for s, unit in zip(self.settings[optimizer], units, strict=True)}
 
     def snapped(self, optimizer: str, units: Array) -> Array:
-        """Settings `units` [n, settings] of an optimizer within 0..1, those of lists at their nearest number."""
-        found = np.clip(units, 0.0, 1.0)
+        """Settings `units` [n, settings] of an optimizer within 0..1, those of lists at their nearest number.
+
+        What lies beyond an end is reflected there: moved to the end, one trial after another would have the same T.
+        """
+        found = np.clip(1.0 - np.abs(1.0 - np.abs(units)), 0.0, 1.0)
         for column, setting in enumerate(self.settings[optimizer]):
             if setting.listed:
                 known = np.array([setting.axis.unit(value) for value in setting.listed])

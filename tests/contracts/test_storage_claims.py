@@ -133,6 +133,19 @@ def test_what_trials_share_is_fixed_by_the_first_claim(db: Database) -> None:
     assert second.fixed == FIXED == jobs.get_job(db, job.id, ME).fixed
 
 
+def test_no_lock_is_held_while_it_is_found_out_what_trials_share(db: Database) -> None:
+    """Which may take seconds: in which precision a student is trained faster is tried."""
+    submitted(db)
+
+    def begun_by_another(_: JobSpec) -> dict[str, object]:
+        assert taken(db).number == 0
+        return {"views": 9, "precision": "bf16"}
+
+    second = claiming.claim(db, "other", 60.0, fixed=begun_by_another)
+    assert second is not None
+    assert (second.number, second.fixed) == (1, FIXED)
+
+
 def test_a_worker_may_decline_a_job(db: Database) -> None:
     job = submitted(db)
     asked: list[object] = []

@@ -63,6 +63,8 @@ def test_of_lists_there_is_a_grid_and_all_goes_to_the_nearest_number() -> None:
 def test_a_range_has_no_grid_and_its_ends_are_kept() -> None:
     joint = Joint.of(SpaceSpec())
     assert joint.grid("sgd", 10**6) is None
+    beyond = joint.snapped("sgd", np.array([[-0.1, 1.2, 0.3, 5.0]]))
+    assert beyond == pytest.approx(np.array([[0.1, 0.8, 0.3, 0.0]]))  # reflected, and never outside
     for end in (0.0, 1.0):
         values = joint.values("adamw", joint.points("adamw", np.full((1, 4), end))[0])
         assert values["adamw.learning_rate"] == (1e-4, 1e-1)[int(end)]
