@@ -11,7 +11,7 @@ TESTS ?= tests
 
 .DEFAULT_GOAL := help
 .PHONY: help venv demo test test-containers container-engine test-slow test-browser check lint types contracts audit format compose-config chaos clean
-.PHONY: bench-throughput bench-memory bench-job bench-views bench-precision bench-coverage bench-guidance bench-table bench-confirmation bench-search bench-bias bench-overhead bench-load
+.PHONY: bench-throughput bench-memory bench-job bench-views bench-precision bench-coverage bench-guidance bench-table bench-confirmation bench-search bench-ranges bench-bias bench-overhead bench-load
 SCALE := $(if $(QUICK),quick,full)
 
 help: ## show this list
@@ -105,6 +105,9 @@ bench-load: $(STAMP) ## 200 clients at once on 10,000 trials, against Optuna Das
 
 bench-search: $(STAMP) ## what a good answer costs here, by grid and with others' searches; QUICK=1: five minutes
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.search $(if $(QUICK),--quick) --keep search-cost-$(SCALE) $(OPTIONS)
+
+bench-ranges: $(STAMP) ## which sampler finds more over ranges, simulated between the table's cells? about half an hour
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.ranges --keep ranges $(OPTIONS)
 
 clean: ## remove the virtual environment and all caches
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache benchmarks/.cache

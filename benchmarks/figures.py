@@ -245,6 +245,17 @@ def _bias(result: Json) -> str:
     return "\n\n".join([_table([*first, f"lost by T of {', '.join(shares[:2])}"], order), _table(second, halved)])
 
 
+def _ranges(result: Json) -> str:
+    from benchmarks.ranges import compared
+
+    headings: list[str] = []
+    body: list[list[str]] = []
+    for name, own in result["details"]["rows"].items():
+        headings, rows = compared(own)
+        body += [[f"{name}, {row[0]}", *row[1:]] for row in rows]
+    return _table(headings, body)
+
+
 _KINDS: dict[str, Callable[[Json], str]] = {
     "load": _load,
     "overhead": _overhead,
@@ -255,6 +266,7 @@ _KINDS: dict[str, Callable[[Json], str]] = {
     "precision": _precision,
     "search_cost": _search_cost,
     "bias": _bias,
+    "ranges": _ranges,
 }
 
 

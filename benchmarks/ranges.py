@@ -14,7 +14,7 @@ import math
 import statistics
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -179,7 +179,7 @@ def main(arguments: Sequence[str]) -> int:
         for world in [Between(open_ground(name))]
     }
     for name, own in rows.items():
-        show(name, own, budgets)
+        output.table(f"{name}: points behind the best, of the best finalist", *compared(own))
     last = str(budgets[-1])
     headline: dict[str, Any] = {"benchmark": "ranges", "runs": runs, "trials": budgets[-1]}
     headline["regret_points"] = {
@@ -191,22 +191,23 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def show(name: str, rows: dict[str, list[dict[str, Any]]], budgets: Sequence[int]) -> None:
-    """A context's table: regret of the best finalist after each budget, and against the first method's after the last,
-    run by run, with its interval of 95 %.
+def compared(rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> tuple[list[str], list[list[str]]]:
+    """Headings and rows, one for each method: regret of the best finalist after each budget, of all that was tried
+    after the last, and against the first method's after the last, run by run, with its interval of 95 %.
     """
-    last, first = str(budgets[-1]), next(iter(rows))
+    first = next(iter(rows))
+    budgets = list(rows[first][0]["regret"])
+    finals = {method: [row["regret"][budgets[-1]][0] for row in own] for method, own in rows.items()}
     body = []
     for method, own in rows.items():
-        means = [f"{statistics.fmean(row['regret'][str(budget)][0] for row in own):.2f}" for budget in budgets]
-        tried = f"{statistics.fmean(row['regret'][last][1] for row in own):.2f}"
-        off = paired([row["regret"][last][0] for row in own], [row["regret"][last][0] for row in rows[first]])
+        means = [f"{statistics.fmean(row['regret'][budget][0] for row in own):.2f}" for budget in budgets]
+        tried = f"{statistics.fmean(row['regret'][budgets[-1]][1] for row in own):.2f}"
+        off = paired(finals[method], finals[first])
         against = "" if method == first else f"{off.mean:+.2f} ({off.low:+.2f} to {off.high:+.2f})"
         ends = f"{100 * statistics.fmean(row['ends'] for row in own):.0f} %"
         seconds = f"{statistics.fmean(row['seconds'] for row in own):.1f}"
         body.append([method, *means, tried, against, ends, seconds])
-    heads = ["", *map(str, budgets), "tried", f"less {first}", "T at an end", "s"]
-    output.table(f"{name}: points behind the best, of the best finalist", heads, body)
+    return ["", *budgets, "tried", f"less {first}", "T at an end", "s"], body
 
 
 if __name__ == "__main__":
