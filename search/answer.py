@@ -123,7 +123,7 @@ class Shortfall(Document):
     """
 
     delta: float = Field(description="confirmation.delta: a shortfall up to this does not matter")
-    chance_within_delta: float = Field(description="the probability that the shortfall is at most delta")
+    chance_within_delta: float = Field(description="the probability, at the least, that the shortfall is at most delta")
     expected: float
     upper: float = Field(description="at most this with probability `confidence`")
     confidence: float

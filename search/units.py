@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 from search.answer import Interval, Shortfall
@@ -16,6 +17,7 @@ NAMES: dict[Metric, str] = {
 }
 ARMS = {"label_only": "no distillation", "t1": "T = 1", "t4": "T = 4", "joint": "the search"}
 ADVISED = {"literature": "literature", "history": "finished jobs", "given": "own guess", "space": "random draw"}
+NOT_SHOWN = "not shown"
 OPTIMIZERS = {"sgd": "SGD", "adam": "Adam", "adamw": "AdamW"}
 
 
@@ -100,10 +102,8 @@ def percent(share: float) -> str:
 
 
 def chance(share: float) -> str:
-    """A probability in whole per cent; never certain: 31 %, less than 1 %."""
-    if share < 0.005:
-        return "less than 1 %"
-    return "more than 99 %" if share > 0.995 else f"{100 * share:.0f} %"
+    """A lower bound of a probability, in whole per cent and never certain: at least 31 %; below 1 % it is not shown."""
+    return f"at least {min(99, math.floor(100 * share))} %" if share >= 0.01 else NOT_SHOWN
 
 
 def within_delta(metric: Metric, behind: Shortfall) -> str:

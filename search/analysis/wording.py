@@ -99,10 +99,11 @@ def summary(
 
 def _missed(metric: Metric, behind: Shortfall) -> str:
     """How sure is it that the search has missed nothing better?"""
-    return (
-        f"It is {units.within_delta(metric, behind)} of the searched space with a chance of "
-        f"{units.chance(behind.chance_within_delta)}; expected shortfall {units.shortfall(metric, behind)}."
-    )
+    within, chance = units.within_delta(metric, behind), units.chance(behind.chance_within_delta)
+    said = f"It is {within} of the searched space with a chance of {chance}"
+    if chance == units.NOT_SHOWN:
+        said = f"That it is {within} of the searched space is {chance}"
+    return f"{said}; expected shortfall {units.shortfall(metric, behind)}."
 
 
 def _gained(metric: Metric, best: Gain | None) -> str:

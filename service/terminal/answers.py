@@ -64,6 +64,11 @@ def _indented(what: RenderableType) -> Padding:
     return Padding(what, (0, 0, 0, 2), expand=False)
 
 
+def _chance(share: float) -> str:
+    said = units.chance(share)
+    return said if said == units.NOT_SHOWN else f"chance of {said}"
+
+
 def _grid(*columns: str) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), show_header=any(columns), header_style="dim", pad_edge=False)
     for name in columns:
@@ -89,7 +94,7 @@ def _settings(winner: Contestant, shortfall: Shortfall | None, metric: units.Met
             rows.append(("on test", _estimate(metric, estimate)))
     if shortfall is not None:
         behind = public.Shortfall(**dataclasses.asdict(shortfall))
-        rows.append((units.within_delta(metric, behind), f"chance of {units.chance(behind.chance_within_delta)}"))
+        rows.append((units.within_delta(metric, behind), _chance(behind.chance_within_delta)))
         rows.append(("expected shortfall", units.shortfall(metric, behind)))
     table = _grid("", "")
     for name, value in rows:

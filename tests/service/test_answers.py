@@ -31,17 +31,19 @@ def shown(result: Result) -> list[str]:
     return [" ".join(line.split()) for line in into.getvalue().splitlines()]
 
 
-@pytest.mark.parametrize("chance", [0.0, 0.314, 1.0])
-def test_it_says_how_sure_it_is_of_its_winner(chance: float) -> None:
+@pytest.mark.parametrize(
+    ("chance", "said"), [(0.0, "not shown"), (0.314, "chance of at least 31 %"), (1.0, "chance of at least 99 %")]
+)
+def test_it_says_how_sure_it_is_of_its_winner(chance: float, said: str) -> None:
     assert RESULT.shortfall is not None
     lines = shown(
         dataclasses.replace(RESULT, shortfall=dataclasses.replace(RESULT.shortfall, chance_within_delta=chance))
     )
-    assert f"within 0.2 points of the best chance of {units.chance(chance)}" in lines
+    assert f"within 0.2 points of the best {said}" in lines
     assert f"expected shortfall {units.shortfall('accuracy', DOCUMENTS['result'].shortfall)}" in lines
 
 
 def test_an_answer_of_before_it_was_said_is_shown_without() -> None:
-    lines = shown(dataclasses.replace(RESULT, shortfall=None))
+    lines = shown(dataclasses.replace(RESULT, shortfall=None, summary=""))
     assert any(line.startswith("on validation") for line in lines)
     assert not [line for line in lines if line.startswith(("within 0.2 points of the best", "expected shortfall"))]
