@@ -106,8 +106,9 @@ bench-load: $(STAMP) ## 200 clients at once on 10,000 trials, against Optuna Das
 bench-search: $(STAMP) ## what a good answer costs here, by grid and with others' searches; QUICK=1: five minutes
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.search $(if $(QUICK),--quick) --keep search-cost-$(SCALE) $(OPTIONS)
 
-bench-ranges: $(STAMP) ## which sampler finds more over ranges, simulated between the table's cells? about half an hour
+bench-ranges: $(STAMP) ## which sampler finds more over ranges, simulated between the table's cells? half an hour
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.ranges --keep ranges $(OPTIONS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.ranges --sealed --keep ranges-sealed $(OPTIONS)
 
 clean: ## remove the virtual environment and all caches
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache benchmarks/.cache

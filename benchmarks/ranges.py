@@ -4,7 +4,7 @@ table's cells, nothing is trained.
 The truth is linear between the cells' true means, in log T, kd_weight, and the logarithms of learning rate and weight
 decay; a run's chance is that of the nearest cell. What the finalists are is decided as a job decides it, for all.
 
-python -m benchmarks.ranges [--runs N] [--methods NAME,...] [--only NAME,...] [--tiny] [--keep NAME]
+python -m benchmarks.ranges [--sealed | --only NAME,...] [--runs N] [--methods NAME,...] [--tiny] [--keep NAME]
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from trainers.spec import Configuration
 
 BUDGETS = (16, 32, 64)
 """Trials after which finalists are chosen."""
-RUNS = 40
+RUNS = 24
 METHODS = ("gp", "tpe", "optuna_gp", "optuna_tpe")
 """This service's samplers, and Optuna's own on the same space, as they ship."""
 Floats = NDArray[np.float64]
@@ -163,12 +163,13 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=RUNS)
     parser.add_argument("--methods", default=",".join(METHODS), help=f"of {', '.join(METHODS)}")
-    parser.add_argument("--only", help="contexts, by commas; all open ones")
+    parser.add_argument("--sealed", action="store_true", help="the sealed contexts in place of the open ones")
+    parser.add_argument("--only", help="contexts, by commas")
     parser.add_argument("--tiny", action="store_true", help="two runs of eight trials on a world from a formula")
     parser.add_argument("--keep", metavar="NAME", help="write results/NAME.json")
     given = parser.parse_args(arguments)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    contexts = [TRY] if given.tiny else given.only.split(",") if given.only else list(names(sealed=False))
+    contexts = [TRY] if given.tiny else given.only.split(",") if given.only else list(names(given.sealed))
     methods, runs = given.methods.split(","), 2 if given.tiny else given.runs
     budgets = (8,) if given.tiny else BUDGETS
     about = facts.gather()
