@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -25,8 +26,9 @@ def importances(job_id: str, spec: JobSpec, trials: Sequence[Trial], now: dateti
 
     The best part is the best tenth, or the best five where a tenth is fewer. Settings that belong to one optimizer
     count in its trials alone and are weighted by how often it is among the best (Watanabe et al. 2023,
-    arXiv:2304.10255; conditional settings: arXiv:2601.20800). Completed trials of the joint search alone: baselines
-    and confirmation are no draws from its space. Empty where fewer than ten have completed.
+    arXiv:2304.10255; conditional settings: arXiv:2601.20800); of one with a single trial they count nothing. Completed
+    trials of the joint search alone: baselines and confirmation are no draws from its space. Empty where fewer than ten
+    have completed.
     """
     ended = [trial for trial in trials if _counts(trial)]
     if len(ended) < ENOUGH:
@@ -59,7 +61,10 @@ def _evaluate(spec: JobSpec, trials: Sequence[Trial], share: float) -> dict[str,
     if not any(trial.params for trial in study.get_trials(deepcopy=False)):
         return {}
     evaluator = optuna.importance.PedAnovaImportanceEvaluator(target_quantile=share)
-    found = optuna.importance.get_param_importances(study, evaluator=evaluator)
+    with warnings.catch_warnings():
+        # Of an optimizer with a single trial: its settings are left out, as the docstring says.
+        warnings.filterwarnings("ignore", "Some regimes for parameter", UserWarning)
+        found = optuna.importance.get_param_importances(study, evaluator=evaluator)
     return {name: float(value) for name, value in found.items()}
 
 

@@ -41,6 +41,18 @@ def test_what_decides_comes_first(truth: synthetic.Truth, first: str) -> None:
     assert set(found) >= {"temperature", "kd_weight", "optimizer", "adamw.learning_rate", "sgd.weight_decay"}
 
 
+def test_an_optimizer_with_a_single_trial_takes_no_answer_from_the_job() -> None:
+    """Nothing is said of its settings."""
+    spec = synthetic.spec(budget={"trials": 40})
+    trials = synthetic.Builder(spec, decided_by_temperature, 0.0, np.random.default_rng(0)).job()
+    search = [trial for trial in trials if trial.stage is Stage.SEARCH and trial.configuration]
+    of = {name: [t for t in search if t.configuration["optimizer"]["name"] == name] for name in ("sgd", "adamw")}  # type: ignore[index]
+    found = importances("j", spec, [of["sgd"][0], *of["adamw"]], synthetic.NOW).importances
+    assert next(iter(found)) == "temperature"
+    assert found["adamw.learning_rate"] > 0
+    assert not found.get("sgd.learning_rate")
+
+
 def test_fixed_settings_have_no_importance() -> None:
     spec = synthetic.spec(space={"kd_weight": 0.5, "optimizer": {"adamw": {"weight_decay": 0.0}}})
     found = measured(decided_by_temperature, spec).importances
