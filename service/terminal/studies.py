@@ -16,6 +16,7 @@ from search.public import units
 from service.client import Study, StudyCell, StudyDetail, Thermowell, Unreachable
 from service.remote.answers import Gain
 from service.remote.transport import PATIENCE_SECONDS
+from service.terminal.drawing import undisturbed
 
 REFRESH_SECONDS = 1.0
 PLAIN_SECONDS = 10.0
@@ -37,7 +38,8 @@ def watch_study(
     view = next(views)
     with Live(page(view, console.width, console.height), console=console, auto_refresh=False) as live:
         for view in views:
-            live.update(page(view, console.width, console.height), refresh=True)
+            with undisturbed():
+                live.update(page(view, console.width, console.height), refresh=True)
     return view
 
 

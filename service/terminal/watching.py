@@ -12,6 +12,7 @@ from rich.live import Live
 
 from service.client import JobDetail, Thermowell
 from service.terminal import screen
+from service.terminal.drawing import undisturbed
 from service.terminal.following import View, follow
 
 PLAIN_SECONDS = 5.0
@@ -36,7 +37,8 @@ def watch(client: Thermowell, job_id: str, console: Console, check: Callable[[],
     view = next(views)
     with Live(screen.page(view, console.width), console=console, auto_refresh=False) as live:
         for view in views:
-            live.update(screen.page(view, console.width), refresh=True)
+            with undisturbed():
+                live.update(screen.page(view, console.width), refresh=True)
     return view.job
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import re
 import signal
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from service.client import Event, Job, Thermowell, TrialDetail
 from service.settings import Settings
 from service.terminal import following, screen
 from service.terminal.console import Exit
+from service.terminal.drawing import undisturbed
 from service.terminal.following import Pace, follow
 from tests.processes import Processes
 from tests.service import house
@@ -51,6 +53,21 @@ def report(db: Database, claim: claiming.Claim, epoch: int) -> None:
 def url(settings: Settings) -> Iterator[str]:
     with serving(settings) as address:
         yield address
+
+
+@pytest.mark.usefixtures("interruptible")
+def test_ctrl_c_waits_for_the_end_of_a_picture() -> None:
+    """Else the picture that it breaks off stays on the screen, above the one that is drawn last."""
+    drawn = []
+
+    def draw() -> None:
+        with undisturbed():
+            os.kill(os.getpid(), signal.SIGINT)
+            drawn.append("whole")
+
+    with pytest.raises(KeyboardInterrupt):
+        draw()
+    assert drawn == ["whole"]
 
 
 @pytest.mark.usefixtures("interruptible")
