@@ -9,9 +9,15 @@ from contextlib import contextmanager
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """Ctrl-C waits until the end: a picture that was broken off would stay on the screen beside the last one."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    """Ctrl-C waits until the end: a picture that was broken off would stay on the screen beside the last one.
+
+    In the main thread. The handler waits, not the signal: blocked here, another thread would take it.
+    """
+    asked = []
+    before = signal.signal(signal.SIGINT, lambda _number, frame: asked.append(frame))
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.signal(signal.SIGINT, before)
+    if asked:
+        signal.raise_signal(signal.SIGINT)
