@@ -149,12 +149,13 @@ def _in_turn() -> Select[Any]:
     )
 
 
-_KINDS = (trials.c.stage, trials.c.state)
-_OPEN = select(*_KINDS, func.count()).where(
-    trials.c.job_id == bindparam("job"), trials.c.state.in_((TrialState.RUNNING, TrialState.WAITING))
-)
 # What every claim says is built once: SQLAlchemy takes as long to put it together as PostgreSQL to answer.
-_IN_TURN, _OPEN = _in_turn(), _OPEN.group_by(*_KINDS)
+_IN_TURN = _in_turn()
+_OPEN = (
+    select(trials.c.stage, trials.c.state, func.count())
+    .where(trials.c.job_id == bindparam("job"), trials.c.state.in_((TrialState.RUNNING, TrialState.WAITING)))
+    .group_by(trials.c.stage, trials.c.state)
+)
 _NEW = insert(trials).values(created_at=now_sql(), started_at=now_sql()).returning(trials)
 
 

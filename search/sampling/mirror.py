@@ -66,10 +66,8 @@ class MirrorStorage(optuna.storages.RDBStorage):
         self, study_id: int, states: Any, included_trial_ids: set[int], trial_id_greater_than: int
     ) -> list[FrozenTrial]:
         """As Optuna's, in two statements instead of seven; a study that is gone has no trials."""
-        after, included = (
-            trial_id_greater_than,
-            sorted(id_ for id_ in included_trial_ids if id_ <= trial_id_greater_than),
-        )
+        after = trial_id_greater_than
+        included = sorted(trial_id for trial_id in included_trial_ids if trial_id <= after)
         some = after > -1 and len(included) <= _MANY
         if some and states is None:
             with self.database.read() as connection:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ from search.states import JobState
 from search.storage.db import Database, open_database
 from search.storage.events import read_events
 from tests.acceptance.test_whole_job import spec
-from tests.postgres import running_postgres
+from tests.postgres import Postgres, running_postgres
 from tests.processes import Processes, Started
 from tests.search.hands import ME
 
@@ -55,8 +56,19 @@ def in_the_middle(db: Database, job: Job) -> bool:
     return progress.search_done >= 2 and progress.trials_running > 0
 
 
-@pytest.mark.slow
-def test_a_database_that_is_away_for_longer_than_a_lease_stops_nothing(processes: Processes, tmp_path: Path) -> None:
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """A job whose first worker is in the middle of its search."""
+
+    server: Postgres
+    url: str
+    db: Database
+    job: Job
+    worker: Started
+
+
+@pytest.fixture
+def scene(processes: Processes, tmp_path: Path) -> Iterator[Scene]:
     with running_postgres(settings={"synchronous_commit": "on"}) as server:  # what was said to be committed stays
         url = server.create("away")
         db = open_database(url)
@@ -64,40 +76,37 @@ def test_a_database_that_is_away_for_longer_than_a_lease_stops_nothing(processes
         job = jobs.submit(db, spec(24), ME)[0]
         worker = started(processes, url, tmp_path / "var")
         until(lambda: in_the_middle(db, job), worker)
-        server.stop()
-        with pytest.raises(DatabaseUnavailable):
-            jobs.get_job(db, job.id, ME)
-        # so many beats of its heart that have failed are longer than its leases last
-        until(lambda: worker.output().count("heartbeat failed") > BEATS + 1, worker)
-        server.start()
-        assert worker.wait(PATIENCE) == 0, worker.output()[-3000:]
-
-        assert jobs.get_job(db, job.id, ME).state is JobState.COMPLETED
-        assert chaos_checks.violations(db, ME, [job]) == []
-        assert {trial.attempt for trial in iter_trials(db, job.id, ME)} == {1}  # nobody was taken for dead
-        kinds = {event.kind for event in read_events(db, job.id, ME, 0, 100_000)}
-        assert not kinds & {"trial_lost", "trial_returned", "closing_lost"}
+        yield Scene(server, url, db, job, worker)
         db.close()
 
 
 @pytest.mark.slow
+def test_a_database_that_is_away_for_longer_than_a_lease_stops_nothing(scene: Scene) -> None:
+    scene.server.stop()
+    with pytest.raises(DatabaseUnavailable):
+        jobs.get_job(scene.db, scene.job.id, ME)
+    # so many beats of its heart that have failed are longer than its leases last
+    until(lambda: scene.worker.output().count("heartbeat failed") > BEATS + 1, scene.worker)
+    scene.server.start()
+    assert scene.worker.wait(PATIENCE) == 0, scene.worker.output()[-3000:]
+
+    assert jobs.get_job(scene.db, scene.job.id, ME).state is JobState.COMPLETED
+    assert chaos_checks.violations(scene.db, ME, [scene.job]) == []
+    assert {trial.attempt for trial in iter_trials(scene.db, scene.job.id, ME)} == {1}  # nobody was taken for dead
+    kinds = {event.kind for event in read_events(scene.db, scene.job.id, ME, 0, 100_000)}
+    assert not kinds & {"trial_lost", "trial_returned", "closing_lost"}
+
+
+@pytest.mark.slow
 def test_a_worker_that_is_to_stop_while_the_database_is_away_stops_and_the_next_one_goes_on(
-    processes: Processes, tmp_path: Path
+    scene: Scene, processes: Processes, tmp_path: Path
 ) -> None:
-    with running_postgres(settings={"synchronous_commit": "on"}) as server:
-        url = server.create("away")
-        db = open_database(url)
-        migrate(db)
-        job = jobs.submit(db, spec(24), ME)[0]
-        first = started(processes, url, tmp_path / "var")
-        until(lambda: in_the_middle(db, job), first)
-        server.stop()
-        until(lambda: "database does not answer" in first.output(), first)
-        first.signal(signal.SIGTERM)
-        assert first.wait(PATIENCE) == 0, first.output()[-3000:]
-        server.start()
-        second = started(processes, url, tmp_path / "var")
-        assert second.wait(PATIENCE) == 0, second.output()[-3000:]
-        assert jobs.get_job(db, job.id, ME).state is JobState.COMPLETED
-        assert chaos_checks.violations(db, ME, [job]) == []
-        db.close()
+    scene.server.stop()
+    until(lambda: "database does not answer" in scene.worker.output(), scene.worker)
+    scene.worker.signal(signal.SIGTERM)
+    assert scene.worker.wait(PATIENCE) == 0, scene.worker.output()[-3000:]
+    scene.server.start()
+    second = started(processes, scene.url, tmp_path / "var")
+    assert second.wait(PATIENCE) == 0, second.output()[-3000:]
+    assert jobs.get_job(scene.db, scene.job.id, ME).state is JobState.COMPLETED
+    assert chaos_checks.violations(scene.db, ME, [scene.job]) == []
