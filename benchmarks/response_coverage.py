@@ -15,6 +15,7 @@ import numpy as np
 
 from benchmarks import facts, output
 from search.analysis.fits import fit_each
+from search.analysis.joint_surface import answer_surface
 from search.analysis.response import temperature_response
 from tests import synthetic
 
@@ -33,7 +34,8 @@ def measure(jobs: int = 200, budget: int = 64, optimizers: str = "adamw") -> Non
         best, value = max((peaks[name] for name in names), key=lambda peak: peak[1])
         noise = float(rng.choice(NOISES))
         trials = synthetic.Builder(spec, truth, noise, rng).job()
-        found = temperature_response("j", spec, trials, fit_each(spec, trials), [], synthetic.NOW, marginal=False)
+        fits = fit_each(spec, trials, answer_surface(spec, trials))
+        found = temperature_response("j", spec, trials, fits, [], synthetic.NOW, marginal=False)
         if found.overall is None:
             raise RuntimeError("too few trials for a response: ask for more")
         sets = found.overall.confidence_set.intervals

@@ -10,10 +10,12 @@ from benchmarks.search.jobs import NOW, Job, Search
 from benchmarks.search.spec import job_spec
 from search.analysis.fits import fit_each
 from search.analysis.gains import Finals
+from search.analysis.joint_surface import answer_surface
 from search.analysis.response import temperature_response
 from search.analysis.shortfall import shortfall
 from search.spec import JobSpec
 from search.states import Arm, JobState, Stage
+from search.surfaces.surface import Surface
 
 TRIALS = 64
 CONFIRMATIONS = 5
@@ -24,16 +26,16 @@ def covered(ground: Ground, number: int, **parts: Any) -> list[dict[str, Any]]:
     """The jobs that confirm one search: of the first, the confidence set too. `parts` replace those of the spec."""
     spec = job_spec(ground, 2_000_000 + number, TRIALS, True, **parts)
     first = Job(ground, spec, Search(ground, spec, Arm.JOINT)).run()
-    rows = [_gains(ground, spec, first, number) | _set(ground, spec, first)]
+    rows = [_told(ground, spec, first, number, with_set=True)]
     for again in range(1, CONFIRMATIONS):
         other = spec.model_copy(update={"seed": 10_000_000 * again + spec.seed})
         job = Job(ground, other, first.search, state=JobState.CONFIRMING, chosen=first.chosen)
         job.trials = [trial for trial in first.trials if trial.stage in (Stage.SEARCH, Stage.BASELINE)]
-        rows.append(_gains(ground, other, job.run(), number))
+        rows.append(_told(ground, other, job.run(), number))
     return rows
 
 
-def _gains(ground: Ground, spec: JobSpec, job: Job, search: int) -> dict[str, Any]:
+def _told(ground: Ground, spec: JobSpec, job: Job, search: int, *, with_set: bool = False) -> dict[str, Any]:
     """Whether each gain's interval holds the true gain, and how wide it is; the winner, and what is said of it."""
     finals = {(t.arm.value, t.variant): job.cell(t) for t in job.trials if t.stage is Stage.ESTIMATE}
     winner = finals["joint", "winner"]
@@ -44,22 +46,24 @@ def _gains(ground: Ground, spec: JobSpec, job: Job, search: int) -> dict[str, An
             held = gain.interval.low <= truth <= gain.interval.high
             gains.append([gain.headline, held, round(gain.interval.high - gain.interval.low, 5)])
     told = {"search": search, "winner": winner, "epochs": job.epochs(), "gains": gains}
-    return told | _stated(spec, job)
+    surface = answer_surface(spec, job.trials)
+    return told | _stated(spec, job, surface) | (_set(ground, spec, job, surface) if with_set else {})
 
 
-def _stated(spec: JobSpec, job: Job) -> dict[str, Any]:
+def _stated(spec: JobSpec, job: Job, surface: Surface | None) -> dict[str, Any]:
     """The stated chance that the winner is within delta, its expected shortfall and the bound, in points."""
     winner = next(trial for trial in job.trials if trial.variant == "winner")
-    found = shortfall(spec, job.trials, winner.configuration or {})
+    found = shortfall(spec, job.trials, winner.configuration or {}, surface)
     if found is None:
         return {}
     points = [round(100 * value, 3) for value in (found.expected, found.upper)]
     return {"stated": [round(found.chance_within_delta, 4), *points]}
 
 
-def _set(ground: Ground, spec: JobSpec, job: Job) -> dict[str, Any]:
+def _set(ground: Ground, spec: JobSpec, job: Job, surface: Surface | None) -> dict[str, Any]:
     """Whether the confidence set holds the best temperature; its width as a share of the searched range in log T."""
-    response = temperature_response("j", spec, job.trials, fit_each(spec, job.trials), [], NOW, marginal=False)
+    fits = fit_each(spec, job.trials, surface)
+    response = temperature_response("j", spec, job.trials, fits, [], NOW, marginal=False)
     if response.overall is None:
         return {}
     found, known = response.overall.confidence_set, ground.grid.temperatures

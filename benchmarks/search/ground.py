@@ -121,11 +121,11 @@ class Ground:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Changes with the runs and with what is made of them."""
+        """Changes with the runs and with what is made of them, not with how a number of threads rounds."""
         digest = hashlib.sha256(repr((self.name, self.tolerance, self.real, self.epochs)).encode())
-        digest.update(np.ascontiguousarray(self.world.truth).tobytes())
+        digest.update(_rounded(self.world.truth))
         digest.update(np.ascontiguousarray(self.world.runs.accuracy).tobytes())
-        digest.update(np.stack([self.world.curve(cell, 1) for cell in range(8)]).tobytes())
+        digest.update(_rounded(np.stack([self.world.curve(cell, 1) for cell in range(8)])))
         return digest.hexdigest()[:16]
 
     def _inner(self, settings: Settings) -> int:
@@ -154,6 +154,10 @@ def real_ground(world: World) -> Ground:
     good = judged.truth[:, -1] >= np.quantile(judged.truth[:, -1], 0.9)
     error = float(np.median(judged.residual_sd[good, -1])) / np.sqrt(count - len(seen))
     return Ground(judged, max(TOLERANCE, float(error)), seen)
+
+
+def _rounded(values: Floats) -> bytes:
+    return np.ascontiguousarray(np.round(values, 6)).tobytes()
 
 
 _SMALL = Grid(

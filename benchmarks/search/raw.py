@@ -40,8 +40,8 @@ SEARCHING = tuple(
 )
 BEGINNING = ("search/priors", f"{ROOM}/history.py")
 COVERING = (
-    "search/analysis/profile.py", "search/analysis/response.py", "search/analysis/gains.py",
-    "search/analysis/shortfall.py", f"{ROOM}/coverage.py",
+    "search/analysis/fits.py", "search/analysis/profile.py", "search/analysis/response.py",
+    "search/analysis/gains.py", "search/analysis/shortfall.py", f"{ROOM}/coverage.py",
 )  # fmt: skip
 SPEC = {"space", "training", "objective", "sampler", "pruner", "warm_start", "budget", "baselines", "confirmation"}
 """The parts of a job's spec that a simulated job heeds: their values, not their code, name what was made with them."""

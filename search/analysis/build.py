@@ -13,6 +13,7 @@ from search.analysis.gains import Finals
 from search.analysis.images import Right
 from search.analysis.importance import importances
 from search.analysis.interactions import interactions
+from search.analysis.joint_surface import answer_surface
 from search.analysis.observations import softness_seen
 from search.analysis.response import temperature_response
 from search.analysis.selection import selections
@@ -21,6 +22,7 @@ from search.answer import Document, Finalists, Interim, Result, TemperatureRespo
 from search.records import Trial
 from search.spec import JobSpec
 from search.states import TERMINAL_TRIALS, Arm, Stage
+from search.surfaces.surface import Surface
 
 
 def build_documents(
@@ -46,12 +48,14 @@ def build_documents(
     `computed_at`.
     Raises ValueError where no estimate trial of the winner exists.
     """
-    fits = fit_each(spec, trials)
+    surface = answer_surface(spec, trials)
+    fits = fit_each(spec, trials, surface)
     response = temperature_response(job_id, spec, trials, fits, softness, now)
     result = _result(
         job_id,
         spec,
         trials,
+        surface,
         response,
         teacher,
         search_stopped,
@@ -86,14 +90,24 @@ def build_interim(
     As `build_documents`, but the teacher's softness is known at the trials' temperatures alone, and there is no result
     before an estimate trial of the winner has ended.
     """
-    fits = fit_each(spec, trials)
+    surface = answer_surface(spec, trials)
+    fits = fit_each(spec, trials, surface)
     response = temperature_response(job_id, spec, trials, fits, softness_seen(trials), now)
     result = None
     newest = max((trial.round for trial in trials), default=0)  # what an extended job answered before is past
     ended = [trial for trial in trials if trial.round == newest or trial.stage in (Stage.SEARCH, Stage.BASELINE)]
     if any(trial.variant == "winner" and trial.state in TERMINAL_TRIALS for trial in ended):
         result = _result(
-            job_id, spec, ended, response, teacher, search_stopped, test_seen_before, wall_seconds=wall_seconds, now=now
+            job_id,
+            spec,
+            ended,
+            surface,
+            response,
+            teacher,
+            search_stopped,
+            test_seen_before,
+            wall_seconds=wall_seconds,
+            now=now,
         )
     return Interim(
         event=event,
@@ -108,6 +122,7 @@ def _result(
     job_id: str,
     spec: JobSpec,
     trials: Sequence[Trial],
+    surface: Surface | None,
     response: TemperatureResponse,
     teacher: Mapping[str, Any] | None,
     search_stopped: bool,
@@ -125,7 +140,7 @@ def _result(
     baselines = finals.baselines(metric, confidence)
     sign = 1 if spec.objective.direction == "maximize" else -1
     gains = finals.gains(metric, sign, confidence)
-    behind = None if winner.validation.mean is None else shortfall(spec, trials, winner.configuration)
+    behind = None if winner.validation.mean is None else shortfall(spec, trials, winner.configuration, surface)
     evidence = Evidence(spec, trials, winner, baselines, gains, response, teacher, search_stopped, test_seen_before)
     return Result(
         job_id=job_id,

@@ -9,7 +9,8 @@ from itertools import combinations
 from typing import Any
 
 from search import units
-from search.analysis.fits import DIVERGED, ENOUGH
+from search.analysis.fits import ENOUGH
+from search.analysis.joint_surface import DIVERGED
 from search.analysis.wording import rival
 from search.answer import Contestant, Gain, TemperatureResponse
 from search.records import Trial

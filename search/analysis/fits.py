@@ -1,18 +1,18 @@
-"""What do the trials of each optimizer say of its settings? One surface for each, and the profile along T on it."""
+"""What does the job's surface say of each optimizer? Its trials, and its profile along T."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from search.analysis import profile
+from search.analysis.joint_surface import distilled, optimizer_of, values_of
 from search.records import Trial
 from search.spec import JobSpec
-from search.states import Arm, Stage, TrialState
-from search.surfaces.axes import Axis, axes, temperature_axis
+from search.surfaces.axes import Axis, temperature_axis
+from search.surfaces.joint import Joint
 from search.surfaces.surface import Array, Surface
 from search.surfaces.threads import one_thread
 
@@ -20,74 +20,88 @@ ENOUGH = 8
 """Different configurations below which an optimizer gets no curve: repeats on other seeds tell of one point alone."""
 ENOUGH_TEMPERATURES = 4
 """And different temperatures."""
-AT_MOST = 600
-"""Trials of one optimizer that enter its curve: confirmation first, then the latest."""
-DIVERGED = "diverged"
-"""The reason's type of a trial whose loss was no longer finite."""
-
-GRID = 40
-"""Temperatures of a profile."""
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A trial as the fit sees it: oriented so that more is better."""
+    """A trial within the searched range of T. `value` is oriented so that more is better."""
 
     trial: Trial
-    optimizer: str
     temperature: float
     value: float
 
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """One optimizer's surface over (T, `others`), each in 0..1, and its profile: points [GRID, 1 + d] and draws."""
+    """One optimizer's part of the job's surface, in points of (T, `others`), each in 0..1.
 
+    `profile` [n, 1 + d] has the best settings at each of `temperatures` [n], and `draws` [DRAWS, n] the quality there,
+    drawn jointly with the other optimizers'.
+    """
+
+    optimizer: str
     temperature: Axis
     others: list[Axis]
     seen: list[Seen]
     surface: Surface
+    joint: Joint
+    temperatures: Array
     profile: Array
     draws: Array
 
+    def points(self, units: Array) -> Array:
+        """Points [n, 1 + d] of this optimizer in the surface's cube [n, dimensions]."""
+        return self.joint.points(self.optimizer, units)
 
-def fit_each(spec: JobSpec, trials: Sequence[Trial]) -> dict[str, Fit]:
-    """By optimizer, those that were tried enough; none where T is fixed. The same trials give the same fits.
 
-    label_only trials have no temperature and are left out, and so are trials at temperatures outside the searched
-    range.
+def fit_each(spec: JobSpec, trials: Sequence[Trial], surface: Surface | None) -> dict[str, Fit]:
+    """By optimizer, those that were tried enough; none where T is fixed or there is no surface.
+
+    `surface` is the one over these trials (answer_surface). The same trials and surface give the same fits.
     """
     temperature = temperature_axis(spec.space)
-    if temperature is None:
+    if temperature is None or surface is None:
         return {}
-    sign = 1 if spec.objective.direction == "maximize" else -1
-    seen = _fitted(spec, trials, temperature, sign)
-    fits: dict[str, Fit] = {}
-    for index, optimizer in enumerate(spec.space.optimizer.choices()):
-        own = [one for one in seen if one.optimizer == optimizer]
-        if _enough(own):
-            rng = np.random.default_rng([spec.seed, index])
-            fits[optimizer] = _fit(own, temperature, axes(spec.space, optimizer), rng)
-    return fits
+    joint = Joint.of(spec.space)
+    tried = _seen(spec, trials, temperature)
+    seen = {name: own for name in joint.settings if _enough(own := tried.get(name, []))}
+    if not seen:
+        return {}
+    listed = next(iter(joint.settings.values()))[0].listed  # T is the first setting of each optimizer
+    temperatures = np.array(sorted(listed)) if listed else profile.grid(temperature.low, temperature.high)
+    at = np.array([temperature.unit(float(one)) for one in temperatures])
+    rng = np.random.default_rng([spec.seed, 0, 5])
+    with one_thread():
+        profiles = {name: _profile(surface, joint, name, own, at, rng) for name, own in seen.items()}
+        every = np.concatenate([joint.points(name, units) for name, units in profiles.items()])
+        draws = np.split(surface.draws(every, profile.DRAWS, rng), len(profiles), axis=1)
+    return {
+        name: Fit(
+            optimizer=name,
+            temperature=temperature,
+            others=[setting.axis for setting in joint.settings[name][1:]],
+            seen=seen[name],
+            surface=surface,
+            joint=joint,
+            temperatures=temperatures,
+            profile=profiles[name],
+            draws=drawn,
+        )
+        for name, drawn in zip(seen, draws, strict=True)
+    }
 
 
-def _fitted(spec: JobSpec, trials: Sequence[Trial], temperature: Axis, sign: int) -> list[Seen]:
-    """The trials that are fitted. Diverged ones get the worst value of those that completed."""
-    choices = spec.space.optimizer.choices()
-    usable = [
-        trial
-        for trial in trials
-        if trial.configuration is not None
-        and trial.arm is not Arm.LABEL_ONLY
-        and trial.configuration.get("method") is None  # a baseline's KL says nothing of another term's T
-        and trial.configuration["optimizer"]["name"] in choices
-        and temperature.low * (1 - 1e-9) <= trial.configuration["temperature"] <= temperature.high * (1 + 1e-9)
-    ]
-    values = {trial.number: sign * float(trial.value or 0.0) for trial in usable if _completed(trial)}
-    if values:
-        worst = min(values.values())
-        values.update({trial.number: worst for trial in usable if _diverged(trial)})
-    return [_seen(trial, values[trial.number]) for trial in usable if trial.number in values]
+def _seen(spec: JobSpec, trials: Sequence[Trial], temperature: Axis) -> dict[str, list[Seen]]:
+    """What a surface can be fitted to, by optimizer, in the order of their numbers."""
+    own = distilled(trials)
+    values = values_of(own, 1 if spec.objective.direction == "maximize" else -1)
+    found: dict[str, list[Seen]] = {}
+    for trial in sorted(own, key=lambda trial: trial.number):
+        configuration = trial.configuration or {}
+        at = float(configuration["temperature"])
+        if trial.number in values and temperature.low * (1 - 1e-9) <= at <= temperature.high * (1 + 1e-9):
+            found.setdefault(optimizer_of(configuration), []).append(Seen(trial, at, values[trial.number]))
+    return found
 
 
 def _enough(seen: Sequence[Seen]) -> bool:
@@ -95,27 +109,17 @@ def _enough(seen: Sequence[Seen]) -> bool:
     return len(configurations) >= ENOUGH and len({one.temperature for one in seen}) >= ENOUGH_TEMPERATURES
 
 
-def _completed(trial: Trial) -> bool:
-    return trial.state is TrialState.COMPLETED and trial.value is not None and math.isfinite(trial.value)
+def _profile(
+    surface: Surface, joint: Joint, optimizer: str, seen: Sequence[Seen], at: Array, rng: np.random.Generator
+) -> Array:
+    """The profile's points [n, 1 + d] at these places of T [n]."""
+    axes = [setting.axis for setting in joint.settings[optimizer][1:]]
+    tried = np.array([[axis.unit(axis.value(one.trial.configuration or {})) for axis in axes] for one in seen])
 
+    def mean(units: Array) -> Array:
+        return surface.mean(joint.points(optimizer, units))
 
-def _diverged(trial: Trial) -> bool:
-    return trial.state is TrialState.FAILED and trial.reason is not None and trial.reason.type == DIVERGED
+    def allowed(settings: Array) -> Array:
+        return joint.snapped(optimizer, np.column_stack([np.zeros(len(settings)), settings]))[:, 1:]
 
-
-def _seen(trial: Trial, value: float) -> Seen:
-    configuration = trial.configuration or {}
-    return Seen(trial, str(configuration["optimizer"]["name"]), float(configuration["temperature"]), value)
-
-
-def _fit(seen: Sequence[Seen], temperature: Axis, others: list[Axis], rng: np.random.Generator) -> Fit:
-    ranked = sorted(seen, key=lambda one: (one.trial.stage not in (Stage.SELECT, Stage.ESTIMATE), -one.trial.number))
-    kept = ranked[:AT_MOST]  # never by value: that would fit luck
-    settings = np.array(
-        [[axis.unit(axis.value(one.trial.configuration or {})) for axis in others] for one in kept], dtype=float
-    ).reshape(len(kept), len(others))
-    at = np.array([temperature.unit(one.temperature) for one in kept])
-    with one_thread():
-        surface = Surface(np.column_stack([at, settings]), np.array([one.value for one in kept]), rng)
-        chosen = profile.best_settings(surface, settings, GRID, rng)
-        return Fit(temperature, others, kept, surface, chosen, profile.profile_draws(surface, chosen, rng))
+    return profile.best_settings(mean, allowed, tried.reshape(len(seen), len(axes)), at, rng)

@@ -8,7 +8,6 @@ from datetime import datetime
 
 import numpy as np
 
-from search.analysis import profile
 from search.analysis.fits import Fit
 from search.analysis.shares import METHOD as SHARES
 from search.analysis.shares import interaction_shares
@@ -23,7 +22,7 @@ HARDLY = 0.7
 """Deviation, as a share of how much all trials vary, from which on nothing is said of a point."""
 
 METHOD = (
-    "Each map is read off the response's Gaussian process of that optimizer: the median of the mean quality over T "
+    "Each map is read off the response's Gaussian process: the median of the mean quality over T "
     "and one setting, the other settings being at each T those that the response has there. Left blank where the "
     "deviation is more than 0.7 of how much the trials vary at all: too few trials are near. " + SHARES
 )
@@ -33,18 +32,9 @@ def interactions(job_id: str, spec: JobSpec, fits: Mapping[str, Fit], now: datet
     """A map and a share for each other searched setting of each optimizer with a fit; the same fits give the same."""
     sign = 1 if spec.objective.direction == "maximize" else -1
     with one_thread():
-        maps = [
-            _map(optimizer, fit, place, axis, sign)
-            for optimizer, fit in fits.items()
-            for place, axis in enumerate(fit.others)
-        ]
-        shares = [
-            share
-            for place, (optimizer, fit) in enumerate(fits.items())
-            for share in interaction_shares(
-                optimizer, fit, spec.confirmation.confidence, np.random.default_rng([spec.seed, place, 3])
-            )
-        ]
+        maps = [_map(fit, place, axis, sign) for fit in fits.values() for place, axis in enumerate(fit.others)]
+        rng = np.random.default_rng([spec.seed, 1, 3])
+        shares = interaction_shares(list(fits.values()), spec.confirmation.confidence, rng)
     return Interactions(
         job_id=job_id,
         metric=spec.objective.metric,
@@ -56,17 +46,17 @@ def interactions(job_id: str, spec: JobSpec, fits: Mapping[str, Fit], now: datet
     )
 
 
-def _map(optimizer: str, fit: Fit, place: int, axis: Axis, sign: int) -> InteractionMap:
+def _map(fit: Fit, place: int, axis: Axis, sign: int) -> InteractionMap:
     """The map of the setting at `place` among the fit's others."""
     columns = np.linspace(0, len(fit.profile) - 1, COLUMNS).round().astype(int)  # the profile's own temperatures
-    temperatures = profile.grid(fit.temperature.low, fit.temperature.high, len(fit.profile))[columns]
+    temperatures = fit.temperatures[columns]
     rows = np.linspace(0, 1, ROWS)
     points = np.repeat(fit.profile[columns][None], ROWS, axis=0)  # [ROWS, COLUMNS, 1 + d]
     points[:, :, 1 + place] = rows[:, None]
-    levels, deviation = fit.surface.levels(points.reshape(ROWS * COLUMNS, -1))
+    levels, deviation = fit.surface.levels(fit.points(points.reshape(ROWS * COLUMNS, -1)))
     known = (deviation <= HARDLY).reshape(ROWS, COLUMNS)
     return InteractionMap(
-        optimizer=optimizer,
+        optimizer=fit.optimizer,
         setting=axis.name,
         log=axis.log,
         temperatures=temperatures.tolist(),

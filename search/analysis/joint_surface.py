@@ -1,4 +1,7 @@
-"""What do all trials of a job say of its configurations, whichever optimizer they have? One surface over them all."""
+"""What do all trials of a job say of its configurations, whichever optimizer they have? One surface over them all.
+
+Apart, each optimizer's trials would say less: T acts alike on both as far as the data show it.
+"""
 
 from __future__ import annotations
 
@@ -8,16 +11,44 @@ from typing import Any
 
 import numpy as np
 
-from search.analysis.fits import AT_MOST, DIVERGED
 from search.records import Trial
 from search.spec import JobSpec
 from search.states import Arm, TrialState
 from search.surfaces.axes import Axis, temperature_axis
 from search.surfaces.joint import Joint, Setting, settings_of
-from search.surfaces.surface import Array, Surface
+from search.surfaces.surface import MEMBERS, Array, Surface
+from search.surfaces.threads import one_thread
 
 ENOUGH = 5
 """Different configurations below which no surface is fitted to them."""
+AT_MOST = 600
+"""Trials that a surface is fitted to: the latest. Never by value: that would fit luck."""
+DIVERGED = "diverged"
+"""The reason's type of a trial whose loss was no longer finite."""
+
+
+def answer_surface(spec: JobSpec, trials: Sequence[Trial], members: int = MEMBERS) -> Surface | None:
+    """The surface that a job's answer is read off: over all that distils by the job's method, each on a fresh seed too.
+
+    None where too few configurations have completed. The same trials give the same surface, in any order.
+    """
+    with one_thread():
+        return joint_surface(spec, distilled(trials), False, np.random.default_rng([spec.seed, 0, 4]), members)
+
+
+def distilled(trials: Sequence[Trial]) -> list[Trial]:
+    """Those that distil by the job's method: a baseline's plain KL says nothing of another term's T."""
+    own = (trial for trial in trials if trial.configuration is not None and trial.arm is not Arm.LABEL_ONLY)
+    return [trial for trial in own if (trial.configuration or {}).get("method") is None]
+
+
+def values_of(trials: Sequence[Trial], sign: int) -> dict[int, float]:
+    """By number, `sign` times the value of those that completed; the diverged ones have the worst of these."""
+    values = {trial.number: sign * trial.value for trial in trials if _completed(trial) and trial.value is not None}
+    if values:
+        diverged = (t.number for t in trials if t.reason is not None and t.reason.type == DIVERGED)
+        values |= dict.fromkeys(diverged, min(values.values()))
+    return values
 
 
 def joint_surface(
@@ -35,11 +66,9 @@ def joint_surface(
         for t in trials
         if (t.arm is Arm.LABEL_ONLY) == labels and t.configuration and optimizer_of(t.configuration) in choices
     ]
-    values = {t.number: sign * t.value for t in own if _completed(t) and t.value is not None}
-    if len({repr(t.configuration) for t in own if t.number in values}) < ENOUGH:
+    values = values_of(own, sign)
+    if len({repr(t.configuration) for t in own if _completed(t)}) < ENOUGH:
         return None
-    worst = min(values.values())
-    values |= {t.number: worst for t in own if t.reason is not None and t.reason.type == DIVERGED}
     fitted = sorted((t for t in own if t.number in values), key=lambda t: -t.number)[:AT_MOST]
     joint = joint_of(spec, labels)
     found = np.array([values[t.number] for t in fitted])

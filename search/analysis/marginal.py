@@ -23,5 +23,5 @@ def marginal_draws(fit: Fit, rng: np.random.Generator) -> Array:
     dimensions = len(fit.others)
     even = qmc.Sobol(dimensions, rng=rng).random(_SETTINGS) if dimensions else np.zeros((1, 0))
     points = np.column_stack([np.repeat(at, len(even)), np.tile(even, (len(at), 1))])
-    drawn = fit.surface.draws(points, _DRAWS, rng)
+    drawn = fit.surface.draws(fit.points(points), _DRAWS, rng)
     return np.asarray(drawn.reshape(_DRAWS, len(at), len(even)).mean(axis=2))

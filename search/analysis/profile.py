@@ -5,57 +5,60 @@ Both questions are answered by counting joint posterior draws, so that sets may 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import qmc
 
 from search.answer import ResponsePoint, TemperatureSet
-from search.surfaces.surface import Array, Surface
+from search.surfaces.surface import Array
 
+GRID = 40
+"""Temperatures of a profile over a range."""
 DRAWS = 2000
-DOUBT = 10
+DOUBT = 2
 """By how much the draws' chance of missing the best T is discounted, since the surface may not be as they take it."""
 _SPREAD = 256  # settings spread evenly over the space
 _NEAR = 16  # settings tried near each best one,
 _STEP = 0.07  # at about this distance
 
 
-def grid(low: float, high: float, count: int) -> Array:
+def grid(low: float, high: float, count: int = GRID) -> Array:
     """Temperatures [count] from low to high in equal ratios."""
     temperatures = np.geomspace(low, high, count)
     temperatures[0], temperatures[-1] = low, high  # to the bit: they are said to the user
     return temperatures
 
 
-def profile_draws(surface: Surface, chosen: Array, rng: np.random.Generator) -> Array:
-    """Draws [DRAWS, count] of mean quality at the points `chosen` [count, 1 + d] of a profile."""
-    return surface.draws(chosen, DRAWS, rng)
+def best_settings(
+    mean: Callable[[Array], Array],
+    allowed: Callable[[Array], Array],
+    tried: Array,
+    at: Array,
+    rng: np.random.Generator,
+) -> Array:
+    """A profile's points [n, 1 + d]: temperatures `at` [n], in 0..1, each with the settings [d] that are best there.
 
-
-def best_settings(surface: Surface, tried: Array, count: int, rng: np.random.Generator) -> Array:
-    """The profile's points [count, 1 + d]: `count` temperatures evenly spread over 0..1, settings at their best.
-
-    Best means: of the highest posterior mean at that temperature, among settings spread evenly, those that were
-    `tried` ([n, d], in 0..1) and some near the best of both. The surface's first column is T. Each draw's own maximum
-    over settings would be an alternative, but it takes the unknown for good: on synthetic jobs of 64 trials its bands
-    of 90 % held the truth at 83 % of temperatures, 1.4 points too high on average; these hold it at 95 %.
+    Best means: of the highest posterior `mean` [m] of points [m, 1 + d], among settings spread evenly, those that were
+    `tried` [k, d] and some near the best of both, each taken to the nearest one that is `allowed`. Each draw's own
+    maximum over settings would be an alternative, but it takes the unknown for good: on synthetic jobs of 64 trials its
+    bands of 90 % held the truth at 83 % of temperatures, 1.4 points too high on average; these held it at 95 %.
     """
-    at = np.linspace(0, 1, count)
     dimensions = tried.shape[1]
     if dimensions == 0:
         return at[:, None]
     even = qmc.Sobol(dimensions, rng=rng).random(_SPREAD)
-    settings = np.unique(np.concatenate([even, np.clip(tried, 0, 1)]), axis=0)
-    best = np.repeat(np.unique(_best(surface, settings, at), axis=0), _NEAR, axis=0)
-    near = np.clip(best + _STEP * rng.standard_normal(best.shape), 0, 1)
-    chosen = _best(surface, np.concatenate([settings, near]), at)
-    return np.column_stack([at, chosen])
+    settings = np.unique(allowed(np.concatenate([even, tried])), axis=0)
+    best = np.repeat(np.unique(_best(mean, settings, at), axis=0), _NEAR, axis=0)
+    near = allowed(best + _STEP * rng.standard_normal(best.shape))
+    return np.column_stack([at, _best(mean, np.concatenate([settings, near]), at)])
 
 
-def _best(surface: Surface, settings: Array, at: Array) -> Array:
+def _best(mean: Callable[[Array], Array], settings: Array, at: Array) -> Array:
     """Of settings [m, d], those [len(at), d] with the highest posterior mean at each temperature."""
-    means = (surface.mean(np.column_stack([np.full(len(settings), one), settings])) for one in at)
-    return settings[[int(mean.argmax()) for mean in means]]
+    means = (mean(np.column_stack([np.full(len(settings), one), settings])) for one in at)
+    return settings[[int(found.argmax()) for found in means]]
 
 
 def points(temperatures: Array, draws: Array, confidence: float, sign: int) -> list[ResponsePoint]:
@@ -72,7 +75,7 @@ def confidence_set(temperatures: Array, draws: Array, delta: float, confidence: 
     """Temperatures among which the best one lies with at least this probability.
 
     They are taken in the order of how likely each is to be within delta of the best, until they hold the best one of
-    nearly all draws: those that miss it may be a tenth (DOUBT) of what the confidence allows. Of all sets that hold it
+    nearly all draws: those that miss it may be half (DOUBT) of what the confidence allows. Of all sets that hold it
     as often this one leaves out first what is likely to be worse; the smallest ones leave out temperatures that nothing
     tells from the best, because smooth draws have their maxima at the ends. The draws are surer than they should be
     where students' surface is not as smooth as the process takes it to be: without the doubt, 90 % held the best T in

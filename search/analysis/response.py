@@ -8,26 +8,25 @@ from datetime import datetime
 import numpy as np
 
 from search.analysis import profile
-from search.analysis.fits import GRID, Fit
+from search.analysis.fits import Fit
 from search.analysis.marginal import TEMPERATURES, marginal_draws
 from search.analysis.observations import observations
 from search.answer import ResponseCurve, TemperatureResponse
 from search.records import Trial
 from search.spec import JobSpec
-from search.surfaces.axes import temperature_axis
 from search.surfaces.surface import Array
 from search.surfaces.threads import one_thread
 
 METHOD = (
-    "Gaussian process (Matern 5/2, a length scale for each setting, hyperparameters averaged over Laplace's "
-    "approximation of their posterior), one for each optimizer, over the last epoch's value of completed search, "
-    "baseline (T = 1, T = 4) and confirmation trials; seed noise is estimated and left out of the band. Trials that "
-    "were stopped early are shown but not fitted: their value is of a shorter training, where other temperatures "
-    "are best. Diverged trials count as the worst value seen. At each temperature the other settings are those with "
-    "the best posterior mean; of the optimizers, the one whose band's worse end is best. Bands are pointwise; sets "
-    "are read off joint posterior draws: the confidence set holds the draws' best T, missing it a tenth as often as "
-    "the stated confidence allows, since the process may be surer than it should be; it leaves out first what is least "
-    "likely to be within delta of the best; the equivalent set is what is shown to be "
+    "Gaussian process over T, the optimizer and its settings (Matern 5/2, a length scale for each setting, "
+    "hyperparameters averaged over Laplace's approximation of their posterior), fitted to the last epoch's value of "
+    "completed search, baseline (T = 1, T = 4) and confirmation trials; seed noise is estimated and left out of the "
+    "band. Trials that were stopped early are shown but not fitted: their value is of a shorter training, where other "
+    "temperatures are best. Diverged trials count as the worst value seen. At each temperature (of a list: its own) an "
+    "optimizer's settings are those with the best posterior mean; overall, each joint posterior draw has the optimizer "
+    "that is best in it. Bands are pointwise; sets are read off the draws: the confidence set holds the draws' best T, "
+    "missing it half as often as the stated confidence allows, since the process may be surer than it should be; it "
+    "leaves out first what is least likely to be within delta of the best; the equivalent set is what is shown to be "
     "within delta of it. Marginal curves average over the searched ranges of the other settings, and over optimizers."
 )
 
@@ -50,17 +49,16 @@ def temperature_response(
     sign = 1 if spec.objective.direction == "maximize" else -1
     curves: list[ResponseCurve] = []
     overall: ResponseCurve | None = None
-    temperature = temperature_axis(spec.space)
-    if temperature is not None and fits:
-        grid = profile.grid(temperature.low, temperature.high, GRID)
-        draws = [fit.draws for fit in fits.values()]
+    if fits:
+        grid = next(iter(fits.values())).temperatures
         average = _marginals(spec, fits) if marginal else [None for _ in fits]
         curves = [
             _curve(name, grid, fit.draws, spec, sign, mean)
             for (name, fit), mean in zip(fits.items(), average, strict=True)
         ]
         over_all = np.mean([mean for mean in average if mean is not None], axis=0) if marginal else None
-        overall = _curve(None, grid, _best_of(draws, spec.confirmation.confidence), spec, sign, over_all)
+        best = np.max([fit.draws for fit in fits.values()], axis=0)
+        overall = _curve(None, grid, best, spec, sign, over_all)
     return TemperatureResponse(
         job_id=job_id,
         metric=spec.objective.metric,
@@ -73,16 +71,6 @@ def temperature_response(
         delta=spec.confirmation.delta,
         computed_at=now.isoformat(),
     )
-
-
-def _best_of(draws: Sequence[Array], confidence: float) -> Array:
-    """At each temperature the draws of one optimizer: the one whose band's lower end is highest, that one can rely on.
-
-    By the highest mean, an optimizer with few trials would hide what is known of another. Each draw's own maximum
-    would lie above both where they are close, as `profile.best_settings` says of settings.
-    """
-    best = np.argmax([np.quantile(drawn, (1 - confidence) / 2, axis=0) for drawn in draws], axis=0)
-    return np.stack(draws)[best, :, np.arange(len(best))].T
 
 
 def _marginals(spec: JobSpec, fits: Mapping[str, Fit]) -> list[Array | None]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from scipy.stats import qmc
@@ -25,11 +25,15 @@ METHOD = (
 )
 
 
-def interaction_shares(optimizer: str, fit: Fit, confidence: float, rng: np.random.Generator) -> list[InteractionShare]:
-    """One for each other searched setting: what it and T explain together. The same fit and rng give the same."""
-    weights = list(_weights(fit.surface, rng))
+def interaction_shares(fits: Sequence[Fit], confidence: float, rng: np.random.Generator) -> list[InteractionShare]:
+    """One for each optimizer's other searched settings: what it and T explain together.
+
+    `fits` are of one surface. The same ones and rng give the same.
+    """
+    weights = list(_weights(fits[0].surface, rng)) if fits else []
     return [
-        _share(optimizer, fit, place, weights, confidence, np.random.default_rng(int(rng.integers(2**31))))
+        _share(fit, place, weights, confidence, np.random.default_rng(int(rng.integers(2**31))))
+        for fit in fits
         for place in range(len(fit.others))
     ]
 
@@ -55,12 +59,10 @@ def _solved(covariance: Array, targets: Array, times: Array, noise: float) -> Ar
     return weights
 
 
-def _share(
-    optimizer: str, fit: Fit, place: int, weights: list[Array], confidence: float, rng: np.random.Generator
-) -> InteractionShare:
+def _share(fit: Fit, place: int, weights: list[Array], confidence: float, rng: np.random.Generator) -> InteractionShare:
     points = _points(len(fit.others), place, rng)
     found = [
-        _components(member.kernel_(points, member.X_train_) @ columns)
+        _components(member.kernel_(fit.points(points), member.X_train_) @ columns)
         for member, columns in zip(fit.surface.members, weights, strict=True)
     ]
     whole = np.mean([components[:, 0] for components in found], axis=0)
@@ -68,7 +70,7 @@ def _share(
     low, high = np.quantile(resampled, [(1 - confidence) / 2, (1 + confidence) / 2])
     together = float(whole[2])
     return InteractionShare(
-        optimizer=optimizer,
+        optimizer=fit.optimizer,
         setting=fit.others[place].name,
         share=together,
         interval=Interval(low=min(float(low), together), high=max(float(high), together), confidence=confidence),

@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import qmc
 
-from search.analysis.joint_surface import joint_of, joint_surface, optimizer_of, points_of
+from search.analysis.joint_surface import distilled, joint_of, optimizer_of, points_of
 from search.answer import Shortfall
 from search.records import Trial
 from search.spec import JobSpec, Ranged
 from search.states import Arm
 from search.surfaces.joint import Joint
-from search.surfaces.surface import MEMBERS, Array, Surface
+from search.surfaces.surface import Array, Surface
 from search.surfaces.threads import one_thread
 
 DRAWS = 2000
@@ -48,20 +48,17 @@ METHOD = (
 
 
 def shortfall(
-    spec: JobSpec, trials: Sequence[Trial], winner: Mapping[str, Any], *, members: int = MEMBERS
+    spec: JobSpec, trials: Sequence[Trial], winner: Mapping[str, Any], surface: Surface | None
 ) -> Shortfall | None:
-    """What the job's trials say of the configuration `winner`; None where too few configurations have completed.
+    """What the job's trials say of the configuration `winner`; None where there is no surface.
 
-    `trials` are all of the job's; the same ones give the same answer. Label-only trials say nothing of distilling, nor
-    do baselines by plain KL where the job's method is another.
+    `trials` are all of the job's, `surface` is the one over them (answer_surface). The same ones give the same answer.
     """
+    if surface is None:
+        return None
     rng = np.random.default_rng([spec.seed, 0, 3])
-    own = [trial for trial in trials if (trial.configuration or {}).get("method") is None]
     with one_thread():
-        surface = joint_surface(spec, own, False, rng, members)
-        if surface is None:
-            return None
-        places, at = _places(spec, surface, own, winner, rng)
+        places, at = _places(spec, surface, distilled(trials), winner, rng)
         draws = surface.draws(places, DRAWS, rng)
     behind = draws.max(axis=1) - draws[:, at]
     confirmation = spec.confirmation

@@ -95,8 +95,8 @@ def test_where_labels_alone_are_better_it_says_so() -> None:
 
 def test_a_quiet_job_raises_no_doubt_but_the_size_of_its_validation_part() -> None:
     big = {"validation_images": 10_000}
-    rest = [c for c in result(teacher=big).cautions if "gain over the strongest" not in c and "reaches the" not in c]
-    assert rest == []
+    known = ("gain over the strongest", "reaches the", "overlap at no temperature")  # which are true of these trials
+    assert [c for c in result(teacher=big).cautions if not any(words in c for words in known)] == []
 
 
 def test_students_that_share_their_start_are_less_apart_than_they_seem() -> None:
@@ -214,12 +214,14 @@ def test_a_job_of_a_few_trials_is_answered_and_doubted() -> None:
 
 
 def test_optimizers_whose_bands_never_meet_are_a_doubt() -> None:
-    documents = synthetic.documents(SPEC, TRIALS)
-    assert not doubts("overlap at no temperature", documents["result"])
+    def alike(configuration: Configuration) -> float:
+        return synthetic.ridge(configuration) + (0.01 if configuration.optimizer.name == "sgd" else 0.0)
 
     def far(configuration: Configuration) -> float:
         return synthetic.ridge(configuration) - (0.3 if configuration.optimizer.name == "sgd" else 0.0)
 
+    trials = synthetic.Builder(SPEC, alike, 0.002, np.random.default_rng(0)).job()
+    assert not doubts("overlap at no temperature", result(trials))
     trials = synthetic.Builder(SPEC, far, 0.002, np.random.default_rng(0)).job()
     [said] = doubts("overlap at no temperature", result(trials))
     assert "AdamW is better whatever T is" in said

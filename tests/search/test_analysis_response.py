@@ -10,12 +10,13 @@ import time
 import numpy as np
 import pytest
 
-from search.analysis.fits import ENOUGH, fit_each
+from search.analysis.fits import ENOUGH, Fit, fit_each
+from search.analysis.joint_surface import answer_surface
 from search.analysis.response import temperature_response
 from search.answer import ResponseCurve, TemperatureResponse, TemperatureSet
 from search.records import Trial
 from search.spec import JobSpec
-from search.states import Arm, Stage, TrialState
+from search.states import Arm, TrialState
 from tests import synthetic
 from trainers.spec import Configuration
 
@@ -24,8 +25,12 @@ def finished(spec: JobSpec, noise: float = 0.004, seed: int = 0) -> list[Trial]:
     return synthetic.Builder(spec, synthetic.ridge, noise, np.random.default_rng(seed)).job()
 
 
+def fits(spec: JobSpec, trials: list[Trial]) -> dict[str, Fit]:
+    return fit_each(spec, trials, answer_surface(spec, trials))
+
+
 def respond(spec: JobSpec, trials: list[Trial]) -> TemperatureResponse:
-    return temperature_response("j", spec, trials, fit_each(spec, trials), [(1.0, 0.3), (40.0, 2.2)], synthetic.NOW)
+    return temperature_response("j", spec, trials, fits(spec, trials), [(1.0, 0.3), (40.0, 2.2)], synthetic.NOW)
 
 
 def holds(found: TemperatureSet, temperature: float) -> bool:
@@ -94,8 +99,7 @@ def test_the_marginal_is_the_mean_over_the_other_settings() -> None:
 
 
 def test_without_the_marginal_the_rest_is_the_same() -> None:
-    fits = fit_each(SPEC, TRIALS)
-    found = temperature_response("j", SPEC, TRIALS, fits, [], synthetic.NOW, marginal=False)
+    found = temperature_response("j", SPEC, TRIALS, fits(SPEC, TRIALS), [], synthetic.NOW, marginal=False)
     assert found.overall is not None
     assert RESPONSE.overall is not None
     assert found.overall.marginal == []
@@ -116,13 +120,14 @@ def test_divergence_is_knowledge_and_other_failures_are_not() -> None:
     assert respond(SPEC, [*TRIALS, *map(synthetic.diverged, extra)]).overall != RESPONSE.overall
 
 
-def test_baselines_speak_only_inside_of_the_searched_range() -> None:
+def test_a_baseline_outside_of_the_searched_range_is_learned_from_but_not_drawn() -> None:
     spec = synthetic.spec(space={"temperature": {"low": 2, "high": 40}})
     trials = finished(spec)
-    without = [trial for trial in trials if trial.arm is not Arm.T1]
-    assert respond(spec, trials).overall == respond(spec, without).overall
-    without = [trial for trial in trials if trial.arm is not Arm.T4]
-    assert respond(spec, trials).overall != respond(spec, without).overall
+    for arm in (Arm.T1, Arm.T4):
+        without = [trial for trial in trials if trial.arm is not arm]
+        assert respond(spec, trials).overall != respond(spec, without).overall
+    drawn = {one.trial.arm for fit in fits(spec, trials).values() for one in fit.seen}
+    assert drawn == {Arm.JOINT, Arm.T4}
 
 
 def test_a_metric_that_is_minimised_is_the_mirror_image() -> None:
@@ -228,17 +233,16 @@ def test_confidence_sets_and_bands_hold_the_truth_as_often_as_they_say() -> None
     assert np.mean(banded) >= 0.8
 
 
-def test_confirmation_and_the_latest_trials_are_kept_where_there_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    of_adamw = [trial for trial in TRIALS if (trial.configuration or {})["optimizer"]["name"] == "adamw"]
-    confirming = [t for t in of_adamw if t.stage in (Stage.SELECT, Stage.ESTIMATE) and t.arm is not Arm.LABEL_ONLY]
-    monkeypatch.setattr("search.analysis.fits.AT_MOST", len(confirming) + 5)
+def test_the_latest_trials_are_kept_where_there_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    numbers = [trial.number for trial in TRIALS if trial.arm is not Arm.LABEL_ONLY]
+    kept = numbers[len(numbers) // 2 :]
+    monkeypatch.setattr("search.analysis.joint_surface.AT_MOST", len(kept))
 
-    def adamw(trials: list[Trial]) -> ResponseCurve:
-        return respond(SPEC, trials).per_optimizer[1]
+    def drawn(trials: list[Trial]) -> ResponseCurve | None:
+        return respond(SPEC, trials).overall
 
-    kept = adamw(TRIALS)
-    assert kept != RESPONSE.per_optimizer[1]
-    search = [trial.number for trial in of_adamw if trial.stage is Stage.SEARCH]
-    for number, matters in ((search[0], False), (confirming[0].number, True)):
+    found = drawn(TRIALS)
+    assert found != RESPONSE.overall
+    for number, matters in ((numbers[0], False), (kept[-1], True)):
         changed = [dataclasses.replace(trial, value=0.8) if trial.number == number else trial for trial in TRIALS]
-        assert (adamw(changed) != kept) == matters
+        assert (drawn(changed) != found) == matters

@@ -13,7 +13,7 @@ import pytest
 
 from search import configurations, units
 from search.analysis import shortfall as room
-from search.analysis.joint_surface import joint_of, joint_surface
+from search.analysis.joint_surface import answer_surface, joint_of, joint_surface
 from search.analysis.shortfall import shortfall
 from search.answer import Result, Shortfall
 from search.records import Trial
@@ -42,7 +42,7 @@ def winner(trials: list[Trial]) -> dict[str, Any]:
 
 
 def said(spec: JobSpec, trials: list[Trial], members: int = 1) -> Shortfall:
-    found = shortfall(spec, trials, winner(trials), members=members)
+    found = shortfall(spec, trials, winner(trials), answer_surface(spec, trials, members))
     assert found is not None
     return found
 
@@ -135,7 +135,7 @@ def test_a_metric_that_is_minimised_is_the_mirror_image() -> None:
 
 def test_the_same_trials_say_the_same_in_whatever_order_they_are_read() -> None:
     shuffled = random.Random(3).sample(TRIALS, len(TRIALS))
-    assert shortfall(SPEC, shuffled, winner(TRIALS), members=1) == said(SPEC, TRIALS)
+    assert shortfall(SPEC, shuffled, winner(TRIALS), answer_surface(SPEC, shuffled, 1)) == said(SPEC, TRIALS)
 
 
 def test_all_configurations_of_lists_are_looked_at_once() -> None:
@@ -192,11 +192,12 @@ def test_baselines_of_another_term_say_nothing() -> None:
 def test_of_few_configurations_a_fixed_space_or_a_failed_winner_nothing_is_said() -> None:
     joint = [t for t in TRIALS if t.arm is Arm.JOINT]
     search = [t for t in joint if t.stage is Stage.SEARCH]
-    assert shortfall(SPEC, search[:4], winner(TRIALS)) is None
+    assert answer_surface(SPEC, search[:4]) is None
+    assert shortfall(SPEC, search[:4], winner(TRIALS), None) is None
     one = {"temperature": 4, "kd_weight": 1, "optimizer": {"adamw": {"learning_rate": 0.01, "weight_decay": 0}}}
     fixed = synthetic.spec(space=one)
     trials = synthetic.Builder(fixed, synthetic.ridge, 0.004, np.random.default_rng(1)).job()
-    assert shortfall(fixed, trials, winner(trials)) is None
+    assert answer_surface(fixed, trials) is None
     failed = [
         dataclasses.replace(t, state=TrialState.FAILED, value=None) if t.variant == "winner" else t for t in joint
     ]
@@ -205,7 +206,7 @@ def test_of_few_configurations_a_fixed_space_or_a_failed_winner_nothing_is_said(
 
 def test_the_answer_says_it_and_older_answers_still_load() -> None:
     found = synthetic.documents(SPEC, TRIALS)["result"]
-    assert found.shortfall == shortfall(SPEC, TRIALS, found.winner.configuration)
+    assert found.shortfall == shortfall(SPEC, TRIALS, found.winner.configuration, answer_surface(SPEC, TRIALS))
     said = units.chance(found.shortfall.chance_within_delta)
     shown = f"with a chance of {said}" if found.shortfall.chance_within_delta >= 0.01 else f"is {units.NOT_SHOWN}"
     assert f"of the searched space {shown}; expected shortfall" in found.summary
@@ -229,9 +230,11 @@ def test_an_extended_job_says_it_of_its_new_winner_with_what_both_rounds_have_sh
     ]
     found = synthetic.documents(SPEC, [*TRIALS, *again])["result"]
     assert found.winner.configuration == poor.configuration
-    assert found.shortfall == shortfall(SPEC, [*TRIALS, *again], poor.configuration or {})
+    surface = answer_surface(SPEC, [*TRIALS, *again])
+    assert found.shortfall == shortfall(SPEC, [*TRIALS, *again], poor.configuration or {}, surface)
     forgotten = [trial for trial in TRIALS if trial.number not in first]
-    assert found.shortfall != shortfall(SPEC, [*forgotten, *again], poor.configuration or {})
+    without = answer_surface(SPEC, [*forgotten, *again])
+    assert found.shortfall != shortfall(SPEC, [*forgotten, *again], poor.configuration or {}, without)
 
 
 @pytest.mark.parametrize(
