@@ -16,7 +16,7 @@ from search.analysis.response import temperature_response
 from search.answer import ResponseCurve, TemperatureResponse, TemperatureSet
 from search.records import Trial
 from search.spec import JobSpec
-from search.states import Arm, TrialState
+from search.states import Arm, Stage, TrialState
 from tests import synthetic
 from trainers.spec import Configuration
 
@@ -128,6 +128,45 @@ def test_a_baseline_outside_of_the_searched_range_is_learned_from_but_not_drawn(
         assert respond(spec, trials).overall != respond(spec, without).overall
     drawn = {one.trial.arm for fit in fits(spec, trials).values() for one in fit.seen}
     assert drawn == {Arm.JOINT, Arm.T4}
+
+
+def test_over_all_is_nowhere_below_the_better_optimizer() -> None:
+    assert RESPONSE.overall is not None
+    for over, *own in zip(RESPONSE.overall.points, *(c.points for c in RESPONSE.per_optimizer), strict=True):
+        assert over.mean >= max(one.mean for one in own) - 1e-9
+
+
+def test_what_one_optimizer_shows_of_temperature_is_known_of_the_other() -> None:
+    by_name = {name: [t for t in TRIALS if _optimizer(t) == name] for name in ("sgd", "adamw")}
+    few = [t for t in by_name["sgd"] if t.stage is Stage.SEARCH and t.arm is Arm.JOINT][: ENOUGH + 2]
+
+    def width(trials: list[Trial]) -> float:
+        [curve] = [curve for curve in respond(SPEC, trials).per_optimizer if curve.optimizer == "sgd"]
+        return float(np.mean([point.high - point.low for point in curve.points]))
+
+    assert width(few + by_name["adamw"]) < 0.8 * width(few)
+
+
+def _optimizer(trial: Trial) -> str:
+    return str((trial.configuration or {})["optimizer"]["name"])
+
+
+def test_of_lists_their_own_numbers_are_looked_at() -> None:
+    known: dict[str, list[float]] = {"temperature": [1, 2, 4, 7, 12, 40], "kd_weight": [0.2, 0.7, 1.0]}
+    rates = [0.001, 0.01, 0.03]
+    listed = {**known, "optimizer": {"adamw": {"learning_rate": rates, "weight_decay": 0}}}
+    spec = synthetic.spec(space=listed, budget={"trials": 40})
+    trials = finished(spec)
+    found = respond(spec, trials).overall
+    assert found is not None
+    assert [point.temperature for point in found.points] == known["temperature"]
+    assert holds(found.confidence_set, 7)
+    [fit] = fits(spec, trials).values()
+    weight, rate = (axis.at(unit) for axis, unit in zip(fit.others, fit.profile[3, 1:], strict=True))
+    assert (weight, rate) == (pytest.approx(0.7), pytest.approx(0.01))
+    for axis, column in zip(fit.others, fit.profile[:, 1:].T, strict=True):
+        allowed = known["kd_weight"] if axis.name == "kd_weight" else rates
+        assert all(min(abs(axis.at(unit) - one) for one in allowed) < 1e-9 for unit in column)
 
 
 def test_a_metric_that_is_minimised_is_the_mirror_image() -> None:
