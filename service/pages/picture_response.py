@@ -55,6 +55,8 @@ def shown_values(result: Result | None, response: TemperatureResponse) -> list[f
     """What must be inside of the plot: curves and bands, estimates of winner and tuned baselines, but no outliers."""
     estimates = [contestant.validation for contestant in _shown(result)]
     ends = [end for one in estimates if one.interval for end in (one.interval.low, one.interval.high)]
+    without = _without(result)
+    ends += [] if without is None else [without]
     if response.overall:
         curves = [response.overall, *response.per_optimizer]
         known = [point.mean for point in response.overall.points]
@@ -75,6 +77,13 @@ def _shown(result: Result | None) -> list[Contestant]:
         return []
     baselines = [c for c in result.baselines if c.variant == "tuned" and c.arm != "label_only"]
     return [c for c in [*baselines, result.winner] if c.validation.mean is not None]
+
+
+def _without(result: Result | None) -> float | None:
+    """The mean of training without distillation, tuned for itself."""
+    baselines = result.baselines if result else []
+    found = (c.validation.mean for c in baselines if (c.arm, c.variant) == ("label_only", "tuned"))
+    return next(found, None)
 
 
 def _with_margin(values: Sequence[float], metric: units.Metric) -> tuple[float, float]:
@@ -149,10 +158,9 @@ def _curves(root: Element, result: Result | None, response: TemperatureResponse,
     if overall is not None:
         around = [*line(overall.points, "high"), *reversed(line(overall.points, "low"))]
         svg.add(root, "path", fill="band", d=svg.path(around, closed=True), fill_opacity=0.24)
-    baselines = result.baselines if result else []
-    without = next((c for c in baselines if (c.arm, c.variant) == ("label_only", "tuned")), None)
-    if without and without.validation.mean is not None and up.low <= without.validation.mean <= up.high:
-        y = up(without.validation.mean)
+    without = _without(result)
+    if without is not None and up.low <= without <= up.high:
+        y = up(without)
         svg.line(root, LEFT, y, RIGHT, y, "soft", 1.6, stroke_dasharray="1.5 4", stroke_linecap="round")
         named.append(("no distillation", "soft", y))
     dashes = "5 4" if len(response.per_optimizer) > 1 else ""
@@ -222,7 +230,7 @@ def _legend(root: Element, result: Result | None, response: TemperatureResponse)
         trials.append(("stopped", "one that was stopped early"))
     if response.overall:
         confidence = units.percent(response.overall.confidence_set.confidence)
-        trials.append(("line", f"what one can rely on, with its {confidence} band"))
+        trials.append(("line", f"the best at each T, with its {confidence} band"))
     fresh = [("won", "chosen, on fresh seeds")] if _shown(result) else []
     if len(_shown(result)) > 1:
         fresh.append(("baseline", "T = 1 and T = 4, each tuned for itself, on fresh seeds"))
