@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from datetime import datetime
 
@@ -17,7 +16,7 @@ from search.surfaces.axes import Axis
 from search.surfaces.threads import one_thread
 
 ROWS, COLUMNS = 20, 28
-"""Points of a map: values of the setting, and temperatures."""
+"""Points of a map: values of the setting, and temperatures; of lists their own numbers."""
 HARDLY = 0.7
 """Deviation, as a share of how much all trials vary, from which on nothing is said of a point."""
 
@@ -48,27 +47,22 @@ def interactions(job_id: str, spec: JobSpec, fits: Mapping[str, Fit], now: datet
 
 def _map(fit: Fit, place: int, axis: Axis, sign: int) -> InteractionMap:
     """The map of the setting at `place` among the fit's others."""
-    columns = np.linspace(0, len(fit.profile) - 1, COLUMNS).round().astype(int)  # the profile's own temperatures
+    last = len(fit.profile) - 1
+    columns = np.unique(np.linspace(0, last, COLUMNS).round().astype(int))  # the profile's own temperatures
     temperatures = fit.temperatures[columns]
-    rows = np.linspace(0, 1, ROWS)
-    points = np.repeat(fit.profile[columns][None], ROWS, axis=0)  # [ROWS, COLUMNS, 1 + d]
+    listed = fit.joint.settings[fit.optimizer][1 + place].listed
+    rows = np.array([axis.unit(value) for value in sorted(listed)]) if listed else np.linspace(0, 1, ROWS)
+    points = np.repeat(fit.profile[columns][None], len(rows), axis=0)  # [rows, columns, 1 + d]
     points[:, :, 1 + place] = rows[:, None]
-    levels, deviation = fit.surface.levels(fit.points(points.reshape(ROWS * COLUMNS, -1)))
-    known = (deviation <= HARDLY).reshape(ROWS, COLUMNS)
+    shape = points.shape[:2]
+    levels, deviation = fit.surface.levels(fit.points(points.reshape(-1, points.shape[2])))
     return InteractionMap(
         optimizer=fit.optimizer,
         setting=axis.name,
         log=axis.log,
         temperatures=temperatures.tolist(),
-        values=[_value(axis, float(row)) for row in rows],
-        means=(sign * levels).reshape(ROWS, COLUMNS).tolist(),
-        known=known.tolist(),
+        values=sorted(listed) or [axis.at(float(row)) for row in rows],
+        means=(sign * levels).reshape(shape).tolist(),
+        known=(deviation <= HARDLY).reshape(shape).tolist(),
         trials=[(one.temperature, axis.value(one.trial.configuration or {}), sign * one.value) for one in fit.seen],
     )
-
-
-def _value(axis: Axis, unit: float) -> float:
-    """The setting's value at this place (0..1) of its range."""
-    if axis.log:
-        return math.exp(math.log(axis.low) + unit * math.log(axis.high / axis.low))
-    return axis.low + unit * (axis.high - axis.low)

@@ -51,6 +51,21 @@ def test_there_is_a_map_for_each_other_setting_of_each_optimizer() -> None:
         assert (one.temperatures[0], one.temperatures[-1]) == (1.0, 40.0)
 
 
+def test_of_lists_a_map_has_their_own_numbers() -> None:
+    rates = [0.001, 0.003, 0.01, 0.03]
+    listed = {"temperature": [1, 2, 4, 7, 12, 40], "optimizer": {"adamw": {"learning_rate": rates, "weight_decay": 0}}}
+    spec = synthetic.spec(space=listed, budget={"trials": 40})
+    trials = synthetic.Builder(spec, synthetic.ridge, 0.002, np.random.default_rng(0)).job()
+    found = interactions("j", spec, fits(spec, trials), synthetic.NOW).maps
+    rate, weight = named(found, "adamw", "adamw.learning_rate"), named(found, "adamw", "kd_weight")
+    assert rate.temperatures == weight.temperatures == listed["temperature"]
+    assert rate.values == rates
+    assert len(weight.values) == ROWS
+    assert np.shape(rate.means) == np.shape(rate.known) == (len(rates), len(rate.temperatures))
+    best = np.array(rate.means)[:, 3].argmax()
+    assert rate.values[int(best)] == 0.01
+
+
 def test_the_ridge_that_was_built_in_is_seen() -> None:
     """The best learning rate rises with T in `ridge`: by 0.2 decades for each e-fold of T, from 0.01 at T = 6."""
     rates = named(MAPS, "adamw", "adamw.learning_rate")
