@@ -17,7 +17,7 @@ CENSORED = 0.3
 
 @dataclass(frozen=True, slots=True)
 class Optimum:
-    """Which temperatures may be the best: `temperatures` rise in equal ratios, `shares` of them sum to one.
+    """Which temperatures may be the best: `temperatures` rise, their `shares` sum to one.
 
     The first and the last stand for themselves and for all beyond: there the best one is censored, not known. `rough`
     where the shares had to be made up from an interval.

@@ -38,22 +38,20 @@ def gridded(optima: Sequence[Optimum]) -> Gridded:
 
 def _of(optimum: Optimum, centres: Array) -> Array:
     """At each centre the share of the nearest temperature, in units of what it has where nothing is known."""
-    shares = np.array(optimum.shares)
-    ratio = (1 - DOUBT) * shares / unknown(len(shares)) + DOUBT
-    low, high = np.log2(optimum.temperatures[0]), np.log2(optimum.temperatures[-1])
-    step = (high - low) / (len(shares) - 1)
-    nearest = np.clip(np.rint((centres - low) / step), 0, len(shares) - 1).astype(int)
-    return np.asarray(ratio[nearest])
+    at = np.log2(optimum.temperatures)
+    places = tuple(np.round((at - at[0]) / (at[-1] - at[0]), 6).tolist())
+    ratio = (1 - DOUBT) * np.array(optimum.shares) / unknown(places) + DOUBT
+    return np.asarray(ratio[np.searchsorted((at[1:] + at[:-1]) / 2, centres)])
 
 
 @cache
-def unknown(count: int) -> Array:
-    """How often [count] each of so many even places holds the maximum of a smooth curve of which nothing is known.
+def unknown(places: tuple[float, ...]) -> Array:
+    """How often [n] each of these places, rising from 0 to 1, holds the maximum of a curve of which nothing is known.
 
     Curves are drawn from the prior that a job's response has along T (Matern 5/2; see surfaces.surface).
     """
     rng = np.random.default_rng(20)
-    at = np.linspace(0, 1, count)
+    at, count = np.array(places), len(places)
     apart = np.abs(at[:, None] - at[None, :])
     total = np.zeros(count)
     middle, deviation = _LENGTHS
@@ -62,8 +60,11 @@ def unknown(count: int) -> Array:
         covariance = (1 + r + r**2 / 3) * np.exp(-r) + 1e-8 * np.eye(count)
         curves = rng.standard_normal((_CURVES, count)) @ np.linalg.cholesky(covariance).T
         total += np.bincount(curves.argmax(axis=1), minlength=count)
-    shares = (total + total[::-1]) / (2 * total.sum())
-    if count > 6:  # the inner ones vary slowly: what is left of the drawing's noise is averaged out
+    shares = total / total.sum()
+    if np.allclose(at, 1 - at[::-1], atol=1e-4):
+        shares = (shares + shares[::-1]) / 2
+    if count > 6 and np.allclose(np.diff(at), at[1], atol=1e-4):
+        # The inner ones of even places vary slowly: what is left of the drawing's noise is averaged out.
         inner = np.pad(shares[1:-1], 2, mode="edge")
         shares[1:-1] = np.convolve(inner, np.full(5, 0.2), mode="valid")
     shares = np.maximum(shares, 1e-4)

@@ -19,6 +19,8 @@ from search.guiding.likelihood import BEYOND, gridded, unknown
 
 TEMPERATURES = tuple(float(one) for one in np.geomspace(1, 32, 41))
 OCTAVES = np.log2(TEMPERATURES)
+EVEN = tuple(np.linspace(0, 1, 41).round(6).tolist())
+LISTED = (1.0, 2.0, 4.0, 7.0, 12.0, 32.0)
 
 
 @pytest.fixture(autouse=True)
@@ -142,9 +144,9 @@ def test_a_censored_optimum_is_beyond_the_edge_and_does_not_draw_others_to_it() 
 
 def test_a_job_that_knows_nothing_of_its_optimum_says_nothing() -> None:
     """Of a flat response half of the draws have their best T at an end of the range; that is no evidence for it."""
-    flat = Optimum(TEMPERATURES, tuple(unknown(len(TEMPERATURES))))
+    flat = Optimum(TEMPERATURES, tuple(unknown(EVEN)))
     assert np.allclose(gridded([flat]).likelihood, 1.0)
-    assert unknown(41)[0] > 0.1
+    assert unknown(EVEN)[0] > 0.1
     told = study(lambda at: 2.5, a=("0", "1"), repeats=3)
     mute = [Cell(f"mute-{n}", {"a": "0"}, {"seed": str(n)}, best=flat) for n in range(3)]
     (with_mute,) = guide("mine", [*told, *mute]).factors
@@ -152,10 +154,23 @@ def test_a_job_that_knows_nothing_of_its_optimum_says_nothing() -> None:
     assert with_mute.levels[0].best.interval.high < 16
 
 
+def test_temperatures_of_a_list_count_where_they_are() -> None:
+    at = np.log2(LISTED) / 5
+    nothing = unknown(tuple(at.round(6).tolist()))
+    assert nothing.sum() == pytest.approx(1)
+    assert nothing[-1] > nothing[0] > nothing[1]  # the last stands for more than the first, and both are ends
+    flat = gridded([Optimum(LISTED, tuple(nothing))])
+    assert np.allclose(flat.likelihood, 1.0)
+    told = gridded([Optimum(LISTED, (0.0, 0.0, 0.1, 0.8, 0.1, 0.0))])
+    most = told.centres[told.likelihood[0] == told.likelihood.max()]
+    assert most.min() == pytest.approx(math.log2(4 * 7) / 2, abs=0.13)
+    assert most.max() == pytest.approx(math.log2(7 * 12) / 2, abs=0.13)
+
+
 @pytest.mark.parametrize("repeats", [1, 2, 9])
 def test_a_cell_whose_jobs_know_nothing_has_its_best_anywhere(repeats: int) -> None:
     """Not in the middle of the range, as the mean of their draws would have it, and the surer the more they are."""
-    flat = Optimum(TEMPERATURES, tuple(unknown(len(TEMPERATURES))))
+    flat = Optimum(TEMPERATURES, tuple(unknown(EVEN)))
     mute = [Cell(f"mute-{n}", {"a": "0"}, {"seed": str(n)}, best=flat) for n in range(repeats)]
     told = study(lambda at: 2.5, a=("1", "2"), repeats=3)
     nowhere, somewhere, _ = guide("mine", [*mute, *told]).cells
@@ -167,7 +182,7 @@ def test_a_cell_whose_jobs_know_nothing_has_its_best_anywhere(repeats: int) -> N
 
 
 def test_a_cell_leaves_to_a_job_that_knows_nothing_no_word() -> None:
-    flat = Optimum(TEMPERATURES, tuple(unknown(len(TEMPERATURES))))
+    flat = Optimum(TEMPERATURES, tuple(unknown(EVEN)))
     told = study(lambda at: 2.5, a=("0", "1"), repeats=3)
     mute = [Cell(f"mute-{n}", {"a": "0"}, {"seed": str(n)}, best=flat) for n in range(3)]
     alone, beside = guide("mine", told).cells[0].best, guide("mine", [*told, *mute]).cells[0].best
