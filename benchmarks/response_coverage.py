@@ -14,8 +14,6 @@ import sys
 import numpy as np
 
 from benchmarks import facts, output
-from search.analysis.fits import fit_each
-from search.analysis.joint_surface import answer_surface
 from search.analysis.response import temperature_response
 from tests import synthetic
 
@@ -34,7 +32,7 @@ def measure(jobs: int = 200, budget: int = 64, optimizers: str = "adamw") -> Non
         best, value = max((peaks[name] for name in names), key=lambda peak: peak[1])
         noise = float(rng.choice(NOISES))
         trials = synthetic.Builder(spec, truth, noise, rng).job()
-        fits = fit_each(spec, trials, answer_surface(spec, trials))
+        fits = synthetic.fits(spec, trials)
         found = temperature_response("j", spec, trials, fits, [], synthetic.NOW, marginal=False)
         if found.overall is None:
             raise RuntimeError("too few trials for a response: ask for more")

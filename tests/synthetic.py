@@ -13,6 +13,8 @@ import numpy as np
 
 from search import configurations
 from search.analysis.build import build_documents
+from search.analysis.fits import Fit, fit_each
+from search.analysis.joint_surface import answer_surface
 from search.records import Job, Progress, Reason, Trial
 from search.requests.standing import Curve, Standing
 from search.spec import JobSpec, Range
@@ -236,6 +238,11 @@ def job(job_spec: JobSpec, **changes: Any) -> Job:
         "updated_at": NOW,
     }
     return Job(**(values | changes))
+
+
+def fits(job_spec: JobSpec, trials: Sequence[Trial]) -> dict[str, Fit]:
+    """By optimizer, of the surface over these trials."""
+    return fit_each(job_spec, trials, answer_surface(job_spec, trials))
 
 
 def documents(job_spec: JobSpec, trials: Sequence[Trial], **changes: Any) -> dict[str, Any]:

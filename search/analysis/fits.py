@@ -40,7 +40,6 @@ class Fit:
     """
 
     optimizer: str
-    temperature: Axis
     others: list[Axis]
     seen: list[Seen]
     surface: Surface
@@ -78,7 +77,6 @@ def fit_each(spec: JobSpec, trials: Sequence[Trial], surface: Surface | None) ->
     return {
         name: Fit(
             optimizer=name,
-            temperature=temperature,
             others=[setting.axis for setting in joint.settings[name][1:]],
             seen=seen[name],
             surface=surface,

@@ -14,25 +14,17 @@ import pytest
 
 from search.analysis import aside
 from search.analysis.build import build_interim
-from search.analysis.fits import Fit, fit_each
 from search.analysis.interactions import COLUMNS, ROWS, interactions
-from search.analysis.joint_surface import answer_surface
 from search.analysis.observations import softness_seen
 from search.answer import InteractionMap, Interim
-from search.records import Trial
 from search.spec import JobSpec
 from search.states import Arm, Stage, TrialState
 from tests import synthetic
 from trainers.spec import Configuration
 
-
-def fits(spec: JobSpec, trials: list[Trial]) -> dict[str, Fit]:
-    return fit_each(spec, trials, answer_surface(spec, trials))
-
-
 SPEC = synthetic.spec()
 TRIALS = synthetic.Builder(SPEC, synthetic.ridge, 0.002, np.random.default_rng(0)).job()
-FOUND = interactions("j", SPEC, fits(SPEC, TRIALS), synthetic.NOW)
+FOUND = interactions("j", SPEC, synthetic.fits(SPEC, TRIALS), synthetic.NOW)
 MAPS = FOUND.maps
 
 
@@ -56,7 +48,7 @@ def test_of_lists_a_map_has_their_own_numbers() -> None:
     listed = {"temperature": [1, 2, 4, 7, 12, 40], "optimizer": {"adamw": {"learning_rate": rates, "weight_decay": 0}}}
     spec = synthetic.spec(space=listed, budget={"trials": 40})
     trials = synthetic.Builder(spec, synthetic.ridge, 0.002, np.random.default_rng(0)).job()
-    found = interactions("j", spec, fits(spec, trials), synthetic.NOW).maps
+    found = interactions("j", spec, synthetic.fits(spec, trials), synthetic.NOW).maps
     rate, weight = named(found, "adamw", "adamw.learning_rate"), named(found, "adamw", "kd_weight")
     assert rate.temperatures == weight.temperatures == listed["temperature"]
     assert rate.values == rates
@@ -99,7 +91,7 @@ def test_without_an_interaction_none_is_claimed() -> None:
 
     spec = synthetic.spec(space={"optimizer": {"adamw": {"weight_decay": 0.0}}, "kd_weight": 0.7})
     trials = synthetic.Builder(spec, apart, 0.002, np.random.default_rng(1)).job()
-    [share] = interactions("j", spec, fits(spec, trials), synthetic.NOW).shares
+    [share] = interactions("j", spec, synthetic.fits(spec, trials), synthetic.NOW).shares
     assert share.share < 0.04  # squeezing bad values bends what is a sum
     assert share.temperature_alone > 0.1
     assert share.setting_alone > 0.1
@@ -134,7 +126,7 @@ def test_a_map_holds_the_trials_it_was_fitted_on() -> None:
 def test_nothing_is_said_where_no_trial_was() -> None:
     corner = [t for t in TRIALS if t.stage is Stage.SEARCH and _within(SPEC, t.configuration)]
     assert len(corner) >= 8
-    few = interactions("j", SPEC, fits(SPEC, corner), synthetic.NOW).maps
+    few = interactions("j", SPEC, synthetic.fits(SPEC, corner), synthetic.NOW).maps
     known = np.array(named(few, "adamw", "adamw.learning_rate").known)
     assert known[:, :8].mean() > known[:, -8:].mean()
     assert not known[:, -1].any()
@@ -152,7 +144,9 @@ def test_a_minimised_objective_keeps_its_own_values() -> None:
         return 1 - synthetic.ridge(configuration)
 
     trials = synthetic.Builder(spec, loss, 0.002, np.random.default_rng(0)).job()
-    rates = named(interactions("j", spec, fits(spec, trials), synthetic.NOW).maps, "adamw", "adamw.learning_rate")
+    rates = named(
+        interactions("j", spec, synthetic.fits(spec, trials), synthetic.NOW).maps, "adamw", "adamw.learning_rate"
+    )
     assert 0.05 < np.array(rates.means).min() < 0.1
 
 

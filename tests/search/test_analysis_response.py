@@ -10,8 +10,7 @@ import time
 import numpy as np
 import pytest
 
-from search.analysis.fits import ENOUGH, Fit, fit_each
-from search.analysis.joint_surface import answer_surface
+from search.analysis.fits import ENOUGH
 from search.analysis.response import temperature_response
 from search.answer import ResponseCurve, TemperatureResponse, TemperatureSet
 from search.records import Trial
@@ -25,12 +24,10 @@ def finished(spec: JobSpec, noise: float = 0.004, seed: int = 0) -> list[Trial]:
     return synthetic.Builder(spec, synthetic.ridge, noise, np.random.default_rng(seed)).job()
 
 
-def fits(spec: JobSpec, trials: list[Trial]) -> dict[str, Fit]:
-    return fit_each(spec, trials, answer_surface(spec, trials))
-
-
 def respond(spec: JobSpec, trials: list[Trial]) -> TemperatureResponse:
-    return temperature_response("j", spec, trials, fits(spec, trials), [(1.0, 0.3), (40.0, 2.2)], synthetic.NOW)
+    return temperature_response(
+        "j", spec, trials, synthetic.fits(spec, trials), [(1.0, 0.3), (40.0, 2.2)], synthetic.NOW
+    )
 
 
 def holds(found: TemperatureSet, temperature: float) -> bool:
@@ -99,7 +96,7 @@ def test_the_marginal_is_the_mean_over_the_other_settings() -> None:
 
 
 def test_without_the_marginal_the_rest_is_the_same() -> None:
-    found = temperature_response("j", SPEC, TRIALS, fits(SPEC, TRIALS), [], synthetic.NOW, marginal=False)
+    found = temperature_response("j", SPEC, TRIALS, synthetic.fits(SPEC, TRIALS), [], synthetic.NOW, marginal=False)
     assert found.overall is not None
     assert RESPONSE.overall is not None
     assert found.overall.marginal == []
@@ -126,7 +123,7 @@ def test_a_baseline_outside_of_the_searched_range_is_learned_from_but_not_drawn(
     for arm in (Arm.T1, Arm.T4):
         without = [trial for trial in trials if trial.arm is not arm]
         assert respond(spec, trials).overall != respond(spec, without).overall
-    drawn = {one.trial.arm for fit in fits(spec, trials).values() for one in fit.seen}
+    drawn = {one.trial.arm for fit in synthetic.fits(spec, trials).values() for one in fit.seen}
     assert drawn == {Arm.JOINT, Arm.T4}
 
 
@@ -161,7 +158,7 @@ def test_of_lists_their_own_numbers_are_looked_at() -> None:
     assert found is not None
     assert [point.temperature for point in found.points] == known["temperature"]
     assert holds(found.confidence_set, 7)
-    [fit] = fits(spec, trials).values()
+    [fit] = synthetic.fits(spec, trials).values()
     weight, rate = (axis.at(unit) for axis, unit in zip(fit.others, fit.profile[3, 1:], strict=True))
     assert (weight, rate) == (pytest.approx(0.7), pytest.approx(0.01))
     for axis, column in zip(fit.others, fit.profile[:, 1:].T, strict=True):
