@@ -1,4 +1,4 @@
-"""Closing of jobs by one worker, fenced by the lease on the job: the permit for the test part, and the stored answer."""
+"""Closing of jobs by one worker, fenced by the lease on the job: the permit for the test part, the stored answer."""
 
 from __future__ import annotations
 

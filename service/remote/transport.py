@@ -1,4 +1,4 @@
-"""HTTP requests and event streams of the client, with retries, timeouts and problems as exceptions. Needs httpx alone."""
+"""HTTP requests and event streams of the client: retries, timeouts, problems as exceptions. Needs httpx alone."""
 
 from __future__ import annotations
 
