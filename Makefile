@@ -10,7 +10,7 @@ OPTIONS ?=
 TESTS ?= tests
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test test-containers container-engine test-slow test-browser check lint types contracts audit format compose-config chaos clean
+.PHONY: help venv demo style test test-containers container-engine test-slow test-browser check lint types contracts audit format compose-config chaos clean
 .PHONY: bench-throughput bench-memory bench-job bench-views bench-precision bench-coverage bench-guidance bench-table bench-confirmation bench-search bench-ranges bench-bias bench-overhead bench-load
 SCALE := $(if $(QUICK),quick,full)
 
@@ -66,6 +66,9 @@ compose-config: ## check docker-compose.yml with docker-compose (or docker compo
 	$(COMPOSE) -f docker-compose.yml config --quiet
 	$(COMPOSE) -f docker-compose.yml -f docker-compose.gpu.yml config --quiet
 	THERMOWELL_ARTIFACT_STORE=s3://bucket $(COMPOSE) -f docker-compose.yml -f docker-compose.s3.yml config --quiet
+
+style: $(STAMP) ## figures of the code's language and structure (OPTIONS="--beside PATH" for another package's)
+	$(BIN)/python -m benchmarks.style $(OPTIONS)
 
 bench-throughput: $(STAMP) ## images/s against the loop and the peers, in under 30 minutes; QUICK=1: under 5
 	$(BIN)/python -m benchmarks.throughput $(if $(QUICK),--quick) --keep throughput-$(SCALE)-$$(nproc)-cores $(OPTIONS)

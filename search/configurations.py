@@ -1,4 +1,4 @@
-"""How is one point of the search space stored, and what becomes of it in a baseline's hands?"""
+"""The stored form of a configuration, and the configuration of a baseline that is derived from it."""
 
 from __future__ import annotations
 

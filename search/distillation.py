@@ -1,4 +1,4 @@
-"""What is taken from the teacher, and how does T go along training? The method and the shape; T itself is searched."""
+"""The distillation part of a spec: the method, and the shape of T along training. T itself is searched."""
 
 from __future__ import annotations
 

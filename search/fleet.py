@@ -1,4 +1,4 @@
-"""Which place does a job ask for in the fleet: how large a share, how many trials at once, and which workers?"""
+"""The fleet part of a spec: priority, trials at once, and the workers that a job asks for."""
 
 from __future__ import annotations
 

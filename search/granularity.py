@@ -1,4 +1,4 @@
-"""Into which classes does a job sort its images? The data set's own, its superclasses, a map's, or clusters of them."""
+"""The classes part of a spec: the data set's own, its superclasses, a map's, or clusters of them."""
 
 from __future__ import annotations
 

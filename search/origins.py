@@ -1,4 +1,4 @@
-"""Where do a job's teacher and its students come from? From scratch, from other data, or from files."""
+"""The teacher and student parts of a spec: trained from scratch, from other data, or given as files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Of what is every part of a spec made? Closed parts, fixed and searched numbers, and words without surprises."""
+"""Base classes of all spec parts: closed models, fixed and searched numbers, and validated names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is trained on what, and how? Data, a model, its training and its optimizer, as a spec says them."""
+"""The data, model, training and optimizer parts of a spec."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does the database have the tables that this version needs, and how do they get there when several start at once?"""
+"""The version of the database's tables, and their migration where several processes start at once."""
 
 from __future__ import annotations
 

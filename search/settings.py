@@ -1,4 +1,4 @@
-"""Where do the database and the files live, and how does a worker behave? Read from THERMOWELL_* when it is built."""
+"""Settings of the database, the files and the worker, read from THERMOWELL_* when they are built."""
 
 from __future__ import annotations
 

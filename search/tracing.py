@@ -1,4 +1,4 @@
-"""Where did a job's time go? One trace of it, from the request that asked for it to the last worker (OpenTelemetry).
+"""Traces of jobs by OpenTelemetry, from the request that submitted one to the last worker.
 
 Decided by the standard OTEL_* variables alone. Where they ask for nothing, nothing of OpenTelemetry is imported and
 every call here returns at once. Nothing waits for a collector: spans go into a bounded queue that a thread empties.

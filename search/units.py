@@ -1,4 +1,4 @@
-"""How is a value of the objective said to a person? Shares in per cent and points, log-likelihoods in nats."""
+"""Display of objective values: shares in per cent and points, log-likelihoods in nats."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where does a search begin? What a spec says of its first trials: from what is known already, or as it names them."""
+"""The warm start part of a spec: first trials from earlier evidence, or as the spec names them."""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
-"""Who is asking, and may they? API keys by Bearer or HTTP Basic, browsers that signed in with one by a session; without
-any key, this machine alone."""
+"""Authentication and authorisation: API keys by Bearer or HTTP Basic, browser sessions, and, without any key, loopback
+alone.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How does the service run? One process of uvicorn that lets event streams end before it does."""
+"""The server: one uvicorn process that lets event streams end before it does."""
 
 from __future__ import annotations
 

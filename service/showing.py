@@ -1,4 +1,4 @@
-"""Who keeps the plots in Optuna Dashboard fresh? A task of the API, for the job that waits longest for it.
+"""A background task of the API that keeps the plots in Optuna Dashboard fresh, the longest-waiting job first.
 
 Not the worker: what it does between two epochs is lost to training, and what a thread of it does holds its
 interpreter. The API sees the same tables, and knows by a job's event counter whether there is news. Of several

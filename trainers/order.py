@@ -1,5 +1,5 @@
-"""In which order are a training's images shown, and in which batches? Pure functions of seed and epoch, so that every
-engine shows a student the same images in the same steps.
+"""The order and the batches in which training images are shown: pure functions of seed and epoch, alike for every
+engine.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which coarser classes do a data set's publishers give beside the fine ones? Free of torch.
+"""Coarser classes that a data set's publishers give beside the fine ones. Free of torch.
 
 CIFAR-100's twenty are in Krizhevsky 2009, "Learning Multiple Layers of Features from Tiny Images", and on the set's
 page (https://www.cs.toronto.edu/~kriz/cifar.html); torchvision keeps its files' fine labels alone. Fine classes are

@@ -1,1 +1,1 @@
-"""What have the trials taught? Reads finished trials, writes the documents that answer a job."""
+"""Analysis of finished trials: the documents that answer a job."""

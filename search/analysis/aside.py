@@ -1,4 +1,4 @@
-"""What is asked of `python -m search.analysis`? A job and its trials, as JSON. Light: no numerics are loaded here."""
+"""The input of `python -m search.analysis`: a job and its trials, as JSON. Light: no numerics are loaded here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What should a reader of this answer distrust? One sentence for each doubt that the trials themselves raise."""
+"""Cautions about an answer: one sentence for each doubt that the trials themselves raise."""
 
 from __future__ import annotations
 

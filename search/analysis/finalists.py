@@ -1,4 +1,4 @@
-"""Which completed configurations are worth training again? Those that together most likely hold the best true mean.
+"""The choice of finalists: the completed configurations that together most likely hold the best true mean.
 
 One seed's luck decides nothing: what counts is the posterior of the mean over seeds, by a surface over all trials.
 """

@@ -1,4 +1,4 @@
-"""What does the job's surface say of each optimizer? Its trials, and its profile along T."""
+"""The job's surface as each optimizer sees it: its trials, and its profile along T."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How good is the winner, and how much better than what one would have done? Means and t intervals over fresh seeds."""
+"""Means of the winner and its gains over each baseline, with t intervals over fresh seeds."""
 
 from __future__ import annotations
 

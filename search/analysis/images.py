@@ -1,4 +1,4 @@
-"""How sure is a figure on the test part if its images, too, had been drawn anew? Seeds and images resampled at once."""
+"""Intervals of test figures over seeds and images, both resampled at once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which settings mattered? Conditional PED-ANOVA, by Optuna, over the trials of the joint search."""
+"""Importances of settings by conditional PED-ANOVA (Optuna's), over the trials of the joint search."""
 
 from __future__ import annotations
 

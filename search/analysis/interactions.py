@@ -1,4 +1,4 @@
-"""How does the best temperature move with each other setting? A map of T and that setting, for each optimizer."""
+"""Interactions of T with each other setting: a map of both, for each optimizer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What do all trials of a job say of its configurations, whichever optimizer they have? One surface over them all.
+"""One surface over all trials of a job, whichever optimizer they have.
 
 Apart, each optimizer's trials would say less: T acts alike on both as far as the data show it.
 """

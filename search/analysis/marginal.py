@@ -1,4 +1,4 @@
-"""How good is each temperature on average over the other settings, for somebody who does not tune them with it?"""
+"""The marginal response: quality of each temperature, averaged over the other settings."""
 
 from __future__ import annotations
 

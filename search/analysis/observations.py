@@ -1,4 +1,4 @@
-"""What do the trials show as they are, without any model? Light: the service may ask, which has no numerics."""
+"""Observed values of trials, without a model. Light: the service may ask, which has no numerics."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How good is each temperature once the other settings are at their best for it, and which temperatures are best?
+"""The profile along T with the other settings at their best, and the sets of best temperatures.
 
 Both questions are answered by counting joint posterior draws, so that sets may be disconnected and touch the ends.
 """

@@ -1,4 +1,4 @@
-"""How does the quality depend on temperature, with the other settings profiled out?"""
+"""The temperature response: quality as a function of T, with the other settings profiled out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How were the winners chosen? Each arm's finalists, what the search said of them, and how their race went."""
+"""The record of a selection: each arm's finalists, their values in the search, and their race."""
 
 from __future__ import annotations
 

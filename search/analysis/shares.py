@@ -1,4 +1,4 @@
-"""How much do T and another setting act together? The functional analysis of variance of a fitted surface."""
+"""Functional analysis of variance of a fitted surface: how much T and another setting act together."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far may the winner be behind the best configuration of the searched space? Counted in joint posterior draws.
+"""The winner's expected distance from the best configuration of the space, counted in joint posterior draws.
 
 A search of some dozens of noisy trainings seldom meets the best configuration: an honest answer says how likely it did.
 """

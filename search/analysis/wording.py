@@ -1,4 +1,4 @@
-"""What is the answer in a sentence, and what does it speak of?"""
+"""The sentence that answers a job, and what it speaks of."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What does a whole spec look like? Every field with its default, and why one would change it."""
+"""The default spec with every field, its default, and a comment on why one would change it."""
 
 TEXT = """\
 # A Thermowell job: at which temperature, with which optimizer settings, should this student be distilled from this

@@ -1,4 +1,4 @@
-"""What does a YAML or JSON text hold, and on which line? Plain data alone: no aliases, no tags, no key twice."""
+"""YAML and JSON text as plain data with line numbers: no aliases, no tags, no duplicate keys."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How is a refused spec explained? Field by field: its dotted path, what is wrong, what is allowed, and its line."""
+"""Explanations of a refused spec, field by field: dotted path, problem, what is allowed, and line."""
 
 from __future__ import annotations
 

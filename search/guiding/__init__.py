@@ -1,1 +1,1 @@
-"""What moves the best temperature? Reads the answers of a study's jobs, writes the guidance that they give together."""
+"""Guidance of studies: effects of factors on the best temperature, from the answers of a study's jobs."""

@@ -1,4 +1,4 @@
-"""What does one job of a study say? Which temperatures may be its best one, how good it is, and what it gains.
+"""The answer of one job of a study: its likely best temperatures, its quality and its gains.
 
 Light: numpy at most, so that the service may ask.
 """

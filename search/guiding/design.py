@@ -1,4 +1,4 @@
-"""Which columns does a study's model have? Main effects, interactions that the design carries, what repeats cells."""
+"""The design matrix of a study's model: main effects, interactions that the design carries, and repeats."""
 
 from __future__ import annotations
 

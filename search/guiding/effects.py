@@ -1,4 +1,4 @@
-"""What does each factor do to the best T? Read off the draws of the model's coefficients."""
+"""Effects of factors on the best T, read off the draws of the model's coefficients."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How does a study's guidance stand in a document? A table of its cells and one of its factors, as Markdown."""
+"""A study's guidance as Markdown: a table of its cells and one of its factors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How is guidance said in plain words? A sentence for each factor, a paragraph for all, and what is not covered."""
+"""Guidance in plain words: a sentence for each factor, a paragraph for all, and what is not covered."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which factors of a study move the best T, and by how much? The front door of this room."""
+"""Guidance of a study: which factors move the best T, and by how much. The front door of this room."""
 
 from __future__ import annotations
 

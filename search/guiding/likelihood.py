@@ -1,4 +1,4 @@
-"""What does a job's posterior of its best T say, without what the job took for granted?
+"""The likelihood of a job's best T, freed of what the job's own prior assumed.
 
 A smooth curve of which nothing is known has its maximum at an end of the range half of the time: an end's share speaks
 of the best T only as far as it is more than that.

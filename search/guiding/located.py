@@ -1,4 +1,4 @@
-"""Where does a best temperature lie, and how large is a mean? Draws and few measurements, told as intervals."""
+"""Intervals of a best temperature and of a mean, from draws and few measurements."""
 
 from __future__ import annotations
 

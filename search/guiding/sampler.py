@@ -1,4 +1,4 @@
-"""What do uncertain, partly censored numbers say of their causes? A linear mixed model, by Gibbs sampling.
+"""A linear mixed model of uncertain, partly censored numbers, by Gibbs sampling.
 
 Each number stands in the model with all that is known of it, a likelihood over a grid, and is drawn anew in each sweep.
 

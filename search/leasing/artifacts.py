@@ -1,4 +1,4 @@
-"""Which files has a job left? Each lies where its digest says, once, whoever refers to it."""
+"""Artifacts of jobs: each file lies once, where its digest says, whoever refers to it."""
 
 from __future__ import annotations
 

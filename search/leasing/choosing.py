@@ -1,4 +1,4 @@
-"""Who chooses a job's finalists? One worker, outside of any transaction, fenced by the lease on the job itself.
+"""The claim and the record of a job's choice of finalists, fenced by the lease on the job.
 
 A job whose search has ended waits for it in state confirming, with nothing to train yet.
 """

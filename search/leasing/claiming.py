@@ -1,4 +1,4 @@
-"""What does a worker take? The next trials of one job: budget, share and lease, in one transaction.
+"""Claims of trials by workers: budget, share and lease in one transaction.
 
 Our tables are the truth and Optuna's are told afterwards: a trial is claimed here, then Optuna is asked, then the
 number that it gave is attached in the ledger.

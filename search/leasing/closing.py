@@ -1,4 +1,4 @@
-"""How is a job closed? One worker reads the test part and stores the answer, fenced by the lease on the job itself."""
+"""Closing of jobs by one worker, fenced by the lease on the job: the permit for the test part, the stored answer."""
 
 from __future__ import annotations
 

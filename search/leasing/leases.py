@@ -1,4 +1,4 @@
-"""Who may write about which trial? A lease is a worker's right, its token fences every write, and silence ends it.
+"""Leases: a worker's right to a trial; its token fences every write, and silence ends it.
 
 A token is current as long as its row exists. One that has expired may still be renewed, until `reap` (or a user's
 cancel) deletes it; from then on it writes nothing. Expiry goes by the database's clock.

@@ -1,4 +1,4 @@
-"""What does a worker leave behind? Reports, ends, the teacher's facts; every write is fenced by its lease's token."""
+"""The ledger of workers' reports, ends of trials and teacher's facts, each write fenced by its lease's token."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""Whose fault was it that a worker was lost? Nobody saw how it died: what can be told is what it was training, whether
-that came further, and with whom it shared the worker. Who is lost over again and again is tried alone, then fails.
-"""
+"""Losses of workers and their causes: what a lost worker was training, whether that came further, and beside what."""
 
 from __future__ import annotations
 

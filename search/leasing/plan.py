@@ -1,4 +1,4 @@
-"""What should this job train next, and is it time to go on? Decisions alone: no SQL, no clock, no chance.
+"""The plan of a job: the next trial, or the next state. Decisions alone: no SQL, no clock, no randomness.
 
 Claiming and the ledger ask inside their transactions, with what they counted there, and carry the answer out.
 """

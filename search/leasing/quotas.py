@@ -1,4 +1,4 @@
-"""How much of the fleet may one key have? Its jobs that have not ended, their trials, and what is trained at once.
+"""Quotas of keys: open jobs, their trials, and trials at once.
 
 Who counts holds the key's row until the transaction ends, so that two requests at once cannot both take the last place.
 It is taken after the job's row, where both are.

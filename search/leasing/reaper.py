@@ -1,4 +1,4 @@
-"""When may a worker be taken for dead? When it has been silent for a lease period in which it could have spoken."""
+"""The reaper: a worker counts as dead after a lease period of silence in which it could have spoken."""
 
 from __future__ import annotations
 

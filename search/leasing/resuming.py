@@ -1,4 +1,4 @@
-"""From where does a trial's next attempt go on? From its last checkpoint, and from the start without one."""
+"""Resumption of trials: from the last checkpoint, or from the start without one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which finalists of an arm go on to the next fresh seed? A race in blocks: all that are left train on the same seed.
+"""The race of an arm's finalists in blocks: all that are left train on the same fresh seed.
 
 A finalist drops out once it is shown to be worse than another, by a rule that may look after every block. Pure
 arithmetic, replayed from the values alone, so that the order in which they came, or who asks again, changes nothing.

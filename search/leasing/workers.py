@@ -1,4 +1,4 @@
-"""Who trains? Workers say that they are there; whoever is silent for a lease period counts as gone."""
+"""Registration of workers and their heartbeats; one that is silent for a lease period counts as gone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What does the evidence say of a context? The sources' words, each by its weight, and where they fall short."""
+"""Advice for a context from weighted sources, and what the sources do not cover."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""In which setting is a student distilled, and how far is one setting from another? Feature by feature, in plain units.
+"""The context of a distillation and distances between contexts, feature by feature, in plain units.
 
 A distance is a sum, so that each part of it can be told: what one unit of it means stands with each feature below.
 """

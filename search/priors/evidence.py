@@ -1,4 +1,4 @@
-"""What does one source say of T and the settings? A row of the literature, or a job that ended here, in one form."""
+"""Evidence on T and settings in one form: a row of the literature, or a job that ended here."""
 
 from __future__ import annotations
 

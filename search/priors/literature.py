@@ -1,4 +1,4 @@
-"""What does the literature say? A table that is data: packaged here, replaced or added to by an operator's file."""
+"""The table of the literature: packaged data, replaced or added to by an operator's file."""
 
 from __future__ import annotations
 

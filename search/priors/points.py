@@ -1,4 +1,4 @@
-"""With which configurations does a search begin, when others have searched before? Few, diverse, and inside its space.
+"""First configurations of a search from earlier evidence: few, diverse, and inside its space.
 
 Chosen one after another so that the evidence, each source by its weight, is near to some point: greedy facility
 location (Nemhauser, Wolsey & Fisher 1978, Mathematical Programming 14, 265-294), which takes the heaviest region

@@ -1,4 +1,4 @@
-"""What do the literature and the finished jobs of this database say of a context, and what does a job begin with?
+"""Advice for a context and for a job's start, from the literature and the finished jobs of this database.
 
 Whose jobs advise whom: those that somebody may read anyway, their own and for an admin everybody's. By the operator's
 setting `advice_from: all` everybody's advise everybody; those that one may not read are then told of without id, name,

@@ -1,4 +1,4 @@
-"""What have these jobs answered? Results and responses of many jobs at once, for advice and for studies."""
+"""Results and responses of many jobs at once, for advice and for studies."""
 
 from __future__ import annotations
 

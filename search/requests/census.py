@@ -1,4 +1,4 @@
-"""How many jobs and trials are there in each state? For the operator's gauges; nobody's jobs are told apart."""
+"""Counts of jobs and trials by state for the operator's gauges, over all owners."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""What do a job's ended trials add up to? Counted once for each state of the job: thousands of them are the same to the
-next reader, and who ends one says so in an event of the very same transaction.
-"""
+"""Totals over a job's ended trials, cached by the job's event number."""
 
 from __future__ import annotations
 

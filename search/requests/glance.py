@@ -1,4 +1,4 @@
-"""What does a page of jobs need beside them? Whether anything has changed, the best temperatures, the last events."""
+"""Queries of the jobs page: changes, best temperatures and last events of many jobs."""
 
 from __future__ import annotations
 

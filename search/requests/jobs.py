@@ -1,4 +1,4 @@
-"""What can a user do with a job? Submit it, look at it, change its course, and forget it."""
+"""Requests on jobs: submit, read, change the course of, and delete."""
 
 from __future__ import annotations
 

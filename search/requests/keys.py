@@ -1,4 +1,4 @@
-"""Who may ask? API keys: the secret is shown once, only its hash is kept, and comparing takes the same time always."""
+"""API keys: shown once, stored as a hash, compared in constant time."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""How far are these jobs? Few queries for any number of them, over open trials and the last minute's reports; what has
-ended is counted once.
-"""
+"""Progress of many jobs in few queries, over open trials and the last minute's reports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What came out? The documents that a job's closing has stored, read back."""
+"""The stored documents of a closed job."""
 
 from __future__ import annotations
 

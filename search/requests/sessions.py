@@ -1,5 +1,4 @@
-"""Which browser has signed in, and with which key? A random token that the browser keeps and this room knows by its
-hash alone; it ends when it is told to, when its time is over, and with its key."""
+"""Browser sessions: a random token, stored as a hash, that ends on sign-out, at its time, or with its key."""
 
 from __future__ import annotations
 

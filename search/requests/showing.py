@@ -1,4 +1,4 @@
-"""Which jobs have changed since they were last shown in Optuna Dashboard, and who shows them now?
+"""The queue of jobs whose plots in Optuna Dashboard are out of date, and the claim on showing one.
 
 A row of `analyses` for each job that was ever shown, of kind "shown": its document is the number of the last event
 that was in what was shown, its time the moment before which nobody shows it again. Who begins writes a time to come

@@ -1,4 +1,4 @@
-"""How does a job stand? All that pages and pictures show of it: the answer, or what its trials say so far."""
+"""The state of a job as pages and pictures show it: its answer, or what its trials say so far."""
 
 from __future__ import annotations
 

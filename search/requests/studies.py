@@ -1,4 +1,4 @@
-"""What can a user do with a study? Submit it, look at its cells, add to it, end it, and ask what it says."""
+"""Requests on studies: submit, read cells, extend, end, and read guidance."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which trials has a job, and how did each of them go?"""
+"""Requests on a job's trials and their learning curves."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How does Optuna come to a configuration that was advised? By a sampler that proposes exactly that one.
+"""A sampler that proposes exactly the configuration that was advised.
 
 Our own row carries the configuration from the claim on, so nothing waits in Optuna's tables to be taken twice, and who
 takes a lost worker's trial over proposes the same.

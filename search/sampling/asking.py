@@ -1,4 +1,4 @@
-"""What is to be trained next? A job's sampler is asked, and its answer is a trial of Optuna's study.
+"""Proposals: a job's sampler is asked, and its answer is a trial of Optuna's study.
 
 A trial is thought up in memory, and where Optuna's tables lie beside ours it is written into both in one transaction.
 Only workers ask: samplers need numerics that a service which starts without them does not have.

@@ -1,4 +1,4 @@
-"""Where does a trial live while a sampler thinks it up? In memory, beside the study's other trials, until it is whole.
+"""Draft trials: kept in memory beside the study's other trials until they are whole.
 
 Optuna writes each parameter into its storage as soon as it is drawn. A draft gathers them, so that the trial can be
 written in one transaction; other samplers see it from then on.

@@ -1,4 +1,4 @@
-"""How will a trial end, to judge by its curve so far, its settings, and how the job's other trials went on from there?
+"""Prediction of a trial's end from its curve so far, its settings, and the job's other trials.
 
 A Bayesian linear model of what is still to be gained after a rung, fitted to the trials that were trained to their end.
 """

@@ -1,4 +1,4 @@
-"""Which configuration is worth training next, to somebody who will take the best of them by their means over seeds?
+"""The default sampler: a Gaussian process over all trials of the study, with the knowledge gradient as acquisition.
 
 A Gaussian process over all trials of the study, one for all optimizers, and the knowledge gradient on it: the proposal
 is where one more noisy run is expected to raise the best posterior mean most.

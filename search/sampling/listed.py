@@ -1,4 +1,4 @@
-"""How does a sampler that thinks in ranges propose listed numbers alone? Each proposal goes to the nearest one."""
+"""Rounding of continuous proposals to the nearest listed number."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How does a trial come into Optuna's tables? Whole, with few statements, in a transaction that may be our own tables'.
+"""Writes of whole trials into Optuna's tables, with few statements, in a transaction that may be our own tables'.
 
 Optuna's storage commits every parameter, report and attribute by itself, and reads the row again before each; what it
 leaves behind is what is written here, table by table, and what others of its storages read.

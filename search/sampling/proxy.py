@@ -1,5 +1,4 @@
-"""How do workers reach Optuna's tables without a connection of their own to them? Through its gRPC storage proxy, a
-process over our mirror storage: `thermowell optuna-proxy`, and THERMOWELL_OPTUNA_PROXY for the workers.
+"""The gRPC proxy of Optuna's storage over our mirror storage, for workers without a connection to Optuna's tables.
 
 It knows no keys: whoever reaches its port may read and change every study. Leases and results do not go through it.
 """

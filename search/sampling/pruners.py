@@ -1,4 +1,4 @@
-"""At which epochs are trials compared, and which pruner, Optuna's or ours, stops the worse ones there?"""
+"""The rungs of a job, and the pruner, Optuna's or ours, that stops trials there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What do Optuna's tables still lack of ours, and which of its trials belong to nobody?"""
+"""Repair of Optuna's tables: trials of ours that they lack, and trials of theirs that belong to nobody."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which sampler proposes the next configuration, Optuna's or ours, and from which seed?"""
+"""Construction of a job's sampler, Optuna's or ours, with its seed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How do plots, a note and files come to stand beside a study in Optuna Dashboard?
+"""Writes of plots, a note and files beside a study in Optuna Dashboard.
 
 Optuna Dashboard keeps them in attributes of the study, a few kilobytes in each. Its own functions say which, but
 would write them one by one, a transaction each: a reader in between would see half of a plot and fail on it, and

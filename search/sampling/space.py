@@ -1,4 +1,4 @@
-"""How does a job's space become one configuration? Optuna is asked only for what is searched, by name."""
+"""The search space of a job as Optuna's distributions, and the configuration that a trial's parameters mean."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""Does a trial go on at its rung, compared with those of a similar temperature alone, so that none is stopped for
-learning late?
+"""A pruner that compares a trial at its rung with trials of a similar temperature alone.
 
 Under SGD small temperatures lead early and large ones late (Frank & Davis 2026, arXiv:2603.02430): a rung that
 compares all of them picks what does not last.

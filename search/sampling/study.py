@@ -1,4 +1,4 @@
-"""How do Optuna's tables hear of a job's trials? They are told what our tables already hold.
+"""The mirror of a job's trials in Optuna's study, which repeats what our tables already hold.
 
 Where Optuna's tables lie beside ours, a trial's end is written into both in one transaction; where they are reached
 through Optuna's proxy, which commits by itself, Optuna is told afterwards. Ours are the truth; everything here may be

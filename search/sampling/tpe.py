@@ -1,5 +1,4 @@
-"""How does TPE propose when thousands of trials are known? From columns that each worker keeps and adds to, and with
-densities of all kernels as one product of matrices; it proposes what Optuna's own TPE proposes.
+"""TPE for thousands of trials: cached columns and densities as matrix products, with the proposals of Optuna's own TPE.
 
 Optuna goes through all trials in Python, several times for each proposal: at 10,000 trials that takes longer than
 everything else that is done for a trial.

@@ -1,4 +1,4 @@
-"""Whose job, or study, is this? Another owner's is as good as none, but for an admin."""
+"""Ownership of jobs and studies: another owner's is answered as missing, but for an admin."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where does the next page of a list begin? Cursors are opaque to users, and never trusted when they come back."""
+"""Cursors of paged lists: opaque to users, validated when they come back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How does this room speak to its database: SQLite or PostgreSQL, one kind of transaction to read and one to write?"""
+"""The database, SQLite or PostgreSQL: one kind of transaction to read and one to write."""
 
 from __future__ import annotations
 

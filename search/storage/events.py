@@ -1,4 +1,4 @@
-"""What happened to a job, in order? An append-only list whose numbers rise by one and become visible in that order."""
+"""The event log of a job: append-only, numbered by ones, visible in that order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What if the database does not answer for a moment? Ask again, a little later each time, but not for ever."""
+"""Retries with growing pauses, for a bounded time, while the database does not answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How does a row become a record? The only place where columns and records meet."""
+"""Conversion of rows to records, the only place where columns and records meet."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where do the files lie that API and workers share? Below a folder that all of them see, or in a bucket."""
+"""The artifact store that API and workers share: a folder that all of them see, or a bucket."""
 
 from __future__ import annotations
 

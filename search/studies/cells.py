@@ -1,4 +1,4 @@
-"""Which job is each cell? The base with the cell's levels and its repeat's seeds, validated like any job.
+"""The jobs of a study's cells: the base spec with the cell's levels and its repeat's seeds.
 
 A cell is what its job's spec says, name and labels aside: two that say the same are one cell, and so those that were
 there stay what they were, whatever a study is extended by.

@@ -1,4 +1,4 @@
-"""Which crossings of the factors' levels are tried? All, one factor at a time, or a balanced part of all."""
+"""Designs of studies: all crossings of the factors' levels, one factor at a time, or a balanced part."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How is a refused study explained? Each field once: where the study says it, in which cells it is wrong."""
+"""Explanations of a refused study: each field once, where the study states it, with the cells in which it is wrong."""
 
 from __future__ import annotations
 

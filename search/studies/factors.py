@@ -1,4 +1,4 @@
-"""What is a factor? A place in the job spec, or several, with named levels that say what is put there."""
+"""Factors: places in the job spec with named levels that are put there."""
 
 from __future__ import annotations
 

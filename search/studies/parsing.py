@@ -1,4 +1,4 @@
-"""How does a text become a study? As a job spec does: JSON or YAML, refused field by field, with the line."""
+"""Parsing of study specs from JSON or YAML, refused field by field, with the line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Along which settings does the quality vary? The searched settings of one optimizer, each scaled to 0..1."""
+"""Axes of the surface: the searched settings of one optimizer, each scaled to 0..1."""
 
 from __future__ import annotations
 

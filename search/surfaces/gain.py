@@ -1,4 +1,4 @@
-"""What would one more run at each place be worth, to somebody who will take the place with the best mean at the end?"""
+"""The knowledge gradient: the expected rise of the best posterior mean by one more run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where does a configuration lie among all of a job's, whichever optimizer it has? One cube for all of them.
+"""The joint cube: coordinates of a job's configurations, whichever optimizer they have.
 
 An optimizer's own settings lie in the middle where a configuration has another optimizer, and a column of its own for
 each optimizer but the first says which one it has: what one optimizer's trials tell of T is known to the others, as far

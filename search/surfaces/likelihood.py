@@ -1,4 +1,4 @@
-"""How plausible are a Gaussian process's hyperparameters, given trials? Matern 5/2, a length scale for each setting.
+"""The marginal likelihood of a Gaussian process's hyperparameters: Matern 5/2, a length scale for each setting.
 
 The same numbers as scikit-learn's `log_marginal_likelihood`, whose checks and clones take twenty times as long for the
 few hundred points that a job has; fitting calls this some hundred times.

@@ -1,4 +1,4 @@
-"""What value would a setting have, on average over seeds? A Gaussian process over trials.
+"""The surface: a Gaussian process over trials, whose mean is the value of a setting on average over seeds.
 
 Values are oriented so that more is better, and squeezed at the bad end: a cliff of diverging learning rates would
 otherwise set the scale by which the plateau, which alone matters here, is judged.

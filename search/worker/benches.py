@@ -1,4 +1,4 @@
-"""Which problems does this worker have ready, with which engines, and which trial sits on which of their lanes?"""
+"""The prepared problems of a worker, their engines, and the trials on their lanes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""With which engine does this worker train a problem, and on how many threads? The fastest that it may."""
+"""The choice of engine and number of threads for a problem: the fastest that settings allow."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is left to do once a job's confirmation has ended? The test part, the winner's student, the answer's documents.
+"""The closing of a job after confirmation: test part, the winner's student, and the answer's documents.
 
 Any worker may do it that has the job's lease, and do it again if the one before it was lost: every step overwrites.
 """

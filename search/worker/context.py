@@ -1,4 +1,4 @@
-"""What does every part of a worker share: its name, its settings, its two ways to the database, and when to stop?"""
+"""What every part of a worker shares: its name, its settings, its databases and stores, and its interruption."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How does a trial leave this worker? Finished, failed, or given back: in our tables first, then in Optuna's."""
+"""Ends of trials on this worker: finished, failed or given back, in our tables first, then in Optuna's."""
 
 from __future__ import annotations
 

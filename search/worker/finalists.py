@@ -1,4 +1,4 @@
-"""What stands between a job's search and its confirmation? The choice of the finalists, by whoever comes first.
+"""The choice of finalists between a job's search and its confirmation.
 
 It takes a second or less, between two epochs, and is done again, to the same end, where the worker is lost over it.
 """

@@ -1,4 +1,4 @@
-"""How does the database know that this worker lives? A thread of its own renews its leases, whatever the others do."""
+"""The heartbeat: a thread that renews this worker's leases, whatever its other threads do."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""Where do half-trained students wait for whoever goes on with them? Among their job's working files, in the store that
-all workers share; a worker that cannot see them starts over.
-"""
+"""Checkpoints of half-trained students in the store that all workers share."""
 
 from __future__ import annotations
 

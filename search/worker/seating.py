@@ -1,6 +1,4 @@
-"""How does a trial come to this worker's lanes? Claimed as far as there is room, prepared, asked for, and seated: anew,
-or where its checkpoint stands.
-"""
+"""Admission of trials to this worker's lanes: claimed, prepared, proposed and begun, anew or from a checkpoint."""
 
 from __future__ import annotations
 

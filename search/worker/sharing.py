@@ -1,6 +1,4 @@
-"""How do machines without a common disk come by a job's teacher? Files that a job names, and weights that are trained
-once, lie in the bucket under the paths that they have below the artifact root: each machine keeps a copy there.
-"""
+"""Copies of a job's teacher and given files, kept below this machine's artifact root."""
 
 from __future__ import annotations
 

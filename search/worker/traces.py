@@ -1,4 +1,4 @@
-"""Which trials on this worker have an open span? Each has one from when it takes its lane until it leaves the worker.
+"""Open spans of the trials on this worker, each from admission until it leaves the worker.
 
 Many are trained at once by one thread, so that none of them is ever the current one.
 """

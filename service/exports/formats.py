@@ -1,4 +1,4 @@
-"""Which formats are there? One function, for the API, the command line and Python alike."""
+"""The export formats, in one function for the API, the command line and Python."""
 
 from __future__ import annotations
 

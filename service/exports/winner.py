@@ -1,4 +1,4 @@
-"""What is there to export? The winning configuration and all that it was trained with, from a job and its result."""
+"""The winning configuration and all that it was trained with, as exports need it, from a job and its result."""
 
 from __future__ import annotations
 

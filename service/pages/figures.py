@@ -1,4 +1,4 @@
-"""Which plots does a job have in Optuna Dashboard? Each as Plotly's JSON, from how the job stands alone.
+"""The plots of a job in Optuna Dashboard, each as Plotly's JSON, from the job's state alone.
 
 Plain JSON rather than Plotly for Python: that would be 60 MB more to install, for a library of which Optuna Dashboard
 reads nothing but this JSON. The tests hold every figure to Plotly's own schema.

@@ -1,4 +1,4 @@
-"""What do all plots in Optuna Dashboard share? Colours, axes, and traces as Plotly's JSON."""
+"""Colours, axes and traces that all plots in Optuna Dashboard share, as Plotly's JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How do the maps of T and each other setting look in Optuna Dashboard? A figure for each optimizer."""
+"""Maps of T against each other setting in Optuna Dashboard, a figure for each optimizer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What do all pages share? A frame: who is signed in, where to go, and what a browser may load."""
+"""The frame that all pages share: navigation, the signed-in key, and the content security policy."""
 
 from __future__ import annotations
 

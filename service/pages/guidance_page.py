@@ -1,4 +1,4 @@
-"""How is a study told on one page that can be kept, mailed and printed? HTML that loads nothing else."""
+"""The report of a study: one HTML page that loads nothing else, to be kept, mailed and printed."""
 
 from __future__ import annotations
 

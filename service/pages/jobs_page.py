@@ -1,4 +1,4 @@
-"""What does the list of jobs say of each? Its state, how far it is, and the best temperature so far."""
+"""The page that lists jobs with their states, progress and best temperatures so far."""
 
 from __future__ import annotations
 

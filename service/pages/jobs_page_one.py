@@ -1,4 +1,4 @@
-"""What does a job's own page say? What can be done now, who trains what, the best so far, and what has happened."""
+"""The page of one job: its possible moves, its running trials, the best so far, and its events."""
 
 from __future__ import annotations
 

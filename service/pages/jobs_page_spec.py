@@ -1,4 +1,4 @@
-"""How does a pasted spec become a job, and where exactly is a refused one wrong? Each problem at its line."""
+"""The page on which a spec is pasted or uploaded; a refused one shows each problem at its line."""
 
 from __future__ import annotations
 

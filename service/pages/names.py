@@ -1,4 +1,4 @@
-"""How is a searched setting called on a page?"""
+"""Display names of searched settings."""
 
 from __future__ import annotations
 

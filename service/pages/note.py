@@ -1,4 +1,4 @@
-"""What does the note beside a job's study say? The answer in words, what to distrust, and the spec: Markdown."""
+"""The Markdown note beside a job's study in Optuna Dashboard: the answer in words, its limitations, and the spec."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How do several small charts stand side by side? One frame with its axes for each, and colours for T and quality."""
+"""Panels of several small charts: a frame with axes for each, and colours for T and quality."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How did the search's students learn, and does T order their curves? Quality over epochs, coloured by temperature."""
+"""The chart of learning curves: quality over epochs, coloured by temperature."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where is the best temperature at each level of a study's factor? A row for each, with its interval and its cells."""
+"""The chart of a study's factor: the best temperature at each level, with its interval and its cells."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How does the best T move with each other setting? A map for each, blank where too few trials say anything."""
+"""Maps of T against each other setting, blank where there are too few trials."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is the temperature response of each optimizer? One chart for each, on one scale, with its own band and sets.
+"""The temperature responses of each optimizer, a chart each, on one scale, with bands and sets.
 
 Or, averaged, what a temperature is worth to somebody who does not tune the other settings with it.
 """

@@ -1,4 +1,4 @@
-"""What does the temperature response look like? Quality over T, with its band, the trials and what may be best."""
+"""The chart of the temperature response: quality over T, its band, the trials and the sets of best temperatures."""
 
 from __future__ import annotations
 

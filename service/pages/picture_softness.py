@@ -1,4 +1,4 @@
-"""How soft are the teacher's answers at each temperature? The mean entropy of its softmax along T."""
+"""The chart of the teacher's softness: the mean entropy of its softmax along T."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which pictures does a job have? Each is drawn from how the job stands alone, as SVG that needs nothing else."""
+"""The list of a job's pictures, each drawn from the job's state alone, as self-contained SVG."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How does a picture become a PNG, the same on every machine? By resvg, with the font that lies beside."""
+"""Conversion of SVG pictures to PNG by resvg, with the packaged font, so that every machine draws the same."""
 
 from __future__ import annotations
 

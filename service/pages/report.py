@@ -1,4 +1,4 @@
-"""How is a job told on one page that can be kept, mailed and printed? HTML that loads nothing else.
+"""The report of a job: one HTML page that loads nothing else, to be kept, mailed and printed.
 
 Of a job that has been answered: the answer first, then its pictures, how it was found and what to distrust. Of one
 that has not: how far it is, and what its trials say so far.

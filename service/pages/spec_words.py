@@ -1,4 +1,4 @@
-"""How is a job's spec written down for people: whole, to keep and to send again; and a part of it in words?"""
+"""A job's spec written for people: whole, to keep and to send again, and parts of it in words."""
 
 from __future__ import annotations
 

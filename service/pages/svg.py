@@ -1,4 +1,4 @@
-"""How is a chart drawn so that it stands alone? Elements, scales and ticks of small SVG pictures, light and dark.
+"""Elements, scales and ticks of small self-contained SVG charts, light and dark.
 
 Colours are classes of a stylesheet inside the picture, so that it follows the reader's colour scheme as a file, as an
 image of another page, and inline.

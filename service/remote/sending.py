@@ -1,4 +1,4 @@
-"""How is a document sent that somebody has as a mapping, as a file or as text?"""
+"""Conversion of a document given as a mapping, a file or text into a request's body."""
 
 from __future__ import annotations
 

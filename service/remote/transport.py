@@ -1,4 +1,4 @@
-"""How are requests and events carried, and what happens where the service refuses or goes away? Needs httpx alone."""
+"""HTTP requests and event streams of the client: retries, timeouts, problems as exceptions. Needs httpx alone."""
 
 from __future__ import annotations
 

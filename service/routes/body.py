@@ -1,4 +1,4 @@
-"""How much may a request carry? What is larger is refused as a problem, whether or not its length was announced."""
+"""The limit on request bodies: what is larger is refused as a problem, whether or not its length was announced."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When should a page be asked for again? A stream for all jobs or for one says so; what has changed, the page says."""
+"""Streams that tell a page when to load again, for all jobs or for one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is a request called? By the name that it came with, or one of ours: in its answer, in logs, and with its job."""
+"""Request identifiers: taken from the request or made here, kept in the answer, in logs and with the job."""
 
 from __future__ import annotations
 

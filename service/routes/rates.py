@@ -1,4 +1,4 @@
-"""How often may somebody ask? So often per key, and so many wrong keys per address; who goes on is told to wait.
+"""Rate limits: requests per key and wrong keys per address; a client beyond them is told when to come again.
 
 Counted in this process alone: with several API processes behind one address each allows as much.
 """

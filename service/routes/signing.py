@@ -1,4 +1,4 @@
-"""How does a browser come in and go out, and what does it see where it may not? A key once, then a cookie."""
+"""Signing in and out with a browser: a key once, then a session cookie."""
 
 from __future__ import annotations
 

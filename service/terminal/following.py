@@ -1,4 +1,4 @@
-"""What is known of a job at a moment? Its events say when to look again; what is shown is asked of the API."""
+"""The state of a job as a terminal follows it: events say when to ask again, the API is asked for what is shown."""
 
 from __future__ import annotations
 

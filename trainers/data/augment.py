@@ -1,5 +1,5 @@
-"""Which augmented view of an image is shown? Drawn once from (split seed, view), so that teacher and student see the
-same pixels (consistent teaching: Beyer et al. 2022, arXiv:2106.05237) and every worker draws the same.
+"""Augmented views of images, drawn once from (split seed, view), so that teacher, student and every worker see the same
+pixels (consistent teaching: Beyer et al. 2022, arXiv:2106.05237).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How do images of one data set get the shape of another's? Resized, and made grey or given three equal channels."""
+"""Images of one data set in the shape of another's: resized, and made grey or given three equal channels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which class does an image have, where its data set's own classes are put into coarser ones?"""
+"""Coarse labels: the class of an image where a data set's own classes are merged."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Which two images are mixed into one, and how? Drawn once from (split seed, view), as moves are, so that the teacher
-is asked of the very image that the student sees.
+"""Mixup and cutmix, drawn once from (split seed, view), so that the teacher is asked of the very image that the student
+sees.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which file does a spec's relative path mean? Always one below the root that the operator configured."""
+"""Resolution of a spec's relative paths, always below the root that the operator configured."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where do decoded pixels lie? In memory, or, where they are many, in a file that is mapped into it."""
+"""Storage of decoded pixels: memory, or, where they are many, a mapped file."""
 
 from __future__ import annotations
 

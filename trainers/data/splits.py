@@ -1,4 +1,4 @@
-"""Which image belongs to which part? Disjoint, stratified and fixed by one seed."""
+"""Splits into parts: disjoint, stratified and fixed by one seed."""
 
 from __future__ import annotations
 

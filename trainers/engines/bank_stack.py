@@ -1,5 +1,5 @@
-"""Where do many students' tensors lie? All weights of a lane in one row, so that an update, an admission or a mask is
-one operation on one tensor, however many layers the model has.
+"""The stack of a bank: all weights of a lane in one row, so that an update, an admission or a mask is one operation on
+one tensor, however many layers the model has.
 """
 
 from __future__ import annotations

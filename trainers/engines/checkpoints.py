@@ -1,5 +1,5 @@
-"""How does a half-trained student wait on disk? As its weights and its optimizer's moments (safetensors), and a small
-JSON that says whose they are. Any engine goes on from what another wrote.
+"""Checkpoints of students: weights and optimizer moments as safetensors, and a small JSON that says whose they are. Any
+engine goes on from what another wrote.
 
 Chance needs no storing: order, dropout and views derive from seed, epoch and step.
 """

@@ -1,5 +1,5 @@
-"""Which engine trains this job's students soonest, on this machine, its compiling counted? Decided by figures that are
-measured once per kind of problem and machine and kept in the store.
+"""The choice of the engine that trains a job's students soonest, compilation counted, by figures that are measured once
+per kind of problem and machine and kept in the store.
 """
 
 from __future__ import annotations

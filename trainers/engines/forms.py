@@ -1,4 +1,4 @@
-"""In which forms can a problem be trained here, and how is one opened?"""
+"""The engine forms in which a problem can be trained on this machine, and their construction."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which students sit on an engine's lanes, and what can be said of one's epoch, however it was trained?"""
+"""Lanes of an engine: the students on them, and the report of an epoch, however it was trained."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Where does a student keep a temperature that it learns? As one more weight of its model, which no layer uses: so the
-optimizer steps it, a bank stacks it and a checkpoint holds it, as any other.
+"""A learned temperature as one more weight of the model, which no layer uses, so that the optimizer steps it, a bank
+stacks it and a checkpoint holds it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Was that the end of this machine's memory? Then fewer students at once may still fit."""
+"""Detection of errors that mean exhausted memory, after which fewer students at once may still fit."""
 
 from __future__ import annotations
 

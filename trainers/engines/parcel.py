@@ -1,6 +1,4 @@
-"""How do other processes get a prepared problem without a copy each? Its tensors go into one file that all of them map
-into their memory; the small rest is pickled.
-"""
+"""Shared tensors of a prepared problem: one file that child processes map into memory; the small rest is pickled."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""How fast is each form of training this student here? Measured in short epochs, dearer forms only where the job that
-waits is long enough to be worth it.
+"""Measurement of each engine form's speed in short epochs, dearer forms only where the job is long enough to be worth
+it.
 """
 
 from __future__ import annotations

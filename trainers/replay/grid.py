@@ -1,4 +1,4 @@
-"""Which configurations does a table of learning curves know? One ordinal grid, the same for every method."""
+"""The ordinal grid of configurations of a table of learning curves, the same for every method."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is there to train where runs are only replayed? The table, and a problem that must be the recorded one."""
+"""A recorded problem made ready: the table, and the check that the problem is the recorded one."""
 
 from __future__ import annotations
 

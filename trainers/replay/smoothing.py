@@ -1,4 +1,4 @@
-"""What is the truth behind noisy cell means? A Gaussian process over the ordinal grid, fitted per optimizer and epoch.
+"""The truth behind noisy cell means: a Gaussian process over the ordinal grid, fitted per optimizer and epoch.
 
 The smoother of one epoch is the posterior mean K (K + D)^-1 (m - c) + c (Rasmussen & Williams 2006, equation 2.23): m
 are the raw cell means of the optimizer, c their mean, K = v exp(-sum_d (x_d - x'_d)^2 / (2 l_d^2)) over the places of

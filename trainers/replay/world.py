@@ -1,4 +1,4 @@
-"""What would one more run show? The truth of its cell, and chance as the recorded runs had it.
+"""The simulated world of replayed runs: the truth of a cell, and residuals as the recorded runs had them.
 
 truth = the smoothed cell means (`smoothing`). A run of (cell, seed) = truth + the seed's effect, which it shares with
 all cells of its optimizer, + a whole residual curve of one recorded run among the cell's neighbours. Both kinds of

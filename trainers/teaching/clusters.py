@@ -1,4 +1,4 @@
-"""Which classes does a teacher confuse? Groups of these are classes themselves: coarser ones, by its own account."""
+"""Clusters of classes that a teacher confuses, as coarser classes."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""What does a model know from other data? It is trained on them once, whoever goes on from there: teachers, students,
-jobs whose data have images of one shape.
-"""
+"""Pretraining on other data, once for all teachers, students and jobs whose images have one shape."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""With which weights do students begin, where these are not random? They are made once, as a teacher is, and shared."""
+"""Initial weights of students where these are not random: made once, as a teacher is, and shared."""
 
 from __future__ import annotations
 

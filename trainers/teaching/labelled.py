@@ -1,4 +1,4 @@
-"""How is a model trained on labels alone? So are teachers, and the weights with which students begin."""
+"""Training of a model on labels alone, for teachers and for initial weights."""
 
 from __future__ import annotations
 

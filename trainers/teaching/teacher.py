@@ -1,5 +1,5 @@
-"""What does the teacher say of each image? Answered once per (teacher, data, views, precision) and stored: all trials,
-workers and jobs that ask the same share one answer.
+"""The teacher's logits, computed once per (teacher, data, views, precision) and stored: all trials, workers and jobs
+share them.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""How good is a student on a part of the data? Every measure takes leading dimensions, so that many students stacked
-as [..., n, classes] are measured as one is.
+"""Metrics of a student on a part of the data. Every metric takes leading dimensions, so that many students stacked as
+[..., n, classes] are measured as one is.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""Which distillation terms are there? Each as tensor operations that hold for one student and under
-`torch.func.vmap` for many; temperatures and weights are numbers, or scalar tensors of a lane.
+"""Distillation terms, each as tensor operations that hold for one student and under `torch.func.vmap` for many;
+temperatures and weights are numbers, or scalar tensors of a lane.
 
 Logits are [batch, classes] and finite, the student's float32 or wider; the teacher's are taken in the student's type.
 Every term is a mean over images. Temperatures are positive.

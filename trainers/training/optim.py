@@ -1,4 +1,4 @@
-"""How does a step change the weights, and at which learning rate?"""
+"""Optimizers and learning-rate schedules of the loop."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which temperature does a student have in each step of its training?"""
+"""The temperature of a student in each step of its training."""
 
 from __future__ import annotations
 

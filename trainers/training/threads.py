@@ -1,4 +1,4 @@
-"""On how many threads is a model trained? On one where its steps are too small to be shared out."""
+"""The number of threads on which a model is trained: one where its steps are too small to be shared out."""
 
 from __future__ import annotations
 

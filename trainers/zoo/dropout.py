@@ -1,5 +1,5 @@
-"""Which activations are dropped? Decided by a hash of (seed, step, layer, position) instead of a generator's state, so
-that a student drops the same ones whichever engine trains it and whatever its neighbours do.
+"""Dropout by a hash of (seed, step, layer, position) in place of a generator's state, so that a student drops the same
+activations whichever engine trains it and whatever its neighbours do.
 """
 
 from __future__ import annotations

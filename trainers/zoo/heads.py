@@ -1,4 +1,4 @@
-"""Which part of a model belongs to its classes? The head: it is new where the classes are, and may be trained alone."""
+"""The head of a model, the part that belongs to its classes: new where the classes are, and trainable alone."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""How do our tables come to be? Alembic's scripts; `search.schema.migrate` runs them, with a connection at hand."""
+"""Migrations of our tables: Alembic's scripts, which `search.schema.migrate` runs."""
