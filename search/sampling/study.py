@@ -26,6 +26,7 @@ from search.leasing.ledger import Unmirrored
 from search.sampling import mirror, pruners
 from search.sampling.tpe import Columns
 from search.states import Arm, TrialState
+from search.storage import outages
 from search.storage.db import Database
 from search.storage.rows import study_name
 
@@ -239,13 +240,17 @@ def id_of(storage: Storage, name: str, number: int) -> int:
 
 @contextmanager
 def converted() -> Iterator[None]:
-    """A database that does not answer is the same to callers whether Optuna asked it or we did."""
+    """An outage of the database is the same to callers whether Optuna asked it or we did.
+
+    An engine that has our habits tells it so by itself; here are those that Optuna has just made, and its own wrappings.
+    """
     try:
         yield
-    except optuna.exceptions.StorageInternalError as error:
-        raise DatabaseUnavailable("the database did not answer Optuna") from error
-    except sqlalchemy.exc.OperationalError as error:
-        raise DatabaseUnavailable("the database did not answer Optuna") from error
+    except (optuna.exceptions.StorageInternalError, sqlalchemy.exc.SQLAlchemyError) as error:
+        unavailable = outages.unavailable(error) or outages.unavailable(error.__cause__)
+        if unavailable is None:
+            raise
+        raise unavailable from error
     except Exception as error:
         grpc = sys.modules.get("grpc")  # loaded by who speaks to a proxy
         if grpc is None or not isinstance(error, grpc.RpcError):
