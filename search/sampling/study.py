@@ -27,7 +27,7 @@ from search.sampling import mirror, pruners
 from search.sampling.tpe import Columns
 from search.states import Arm, TrialState
 from search.storage import outages
-from search.storage.db import Database
+from search.storage.db import Database, engine_options
 from search.storage.rows import study_name
 
 Storage = optuna.storages.BaseStorage
@@ -41,7 +41,8 @@ WORST = {"accuracy": 0.0, "ece": 1.0, "nll": 1e3}
 def create_optuna_tables(database: Database) -> None:
     """Creates Optuna's tables, or brings them up to this version of Optuna. Only `migrate` calls it, under its lock."""
     with converted():
-        storage = optuna.storages.RDBStorage(_url(database), skip_compatibility_check=True)
+        options = engine_options(database.engine.url)
+        storage = optuna.storages.RDBStorage(_url(database), options, skip_compatibility_check=True)
         if storage.get_current_version() != storage.get_head_version():
             storage.upgrade()
         storage.remove_session()
@@ -73,7 +74,7 @@ def optuna_storage(database: Database, proxy: str | None = None) -> Storage:
         storage = mirror.MirrorStorage(
             database,
             _url(database),
-            engine_kwargs={"pool_size": 1, "max_overflow": 2},
+            engine_kwargs={"pool_size": 1, "max_overflow": 2, **engine_options(database.engine.url)},
             skip_table_creation=True,
         )
         database.configure(storage.engine)
@@ -242,7 +243,7 @@ def id_of(storage: Storage, name: str, number: int) -> int:
 def converted() -> Iterator[None]:
     """An outage of the database is the same to callers whether Optuna asked it or we did.
 
-    An engine that has our habits tells it so by itself; here are those that Optuna has just made, and its own wrappings.
+    An engine that has our habits tells it so by itself; this is for those that Optuna has just made.
     """
     try:
         yield

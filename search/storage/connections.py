@@ -1,4 +1,4 @@
-"""Is a PostgreSQL connection of the pool still good, and does it lead to a server that takes writes? Asked before use."""
+"""Connections to PostgreSQL: what is set on each, and whether its server is there and takes writes, asked before use."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from search.storage.outages import READ_ONLY, Doubt
 
 TRUSTED_SECONDS = 1.0  # for which a connection that worked is taken to work, unless it says otherwise
 STILL_SECONDS = 20
-"""How long a session may stand still in the middle of a transaction. A process that is frozen there holds its locks, and
-nobody could take over its trials."""
+"""How long a session may stand still in the middle of a transaction. A process that is frozen there holds its locks,
+and nobody could take over its trials."""
 STANDING = "SELECT current_setting('transaction_read_only') = 'on', pg_is_in_recovery()"
 _USED, _ASKED, _READ_ONLY, _POOLED = "thermowell_used", "thermowell_asked", "thermowell_no_writes", "thermowell_pooled"
 

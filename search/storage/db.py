@@ -21,7 +21,14 @@ from search.storage import connections, outages
 from search.storage.tables import VERSION_TABLE
 
 BUSY_SECONDS = 30  # how long a writer waits for the others before the database counts as unavailable
-CONNECT_SECONDS = 10
+# How long a PostgreSQL host may say nothing, by libpq's own words: a machine that has vanished closes no connection.
+PATIENCE = {
+    "connect_timeout": 10,
+    "keepalives_idle": 20,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 45_000,
+}
 _BEGIN = "thermowell_begin"
 _SAME = sqlalchemy.text(f"UPDATE {VERSION_TABLE} SET version_num = version_num")  # a write after which all is as before
 
@@ -147,16 +154,21 @@ class Database:
 def open_database(url: str, *, pool_size: int = 5, max_overflow: int = 10) -> Database:
     """Opens the database at a SQLAlchemy URL; connects at the first use. The folder of an SQLite file is made."""
     parsed = normal_url(url)
-    options: dict[str, Any] = {}
     if parsed.get_backend_name() == "sqlite":
         if parsed.database in (None, "", ":memory:"):
             raise ValueError("an SQLite database needs a file: every process must see the same one")
         Path(str(parsed.database)).parent.mkdir(parents=True, exist_ok=True)
-    else:
-        options = {"connect_args": {"connect_timeout": CONNECT_SECONDS}}
+    options = engine_options(parsed)
     engine = sqlalchemy.create_engine(parsed, pool_size=pool_size, max_overflow=max_overflow, **options)
     equip(engine)
     return Database(engine)
+
+
+def engine_options(url: URL) -> dict[str, Any]:
+    """What every engine is made with: how soon a host that says nothing is given up, as far as the URL does not say."""
+    if url.get_backend_name() == "sqlite":
+        return {}
+    return {"connect_args": {name: value for name, value in PATIENCE.items() if name not in url.query}}
 
 
 def normal_url(url: str) -> URL:

@@ -1,4 +1,4 @@
-"""Which errors are the database's, or its machine's, and no fault of who asked? One table, for every engine.
+"""Faults of the database or of its machine, apart from those of whoever asked: one table, for every engine.
 
 A statement that is wrong, a duplicate key or a missing table stay the driver's errors. Everything else is told as
 DatabaseUnavailable, which callers wait for and repeat, and says what becomes of the connection: kept, dropped alone, or
@@ -140,7 +140,7 @@ def unavailable(error: BaseException | None, *, disconnected: bool = False) -> D
 
 
 def watch(engine: Engine, doubt: Doubt) -> None:
-    """Tells every outage of this engine as DatabaseUnavailable, whoever asks, and drops what is not to be used again."""
+    """Tells every outage of this engine as DatabaseUnavailable, whoever asks, and drops what is of no more use."""
 
     @event.listens_for(engine, "handle_error")
     def _outage(context: ExceptionContext) -> DatabaseUnavailable | None:
