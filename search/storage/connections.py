@@ -56,6 +56,7 @@ def check_before_use(engine: Engine, doubt: Doubt) -> None:
 
     @event.listens_for(engine, "checkout")
     def _good(connection: Any, record: Any, _fairy: Any) -> None:
+        connection.read_only = None  # SQLAlchemy leaves READ WRITE behind: against what the server has by default
         fresh = _USED not in record.info
         try:
             if not _is_due(connection, record.info, doubt, fresh):

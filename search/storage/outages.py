@@ -110,10 +110,10 @@ def of_state(state: str) -> Outage | None:
     return _STATES.get(next(found, ""))
 
 
-def outage_of(error: BaseException | None, *, disconnected: bool = False) -> Outage | None:
+def outage_of(error: BaseException | None, *, disconnected: bool = False, standby: bool = False) -> Outage | None:
     """The outage behind an error of SQLAlchemy's; None where whoever asked is at fault.
 
-    `disconnected`: the connection is gone, whatever the error calls it.
+    `disconnected`: the connection is gone, whatever the error calls it. `standby`: it leads to a server in recovery.
     """
     if isinstance(error, exc.TimeoutError):
         return CROWDED
@@ -123,18 +123,20 @@ def outage_of(error: BaseException | None, *, disconnected: bool = False) -> Out
         code = getattr(error.orig, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
         return _LITE.get(code & 0xFF)  # without what extended codes add
     state: str | None = getattr(error.orig, "sqlstate", None)
-    known = _in_recovery(error.orig) if state in _PERHAPS else of_state(state or "")
+    known = _perhaps(error.orig, standby) if state in _PERHAPS else of_state(state or "")
     if known is not None:
         return known
     silent = state is None and isinstance(error, exc.OperationalError | exc.InterfaceError)
     return GONE if disconnected or error.connection_invalidated or silent else None
 
 
-def unavailable(error: BaseException | None, *, disconnected: bool = False) -> DatabaseUnavailable | None:
+def unavailable(error: BaseException | None) -> DatabaseUnavailable | None:
     """An error as DatabaseUnavailable, with the first line of what it says; None where it is none of the database's."""
-    outage = outage_of(error, disconnected=disconnected)
-    if outage is None:
-        return None
+    outage = outage_of(error)
+    return None if outage is None else _told(outage, error)
+
+
+def _told(outage: Outage, error: BaseException | None) -> DatabaseUnavailable:
     told = str(getattr(error, "orig", "")).strip().splitlines()
     return DatabaseUnavailable(f"{outage.words}: {told[0]}" if told else outage.words)
 
@@ -144,8 +146,8 @@ def watch(engine: Engine, doubt: Doubt) -> None:
 
     @event.listens_for(engine, "handle_error")
     def _outage(context: ExceptionContext) -> DatabaseUnavailable | None:
-        error, cut = context.sqlalchemy_exception, context.is_disconnect
-        outage = outage_of(error, disconnected=cut)
+        error = context.sqlalchemy_exception
+        outage = outage_of(error, disconnected=context.is_disconnect, standby=_at_standby(context))
         if outage is None or (outage is READ_ONLY and _only_reads(context)):
             return None
         if outage.drop is not Drop.NOTHING:
@@ -153,7 +155,7 @@ def watch(engine: Engine, doubt: Doubt) -> None:
             if context.connection is not None and not context.connection.closed:
                 context.is_disconnect = True
                 context.invalidate_pool_on_disconnect = outage.drop is Drop.POOL
-        return unavailable(error, disconnected=cut)
+        return _told(outage, error)
 
 
 def _only_reads(context: ExceptionContext) -> bool:
@@ -162,10 +164,17 @@ def _only_reads(context: ExceptionContext) -> bool:
     return bool(options.get("postgresql_readonly"))
 
 
-def _in_recovery(error: BaseException | None) -> Outage | None:
+def _at_standby(context: ExceptionContext) -> bool:
+    """What PostgreSQL 14 and later tells each session of itself, in no language."""
+    held: Any = context.connection and not context.connection.invalidated and context.connection.connection
+    info = getattr(held and held.dbapi_connection, "info", None)
+    return bool(info and info.parameter_status("in_hot_standby") == "on")
+
+
+def _perhaps(error: BaseException | None, standby: bool) -> Outage | None:
     """A server in recovery refuses what it otherwise does; so does one whose tables have changed under a plan."""
     told = str(error).lower()
-    if "recovery" in told or "standby" in told:
+    if standby or "recovery" in told or "standby" in told:
         return READ_ONLY
     cached = getattr(getattr(error, "diag", None), "source_function", None) == "RevalidateCachedQuery"
     return POOLER if cached or "cached plan" in told else None
