@@ -64,7 +64,7 @@ class PgBouncer:
 
 @contextmanager
 def running_pgbouncer(server: Postgres, mode: Mode = "transaction", servers: int = 3) -> Iterator[PgBouncer]:
-    """Starts a pooler that keeps `servers` connections to each database of `server`, so that clients must share them."""
+    """Starts a pooler that keeps `servers` connections to each database, which its clients must share."""
     find_pgbouncer()
     with server_directory(server.binaries) as (directory, _, account):
         (directory / "pgbouncer.ini").write_text(

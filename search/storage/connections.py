@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL: what is set on each, and whether its server is there and takes writes, asked before use."""
+"""Connections to PostgreSQL: what is set on each, and whether its server takes writes, asked before use."""
 
 from __future__ import annotations
 

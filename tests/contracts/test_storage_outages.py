@@ -1,6 +1,6 @@
 """Does every operation of the storage go through a fault of its database with nothing lost? On a real primary with its
-standby, and behind a real PgBouncer: during the fault DatabaseUnavailable and nothing else, after it all goes on with the
-same `Database`, and with Optuna's own engine.
+standby, and behind a real PgBouncer: during the fault DatabaseUnavailable and nothing else, after it all goes on with
+the same `Database`, and with Optuna's own engine.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from search.storage.db import Database, open_database
 from search.storage.patience import patiently
 from tests.pgbouncer import PgBouncer, running_pgbouncer
 from tests.postgres import Postgres, running_postgres
-from tests.search.hands import EXPIRED, ME, epoch, submitted, taken, train, train_all
+from tests.search.hands import EXPIRED, ME, submitted, taken, train, train_all
 from tests.standby import Pair
 
 SECONDS = 30.0
