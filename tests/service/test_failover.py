@@ -49,6 +49,8 @@ def waits(client: httpx.Client, words: str) -> None:
         ):
             assert words in refused(answer, 503, "database-unavailable")["detail"]
             assert answer.headers["retry-after"]
+        note = client.put("/api/studies/1/note", json={"body": "a word", "version": 1})  # Optuna Dashboard's
+        assert words in refused(note, 503, "database-unavailable")["detail"]
         assert client.get("/healthz").status_code == 200
         assert client.get(f"/v1/jobs/{job}").status_code == 200
 
@@ -66,6 +68,8 @@ def test_a_service_that_knows_a_standby_alone_says_that_it_cannot_write(pair: Pa
     settings = Settings(var=tmp_path, database_url=pair.primary.url(database))
     with serving(settings) as url, httpx.Client(base_url=url, timeout=SECONDS) as client:
         works(client)
+        made = client.post("/api/studies", json={"study_name": "a", "directions": ["maximize"]})
+        assert made.status_code == 201, made.text
         pair.fail_over(fast=True)
         client.get("/v1/jobs")  # whose connection was cut
         waits(client, "the server is a standby")
