@@ -1,6 +1,7 @@
 """Does a search survive what happens to its machines? `make chaos`: jobs are searched to their end while workers are
-killed, frozen past their leases and told to stop, connections are cut and the database is restarted; then nothing may
-be lost, doubled or left behind. A single worker that is killed again and again must come to the answer of a calm one.
+killed, frozen past their leases and told to stop, connections are cut, the database is restarted, or fails over to its
+standby; then nothing may be lost, doubled or left behind. A single worker that is killed again and again must come to
+the answer of a calm one.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, redirect_stdout
+from contextlib import ExitStack, contextmanager, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from typing import Any
 import sqlalchemy
 
 from benchmarks import chaos_checks, facts, output
+from benchmarks.chaos_failover import FailedOver, Restarted
 from benchmarks.chaos_faults import Faults, Fleet
 from search.errors import DatabaseUnavailable
 from search.records import SCOPES, Job, Principal
@@ -29,8 +31,9 @@ from search.spec import JobSpec
 from search.states import TERMINAL_JOBS, TERMINAL_TRIALS, JobState
 from search.storage import tables
 from search.storage.db import Database, open_database
-from tests.postgres import Postgres, running_postgres
+from tests.postgres import running_postgres
 from tests.processes import Processes
+from tests.standby import running_pair
 
 LEASE_SECONDS = 6.0
 TOLD_EVERY = 60.0  # seconds
@@ -47,15 +50,24 @@ class Size:
     workers: int
     jobs: int
     trials: int  # of each job's search
-    restarts: int
+    restarts: int  # of the database, or failovers to its standby
     fault_every: float
     patience: float
 
 
 # A worker that has been killed takes some four seconds of a core to start again: twice as many faults would leave two
 # cores nothing to search with.
-FULL = {"postgresql": Size(8, 10, 200, 3, 4.0, 1500.0), "sqlite": Size(2, 2, 60, 0, 4.0, 400.0)}
-QUICK = {"postgresql": Size(4, 3, 30, 3, 2.0, 130.0), "sqlite": Size(2, 1, 20, 0, 4.0, 60.0)}
+FULL = {
+    "postgresql": Size(8, 10, 200, 3, 4.0, 1500.0),
+    "standby": Size(8, 4, 200, 4, 4.0, 900.0),
+    "sqlite": Size(2, 2, 60, 0, 4.0, 400.0),
+}
+QUICK = {
+    "postgresql": Size(4, 3, 30, 3, 2.0, 130.0),
+    "standby": Size(3, 2, 20, 2, 3.0, 130.0),
+    "sqlite": Size(2, 1, 20, 0, 4.0, 60.0),
+}
+ALONE = ("postgresql", "sqlite")
 
 
 def spec(name: str, trials: int, seed: int) -> JobSpec:
@@ -220,12 +232,15 @@ def _progress(database: Database) -> tuple[int, int]:
 
 
 @contextmanager
-def _database(kind: str) -> Iterator[tuple[Postgres | None, str, Path]]:
-    """An empty database, the server behind it, and a folder for everything else."""
-    with (
-        tempfile.TemporaryDirectory(prefix="thermowell-chaos-") as folder,
-        running_postgres(settings=DURABLE) if kind == "postgresql" else nullcontext() as server,
-    ):
+def _database(kind: str) -> Iterator[tuple[Restarted | FailedOver | None, str, Path]]:
+    """An empty database, the server or the pair of them behind it, and a folder for everything else."""
+    with ExitStack() as opened:
+        folder = opened.enter_context(tempfile.TemporaryDirectory(prefix="thermowell-chaos-"))
+        server: Restarted | FailedOver | None = None
+        if kind == "postgresql":
+            server = Restarted(opened.enter_context(running_postgres(settings=DURABLE)))
+        elif kind == "standby":
+            server = FailedOver(opened.enter_context(running_pair(DURABLE)))
         yield server, server.create("chaos") if server else f"sqlite:///{folder}/thermowell.db", Path(folder)
 
 
@@ -239,7 +254,7 @@ def main() -> int:
     about = facts.gather()
     print(facts.in_words(about))
     storms = [storm(kind, size, given.seed) for kind, size in sizes.items()]
-    singles = [alone(kind, 40 if given.quick else 100, 300.0, given.seed) for kind in sizes]
+    singles = [alone(kind, 40 if given.quick else 100, 300.0, given.seed) for kind in ALONE]
     _print(storms, singles)
     well = not any(each["violations"] for each in storms) and all(each["equal_to_calm"] for each in singles)
     headline = {"benchmark": "chaos", "quick": given.quick, "seed": given.seed, "well": well}

@@ -1,5 +1,5 @@
 """What can befall a worker and its database: killed, told to stop, frozen past its lease, cut off, and the database
-itself stopped at once and started again. Which comes next is drawn from a seed.
+itself stopped at once and started again, or replaced by its standby. Which comes next is drawn from a seed.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 import psycopg
 
-from tests.postgres import Postgres
+from benchmarks.chaos_failover import FailedOver, Restarted
 from tests.processes import Processes, Started
 
 START_SECONDS = 60.0  # a worker that is drawn before it has loaded torch would be killed for nothing
@@ -85,9 +85,9 @@ class Faults:
     chance: random.Random
     every: float
     freeze_seconds: float
-    server: Postgres | None
+    server: Restarted | FailedOver | None
     database: str | None  # the server's database whose connections are cut
-    restarts: int
+    restarts: int  # or failovers
     counts: Counter[str] = field(default_factory=Counter)
     _next: float = 0.0
 
@@ -95,9 +95,11 @@ class Faults:
         """Whatever is due, at this share (0 to 1) of all work."""
         now = time.monotonic()
         self.fleet.wake(now)
-        due = (self.counts["restart"] + 1) / (self.restarts + 1)  # 1 once all have been: never above it
-        if self.server is not None and share > due:
-            self._restart(self.server)
+        if self.server is not None:
+            due = (self.counts[self.server.kind] + 1) / (self.restarts + 1)  # 1 once all have been: never above it
+            if share > due:
+                self.server.strike()
+                self.counts[self.server.kind] += 1
         if now < self._next:
             return
         self._next = now + self.every
@@ -119,14 +121,9 @@ class Faults:
             self.fleet.stopping.add(victim.pid)
         self.counts[kind] += 1
 
-    def _restart(self, server: Postgres) -> None:
-        server.stop()
-        server.start()
-        self.counts["restart"] += 1
-
-    def _cut(self, server: Postgres) -> None:
+    def _cut(self, server: Restarted | FailedOver) -> None:
         """Ends half of the database's connections, in the middle of whatever they do."""
-        with psycopg.connect(host=str(server.directory), user="postgres", autocommit=True) as connection:
+        with psycopg.connect(host=server.directory, user="postgres", autocommit=True) as connection:
             ended = connection.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
                 " WHERE datname = %s AND pid <> pg_backend_pid() AND random() < 0.5",

@@ -139,6 +139,7 @@ from search.sampling.showing import beside as beside
 from search.sampling.showing import write_beside as write_beside
 from search.sampling.study import close_storage as close_storage
 from search.sampling.study import optuna_storage as optuna_storage
+from search.schema import check_ready as check_ready
 from search.schema import check_schema as check_schema
 from search.schema import migrate as migrate
 from search.schema import wait_for_schema as wait_for_schema

@@ -47,6 +47,12 @@ def check_schema(db: Database) -> None:
         raise SchemaMissing(f"the database has {state}: run `thermowell migrate`")
 
 
+def check_ready(db: Database) -> None:
+    """As `check_schema`, and DatabaseUnavailable where the database takes no writes."""
+    check_schema(db)
+    db.check_writable()
+
+
 def wait_for_schema(db: Database, timeout: float) -> None:
     """Returns once `check_schema` passes; after `timeout` seconds its SchemaMissing or DatabaseUnavailable."""
     deadline = time.monotonic() + timeout

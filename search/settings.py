@@ -76,8 +76,11 @@ class Settings(BaseSettings):
     def _known_database(self) -> Self:
         try:
             url = make_url(self.database_url)
-        except ArgumentError:
-            raise ValueError("database_url must look like sqlite:///file or postgresql://user@host/name") from None
+        except (ArgumentError, ValueError):
+            raise ValueError(
+                "database_url must look like sqlite:///file or postgresql://user@host/name; several hosts are written "
+                "postgresql://user@/name?host=a:5432&host=b:5432&target_session_attrs=read-write"
+            ) from None
         if url.get_backend_name() not in ("sqlite", "postgresql", "postgres"):
             raise ValueError(f"database_url must be of sqlite or postgresql, not {url.get_backend_name()}")
         return self
@@ -104,8 +107,10 @@ class Settings(BaseSettings):
 
     @property
     def safe_database_url(self) -> str:
-        """The database's address with its password hidden, for logs."""
-        return make_url(self.database_url).render_as_string(hide_password=True)
+        """The database's address with its passwords hidden, for logs."""
+        url = make_url(self.database_url)
+        hidden = {name: "***" for name in ("password", "sslpassword") if name in url.query}
+        return url.update_query_dict(hidden).render_as_string(hide_password=True)
 
 
 def _split(labels: str) -> tuple[str, ...]:
@@ -115,9 +120,11 @@ def _split(labels: str) -> tuple[str, ...]:
 def _with_password(database_url: str, file: Path) -> str:
     """The address with the password that the file holds. ValueError where it cannot be read, is empty or has no use."""
     try:
-        url, password = make_url(database_url), file.read_text().strip()
-    except ArgumentError:
+        url = make_url(database_url)
+    except (ArgumentError, ValueError):
         return database_url  # refused further on, in words of its own
+    try:
+        password = file.read_text().strip()
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f"database_password_file: {file} cannot be read ({type(error).__name__})") from None
     if not password:

@@ -13,6 +13,7 @@ from hypothesis import settings
 from tests import processes as programs
 from tests.buckets import Server, environment
 from tests.postgres import Postgres, running_postgres
+from tests.standby import Pair, running_pair
 
 # An example's time says nothing on a machine that runs other things beside.
 settings.register_profile("thermowell", deadline=None)
@@ -37,6 +38,13 @@ def postgres() -> Iterator[Postgres]:
     """A real PostgreSQL server for this session; it fails, and says how to get one, where there is none."""
     with running_postgres() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def pair() -> Iterator[Pair]:
+    """A real server and its real standby, for this session; a test may let one take the other's place."""
+    with running_pair() as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -44,22 +44,49 @@ SETTINGS = {
 
 @dataclass(slots=True)
 class Postgres:
-    """A running server, reached by a Unix socket in `directory` (no port that another program could take)."""
+    """A server, reached by a Unix socket in `directory` (no port that another program could take)."""
 
     directory: Path
-    _start: Callable[[], subprocess.Popen[bytes]]
+    binaries: Path
+    account: dict[str, Any] | None
+    settings: Mapping[str, str]
     _server: subprocess.Popen[bytes] | None = None
+
+    @property
+    def data(self) -> Path:
+        """Where its files are."""
+        return self.directory / "data"
+
+    def initialise(self) -> None:
+        """Makes an empty cluster. RuntimeError, with initdb's own words."""
+        self.run("initdb", "-D", self.data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
 
     def start(self) -> None:
         """Starts it and returns once it answers. RuntimeError, with its own words, where it does not."""
-        self._server = self._start()
+        options = [part for name, value in self.settings.items() for part in ("-c", f"{name}={value}")]
+        with (self.directory / "log").open("a") as log:
+            self._server = subprocess.Popen(
+                [self.binaries / "postgres", "-D", self.data, "-k", self.directory, *options],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.directory,
+                preexec_fn=die_with_parent(signal.SIGQUIT), **(self.account or {}),
+            )  # fmt: skip
         _wait_until_ready(self._server, self.directory)
 
-    def stop(self) -> None:
-        """Stops it at once, as `pg_ctl stop -m immediate` does: what is under way is lost."""
+    def stop(self, *, fast: bool = False) -> None:
+        """Stops it at once, as `pg_ctl stop -m immediate` does: what is under way is lost. `fast`: in good order."""
         if self._server is not None:
-            self._server.send_signal(signal.SIGQUIT)
+            self._server.send_signal(signal.SIGINT if fast else signal.SIGQUIT)
             self._server.wait(timeout=START_SECONDS)
+
+    def run(self, program: str, *arguments: str | Path) -> None:
+        """Runs one of the server's programs as its account. RuntimeError, with the program's own words."""
+        _run([self.binaries / program, *arguments], self.directory, self.account)
+
+    def query(self, statement: str) -> list[tuple[Any, ...]]:
+        """One statement of the administrator's, outside of any transaction, and its rows."""
+        with psycopg.connect(host=str(self.directory), user="postgres", autocommit=True) as connection:
+            cursor = connection.execute(statement.encode())
+            return [] if cursor.description is None else cursor.fetchall()
 
     def url(self, database: str) -> str:
         """SQLAlchemy's address of one database."""
@@ -93,34 +120,27 @@ def running_postgres(binaries: Path | None = None, settings: Mapping[str, str] |
     `binaries` is the folder with initdb and postgres, by default the first that `find_binaries` knows; `settings` go
     before those for all tests. RuntimeError when there is none or when it does not start, with the server's own words.
     """
-    found = binaries or find_binaries()
-    directory = Path(tempfile.mkdtemp(prefix="thermowell-pg-"))
-    account = _unprivileged_account()
-    try:
-        if account is not None:
-            shutil.chown(directory, account["user"], account["group"])
-            found = _readable(found, directory, account)
-        data = directory / "data"
-        command = [found / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C"]
-        _run([*command, "--no-sync"], directory, account)
-        options = [
-            part for name, value in (SETTINGS | dict(settings or {})).items() for part in ("-c", f"{name}={value}")
-        ]
-
-        def start() -> subprocess.Popen[bytes]:
-            with (directory / "log").open("a") as log:
-                return subprocess.Popen(
-                    [found / "postgres", "-D", data, "-k", directory, *options],
-                    stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=directory,
-                    preexec_fn=die_with_parent(signal.SIGQUIT), **(account or {}),
-                )  # fmt: skip
-
-        server = Postgres(directory, start)
+    with server_directory(binaries) as (directory, found, account):
+        server = Postgres(directory, found, account, SETTINGS | dict(settings or {}))
+        server.initialise()
         try:
             server.start()
             yield server
         finally:
             server.stop()
+
+
+@contextmanager
+def server_directory(binaries: Path | None = None) -> Iterator[tuple[Path, Path, dict[str, Any] | None]]:
+    """A new folder for a server, the binaries as that server's account can run them, and the account."""
+    found = binaries or find_binaries()
+    directory = Path(tempfile.mkdtemp(prefix="thermowell-pg-"))
+    account = unprivileged_account()
+    try:
+        if account is not None:
+            shutil.chown(directory, account["user"], account["group"])
+            found = _readable(found, directory, account)
+        yield directory, found, account
     finally:
         shutil.rmtree(directory, ignore_errors=True)
 
@@ -149,7 +169,7 @@ def _version(binaries: Path) -> float:
     return float(binaries.parent.name) if binaries.parent.name.replace(".", "", 1).isdigit() else 0.0
 
 
-def _unprivileged_account() -> dict[str, Any] | None:
+def unprivileged_account() -> dict[str, Any] | None:
     """Whom to run the server as: PostgreSQL refuses to run as root. None where we are not root ourselves."""
     if os.geteuid() != 0:
         return None

@@ -13,9 +13,9 @@ from search.storage.db import Database
 class Reaper:
     """Takes expired leases away, as `leases.reap` does, but not those that an outage let expire.
 
-    After a restart of the database, and after a time in which this process could not ask it (an outage, or it was
-    frozen itself), nothing is taken until one full lease period has passed: the living renew theirs meanwhile. `every`
-    is how often, in seconds, `run` is called.
+    After a restart of the database, and after a time in which nothing could be written from here (an outage, a server
+    that only read, a full disk, or this process was frozen itself), nothing is taken until one full lease period has
+    passed: the living renew theirs meanwhile. `every` is how often, in seconds, `run` is called.
     """
 
     def __init__(
@@ -26,6 +26,7 @@ class Reaper:
 
     def run(self) -> Reaped:
         """What was taken away now. DatabaseUnavailable."""
+        self._database.check_writable(by_writing=True)  # who could not write could not renew
         with self._database.read() as connection:
             up = self._database.up_seconds(connection)
         now = self._clock()

@@ -26,7 +26,8 @@ from search.leasing.ledger import Unmirrored
 from search.sampling import mirror, pruners
 from search.sampling.tpe import Columns
 from search.states import Arm, TrialState
-from search.storage.db import Database
+from search.storage import outages
+from search.storage.db import Database, engine_options
 from search.storage.rows import study_name
 
 Storage = optuna.storages.BaseStorage
@@ -40,7 +41,8 @@ WORST = {"accuracy": 0.0, "ece": 1.0, "nll": 1e3}
 def create_optuna_tables(database: Database) -> None:
     """Creates Optuna's tables, or brings them up to this version of Optuna. Only `migrate` calls it, under its lock."""
     with converted():
-        storage = optuna.storages.RDBStorage(_url(database), skip_compatibility_check=True)
+        options = engine_options(database.engine.url)
+        storage = optuna.storages.RDBStorage(_url(database), options, skip_compatibility_check=True)
         if storage.get_current_version() != storage.get_head_version():
             storage.upgrade()
         storage.remove_session()
@@ -72,7 +74,7 @@ def optuna_storage(database: Database, proxy: str | None = None) -> Storage:
         storage = mirror.MirrorStorage(
             database,
             _url(database),
-            engine_kwargs={"pool_size": 1, "max_overflow": 2},
+            engine_kwargs={"pool_size": 1, "max_overflow": 2, **engine_options(database.engine.url)},
             skip_table_creation=True,
         )
         database.configure(storage.engine)
@@ -239,13 +241,17 @@ def id_of(storage: Storage, name: str, number: int) -> int:
 
 @contextmanager
 def converted() -> Iterator[None]:
-    """A database that does not answer is the same to callers whether Optuna asked it or we did."""
+    """An outage of the database is the same to callers whether Optuna asked it or we did.
+
+    An engine that has our habits tells it so by itself; this is for those that Optuna has just made.
+    """
     try:
         yield
-    except optuna.exceptions.StorageInternalError as error:
-        raise DatabaseUnavailable("the database did not answer Optuna") from error
-    except sqlalchemy.exc.OperationalError as error:
-        raise DatabaseUnavailable("the database did not answer Optuna") from error
+    except (optuna.exceptions.StorageInternalError, sqlalchemy.exc.SQLAlchemyError) as error:
+        unavailable = outages.unavailable(error) or outages.unavailable(error.__cause__)
+        if unavailable is None:
+            raise
+        raise unavailable from error
     except Exception as error:
         grpc = sys.modules.get("grpc")  # loaded by who speaks to a proxy
         if grpc is None or not isinstance(error, grpc.RpcError):

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-import select
+import os
 import sqlite3
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,14 +17,20 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
 from search.errors import DatabaseUnavailable, SchemaMissing
+from search.storage import connections, outages
+from search.storage.tables import VERSION_TABLE
 
 BUSY_SECONDS = 30  # how long a writer waits for the others before the database counts as unavailable
-CONNECT_SECONDS = 10
-# How long a PostgreSQL session may stand still in the middle of a transaction. A process that is frozen there holds its
-# locks, and nobody could take over its trials.
-STILL_SECONDS = 20
-TRUSTED_SECONDS = 1.0  # for which a PostgreSQL connection that worked is taken to work, unless it says otherwise
-_BEGIN, _USED = "thermowell_begin", "thermowell_used"
+# How long a PostgreSQL host may say nothing, by libpq's own words: a machine that has vanished closes no connection.
+PATIENCE = {
+    "connect_timeout": 10,
+    "keepalives_idle": 20,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 45_000,
+}
+_BEGIN = "thermowell_begin"
+_SAME = sqlalchemy.text(f"UPDATE {VERSION_TABLE} SET version_num = version_num")  # a write after which all is as before
 
 
 class now_sql(FunctionElement[float]):
@@ -58,6 +63,7 @@ class Database:
         self._writer: Engine = engine
         self.dialect: str = engine.dialect.name
         self.failures = 0  # how often it has not answered, since it was opened
+        self._write_failed = False  # for a fault of the database's, and nobody has looked since
         if self.dialect == "sqlite":
             self._looker = self._reader = engine.execution_options(**{_BEGIN: "DEFERRED"})
             self._writer = engine.execution_options(**{_BEGIN: "IMMEDIATE"})
@@ -90,9 +96,35 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        """A transaction that writes. DatabaseUnavailable, SchemaMissing."""
-        with self._plain_errors(), self._writer.begin() as connection:
-            yield connection
+        """A transaction that writes. DatabaseUnavailable, where its server only reads too; SchemaMissing."""
+        try:
+            with self._plain_errors(), self._writer.begin() as connection:
+                if why := connections.no_writes(connection):
+                    raise DatabaseUnavailable(why)
+                yield connection
+        except DatabaseUnavailable:
+            self._write_failed = True
+            raise
+
+    def check_writable(self, *, by_writing: bool = False) -> None:
+        """Returns where transactions may write. DatabaseUnavailable, with what is against it; SchemaMissing.
+
+        A server that only reads says so when it is asked. What a full disk says is known by writing alone: that is done
+        where it is wanted, and where a write has failed and none has been tried from here since.
+        """
+        if self.dialect == "sqlite":
+            file = Path(str(self.engine.url.database))
+            if file.exists() and not (os.access(file, os.W_OK) and os.access(file.parent, os.W_OK)):
+                raise DatabaseUnavailable(f"{outages.READ_ONLY.words}: {file} or its folder cannot be written")
+        else:
+            with self.look() as connection:
+                why = connections.why_no_writes(*connection.exec_driver_sql(connections.STANDING).one())
+            if why:
+                raise DatabaseUnavailable(why)
+        if by_writing or self._write_failed:
+            with self.write() as connection:
+                connection.execute(_SAME)
+            self._write_failed = False
 
     @contextmanager
     def _plain_errors(self) -> Iterator[None]:
@@ -122,16 +154,21 @@ class Database:
 def open_database(url: str, *, pool_size: int = 5, max_overflow: int = 10) -> Database:
     """Opens the database at a SQLAlchemy URL; connects at the first use. The folder of an SQLite file is made."""
     parsed = normal_url(url)
-    options: dict[str, Any] = {}
     if parsed.get_backend_name() == "sqlite":
         if parsed.database in (None, "", ":memory:"):
             raise ValueError("an SQLite database needs a file: every process must see the same one")
         Path(str(parsed.database)).parent.mkdir(parents=True, exist_ok=True)
-    else:
-        options = {"connect_args": {"connect_timeout": CONNECT_SECONDS}}
+    options = engine_options(parsed)
     engine = sqlalchemy.create_engine(parsed, pool_size=pool_size, max_overflow=max_overflow, **options)
     equip(engine)
     return Database(engine)
+
+
+def engine_options(url: URL) -> dict[str, Any]:
+    """What every engine is made with: how soon a host that says nothing is given up, as far as the URL does not say."""
+    if url.get_backend_name() == "sqlite":
+        return {}
+    return {"connect_args": {name: value for name, value in PATIENCE.items() if name not in url.query}}
 
 
 def normal_url(url: str) -> URL:
@@ -143,19 +180,16 @@ def normal_url(url: str) -> URL:
 def equip(engine: Engine, begin: Literal["DEFERRED", "IMMEDIATE"] = "DEFERRED") -> None:
     """Gives an engine this project's habits, whoever made it.
 
-    PostgreSQL ends a session that stands still in a transaction for STILL_SECONDS. On SQLite, Python's driver would
-    begin transactions late and silently; here SQLAlchemy begins each one, as `begin` says. A reader that turns into a
-    writer halfway fails at once when somebody else has written, whatever the timeout: who is going to write must begin
-    IMMEDIATE.
+    Every outage is told as DatabaseUnavailable (see `outages`), and PostgreSQL's connections are looked at before they
+    are used (see `connections`). On SQLite, Python's driver would begin transactions late and silently; here SQLAlchemy
+    begins each one, as `begin` says. A reader that turns into a writer halfway fails at once when somebody else has
+    written, whatever the timeout: who is going to write must begin IMMEDIATE.
     """
+    doubt = outages.Doubt()
+    outages.watch(engine, doubt)
     if engine.dialect.name != "sqlite":
-
-        @event.listens_for(engine, "connect")
-        def _limits(connection: Any, _record: Any) -> None:
-            connection.execute(f"SET idle_in_transaction_session_timeout = '{STILL_SECONDS}s'")
-            connection.commit()
-
-        _check_before_use(engine)
+        connections.limit_standstill(engine)
+        connections.check_before_use(engine, doubt)
         return
 
     @event.listens_for(engine, "connect")
@@ -170,49 +204,17 @@ def equip(engine: Engine, begin: Literal["DEFERRED", "IMMEDIATE"] = "DEFERRED") 
         connection.exec_driver_sql(f"BEGIN {connection.get_execution_options().get(_BEGIN, begin)}")
 
 
-def _check_before_use(engine: Engine) -> None:
-    """A PostgreSQL connection that was cut while nobody used it is replaced without anybody's hearing of it.
-
-    As SQLAlchemy's pool_pre_ping does, but who was here a moment ago is not asked: what the server said since, that it
-    is going down or has gone, lies at our end of the socket, and to look there takes no round trip.
-    """
-
-    @event.listens_for(engine, "checkin")
-    def _used(_connection: Any, record: Any) -> None:
-        record.info[_USED] = time.monotonic()
-
-    @event.listens_for(engine, "checkout")
-    def _alive(connection: Any, record: Any, _fairy: Any) -> None:
-        used = record.info.get(_USED)
-        if used is None:  # it has just been made
-            return
-        try:
-            if time.monotonic() - used > TRUSTED_SECONDS or _has_something_to_say(connection.fileno()):
-                engine.dialect.do_ping(connection)
-        except engine.dialect.loaded_dbapi.Error as error:
-            raise exc.InvalidatePoolError from error
-
-
-def _has_something_to_say(socket: int) -> bool:
-    poll = select.poll()
-    poll.register(socket, select.POLLIN)
-    return bool(poll.poll(0))
-
-
 @contextmanager
 def _plain_errors() -> Iterator[None]:
     """The driver's errors in this project's words; each says what a caller can do."""
     try:
         yield
     except exc.DBAPIError as error:
-        said = str(error.orig).strip().splitlines()
         if _is_missing_table(error):
             raise SchemaMissing("the database has no tables of this version: run `thermowell migrate`") from error
-        if error.connection_invalidated or isinstance(error, exc.OperationalError | exc.InterfaceError):
-            raise DatabaseUnavailable(f"the database does not answer: {said[0] if said else error.code}") from error
         raise
     except exc.TimeoutError as error:
-        raise DatabaseUnavailable("all connections to the database are in use") from error
+        raise DatabaseUnavailable(outages.CROWDED.words) from error
 
 
 def _is_missing_table(error: exc.DBAPIError) -> bool:

@@ -18,7 +18,7 @@ from search.sampling.study import Storage
 from search.settings import Settings
 from search.spec import JobSpec
 from search.storage.db import Database
-from search.storage.patience import patiently
+from search.storage.patience import LAST_SECONDS, patiently
 from search.storage.rows import trial_of
 from search.storage.store import Store
 from search.storage.tables import trials
@@ -115,9 +115,9 @@ class Context:
             _log.info("lease lost at the end", job=job_id)
 
     def give_back(self, job_id: str, token: str) -> bool:
-        """Gives a lease back, for others to take; False where the database does not answer, which is not waited for."""
+        """Gives a lease back, for others to take; False where the database does not answer for longer than a moment."""
         try:
-            leases.give_back(self.database, token)
+            patiently(lambda: leases.give_back(self.database, token), self.interruption.asked, LAST_SECONDS)
         except (LeaseLost, DatabaseUnavailable) as error:  # then it expires
             _log.info("lease not given back", job=job_id, error=str(error))
             return not isinstance(error, DatabaseUnavailable)

@@ -110,7 +110,7 @@ def _serve(context: Context, exit_when_idle: bool) -> None:
     work = Work(context, benches, heartbeat)
     closer = Closer(context, benches, heartbeat, repairer)
     selector = Selector(context, heartbeat)
-    heartbeat.beat()
+    context.patiently(heartbeat.beat)
     heartbeat.start()
     _log.info("worker started", device=context.capabilities["device"], engine=settings.engine, lanes=settings.lanes)
     try:

@@ -13,6 +13,7 @@ from starlette.types import Message, Receive, Scope, Send
 from search import public
 from search.public import Database, Store
 from service.auth import Guarded
+from service.routes.unready import told_apart
 from service.settings import Settings
 
 # It asks for these absolutely: under a prefix of ours it would find nothing.
@@ -45,6 +46,7 @@ class Dashboard:
         _, app = made
         if scope["path"].startswith("/artifacts/"):
             send = _harmless(send)
+        send = told_apart(self._db, scope, receive, send)
         await app(scope, receive, send)  # type: ignore[arg-type]  # the same protocol, typed by another hand
 
     def close(self) -> None:

@@ -108,6 +108,6 @@ def get_health() -> Status:
     responses=problems("schema-missing", "database-unavailable"),
 )
 def get_readiness(request: Request) -> Status:
-    """Whether the database answers and has the tables of this version. Needs no key."""
-    public.check_schema(database(request))
+    """Whether the database answers, has the tables of this version and takes writes. Needs no key."""
+    public.check_ready(database(request))
     return Status(status="ready")

@@ -1,4 +1,6 @@
-"""The chaos run (`make chaos`) in a short form: workers are killed, frozen and stopped, the database is restarted."""
+"""The chaos run (`make chaos`) in a short form: workers are killed, frozen and stopped, and the database
+is restarted, or fails over to its standby.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +10,7 @@ from benchmarks.chaos import Size, storm
 
 SHORT = {
     "postgresql": Size(workers=3, jobs=2, trials=32, restarts=1, fault_every=1.5, patience=400.0),
+    "standby": Size(workers=3, jobs=2, trials=32, restarts=2, fault_every=2.5, patience=400.0),
     "sqlite": Size(workers=2, jobs=1, trials=60, restarts=0, fault_every=1.5, patience=400.0),
 }
 

@@ -11,6 +11,7 @@ import sqlalchemy
 from sqlalchemy import insert, select, text
 
 from search.errors import DatabaseUnavailable, SchemaMissing
+from search.storage import connections
 from search.storage import db as databases
 from search.storage.db import Database, normal_url, now_sql, open_database
 from search.storage.tables import keys
@@ -137,7 +138,7 @@ def test_a_connection_that_worked_a_moment_ago_is_not_asked_again(
     fresh_postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     db, asked = open_database(fresh_postgres_url), []
-    monkeypatch.setattr(db.engine.dialect, "do_ping", asked.append)
+    monkeypatch.setattr(connections, "_ask", asked.append)
 
     def use() -> None:
         with db.look() as connection:
@@ -146,7 +147,7 @@ def test_a_connection_that_worked_a_moment_ago_is_not_asked_again(
     for _ in range(3):
         use()
     assert asked == []
-    monkeypatch.setattr(databases, "TRUSTED_SECONDS", 0.0)
+    monkeypatch.setattr(connections, "TRUSTED_SECONDS", 0.0)
     use()
     assert len(asked) == 1
     db.close()
@@ -154,8 +155,8 @@ def test_a_connection_that_worked_a_moment_ago_is_not_asked_again(
 
 def test_a_silent_death_is_found_by_asking(fresh_postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A network that drops a connection says nothing to either end."""
-    monkeypatch.setattr(databases, "TRUSTED_SECONDS", 0.0)
-    monkeypatch.setattr(databases, "_has_something_to_say", lambda _: False)
+    monkeypatch.setattr(connections, "TRUSTED_SECONDS", 0.0)
+    monkeypatch.setattr(connections, "_has_something_to_say", lambda _: False)
     test_a_server_that_was_restarted_is_found_again(fresh_postgres_url)
 
 
@@ -174,7 +175,7 @@ def test_who_stands_still_in_a_transaction_holds_nobody_up(
     fresh_postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A frozen process keeps its session: PostgreSQL must end it, or its locks would stay."""
-    monkeypatch.setattr(databases, "STILL_SECONDS", 1)
+    monkeypatch.setattr(connections, "STILL_SECONDS", 1)
     frozen, other = open_database(fresh_postgres_url), open_database(fresh_postgres_url)
     with other.write() as connection:
         connection.execute(text("CREATE TABLE held (id int)"))

@@ -33,6 +33,22 @@ def test_arguments_come_before_the_environment(monkeypatch: pytest.MonkeyPatch) 
     assert Settings(lanes=2).lanes == 2
 
 
+SEVERAL = "postgresql://tw:secret@/tw?host=a:5432&host=b:5432&target_session_attrs=read-write&password=secret"
+
+
+def test_several_hosts_are_kept_and_their_passwords_are_not_told() -> None:
+    settings = Settings(database_url=SEVERAL)
+    assert make_url(settings.database_url).query["host"] == ("a:5432", "b:5432")
+    assert "secret" not in settings.safe_database_url
+    assert "a%3A5432" in settings.safe_database_url
+
+
+def test_who_writes_several_hosts_as_libpq_does_is_told_how_to_write_them() -> None:
+    with pytest.raises(ValidationError, match="host=a:5432&host=b:5432") as refused:
+        Settings(database_url="postgresql://tw:secret@a:5432,b:5433/tw")
+    assert "secret" not in str(refused.value)
+
+
 def test_passwords_are_not_told() -> None:
     settings = Settings(database_url="postgresql://tw:s3cret@db/tw")
     assert "s3cret" not in repr(settings) + str(settings) + settings.safe_database_url
