@@ -70,7 +70,8 @@ def run(settings: Settings) -> None:
     configure_logging()
     public.tracing.configure("thermowell-api")
     app = create_app(settings)
-    app.state.files.check()
+    if settings.artifact_store is not None:  # a folder may be full, and jobs be deleted by this very service
+        app.state.files.check()
     with suppress(public.DatabaseUnavailable, public.SchemaMissing):  # nothing is answered without a key meanwhile
         refuse_open(app.state.db, settings)
     Server(app, settings).run()

@@ -62,7 +62,10 @@ def run_worker(settings: Settings, *, exit_when_idle: bool = False, interruption
     traced = tracing.configure("thermowell-worker", worker_id)
     try:
         with interruption.breakable():
-            files.check()
+            if (
+                settings.artifact_store is not None
+            ):  # a folder may be full, or not mounted yet: its jobs wait and say so
+                files.check()
             schema.wait_for_schema(database, SCHEMA_SECONDS)
             opened = partial(study.optuna_storage, database, settings.optuna_proxy)
             storage = patiently(opened, interruption.asked, SCHEMA_SECONDS)
@@ -98,7 +101,7 @@ def _serve(context: Context, exit_when_idle: bool) -> None:
             host=socket.gethostname(),
             pid=os.getpid(),
             lanes=sum(engine["lanes"] for engine in engines),
-            capabilities=context.capabilities,
+            capabilities=context.capabilities | ({"waits_for": waits} if (waits := context.rests.waits_for) else {}),
             engines=engines,
             labels=context.labels,
             lease_seconds=settings.lease_seconds,
