@@ -6,6 +6,7 @@ import logging
 import socket
 import sys
 from contextlib import suppress
+from typing import TextIO, cast
 
 import structlog
 import uvicorn
@@ -61,7 +62,7 @@ def configure_logging() -> None:
             plain if terminal else structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(cast(TextIO, public.Lines(sys.stderr))),
     )
 
 

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from types import FrameType
+from typing import TextIO, cast
 
 import sqlalchemy
 import structlog
@@ -23,6 +24,7 @@ from search import schema, tracing
 from search.errors import DatabaseUnavailable, SchemaMissing, StoreUnavailable
 from search.leasing import choosing, closing
 from search.leasing.workers import worker_seen, worker_stopped
+from search.logs import Lines
 from search.sampling import study
 from search.sampling.repair import Repairer
 from search.settings import Settings
@@ -209,7 +211,7 @@ def configure_logging() -> None:
             else structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(cast(TextIO, Lines(sys.stderr))),
     )
 
 

@@ -1,4 +1,5 @@
-"""The chaos run (`make chaos`) in a short form: workers are killed, frozen and stopped, the database is restarted."""
+"""The chaos run (`make chaos`) in a short form: workers are killed, frozen and stopped, the database is restarted, the
+artifact disk fills and empties."""
 
 from __future__ import annotations
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 import errno
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO, cast
 
 import pytest
+import structlog
 
 from search.errors import StoreUnavailable
 from search.leasing import closing, ledger
+from search.logs import Lines
 from search.records import Job
 from search.requests import jobs
 from search.settings import Settings
@@ -234,3 +237,12 @@ def test_a_disk_that_fails_in_the_middle_of_an_epoch_is_no_crash(
     assert jobs.get_job(db, job.id, hands.ME).state is JobState.COMPLETED
     assert nothing_counted(db, job)
     assert outcome(db, job, settings) == undisturbed
+
+
+def test_a_log_on_a_full_disk_ends_nobody() -> None:
+    with open("/dev/full", "w") as full:
+        logger = structlog.PrintLoggerFactory(cast(TextIO, Lines(full)))()
+        for _ in range(3):
+            logger.msg("x" * 10_000)
+        with suppress(OSError):
+            full.close()
