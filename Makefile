@@ -57,7 +57,7 @@ format: $(STAMP) ## let ruff repair what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-chaos: $(STAMP) ## kill, freeze and cut off workers, restart the database, and look for what was lost; QUICK=1 is smaller
+chaos: $(STAMP) ## kill, freeze and cut off workers, restart the database, fill the disk, and look for what was lost; QUICK=1 is smaller
 	$(BIN)/python -m benchmarks.chaos $(if $(QUICK),--quick) --keep chaos-$(SCALE) $(OPTIONS)
 
 compose-config: ## check docker-compose.yml with docker-compose (or docker compose)

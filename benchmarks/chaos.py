@@ -1,7 +1,7 @@
 """Does a search survive what happens to its machines? `make chaos`: jobs are searched to their end while workers are
 killed, frozen past their leases and told to stop, connections are cut, the database is restarted, or fails over to its
-standby; then nothing may be lost, doubled or left behind. A single worker that is killed again and again must come to
-the answer of a calm one.
+standby, and the artifact disk fills and empties; then nothing may be lost, doubled or left behind. A single worker that
+is killed again and again must come to the answer of a calm one.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from typing import Any
 import sqlalchemy
 
 from benchmarks import chaos_checks, facts, output
+from benchmarks.chaos_disk import DiskFaults, failing_disk
 from benchmarks.chaos_failover import FailedOver, Restarted
 from benchmarks.chaos_faults import Faults, Fleet
 from search.errors import DatabaseUnavailable
@@ -103,16 +104,17 @@ def environment(database: str, root: Path, lease_seconds: float) -> dict[str, st
 def storm(kind: str, size: Size, seed: int) -> dict[str, Any]:
     """Many workers on one database, everything befalls them, and what did not hold afterwards."""
     begun = time.monotonic()
-    with _database(kind) as (server, url, root):
+    with _database(kind) as (server, url, root), failing_disk(root / "artifacts") as disk:
         database = open_database(url)
         migrate(database)
         submitted = [jobs.submit(database, spec(f"storm-{i}", size.trials, seed + i), ME)[0] for i in range(size.jobs)]
         programs = Processes(root)
         fleet = Fleet(programs, environment(url, root, LEASE_SECONDS), size.workers)
         name = url.split("?")[0].rsplit("/", 1)[1] if server else None
-        faults = Faults(
+        others = Faults(
             fleet, random.Random(seed), size.fault_every, 1.5 * LEASE_SECONDS, server, name, size.restarts
         )  # fmt: skip
+        faults = DiskFaults(disk, others)
         try:
             in_time = _until_ended(database, submitted, fleet, faults, begun + size.patience)
             fleet.end()
@@ -194,7 +196,7 @@ class _Murderer:
 
 
 def _until_ended(
-    database: Database, submitted: list[Job], fleet: Fleet, faults: Faults | _Murderer | None, deadline: float
+    database: Database, submitted: list[Job], fleet: Fleet, faults: DiskFaults | _Murderer | None, deadline: float
 ) -> bool:
     """Keeps the fleet full and strikes it until every job has ended; False where the deadline comes first."""
     total = sum(job.spec["budget"]["trials"] for job in submitted)

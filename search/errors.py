@@ -86,9 +86,25 @@ class DatabaseUnavailable(ThermowellError):
 
 
 class StoreUnavailable(ThermowellError, OSError):
-    """The artifact store does not answer, or refuses; the caller may retry. It is an OSError, as a full disk is."""
+    """The artifact store does not answer, or refuses; the caller may retry. It is an OSError, as a full disk is.
+
+    `waits_for` is what is waited for, as a job says it that cannot go on meanwhile.
+    """
 
     slug = "store-unavailable"
+    waits_for = "the artifact store"
+
+
+class StoreFull(StoreUnavailable):
+    """There is no room on the artifact store, or the quota on it is used up."""
+
+    waits_for = "room on the artifact store"
+
+
+class ScratchUnavailable(StoreUnavailable):
+    """The machine's temporary folder has no room, or cannot be written to."""
+
+    waits_for = "room in the temporary folder"
 
 
 class ArtifactCorrupt(ThermowellError):

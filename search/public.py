@@ -60,6 +60,7 @@ from search.leasing.artifacts import open_artifact as open_artifact
 from search.leasing.artifacts import publish as publish
 from search.leasing.reaper import Reaper as Reaper
 from search.leasing.workers import list_workers as list_workers
+from search.logs import Lines as Lines
 from search.priors import context as context
 from search.priors.context import Context as Context
 from search.priors.documents import Advice as Advice

@@ -52,7 +52,8 @@ class Reason:
 class Progress:
     """How far a job is. `trials_planned` is how many it will have had at its end, as far as is known now.
 
-    `waits_for` says which worker it waits for, where none that is alive may train it.
+    `waits_for` says which worker it waits for, where none that is alive may train it, or for what the workers wait
+    that may: room on the artifact store.
     """
 
     search_done: int

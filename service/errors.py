@@ -149,7 +149,7 @@ def respond(error: Exception, instance: str) -> JSONResponse:
     """The problem that an exception is to a client; nothing of an unknown one leaks."""
     if isinstance(error, StoreUnavailable):
         _log.warning("artifact store cannot be used", path=instance, detail=str(error))
-        return problem_response(error.slug, "the artifact store does not answer; the service's log says why", instance)
+        return problem_response(error.slug, _store_detail(error), instance)
     if isinstance(error, ThermowellError) and error.slug in KINDS:
         fields = error.problems if isinstance(error, SpecInvalid) else ()
         detail = str(error) or (type(error).__doc__ or "").strip()
@@ -161,6 +161,16 @@ def respond(error: Exception, instance: str) -> JSONResponse:
     if isinstance(error, HTTPException):
         return _http(error, instance)
     return problem_response("internal", "something went wrong here; the service's log has it", instance)
+
+
+def _store_detail(error: StoreUnavailable) -> str:
+    """What is amiss and the way out, without the paths and addresses that the log has."""
+    if error.waits_for == StoreUnavailable.waits_for:
+        return "the artifact store does not answer; the service's log says why. Nothing was changed: ask again shortly"
+    return (
+        f"there is no {error.waits_for}: whoever operates the service must free some or enlarge it, and deleting jobs "
+        "that have ended frees what they keep. Nothing was changed: ask again then"
+    )
 
 
 def _http(error: HTTPException, instance: str) -> JSONResponse:

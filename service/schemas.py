@@ -50,7 +50,10 @@ class ProgressOut(Out):
     seconds_left: float | None = Field(description="an estimate")
     best_value: float | None = Field(description="best objective among completed search trials, at their last epoch")
     best_trial: int | None
-    waits_for: str | None = Field(description="which worker it waits for, where none that is alive may train it")
+    waits_for: str | None = Field(
+        description="which worker it waits for, where none that is alive may train it; or what these wait for, such as "
+        "room on the artifact store"
+    )
 
 
 class LinksOut(BaseModel):

@@ -6,6 +6,7 @@ import logging
 import socket
 import sys
 from contextlib import suppress
+from typing import TextIO, cast
 
 import structlog
 import uvicorn
@@ -61,7 +62,7 @@ def configure_logging() -> None:
             plain if terminal else structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(cast(TextIO, public.Lines(sys.stderr))),
     )
 
 
@@ -70,7 +71,8 @@ def run(settings: Settings) -> None:
     configure_logging()
     public.tracing.configure("thermowell-api")
     app = create_app(settings)
-    app.state.files.check()
+    if settings.artifact_store is not None:  # a folder may be full, and jobs be deleted by this very service
+        app.state.files.check()
     with suppress(public.DatabaseUnavailable, public.SchemaMissing):  # nothing is answered without a key meanwhile
         refuse_open(app.state.db, settings)
     Server(app, settings).run()

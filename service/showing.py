@@ -102,13 +102,18 @@ class Shower:
     def _write(self, job_id: str, said: bytes) -> int | None:
         """Writes down what was drawn, in one short transaction for each part of it."""
         drawn = Drawn.model_validate_json(said)
+        unkept = False
         if drawn.interim is not None and not public.keep_interim(self._db, drawn.interim):
             return None
         if drawn.report is not None:
-            public.publish(self._db, self._files, job_id, REPORT, REPORT_TYPE, drawn.report.encode())
+            try:
+                public.publish(self._db, self._files, job_id, REPORT, REPORT_TYPE, drawn.report.encode())
+            except public.StoreUnavailable as error:  # the plots are shown all the same
+                _log.warning("a report is not kept; it is tried again later", job_id=job_id, detail=str(error))
+                unkept = True
         if drawn.beside is not None:
             public.write_beside(self._db, drawn.beside)
         if drawn.untracked is not None:
             _log.warning("a job is not in MLflow; it is tried again later", job_id=job_id, detail=drawn.untracked)
-            return drawn.event - 1  # so that there still is news to show
-        return drawn.event
+            unkept = True
+        return drawn.event - 1 if unkept else drawn.event  # so that there still is news to show

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
+
 
 class TrainingError(Exception):
     """Base: the job cannot be trained as specified; retrying the same thing elsewhere does not help."""
@@ -51,3 +55,14 @@ class CheckpointInvalid(Exception):
     """A half-trained student cannot go on from this checkpoint; it can be started over, so that no job fails by it."""
 
     slug = "checkpoint-invalid"
+
+
+class StorageFault(OSError):
+    """The disk below a file has failed: full, read-only, gone or not answering. No job's fault: it may be retried."""
+
+    slug = "store-unavailable"
+
+    @property
+    def full(self) -> bool:
+        """Whether room is what it lacks."""
+        return self.errno in NO_ROOM

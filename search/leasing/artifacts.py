@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import re
-import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import structlog
 from sqlalchemy import Connection, Row, exists, insert, or_, select, text, update
 
-from search.errors import ArtifactCorrupt, NotFound, ThermowellError
+from search.errors import ArtifactCorrupt, NotFound, StoreUnavailable, ThermowellError
 from search.leasing import leases
 from search.records import Artifact, Principal
+from search.storage import faults
 from search.storage.access import visible_job
 from search.storage.db import Database, now_sql
 from search.storage.events import emit
@@ -24,6 +25,7 @@ from search.storage.tables import artifacts, jobs, trials
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
+_log = structlog.get_logger(__name__)
 WORK = "work"  # the key of the folder with all jobs' folders
 
 
@@ -68,7 +70,7 @@ def store(
         values |= {"media_type": media_type, "trial_id": trial_id}
         stored, replaced = _record(connection, files, path, lease.job_id, name, values)
         emit(connection, lease.job_id, "artifact", {"name": name, "sha256": stored.sha256, "size": stored.size})
-    forget(db, files, replaced)
+    _forget_replaced(db, files, replaced)
     return stored
 
 
@@ -78,8 +80,8 @@ def publish(db: Database, files: Store, job_id: str, name: str, media_type: str,
     No lease guards it, since the same answer makes the same file. No event speaks of it: the job has not changed.
     None where there is no such job any more.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, name)
+    with faults.scratch() as folder:
+        path = folder / name
         path.write_bytes(content)
         with _kept(db, files, path) as values, db.write() as connection:
             job = connection.execute(select(jobs.c.id).where(jobs.c.id == job_id).with_for_update(key_share=True))
@@ -87,8 +89,16 @@ def publish(db: Database, files: Store, job_id: str, name: str, media_type: str,
             if job.one_or_none() is not None:
                 values |= {"media_type": media_type, "trial_id": None}
                 stored, replaced = _record(connection, files, path, job_id, name, values)
-    forget(db, files, replaced)
+    _forget_replaced(db, files, replaced)
     return stored
+
+
+def _forget_replaced(db: Database, files: Store, digests: Iterable[str]) -> None:
+    """The record stands already: a file that cannot be deleted now is left, which costs room alone."""
+    try:
+        forget(db, files, digests)
+    except StoreUnavailable as error:
+        _log.warning("a file that was replaced is not deleted", error=str(error))
 
 
 @contextmanager

@@ -16,11 +16,15 @@ from search.storage.tables import leases, workers
 
 @dataclass(frozen=True, slots=True)
 class Living:
-    """What a living worker can do for a job: its labels, its device's memory, and the device's kind."""
+    """What a living worker can do for a job: its labels, its device's memory, and the device's kind.
+
+    `waits_for` is what it waits for itself before it can do anything: room on the artifact store, say.
+    """
 
     labels: frozenset[str]
     memory_gb: float | None
     device: str | None
+    waits_for: str | None = None
 
 
 def worker_seen(
@@ -66,7 +70,7 @@ def living(connection: Connection) -> list[Living]:
     """The workers that are alive, as far as a job may ask something of them."""
     alive = select(workers.c.labels, workers.c.capabilities).where(is_alive())
     return [
-        Living(frozenset(row.labels or ()), row.capabilities.get("memory_gb"), row.capabilities.get("device"))
+        Living(frozenset(row.labels or ()), *map(row.capabilities.get, ("memory_gb", "device", "waits_for")))
         for row in connection.execute(alive)
     ]
 

@@ -8,12 +8,13 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 
+import structlog
 from pydantic import ValidationError
 from sqlalchemy import Connection, Row, and_, delete, insert, select, true, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from search import tracing
-from search.errors import FieldProblem, IdempotencyConflict, IllegalMove, SpecInvalid
+from search.errors import FieldProblem, IdempotencyConflict, IllegalMove, SpecInvalid, StoreUnavailable
 from search.fleet import FleetSpec
 from search.leasing import artifacts, quotas
 from search.leasing.lifecycle import CONFIRMING, SEARCHING, advance, cancel_trials, drop_leases, move, reread
@@ -34,6 +35,7 @@ from search.storage.tables import idempotency, jobs
 MOST_PER_PAGE = 500
 _STOPPABLE = (JobState.QUEUED, JobState.RUNNING)
 _EXTENDABLE = (*_STOPPABLE, JobState.CONFIRMING, JobState.COMPLETED)
+_log = structlog.get_logger(__name__)
 _LARGEST_BUDGET = {"trials": 100_000, "epochs": 10**12, "seconds": 1e12}
 
 
@@ -303,15 +305,18 @@ def delete_job(db: Database, job_id: str, principal: Principal, files: Store) ->
 
     NotFound; IllegalMove while it has not ended; StoreUnavailable, and then it is still there.
     """
-    files.check()  # without its record nobody would know which files to delete another time
+    files.check_removal()  # without its record nobody would know which files to delete another time
     with db.write() as connection:
         job = visible_job(connection, job_id, principal, lock=True)
         _only(job, tuple(TERMINAL_JOBS), "deleted")
         digests = artifacts.digests_of(connection, job.id)
         connection.execute(delete(jobs).where(jobs.c.id == job.id))
-    artifacts.forget(db, files, digests)
-    files.delete(artifacts.work(job_id))
     study.delete_studies(db, job_id)
+    try:
+        artifacts.forget(db, files, digests)
+        files.delete(artifacts.work(job_id))
+    except StoreUnavailable as error:  # the store failed since it was asked, and the job is gone
+        _log.warning("a deleted job's files are left", job=job_id, digests=digests, error=str(error))
 
 
 def _only(job: Row[Any], states: tuple[JobState, ...], done: str) -> None:

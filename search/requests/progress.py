@@ -46,7 +46,7 @@ def progress_of(connection: Connection, rows: Sequence[Row[Any]], *, remember: b
     going_on = [row.id for row in rows if row.state not in TERMINAL_JOBS]
     rates = _rates(connection, going_on, [trial for job_id in going_on for trial in ended[job_id].recent], at)
     # who has something in training is served, and who has ended or is paused waits for nobody
-    waiting = [row for row in rows if row.state in CLAIMABLE and not counted[row.id].running]
+    waiting = [row for row in rows if row.state in (*CLAIMABLE, JobState.ANALYSING) and not counted[row.id].running]
     there = living(connection) if waiting else []
     waits = {row.id: _waits_for(row, there) for row in waiting}
     return {
@@ -133,14 +133,18 @@ def _progress(
 
 
 def _waits_for(job: Row[Any], there: Sequence[Living]) -> str | None:
-    """Which worker a job waits for, where none that is alive may train it."""
-    spec = spec_of(job)
+    """Which worker a job waits for, where none that is alive may train it, or for what all of them wait that may."""
+    if job.state == JobState.ANALYSING:  # any worker may close it
+        return None if any(worker.waits_for is None for worker in there) else next((w.waits_for for w in there), None)
+    spec, waits = spec_of(job), None
     device = None if job.fixed is None else job.fixed.get("device")
     asked = [*spec.fleet.lacking((), None), *([f"device {device}"] if device else [])]
     for worker in there:
         if not spec.fleet.lacking(worker.labels, worker.memory_gb) and device in (None, worker.device):
-            return None
-    return "a worker" + (f" with {' and '.join(asked)}" if asked else "")
+            if worker.waits_for is None:
+                return None
+            waits = waits or worker.waits_for
+    return waits or "a worker" + (f" with {' and '.join(asked)}" if asked else "")
 
 
 def _still_to_come(job: Row[Any], spec: JobSpec, counts: _Counts) -> tuple[int, int]:

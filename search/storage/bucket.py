@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from search.errors import StoreUnavailable
+from search.storage.faults import guarded, scratch
 
 CONNECT_SECONDS, READ_SECONDS, ATTEMPTS = 5, 20, 5
 _KINDS: dict[str, type[OSError]] = {
@@ -57,15 +57,22 @@ class Bucket:
                 "allowed to put, list, get and delete"
             ) from None
 
+    def check_removal(self) -> None:
+        """As `check`: what may be deleted is not told otherwise."""
+        self.check()
+
+    def check_presence(self) -> None:
+        """Nothing to ask: a bucket that is gone is told by whatever is asked of it."""
+
     def put(self, key: str, source: Path) -> None:
         """Uploads a file, a large one in parts that become an object only when all are there."""
-        with self._asking() as client:
+        with guarded(f"{key} cannot be put"), self._asking() as client:
             client.upload_file(str(source), self._bucket, self._full(key), Config=self._transfer)
 
     def put_new(self, key: str, source: Path) -> bool:
         """Uploads a file of at most 5 GB unless there is one; False where there was."""
         try:
-            with self._asking() as client, source.open("rb") as body:
+            with guarded(f"{key} cannot be put"), self._asking() as client, source.open("rb") as body:
                 client.put_object(Bucket=self._bucket, Key=self._full(key), Body=body, IfNoneMatch="*")
         except FileExistsError:
             return False
@@ -74,8 +81,8 @@ class Bucket:
     @contextmanager
     def adding(self, key: str) -> Iterator[Path]:
         """A name in a temporary folder, from where it is uploaded."""
-        with tempfile.TemporaryDirectory(prefix="thermowell-") as folder:
-            path = Path(folder, key.rpartition("/")[2])
+        with scratch() as folder:
+            path = folder / key.rpartition("/")[2]
             yield path
             for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
                 if not file.is_dir():
@@ -84,8 +91,8 @@ class Bucket:
     @contextmanager
     def reading(self, key: str) -> Iterator[Path]:
         """A copy in a temporary folder."""
-        with tempfile.TemporaryDirectory(prefix="thermowell-") as folder:
-            path = Path(folder, key.rpartition("/")[2])
+        with scratch() as folder:
+            path = folder / key.rpartition("/")[2]
             found = self._below(key)
             if not found:
                 raise FileNotFoundError(f"there is no {key} in {self.url}")

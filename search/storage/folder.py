@@ -2,22 +2,61 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
+import stat
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from search.errors import StoreUnavailable
+from search.storage.faults import guarded
+
+PROBE_BYTES = 65_536
+ATTEMPTS = 5  # at removing a folder into which somebody writes
+
 
 class Folder:
-    """A `store.Store` below `root`. What is being written has a hidden name on the same disk, and is then renamed."""
+    """A `store.Store` below `root`. What is being written has a hidden name on the same disk, and is then renamed.
+
+    A root that was there and is gone, with its mount say, is never made anew: what was written to it would lie below
+    the mount when that comes back.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._mount: Path | None = None  # where the root's disk is mounted, from when the root was seen
 
     def check(self) -> None:
-        """Nothing to ask: the folder is made when it is first written to."""
+        """Writes, lists, reads and deletes a small file."""
+        key = f"check-{uuid.uuid4().hex}"
+        try:
+            with self.adding(key) as path, path.open("wb") as file:
+                file.write(bytes(PROBE_BYTES))
+                file.flush()
+                os.fsync(file.fileno())
+            self.names(".")
+            with self.reading(key) as path:
+                path.read_bytes()
+        finally:
+            self.delete(key)
+
+    def check_removal(self) -> None:
+        """Whether the folder may be changed; a full one may, since removing makes room."""
+        self.check_presence()
+        if self._mount is not None and not os.access(self.root, os.W_OK | os.X_OK):
+            raise StoreUnavailable(f"{self.root} is read-only, or this process may not write to it")
+
+    def check_presence(self) -> None:
+        """StoreUnavailable where the root was there before and is not any more."""
+        with guarded(f"{self.root} does not answer"):
+            there = _is_there(self.root)
+            if self._mount is None:
+                self._mount = _mount_of(self.root) if there else None
+            elif not there or not os.path.ismount(self._mount):
+                raise StoreUnavailable(f"{self.root} is gone, with its mount perhaps: it is used again once it is back")
 
     def put(self, key: str, source: Path) -> None:
         """Copies a file in, so that it survives the machine's crash once it is there."""
@@ -31,44 +70,84 @@ class Folder:
     def adding(self, key: str) -> Iterator[Path]:
         """A hidden name beside its place."""
         final = self.root / key
-        final.parent.mkdir(parents=True, exist_ok=True)
         hidden = final.with_name(f".{final.name}.{uuid.uuid4().hex}")
-        try:
-            yield hidden
-            if hidden.is_dir():
-                shutil.rmtree(final, ignore_errors=True)  # a folder does not replace one that has something in it
-            hidden.replace(final)
-        finally:
-            _remove(hidden)
+        with self._using(f"{key} cannot be written"):
+            try:
+                final.parent.mkdir(parents=True, exist_ok=True)
+                yield hidden
+                if hidden.is_dir():
+                    _remove(final)  # a folder does not replace one that has something in it
+                hidden.replace(final)
+            finally:
+                with suppress(OSError):  # of a disk that has failed; it would hide how
+                    _remove(hidden)
 
     @contextmanager
     def reading(self, key: str) -> Iterator[Path]:
         """The place itself."""
         path = self.root / key
-        if not path.exists():
-            raise FileNotFoundError(f"there is no {key} in the artifact store")
-        yield path
+        with self._using(f"{key} cannot be read"):
+            if not _is_there(path):
+                raise FileNotFoundError(f"there is no {key} in the artifact store")
+            yield path
 
     def exists(self, key: str) -> bool:
         """Whether there is such a file or folder."""
-        return (self.root / key).exists()
+        with self._using(f"{key} cannot be looked for"):
+            return _is_there(self.root / key)
 
     def names(self, key: str) -> list[str]:
         """What lies in a folder."""
-        with suppress(FileNotFoundError):
+        with self._using(f"{key} cannot be listed"), suppress(FileNotFoundError):
             return sorted(entry.name for entry in (self.root / key).iterdir())
         return []
 
     def delete(self, key: str) -> None:
         """Deletes a file or a folder."""
-        _remove(self.root / key)
+        with self._using(f"{key} cannot be deleted"):
+            _remove(self.root / key)
 
     def close(self) -> None:
         """Nothing is held."""
 
+    @contextmanager
+    def _using(self, what: str) -> Iterator[None]:
+        self.check_presence()
+        with guarded(what):
+            try:
+                yield
+            except FileNotFoundError:
+                self.check_presence()  # where all is missing, it is no single file's absence
+                raise
+
+
+def _is_there(path: Path) -> bool:
+    """As Path.exists, which takes a disk that does not answer for a file that is not there, on some versions."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
+
+
+def _mount_of(path: Path) -> Path:
+    path = path.resolve()
+    while not os.path.ismount(path):
+        path = path.parent
+    return path
+
 
 def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        path.unlink(missing_ok=True)
+    """Removes a file or a folder; OSError where it is still there."""
+    for _ in range(ATTEMPTS):
+        try:
+            if stat.S_ISDIR(path.lstat().st_mode):
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+        except FileNotFoundError:  # of the path itself, or of what somebody else removes from it now
+            if not os.path.lexists(path):
+                return
+        except OSError as error:
+            if error.errno != errno.ENOTEMPTY:
+                raise

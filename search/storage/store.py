@@ -15,12 +15,18 @@ class Store(Protocol):
     """Files and folders by key: parts with slashes between, the same in a folder and in a bucket.
 
     A file is there whole or not at all, whoever dies while it is written. A folder is there from its first file on:
-    who writes one says elsewhere that it is complete. Raises OSError; StoreUnavailable, which is one, where a bucket
-    does not answer or refuses.
+    who writes one says elsewhere that it is complete. Raises StoreUnavailable for whatever the disk, the mount or the
+    bucket did, also within the blocks of `adding` and `reading`; FileNotFoundError and FileExistsError as they are.
     """
 
     def check(self) -> None:
         """Returns where files can be written, listed, read and deleted; StoreUnavailable, with the way out."""
+
+    def check_removal(self) -> None:
+        """Returns where files can be deleted, for which a full disk has room enough; StoreUnavailable."""
+
+    def check_presence(self) -> None:
+        """Returns unless what was there before is gone altogether, a mount that was lost; StoreUnavailable."""
 
     def put(self, key: str, source: Path) -> None:
         """Copies a file into the store, in place of an earlier one."""

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import json
 import math
-import tempfile
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
@@ -30,6 +28,7 @@ from search.records import Reason, Trial
 from search.sampling.repair import Repairer
 from search.spec import JobSpec, Ranged
 from search.states import Arm, Stage, TrialState
+from search.storage import faults
 from search.worker.benches import Bench, Benches
 from search.worker.context import Context, Stopped
 from search.worker.heartbeat import Heartbeat
@@ -49,12 +48,11 @@ class Closer:
     def __init__(self, context: Context, benches: Benches, heartbeat: Heartbeat, repairer: Repairer) -> None:
         self.context, self.benches, self.heartbeat, self.repairer = context, benches, heartbeat, repairer
         self._failures: dict[str, int] = {}
-        self._not_before = 0.0  # the artifact store has not answered
 
     def close_one(self) -> bool:
         """Closes the job that has waited longest; False where none waits, or there is nothing to be had for it now."""
         context = self.context
-        if time.monotonic() < self._not_before:
+        if not context.rests.closing.permits(context.files, context.store_seconds):
             return False
         claim = context.patiently(
             partial(closing.claim_closing, context.database, context.worker_id, context.settings.lease_seconds)
@@ -68,19 +66,21 @@ class Closer:
                 with tracing.span("close job", of_job, kind="consumer", below=claim.traceparent):
                     self._close(claim)
                     log.info("job completed")
+                if context.rests.closing.over():
+                    self.heartbeat.try_to_tell()
             except LeaseLost:
                 log.info("lease lost while closing")
-            except TrainingError as error:
-                context.fail_job(claim.job_id, claim.token, Reason(error.slug, str(error)))
             except DatabaseUnavailable:
                 raise
-            except StoreUnavailable as error:  # no fault of the job's: it is closed when the store answers
-                log.warning("closing waits for the artifact store", error=str(error))
-                context.give_back(claim.job_id, claim.token)
-                self._not_before = time.monotonic() + context.store_seconds
-                return False
             except Exception as error:
-                self._failed(claim, error)
+                away = context.store_fault(error)
+                if away is not None:  # no fault of the job's: it is closed when the store answers
+                    self._put_off(claim, away)
+                    return False
+                if isinstance(error, TrainingError):
+                    context.fail_job(claim.job_id, claim.token, Reason(error.slug, str(error)))
+                else:
+                    self._failed(claim, error)
             except Stopped:
                 context.give_back(claim.job_id, claim.token)
                 raise
@@ -155,8 +155,8 @@ class Closer:
         trial_id, best = max(own, key=lambda each: (sign * (each[1].value or 0.0), -each[1].number))
         with self._student(claim, bench, best) as student:
             self._store(claim, "student.safetensors", "application/octet-stream", student, trial_id)
-        with tempfile.TemporaryDirectory() as folder:
-            papers = Path(folder) / "student.json"
+        with faults.scratch() as folder:
+            papers = folder / "student.json"
             papers.write_text(json.dumps(_papers(claim, bench, best), indent=2, sort_keys=True))
             self._store(claim, papers.name, "application/json", papers, trial_id)
 
@@ -166,8 +166,8 @@ class Closer:
             return
         bits = np.packbits(np.array(list(right.values())), axis=1)
         images = len(next(iter(right.values())))
-        with tempfile.TemporaryDirectory() as folder:
-            file = Path(folder) / "test-right.npz"
+        with faults.scratch() as folder:
+            file = folder / "test-right.npz"
             np.savez_compressed(file, trial=np.array(list(right)), right=bits, images=images)
             self._store(claim, file.name, "application/octet-stream", file, None)
 
@@ -176,6 +176,13 @@ class Closer:
         with tracing.span("store artifact", {"thermowell.artifact.name": name}) as span:
             stored = self.context.patiently(partial(store, name, media_type, path, trial_id))
             span.note({"thermowell.artifact.size": stored.size})
+
+    def _put_off(self, claim: ClosingClaim, away: StoreUnavailable) -> None:
+        """Gives the closing back, to be taken up again after a while, by whoever comes to it first."""
+        _log.warning("closing waits for the artifact store", job=claim.job_id, error=str(away))
+        self.context.give_back(claim.job_id, claim.token)
+        self.context.rests.closing.fail(away, self.context.store_seconds)
+        self.heartbeat.try_to_tell()
 
     def _failed(self, claim: ClosingClaim, error: Exception) -> None:
         """Leaves the lease to expire, so that it is tried again after a while; gives up after a few times."""

@@ -11,17 +11,19 @@ from typing import Any, TypeVar
 import sqlalchemy
 import structlog
 
-from search.errors import DatabaseUnavailable, LeaseLost
+from search.errors import DatabaseUnavailable, LeaseLost, StoreUnavailable
 from search.leasing import artifacts, leases, ledger
 from search.records import Reason, Trial
 from search.sampling.study import Storage
 from search.settings import Settings
 from search.spec import JobSpec
+from search.storage import faults
 from search.storage.db import Database
 from search.storage.patience import LAST_SECONDS, patiently
 from search.storage.rows import trial_of
 from search.storage.store import Store
 from search.storage.tables import trials
+from search.worker.resting import Rests
 from trainers import run
 from trainers.spec import Problem
 
@@ -82,7 +84,9 @@ class Interruption:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """One worker process. `capabilities` are trainers.run's, `files` what it shares with the others."""
+    """One worker process. `capabilities` are trainers.run's, `files` what it shares with the others, `rests` how long
+    it leaves those alone.
+    """
 
     worker_id: str
     settings: Settings
@@ -91,6 +95,7 @@ class Context:
     files: Store
     capabilities: dict[str, Any]
     interruption: Interruption
+    rests: Rests = field(default_factory=Rests)
 
     def patiently(self, call: Callable[[], Answer]) -> Answer:
         """What `call` answers, while the database fails now and then; a few lease periods are waited, no more."""
@@ -146,9 +151,22 @@ class Context:
             return False
         return fixed is None or fixed["device"] == self.capabilities["device"]
 
+    def store_fault(self, error: Exception) -> StoreUnavailable | None:
+        """What the disk or the store did, where that is behind an error: no fault of a trial's or a job's.
+
+        Of a store that is gone altogether, whatever went wrong meanwhile is.
+        """
+        away = faults.unavailable(error)
+        if away is None:
+            try:
+                self.files.check_presence()
+            except StoreUnavailable as gone:
+                return gone
+        return away
+
     @property
     def store_seconds(self) -> float:
-        """How long to leave alone what needs the store, once that has not answered."""
+        """How long to leave alone what needs the store, at most, once that has not answered."""
         return self.settings.lease_seconds / 4
 
     @property

@@ -8,7 +8,7 @@ from functools import partial
 import sqlalchemy
 import structlog
 
-from search.errors import LeaseLost
+from search.errors import LeaseLost, StoreUnavailable
 from search.leasing import leases, ledger
 from search.leasing.claiming import Claim
 from search.leasing.ledger import Unmirrored
@@ -72,7 +72,12 @@ class Endings:
         """Fails a trial whose training raised what nobody expected, or its job, where that happens again and again.
 
         One whose training process died is tried again first, as often as one whose worker died: by memory, perhaps.
+        Where the disk or the store failed, nothing is counted: it is put off.
         """
+        away = self.context.store_fault(error)
+        if away is not None:
+            self.put_off([claim], away)
+            return
         _log.error("trial crashed", job=claim.job_id, trial=claim.number, exc_info=error)
         if isinstance(error, ChildDied):
             self._lose(claim, str(error))
@@ -86,6 +91,14 @@ class Endings:
         reason = Reason("crashed", detail)
         self._finish(claim, TrialState.FAILED, seconds, reason=reason)  # a repair tells Optuna
         self.traces.end(claim, TrialState.FAILED, reason=reason, error=error)
+
+    def put_off(self, claims: Sequence[Claim], away: StoreUnavailable) -> None:
+        """Gives trials back that the disk or the store lets nobody train; they are taken up again after a while."""
+        for claim in claims:
+            _log.warning("trial waits for the artifact store", job=claim.job_id, trial=claim.number, error=str(away))
+        self.give_back(claims)
+        self.context.rests.training.fail(away, self.context.store_seconds)
+        self.heartbeat.try_to_tell()
 
     def _lose(self, claim: Claim, how: str) -> None:
         self.any_ended = True

@@ -71,6 +71,13 @@ class Heartbeat:
         """Says that the worker is there, and with which engines, without waiting for the next beat."""
         self._seen()
 
+    def try_to_tell(self) -> None:
+        """As `tell`, where the database answers; the next beat says it otherwise."""
+        try:
+            self._seen()
+        except ThermowellError as error:
+            _log.warning("heartbeat failed", error=str(error))
+
     def beat(self) -> None:
         """Once: seen, renewed, reaped."""
         self._seen()

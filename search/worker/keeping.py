@@ -42,8 +42,8 @@ class Keeper:
     def save(self, bench: Bench, lanes: Iterable[int]) -> set[str]:
         """Saves the students on these lanes, and writes it down for all of them at once; answers the lost tokens.
 
-        A student that cannot be saved (a full disk, a store that does not answer) trains on: all that is lost is what
-        it could lose anyway.
+        A student that cannot be saved (a full disk, a store that does not answer, whatever raises it) trains on: all
+        that is lost is what it could lose anyway.
         """
         written: list[tuple[Seat, Checkpoint]] = []
         for lane in lanes:
@@ -56,7 +56,7 @@ class Keeper:
             try:
                 with self.files.adding(f"{_folder(seat.claim)}/{name}") as folder:
                     bench.running.save_lane(lane, folder)
-            except (OSError, ChildDied) as error:
+            except Exception as error:  # a student's own fault shows in its next epoch
                 bench.broken = error if isinstance(error, ChildDied) else bench.broken
                 _log.warning("not saved", job=seat.claim.job_id, trial=seat.claim.number, error=str(error))
                 if isinstance(error, StoreUnavailable):

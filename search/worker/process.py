@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from types import FrameType
+from typing import TextIO, cast
 
 import sqlalchemy
 import structlog
@@ -23,6 +24,7 @@ from search import schema, tracing
 from search.errors import DatabaseUnavailable, SchemaMissing, StoreUnavailable
 from search.leasing import choosing, closing
 from search.leasing.workers import worker_seen, worker_stopped
+from search.logs import Lines
 from search.sampling import study
 from search.sampling.repair import Repairer
 from search.settings import Settings
@@ -62,7 +64,10 @@ def run_worker(settings: Settings, *, exit_when_idle: bool = False, interruption
     traced = tracing.configure("thermowell-worker", worker_id)
     try:
         with interruption.breakable():
-            files.check()
+            if (
+                settings.artifact_store is not None
+            ):  # a folder may be full, or not mounted yet: its jobs wait and say so
+                files.check()
             schema.wait_for_schema(database, SCHEMA_SECONDS)
             opened = partial(study.optuna_storage, database, settings.optuna_proxy)
             storage = patiently(opened, interruption.asked, SCHEMA_SECONDS)
@@ -98,7 +103,7 @@ def _serve(context: Context, exit_when_idle: bool) -> None:
             host=socket.gethostname(),
             pid=os.getpid(),
             lanes=sum(engine["lanes"] for engine in engines),
-            capabilities=context.capabilities,
+            capabilities=context.capabilities | ({"waits_for": waits} if (waits := context.rests.waits_for) else {}),
             engines=engines,
             labels=context.labels,
             lease_seconds=settings.lease_seconds,
@@ -206,7 +211,7 @@ def configure_logging() -> None:
             else structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(cast(TextIO, Lines(sys.stderr))),
     )
 
 

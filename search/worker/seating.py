@@ -9,7 +9,7 @@ from functools import partial
 import structlog
 
 from search import tracing
-from search.errors import DatabaseUnavailable, LeaseLost, StoreUnavailable
+from search.errors import DatabaseUnavailable, LeaseLost
 from search.leasing import claiming, ledger, plan, resuming
 from search.leasing.claiming import Claim, Fixed
 from search.records import Reason
@@ -42,7 +42,7 @@ class Seating:
         self._told: set[str] = set()  # jobs whose teacher has been written down
         self._fingerprints: dict[str, str] = {}  # of jobs' problems
         self._look_at = 0.0
-        self._not_before = 0.0  # the artifact store has not answered
+        self._without: set[str] = set()  # problems that the store did not let be made ready, the last time
 
     def due(self) -> bool:
         """Whether to look for trials: something has ended here since the last time, or a while has passed."""
@@ -56,7 +56,9 @@ class Seating:
         """Claims trials while there is room for them, and seats them."""
         context = self.context
         self.endings.any_ended = False
-        going_on = True
+        self._without.clear()
+        rest = context.rests.training
+        going_on = rest.permits(context.files, context.store_seconds)
         while going_on and (most := self._most()) and not context.interruption.asked.is_set():
             claims = context.patiently(
                 partial(
@@ -70,7 +72,7 @@ class Seating:
                 )
             )
             going_on = bool(claims) and self._begin_all(claims)
-        self._look_at = max(self._not_before, time.monotonic() + context.settings.poll_seconds)
+        self._look_at = max(rest.until, time.monotonic() + context.settings.poll_seconds)
 
     def room(
         self,
@@ -126,13 +128,14 @@ class Seating:
         False where it was given back, because there is no lane or no memory for it now.
         """
         log = _log.bind(job=claim.job_id, trial=claim.number, request=claim.request_id)
-        if time.monotonic() < self._not_before:
+        problem = self.context.problem(claim.spec, claim.fixed)
+        if problem.fingerprint() in self._without:
             self.endings.give_back([claim])
             return False
         bench, opened, no_memory = None, False, False
         try:
             with self.context.interruption.breakable(), tracing.within(claim.traceparent):
-                bench = self.benches.get(self.context.problem(claim.spec, claim.fixed))
+                bench = self.benches.get(problem)
                 if bench.open(max(1, plan.at_once(claim.spec, Stage.SEARCH) or 1), self._work(claim)):
                     opened = True
             if opened:
@@ -148,17 +151,12 @@ class Seating:
             self._seat(bench, seat)
             self.endings.traces.seated(claim, configuration, seat.epoch)
             log.info("trial started", stage=claim.stage, arm=claim.arm, attempt=claim.attempt, epoch=seat.epoch)
+            if self.context.rests.training.over():
+                self.heartbeat.try_to_tell()
         except LeaseLost:
             self.endings.drop(claim)
-        except TrainingError as error:
-            self.endings.fail_job(claim, Reason(error.slug, str(error)))
         except DatabaseUnavailable:
             raise
-        except StoreUnavailable as error:  # no fault of the trial's: it is begun when the store answers
-            log.warning("trial waits for the artifact store", error=str(error))
-            self.endings.give_back([claim])
-            self._not_before = time.monotonic() + self.context.store_seconds
-            return False
         except ChildDied as error:
             if bench is None or not bench.seats:
                 self.endings.crash(claim, error, 0.0)
@@ -167,6 +165,14 @@ class Seating:
             self.endings.give_back([claim])
             return False
         except Exception as error:
+            away = self.context.store_fault(error)
+            if away is not None:  # no fault of the trial's: it is begun when the store answers
+                self._without.add(problem.fingerprint())
+                self.endings.put_off([claim], away)
+                return False
+            if isinstance(error, TrainingError):
+                self.endings.fail_job(claim, Reason(error.slug, str(error)))
+                return True
             no_memory = bench is not None and bench.lanes > 1 and memory.ran_out(error)
             if not no_memory:
                 self.endings.crash(claim, error, 0.0)

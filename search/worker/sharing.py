@@ -9,10 +9,12 @@ from pathlib import Path
 
 from search import tracing
 from search.leasing import artifacts
+from search.storage import faults
 from search.storage.bucket import Bucket
+from search.storage.faults import guarded
 from search.worker.context import Context
 from trainers import run
-from trainers.errors import TeacherInvalid
+from trainers.errors import StorageFault, TeacherInvalid
 from trainers.spec import Problem
 
 
@@ -23,8 +25,12 @@ def prepare(context: Context, problem: Problem) -> run.Ready:
         "thermowell.teacher.fingerprint": problem.teacher_fingerprint()[:12],
         "thermowell.student.name": problem.student.name,
     }
+    context.files.check_presence()
     with tracing.span("prepare teacher", of_problem):
-        return _prepare(context, problem)
+        try:
+            return _prepare(context, problem)
+        except StorageFault as error:
+            raise faults.unavailable(error) or error from error
 
 
 def _prepare(context: Context, problem: Problem) -> run.Ready:
@@ -47,17 +53,18 @@ class Shared:
     def bring(self, sha256: str) -> None:
         """Brings an artifact here, unless it is. TeacherInvalid where the bucket's is not what its name says."""
         path = self.root / artifacts.place(sha256)
-        if path.is_file() and artifacts.digest_of(path) == sha256:
-            return
-        path.unlink(missing_ok=True)
-        if self.fetch(path) and (actual := artifacts.digest_of(path)) != sha256:
-            path.unlink()
-            raise TeacherInvalid(f"the artifact {sha256} in the bucket is damaged: its content has sha256 {actual}")
+        with guarded(f"the copy of the artifact {sha256} cannot be kept"):
+            if path.is_file() and artifacts.digest_of(path) == sha256:
+                return
+            path.unlink(missing_ok=True)
+            if self.fetch(path) and (actual := artifacts.digest_of(path)) != sha256:
+                path.unlink()
+                raise TeacherInvalid(f"the artifact {sha256} in the bucket is damaged: its content has sha256 {actual}")
 
     def fetch(self, path: Path) -> bool:
         """Brings the file, whole; False where no machine has made it."""
         try:
-            with self.files.reading(self._key(path)) as copy:
+            with self.files.reading(self._key(path)) as copy, guarded(f"{path.name} cannot be written"):
                 path.parent.mkdir(parents=True, exist_ok=True)
                 partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
                 try:
@@ -72,9 +79,11 @@ class Shared:
     def settle(self, made: Path, path: Path) -> None:
         """Puts what was made here in its place, for all; where another machine was faster, theirs takes it."""
         if self.files.put_new(self._key(path), made) or not self.fetch(path):
-            os.replace(made, path)
+            with guarded(f"{path.name} cannot be written"):
+                os.replace(made, path)
         else:
-            made.unlink()
+            with guarded(f"{made.name} cannot be removed"):
+                made.unlink()
 
     def _key(self, path: Path) -> str:
         return path.relative_to(self.root).as_posix()

@@ -83,8 +83,11 @@ class Work:
                     self.keeper.save(bench, bench.seats)
         except DatabaseUnavailable as error:  # then they go on from an earlier one
             _log.warning("database does not answer", error=str(error))
-        claims = [seat.claim for bench in self.benches.occupied() for seat in bench.clear()]
-        self.endings.give_back(claims)
+        except Exception as error:  # whatever it is, their leases are not left to expire
+            _log.error("not saved", exc_info=error)
+        self.endings.give_back([seat.claim for _, _, seat in self.benches.seated()])
+        for bench in self.benches.occupied():
+            bench.clear()
 
     def _hear(self, bench: Bench, said: Sequence[EpochReport | LaneFailure]) -> None:
         reports, failures = [], []
@@ -195,7 +198,14 @@ class Work:
                 self.endings.drop(bench.evict(lane).claim)
 
     def _crashed(self, bench: Bench, error: Exception) -> None:
-        """One trial alone has crashed by itself; of several nobody knows whose fault it was, so each gets its turn."""
+        """One trial alone has crashed by itself; of several nobody knows whose fault it was, so each gets its turn.
+
+        Where the disk or the store failed, it was none of them.
+        """
+        away = self.context.store_fault(error)
+        if away is not None:
+            self.endings.put_off([seat.claim for seat in bench.clear()], away)
+            return
         if len(bench.seats) == 1:
             [seat] = bench.clear()
             bench.alone = 0  # it was this one's: the others may share again

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import threading
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, BinaryIO
 
 from a2wsgi import WSGIMiddleware
 from starlette.concurrency import run_in_threadpool
@@ -13,6 +16,7 @@ from starlette.types import Message, Receive, Scope, Send
 from search import public
 from search.public import Database, Store
 from service.auth import Guarded
+from service.errors import respond
 from service.routes.unready import told_apart
 from service.settings import Settings
 
@@ -63,9 +67,37 @@ class Dashboard:
 
                 public.check_schema(self._db)
                 storage = public.optuna_storage(self._db)
-                app = optuna_dashboard.wsgi(storage, artifact_store=public.Files(self._files))
+                app = optuna_dashboard.wsgi(storage, artifact_store=_Files(self._files))
                 self._made = storage, WSGIMiddleware(app, workers=THREADS)
             return self._made
+
+
+class _Files(public.Files):
+    """The files; what the store does is told in the way of its framework, so that its views answer 503 and not 500."""
+
+    def open_reader(self, artifact_id: str) -> BinaryIO:
+        with _answered():
+            return super().open_reader(artifact_id)
+
+    def write(self, artifact_id: str, content_body: BinaryIO) -> None:
+        with _answered():
+            super().write(artifact_id, content_body)
+
+    def remove(self, artifact_id: str) -> None:
+        with _answered():
+            super().remove(artifact_id)
+
+
+@contextmanager
+def _answered() -> Iterator[None]:
+    try:
+        yield
+    except public.StoreUnavailable as error:
+        from bottle import HTTPError  # type: ignore[import-untyped]  # what the dashboard is written in
+
+        problem = respond(error, "/artifacts")
+        detail = json.loads(bytes(problem.body))["detail"]
+        raise HTTPError(problem.status_code, detail, Retry_After=problem.headers["Retry-After"]) from None
 
 
 def _harmless(send: Send) -> Send:

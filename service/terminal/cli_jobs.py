@@ -231,5 +231,7 @@ def _jobs_table(jobs: list[Job]) -> Table:
         table.add_column(name, no_wrap=name != "name", overflow="ellipsis", justify=justify)
     for job in jobs:
         searched = f"{job.progress.search_done}/{job.progress.search_budget}"
-        table.add_row(job.id, job.name, job.state, searched, str(job.priority), f"{job.created_at:%Y-%m-%d %H:%M}")
+        waits = job.progress.waits_for
+        state = job.state if waits in (None, "a worker") else f"{job.state}, waits for {waits}"
+        table.add_row(job.id, job.name, state, searched, str(job.priority), f"{job.created_at:%Y-%m-%d %H:%M}")
     return table

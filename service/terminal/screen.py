@@ -87,6 +87,8 @@ def phase(view: View) -> str:
         words = "tuning the baselines"
     elif job.state == "running" and job.teacher is None:
         words = "getting the teacher's logits"
+    if job.progress.waits_for not in (None, "a worker") and not job.ended:
+        words += f" (waits for {job.progress.waits_for})"
     if view.workers == 0 and not job.ended and job.state != "paused":
         words += " (no worker is alive: start one with `thermowell worker`)"
     return words

@@ -1,5 +1,5 @@
-"""The chaos run (`make chaos`) in a short form: workers are killed, frozen and stopped, and the database
-is restarted, or fails over to its standby.
+"""The chaos run (`make chaos`) in a short form: workers are killed, frozen and stopped, the database is restarted, or
+fails over to its standby, and the artifact disk fills and empties.
 """
 
 from __future__ import annotations

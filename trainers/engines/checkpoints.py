@@ -22,7 +22,8 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from trainers.errors import CheckpointInvalid
+from trainers import disk
+from trainers.errors import CheckpointInvalid, StorageFault
 from trainers.spec import Assignment, digest
 from trainers.training.epoch import Trainee
 from trainers.zoo import weights
@@ -49,7 +50,15 @@ class LaneState:
 
 
 def write(folder: Path, state: LaneState, problem_fingerprint: str, assignment: Assignment) -> None:
-    """Writes a checkpoint so that `folder` either is complete or does not exist; FileExistsError where it does."""
+    """Writes a checkpoint so that `folder` either is complete or does not exist; FileExistsError where it does.
+
+    StorageFault where the disk fails.
+    """
+    with disk.guarded(f"the checkpoint {folder.name} cannot be written"):
+        _write(folder, state, problem_fingerprint, assignment)
+
+
+def _write(folder: Path, state: LaneState, problem_fingerprint: str, assignment: Assignment) -> None:
     if folder.exists():
         raise FileExistsError(f"{folder.name} exists: a checkpoint is never overwritten")
     partial = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}")
@@ -73,7 +82,8 @@ def write(folder: Path, state: LaneState, problem_fingerprint: str, assignment: 
 def read(folder: Path, problem_fingerprint: str, assignment: Assignment) -> LaneState:
     """What `write` wrote, on the CPU.
 
-    CheckpointInvalid where it is missing or damaged, of another problem, of another student, or of a newer format.
+    CheckpointInvalid where it is missing or damaged, of another problem, of another student, or of a newer format;
+    StorageFault where the disk does not let it be read: then it may be sound.
     """
     papers = _papers(folder)
     if papers["problem"] != problem_fingerprint:
@@ -81,10 +91,13 @@ def read(folder: Path, problem_fingerprint: str, assignment: Assignment) -> Lane
     if papers["assignment"] != digest(assignment):
         raise CheckpointInvalid(f"the checkpoint {folder.name} is of another student (settings or seed): {_OVER}")
     try:
-        content = (folder / STATE).read_bytes()
+        with disk.guarded(f"the checkpoint {folder.name} cannot be read"):
+            content = (folder / STATE).read_bytes()
         if hashlib.sha256(content).hexdigest() != papers["sha256"]:
             raise _damaged(folder, f"{STATE} is not what was written")
         tensors = safetensors.torch.load(content)
+    except StorageFault:
+        raise
     except (OSError, SafetensorError) as error:
         raise _damaged(folder, str(error)) from error
     parts: dict[str, dict[str, Tensor]] = {part: {} for part in _PARTS}
@@ -140,7 +153,10 @@ def _like(parameter: Tensor, moment: Tensor | None) -> Tensor:
 
 def _papers(folder: Path) -> dict[str, Any]:
     try:
-        papers = json.loads((folder / PAPERS).read_text())
+        with disk.guarded(f"the checkpoint {folder.name} cannot be read"):
+            papers = json.loads((folder / PAPERS).read_text())
+    except StorageFault:
+        raise
     except FileNotFoundError as error:
         raise CheckpointInvalid(f"the checkpoint {folder.name} is missing: {_OVER}") from error
     except (OSError, ValueError) as error:

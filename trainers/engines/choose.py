@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from filelock import FileLock
 
+from trainers import disk
 from trainers.engines import warmup
 from trainers.engines.bank import has_compiler
 from trainers.engines.forms import EngineName, Form
 from trainers.engines.warmup import Figure, Figures, Measure
+from trainers.locks import locked
 from trainers.spec import digest
 from trainers.teaching.prepared import Prepared
 from trainers.training.threads import usable
@@ -73,8 +74,7 @@ def choose(
     if most_lanes == 1 and most_threads == 1:
         return _choice(Form("loop", 1, 1), (), "a loop on one thread: one lane and one thread leave nothing to choose")
     path = store / "engines" / f"{fingerprint(prepared, most_threads)}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path.with_suffix(".lock")):
+    with locked(path):
         figures = _read(path)
         if warmup.complete(figures, prepared, most_lanes, most_threads, images, measure):
             _write(figures, path)
@@ -178,5 +178,6 @@ def _read(path: Path) -> Figures:
 
 def _write(figures: Figures, path: Path) -> None:
     partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    partial.write_text(json.dumps(dataclasses.asdict(figures)))
-    os.replace(partial, path)
+    with disk.guarded("how fast each engine is cannot be written", partial):
+        partial.write_text(json.dumps(dataclasses.asdict(figures)))
+        os.replace(partial, path)

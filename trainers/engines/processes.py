@@ -9,12 +9,14 @@ import itertools
 import multiprocessing
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
 
+from trainers import disk
 from trainers.engines import parcel, process_child
 from trainers.engines.process_child import Answer, Request
 from trainers.spec import Assignment, EpochReport, LaneFailure
@@ -59,7 +61,8 @@ class ProcessesEngine:
         atexit.register(self.close)  # multiprocessing would wait for them for ever
         path = prepared.roots.store / f".shared-{uuid.uuid4().hex}"
         try:
-            content = parcel.pack(prepared, path)
+            with disk.guarded("what training processes share cannot be written", path):
+                content = parcel.pack(prepared, path)
             for number in range(self.processes):
                 self._children.append(_start(range(number, lanes, self.processes), path, content))
             for child in self._children:
@@ -68,7 +71,8 @@ class ProcessesEngine:
             self.close()
             raise
         finally:
-            path.unlink(missing_ok=True)
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
 
     @property
     def lanes(self) -> int:

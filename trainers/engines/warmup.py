@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from torch import nn
 
+from trainers import disk
 from trainers.engines import memory
 from trainers.engines.bank import has_compiler
 from trainers.engines.forms import Form, open_form
@@ -88,8 +89,8 @@ def complete(
         try:
             figures.measured.append(measure(prepared, form, best.images_per_second if best else 0.0))
         except Exception as error:
-            if form.engine == "loop":
-                raise  # then no engine can train this student
+            if form.engine == "loop" or disk.fault_of(error) is not None:
+                raise  # then no engine can train this student, or the disk lets nobody say
             figures.refused[str(form)] = "memory does not suffice" if memory.ran_out(error) else _line(error)
         if str(form) in figures.refused:
             memory.give_back()

@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol
 
-from filelock import FileLock
 from torch import Tensor
 
+from trainers.disk import has_file
+from trainers.locks import locked
 from trainers.zoo import weights
 
 
@@ -29,10 +30,9 @@ def kept(path: Path, make: Callable[[], Mapping[str, Tensor]], shared: Shared | 
     that the tensors depend on, and is complete or does not exist. Machines without a common disk may each make their
     own at once: all go on with what `shared` had first.
     """
-    if not path.is_file():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(path.with_suffix(".lock")):
-            if not path.is_file() and not (shared is not None and shared.fetch(path)):
+    if not has_file(path):
+        with locked(path):
+            if not has_file(path) and not (shared is not None and shared.fetch(path)):
                 _make(path, make, shared)
     return weights.load(path)
 
@@ -42,6 +42,6 @@ def _make(path: Path, make: Callable[[], Mapping[str, Tensor]], shared: Shared |
         weights.save(make(), path)
         return
     made = path.with_name(f"made-{path.name}")
-    if not made.is_file():  # else it could not be shared, the last time
+    if not has_file(made):  # else it could not be shared, the last time
         weights.save(make(), made)
     shared.settle(made, path)

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from filelock import FileLock
 from torch import Tensor, nn
 
+from trainers import disk
 from trainers.data.datasets import Split
 from trainers.data.views import Normaliser, Views
 from trainers.errors import TeacherInvalid
+from trainers.locks import locked
 from trainers.spec import Metrics, Model, Problem, Teacher, TeacherFacts, digest, told
 from trainers.teaching import elsewhere, labelled
 from trainers.teaching.elsewhere import Pupil
@@ -79,10 +80,9 @@ def answers(setting: Setting) -> Answers:
     if setting.problem.teacher.source == "logits":
         return _given(setting)
     path = _place(setting)
-    if not _facts_path(path).is_file():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(path.with_suffix(".lock")):
-            if not _facts_path(path).is_file():
+    if not disk.has_file(_facts_path(path)):
+        with locked(path):
+            if not disk.has_file(_facts_path(path)):
                 _compute(setting, path)
     stored = weights.load(path)
     return Answers(stored["train"], stored["validation"], _read_facts(_facts_path(path)))
@@ -142,8 +142,9 @@ def _compute(setting: Setting, path: Path) -> None:
     facts = _facts(setting, train, validation)
     weights.save({"train": train, "validation": validation}, path)
     partial = path.with_suffix(".json.partial")
-    partial.write_text(json.dumps(dataclasses.asdict(facts)))
-    os.replace(partial, _facts_path(path))
+    with disk.guarded("what the teacher is worth cannot be written", partial):
+        partial.write_text(json.dumps(dataclasses.asdict(facts)))
+        os.replace(partial, _facts_path(path))
 
 
 def _averaged(setting: Setting) -> tuple[Tensor, Tensor]:
@@ -275,7 +276,8 @@ def _facts(setting: Setting, train: Tensor, validation: Tensor) -> TeacherFacts:
 
 
 def _read_facts(path: Path) -> TeacherFacts:
-    stored = json.loads(path.read_text())
+    with disk.guarded("what the teacher is worth cannot be read"):
+        stored = json.loads(path.read_text())
     return TeacherFacts(**{**stored, "validation": Metrics(**stored["validation"])})
 
 

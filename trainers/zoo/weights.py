@@ -13,26 +13,28 @@ import safetensors.torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from trainers.errors import TeacherInvalid
+from trainers import disk
+from trainers.errors import StorageFault, TeacherInvalid
 
 
 def save(tensors: Mapping[str, Tensor], path: Path) -> None:
-    """Writes the tensors so that `path` either is complete or does not exist; makes its folder."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Writes the tensors so that `path` either is complete or does not exist; makes its folder. StorageFault."""
+    # clones: tensors that share memory are refused by the format
+    copies = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    try:
-        # clones: tensors that share memory are refused by the format
-        copies = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+    with disk.guarded(f"{path.name} cannot be written", partial):
+        path.parent.mkdir(parents=True, exist_ok=True)
         safetensors.torch.save_file(copies, partial)
         os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def load(path: Path) -> dict[str, Tensor]:
-    """All tensors of a safetensors file; TeacherInvalid where it is missing or is none."""
+    """All tensors of a safetensors file; TeacherInvalid where it is missing or is none, StorageFault."""
     try:
-        return safetensors.torch.load_file(path)
+        with disk.guarded(f"{path.name} cannot be read"):
+            return safetensors.torch.load_file(path)
+    except StorageFault:
+        raise
     except FileNotFoundError as error:
         raise TeacherInvalid(f"the file {path.name} is missing") from error
     except (SafetensorError, OSError) as error:
@@ -44,10 +46,11 @@ def load_artifact(store: Path, digest: str) -> dict[str, Tensor]:
     if not re.fullmatch(r"[0-9a-f]{64}", digest):
         raise TeacherInvalid(f"an artifact is named by the sha256 of its content, 64 hex digits, not {digest!r}")
     path = store / digest[:2] / digest
-    if not path.is_file():
-        raise TeacherInvalid(f"the artifact {digest} is not in the artifact store")
-    with path.open("rb") as file:
-        actual = hashlib.file_digest(file, "sha256").hexdigest()
+    try:
+        with disk.guarded(f"the artifact {digest} cannot be read"), path.open("rb") as file:
+            actual = hashlib.file_digest(file, "sha256").hexdigest()
+    except FileNotFoundError as error:
+        raise TeacherInvalid(f"the artifact {digest} is not in the artifact store") from error
     if actual != digest:
         raise TeacherInvalid(f"the artifact {digest} is damaged: its content has sha256 {actual}")
     return load(path)
