@@ -80,7 +80,8 @@ class JobOut(Out):
     labels: dict[str, str]
     owner: str = Field(description="id of the key that submitted it; `local` where the service is open")
     state: JobState
-    problem: ReasonOut | None = Field(description="why it failed")
+    problem: ReasonOut | None = Field(description="why it failed, or was paused by what happened to its workers")
+    resumable: bool = Field(description="`resume` lets it go on: it is paused, or failed for what its machines did")
     budget_trials: int
     budget_epochs: int | None
     budget_seconds: float | None

@@ -30,6 +30,7 @@ from search.records import Reason, Trial
 from search.sampling.repair import Repairer
 from search.spec import JobSpec, Ranged
 from search.states import Arm, Stage, TrialState
+from search.worker import faults
 from search.worker.benches import Bench, Benches
 from search.worker.context import Context, Stopped
 from search.worker.heartbeat import Heartbeat
@@ -38,7 +39,6 @@ from trainers.errors import TrainingError
 from trainers.spec import Assignment
 from trainers.training.evaluate import NotFinite
 
-ATTEMPTS = 3  # of one worker, a lease period apart
 SOFTNESS_POINTS = 33
 _log = structlog.get_logger(__name__)
 
@@ -48,7 +48,6 @@ class Closer:
 
     def __init__(self, context: Context, benches: Benches, heartbeat: Heartbeat, repairer: Repairer) -> None:
         self.context, self.benches, self.heartbeat, self.repairer = context, benches, heartbeat, repairer
-        self._failures: dict[str, int] = {}
         self._not_before = 0.0  # the artifact store has not answered
 
     def close_one(self) -> bool:
@@ -71,7 +70,10 @@ class Closer:
             except LeaseLost:
                 log.info("lease lost while closing")
             except TrainingError as error:
-                context.fail_job(claim.job_id, claim.token, Reason(error.slug, str(error)))
+                if faults.lasting(error) and self._ready(claim):
+                    context.fail_job(claim.job_id, claim.token, Reason(error.slug, str(error)))
+                else:
+                    self._failed(claim, error)
             except DatabaseUnavailable:
                 raise
             except StoreUnavailable as error:  # no fault of the job's: it is closed when the store answers
@@ -177,13 +179,14 @@ class Closer:
             stored = self.context.patiently(partial(store, name, media_type, path, trial_id))
             span.note({"thermowell.artifact.size": stored.size})
 
+    def _ready(self, claim: ClosingClaim) -> bool:
+        """Whether this machine has what the job's trials were trained with: then it is the test part that is wrong."""
+        return self.benches.known(self.context.problem(claim.spec, claim.fixed).fingerprint()) is not None
+
     def _failed(self, claim: ClosingClaim, error: Exception) -> None:
-        """Leaves the lease to expire, so that it is tried again after a while; gives up after a few times."""
+        """It is tried again after a while, here or elsewhere; after a few times the job is paused, or fails."""
         _log.error("closing failed", job=claim.job_id, exc_info=error)
-        self._failures[claim.job_id] = self._failures.get(claim.job_id, 0) + 1
-        if self._failures[claim.job_id] >= ATTEMPTS:
-            reason = Reason("closing-failed", f"{type(error).__name__}: {error}"[:500])
-            self.context.fail_job(claim.job_id, claim.token, reason)
+        self.context.fail_attempt(claim.job_id, claim.token, faults.failure(error))
 
 
 def _configuration(trial: Trial) -> Any:

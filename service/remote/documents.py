@@ -65,6 +65,7 @@ class Job:
     owner: str
     state: State
     problem: Reason | None
+    resumable: bool
     budget_trials: int
     budget_epochs: int | None
     budget_seconds: float | None
