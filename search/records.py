@@ -69,6 +69,19 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
+class Trouble:
+    """What could not be done for a job beside its training: why, the attempts so far, the last one and the next one.
+
+    Without `again_at` nobody tries again until the job changes.
+    """
+
+    detail: str
+    attempts: int
+    at: datetime
+    again_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """One submitted search."""
 
@@ -98,6 +111,8 @@ class Job:
     advice: Mapping[str, Any] | None = None  # its first trials and who advised them
     study: str | None = None  # the study whose cell it is
     traceparent: str | None = None  # the span of its submission, as W3C writes it
+    undrawn: Trouble | None = None  # why its plots and its report are not drawn as it stands
+    untracked: Trouble | None = None  # why it is not in MLflow as it stands
 
     @property
     def resumable(self) -> bool:

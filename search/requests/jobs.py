@@ -18,7 +18,7 @@ from search.fleet import FleetSpec
 from search.leasing import artifacts, quotas
 from search.leasing.lifecycle import CONFIRMING, SEARCHING, advance, cancel_trials, drop_leases, move, reread
 from search.records import Job, Page, Principal
-from search.requests import advice
+from search.requests import advice, troubles
 from search.requests.progress import progress_of
 from search.sampling import study
 from search.spec import JobSpec
@@ -136,7 +136,8 @@ def get_job(db: Database, job_id: str, principal: Principal) -> Job:
     """One job with its progress. NotFound."""
     with db.read() as connection:
         row = visible_job(connection, job_id, principal)
-        return job_of(row, progress_of(connection, [row], remember=True)[row.id])
+        progress = progress_of(connection, [row], remember=True)[row.id]
+        return job_of(row, progress, troubles.records(connection, row.id))
 
 
 def list_jobs(
@@ -341,4 +342,4 @@ def _only(job: Row[Any], states: tuple[JobState, ...], done: str) -> None:
 
 
 def _job(connection: Connection, row: Row[Any]) -> Job:
-    return job_of(row, progress_of(connection, [row])[row.id])
+    return job_of(row, progress_of(connection, [row])[row.id], troubles.records(connection, row.id))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from search.public import TERMINAL_JOBS, Event, Job, JobState, Trial, units
+from search.public import TERMINAL_JOBS, Event, Job, JobState, Trial, Trouble, units
 from service.pages.jobs_page import metric_of
 
 EVENTS = 12
@@ -53,6 +53,19 @@ def actions(job: Job) -> list[Action]:
     stop = [_STOP] if job.state in (JobState.QUEUED, JobState.RUNNING) and not job.search_stopped else []
     pause = [_PAUSE] if job.state in (*_UNDER_WAY, JobState.ANALYSING) else []
     return [*resume, *pause, *stop, _CANCEL]
+
+
+def troubles(job: Job) -> list[str]:
+    """What could not be done for the job beside its training, in words."""
+    said = (("Its plots and report could not be drawn", job.undrawn), ("MLflow could not be told of it", job.untracked))
+    return [f"{what}, {_tried(trouble)}: {trouble.detail}" for what, trouble in said if trouble is not None]
+
+
+def _tried(trouble: Trouble) -> str:
+    times = "once" if trouble.attempts == 1 else f"{trouble.attempts} times"
+    if trouble.again_at is None:
+        return f"tried {times}, and again when the job changes"
+    return f"tried {times}, and again at {trouble.again_at:%H:%M} UTC"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import UnidentifiedImageError
 
+from search.analysis.build import build_documents
 from search.leasing import artifacts, attempts
 from search.records import Job
 from search.requests import jobs, trials
@@ -21,9 +22,10 @@ from search.storage.db import Database
 from search.storage.store import open_store
 from search.worker import conclude, ending, faults, finalists, keeping
 from search.worker import process as worker
+from search.worker.context import Interruption
 from tests.search import hands
 from tests.search.test_worker import submitted
-from trainers import errors
+from trainers import errors, run
 
 Raise = Callable[..., Any]
 
@@ -48,7 +50,7 @@ def raising(error: BaseException) -> Raise:
 
 def now(db: Database, job: Job) -> tuple[JobState, str | None]:
     found = jobs.get_job(db, job.id, hands.ME)
-    return found.state, found.problem and found.problem.type
+    return found.state, None if found.problem is None else found.problem.type
 
 
 def goes_on(db: Database, job: Job, settings: Settings) -> None:
@@ -77,7 +79,7 @@ def test_a_closing_that_a_machine_cannot_do_waits_for_the_user_and_keeps_what_th
     assert now(db, job) == (JobState.PAUSED, "closing-failed")
     files = open_store(settings)
     assert files.names(artifacts.work(job.id)), "the students that were estimated"
-    monkeypatch.setattr(conclude.run, "open_engine", raising(AssertionError("no student is trained again")))
+    monkeypatch.setattr(run, "open_engine", raising(AssertionError("no student is trained again")))
     goes_on(db, job, settings)
 
 
@@ -98,7 +100,7 @@ def test_an_analysis_that_cannot_be_computed_fails_with_its_own_reason(
 def test_it_is_tried_again_after_a_while_before_anybody_gives_up(
     db: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    build, calls = conclude.build_documents, [0]
+    build, calls = build_documents, [0]
 
     def second(**given: Any) -> Any:
         calls[0] += 1
@@ -127,7 +129,7 @@ def test_data_that_went_away_is_waited_for_and_a_test_part_that_is_wrong_is_not(
     error: Exception,
     outcome: tuple[JobState, str],
 ) -> None:
-    monkeypatch.setattr(conclude.run, "evaluate_test", raising(error))
+    monkeypatch.setattr(run, "evaluate_test", raising(error))
     job = submitted(db)
     worker.run_worker(settings, exit_when_idle=True)
     assert now(db, job) == outcome
@@ -166,7 +168,7 @@ def test_data_that_goes_away_in_the_middle_pauses_the_job(
     db: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another worker comes, which does not have it."""
-    job, interruption = submitted(db), worker.Interruption()
+    job, interruption = submitted(db), Interruption()
     end = ending.Endings.end
 
     def end_and_stop(*given: Any, **named: Any) -> None:
