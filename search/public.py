@@ -79,6 +79,7 @@ from search.records import Reason as Reason
 from search.records import Report as Report
 from search.records import Scope as Scope
 from search.records import Trial as Trial
+from search.records import Trouble as Trouble
 from search.records import Worker as Worker
 from search.requests.advice import Priors as Priors
 from search.requests.advice import get_advice as get_advice
@@ -115,9 +116,13 @@ from search.requests.results import get_result as get_result
 from search.requests.sessions import begin_session as begin_session
 from search.requests.sessions import end_session as end_session
 from search.requests.sessions import session_principal as session_principal
+from search.requests.showing import News as News
 from search.requests.showing import claim_showing as claim_showing
+from search.requests.showing import fail_showing as fail_showing
+from search.requests.showing import fail_tracking as fail_tracking
 from search.requests.showing import keep_interim as keep_interim
 from search.requests.showing import mark_shown as mark_shown
+from search.requests.showing import news as news
 from search.requests.showing import release_showing as release_showing
 from search.requests.showing import to_be_shown as to_be_shown
 from search.requests.standing import Curve as Curve

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, Literal, TypeVar
 
-from search.states import Arm, JobState, Stage, TrialState
+from search.states import LOST, Arm, JobState, Stage, TrialState
 
 Scope = Literal["read", "submit", "dashboard", "admin"]
 SCOPES: tuple[Scope, ...] = ("read", "submit", "dashboard", "admin")
@@ -70,6 +70,19 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
+class Trouble:
+    """What could not be done for a job beside its training: why, the attempts so far, the last one and the next one.
+
+    Without `again_at` nobody tries again until the job changes.
+    """
+
+    detail: str
+    attempts: int
+    at: datetime
+    again_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """One submitted search."""
 
@@ -99,6 +112,14 @@ class Job:
     advice: Mapping[str, Any] | None = None  # its first trials and who advised them
     study: str | None = None  # the study whose cell it is
     traceparent: str | None = None  # the span of its submission, as W3C writes it
+    undrawn: Trouble | None = None  # why its plots and its report are not drawn as it stands
+    untracked: Trouble | None = None  # why it is not in MLflow as it stands
+
+    @property
+    def resumable(self) -> bool:
+        """Whether `resume` lets it go on: it is paused, or failed for what its machines did."""
+        lost = self.state is JobState.FAILED and self.problem is not None and self.problem.type in LOST
+        return lost or self.state is JobState.PAUSED
 
 
 @dataclass(frozen=True, slots=True)

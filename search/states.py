@@ -57,6 +57,14 @@ class Arm(StrEnum):
 
 BASELINE_ARMS = (Arm.LABEL_ONLY, Arm.T1, Arm.T4)
 TERMINAL_JOBS = frozenset({JobState.COMPLETED, JobState.CANCELLED, JobState.FAILED})
+CLOSING = frozenset({JobState.CONFIRMING, JobState.ANALYSING})
+"""In these a lease on the job itself may be held: its finalists are chosen, or it is closed."""
+LOST: dict[str, JobState] = {
+    "closing-lost": JobState.ANALYSING,
+    "closing-failed": JobState.ANALYSING,
+    "choosing-lost": JobState.CONFIRMING,
+}
+"""Why jobs failed that would be paused by now, for what their machines did, and where such a job goes on."""
 TERMINAL_TRIALS = frozenset({TrialState.COMPLETED, TrialState.PRUNED, TrialState.FAILED, TrialState.CANCELLED})
 
 JOB_MOVES: dict[JobState, frozenset[JobState]] = {
@@ -65,13 +73,20 @@ JOB_MOVES: dict[JobState, frozenset[JobState]] = {
     JobState.CONFIRMING: frozenset(
         {JobState.ANALYSING, JobState.RUNNING, JobState.PAUSED, JobState.CANCELLED, JobState.FAILED}
     ),
-    JobState.ANALYSING: frozenset({JobState.COMPLETED, JobState.CANCELLED, JobState.FAILED}),
+    JobState.ANALYSING: frozenset({JobState.COMPLETED, JobState.PAUSED, JobState.CANCELLED, JobState.FAILED}),
     JobState.PAUSED: frozenset(
-        {JobState.QUEUED, JobState.RUNNING, JobState.CONFIRMING, JobState.CANCELLED, JobState.FAILED}
+        {
+            JobState.QUEUED,
+            JobState.RUNNING,
+            JobState.CONFIRMING,
+            JobState.ANALYSING,
+            JobState.CANCELLED,
+            JobState.FAILED,
+        }
     ),
     JobState.COMPLETED: frozenset({JobState.RUNNING}),  # its budget was extended
     JobState.CANCELLED: frozenset(),
-    JobState.FAILED: frozenset(),
+    JobState.FAILED: frozenset(LOST.values()),  # by `resume_job` alone, and by the slug of its reason
 }
 
 

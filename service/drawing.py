@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
+import signal
 import subprocess
 import sys
 from dataclasses import replace
+from itertools import dropwhile
 
 from pydantic import BaseModel, Field
 
@@ -20,6 +23,8 @@ from search.public import Artifact, Database, Standing
 from service import tracking
 from service.pages import figures, note, report
 
+LONGEST_CAUSE = 500  # characters
+_PASSWORD = re.compile(r"://[^/\s@]*@")
 REPORT, REPORT_TYPE = "report.html", "text/html; charset=utf-8"
 
 
@@ -70,7 +75,7 @@ def _tracked(db: Database, standing: Standing, uri: str, words: str) -> str | No
     try:
         tracking.track(db, standing, uri, words)
     except Exception as error:  # whatever a server of somebody else's answers
-        return f"{type(error).__name__}: {error}"[:1000]
+        return in_short(f"{type(error).__name__}: {error}")
     return None
 
 
@@ -78,10 +83,27 @@ def _asked(question: public.aside.Question) -> public.Interim:
     done = subprocess.run(
         [sys.executable, *public.aside.PROGRAM],
         input=question.model_dump_json().encode(),
-        stdout=subprocess.PIPE,
-        check=True,
+        capture_output=True,
     )
+    if done.returncode != 0:
+        sys.stderr.buffer.write(done.stderr)
+        raise RuntimeError(f"the analysis ended by {cause(done.stderr, done.returncode)}")
     return public.Interim.model_validate_json(done.stdout)
+
+
+def cause(complained: bytes, status: int) -> str:
+    """By which error a program has ended, from what it wrote and its status: of a traceback the error itself, whole."""
+    lines = complained.decode(errors="replace").strip().splitlines()
+    begun = [number for number, line in enumerate(lines) if line.startswith("Traceback (most recent call last)")]
+    told = list(dropwhile(lambda line: line.startswith(" "), lines[begun[-1] + 1 :])) if begun else lines[-1:]
+    how = f"signal {signal.Signals(-status).name}" if status < 0 else f"status {status}"
+    words = in_short(" ".join(told))
+    return (f"{how}: {words}" if status < 0 else words) if words else f"{how}, without a word"
+
+
+def in_short(words: str) -> str:
+    """An error's text in one line of a length that people read, without passwords of addresses."""
+    return _PASSWORD.sub("://***@", " ".join(words.split()))[:LONGEST_CAUSE]
 
 
 def _files(db: Database, standing: Standing, page: str | None) -> list[Artifact]:

@@ -83,7 +83,8 @@ class JobOut(Out):
     labels: dict[str, str]
     owner: str = Field(description="id of the key that submitted it; `local` where the service is open")
     state: JobState
-    problem: ReasonOut | None = Field(description="why it failed")
+    problem: ReasonOut | None = Field(description="why it failed, or was paused by what happened to its workers")
+    resumable: bool = Field(description="`resume` lets it go on: it is paused, or failed for what its machines did")
     budget_trials: int
     budget_epochs: int | None
     budget_seconds: float | None
@@ -170,6 +171,15 @@ class JobAdviceOut(BaseModel):
     points: list[FirstTrialOut]
 
 
+class TroubleOut(Out):
+    """What could not be done for a job beside its training; it goes on by itself."""
+
+    detail: str = Field(description="the error that it ended with")
+    attempts: int
+    at: datetime = Field(description="when it was last tried")
+    again_at: datetime | None = Field(description="when it is tried again; null: not before the job changes")
+
+
 class JobDetailOut(JobOut):
     """One submitted search, with all that was asked for."""
 
@@ -177,6 +187,8 @@ class JobDetailOut(JobOut):
     advice: JobAdviceOut | None = Field(description="its first trials and who advised them, where anybody did")
     fixed: dict[str, Any] | None = Field(description="views, precision and device, fixed at the first claim")
     teacher: dict[str, Any] | None = Field(description="the teacher's quality, once known")
+    undrawn: TroubleOut | None = Field(description="why its plots and report are not drawn as it stands")
+    untracked: TroubleOut | None = Field(description="why MLflow does not know it as it stands, where it should")
 
 
 class TrialOut(Out):

@@ -22,17 +22,21 @@ from starlette.concurrency import run_in_threadpool
 
 from search import public
 from search.public import Database, DatabaseUnavailable, SchemaMissing, Store
-from service.drawing import REPORT, REPORT_TYPE, Drawn, Order
+from service.drawing import REPORT, REPORT_TYPE, Drawn, Order, cause, in_short
 from service.settings import Settings
 
 CLAIM_SECONDS = 300.0
 """After so long whoever began to show a job is dead; the child is killed before."""
 CHILD_SECONDS = 240.0
 FAILED_SECONDS = 60.0
-"""After so long what could not be shown is tried again."""
+"""After so long what could not be shown is tried again; then after twice as long each time, a few times."""
 MOST_IDLE_SECONDS = 2.0
 DRAWING = ("-m", "service.drawing")
 _log = structlog.get_logger(__name__)
+
+
+class NotShown(RuntimeError):
+    """A job could not be drawn; the log and the job's record say why."""
 
 
 class Shower:
@@ -53,8 +57,10 @@ class Shower:
                     continue
             except (DatabaseUnavailable, SchemaMissing) as error:
                 _log.warning("cannot look for jobs to show", detail=str(error))
+            except NotShown:
+                continue
             except Exception:
-                _log.exception("showing a job failed; it is tried again later")
+                _log.exception("showing jobs failed; it is tried again later")
 
     async def show_one(self) -> bool:
         """Shows the job that waits longest; False where none waits."""
@@ -62,26 +68,40 @@ class Shower:
         job_id = await run_in_threadpool(public.claim_showing, self._db, CLAIM_SECONDS)
         if job_id is None:
             return False
+        news = None
         try:
-            event = await self._show(job_id)
-        except Exception:
+            news = await run_in_threadpool(public.news, self._db, job_id)
+            drawn = None if news is None else await self._show(job_id, news)
+        except (DatabaseUnavailable, SchemaMissing, OSError) as error:  # no fault of this job's
+            _log.warning("a job waits for being shown", job_id=job_id, detail=in_short(f"{error}"))
             await run_in_threadpool(public.release_showing, self._db, job_id, FAILED_SECONDS)
             raise
-        if event is None:
+        except Exception as error:
+            await run_in_threadpool(self._fail, job_id, 0 if news is None else news.event, error)
+            raise NotShown(f"{job_id}: {error}") from error
+        if drawn is None or news is None:
             await run_in_threadpool(public.release_showing, self._db, job_id, 0.0)
         else:
             rest = max(self._settings.show_seconds, 4 * (time.monotonic() - begun))
-            await run_in_threadpool(public.mark_shown, self._db, job_id, event, rest)
+            tracked = self._settings.mlflow_uri is None or (news.track and drawn.untracked is None)
+            await run_in_threadpool(public.mark_shown, self._db, job_id, drawn.event, rest, tracked=tracked)
         return True
 
-    async def _show(self, job_id: str) -> int | None:
-        """The last event that is in what is shown now; None where the job has gone on to its end, or the service."""
-        order = Order(database_url=self._db.url, job_id=job_id, mlflow_uri=self._settings.mlflow_uri)
+    def _fail(self, job_id: str, event: int, error: Exception) -> None:
+        """Says why a job cannot be drawn, in the log and in its record."""
+        detail = str(error) if isinstance(error, _Ended) else in_short(f"{type(error).__name__}: {error}")
+        trouble = public.fail_showing(self._db, job_id, event, detail, FAILED_SECONDS)
+        _told("a job could not be drawn", job_id, detail, trouble)
+
+    async def _show(self, job_id: str, news: public.News) -> Drawn | None:
+        """What is shown now; None where the job has gone on to its end, or the service."""
+        uri = self._settings.mlflow_uri if news.track else None
+        order = Order(database_url=self._db.url, job_id=job_id, mlflow_uri=uri)
         said = await self._ask(order.model_dump_json().encode())
         return await run_in_threadpool(self._write, job_id, said) if said else None
 
     async def _ask(self, order: bytes) -> bytes:
-        """What the child answers; nothing where the service stops. RuntimeError where the child failed."""
+        """What the child answers; nothing where the service stops. _Ended where the child failed."""
         pipe = asyncio.subprocess.PIPE
         child = await asyncio.create_subprocess_exec(
             sys.executable, *DRAWING, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True
@@ -90,16 +110,17 @@ class Shower:
         stopping = asyncio.create_task(self._stopping.wait())
         await asyncio.wait({answering, stopping}, timeout=CHILD_SECONDS, return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
-        if not answering.done():
+        late = not answering.done()
+        if late:
             with suppress(ProcessLookupError):
                 os.killpg(child.pid, signal.SIGKILL)  # and with it the child's own child
         said, complained = await answering
         if child.returncode != 0 and not self._stopping.is_set():
-            tail = complained.decode(errors="replace").strip()[-1000:]
-            raise RuntimeError(f"drawing ended with status {child.returncode}: {tail}")
+            over = f"it was not done within {CHILD_SECONDS:g} s"
+            raise _Ended(over if late else cause(complained, child.returncode or 0))
         return said if child.returncode == 0 else b""
 
-    def _write(self, job_id: str, said: bytes) -> int | None:
+    def _write(self, job_id: str, said: bytes) -> Drawn | None:
         """Writes down what was drawn, in one short transaction for each part of it."""
         drawn = Drawn.model_validate_json(said)
         unkept = False
@@ -114,6 +135,18 @@ class Shower:
         if drawn.beside is not None:
             public.write_beside(self._db, drawn.beside)
         if drawn.untracked is not None:
-            _log.warning("a job is not in MLflow; it is tried again later", job_id=job_id, detail=drawn.untracked)
-            unkept = True
-        return drawn.event - 1 if unkept else drawn.event  # so that there still is news to show
+            trouble = public.fail_tracking(self._db, job_id, drawn.event, drawn.untracked, FAILED_SECONDS)
+            _told("a job is not in MLflow", job_id, drawn.untracked, trouble)
+        # so that there still is news to show
+        return drawn.model_copy(update={"event": drawn.event - 1}) if unkept else drawn
+
+
+class _Ended(RuntimeError):
+    """The child has ended, by the error that is told."""
+
+
+def _told(what: str, job_id: str, detail: str, trouble: public.Trouble | None) -> None:
+    if trouble is None:
+        return
+    again = "when the job changes" if trouble.again_at is None else trouble.again_at.isoformat(timespec="seconds")
+    _log.warning(what, job_id=job_id, detail=detail, attempts=trouble.attempts, again=again)

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Row, exists, insert, or_, select, text, updat
 from search.errors import ArtifactCorrupt, NotFound, StoreUnavailable, ThermowellError
 from search.leasing import leases
 from search.records import Artifact, Principal
-from search.storage import faults
+from search.storage import disk_faults
 from search.storage.access import visible_job
 from search.storage.db import Database, now_sql
 from search.storage.events import emit
@@ -80,7 +80,7 @@ def publish(db: Database, files: Store, job_id: str, name: str, media_type: str,
     No lease guards it, since the same answer makes the same file. No event speaks of it: the job has not changed.
     None where there is no such job any more.
     """
-    with faults.scratch() as folder:
+    with disk_faults.scratch() as folder:
         path = folder / name
         path.write_bytes(content)
         with _kept(db, files, path) as values, db.write() as connection:

@@ -14,14 +14,14 @@ from typing import Any
 from sqlalchemy import Connection, Double, Row, bindparam, delete, func, insert, select, update
 
 from search.errors import LeaseLost
-from search.leasing.lifecycle import lock_job, move
+from search.leasing import attempts
+from search.leasing.attempts import Failure
+from search.leasing.lifecycle import lock_job
 from search.leasing.losing import MAX_LOSSES as MAX_LOSSES
 from search.leasing.losing import Loss, count_worker, lose_trial, put_back
-from search.records import Reason
-from search.states import JobState
 from search.storage.db import Database, now_sql
 from search.storage.events import emit
-from search.storage.tables import events, leases, trials
+from search.storage.tables import leases, trials
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +137,22 @@ def lose(db: Database, token: str, how: str) -> None:
             count_worker(connection, job.id, lease.worker_id, further=further, shared=False)
 
 
+def fail_attempt(db: Database, token: str, failure: Failure) -> None:
+    """Notes that closing a job, or choosing its finalists, has raised an error. LeaseLost.
+
+    The lease is left to expire, so that a while passes before the next attempt, by whichever worker. Or it is that of
+    a trial, whose job could not be made ready: the trial waits again, and is not to blame.
+    """
+    with db.write() as connection:
+        job, lease = hold_with_job(connection, token)
+        kind = attempts.kind_of(job)
+        if lease.trial_id is not None:
+            release(connection, token)
+            put_back(connection, lease.trial_id)
+            kind = "preparing"
+        attempts.failed(connection, job, kind, lease.worker_id, failure)
+
+
 def reap(db: Database) -> Reaped:
     """Takes expired leases away: their trials wait again, or fail once MAX_LOSSES workers were lost over them."""
     with db.read() as connection:
@@ -159,7 +175,7 @@ def _reap_job(connection: Connection, job_id: str, shared: Collection[str], reap
     for lease in connection.execute(select(leases).where(expired).order_by(leases.c.subject).with_for_update()).all():
         release(connection, lease.token)
         if lease.trial_id is None:
-            _lose_closing(connection, lease)
+            _lose_job(connection, lease)
             reaped.closings.append(job_id)
         else:
             number, further = lose_trial(connection, job_id, Loss(lease.trial_id, lease.worker_id))
@@ -169,19 +185,11 @@ def _reap_job(connection: Connection, job_id: str, shared: Collection[str], reap
         count_worker(connection, job_id, worker_id, further=further, shared=worker_id in shared)
 
 
-def _lose_closing(connection: Connection, lease: Row[Any]) -> None:
+def _lose_job(connection: Connection, lease: Row[Any]) -> None:
     """As for a trial; what was lost is the closing of a job, or before that the choice of its finalists."""
     job = lock_job(connection, lease.job_id)
     assert job is not None  # it is locked by this transaction
-    closing = job.state == JobState.ANALYSING
-    kind = "closing_lost" if closing else "choosing_lost"
-    emit(connection, lease.job_id, kind, {"worker": lease.worker_id})
-    kinds = (events.c.job_id == lease.job_id) & (events.c.kind == kind)
-    lost = connection.execute(select(func.count()).select_from(events).where(kinds)).scalar_one()
-    if job.state in (JobState.ANALYSING, JobState.CONFIRMING) and lost >= MAX_LOSSES:
-        done = "closed it" if closing else "chose its finalists"
-        slug = "closing-lost" if closing else "choosing-lost"
-        move(connection, job, JobState.FAILED, Reason(slug, f"{lost} workers were lost while they {done}"))
+    attempts.lost(connection, job, lease.worker_id)
 
 
 def lost() -> LeaseLost:

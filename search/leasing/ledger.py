@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, exists, select, update
+from sqlalchemy import Connection, Row, Select, bindparam, exists, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from search import configurations
-from search.leasing import leases, lifecycle
+from search.leasing import attempts, leases, lifecycle
 from search.leasing.lifecycle import end_trial, move, spec_of
+from search.leasing.losing import named, put_back
 from search.records import Reason
 from search.states import TERMINAL_TRIALS, Arm, JobState, Stage, TrialState
 from search.storage import tables
@@ -193,13 +194,38 @@ def set_teacher(db: Database, token: str, facts: TeacherFacts) -> None:
             emit(connection, job.id, "teacher_ready", document)
 
 
-def fail_job(db: Database, token: str, reason: Reason) -> None:
-    """Ends the whole job: it cannot be trained as specified, here or elsewhere. Every lease of it goes. LeaseLost."""
+def fail_job(db: Database, token: str, reason: Reason) -> JobState:
+    """Ends the whole job: it cannot be trained as specified, here or elsewhere. Every lease of it goes. Answers what
+    it is now. LeaseLost.
+    """
     with db.write() as connection:
         job, _ = leases.hold_with_job(connection, token)
-        lifecycle.drop_leases(connection, job.id)
-        lifecycle.cancel_trials(connection, job.id, Stage, OPEN_TRIALS)
-        move(connection, job, JobState.FAILED, reason)
+        return _fail(connection, job, reason)
+
+
+def _fail(connection: Connection, job: Row[Any], reason: Reason) -> JobState:
+    lifecycle.drop_leases(connection, job.id)
+    lifecycle.cancel_trials(connection, job.id, Stage, OPEN_TRIALS)
+    return JobState(move(connection, job, JobState.FAILED, reason).state)
+
+
+def suspend_job(db: Database, token: str, reason: Reason) -> JobState:
+    """Pauses a job for what this machine lacks, where trials of it were trained already: they are paid for, and it
+    could be trained. Where none was it fails, as by `fail_job`. Answers what it is now. LeaseLost.
+    """
+    paid = exists().where(trials.c.job_id == jobs.c.id, trials.c.state.in_((TrialState.COMPLETED, TrialState.PRUNED)))
+    with db.write() as connection:
+        job, lease = leases.hold_with_job(connection, token)
+        if not connection.execute(select(paid).where(jobs.c.id == job.id)).scalar_one():
+            return _fail(connection, job, reason)
+        leases.release(connection, token)
+        if lease.trial_id is not None:
+            trial = put_back(connection, lease.trial_id)
+            job = emit(connection, job.id, "trial_returned", {"trial": trial.number, "worker": lease.worker_id})
+        if job.state == JobState.PAUSED:
+            return JobState.PAUSED
+        where = named(connection, lease.worker_id)
+        return JobState(attempts.pause(connection, job, Reason(reason.type, f"{reason.detail} (on {where})")).state)
 
 
 def unmirrored(db: Database, limit: int = 100) -> list[Unmirrored]:

@@ -21,6 +21,7 @@ from sqlalchemy import (
     insert,
     or_,
     select,
+    true,
     update,
 )
 
@@ -327,9 +328,12 @@ def cancel_trials(connection: Connection, job_id: str, stages: Iterable[Stage], 
     )
 
 
-def drop_leases(connection: Connection, job_id: str) -> None:
-    """Takes every lease of a job away: whoever holds one may write nothing any more."""
-    held = select(leases.c.subject).where(leases.c.job_id == job_id).order_by(leases.c.subject).with_for_update()
+def drop_leases(connection: Connection, job_id: str, *, of_trials: bool = True) -> None:
+    """Takes every lease of a job away: whoever holds one may write nothing any more. Or that on the job itself alone,
+    and those `of_trials` stay.
+    """
+    wanted = (leases.c.job_id == job_id) & (true() if of_trials else leases.c.trial_id.is_(None))
+    held = select(leases.c.subject).where(wanted).order_by(leases.c.subject).with_for_update()
     subjects = list(connection.scalars(held))
     connection.execute(delete(leases).where(leases.c.subject.in_(subjects)))
 

@@ -69,7 +69,7 @@ def count_worker(connection: Connection, job_id: str, worker_id: str, *, further
     if lost >= MAX_WORKERS and job.state in (JobState.RUNNING, JobState.CONFIRMING):
         detail = (
             f"{lost} workers in a row were lost while they trained this job alone, the last one "
-            f"{_named(connection, worker_id)}; their own logs say how they ended. Resume the job once the cause is "
+            f"{named(connection, worker_id)}; their own logs say how they ended. Resume the job once the cause is "
             "gone, or cancel it"
         )
         move(connection, job, JobState.PAUSED, Reason("workers-lost", detail))
@@ -77,10 +77,11 @@ def count_worker(connection: Connection, job_id: str, worker_id: str, *, further
 
 def _last(connection: Connection, trial: Row[Any], loss: Loss) -> str:
     """What is known of the last loss."""
-    where = f"the last one was {_named(connection, loss.worker_id)}, at epoch {trial.epoch} of attempt {trial.attempt}"
+    where = f"the last one was {named(connection, loss.worker_id)}, at epoch {trial.epoch} of attempt {trial.attempt}"
     return f"{where}; {loss.how or 'its own log says how it ended'}"
 
 
-def _named(connection: Connection, worker_id: str) -> str:
+def named(connection: Connection, worker_id: str) -> str:
+    """A worker, and where it ran as far as that is known."""
     worker = connection.execute(select(workers).where(workers.c.id == worker_id)).one_or_none()
     return worker_id if worker is None else f"{worker_id} (process {worker.pid} on {worker.host})"

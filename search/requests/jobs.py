@@ -19,11 +19,11 @@ from search.fleet import FleetSpec
 from search.leasing import artifacts, quotas
 from search.leasing.lifecycle import CONFIRMING, SEARCHING, advance, cancel_trials, drop_leases, move, reread
 from search.records import Job, Page, Principal
-from search.requests import advice
+from search.requests import advice, troubles
 from search.requests.progress import progress_of
 from search.sampling import study
 from search.spec import JobSpec
-from search.states import TERMINAL_JOBS, JobState, Stage, TrialState
+from search.states import LOST, TERMINAL_JOBS, JobState, Stage, TrialState
 from search.storage import cursors
 from search.storage.access import visible_job
 from search.storage.db import Database, now_sql
@@ -138,7 +138,8 @@ def get_job(db: Database, job_id: str, principal: Principal) -> Job:
     """One job with its progress. NotFound."""
     with db.read() as connection:
         row = visible_job(connection, job_id, principal)
-        return job_of(row, progress_of(connection, [row], remember=True)[row.id])
+        progress = progress_of(connection, [row], remember=True)[row.id]
+        return job_of(row, progress, troubles.records(connection, row.id))
 
 
 def list_jobs(
@@ -200,20 +201,30 @@ def cancel_job(db: Database, job_id: str, principal: Principal) -> Job:
 
 
 def pause_job(db: Database, job_id: str, principal: Principal) -> Job:
-    """Hands out no more trials until `resume_job`; running ones end. NotFound; IllegalMove."""
+    """Hands out no more trials until `resume_job`; running ones end. NotFound; IllegalMove.
+
+    Whoever works out the answer meanwhile is fenced, and it is begun again when the job is resumed.
+    """
     with db.write() as connection:
         job = visible_job(connection, job_id, principal, lock=True)
+        if job.state == JobState.ANALYSING:
+            drop_leases(connection, job.id)
         return _job(connection, move(connection, job, JobState.PAUSED))
 
 
 def resume_job(db: Database, job_id: str, principal: Principal) -> Job:
-    """Takes a paused job back to where it was. NotFound; IllegalMove."""
+    """Takes a paused job back to where it was, and one that failed for what its machines did (`states.LOST`).
+
+    NotFound; IllegalMove; QuotaExceeded where a job that had ended does not fit beside its owner's others any more.
+    """
     with db.write() as connection:
         job = visible_job(connection, job_id, principal, lock=True)
-        if job.state != JobState.PAUSED:
-            raise IllegalMove(f"a {job.state} job cannot be resumed: only a paused one can")
+        back = _back(job)
+        if job.state in TERMINAL_JOBS:
+            budget = job.budget_trials
+            quotas.check_more_trials(connection, job.owner, before=budget, after=budget, ended=True)
         connection.execute(update(jobs).where(jobs.c.id == job.id).values(lost_workers=0, problem=None))
-        advance(connection, move(connection, job, JobState(job.resume_state)))
+        advance(connection, move(connection, job, back))
         return _job(connection, reread(connection, job.id))
 
 
@@ -237,7 +248,7 @@ def extend_job(
     with db.write() as connection:
         job = visible_job(connection, job_id, principal, lock=True)
         state = job.resume_state or job.state
-        if state not in _EXTENDABLE:
+        if state not in _EXTENDABLE and not (job.state == JobState.PAUSED and state == JobState.ANALYSING):
             _only(job, _EXTENDABLE, "extended")
         _check_totals(job, totals)
         if "trials" in totals or state in TERMINAL_JOBS:
@@ -259,6 +270,17 @@ def extend_job(
             job = move(connection, job, JobState.RUNNING)
         advance(connection, job)
         return _job(connection, reread(connection, job.id))
+
+
+def _back(job: Row[Any]) -> JobState:
+    """Where a job goes on that is resumed. IllegalMove."""
+    slug = (job.problem or {}).get("type")
+    if job.state == JobState.PAUSED:
+        return JobState(job.resume_state)
+    if job.state == JobState.FAILED and slug in LOST:
+        return LOST[slug]
+    only = f"only a paused one can, and one that failed by {', '.join(sorted(LOST))}"
+    raise IllegalMove(f"a {job.state} job cannot be resumed: {only}")
 
 
 def share_job(db: Database, job_id: str, principal: Principal, changes: Mapping[str, int | None]) -> Job:
@@ -325,4 +347,4 @@ def _only(job: Row[Any], states: tuple[JobState, ...], done: str) -> None:
 
 
 def _job(connection: Connection, row: Row[Any]) -> Job:
-    return job_of(row, progress_of(connection, [row])[row.id])
+    return job_of(row, progress_of(connection, [row])[row.id], troubles.records(connection, row.id))

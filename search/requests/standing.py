@@ -13,6 +13,7 @@ from sqlalchemy import Connection, select
 from search.analysis.observations import observations, softness_seen
 from search.answer import Document, Importances, Interactions, Interim, Result, TemperatureResponse
 from search.records import Job, Principal, Trial
+from search.requests import troubles
 from search.requests.progress import progress_of
 from search.spec import JobSpec
 from search.states import TERMINAL_JOBS, Arm, Stage, TrialState
@@ -68,7 +69,7 @@ def get_standing(db: Database, job_id: str, principal: Principal) -> Standing:
 
 def standing_of(connection: Connection, row: Any) -> Standing:
     """As `get_standing`, of a row of `jobs` read in this transaction."""
-    job = job_of(row, progress_of(connection, [row])[row.id])
+    job = job_of(row, progress_of(connection, [row])[row.id], troubles.records(connection, row.id))
     found = connection.execute(select(trials).where(trials.c.job_id == row.id).order_by(trials.c.number)).all()
     trained = [trial_of(one) for one in found]
     ids = {one.number: one.id for one in found}

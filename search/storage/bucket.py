@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from search.errors import StoreUnavailable
-from search.storage.faults import guarded, scratch
+from search.storage.disk_faults import guarded, scratch
 
 CONNECT_SECONDS, READ_SECONDS, ATTEMPTS = 5, 20, 5
 _KINDS: dict[str, type[OSError]] = {

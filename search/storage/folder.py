@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from search.errors import StoreUnavailable
-from search.storage.faults import guarded
+from search.storage.disk_faults import guarded
 
 PROBE_BYTES = 65_536
 ATTEMPTS = 5  # at removing a folder into which somebody writes

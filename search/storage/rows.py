@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Row
 
-from search.records import Event, Job, Progress, Reason, Report, Trial
+from search.records import Event, Job, Progress, Reason, Report, Trial, Trouble
 from search.states import Arm, JobState, Stage, TrialState
 
 LARGEST = 2**31 - 1  # of the numbers that users give and the database holds as integers
@@ -38,8 +39,8 @@ def reason_json(reason: Reason | None) -> dict[str, str] | None:
     return None if reason is None else {"type": reason.type, "detail": reason.detail}
 
 
-def job_of(row: Row[Any], progress: Progress) -> Job:
-    """A row of `jobs`, whole, and what was counted for it."""
+def job_of(row: Row[Any], progress: Progress, troubles: Mapping[str, Trouble] | None = None) -> Job:
+    """A row of `jobs`, whole, what was counted for it, and its troubles by name, where they were asked for."""
     return Job(
         id=row.id,
         name=row.name,
@@ -67,6 +68,7 @@ def job_of(row: Row[Any], progress: Progress) -> Job:
         advice=row.advice,
         study=row.study,
         traceparent=row.traceparent,
+        **(troubles or {}),
     )
 
 

@@ -28,7 +28,8 @@ from search.records import Reason, Trial
 from search.sampling.repair import Repairer
 from search.spec import JobSpec, Ranged
 from search.states import Arm, Stage, TrialState
-from search.storage import faults
+from search.storage import disk_faults
+from search.worker import faults
 from search.worker.benches import Bench, Benches
 from search.worker.context import Context, Stopped
 from search.worker.heartbeat import Heartbeat
@@ -37,7 +38,6 @@ from trainers.errors import TrainingError
 from trainers.spec import Assignment
 from trainers.training.evaluate import NotFinite
 
-ATTEMPTS = 3  # of one worker, a lease period apart
 SOFTNESS_POINTS = 33
 _log = structlog.get_logger(__name__)
 
@@ -47,7 +47,6 @@ class Closer:
 
     def __init__(self, context: Context, benches: Benches, heartbeat: Heartbeat, repairer: Repairer) -> None:
         self.context, self.benches, self.heartbeat, self.repairer = context, benches, heartbeat, repairer
-        self._failures: dict[str, int] = {}
 
     def close_one(self) -> bool:
         """Closes the job that has waited longest; False where none waits, or there is nothing to be had for it now."""
@@ -77,7 +76,7 @@ class Closer:
                 if away is not None:  # no fault of the job's: it is closed when the store answers
                     self._put_off(claim, away)
                     return False
-                if isinstance(error, TrainingError):
+                if isinstance(error, TrainingError) and faults.lasting(error) and self._ready(claim):
                     context.fail_job(claim.job_id, claim.token, Reason(error.slug, str(error)))
                 else:
                     self._failed(claim, error)
@@ -155,7 +154,7 @@ class Closer:
         trial_id, best = max(own, key=lambda each: (sign * (each[1].value or 0.0), -each[1].number))
         with self._student(claim, bench, best) as student:
             self._store(claim, "student.safetensors", "application/octet-stream", student, trial_id)
-        with faults.scratch() as folder:
+        with disk_faults.scratch() as folder:
             papers = folder / "student.json"
             papers.write_text(json.dumps(_papers(claim, bench, best), indent=2, sort_keys=True))
             self._store(claim, papers.name, "application/json", papers, trial_id)
@@ -166,7 +165,7 @@ class Closer:
             return
         bits = np.packbits(np.array(list(right.values())), axis=1)
         images = len(next(iter(right.values())))
-        with faults.scratch() as folder:
+        with disk_faults.scratch() as folder:
             file = folder / "test-right.npz"
             np.savez_compressed(file, trial=np.array(list(right)), right=bits, images=images)
             self._store(claim, file.name, "application/octet-stream", file, None)
@@ -184,13 +183,14 @@ class Closer:
         self.context.rests.closing.fail(away, self.context.store_seconds)
         self.heartbeat.try_to_tell()
 
+    def _ready(self, claim: ClosingClaim) -> bool:
+        """Whether this machine has what the job's trials were trained with: then it is the test part that is wrong."""
+        return self.benches.known(self.context.problem(claim.spec, claim.fixed).fingerprint()) is not None
+
     def _failed(self, claim: ClosingClaim, error: Exception) -> None:
-        """Leaves the lease to expire, so that it is tried again after a while; gives up after a few times."""
+        """It is tried again after a while, here or elsewhere; after a few times the job is paused, or fails."""
         _log.error("closing failed", job=claim.job_id, exc_info=error)
-        self._failures[claim.job_id] = self._failures.get(claim.job_id, 0) + 1
-        if self._failures[claim.job_id] >= ATTEMPTS:
-            reason = Reason("closing-failed", f"{type(error).__name__}: {error}"[:500])
-            self.context.fail_job(claim.job_id, claim.token, reason)
+        self.context.fail_attempt(claim.job_id, claim.token, faults.failure(error))
 
 
 def _configuration(trial: Trial) -> Any:

@@ -13,11 +13,12 @@ import structlog
 
 from search.errors import DatabaseUnavailable, LeaseLost, StoreUnavailable
 from search.leasing import artifacts, leases, ledger
+from search.leasing.attempts import Failure
 from search.records import Reason, Trial
 from search.sampling.study import Storage
 from search.settings import Settings
 from search.spec import JobSpec
-from search.storage import faults
+from search.storage import disk_faults
 from search.storage.db import Database
 from search.storage.patience import LAST_SECONDS, patiently
 from search.storage.rows import trial_of
@@ -111,11 +112,22 @@ class Context:
 
         return self.patiently(read)
 
-    def fail_job(self, job_id: str, token: str, reason: Reason) -> None:
-        """Ends the job whose trial or closing the token is for: it cannot be trained as specified."""
-        _log.error("job failed", job=job_id, reason=reason.type, detail=reason.detail)
+    def fail_job(self, job_id: str, token: str, reason: Reason, *, of_machine: bool = False) -> None:
+        """Ends the job whose trial or closing the token is for: it cannot be trained as specified.
+
+        For what lies with this machine it is paused, where trials of it were trained.
+        """
+        end = ledger.suspend_job if of_machine else ledger.fail_job
         try:
-            self.patiently(lambda: ledger.fail_job(self.database, token, reason))
+            state = self.patiently(lambda: end(self.database, token, reason))
+            _log.error(f"job {state}", job=job_id, reason=reason.type, detail=reason.detail)
+        except LeaseLost:
+            _log.info("lease lost at the end", job=job_id)
+
+    def fail_attempt(self, job_id: str, token: str, failure: Failure) -> None:
+        """Notes what went wrong with the work on a whole job, which is tried again after a while, by any worker."""
+        try:
+            self.patiently(lambda: leases.fail_attempt(self.database, token, failure))
         except LeaseLost:
             _log.info("lease lost at the end", job=job_id)
 
@@ -156,7 +168,7 @@ class Context:
 
         Of a store that is gone altogether, whatever went wrong meanwhile is.
         """
-        away = faults.unavailable(error)
+        away = disk_faults.unavailable(error)
         if away is None:
             try:
                 self.files.check_presence()

@@ -16,6 +16,7 @@ from search.records import Reason
 from search.sampling import study
 from search.states import TERMINAL_TRIALS, TrialState
 from search.storage import tables
+from search.worker import faults
 from search.worker.benches import Seat
 from search.worker.context import Context
 from search.worker.heartbeat import Heartbeat
@@ -86,7 +87,7 @@ class Endings:
         detail = f"{type(error).__name__}: {error}"[:500]
         if self._crashed_before(claim.job_id) >= CRASHES - 1:
             reason = Reason("crashed", f"{CRASHES} trials in a row crashed; the last one by {detail}")
-            self.fail_job(claim, reason, error)
+            self.fail_job(claim, reason, error, of_machine=faults.of_machine(error))
             return
         reason = Reason("crashed", detail)
         self._finish(claim, TrialState.FAILED, seconds, reason=reason)  # a repair tells Optuna
@@ -109,12 +110,22 @@ class Endings:
         finally:
             self.heartbeat.drop(claim.token)
 
-    def fail_job(self, claim: Claim, reason: Reason, error: Exception | None = None) -> None:
-        """Fails a trial's whole job."""
+    def fail_job(
+        self, claim: Claim, reason: Reason, error: Exception | None = None, *, of_machine: bool = False
+    ) -> None:
+        """Fails a trial's whole job; pauses it where the fault is of this machine and trials of it were trained."""
         self.any_ended = True
-        self.context.fail_job(claim.job_id, claim.token, reason)
+        self.context.fail_job(claim.job_id, claim.token, reason, of_machine=of_machine)
         self.heartbeat.drop(claim.token)
         self.traces.end(claim, TrialState.FAILED, reason=reason, error=error)
+
+    def not_ready(self, claim: Claim, error: Exception) -> None:
+        """A trial's job could not be made ready here, by no fault of the trial: it waits for the next attempt."""
+        _log.error("job cannot be made ready", job=claim.job_id, exc_info=error)
+        self.any_ended = True
+        self.context.fail_attempt(claim.job_id, claim.token, faults.failure(error))
+        self.heartbeat.drop(claim.token)
+        self.traces.leave(claim, "returned")
 
     def give_back(self, claims: Iterable[Claim]) -> None:
         """Gives trials back, for others to train; once the database does not answer, the leases are left to expire."""

@@ -13,9 +13,10 @@ import structlog
 from search import tracing
 from search.analysis.finalists import by_value, choose_finalists
 from search.answer import Finalists
-from search.errors import LeaseLost
+from search.errors import DatabaseUnavailable, LeaseLost
 from search.leasing import choosing
 from search.leasing.choosing import ChoosingClaim
+from search.worker import faults
 from search.worker.context import Context
 from search.worker.heartbeat import Heartbeat
 from search.worker.traces import confirmation
@@ -55,12 +56,19 @@ class Selector:
                     span.end()
             except LeaseLost:
                 log.info("lease lost while choosing finalists")
+            except DatabaseUnavailable:
+                raise
+            except Exception as error:  # it is tried again after a while, here or elsewhere
+                log.error("choosing finalists failed", exc_info=error)
+                context.fail_attempt(claim.job_id, claim.token, faults.failure(error))
         return True
 
     def _choose(self, claim: ChoosingClaim) -> Finalists:
         trials, now = [trial for _, trial in self.context.trials(claim.job_id)], datetime.now(UTC)
         try:
             return choose_finalists(claim.job_id, claim.spec, trials, claim.round, now)
-        except (ArithmeticError, ValueError) as error:  # LinAlgError among them: an answer is owed in any case
+        except Exception as error:  # an answer is owed in any case
+            if not faults.failure(error).lasting:
+                raise
             _log.error("finalists are ranked by value", job=claim.job_id, exc_info=error)
             return by_value(claim.job_id, claim.spec, trials, claim.round, now)

@@ -14,7 +14,7 @@ from search.errors import StoreUnavailable
 from search.leasing import artifacts, resuming
 from search.leasing.claiming import Claim
 from search.leasing.resuming import Checkpoint
-from search.states import TERMINAL_JOBS
+from search.states import LOST, TERMINAL_JOBS, JobState
 from search.storage import tables
 from search.worker.benches import Bench, Seat
 from search.worker.context import Context
@@ -81,14 +81,18 @@ class Keeper:
         self._delete(_folder(claim))
 
     def sweep(self) -> int:
-        """Deletes the working files of jobs that have ended; those of a job that was closed went with its closing."""
+        """Deletes the working files of jobs that have ended; those of a job that was closed went with its closing.
+
+        One that failed for what its machines did may be resumed, and goes on with what was kept.
+        """
         try:
             names = self.files.names(artifacts.WORK)
         except StoreUnavailable as error:
             _log.warning("cannot look for what ended jobs have left", error=str(error))
             return 0
         jobs = tables.jobs.c
-        over = sqlalchemy.select(jobs.id).where(jobs.id.in_(names), jobs.state.in_(TERMINAL_JOBS))
+        lost = sqlalchemy.and_(jobs.state == JobState.FAILED, jobs.problem["type"].as_string().in_(LOST))
+        over = sqlalchemy.select(jobs.id).where(jobs.id.in_(names), jobs.state.in_(TERMINAL_JOBS), ~lost)
         with self.context.database.read() as connection:
             ended = list(connection.scalars(over)) if names else []
         for job_id in ended:

@@ -16,7 +16,7 @@ from search.records import Reason
 from search.sampling import asking
 from search.spec import JobSpec
 from search.states import Stage
-from search.worker import benches
+from search.worker import benches, faults
 from search.worker.benches import Bench, Benches, Seat
 from search.worker.context import Context
 from search.worker.ending import Endings
@@ -43,6 +43,7 @@ class Seating:
         self._fingerprints: dict[str, str] = {}  # of jobs' problems
         self._look_at = 0.0
         self._without: set[str] = set()  # problems that the store did not let be made ready, the last time
+        self._resting: dict[str, float] = {}  # jobs that could not be made ready here, until when they are left alone
 
     def due(self) -> bool:
         """Whether to look for trials: something has ended here since the last time, or a while has passed."""
@@ -88,6 +89,8 @@ class Seating:
 
         One of each stage it takes in any case, so that no worker stands idle beside a busy fleet.
         """
+        if self._resting.get(job_id, 0.0) > time.monotonic():
+            return False
         if not self.context.allowed(spec, fixed) or any(seat.claim.suspect for _, _, seat in self.benches.seated()):
             return False
         most = plan.at_once(spec, stage)
@@ -171,9 +174,13 @@ class Seating:
                 self.endings.put_off([claim], away)
                 return False
             if isinstance(error, TrainingError):
-                self.endings.fail_job(claim, Reason(error.slug, str(error)))
+                self.endings.fail_job(claim, Reason(error.slug, str(error)), of_machine=faults.only_here(error))
                 return True
             no_memory = bench is not None and bench.lanes > 1 and memory.ran_out(error)
+            if bench is None and faults.of_machine(error):
+                self.endings.not_ready(claim, error)
+                self._resting[claim.job_id] = time.monotonic() + self.context.settings.lease_seconds
+                return False
             if not no_memory:
                 self.endings.crash(claim, error, 0.0)
         if bench is not None and no_memory:

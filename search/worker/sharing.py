@@ -9,9 +9,9 @@ from pathlib import Path
 
 from search import tracing
 from search.leasing import artifacts
-from search.storage import faults
+from search.storage import disk_faults
 from search.storage.bucket import Bucket
-from search.storage.faults import guarded
+from search.storage.disk_faults import guarded
 from search.worker.context import Context
 from trainers import run
 from trainers.errors import StorageFault, TeacherInvalid
@@ -30,7 +30,7 @@ def prepare(context: Context, problem: Problem) -> run.Ready:
         try:
             return _prepare(context, problem)
         except StorageFault as error:
-            raise faults.unavailable(error) or error from error
+            raise disk_faults.unavailable(error) or error from error
 
 
 def _prepare(context: Context, problem: Problem) -> run.Ready:

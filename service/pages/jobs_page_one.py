@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from search.public import TERMINAL_JOBS, Event, Job, JobState, Trial, units
+from search.public import TERMINAL_JOBS, Event, Job, JobState, Trial, Trouble, units
 from service.pages.jobs_page import metric_of
 
 EVENTS = 12
@@ -47,12 +47,25 @@ DONE: Mapping[str, str] = {
 
 def actions(job: Job) -> list[Action]:
     """What the job's state allows; what it would refuse is not offered."""
+    resume = [_RESUME] if job.resumable else []
     if job.state in TERMINAL_JOBS:
-        return [_DELETE]
+        return [*resume, _DELETE]
     stop = [_STOP] if job.state in (JobState.QUEUED, JobState.RUNNING) and not job.search_stopped else []
-    pause = [_PAUSE] if job.state in _UNDER_WAY else []
-    resume = [_RESUME] if job.state is JobState.PAUSED else []
+    pause = [_PAUSE] if job.state in (*_UNDER_WAY, JobState.ANALYSING) else []
     return [*resume, *pause, *stop, _CANCEL]
+
+
+def troubles(job: Job) -> list[str]:
+    """What could not be done for the job beside its training, in words."""
+    said = (("Its plots and report could not be drawn", job.undrawn), ("MLflow could not be told of it", job.untracked))
+    return [f"{what}, {_tried(trouble)}: {trouble.detail}" for what, trouble in said if trouble is not None]
+
+
+def _tried(trouble: Trouble) -> str:
+    times = "once" if trouble.attempts == 1 else f"{trouble.attempts} times"
+    if trouble.again_at is None:
+        return f"tried {times}, and again when the job changes"
+    return f"tried {times}, and again at {trouble.again_at:%H:%M} UTC"
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +225,9 @@ _SAY: Mapping[str, Callable[[Job, Mapping[str, Any]], str]] = {
     "choosing_lost": lambda job, told: "a worker was lost while it chose the finalists; another does",
     "closing_lost": lambda job, told: "a worker was lost while it worked out the answer; another does",
     "closing": lambda job, told: "the answer is being worked out",
+    "closing_failed": lambda job, told: f"the answer could not be worked out: {told['error']}",
+    "choosing_failed": lambda job, told: f"the finalists could not be chosen: {told['error']}",
+    "preparing_failed": lambda job, told: f"a worker could not make data and teacher ready: {told['error']}",
     "test_opened": lambda job, told: "the test part is read, once",
     "artifact": lambda job, told: f"kept the file {told['name']}",
 }

@@ -65,6 +65,7 @@ class Job:
     owner: str
     state: State
     problem: Reason | None
+    resumable: bool
     budget_trials: int
     budget_epochs: int | None
     budget_seconds: float | None
@@ -140,6 +141,16 @@ class JobAdvice:
 
 
 @dataclass(frozen=True, slots=True)
+class Trouble:
+    """What could not be done for a job beside its training; without `again_at` not before the job changes."""
+
+    detail: str
+    attempts: int
+    at: datetime
+    again_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class JobDetail(Job):
     """One submitted search, with all that was asked for: the spec has every default filled in."""
 
@@ -147,6 +158,8 @@ class JobDetail(Job):
     advice: JobAdvice | None
     fixed: dict[str, Any] | None
     teacher: dict[str, Any] | None
+    undrawn: Trouble | None
+    untracked: Trouble | None
 
     @property
     def metric(self) -> Metric:

@@ -138,8 +138,10 @@ def delete_job(request: Request, job_id: JobId, principal: Submitter) -> None:
     public.delete_job(database(request), job_id, principal, request.app.state.files)
 
 
-def _move(path: str, summary: str, description: str, act: Callable[[Database, str, Principal], Job]) -> None:
-    """Adds a route for one of the moves that need no more than the job's name."""
+def _move(
+    path: str, summary: str, description: str, act: Callable[[Database, str, Principal], Job], *also: str
+) -> None:
+    """Adds a route for one of the moves that need no more than the job's name; `also` may it be refused by."""
 
     def endpoint(request: Request, job_id: JobId, principal: Submitter) -> JobDetailOut:
         return JobDetailOut.of(act(database(request), job_id, principal))
@@ -151,7 +153,7 @@ def _move(path: str, summary: str, description: str, act: Callable[[Database, st
         summary=summary,
         description=description,
         responses={
-            **problems("not-found", "illegal-move", "request-invalid"),
+            **problems("not-found", "illegal-move", "request-invalid", *also),
             200: {"description": "The job as it is now", "links": FROM_JOB},
         },
     )(endpoint)
@@ -167,10 +169,17 @@ _move(
 _move(
     "pause",
     "Pause a job",
-    "No new trials are handed out; running ones end. Paused time does not count against the budget.",
+    "No new trials are handed out; running ones end. Paused time does not count against the budget. An answer that is "
+    "being worked out is begun again when the job is resumed.",
     public.pause_job,
 )
-_move("resume", "Resume a job", "A paused job goes on where it was.", public.resume_job)
+_move(
+    "resume",
+    "Resume a job",
+    "A paused job goes on where it was, and so does one that failed for what its machines did: see `resumable`.",
+    public.resume_job,
+    "quota-exceeded",
+)
 
 
 @router.post(

@@ -150,6 +150,7 @@ def _job_page(
         summary=None if result is None else result.summary,
         study=public.study_number(db, job_id, principal),
         nobody_works=_nobody_works(request, [job]),
+        troubles=jobs_page_one.troubles(job),
         actions=jobs_page_one.actions(job),
         budgets=jobs_page_one.budgets(job),
         running=jobs_page_one.lanes(job, running.items),

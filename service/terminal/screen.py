@@ -76,7 +76,8 @@ def line(view: View) -> str:
         _pace(view),
     ]
     best = _best(view)
-    return ", ".join(parts) + (f", best {best}" if best else "")
+    problem = f": {view.job.problem.detail}" if view.job.problem else ""
+    return ", ".join(parts) + (f", best {best}" if best else "") + problem
 
 
 def phase(view: View) -> str:

@@ -20,7 +20,7 @@ import torch
 
 from search.errors import ScratchUnavailable, StoreFull, StoreUnavailable
 from search.leasing import artifacts
-from search.storage import faults
+from search.storage import disk_faults
 from search.storage.bucket import Bucket
 from search.storage.folder import Folder
 from tests.disks import KINDS, Faulty, mounted
@@ -140,7 +140,7 @@ def test_what_training_writes_below_the_root_fails_alike(faulty: Faulty, root: P
     faulty.fail(0)
     assert told.value.errno == number
     assert isinstance(pickle.loads(pickle.dumps(told.value)), StorageFault), "it comes out of a training process"
-    assert isinstance(faults.unavailable(told.value), StoreUnavailable)
+    assert isinstance(disk_faults.unavailable(told.value), StoreUnavailable)
     assert {path: content for path, content in files(root).items() if not path.endswith(".lock")} == before
     OF_TRAINERS[name](root)
 
@@ -257,8 +257,8 @@ def test_a_file_that_is_not_there_and_a_job_s_own_faults_stay_what_they_are(root
     with pytest.raises(FileNotFoundError), store.reading("ab/none"):
         pass
     for error in (ValueError("a metric"), PermissionError(errno.EACCES, "a data set"), DatasetInvalid("a label")):
-        assert faults.unavailable(error) is None
+        assert disk_faults.unavailable(error) is None
     wrapped = DatasetInvalid("it is no picture")
     wrapped.__cause__ = OSError(errno.EIO, "read")
-    assert isinstance(faults.unavailable(wrapped), StoreUnavailable), "what is behind it counts"
+    assert isinstance(disk_faults.unavailable(wrapped), StoreUnavailable), "what is behind it counts"
     assert disk.fault_of(FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/tmp']")) is not None

@@ -118,12 +118,12 @@ def test_each_round_of_confirmation_chooses_anew(db: Database, searched: Job) ->
     assert again.round == 1
 
 
-def test_a_choice_that_takes_its_workers_down_fails_the_job(db: Database, searched: Job) -> None:
+def test_a_choice_that_takes_its_workers_down_pauses_the_job(db: Database, searched: Job) -> None:
     for _ in range(leases.MAX_LOSSES):
         assert choosing.claim_choosing(db, "lost", EXPIRED) is not None
         leases.reap(db)
     job = jobs.get_job(db, searched.id, ME)
-    assert job.state is JobState.FAILED
+    assert job.state is JobState.PAUSED
     assert job.problem is not None
     assert job.problem.type == "choosing-lost"
 

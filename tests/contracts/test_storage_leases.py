@@ -178,14 +178,14 @@ def test_a_trial_that_kills_its_workers_fails(db: Database) -> None:
     assert jobs.get_job(db, job.id, ME).progress.search_done == 2
 
 
-def test_a_closing_that_kills_its_workers_fails_the_job(db: Database) -> None:
+def test_a_closing_that_kills_its_workers_pauses_the_job(db: Database) -> None:
     job = submitted(db, baselines={"share": 0})
     train_all(db)
     for _ in range(MAX_LOSSES):
         assert closing.claim_closing(db, "lost", EXPIRED) is not None
         assert leases.reap(db).closings == [job.id]
-    failed = jobs.get_job(db, job.id, ME)
-    assert (failed.state, failed.problem and failed.problem.type) == (JobState.FAILED, "closing-lost")
+    paused = jobs.get_job(db, job.id, ME)
+    assert (paused.state, paused.problem and paused.problem.type) == (JobState.PAUSED, "closing-lost")
 
 
 def test_a_cancelled_job_fences_all_its_workers(db: Database) -> None:

@@ -20,6 +20,7 @@ from sqlalchemy import select
 
 from search.errors import IllegalMove, LeaseLost, SpecInvalid
 from search.leasing import closing, leases, ledger
+from search.leasing.attempts import Failure
 from search.leasing.claiming import Claim
 from search.records import Job, Reason
 from search.requests import jobs
@@ -105,6 +106,24 @@ class Lifecycle(RuleBasedStateMachine):
         claim = self.closings.pop()
         self.allowed(lambda: closing.open_test(self.db, claim.token, claim.job_id))
         self.allowed(lambda: closing.complete(self.db, claim.token, claim.job_id, {}))
+
+    @precondition(lambda self: self.closings)
+    @rule(lasting=st.booleans())
+    def fail_closing(self, lasting: bool) -> None:
+        failure = Failure("ValueError: why", lasting)
+        self.allowed(lambda: leases.fail_attempt(self.db, self.closings[-1].token, failure))
+
+    @precondition(lambda self: self.held)
+    @rule(data=st.data())
+    def not_ready(self, data: st.DataObject) -> None:
+        claim = self.held.pop(data.draw(st.integers(0, len(self.held) - 1)))
+        self.allowed(lambda: leases.fail_attempt(self.db, claim.token, Failure("MemoryError: ")))
+
+    @precondition(lambda self: self.held)
+    @rule(data=st.data())
+    def suspend(self, data: st.DataObject) -> None:
+        claim = self.held.pop(data.draw(st.integers(0, len(self.held) - 1)))
+        self.allowed(lambda: ledger.suspend_job(self.db, claim.token, Reason("dataset-missing", "fetch it")))
 
     @precondition(lambda self: self.held)
     @rule(rarely=st.integers(0, 9))

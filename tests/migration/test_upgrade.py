@@ -18,7 +18,7 @@ from sqlalchemy.engine import make_url
 
 from benchmarks import chaos_checks
 from search.errors import SchemaMissing
-from search.leasing import leases
+from search.leasing import closing, leases
 from search.records import Job, Principal, Trial
 from search.requests import jobs, keys, results, studies
 from search.requests.trials import iter_trials
@@ -55,6 +55,18 @@ def trials_of(db: Database, job: Job) -> list[Trial]:
     return list(iter_trials(db, job.id, ADMIN))
 
 
+def finish(database_url: str, processes: Processes, tmp_path: Path) -> None:
+    """A worker of today does whatever is left to do."""
+    worker = processes.start(
+        sys.executable, "-m", "search.worker", "--exit-when-idle",
+        env={
+            "THERMOWELL_DATABASE_URL": database_url, "THERMOWELL_VAR": str(tmp_path / "var"),
+            "THERMOWELL_ENGINE": "loop", "THERMOWELL_THREADS": "1", "THERMOWELL_POLL_SECONDS": "0.1",
+        },
+    )  # fmt: skip
+    assert worker.wait(200.0) == 0, worker.output()[-3000:]
+
+
 @pytest.mark.slow
 def test_a_job_half_done_in_the_first_schema_finishes_in_this_one(
     database_url: str, processes: Processes, tmp_path: Path
@@ -79,14 +91,7 @@ def test_a_job_half_done_in_the_first_schema_finishes_in_this_one(
     assert len(done) == 5
 
     leases.reap(db)  # its worker is long gone: a fleet does this once a lease period has passed after its start
-    worker = processes.start(
-        sys.executable, "-m", "search.worker", "--exit-when-idle",
-        env={
-            "THERMOWELL_DATABASE_URL": database_url, "THERMOWELL_VAR": str(tmp_path / "var"),
-            "THERMOWELL_ENGINE": "loop", "THERMOWELL_THREADS": "1", "THERMOWELL_POLL_SECONDS": "0.1",
-        },
-    )  # fmt: skip
-    assert worker.wait(200.0) == 0, worker.output()[-3000:]
+    finish(database_url, processes, tmp_path)
 
     ended = by_name(db)
     assert {job.state for job in ended.values()} == {JobState.COMPLETED}
@@ -99,6 +104,45 @@ def test_a_job_half_done_in_the_first_schema_finishes_in_this_one(
     [lost] = [trial for trial in before if trial.state is TrialState.RUNNING]
     assert kept[lost.number][1:3] == (lost.seed, lost.attempt + 1)
     assert results.get_result(db, ended["half-done"].id, ADMIN).winner.validation.mean is not None
+    db.close()
+
+
+def lost_while_it_was_closed(database_url: str) -> tuple[Database, Job]:
+    """A job as it failed before such jobs were paused: it has no answer, and what its workers kept was swept."""
+    restore(database_url)
+    db = open_database(database_url)
+    migrate(db)
+    job = by_name(db)["answered"]
+    with db.write() as connection:
+        of_job = tables.jobs.c.id == job.id
+        failed = {"state": "failed", "problem": {"type": "closing-lost", "detail": "5 workers were lost"}}
+        connection.execute(update(tables.jobs).where(of_job).values(**failed))
+        connection.execute(update(tables.jobs).where(~of_job).values(state="cancelled"))
+        connection.execute(tables.analyses.delete())
+    return db, jobs.get_job(db, job.id, ADMIN)
+
+
+def test_a_job_that_failed_while_it_was_closed_goes_on(database_url: str) -> None:
+    db, job = lost_while_it_was_closed(database_url)
+    assert (job.state, job.resumable) == (JobState.FAILED, True)
+    assert jobs.resume_job(db, job.id, ADMIN).state is JobState.ANALYSING
+    claim = closing.claim_closing(db, "w", 60.0)
+    assert claim is not None
+    assert claim.job_id == job.id
+    closing.complete(db, claim.token, job.id, {})
+    assert jobs.get_job(db, job.id, ADMIN).state is JobState.COMPLETED
+    db.close()
+
+
+@pytest.mark.slow
+def test_a_job_that_failed_while_it_was_closed_is_answered(
+    database_url: str, processes: Processes, tmp_path: Path
+) -> None:
+    db, job = lost_while_it_was_closed(database_url)
+    jobs.resume_job(db, job.id, ADMIN)
+    finish(database_url, processes, tmp_path)
+    assert jobs.get_job(db, job.id, ADMIN).state is JobState.COMPLETED
+    assert results.get_result(db, job.id, ADMIN).winner.test is not None
     db.close()
 
 

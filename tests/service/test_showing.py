@@ -8,15 +8,20 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
+import httpx
 import pytest
 from optuna.artifacts.exceptions import ArtifactNotFound
+from structlog.testing import capture_logs
 
 from search import public
 from search.public import Database
+from search.requests.showing import DRAWINGS
 from search.storage.folder import Folder
 from service import drawing, showing
+from service.client import Thermowell
 from service.drawing import REPORT
 from service.settings import Settings
 from service.showing import Shower
@@ -81,6 +86,129 @@ def test_a_child_that_fails_is_told_and_tried_again_later(
         assert not await shows.show_one(), "both jobs rest"
 
     asyncio.run(twice())
+
+
+BROKEN = """
+import sys
+def draw():
+    try:
+        {}["figure"]
+    except KeyError as error:
+        raise ValueError("no such figure at\\nhttps://me:hunter2@host" + "!" * 5000) from error
+print("a word before", file=sys.stderr)
+try:
+    draw()
+finally:
+    print("a word after" + "." * 5000, file=sys.stderr)
+"""
+
+
+def test_a_job_that_can_never_be_drawn_is_given_up_and_its_cause_is_told(
+    db: Database, settings: Settings, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its pauses are left out here."""
+    monkeypatch.setattr(showing, "FAILED_SECONDS", 0.0)
+    monkeypatch.setattr(showing, "DRAWING", ("-c", BROKEN))
+    public.cancel_job(db, jobs.running.id, LOCAL)
+    both = {jobs.running.id, jobs.completed.id}
+
+    async def until_given_up(shows: Shower) -> int:
+        attempts = 0
+        while True:
+            with suppress(showing.NotShown):
+                if not await shows.show_one():
+                    return attempts
+            attempts += 1
+
+    async def serve() -> list[int]:
+        shows, _ = shower(db, settings)
+        first = await until_given_up(shows)
+        public.extend_job(db, jobs.completed.id, LOCAL, trials=99)
+        public.cancel_job(db, jobs.completed.id, LOCAL)
+        return [first, await until_given_up(shows)]
+
+    with capture_logs() as said:
+        assert asyncio.run(serve()) == [2 * DRAWINGS, DRAWINGS]
+    assert {one["job_id"] for one in said} == both
+    assert {one["log_level"] for one in said} == {"warning"}
+    cause = said[0]["detail"]
+    assert cause.startswith("ValueError: no such figure at https://***@host!!!")
+    assert len(cause) <= drawing.LONGEST_CAUSE
+    assert [one["again"] for one in said].count("when the job changes") == 3
+    job = public.get_job(db, jobs.running.id, LOCAL)
+    assert job.undrawn is not None
+    assert (job.undrawn.detail, job.undrawn.attempts, job.undrawn.again_at) == (cause, DRAWINGS, None)
+
+
+def test_why_a_job_is_not_drawn_stands_in_the_api_and_on_its_page(
+    client: httpx.Client, db: Database, jobs: Jobs
+) -> None:
+    while (job_id := public.claim_showing(db, 60.0)) != jobs.running.id:
+        assert job_id is not None
+    assert client.get(f"/v1/jobs/{job_id}").json()["undrawn"] is None
+    public.fail_showing(db, job_id, 1, "ValueError: no <such> figure", 60.0)
+    public.fail_tracking(db, job_id, 1, "OSError: refused", 60.0)
+    found = client.get(f"/v1/jobs/{job_id}").json()
+    assert (found["undrawn"]["detail"], found["undrawn"]["attempts"]) == ("ValueError: no <such> figure", 1)
+    assert found["undrawn"]["again_at"] > found["undrawn"]["at"]
+    assert found["untracked"]["detail"] == "OSError: refused"
+    page = client.get(f"/jobs/{job_id}", headers={"Accept": "text/html"}).text
+    assert "could not be drawn, tried once, and again at" in page
+    assert "ValueError: no &lt;such&gt; figure" in page
+    assert "MLflow could not be told of it, tried once" in page
+    with Thermowell(str(client.base_url)) as thermowell:
+        job = thermowell.job(job_id)
+        assert job.undrawn is not None
+        assert job.undrawn.detail == "ValueError: no <such> figure"
+
+
+def test_a_store_that_is_away_is_no_fault_of_the_job(
+    db: Database, settings: Settings, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: object) -> None:
+        raise public.StoreUnavailable("no room on the device")
+
+    monkeypatch.setattr(Shower, "_write", away)
+    monkeypatch.setattr(showing, "DRAWING", ("-c", "print('{}')"))
+
+    async def once() -> None:
+        shows, _ = shower(db, settings)
+        with pytest.raises(public.StoreUnavailable):
+            await shows.show_one()
+
+    with capture_logs() as said:
+        asyncio.run(once())
+    [warning] = said
+    assert warning["detail"] == "no room on the device"
+    assert public.get_job(db, warning["job_id"], LOCAL).undrawn is None
+
+
+@pytest.mark.parametrize(
+    ("complained", "status", "told"),
+    [
+        (b"", 3, "status 3, without a word"),
+        (b"", -9, "signal SIGKILL, without a word"),
+        (b"warning\nno such figure\n", 1, "no such figure"),
+        (b'Traceback (most recent call last):\n  File "x", line 1\n    y\n    ^\nKeyError: 1\n', 1, "KeyError: 1"),
+        (
+            b"Traceback (most recent call last):\n  File\nOSError: first\n\nDuring handling ...\n\n"
+            b"Traceback (most recent call last):\n  File\nValidationError: 2 errors\n  field\n    why\n",
+            1,
+            "ValidationError: 2 errors field why",
+        ),
+        (b"Traceback (most recent call last):\n  File\n", 1, "status 1, without a word"),
+        (b"\xff\xfe", 1, "\ufffd\ufffd"),
+    ],
+)
+def test_by_which_error_a_program_has_ended(complained: bytes, status: int, told: str) -> None:
+    assert drawing.cause(complained, status) == told
+
+
+def test_an_analysis_that_fails_tells_its_own_error(db: Database, jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = "-c", "import sys; sys.stdin.read(); raise ArithmeticError('singular')"
+    monkeypatch.setattr(public.aside, "PROGRAM", program)
+    with pytest.raises(RuntimeError, match="the analysis ended by ArithmeticError: singular"):
+        drawing.draw(db, jobs.running.id)
 
 
 def test_its_task_outlives_faults_and_ends_at_once(
