@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from search import configurations as configurations
+from search import scales as scales
 from search import tracing as tracing
 from search import units as units
 from search.analysis import aside as aside
@@ -60,6 +61,7 @@ from search.leasing.artifacts import open_artifact as open_artifact
 from search.leasing.artifacts import publish as publish
 from search.leasing.reaper import Reaper as Reaper
 from search.leasing.workers import list_workers as list_workers
+from search.parts import refuse_truth as refuse_truth
 from search.priors import context as context
 from search.priors.context import Context as Context
 from search.priors.documents import Advice as Advice

@@ -6,9 +6,9 @@ from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
 from fastapi import Path, Query
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
-from search.public import Arm, Job, JobState, Stage, Trial, TrialState
+from search.public import Arm, Job, JobState, Stage, Trial, TrialState, refuse_truth
 from service.errors import FieldError
 
 JobId = Annotated[str, Path(description="a job's id", examples=["9f2c4e0b7a1d4c3e"])]
@@ -28,6 +28,14 @@ class In(BaseModel):
     """Base of all that is taken: unknown fields are refused."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _numbers(cls, value: Any, info: ValidationInfo) -> Any:
+        """True is no number."""
+        if info.field_name is not None:
+            refuse_truth(cls, info.field_name, value)
+        return value
 
 
 class ReasonOut(Out):
