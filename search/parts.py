@@ -47,7 +47,7 @@ NARROWEST = 1e-9
 
 def at_door(info: ValidationInfo) -> bool:
     """Whether the document is one that comes in."""
-    return bool(info.context) and info.context.get("door") is True
+    return info.context is not None and info.context.get("door") is True
 
 
 @dataclass(frozen=True, slots=True)

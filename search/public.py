@@ -42,6 +42,7 @@ from search.errors import SchemaMissing as SchemaMissing
 from search.errors import SpecInvalid as SpecInvalid
 from search.errors import StoreUnavailable as StoreUnavailable
 from search.errors import ThermowellError as ThermowellError
+from search.errors import Unreadable as Unreadable
 from search.guiding import guidance_table as guidance_table
 from search.guiding import guidance_words as guidance_words
 from search.guiding.cells import Cell as Cell
@@ -158,6 +159,9 @@ from search.storage.events import read_events as read_events
 from search.storage.events import read_news as read_news
 from search.storage.store import Store as Store
 from search.storage.store import open_store as open_store
+from search.storage.stored import count_unreadable as count_unreadable
+from search.storage.stored import note_unreadable as note_unreadable
+from search.storage.stored import readable as readable
 from search.studies.parsing import parse_extension as parse_extension
 from search.studies.parsing import parse_study as parse_study
 from search.studies.parsing import study_json_schema as study_json_schema

@@ -66,6 +66,7 @@ class Progress:
     best_value: float | None
     best_trial: int | None
     waits_for: str | None = None
+    unreadable: str | None = None  # why its spec cannot be read, so that nothing is planned
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,7 @@ class Job:
     advice: Mapping[str, Any] | None = None  # its first trials and who advised them
     study: str | None = None  # the study whose cell it is
     traceparent: str | None = None  # the span of its submission, as W3C writes it
+    unreadable: str | None = None  # what of it is stored and cannot be read
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, func, insert, select, update
 
+from search.errors import Unreadable
 from search.records import Worker
 from search.storage.db import Database, now_sql
 from search.storage.rows import moment, moment_or_none
+from search.storage.stored import readable
 from search.storage.tables import leases, workers
 
 
@@ -65,10 +68,12 @@ def is_alive() -> ColumnElement[bool]:
 def living(connection: Connection) -> list[Living]:
     """The workers that are alive, as far as a job may ask something of them."""
     alive = select(workers.c.labels, workers.c.capabilities).where(is_alive())
-    return [
-        Living(frozenset(row.labels or ()), row.capabilities.get("memory_gb"), row.capabilities.get("device"))
-        for row in connection.execute(alive)
-    ]
+    found = []
+    for row in connection.execute(alive):
+        with suppress(Unreadable), readable(f"what a worker says of itself: {str(row.capabilities)[:80]}"):
+            memory, device = row.capabilities.get("memory_gb"), row.capabilities.get("device")
+            found.append(Living(frozenset(row.labels or ()), None if memory is None else float(memory), device))
+    return found
 
 
 def list_workers(db: Database, limit: int = 500) -> list[Worker]:

@@ -75,11 +75,8 @@ def propose(storage: study.Storage, claim: Claim, worker: str = "") -> Proposal:
             return proposed(samplers.build_sampler(spec.sampler, *of_job, known.columns))
         except NUMERICAL as error:  # a proposal is owed in any case: no job fails for its sampler
             job = {"job": claim.job_id, "trial": claim.number, "sampler": spec.sampler.name}
-            _log.warning(
-                "a proposal failed; it is the next place of an even walk",
-                **job,
-                error=f"{type(error).__name__}: {error}"[:500],
-            )
+            said = f"{type(error).__name__}: {error}"[:500]
+            _log.warning("a proposal failed; it is the next place of an even walk", **job, error=said)
             return proposed(samplers.even_walk(*of_job))
 
 

@@ -18,6 +18,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
 from search.errors import DatabaseUnavailable, SchemaMissing
+from search.storage.stored import from_json, to_json
 
 BUSY_SECONDS = 30  # how long a writer waits for the others before the database counts as unavailable
 CONNECT_SECONDS = 10
@@ -122,13 +123,13 @@ class Database:
 def open_database(url: str, *, pool_size: int = 5, max_overflow: int = 10) -> Database:
     """Opens the database at a SQLAlchemy URL; connects at the first use. The folder of an SQLite file is made."""
     parsed = normal_url(url)
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = {"json_serializer": to_json, "json_deserializer": from_json}
     if parsed.get_backend_name() == "sqlite":
         if parsed.database in (None, "", ":memory:"):
             raise ValueError("an SQLite database needs a file: every process must see the same one")
         Path(str(parsed.database)).parent.mkdir(parents=True, exist_ok=True)
     else:
-        options = {"connect_args": {"connect_timeout": CONNECT_SECONDS}}
+        options |= {"connect_args": {"connect_timeout": CONNECT_SECONDS}}
     engine = sqlalchemy.create_engine(parsed, pool_size=pool_size, max_overflow=max_overflow, **options)
     equip(engine)
     return Database(engine)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Row
 
+from search import configurations
 from search.records import Event, Job, Progress, Reason, Report, Trial
 from search.states import Arm, JobState, Stage, TrialState
+from search.storage.stored import BROKEN, note_unreadable
 
+LONGEST = 10_000  # characters of a reason's detail
 LARGEST = 2**31 - 1  # of the numbers that users give and the database holds as integers
 
 
@@ -29,13 +33,24 @@ def moment_or_none(seconds: float | None) -> datetime | None:
 
 
 def reason_of(document: dict[str, str] | None) -> Reason | None:
-    """What `reason_json` wrote."""
-    return None if document is None else Reason(**document)
+    """What `reason_json` wrote; what it did not write is a reason that cannot be read."""
+    if document is None:
+        return None
+    try:
+        return Reason(str(document["type"]), str(document["detail"]))
+    except (KeyError, TypeError) as error:
+        note_unreadable(f"the reason {str(document)[:80]}", error)
+        return Reason("unreadable", "a reason is stored, and cannot be read")
 
 
 def reason_json(reason: Reason | None) -> dict[str, str] | None:
-    """A reason as it stands in the tables."""
-    return None if reason is None else {"type": reason.type, "detail": reason.detail}
+    """A reason as it stands in the tables: of some length, in characters that every database keeps."""
+    return None if reason is None else {"type": reason.type, "detail": _kept(reason.detail)}
+
+
+def _kept(text: str) -> str:
+    whole = text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()
+    return whole if len(whole) <= LONGEST else f"{whole[:LONGEST]}..."
 
 
 def job_of(row: Row[Any], progress: Progress) -> Job:
@@ -43,10 +58,10 @@ def job_of(row: Row[Any], progress: Progress) -> Job:
     return Job(
         id=row.id,
         name=row.name,
-        labels=row.labels,
+        labels=row.labels if isinstance(row.labels, dict) else {},
         owner=row.owner,
         state=JobState(row.state),
-        spec=row.spec,
+        spec=row.spec if isinstance(row.spec, dict) else {},
         problem=reason_of(row.problem),
         budget_trials=row.budget_trials,
         budget_epochs=row.budget_epochs,
@@ -67,6 +82,7 @@ def job_of(row: Row[Any], progress: Progress) -> Job:
         advice=row.advice,
         study=row.study,
         traceparent=row.traceparent,
+        unreadable=progress.unreadable,
     )
 
 
@@ -80,7 +96,7 @@ def trial_of(row: Row[Any]) -> Trial:
         round=row.round,
         origin=row.origin,
         state=TrialState(row.state),
-        configuration=row.configuration,
+        configuration=_configuration(row),
         seed=row.seed,
         attempt=row.attempt,
         worker_id=row.worker_id,
@@ -96,6 +112,19 @@ def trial_of(row: Row[Any]) -> Trial:
         train_seconds=row.train_seconds,
         advice=row.advice,
     )
+
+
+def _configuration(row: Row[Any]) -> Mapping[str, Any] | None:
+    """As it is stored; none, which is noted, where it is no configuration."""
+    if row.configuration is None:
+        return None
+    try:
+        configurations.from_json(row.configuration)
+        float(row.configuration["temperature"])
+    except BROKEN as error:
+        note_unreadable(f"the configuration of trial {row.number} of job {row.job_id}", error)
+        return None
+    return dict(row.configuration)
 
 
 def report_of(row: Row[Any]) -> Report:
