@@ -23,6 +23,7 @@ from search.states import Arm, JobState, Stage, TrialState
 from search.storage import tables
 from search.storage.db import Database, now_sql
 from search.storage.events import emit
+from search.storage.stored import readable
 from search.storage.tables import jobs, trials
 from trainers.spec import Configuration
 
@@ -293,12 +294,16 @@ def _advised(job: Row[Any], new: plan.NewTrial) -> dict[str, Any]:
 
     Counted by the budget's own count, which is never undone: each point is tried once, whoever claims.
     """
-    points = job.advice["points"] if job.advice is not None and new.stage is Stage.SEARCH else []
-    if job.search_trials >= len(points):
+    if job.advice is None or new.stage is not Stage.SEARCH:
         return {}
-    point = points[job.search_trials]
-    told = {name: point[name] for name in ("origin", "source", "distance")}
-    return {"configuration": point["configuration"], "advice": told}
+    with suppress(Unreadable), readable(f"the advice of job {job.id}"):
+        points = job.advice["points"]
+        if job.search_trials < len(points):
+            point = points[job.search_trials]
+            configurations.from_json(point["configuration"])
+            told = {name: point[name] for name in ("origin", "source", "distance")}
+            return {"configuration": point["configuration"], "advice": told}
+    return {}
 
 
 def _begin(connection: Connection, trial: Row[Any], taker: _Taker, spec: JobSpec, job: Row[Any]) -> Claim:

@@ -164,7 +164,7 @@ def _waits_for(job: Row[Any], there: Sequence[Living]) -> str | None:
         spec = spec_of(job)
     except Unreadable:
         return None
-    device = None if job.fixed is None else job.fixed.get("device")
+    device = job.fixed.get("device") if isinstance(job.fixed, dict) else None
     asked = [*spec.fleet.lacking((), None), *([f"device {device}"] if device else [])]
     for worker in there:
         if not spec.fleet.lacking(worker.labels, worker.memory_gb) and device in (None, worker.device):

@@ -172,8 +172,11 @@ def happenings(job: Job, events: Sequence[Event]) -> list[Happening]:
 
 
 def _words(job: Job, event: Event) -> str:
-    say = _SAY.get(event.kind)
-    return event.kind.replace("_", " ") if say is None else say(job, event.payload)
+    say, words = _SAY.get(event.kind), event.kind.replace("_", " ")
+    if say is not None:
+        with suppress(Unreadable), readable(f"event {event.number} of job {job.id}"):
+            return say(job, event.payload)
+    return words
 
 
 def _ended(how: str) -> Callable[[Job, Mapping[str, Any]], str]:
