@@ -17,10 +17,10 @@ from search.analysis.joint_surface import answer_surface
 from search.analysis.observations import softness_seen
 from search.analysis.response import temperature_response
 from search.analysis.selection import selections
+from search.analysis.sensible import beyond_bounds, clamped
 from search.analysis.shortfall import shortfall
 from search.answer import Document, Finalists, Interim, Result, TemperatureResponse
 from search.records import Trial
-from search.sensible import beyond_bounds, clamped
 from search.spec import JobSpec
 from search.states import TERMINAL_TRIALS, Arm, Stage
 from search.surfaces.surface import Surface

@@ -13,7 +13,7 @@ from search.errors import Unreadable
 from search.records import Worker
 from search.storage.db import Database, now_sql
 from search.storage.rows import moment, moment_or_none
-from search.storage.stored import readable
+from search.storage.stored import finite, readable
 from search.storage.tables import leases, workers
 
 
@@ -44,8 +44,8 @@ def worker_seen(
     To be said at its start and with each heartbeat: it counts as gone after `lease_seconds` of silence.
     `database_errors` is how often the database has not answered it.
     """
-    said = {"host": host[:255], "pid": pid, "lanes": lanes, "capabilities": dict(capabilities)}
-    said["engines"] = [dict(engine) for engine in engines]
+    said = {"host": host[:255], "pid": pid, "lanes": lanes, "capabilities": finite(dict(capabilities))}
+    said["engines"] = [finite(dict(engine)) for engine in engines]
     said |= {"labels": list(labels), "database_errors": database_errors}
     said |= {"seen_at": now_sql(), "silent_at": now_sql() + lease_seconds}
     with db.write() as connection:

@@ -17,7 +17,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
-from search.errors import DatabaseUnavailable, SchemaMissing
+from search.errors import DatabaseUnavailable, NotStorable, SchemaMissing
 from search.storage.stored import from_json, to_json
 
 BUSY_SECONDS = 30  # how long a writer waits for the others before the database counts as unavailable
@@ -211,6 +211,10 @@ def _plain_errors() -> Iterator[None]:
             raise SchemaMissing("the database has no tables of this version: run `thermowell migrate`") from error
         if error.connection_invalidated or isinstance(error, exc.OperationalError | exc.InterfaceError):
             raise DatabaseUnavailable(f"the database does not answer: {said[0] if said else error.code}") from error
+        raise
+    except exc.StatementError as error:
+        if isinstance(error.orig, NotStorable):
+            raise error.orig from None
         raise
     except exc.TimeoutError as error:
         raise DatabaseUnavailable("all connections to the database are in use") from error

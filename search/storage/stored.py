@@ -30,10 +30,10 @@ _noted: set[str] = set()
 def as_stored(document: BaseModel) -> str:
     """The document's text, which was read again as its readers will. NotStorable names what they could not read."""
     named = type(document).__name__
-    for path, value in _leaves(document.model_dump(), named):
+    for path, value in _leaves(document.model_dump(warnings=False), named):
         if isinstance(value, float) and not math.isfinite(value):
             raise NotStorable(f"{path} is {value}, which no reader could read")
-    text = document.model_dump_json()
+    text = document.model_dump_json(warnings=False)
     if len(text) > MOST_BYTES:
         raise NotStorable(f"{named} has {len(text):,} characters; at most {MOST_BYTES:,} are stored")
     try:
@@ -56,6 +56,15 @@ def to_json(value: Any) -> str:
     except ValueError as error:
         found = [path for path, leaf in _leaves(value, "") if isinstance(leaf, float) and not math.isfinite(leaf)]
         raise NotStorable(f"{', '.join(found[:3]) or 'it'} cannot be stored: {error}") from error
+
+
+def finite(value: Any) -> Any:
+    """A value with None for each number in it that is not finite: of figures that are looked at, and never added up."""
+    if isinstance(value, dict):
+        return {name: finite(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def from_json(text: str | bytes) -> Any:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from pydantic import ValidationError
 
+from search.documents import refusals
+from search.documents.markup import Marked
 from search.parts import DOOR
 from search.spec import MOST_CONFIDENCE, JobSpec
 
@@ -23,10 +25,10 @@ def clamped(spec: JobSpec) -> JobSpec:
 
 def beyond_bounds(spec: JobSpec) -> list[str]:
     """What of a stored spec would be refused today, one sentence for each field."""
-    document = spec.model_dump(exclude_none=True)
+    document = spec.model_dump(mode="json", exclude_none=True)
     try:
         JobSpec.model_validate(document, context=DOOR)
     except ValidationError as error:
-        found = [(".".join(map(str, one["loc"])), one["msg"].removeprefix("Value error, ")) for one in error.errors()]
-        return [f"The spec is older than a bound that new ones have: {path}: {message}." for path, message in found]
+        found = refusals.explain(error, Marked(document, {}))
+        return [f"The spec is older than a bound that new ones have: {one.path}: {one.message}." for one in found]
     return []
