@@ -23,9 +23,6 @@ from search.sampling.draft import Draft
 from search.storage.rows import study_name
 from trainers.spec import Configuration
 
-NUMERICAL = (ArithmeticError, ValueError, IndexError, AssertionError, RuntimeWarning)
-"""What numerics raise that have come to an end: LinAlgError is a ValueError; warnings are raised where they are errors.
-"""
 _log = structlog.get_logger(__name__)
 
 
@@ -73,7 +70,7 @@ def propose(storage: study.Storage, claim: Claim, worker: str = "") -> Proposal:
         of_job = (spec.space, claim.arm, spec.seed, claim.number)
         try:
             return proposed(samplers.build_sampler(spec.sampler, *of_job, known.columns))
-        except NUMERICAL as error:  # a proposal is owed in any case: no job fails for its sampler
+        except study.NUMERICAL as error:  # a proposal is owed in any case: no job fails for its sampler
             job = {"job": claim.job_id, "trial": claim.number, "sampler": spec.sampler.name}
             said = f"{type(error).__name__}: {error}"[:500]
             _log.warning("a proposal failed; it is the next place of an even walk", **job, error=said)

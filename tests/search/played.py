@@ -21,7 +21,7 @@ from search.leasing.claiming import Claim
 from search.leasing.lifecycle import chosen_of
 from search.leasing.plan import Choose, Finished, JobSnapshot, MoveTo, NewTrial, PlanRows
 from search.records import Reason, Trial
-from search.sampling import asking, study
+from search.sampling import asking, pruners, study
 from search.spec import JobSpec
 from search.states import Arm, JobState, Stage, TrialState
 from search.storage.rows import study_name
@@ -71,6 +71,9 @@ class Played:
         trial = self._end(stage, arm, None, None, configuration, claim.seed)
         trial_id = study.id_of(self.storage, study_name("j", arm), found)
         worst = study.WORST[self.spec.objective.metric]
+        for epoch in sorted(pruners.rungs(self.spec)) if arm is Arm.JOINT else ():  # asked; here nobody is stopped
+            reached = worst if trial.value is None else trial.value * (1 - 0.5 / epoch)
+            study.should_prune(self.storage, claim, found, epoch, reached)
         if trial.value is None:
             self.storage.set_trial_intermediate_value(trial_id, 1, worst)
         state = OptunaState.COMPLETE if trial.value is not None else OptunaState.PRUNED
