@@ -113,6 +113,18 @@ class ArtifactCorrupt(ThermowellError):
     slug = "artifact-corrupt"
 
 
+class Unreadable(ThermowellError):
+    """What is stored cannot be read by this version: the message names it and what is wrong with it."""
+
+    slug = "unreadable"
+
+
+class NotStorable(ThermowellError, ValueError):
+    """A document that nobody could read again: it is not stored."""
+
+    slug = "not-storable"
+
+
 class LiteratureInvalid(ThermowellError):
     """The operator's table of the literature cannot be read: the message names the file and the row."""
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Self
+from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
 from search.granularity import Clusters
-from search.parts import Digest, Part, Seed
+from search.parts import Digest, Part, Seed, Sensible
 from search.pieces import DatasetSpec, FixedOptimizer, ModelSpec, TrainingSpec
 from trainers import spec as trained
 
@@ -95,7 +95,7 @@ class _OneTeacher(Part):
     model: ModelSpec | None = None
     training: TrainingSpec | None = None
     optimizer: FixedOptimizer | None = None
-    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    label_smoothing: Annotated[float, Sensible(high=0.999)] = Field(0.0, ge=0, lt=1)
     seed: Seed = 0
     stop_epoch: int | None = Field(
         None, ge=1, description="take the teacher at this epoch of its training, whose schedule is made for all of them"

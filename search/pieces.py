@@ -7,7 +7,7 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from search.granularity import ClassesSpec, check_classes, classes_of
-from search.parts import Fraction, Label, Part, Positive, RelativePath, Seed
+from search.parts import Fraction, Label, Part, Positive, RelativePath, Seed, Sensible
 from trainers import catalogue
 from trainers import spec as trained
 
@@ -20,7 +20,9 @@ class DatasetSpec(Part):
     split_seed: Seed = 0
     validation_fraction: Fraction = 0.2
     test_fraction: Fraction = Field(0.2, description="counts only where the set has no test part of its own")
-    train_size: int | None = Field(None, ge=2, description="keep a stratified subset of the training part")
+    train_size: Annotated[int, Sensible(high=10**9)] | None = Field(
+        None, ge=2, description="keep a stratified subset of the training part"
+    )
     image_size: int | None = Field(None, ge=4, le=1024, description="resize photographs to this many pixels")
     augmentation: trained.AugmentationName = "none"
     classes: ClassesSpec | None = Field(None, description="fine, which are the set's own; coarse; a map; or clusters")
@@ -66,7 +68,7 @@ class ScheduleSpec(Part):
 
     name: trained.ScheduleName = "cosine"
     warmup_epochs: int = Field(0, ge=0)
-    step_epochs: tuple[Annotated[int, Field(ge=1)], ...] = ()
+    step_epochs: tuple[Annotated[int, Field(ge=1), Sensible(high=10_000)], ...] = ()
     step_factor: Fraction = 0.1
 
     @model_validator(mode="after")
@@ -102,7 +104,7 @@ class FixedOptimizer(Part):
     name: trained.OptimizerName = "sgd"
     learning_rate: Positive = 0.05
     weight_decay: float = Field(5e-4, ge=0, le=1)
-    momentum: float = Field(0.0, ge=0, lt=1)
+    momentum: Annotated[float, Sensible(high=0.9999)] = Field(0.0, ge=0, lt=1)
     nesterov: bool = False
 
     @model_validator(mode="after")

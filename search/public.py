@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from search import configurations as configurations
+from search import scales as scales
 from search import tracing as tracing
 from search import units as units
 from search.analysis import aside as aside
@@ -41,6 +42,7 @@ from search.errors import SchemaMissing as SchemaMissing
 from search.errors import SpecInvalid as SpecInvalid
 from search.errors import StoreUnavailable as StoreUnavailable
 from search.errors import ThermowellError as ThermowellError
+from search.errors import Unreadable as Unreadable
 from search.guiding import guidance_table as guidance_table
 from search.guiding import guidance_words as guidance_words
 from search.guiding.cells import Cell as Cell
@@ -61,6 +63,7 @@ from search.leasing.artifacts import publish as publish
 from search.leasing.reaper import Reaper as Reaper
 from search.leasing.workers import list_workers as list_workers
 from search.logs import Lines as Lines
+from search.parts import refuse_truth as refuse_truth
 from search.priors import context as context
 from search.priors.context import Context as Context
 from search.priors.documents import Advice as Advice
@@ -163,6 +166,9 @@ from search.storage.events import read_events as read_events
 from search.storage.events import read_news as read_news
 from search.storage.store import Store as Store
 from search.storage.store import open_store as open_store
+from search.storage.stored import count_unreadable as count_unreadable
+from search.storage.stored import note_unreadable as note_unreadable
+from search.storage.stored import readable as readable
 from search.studies.parsing import parse_extension as parse_extension
 from search.studies.parsing import parse_study as parse_study
 from search.studies.parsing import study_json_schema as study_json_schema

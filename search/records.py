@@ -67,6 +67,7 @@ class Progress:
     best_value: float | None
     best_trial: int | None
     waits_for: str | None = None
+    unreadable: str | None = None  # why its spec cannot be read, so that nothing is planned
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +115,7 @@ class Job:
     traceparent: str | None = None  # the span of its submission, as W3C writes it
     undrawn: Trouble | None = None  # why its plots and its report are not drawn as it stands
     untracked: Trouble | None = None  # why it is not in MLflow as it stands
+    unreadable: str | None = None  # what of it is stored and cannot be read
 
     @property
     def resumable(self) -> bool:

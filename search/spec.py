@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from search.distillation import DistillationSpec, check_distillation, with_temperature
 from search.fleet import FleetSpec
 from search.origins import StudentSpec, TeacherSpec, check_origins
+from search.parts import LEAST, Label, LogSearched, Name, Seed, Sensible, check_bounds
 from search.parts import Choices as Choices
-from search.parts import Label, LogSearched, Name, Seed, check_bounds
 from search.parts import Part as Part
 from search.parts import Range as Range
 from search.parts import Ranged as Ranged
@@ -20,6 +20,10 @@ from search.pieces import DatasetSpec, TrainingSpec
 from search.warm import FirstGuess, WarmStartSpec
 from trainers import spec as trained
 
+MOST_CONFIDENCE = 0.999
+"""Beyond it, intervals from a few seeds are as wide as anything: at 1 they have no ends."""
+COLDEST = 1e-3
+"""The lowest T that makes sense: logits that are divided by less no longer fit into single precision."""
 VIEWS = 16  # enough not to be shown worse than fresh augmentation: see benchmarks/README.md
 
 
@@ -32,10 +36,10 @@ class SgdSpace(Part):
     weight_decay: LogSearched = Range(low=1e-6, high=1e-2, log=True)
 
     @model_validator(mode="after")
-    def _bounds(self) -> Self:
-        check_bounds("learning_rate", self.learning_rate, 0, 1e3, low_open=True)
-        check_bounds("momentum", self.momentum, 0, 0.9999)
-        check_bounds("weight_decay", self.weight_decay, 0, 1)
+    def _bounds(self, info: ValidationInfo) -> Self:
+        check_bounds("learning_rate", self.learning_rate, 0, 1e3, info, low_open=True)
+        check_bounds("momentum", self.momentum, 0, 0.9999, info)
+        check_bounds("weight_decay", self.weight_decay, 0, 1, info)
         lowest = self.momentum.low if isinstance(self.momentum, Ranged) else self.momentum
         if self.nesterov and lowest <= 0:
             raise ValueError("nesterov needs a positive momentum")
@@ -49,9 +53,9 @@ class AdamSpace(Part):
     weight_decay: LogSearched = Range(low=1e-6, high=1e-1, log=True)
 
     @model_validator(mode="after")
-    def _bounds(self) -> Self:
-        check_bounds("learning_rate", self.learning_rate, 0, 1e3, low_open=True)
-        check_bounds("weight_decay", self.weight_decay, 0, 1)
+    def _bounds(self, info: ValidationInfo) -> Self:
+        check_bounds("learning_rate", self.learning_rate, 0, 1e3, info, low_open=True)
+        check_bounds("weight_decay", self.weight_decay, 0, 1, info)
         return self
 
 
@@ -111,11 +115,11 @@ class SpaceSpec(Part):
         return value
 
     @model_validator(mode="after")
-    def _bounds(self) -> Self:
+    def _bounds(self, info: ValidationInfo) -> Self:
         for name in ("temperature", "final_temperature", "student_temperature"):
-            check_bounds(name, getattr(self, name), 0, 1e4, low_open=True)
-        check_bounds("kd_weight", self.kd_weight, 0, 1e3)
-        check_bounds("label_weight", self.label_weight, 0, 1e3)
+            check_bounds(name, getattr(self, name), 0, 1e4, info, low_open=True, least=COLDEST)
+        check_bounds("kd_weight", self.kd_weight, 0, 1e3, info)
+        check_bounds("label_weight", self.label_weight, 0, 1e3, info)
         highest = self.kd_weight.high if isinstance(self.kd_weight, Ranged) else self.kd_weight
         if self.label_weight is None and highest > 1:
             raise ValueError("kd_weight above 1 needs a label_weight of its own (1 - kd_weight would be negative)")
@@ -144,10 +148,10 @@ class PrunerSpec(Part):
     """Which trials are stopped early, at rungs: epochs min_epochs, min_epochs * reduction_factor, ..."""
 
     name: Literal["none", "median", "successive_halving", "hyperband", "stratified", "curve"] = "none"
-    min_epochs: int = Field(4, ge=1)
+    min_epochs: Annotated[int, Sensible(high=10_000)] = Field(4, ge=1)
     reduction_factor: int = Field(3, ge=2, le=10)
     startup_trials: int = Field(5, ge=0, le=10_000, description="median and curve: trials that must have ended before")
-    chance: float = Field(
+    chance: Annotated[float, Sensible(1e-6)] = Field(
         0.05, gt=0, lt=0.5, description="curve: stop below this chance to end among as many as there are finalists"
     )
 
@@ -157,7 +161,9 @@ class BudgetSpec(Part):
 
     trials: int = Field(64, ge=1, le=100_000)
     epochs: int | None = Field(None, ge=1, le=10**12, description="summed over the trials of the search")
-    seconds: float | None = Field(None, gt=0, description="wall-clock since the first trial, pauses left out")
+    seconds: Annotated[float, Sensible(high=1e9)] | None = Field(
+        None, gt=0, description="wall-clock since the first trial, pauses left out"
+    )
 
 
 class BaselineSpec(Part):
@@ -174,8 +180,10 @@ class ConfirmationSpec(Part):
         3, ge=1, le=100, description="at most; a finalist drops out once it is shown to be worse than another"
     )
     estimate_seeds: int = Field(5, ge=2, le=1000)
-    confidence: float = Field(0.9, gt=0.5, lt=1)
-    delta: float = Field(0.002, gt=0, lt=1, description="differences of the objective below this do not matter")
+    confidence: Annotated[float, Sensible(high=MOST_CONFIDENCE)] = Field(0.9, gt=0.5, lt=1)
+    delta: Annotated[float, Sensible(LEAST)] = Field(
+        0.002, gt=0, lt=1, description="differences of the objective below this do not matter"
+    )
 
 
 class JobSpec(Part):

@@ -71,6 +71,9 @@ KINDS: Mapping[str, Kind] = {
     "not-found": Kind(404, "Not found", "There is no such thing, or it belongs to another key."),
     "illegal-move": Kind(409, "Not in this state", "The job's state does not allow this; `detail` says what it does."),
     "not-ready": Kind(409, "Not ready", "The answer does not exist yet; ask again when the job has gone further."),
+    "unreadable": Kind(
+        409, "Stored, and not readable", "What is stored is not what this version reads; `detail` names it."
+    ),
     "idempotency-mismatch": Kind(
         422, "Idempotency-Key was used before", "The same key came with another body; use a new key for a new job."
     ),

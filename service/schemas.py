@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args, get_origin
 
 from fastapi import Path, Query
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
-from search.public import Arm, Job, JobState, Stage, Trial, TrialState
+from search.public import Arm, Job, JobState, Stage, TrialState, note_unreadable, refuse_truth
 from service.errors import FieldError
 
 JobId = Annotated[str, Path(description="a job's id", examples=["9f2c4e0b7a1d4c3e"])]
@@ -24,10 +24,46 @@ class Out(BaseModel):
     model_config = ConfigDict(from_attributes=True)
 
 
+class Readable(Out):
+    """Base of what is made of stored rows: one that cannot be read whole is sent without what cannot be read."""
+
+    unreadable: str | None = Field(None, description="what of it is stored and cannot be read, and is left out here")
+
+    @classmethod
+    def of(cls, record: Any) -> Self:
+        """What is sent of a record; never an error for what happens to be stored in it."""
+        try:
+            return cls.model_validate(record)
+        except ValidationError as error:
+            named = f"{cls.__name__.removesuffix('Out').lower()} {getattr(record, 'id', getattr(record, 'number', ''))}"
+            note_unreadable(named, error)
+            lost = sorted({str(one["loc"][0]) for one in error.errors()})
+        values: dict[str, Any] = {name: getattr(record, name, None) for name in cls.model_fields}
+        values |= {name: _blank(cls.model_fields[name].annotation) for name in lost}
+        said = [values["unreadable"]] if values["unreadable"] else []
+        values["unreadable"] = "; ".join([*said, f"{', '.join(lost)} cannot be read"])
+        return cls.model_validate(values)
+
+
+def _blank(annotation: Any) -> Any:
+    """What stands for a value that cannot be read."""
+    if type(None) in get_args(annotation):
+        return None
+    return [] if get_origin(annotation) is list else {}
+
+
 class In(BaseModel):
     """Base of all that is taken: unknown fields are refused."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _numbers(cls, value: Any, info: ValidationInfo) -> Any:
+        """True is no number."""
+        if info.field_name is not None:
+            refuse_truth(cls, info.field_name, value)
+        return value
 
 
 class ReasonOut(Out):
@@ -75,7 +111,7 @@ class LinksOut(BaseModel):
         return cls(self=base, **{part: f"{base}/{part}" for part in parts})
 
 
-class JobOut(Out):
+class JobOut(Readable):
     """One submitted search."""
 
     id: str
@@ -104,8 +140,8 @@ class JobOut(Out):
     links: LinksOut
 
     @classmethod
-    def of(cls, job: Job) -> Self:
-        return cls.model_validate(_Linked(job))
+    def of(cls, record: Job) -> Self:
+        return super().of(_Linked(record))
 
 
 class _Linked:
@@ -191,7 +227,7 @@ class JobDetailOut(JobOut):
     untracked: TroubleOut | None = Field(description="why MLflow does not know it as it stands, where it should")
 
 
-class TrialOut(Out):
+class TrialOut(Readable):
     """One configuration being trained, or trained."""
 
     number: int
@@ -216,10 +252,6 @@ class TrialOut(Out):
     started_at: datetime | None
     ended_at: datetime | None
     train_seconds: float
-
-    @classmethod
-    def of(cls, trial: Trial) -> Self:
-        return cls.model_validate(trial)
 
 
 class TrialPage(BaseModel):
@@ -249,7 +281,7 @@ class TrialDetailOut(TrialOut):
     curve: list[ReportOut]
 
 
-class EventOut(Out):
+class EventOut(Readable):
     """Something that happened to a job; numbers rise by one, without gaps."""
 
     number: int
@@ -275,7 +307,7 @@ class ArtifactList(BaseModel):
     items: list[ArtifactOut]
 
 
-class WorkerOut(Out):
+class WorkerOut(Readable):
     """A process that trains."""
 
     id: str

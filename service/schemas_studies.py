@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
 from fastapi import Path
 from pydantic import Field
 
-from search.public import Estimate, Gain, Study, StudyDetail, TemperatureSet
-from service.schemas import Out, ProgressOut, ReasonOut
+from search.public import Estimate, Gain, TemperatureSet
+from service.schemas import Out, ProgressOut, Readable, ReasonOut
 
 StudyId = Annotated[str, Path(description="a study's id", examples=["4e1d0c9b8a7f6e5d"])]
 CellState = Literal[
@@ -33,7 +33,7 @@ class StudyCellOut(Out):
     quality: Estimate | None = Field(description="the winner's, on the test part where that was read")
 
 
-class StudyOut(Out):
+class StudyOut(Readable):
     """Jobs that differ in the levels of factors."""
 
     id: str
@@ -50,21 +50,12 @@ class StudyOut(Out):
     created_at: datetime
     updated_at: datetime = Field(description="when it was submitted or last extended")
 
-    @classmethod
-    def of(cls, study: Study) -> Self:
-        return cls.model_validate(study)
-
 
 class StudyDetailOut(StudyOut):
     """A study with its cells, and with what it was asked for."""
 
     spec: dict[str, Any] = Field(description="the study as it is now, with each cell's budget in its base")
     cells: list[StudyCellOut]
-
-    @classmethod
-    def of(cls, study: Study) -> Self:
-        assert isinstance(study, StudyDetail)
-        return cls.model_validate(study)
 
 
 class StudyPage(Out):

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -16,6 +15,10 @@ from trainers.superclasses import SUPERCLASSES as SUPERCLASSES
 from trainers.torchvision_names import TORCHVISION_MODELS
 
 TIMM_PREFIX = "timm:"
+
+
+MOST = 1e300
+"""No argument is larger; whole numbers may have any number of digits, and no float would hold them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +35,7 @@ class Parameter:
     def problem(self, value: Argument) -> str | None:
         """Why `value` is not allowed, or None."""
         number = isinstance(value, int if self.kind == "int" else (int, float)) and not isinstance(value, bool)
-        if not number or not math.isfinite(float(value)):
+        if not number or not abs(value) <= MOST:  # type: ignore[arg-type]  # a number, and not NaN
             return f"must be {'a whole number' if self.kind == 'int' else 'a number'}, got {value!r}"
         if not self.low <= float(value) <= self.high:
             return f"must be between {self.low:g} and {self.high:g}, got {value}"

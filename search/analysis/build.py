@@ -17,12 +17,15 @@ from search.analysis.joint_surface import answer_surface
 from search.analysis.observations import softness_seen
 from search.analysis.response import temperature_response
 from search.analysis.selection import selections
+from search.analysis.sensible import beyond_bounds, clamped
 from search.analysis.shortfall import shortfall
 from search.answer import Document, Finalists, Interim, Result, TemperatureResponse
 from search.records import Trial
 from search.spec import JobSpec
 from search.states import TERMINAL_TRIALS, Arm, Stage
 from search.surfaces.surface import Surface
+
+CLAMPED = "The answer is computed as near to it as makes sense."
 
 
 def build_documents(
@@ -48,6 +51,7 @@ def build_documents(
     `computed_at`.
     Raises ValueError where no estimate trial of the winner exists.
     """
+    asked, spec = spec, clamped(spec)
     surface = answer_surface(spec, trials)
     fits = fit_each(spec, trials, surface)
     response = temperature_response(job_id, spec, trials, fits, softness, now)
@@ -64,6 +68,7 @@ def build_documents(
         now=now,
         finalists=finalists,
         right=right,
+        asked=asked,
     )
     return {
         "result": result,
@@ -90,6 +95,7 @@ def build_interim(
     As `build_documents`, but the teacher's softness is known at the trials' temperatures alone, and there is no result
     before an estimate trial of the winner has ended.
     """
+    asked, spec = spec, clamped(spec)
     surface = answer_surface(spec, trials)
     fits = fit_each(spec, trials, surface)
     response = temperature_response(job_id, spec, trials, fits, softness_seen(trials), now)
@@ -108,6 +114,7 @@ def build_interim(
             test_seen_before,
             wall_seconds=wall_seconds,
             now=now,
+            asked=asked,
         )
     return Interim(
         event=event,
@@ -132,6 +139,7 @@ def _result(
     now: datetime,
     finalists: Finalists | None = None,
     right: Right | None = None,
+    asked: JobSpec,
 ) -> Result:
     metric, confidence = spec.objective.metric, spec.confirmation.confidence
     finals = Finals(trials, right)
@@ -154,7 +162,7 @@ def _result(
         summary=wording.summary(spec, winner, gains, behind, response),
         estimand=wording.estimand(spec, spec.confirmation.estimate_seeds),
         conventions=wording.conventions(spec),
-        cautions=cautions(evidence),
+        cautions=[*cautions(evidence), *(f"{said} {CLAMPED}" for said in beyond_bounds(asked))],
         test_seen_before=test_seen_before,
         search_trials=sum(trial.stage is Stage.SEARCH for trial in trials),
         trials=len(trials),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -14,6 +13,7 @@ from search.analysis.joint_surface import DIVERGED
 from search.analysis.wording import rival
 from search.answer import Contestant, Gain, TemperatureResponse
 from search.records import Trial
+from search.scales import log_ratio
 from search.spec import JobSpec
 from search.states import Stage, TrialState
 from search.surfaces.axes import temperature_axis
@@ -107,7 +107,8 @@ def _temperature(e: Evidence) -> Iterator[str]:
             f"The set of temperatures that may be best reaches the {' and the '.join(censored)} end of the searched "
             f"range ({ends}) and may go on beyond it."
         )
-    covered = sum(math.log(high / low) for low, high in best.intervals) / math.log(axis.high / axis.low)
+    whole = log_ratio(axis.high, axis.low)
+    covered = sum(log_ratio(high, low) for low, high in best.intervals) / whole if whole else 0.0
     if covered > 0.6:
         yield (
             f"The best temperature is hardly known: the set that may hold it covers {covered:.0%} of the searched "

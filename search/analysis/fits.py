@@ -67,7 +67,7 @@ def fit_each(spec: JobSpec, trials: Sequence[Trial], surface: Surface | None) ->
     if not seen:
         return {}
     listed = next(iter(joint.settings.values()))[0].listed  # T is the first setting of each optimizer
-    temperatures = np.array(sorted(listed)) if listed else profile.grid(temperature.low, temperature.high)
+    temperatures = np.unique(listed if listed else profile.grid(temperature.low, temperature.high))
     at = np.array([temperature.unit(float(one)) for one in temperatures])
     rng = np.random.default_rng([spec.seed, 0, 5])
     with one_thread():

@@ -76,10 +76,9 @@ def _frozen(spec: JobSpec, trial: Trial) -> optuna.trial.FrozenTrial:
     temperature = temperature_axis(spec.space)
     if temperature is not None:
         found = [temperature, *found]
-    values: dict[str, Any] = {axis.name: axis.value(configuration) for axis in found}
-    distributions: dict[str, BaseDistribution] = {
-        axis.name: FloatDistribution(axis.low, axis.high, log=axis.log) for axis in found
-    }
+    # as shares of each range: neither its scale nor its size can then come to an end of what numbers hold
+    values: dict[str, Any] = {axis.name: min(max(axis.unit(axis.value(configuration)), 0.0), 1.0) for axis in found}
+    distributions: dict[str, BaseDistribution] = {axis.name: FloatDistribution(0.0, 1.0) for axis in found}
     choices = list(spec.space.optimizer.choices())
     if len(choices) > 1:
         values["optimizer"], distributions["optimizer"] = optimizer, CategoricalDistribution(choices)

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import structlog
 
 from search.records import Trial
 from search.spec import JobSpec
@@ -19,6 +20,7 @@ from search.surfaces.joint import Joint, Setting, settings_of
 from search.surfaces.surface import MEMBERS, Array, Surface
 from search.surfaces.threads import one_thread
 
+_log = structlog.get_logger(__name__)
 ENOUGH = 5
 """Different configurations below which no surface is fitted to them."""
 AT_MOST = 600
@@ -30,10 +32,15 @@ DIVERGED = "diverged"
 def answer_surface(spec: JobSpec, trials: Sequence[Trial], members: int = MEMBERS) -> Surface | None:
     """The surface that a job's answer is read off: over all that distils by the job's method, each on a fresh seed too.
 
-    None where too few configurations have completed. The same trials give the same surface, in any order.
+    None where too few configurations have completed, or none could be fitted to them. The same trials give the same
+    surface, in any order.
     """
-    with one_thread():
-        return joint_surface(spec, distilled(trials), False, np.random.default_rng([spec.seed, 0, 4]), members)
+    try:
+        with one_thread():
+            return joint_surface(spec, distilled(trials), False, np.random.default_rng([spec.seed, 0, 4]), members)
+    except (ArithmeticError, ValueError) as error:  # LinAlgError among them: an answer is owed in any case
+        _log.error("no surface could be fitted: the answer does without", name=spec.name, exc_info=error)
+        return None
 
 
 def distilled(trials: Sequence[Trial]) -> list[Trial]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.stats import qmc
 
 from search.answer import ResponsePoint, TemperatureSet
+from search.scales import value_at
 from search.surfaces.surface import Array
 
 GRID = 40
@@ -26,7 +27,7 @@ _STEP = 0.07  # at about this distance
 
 def grid(low: float, high: float, count: int = GRID) -> Array:
     """Temperatures [count] from low to high in equal ratios."""
-    temperatures = np.geomspace(low, high, count)
+    temperatures = np.array([value_at(share, low, high, log=True) for share in np.linspace(0, 1, count)])
     temperatures[0], temperatures[-1] = low, high  # to the bit: they are said to the user
     return temperatures
 
@@ -106,7 +107,7 @@ def equivalent_set(temperatures: Array, draws: Array, delta: float, confidence: 
 
 def _as_set(temperatures: Array, member: NDArray[np.bool_], confidence: float) -> TemperatureSet:
     """Runs of grid temperatures as intervals: each stands for all that is nearer to it than to its neighbours."""
-    between = np.sqrt(temperatures[:-1] * temperatures[1:])
+    between = np.sqrt(temperatures[:-1]) * np.sqrt(temperatures[1:])
     low_ends, high_ends = np.append(temperatures[0], between), np.append(between, temperatures[-1])
     edges = np.flatnonzero(np.diff(np.concatenate([[0], member.astype(int), [0]])))
     return TemperatureSet(

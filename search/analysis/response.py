@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
@@ -66,7 +67,7 @@ def temperature_response(
         overall=overall,
         per_optimizer=curves,
         observations=observations(trials),
-        softness=list(softness),
+        softness=[one for one in softness if math.isfinite(one[1])],  # at T near 0 logits no longer fit
         method=METHOD,
         delta=spec.confirmation.delta,
         computed_at=now.isoformat(),

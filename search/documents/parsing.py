@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from search.documents import markup, refusals
 from search.documents.default_spec import TEXT
 from search.errors import FieldProblem, SpecInvalid
+from search.parts import DOOR
 from search.spec import JobSpec
 
 SCHEMA_ID = "urn:thermowell:job-spec:1"
@@ -18,14 +19,14 @@ def parse_spec(text: str | bytes, media: Literal["json", "yaml"]) -> JobSpec:
     """The spec in a JSON or YAML text of at most 256 KiB.
 
     SpecInvalid names every field that is refused by its dotted path, says what is wrong and what is allowed, and in
-    YAML on which line.
+    YAML on which line. More is refused than a stored spec is: see search.parts.
     """
     read = markup.read_text(text)
     marked = markup.read_json(read) if media == "json" else markup.read_yaml(read)
     if not isinstance(marked.data, dict):
         raise SpecInvalid([FieldProblem("", "a spec is a group of fields (name, dataset, teacher, student, ...)", 1)])
     try:
-        return JobSpec.model_validate(marked.data)
+        return JobSpec.model_validate(marked.data, context=DOOR)
     except ValidationError as error:
         raise SpecInvalid(refusals.explain(error, marked)) from error
 

@@ -17,6 +17,7 @@ from search.spec import JobSpec
 from search.states import JobState
 from search.storage.db import Database, now_sql
 from search.storage.events import emit
+from search.storage.stored import as_stored
 from search.storage.tables import analyses, jobs, trials
 from search.storage.tables import leases as held
 
@@ -47,10 +48,11 @@ def claim_choosing(db: Database, worker_id: str, lease_seconds: float) -> Choosi
 
 
 def store_finalists(db: Database, token: str, finalists: Finalists) -> bool:
-    """Stores the choice and goes on with the job, in one transaction. LeaseLost.
+    """Stores the choice and goes on with the job, in one transaction. LeaseLost; NotStorable.
 
     False where the job has gone back to its search meanwhile: that choice is of the past, and the lease is given back.
     """
+    text = as_stored(finalists)
     with db.write() as connection:
         job, lease = leases.hold_with_job(connection, token)
         if lease.trial_id is not None or job.id != finalists.job_id:
@@ -61,7 +63,7 @@ def store_finalists(db: Database, token: str, finalists: Finalists) -> bool:
             return False
         of_kind = (analyses.c.job_id == job.id) & (analyses.c.kind == FINALISTS)
         connection.execute(delete(analyses).where(of_kind))
-        values = {"job_id": job.id, "kind": FINALISTS, "document": finalists.model_dump_json()}
+        values = {"job_id": job.id, "kind": FINALISTS, "document": text}
         connection.execute(insert(analyses).values(**values, computed_at=now_sql()))
         told: dict[str, Any] = {each.arm: [one.trial for one in each.finalists] for each in finalists.arms}
         emit(connection, job.id, "finalists", told)

@@ -7,12 +7,14 @@ number that it gave is attached in the ledger.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, bindparam, exists, func, insert, or_, select, update
 
 from search import configurations
+from search.errors import Unreadable
 from search.leasing import leases, lifecycle, plan, quotas, resuming
 from search.leasing.lifecycle import advance, lock_job, move, reread, spec_of
 from search.leasing.losing import SUSPECT
@@ -21,6 +23,7 @@ from search.states import Arm, JobState, Stage, TrialState
 from search.storage import tables
 from search.storage.db import Database, now_sql
 from search.storage.events import emit
+from search.storage.stored import readable
 from search.storage.tables import jobs, trials
 from trainers.spec import Configuration
 
@@ -109,7 +112,7 @@ def claim_many(
             first = None
             if job_id in unbegun and (first := _beginning(db, job_id, fixed, room)) is None:
                 continue
-            with db.write() as connection:
+            with suppress(Unreadable), db.write() as connection:  # one such job keeps nobody from the others
                 job = lock_job(connection, job_id, quotas.limits_parallel(), skip_locked=skip_locked)
                 if job is None:
                     busy.append(job_id)
@@ -125,7 +128,10 @@ def _beginning(db: Database, job_id: str, fixed: Callable[[JobSpec], Fixed], roo
         job = connection.execute(select(jobs).where(jobs.c.id == job_id)).one_or_none()
     if job is None:
         return None
-    spec = spec_of(job)
+    try:
+        spec = spec_of(job)
+    except Unreadable:
+        return None
     return dict(fixed(spec)) if room(job_id, spec, None, Stage.SEARCH, [], 0) else None
 
 
@@ -288,12 +294,16 @@ def _advised(job: Row[Any], new: plan.NewTrial) -> dict[str, Any]:
 
     Counted by the budget's own count, which is never undone: each point is tried once, whoever claims.
     """
-    points = job.advice["points"] if job.advice is not None and new.stage is Stage.SEARCH else []
-    if job.search_trials >= len(points):
+    if job.advice is None or new.stage is not Stage.SEARCH:
         return {}
-    point = points[job.search_trials]
-    told = {name: point[name] for name in ("origin", "source", "distance")}
-    return {"configuration": point["configuration"], "advice": told}
+    with suppress(Unreadable), readable(f"the advice of job {job.id}"):
+        points = job.advice["points"]
+        if job.search_trials < len(points):
+            point = points[job.search_trials]
+            configurations.from_json(point["configuration"])
+            told = {name: point[name] for name in ("origin", "source", "distance")}
+            return {"configuration": point["configuration"], "advice": told}
+    return {}
 
 
 def _begin(connection: Connection, trial: Row[Any], taker: _Taker, spec: JobSpec, job: Row[Any]) -> Claim:

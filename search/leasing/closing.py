@@ -18,6 +18,7 @@ from search.spec import JobSpec
 from search.states import JobState
 from search.storage.db import Database, now_sql
 from search.storage.events import emit
+from search.storage.stored import as_stored
 from search.storage.tables import analyses, jobs, trials
 from search.storage.tables import leases as held
 from trainers.spec import Metrics, TestPermit
@@ -97,14 +98,15 @@ def record_test(db: Database, token: str, trial_id: int, metrics: Metrics) -> No
 
 
 def complete(db: Database, token: str, job_id: str, documents: Mapping[str, Document]) -> None:
-    """Stores the answer, in place of an earlier round's, and completes the job. LeaseLost."""
+    """Stores the answer, in place of an earlier round's, and completes the job. LeaseLost; NotStorable."""
+    texts = {kind: as_stored(document) for kind, document in documents.items()}
     with db.write() as connection:
         job, lease = leases.hold_with_job(connection, token)
         if lease.trial_id is not None or job.id != job_id:
             raise leases.lost()
         connection.execute(analyses.delete().where(analyses.c.job_id == job_id))
-        for kind, document in documents.items():
-            values = {"job_id": job_id, "kind": kind, "document": document.model_dump_json(), "computed_at": now_sql()}
+        for kind, text in texts.items():
+            values = {"job_id": job_id, "kind": kind, "document": text, "computed_at": now_sql()}
             connection.execute(insert(analyses).values(**values))
         leases.release(connection, token)
         move(connection, reread(connection, job_id), JobState.COMPLETED)

@@ -6,6 +6,7 @@ Everything here expects the job's row to be locked by the caller.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property, partial
 from typing import Any, TypeVar
 
@@ -26,6 +27,7 @@ from sqlalchemy import (
 )
 
 from search.answer import Finalists
+from search.errors import Unreadable
 from search.leasing import plan
 from search.leasing.plan import Chosen, Finished, JobSnapshot, MoveTo, NewTrial, PlannedTrial, PlanRows
 from search.records import Reason
@@ -34,6 +36,7 @@ from search.states import TERMINAL_JOBS, TERMINAL_TRIALS, Arm, JobState, Stage, 
 from search.storage.db import Database, now_sql
 from search.storage.events import emit
 from search.storage.rows import reason_json, reason_of
+from search.storage.stored import read_or_none, readable
 from search.storage.tables import analyses, jobs, leases, trials
 
 Taken = TypeVar("Taken")
@@ -70,11 +73,12 @@ def first_waiting(
     """What `take` answers of the job that has waited longest among those for which all of `waits` hold.
 
     Each is locked and looked at again, one transaction a job, until `take` answers something; None where none does.
+    One that cannot be read keeps nobody from the others.
     """
     with db.look() as connection:
         job_ids = list(connection.scalars(select(jobs.c.id).where(*waits).order_by(jobs.c.updated_at)))
     for job_id in job_ids:
-        with db.write() as connection:
+        with suppress(Unreadable), db.write() as connection:
             job = lock_job(connection, job_id)
             still = select(jobs.c.id).where(jobs.c.id == job_id, *waits)
             if job is None or connection.execute(still).one_or_none() is None:
@@ -86,10 +90,11 @@ def first_waiting(
 
 
 def spec_of(job: Row[Any]) -> JobSpec:
-    """The job's spec, as it was validated when it came; validated once, as long as the row says the same."""
+    """The job's spec as it was validated when it came, once, as long as the row says the same. Unreadable."""
     said, spec = _specs.get(job.id, (None, None))
     if spec is None or said != job.spec:
-        spec = JobSpec.model_validate(job.spec)
+        with readable(f"the spec of job {job.id}"):
+            spec = JobSpec.model_validate(job.spec)
         if len(_specs) >= MOST_SPECS:
             _specs.clear()
         _specs[job.id] = job.spec, spec
@@ -131,9 +136,14 @@ def advance(connection: Connection, job: Row[Any]) -> NewTrial | None:
     """Carries out what is due where no trial is waiting; answers what a claim that saw none waiting may begin now.
 
     Called after each end of a trial, each claim and each user's move, so that no job waits for somebody to notice.
-    While the search's budget lasts, which is nearly always, that is answered without asking the database.
+    While the search's budget lasts, which is nearly always, that is answered without asking the database. Nothing
+    is due of a job whose spec cannot be read.
     """
     job_id = job.id
+    try:
+        spec_of(job)
+    except Unreadable:
+        return None
     while True:
         following = plan.decide(
             snapshot(connection, job),
@@ -229,10 +239,10 @@ def chosen_finalists(connection: Connection, job_id: str, round_: int) -> Chosen
 
 
 def stored_finalists(connection: Connection, job_id: str, round_: int) -> Finalists | None:
-    """The choice as it was stored for this round; None before."""
+    """The choice as it was stored for this round; None before, and where it cannot be read: then it is made anew."""
     query = select(analyses.c.document).where(analyses.c.job_id == job_id, analyses.c.kind == FINALISTS)
     stored = connection.execute(query).scalar_one_or_none()
-    document = Finalists.model_validate_json(stored) if stored is not None else None
+    document = read_or_none(Finalists, stored, f"the finalists of job {job_id}")
     return document if document is not None and document.round == round_ else None
 
 

@@ -7,6 +7,7 @@ arithmetic, replayed from the values alone, so that the order in which they came
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -82,6 +83,8 @@ def evidence(differences: Sequence[float], residuals: float, freedom: int) -> fl
     mean = math.fsum(differences) / count
     if freedom < 1 or mean == 0:
         return 1.0 if mean >= 0 else 0.0
+    if count * mean**2 * PRECISION * 1e-9 < sys.float_info.min:  # so small that squares vanish: all is one value
+        return 1.0
     residuals = max(residuals, 1e-9 * count * mean**2)  # values that are all the same
     total = residuals + count * mean**2
     rest = residuals + count * mean**2 * PRECISION / (count + PRECISION)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, func, insert, select, update
 
+from search.errors import Unreadable
 from search.records import Worker
 from search.storage.db import Database, now_sql
 from search.storage.rows import moment, moment_or_none
+from search.storage.stored import finite, readable
 from search.storage.tables import leases, workers
 
 
@@ -45,8 +48,8 @@ def worker_seen(
     To be said at its start and with each heartbeat: it counts as gone after `lease_seconds` of silence.
     `database_errors` is how often the database has not answered it.
     """
-    said = {"host": host[:255], "pid": pid, "lanes": lanes, "capabilities": dict(capabilities)}
-    said["engines"] = [dict(engine) for engine in engines]
+    said = {"host": host[:255], "pid": pid, "lanes": lanes, "capabilities": finite(dict(capabilities))}
+    said["engines"] = [finite(dict(engine)) for engine in engines]
     said |= {"labels": list(labels), "database_errors": database_errors}
     said |= {"seen_at": now_sql(), "silent_at": now_sql() + lease_seconds}
     with db.write() as connection:
@@ -69,10 +72,13 @@ def is_alive() -> ColumnElement[bool]:
 def living(connection: Connection) -> list[Living]:
     """The workers that are alive, as far as a job may ask something of them."""
     alive = select(workers.c.labels, workers.c.capabilities).where(is_alive())
-    return [
-        Living(frozenset(row.labels or ()), *map(row.capabilities.get, ("memory_gb", "device", "waits_for")))
-        for row in connection.execute(alive)
-    ]
+    entries = []
+    for row in connection.execute(alive):
+        with suppress(Unreadable), readable(f"what a worker says of itself: {str(row.capabilities)[:80]}"):
+            memory, device, waits_for = map(row.capabilities.get, ("memory_gb", "device", "waits_for"))
+            labels = frozenset(row.labels or ())
+            entries.append(Living(labels, None if memory is None else float(memory), device, waits_for))
+    return entries
 
 
 def list_workers(db: Database, limit: int = 500) -> list[Worker]:

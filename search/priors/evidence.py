@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from search.priors.context import Context
+from search.scales import log_ratio
 from trainers.spec import Configuration
 
 Origin = Literal["literature", "history", "given"]
@@ -87,7 +88,7 @@ def from_winner(
 
 
 def _spread(best: float, intervals: Sequence[tuple[float, float]]) -> tuple[tuple[float, float], ...]:
-    lengths = [math.log(high / low) for low, high in intervals]
+    lengths = [log_ratio(high, low) for low, high in intervals]
     total = sum(lengths)
     if total <= 0:
         return ((best, 1.0),)

@@ -16,6 +16,7 @@ from typing import Literal, cast
 
 from search.priors.context import Context, distance
 from search.priors.evidence import Evidence, Origin, Settings
+from search.scales import share_of, value_at
 from search.spec import AdamSpace, Choices, Ranged, Searched, SgdSpace, SpaceSpec
 from trainers.spec import Configuration, Optimizer, OptimizerName, digest
 
@@ -108,13 +109,7 @@ def fit(searched: Searched, value: float | None, position: float) -> float:
     """A value of what is searched: the nearest to `value`; where that is None, the one at `position` in 0..1."""
     if not isinstance(searched, Ranged):
         return float(searched)
-    wanted: float
-    if value is not None:
-        wanted = value
-    elif searched.log:
-        wanted = searched.low * (searched.high / searched.low) ** position
-    else:
-        wanted = searched.low + (searched.high - searched.low) * position
+    wanted = value_at(position, searched.low, searched.high, searched.log) if value is None else value
     wanted = min(max(wanted, searched.low), searched.high)
     if isinstance(searched, Choices):
         scale = math.log if searched.log else float
@@ -178,9 +173,7 @@ def _coordinate(searched: Searched, value: float | None) -> float | None:
     if value is None:
         return None
     inside = fit(searched, value, 0.5)
-    if searched.log:
-        return math.log(inside / searched.low) / math.log(searched.high / searched.low)
-    return (inside - searched.low) / (searched.high - searched.low)
+    return share_of(inside, searched.low, searched.high, searched.log)
 
 
 def _spread(candidates: Sequence[_Candidate], most: int) -> list[_Candidate]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import heapq
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -17,6 +18,7 @@ from typing import Any, Literal
 from sqlalchemy import Connection, select
 
 from search import configurations
+from search.errors import Unreadable
 from search.priors import literature, points
 from search.priors.advise import advise
 from search.priors.context import Context, distance, of_spec
@@ -27,6 +29,7 @@ from search.requests.answers import Answer, answers_of
 from search.spec import JobSpec, Ranged
 from search.states import JobState
 from search.storage.db import Database
+from search.storage.stored import checked, readable
 from search.storage.tables import jobs
 from search.warm import FirstGuess
 
@@ -57,7 +60,7 @@ def get_advice(
     """The distribution over T and settings in a context, with its sources and their distances."""
     with db.read() as connection:
         evidence = _evidence(connection, context, principal, known, mode)
-    return advise(context, evidence, mode, most_sources)
+    return checked(advise(context, evidence, mode, most_sources))
 
 
 def begin_with(db: Database, spec: JobSpec, principal: Principal, known: Priors | None) -> dict[str, Any] | None:
@@ -104,18 +107,20 @@ def _history(connection: Connection, context: Context, principal: Principal, sha
     newest = finished.order_by(jobs.c.created_at.desc(), jobs.c.id.desc()).limit(LATEST)
     near = []
     for place, row in enumerate(connection.execute(newest)):
-        spec = JobSpec.model_validate(row.spec)
-        if isinstance(spec.space.temperature, Ranged):
-            theirs = of_spec(spec, row.teacher)
-            if theirs.method == context.method:
-                near.append((distance(context, theirs), place, row, theirs))
+        with suppress(Unreadable), readable(f"the spec of job {row.id}"):
+            spec = JobSpec.model_validate(row.spec)
+            if isinstance(spec.space.temperature, Ranged):
+                theirs = of_spec(spec, row.teacher)
+                if theirs.method == context.method:
+                    near.append((distance(context, theirs), place, row, theirs))
     nearest = heapq.nsmallest(NEAREST, near, key=lambda one: one[:2])
     answers = answers_of(connection, [row.id for _, _, row, _ in nearest])
     found = []
     for _, _, row, theirs in nearest:
-        readable = row.owner == principal.id or principal.may("admin")
+        theirs_to_read = row.owner == principal.id or principal.may("admin")
         if row.id in answers:
-            found.append(_said(answers[row.id], theirs, row.id if readable else None, row.name))
+            with suppress(Unreadable), readable(f"the answer of job {row.id}"):
+                found.append(_said(answers[row.id], theirs, row.id if theirs_to_read else None, row.name))
     return found
 
 
@@ -138,6 +143,7 @@ def _with_known_teacher(connection: Connection, spec: JobSpec, context: Context,
     known = select(jobs.c.spec, jobs.c.teacher).where(jobs.c.owner == principal.id, jobs.c.teacher.is_not(None))
     mine = spec.model_dump(mode="json", exclude_none=True, include={"dataset", "teacher"})
     for row in connection.execute(known.order_by(jobs.c.created_at.desc(), jobs.c.id.desc()).limit(LATEST)):
-        if {name: row.spec.get(name) for name in mine} == mine:
-            return of_spec(spec, row.teacher)
+        with suppress(Unreadable), readable("what is stored of a job's teacher"):
+            if {name: row.spec.get(name) for name in mine} == mine:
+                return of_spec(spec, row.teacher)
     return context

@@ -82,9 +82,15 @@ def _since(at: float) -> float:
     return at - RATE_SECONDS
 
 
+def _metric(spec: Any) -> str | None:
+    """Of a stored spec; None where it says none that can be read."""
+    objective = spec.get("objective") if isinstance(spec, dict) else None
+    return objective.get("metric") if isinstance(objective, dict) else None
+
+
 def _find_best(connection: Connection, rows: Sequence[Row[Any]], found: Mapping[str, Ended]) -> None:
     # which way is better is read from the rows at hand: the database would parse the spec anew for each trial
-    maximized = [row.id for row in rows if row.spec["objective"]["metric"] == "accuracy"]
+    maximized = [row.id for row in rows if _metric(row.spec) == "accuracy"]
     oriented = case((trials.c.job_id.in_(maximized), -trials.c.value), else_=trials.c.value)
     of_search = (trials.c.stage == Stage.SEARCH) & (trials.c.state == TrialState.COMPLETED)
     reached = (

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 
 from sqlalchemy import column, func, select, table, tuple_
 
+from search.errors import Unreadable
 from search.records import Event, Principal
 from search.states import TrialState
 from search.storage.access import visible_job
 from search.storage.db import Database
 from search.storage.rows import event_of, study_name
+from search.storage.stored import readable
 from search.storage.tables import events, jobs, trials
 
 _STUDIES = table("studies", column("study_id"), column("study_name"))  # Optuna's own
@@ -44,7 +47,12 @@ def best_temperatures(db: Database, best: Mapping[str, int]) -> dict[str, float]
     query = select(trials.c.job_id, trials.c.configuration).where(wanted)
     with db.read() as connection:
         rows = connection.execute(query).all()
-    return {row.job_id: row.configuration["temperature"] for row in rows if row.configuration is not None}
+    found: dict[str, float] = {}
+    for row in rows:
+        with suppress(Unreadable), readable(f"the configuration of trial {best[row.job_id]} of job {row.job_id}"):
+            if row.configuration is not None:
+                found[row.job_id] = float(row.configuration["temperature"])
+    return found
 
 
 def study_number(db: Database, job_id: str, principal: Principal) -> int | None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, or_, select
 
+from search.errors import Unreadable
 from search.leasing import plan
 from search.leasing.claiming import CLAIMABLE
 from search.leasing.ledger import OPEN_TRIALS
@@ -105,8 +106,11 @@ def _progress(
     waits_for: str | None,
     at: float,
 ) -> Progress:
-    spec = spec_of(job)
-    searching, confirming = _still_to_come(job, spec, counts)
+    try:
+        spec = spec_of(job)
+        searching, confirming = _still_to_come(job, spec, counts)
+    except Unreadable as error:
+        return _unplanned(job, counts, best, rate, str(error))
     left: float | None = None
     if job.state in TERMINAL_JOBS:
         left = 0.0
@@ -132,12 +136,35 @@ def _progress(
     )
 
 
+def _unplanned(
+    job: Row[Any], counts: _Counts, best: tuple[int, float] | None, rate: float | None, unreadable: str
+) -> Progress:
+    """What is known of a job whose spec cannot be read."""
+    done = sum(counts.done.values())
+    return Progress(
+        search_done=counts.done[Stage.SEARCH],
+        search_budget=job.search_trials if job.search_stopped else job.budget_trials,
+        trials_done=done,
+        trials_running=counts.running,
+        trials_planned=done + sum(counts.open.values()),
+        epochs_done=counts.epochs,
+        epochs_per_second=rate,
+        seconds_left=None,
+        best_value=None if best is None else best[1],
+        best_trial=None if best is None else best[0],
+        unreadable=unreadable,
+    )
+
+
 def _waits_for(job: Row[Any], there: Sequence[Living]) -> str | None:
     """Which worker a job waits for, where none that is alive may train it, or for what all of them wait that may."""
     if job.state == JobState.ANALYSING:  # any worker may close it
         return None if any(worker.waits_for is None for worker in there) else next((w.waits_for for w in there), None)
-    spec, waits = spec_of(job), None
-    device = None if job.fixed is None else job.fixed.get("device")
+    try:
+        spec, waits = spec_of(job), None
+    except Unreadable:
+        return None
+    device = job.fixed.get("device") if isinstance(job.fixed, dict) else None
     asked = [*spec.fleet.lacking((), None), *([f"device {device}"] if device else [])]
     for worker in there:
         if not spec.fleet.lacking(worker.labels, worker.memory_gb) and device in (None, worker.device):

@@ -12,28 +12,29 @@ from search.records import Principal
 from search.states import TERMINAL_JOBS
 from search.storage.access import visible_job
 from search.storage.db import Database
+from search.storage.stored import read
 from search.storage.tables import analyses
 
 Kind = TypeVar("Kind", bound=Document)
 
 
 def get_result(db: Database, job_id: str, principal: Principal) -> Result:
-    """The answer. NotFound; NotReady while the job has none."""
+    """The answer. NotFound; NotReady while the job has none; Unreadable."""
     return _read(db, job_id, principal, "result", Result)
 
 
 def get_response(db: Database, job_id: str, principal: Principal) -> TemperatureResponse:
-    """The temperature response. NotFound; NotReady while the job has none."""
+    """The temperature response. NotFound; NotReady while the job has none; Unreadable."""
     return _read(db, job_id, principal, "response", TemperatureResponse)
 
 
 def get_importances(db: Database, job_id: str, principal: Principal) -> Importances:
-    """How much each setting mattered. NotFound; NotReady while the job has none."""
+    """How much each setting mattered. NotFound; NotReady while the job has none; Unreadable."""
     return _read(db, job_id, principal, "importances", Importances)
 
 
 def get_interactions(db: Database, job_id: str, principal: Principal) -> Interactions:
-    """How T and each other setting act together. NotFound; NotReady while the job has none."""
+    """How T and each other setting act together. NotFound; NotReady while the job has none; Unreadable."""
     return _read(db, job_id, principal, "interactions", Interactions)
 
 
@@ -45,4 +46,4 @@ def _read(db: Database, job_id: str, principal: Principal, kind: str, document: 
     if stored is None:
         ended = job.state in TERMINAL_JOBS
         raise NotReady(f"the job is {job.state} and {'left no' if ended else 'has no'} {kind}{'' if ended else ' yet'}")
-    return document.model_validate_json(stored)
+    return read(document, stored, f"the {kind} of job {job_id}")

@@ -21,6 +21,7 @@ from search.requests import troubles
 from search.requests.standing import Standing, standing_of
 from search.states import JobState
 from search.storage.db import Database, now_sql
+from search.storage.stored import as_stored
 from search.storage.tables import analyses, jobs
 
 NEVER = -1
@@ -109,14 +110,14 @@ def to_be_shown(db: Database, job_id: str) -> tuple[Standing, Question | None] |
 def keep_interim(db: Database, interim: Interim) -> bool:
     """Remembers what an unfinished job's trials say so far.
 
-    False where it has been answered, or deleted, since: then there is something better to show.
+    False where it has been answered, or deleted, since: then there is something better to show. NotStorable.
     """
-    job_id = interim.response.job_id
+    job_id, text = interim.response.job_id, as_stored(interim)
     with db.write() as connection:
         state = connection.execute(select(jobs.c.state).where(jobs.c.id == job_id)).scalar_one_or_none()
         if state is None or state == JobState.COMPLETED:
             return False
-        _put(connection, job_id, "interim", interim.model_dump_json())
+        _put(connection, job_id, "interim", text)
     return True
 
 

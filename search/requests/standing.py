@@ -6,12 +6,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any, cast
 
 from sqlalchemy import Connection, select
 
 from search.analysis.observations import observations, softness_seen
 from search.answer import Document, Importances, Interactions, Interim, Result, TemperatureResponse
+from search.errors import Unreadable
+from search.leasing.lifecycle import spec_of
 from search.records import Job, Principal, Trial
 from search.requests import troubles
 from search.requests.progress import progress_of
@@ -20,6 +22,7 @@ from search.states import TERMINAL_JOBS, Arm, Stage, TrialState
 from search.storage.access import visible_job
 from search.storage.db import Database
 from search.storage.rows import job_of, trial_of
+from search.storage.stored import read_or_none
 from search.storage.tables import analyses, reports, trials
 
 MOST_CURVES = 80
@@ -27,7 +30,12 @@ MOST_POINTS = 60
 """Of one curve: more cannot be told apart in a picture."""
 BARE = "No model yet: the trials alone, as they were measured."
 
-Kind = TypeVar("Kind", bound=Document)
+KINDS: dict[str, type[Document]] = {
+    "result": Result,
+    "response": TemperatureResponse,
+    "importances": Importances,
+    "interactions": Interactions,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +55,7 @@ class Standing:
     """One job at one moment. `final` where it has been answered; before, `result` may be missing.
 
     `event` is the job's last event that is in all of this. `importances` and `interactions` are missing where nothing
-    was computed yet.
+    was computed yet. Of an answered job, what cannot be read is missing too, and named in `unreadable`.
     """
 
     job: Job
@@ -59,29 +67,36 @@ class Standing:
     interactions: Interactions | None
     trials: Sequence[Trial]
     curves: Sequence[Curve]
+    unreadable: str | None = None
 
 
 def get_standing(db: Database, job_id: str, principal: Principal) -> Standing:
-    """The job as it stands. NotFound."""
+    """The job as it stands. NotFound; Unreadable where it was answered and the answer cannot be read."""
     with db.read() as connection:
-        return standing_of(connection, visible_job(connection, job_id, principal))
+        standing = standing_of(connection, visible_job(connection, job_id, principal))
+    if standing.unreadable is not None:
+        raise Unreadable(standing.unreadable)
+    return standing
 
 
 def standing_of(connection: Connection, row: Any) -> Standing:
-    """As `get_standing`, of a row of `jobs` read in this transaction."""
+    """As `get_standing`, of a row of `jobs` read in this transaction, with what can be read. Unreadable: its spec."""
     job = job_of(row, progress_of(connection, [row])[row.id], troubles.records(connection, row.id))
     found = connection.execute(select(trials).where(trials.c.job_id == row.id).order_by(trials.c.number)).all()
     trained = [trial_of(one) for one in found]
     ids = {one.number: one.id for one in found}
-    spec = JobSpec.model_validate(row.spec)
+    spec = spec_of(row)
     kept = select(analyses.c.kind, analyses.c.document).where(analyses.c.job_id == row.id)
     documents: dict[str, str] = {one.kind: one.document for one in connection.execute(kept)}
     final = "result" in documents and job.state in TERMINAL_JOBS
-    so_far = None if final else _read(documents, "interim", Interim)
+    so_far = None if final else read_or_none(Interim, documents.get("interim"), f"what job {row.id} says so far")
     if not final:  # an extended job's earlier answer is not its last
         documents = {}
-    result, response = _read(documents, "result", Result), _read(documents, "response", TemperatureResponse)
-    mattered, maps = _read(documents, "importances", Importances), _read(documents, "interactions", Interactions)
+    of_job = f"of job {row.id}"
+    answer = {kind: read_or_none(one, documents.get(kind), f"the {kind} {of_job}") for kind, one in KINDS.items()}
+    lost = [kind for kind in KINDS if kind in documents and answer[kind] is None]
+    result, response = cast(Result | None, answer["result"]), cast(TemperatureResponse | None, answer["response"])
+    mattered, maps = cast(Importances | None, answer["importances"]), cast(Interactions | None, answer["interactions"])
     return Standing(
         job=job,
         event=row.last_event,
@@ -92,11 +107,8 @@ def standing_of(connection: Connection, row: Any) -> Standing:
         interactions=so_far.interactions if so_far else maps,
         trials=trained,
         curves=_curves(connection, spec, trained, ids),
+        unreadable=f"{', '.join(lost)} of job {row.id} cannot be read" if lost else None,
     )
-
-
-def _read(documents: dict[str, str], kind: str, document: type[Kind]) -> Kind | None:
-    return document.model_validate_json(documents[kind]) if kind in documents else None
 
 
 def _bare(job: Job, spec: JobSpec, trained: Sequence[Trial]) -> TemperatureResponse:

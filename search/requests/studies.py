@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, select, true, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from search.errors import IdempotencyConflict, IllegalMove, NotFound, NotReady
+from search.errors import IdempotencyConflict, IllegalMove, NotFound, NotReady, Unreadable
 from search.guiding.cells import Cell as GuidedCell
 from search.guiding.cells import cell_of
 from search.guiding.documents import Guidance
@@ -27,6 +27,7 @@ from search.storage import cursors
 from search.storage.access import visible_study
 from search.storage.db import Database, now_sql
 from search.storage.rows import moment, reason_of
+from search.storage.stored import checked, readable
 from search.storage.tables import jobs, studies
 from search.studies import cells
 from search.studies.cells import Cell, Expansion
@@ -79,7 +80,7 @@ def submit_study(
 
 
 def get_study(db: Database, study_id: str, principal: Principal) -> StudyDetail:
-    """One study with its cells. NotFound."""
+    """One study with its cells. NotFound; Unreadable."""
     with db.read() as connection:
         return _detail(connection, visible_study(connection, study_id, principal))
 
@@ -119,7 +120,7 @@ def extend_study(
     with db.read() as connection:
         before = visible_study(connection, study_id, principal)
         there = _with_digests(connection, before)
-    expansion = cells.extend(StudySpec.model_validate(before.spec), there, more)
+    expansion = cells.extend(_spec(before), there, more)
     owner = dataclasses.replace(principal, id=before.owner)
     begins = [advice.begin_with(db, planned.spec, owner, known) for planned in expansion.new]
     with db.write() as connection:
@@ -151,13 +152,15 @@ def get_guidance(db: Database, study_id: str, principal: Principal) -> Guidance:
         answers = answers_of(connection, list(rows))
     if not answers:
         raise NotReady("no cell of this study is answered yet")
-    return guide(study.name, list(_guided(_cells(study), rows, answers)))
+    return checked(guide(study.name, list(_guided(_cells(study), rows, answers))))
 
 
 def _guided(of_study: Sequence[Cell], rows: dict[str, Row[Any]], answers: dict[str, Answer]) -> Iterator[GuidedCell]:
     for cell in of_study:
         row, answer = rows.get(cell.job_id), answers.get(cell.job_id)
-        if row is not None:
+        if row is None:
+            continue
+        with suppress(Unreadable), readable(f"the answer of job {row.id}"):
             yield cell_of(
                 cell.job_id,
                 cell.levels,
@@ -186,19 +189,26 @@ def _queue(
     connection.execute(update(studies).where(studies.c.id == study_id).values(**said, updated_at=now_sql()))
 
 
+def _spec(study: Row[Any]) -> StudySpec:
+    with readable(f"the spec of study {study.id}"):
+        return StudySpec.model_validate(study.spec)
+
+
 def _cells(study: Row[Any]) -> list[Cell]:
-    return [Cell(**cell) for cell in study.cells]
+    with readable(f"the cells of study {study.id}"):
+        return [Cell(**cell) for cell in study.cells]
 
 
 def _with_digests(connection: Connection, study: Row[Any]) -> list[Cell]:
     """Its cells with what their jobs' specs come to by this version, which may know more fields than an earlier one."""
     rows = _jobs(connection, study.id)
-    return [
-        dataclasses.replace(cell, digest=cells.digest_of_stored(rows[cell.job_id].spec))
-        if cell.job_id in rows
-        else cell
-        for cell in _cells(study)
-    ]
+    found = []
+    for cell in _cells(study):
+        if cell.job_id in rows:
+            with readable(f"the spec of job {cell.job_id}"):
+                cell = dataclasses.replace(cell, digest=cells.digest_of_stored(rows[cell.job_id].spec))
+        found.append(cell)
+    return found
 
 
 def _jobs(connection: Connection, study_id: str) -> dict[str, Row[Any]]:
@@ -206,10 +216,13 @@ def _jobs(connection: Connection, study_id: str) -> dict[str, Row[Any]]:
 
 
 def _study(row: Row[Any], counts: Counter[CellState]) -> Study:
-    gone = len(row.cells) - counts.total()
+    try:
+        spec, of_study = _spec(row), _cells(row)
+    except Unreadable as error:
+        return _unreadable(row, counts, str(error))
+    gone = len(of_study) - counts.total()
     if gone:
         counts = counts + Counter({"deleted": gone})
-    spec = StudySpec.model_validate(row.spec)
     return Study(
         id=row.id,
         name=row.name,
@@ -222,6 +235,24 @@ def _study(row: Row[Any], counts: Counter[CellState]) -> Study:
         jobs=dict(counts),
         created_at=moment(row.created_at),
         updated_at=moment(row.updated_at),
+    )
+
+
+def _unreadable(row: Row[Any], counts: Counter[CellState], why: str) -> Study:
+    """What is known of a study whose spec or cells cannot be read."""
+    return Study(
+        id=row.id,
+        name=row.name,
+        labels={},
+        owner=row.owner,
+        state=state_of(counts),
+        factors={},
+        design={},
+        replicates=1,
+        jobs=dict(counts),
+        created_at=moment(row.created_at),
+        updated_at=moment(row.updated_at),
+        unreadable=why,
     )
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import optuna
 import sqlalchemy
+import structlog
 from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as OptunaState
 
@@ -21,6 +22,8 @@ from search.sampling.advised import AdvisedSampler
 from search.sampling.draft import Draft
 from search.storage.rows import study_name
 from trainers.spec import Configuration
+
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,18 +57,24 @@ def propose(storage: study.Storage, claim: Claim, worker: str = "") -> Proposal:
             if before:
                 trials = storage.get_all_trials(known.study_id, deepcopy=False)
         known.columns.update(trials)
-        sampler: optuna.samplers.BaseSampler
+
+        def proposed(sampler: optuna.samplers.BaseSampler) -> Proposal:
+            draft = Draft(storage, known.study_id, known.directions, trials, _attributes(claim, worker))
+            method = claim.spec.distillation.method
+            configuration = space.suggest(draft.begin(name, sampler), claim.spec.space, claim.arm, method)
+            return Proposal(name, draft.trial, space.checked(configuration, claim.spec.space, claim.arm))
+
         if claim.configuration is not None:  # it was advised
-            sampler = AdvisedSampler(claim.configuration)
-        else:
-            spec = claim.spec
-            sampler = samplers.build_sampler(
-                spec.sampler, spec.space, claim.arm, spec.seed, claim.number, known.columns
-            )
-        draft = Draft(storage, known.study_id, known.directions, trials, _attributes(claim, worker))
-        method = claim.spec.distillation.method
-        configuration = space.suggest(draft.begin(name, sampler), claim.spec.space, claim.arm, method)
-        return Proposal(name, draft.trial, configuration)
+            return proposed(AdvisedSampler(claim.configuration))
+        spec = claim.spec
+        of_job = (spec.space, claim.arm, spec.seed, claim.number)
+        try:
+            return proposed(samplers.build_sampler(spec.sampler, *of_job, known.columns))
+        except study.NUMERICAL as error:  # a proposal is owed in any case: no job fails for its sampler
+            job = {"job": claim.job_id, "trial": claim.number, "sampler": spec.sampler.name}
+            said = f"{type(error).__name__}: {error}"[:500]
+            _log.warning("a proposal failed; it is the next place of an even walk", **job, error=said)
+            return proposed(samplers.even_walk(*of_job))
 
 
 def numbering(storage: study.Storage, proposal: Proposal) -> Callable[[sqlalchemy.Connection], int]:

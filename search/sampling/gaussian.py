@@ -70,10 +70,10 @@ class GaussianSampler(optuna.samplers.BaseSampler):
     Trials that run are taken to come out as expected. Pruned ones count with the value they had, no better than the
     median of those that were trained to the end and no worse than the worst; failed ones do not count. Candidates are
     all configurations where a space is made of lists and not too large, else settings spread evenly and near promising
-    ones, by `seed`. The same trials and seeds give the same proposal.
+    ones, by `seed`. Without `startup` every trial is one of the walk. The same trials and seeds give the same proposal.
     """
 
-    def __init__(self, joint: Joint, startup: int, walk: int, number: int, seed: int) -> None:
+    def __init__(self, joint: Joint, startup: int | None, walk: int, number: int, seed: int) -> None:
         self._joint, self._startup, self._walk, self._number, self._seed = joint, startup, walk, number, seed
         self._proposed: tuple[int, dict[str, Any]] | None = None
 
@@ -96,6 +96,8 @@ class GaussianSampler(optuna.samplers.BaseSampler):
         return self._proposed[1][param_name]
 
     def _propose(self, study: Study, trial: FrozenTrial) -> dict[str, Any]:
+        if self._startup is None:
+            return self._on_the_walk()
         others = [other for other in study.get_trials(deepcopy=False) if other.number != trial.number]
         learnt, values = self._learnt(others, 1.0 if study.direction is StudyDirection.MAXIMIZE else -1.0)
         if len(values) < self._startup:

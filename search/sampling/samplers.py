@@ -36,6 +36,14 @@ def build_sampler(
     return ListedSampler(sampler, listed) if listed else sampler
 
 
+def even_walk(searched: SpaceSpec, arm: Arm, job_seed: int, trial: int) -> optuna.samplers.BaseSampler:
+    """What proposes the trial's own place of the study's even walk, as gp's first trials are: it computes nothing that
+    could fail.
+    """
+    shared = int(digest([job_seed, str(arm)])[:8], 16)
+    return GaussianSampler(Joint.of(searched, arm), None, shared, trial, 0)
+
+
 def _free(spec: SamplerSpec, seed: int, shared: int, columns: Columns | None) -> optuna.samplers.BaseSampler:
     """A sampler that proposes any number of a range; `shared` is the seed of the whole study."""
     with warnings.catch_warnings():

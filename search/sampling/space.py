@@ -11,6 +11,10 @@ from search.spec import Choices, Ranged, Searched, SgdSpace, SpaceSpec
 from search.states import Arm
 from trainers.spec import Configuration, Method, Optimizer, OptimizerName
 
+TEMPERATURES = ("temperature", "final_temperature", "student_temperature")
+SLACK = 1e-9
+"""Of its end, by which a number may lie outside of its range: logarithms round."""
+
 
 def suggest(trial: optuna.trial.BaseTrial, space: SpaceSpec, arm: Arm, method: Method = "kl") -> Configuration:
     """One configuration of a job with this method, in the order temperatures (the first, the final, the student's),
@@ -38,6 +42,29 @@ def suggest(trial: optuna.trial.BaseTrial, space: SpaceSpec, arm: Arm, method: M
         label_weight = 1.0 - kd_weight if given is None else _number(trial, "label_weight", given)
     plain = None if arm is Arm.JOINT else configurations.baseline_method(method)
     return Configuration(temperature, kd_weight, label_weight, _optimizer(trial, space), student, final, plain)
+
+
+def checked(configuration: Configuration, space: SpaceSpec, arm: Arm) -> Configuration:
+    """The configuration as it is. ValueError where a number of it is not finite, or lies outside of the space."""
+    own = space.optimizer.choices()[configuration.optimizer.name]
+    pairs: list[tuple[str, Searched | None, float | None]] = [
+        (f"{configuration.optimizer.name}.{name}", getattr(own, name), getattr(configuration.optimizer, name))
+        for name in ("learning_rate", "weight_decay")
+    ]
+    if isinstance(own, SgdSpace):
+        pairs.append(("sgd.momentum", own.momentum, configuration.optimizer.momentum))
+    if arm is not Arm.LABEL_ONLY:
+        pairs += [(name, getattr(space, name), getattr(configuration, name)) for name in ("kd_weight", "label_weight")]
+    if arm is Arm.JOINT:
+        pairs += [(name, getattr(space, name), getattr(configuration, name)) for name in TEMPERATURES]
+    for name, searched, value in pairs:
+        if searched is None or value is None:
+            continue
+        low, high = (searched.low, searched.high) if isinstance(searched, Ranged) else (searched, searched)
+        slack = SLACK * max(abs(low), abs(high))
+        if not low - slack <= value <= high + slack:
+            raise ValueError(f"{name} must be from {low!r} to {high!r}, and {value!r} was proposed")
+    return configuration
 
 
 def listed(space: SpaceSpec) -> dict[str, tuple[float, ...]]:

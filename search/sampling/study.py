@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 import optuna
 import sqlalchemy
+import structlog
 from optuna.study import StudyDirection
 from optuna.trial import TrialState as OptunaState
 
@@ -36,6 +37,12 @@ Direction = Literal["maximize", "minimize"]
 # What a diverged student is told to have reached: worse than any that trained, and finite, since plots and models of
 # the samplers stumble over infinities.
 WORST = {"accuracy": 0.0, "ece": 1.0, "nll": 1e3}
+
+
+NUMERICAL = (ArithmeticError, ValueError, IndexError, AssertionError, RuntimeWarning)
+"""What numerics raise that have come to an end: LinAlgError is a ValueError; warnings are raised where they are errors.
+"""
+_log = structlog.get_logger(__name__)
 
 
 def create_optuna_tables(database: Database) -> None:
@@ -103,7 +110,12 @@ def should_prune(storage: Storage, claim: Claim, number: int, epoch: int, value:
         if epoch < max(trial.intermediate_values):
             return False
         study = optuna.load_study(study_name=name, storage=storage, pruner=pruners.build_pruner(claim.spec))
-        return study.pruner.prune(study, trial)
+        try:
+            return study.pruner.prune(study, trial)
+        except NUMERICAL as error:  # nobody is stopped by numbers that have come to an end
+            said = f"{type(error).__name__}: {error}"[:500]
+            _log.warning("a pruner failed; the trial goes on", job=claim.job_id, trial=claim.number, error=said)
+            return False
 
 
 def telling(storage: Storage, ended: Unmirrored) -> Callable[[sqlalchemy.Connection], object] | None:

@@ -16,8 +16,9 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
-from search.errors import DatabaseUnavailable, SchemaMissing
+from search.errors import DatabaseUnavailable, NotStorable, SchemaMissing
 from search.storage import connections, outages
+from search.storage.stored import from_json, to_json
 from search.storage.tables import VERSION_TABLE
 
 BUSY_SECONDS = 30  # how long a writer waits for the others before the database counts as unavailable
@@ -158,7 +159,7 @@ def open_database(url: str, *, pool_size: int = 5, max_overflow: int = 10) -> Da
         if parsed.database in (None, "", ":memory:"):
             raise ValueError("an SQLite database needs a file: every process must see the same one")
         Path(str(parsed.database)).parent.mkdir(parents=True, exist_ok=True)
-    options = engine_options(parsed)
+    options = engine_options(parsed) | {"json_serializer": to_json, "json_deserializer": from_json}
     engine = sqlalchemy.create_engine(parsed, pool_size=pool_size, max_overflow=max_overflow, **options)
     equip(engine)
     return Database(engine)
@@ -212,6 +213,10 @@ def _plain_errors() -> Iterator[None]:
     except exc.DBAPIError as error:
         if _is_missing_table(error):
             raise SchemaMissing("the database has no tables of this version: run `thermowell migrate`") from error
+        raise
+    except exc.StatementError as error:
+        if isinstance(error.orig, NotStorable):
+            raise error.orig from None
         raise
     except exc.TimeoutError as error:
         raise DatabaseUnavailable(outages.CROWDED.words) from error

@@ -8,9 +8,13 @@ from typing import Any
 
 from sqlalchemy import Row
 
+from search import configurations, units
 from search.records import Event, Job, Progress, Reason, Report, Trial, Trouble
 from search.states import Arm, JobState, Stage, TrialState
+from search.storage.stored import BROKEN, note_unreadable
 
+_NUMBERS = (int, float, type(None))
+LONGEST = 10_000  # characters of a reason's detail
 LARGEST = 2**31 - 1  # of the numbers that users give and the database holds as integers
 
 
@@ -30,13 +34,24 @@ def moment_or_none(seconds: float | None) -> datetime | None:
 
 
 def reason_of(document: dict[str, str] | None) -> Reason | None:
-    """What `reason_json` wrote."""
-    return None if document is None else Reason(**document)
+    """What `reason_json` wrote; what it did not write is a reason that cannot be read."""
+    if document is None:
+        return None
+    try:
+        return Reason(str(document["type"]), str(document["detail"]))
+    except (KeyError, TypeError) as error:
+        note_unreadable(f"the reason {str(document)[:80]}", error)
+        return Reason("unreadable", "a reason is stored, and cannot be read")
 
 
 def reason_json(reason: Reason | None) -> dict[str, str] | None:
-    """A reason as it stands in the tables."""
-    return None if reason is None else {"type": reason.type, "detail": reason.detail}
+    """A reason as it stands in the tables: of some length, in characters that every database keeps."""
+    return None if reason is None else {"type": reason.type, "detail": _kept(reason.detail)}
+
+
+def _kept(text: str) -> str:
+    whole = text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()
+    return whole if len(whole) <= LONGEST else f"{whole[:LONGEST]}..."
 
 
 def job_of(row: Row[Any], progress: Progress, troubles: Mapping[str, Trouble] | None = None) -> Job:
@@ -44,10 +59,10 @@ def job_of(row: Row[Any], progress: Progress, troubles: Mapping[str, Trouble] | 
     return Job(
         id=row.id,
         name=row.name,
-        labels=row.labels,
+        labels=_mapping(row.labels, f"the labels of job {row.id}", str) or {},
         owner=row.owner,
         state=JobState(row.state),
-        spec=row.spec,
+        spec=_mapping(row.spec, f"the spec of job {row.id}") or {},
         problem=reason_of(row.problem),
         budget_trials=row.budget_trials,
         budget_epochs=row.budget_epochs,
@@ -56,8 +71,8 @@ def job_of(row: Row[Any], progress: Progress, troubles: Mapping[str, Trouble] | 
         priority=row.priority,
         parallel=row.most_parallel,
         request_id=row.request_id,
-        fixed=row.fixed,
-        teacher=row.teacher,
+        fixed=_mapping(row.fixed, f"what is fixed of job {row.id}"),
+        teacher=_teacher(row),
         progress=progress,
         study_name=study_name(row.id),
         test_opened_at=moment_or_none(row.test_opened_at),
@@ -65,15 +80,17 @@ def job_of(row: Row[Any], progress: Progress, troubles: Mapping[str, Trouble] | 
         started_at=moment_or_none(row.started_at),
         ended_at=moment_or_none(row.ended_at),
         updated_at=moment(row.updated_at),
-        advice=row.advice,
+        advice=_mapping(row.advice, f"the advice of job {row.id}"),
         study=row.study,
         traceparent=row.traceparent,
+        unreadable=progress.unreadable,
         **(troubles or {}),
     )
 
 
 def trial_of(row: Row[Any]) -> Trial:
     """A row of `trials`, whole."""
+    named = f"trial {row.number} of job {row.job_id}"
     return Trial(
         number=row.number,
         stage=Stage(row.stage),
@@ -82,22 +99,64 @@ def trial_of(row: Row[Any]) -> Trial:
         round=row.round,
         origin=row.origin,
         state=TrialState(row.state),
-        configuration=row.configuration,
+        configuration=_configuration(row),
         seed=row.seed,
         attempt=row.attempt,
         worker_id=row.worker_id,
         optuna_number=row.optuna_number,
         value=row.value,
         epoch=row.epoch,
-        metrics=row.metrics,
-        test_metrics=row.test_metrics,
+        metrics=_mapping(row.metrics, f"the metrics of {named}", *_NUMBERS),
+        test_metrics=_mapping(row.test_metrics, f"the test metrics of {named}", *_NUMBERS),
         reason=reason_of(row.reason),
         created_at=moment(row.created_at),
         started_at=moment_or_none(row.started_at),
         ended_at=moment_or_none(row.ended_at),
         train_seconds=row.train_seconds,
-        advice=row.advice,
+        advice=_advice(row, named),
     )
+
+
+def _mapping(value: Any, what: str, *kinds: type) -> dict[str, Any] | None:
+    """A value of a column that holds names with values, each of one of these kinds where any is said; none, which is
+    noted, where something else is there.
+    """
+    if value is None:
+        return None
+    if isinstance(value, dict) and (not kinds or all(isinstance(one, kinds) for one in value.values())):
+        return value
+    note_unreadable(what, TypeError(f"got {str(value)[:80]}"))
+    return None
+
+
+def _teacher(row: Row[Any]) -> dict[str, Any] | None:
+    """What is known of a job's teacher."""
+    known = _mapping(row.teacher, f"the teacher of job {row.id}")
+    if known is None or _mapping(known.get("validation", {}), f"the teacher of job {row.id}", *_NUMBERS) is None:
+        return None
+    return known
+
+
+def _advice(row: Row[Any], named: str) -> dict[str, Any] | None:
+    """Who advised a trial."""
+    advice = _mapping(row.advice, f"the advice of {named}")
+    if advice is None or (advice.get("origin") in units.ADVISED and isinstance(advice.get("source"), str)):
+        return advice
+    note_unreadable(f"the advice of {named}", ValueError(str(advice)[:80]))
+    return None
+
+
+def _configuration(row: Row[Any]) -> Mapping[str, Any] | None:
+    """As it is stored; none, which is noted, where it is no configuration."""
+    if row.configuration is None:
+        return None
+    try:
+        configurations.from_json(row.configuration)
+        float(row.configuration["temperature"])
+    except BROKEN as error:
+        note_unreadable(f"the configuration of trial {row.number} of job {row.job_id}", error)
+        return None
+    return dict(row.configuration)
 
 
 def report_of(row: Row[Any]) -> Report:
@@ -117,4 +176,9 @@ def report_of(row: Row[Any]) -> Report:
 
 def event_of(row: Row[Any]) -> Event:
     """A row of `events`."""
-    return Event(number=row.number, kind=row.kind, at=moment(row.at), payload=row.payload)
+    return Event(
+        number=row.number,
+        kind=row.kind,
+        at=moment(row.at),
+        payload=_mapping(row.payload, f"event {row.number} of job {row.job_id}") or {},
+    )

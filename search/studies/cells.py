@@ -17,7 +17,7 @@ from typing import Any
 from search.errors import FieldProblem, SpecInvalid
 from search.spec import JobSpec
 from search.studies import design, explaining
-from search.studies.factors import Factor, applied
+from search.studies.factors import Factor, applied, read_factor
 from search.studies.spec import MOST_CELLS, StudyExtension, StudySpec
 
 AS_BEFORE = "as before"
@@ -90,7 +90,8 @@ def extend(study: StudySpec, there: Sequence[Cell], more: StudyExtension) -> Exp
     known = [_relabelled(larger, factors, cell) for cell in there]
     begun = [place for cell in known if cell.replicate == 0 and (place := _place(factors, cell)) is not None]
     crossings = _crossings(larger, factors, begun)
-    new = _planned(larger, factors, crossings, len(there), {cell.digest for cell in there})
+    added = {name: list(read_factor(name, levels).levels) for name, levels in more.factors.items()}
+    new = _planned(larger, factors, crossings, len(there), {cell.digest for cell in there}, added)
     _check_count(len(there) + len(new))
     return Expansion(larger, known, new)
 
@@ -181,10 +182,17 @@ def _crossings(study: StudySpec, factors: Sequence[Factor], there: Sequence[desi
 
 
 def _planned(
-    study: StudySpec, factors: Sequence[Factor], crossings: Sequence[design.Crossing], first: int, known: set[str]
+    study: StudySpec,
+    factors: Sequence[Factor],
+    crossings: Sequence[design.Crossing],
+    first: int,
+    known: set[str],
+    fresh: explaining.Fresh | None = None,
 ) -> list[Planned]:
-    """The cells of these crossings that are not known, repeat by repeat, numbered from `first` on."""
-    refused = explaining.Refusals(factors)
+    """The cells of these crossings that are not known, repeat by repeat, numbered from `first` on; `fresh` as Refusals
+    has it.
+    """
+    refused = explaining.Refusals(factors, fresh)
     planned: list[Planned] = []
     seen = set(known)
     for replicate in range(study.replicates):
@@ -254,7 +262,7 @@ def _seeds(document: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str]]:
 def _digest(study: StudySpec, factors: Sequence[Factor], levels: Mapping[str, str], replicate: int) -> str | None:
     """Of the cell with these levels, factors without one left as they are in the base; None where it is refused."""
     told = [factor for factor in factors if levels.get(factor.name) in factor.levels]
-    refused = explaining.Refusals(told)
+    refused = explaining.Refusals(told, {})
     document = _document(study, told, Cell(0, levels, replicate, ""), refused)
     spec = refused.validated(document, levels) if document is not None else None
     return None if spec is None else digest_of(spec)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from pydantic import ValidationError
@@ -10,17 +11,23 @@ from pydantic import ValidationError
 from search.documents import refusals
 from search.documents.markup import Marked
 from search.errors import FieldProblem, SpecInvalid
+from search.parts import DOOR
 from search.spec import JobSpec
 from search.studies.factors import Factor
 
 MOST_TOLD = 50
+Fresh = Mapping[str, Collection[str]]
+"""Levels by factor."""
 
 
 class Refusals:
     """What is wrong with the cells of a study, gathered over all of them."""
 
-    def __init__(self, factors: Sequence[Factor]) -> None:
-        self._factors = factors
+    def __init__(self, factors: Sequence[Factor], fresh: Fresh | None = None) -> None:
+        """`fresh` are the levels that come in now, by factor; None where everything does. What a study had before is
+        read as it always was.
+        """
+        self._factors, self._fresh = factors, fresh
         self._cells = 0
         self._found: dict[tuple[str, str], list[str]] = {}
 
@@ -28,11 +35,16 @@ class Refusals:
         """The cell's job; None where it is refused, which is then kept."""
         self._cells += 1
         try:
-            return JobSpec.model_validate(document)
+            return JobSpec.model_validate(document, context=DOOR)
         except ValidationError as error:
-            for problem in refusals.explain(error, Marked(document, {})):
-                self._keep(self._place(problem.path, levels), problem.message, levels)
-            return None
+            found = refusals.explain(error, Marked(document, {}))
+            placed = [(self._place(problem.path, levels), problem.message) for problem in found]
+        if not any(self._comes_in(place) for place, _ in placed):
+            with suppress(ValidationError):
+                return JobSpec.model_validate(document)
+        for place, message in placed:
+            self._keep(place, message, levels)
+        return None
 
     def add(self, path: str, message: str, levels: Mapping[str, str]) -> None:
         """Keeps what is wrong with a cell that has no document."""
@@ -44,6 +56,12 @@ class Refusals:
         if self._found:
             told = list(self._found.items())[:MOST_TOLD]
             raise SpecInvalid([FieldProblem(path, self._sentence(cells) + said) for (path, said), cells in told])
+
+    def _comes_in(self, place: str) -> bool:
+        """Whether what is at this place of the study was not there before."""
+        if self._fresh is None:
+            return True
+        return any(place == f"factors.{factor}.{level}" for factor, names in self._fresh.items() for level in names)
 
     def _keep(self, path: str, message: str, levels: Mapping[str, str]) -> None:
         self._found.setdefault((path, message), []).append(

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 from search.documents import markup
 from search.documents.markup import Marked
 from search.errors import FieldProblem, SpecInvalid
+from search.parts import DOOR
 from search.studies.cells import expand
 from search.studies.spec import StudyExtension, StudySpec
 
@@ -46,7 +47,7 @@ def _read(text: str | bytes, media: Literal["json", "yaml"], kind: type[Asked]) 
     if not isinstance(marked.data, dict):
         raise SpecInvalid([FieldProblem("", f"must be a group of fields ({', '.join(kind.model_fields)})", 1)])
     try:
-        return kind.model_validate(marked.data), marked
+        return kind.model_validate(marked.data, context=DOOR), marked
     except ValidationError as error:
         raise SpecInvalid([_at_line(problem, marked) for problem in _problems(error, kind, marked.data)]) from None
 

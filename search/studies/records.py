@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
@@ -51,6 +51,7 @@ class Study:
     jobs: Mapping[CellState, int]
     created_at: datetime
     updated_at: datetime
+    unreadable: str | None = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)

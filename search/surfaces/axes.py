@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from search.scales import share_of, value_at
 from search.spec import Ranged, SpaceSpec
 
 _TEMPERATURES = ("final_temperature", "student_temperature")
@@ -30,15 +30,11 @@ class Axis:
 
     def unit(self, value: float) -> float:
         """Where a value lies between the ends (0 and 1) on this setting's scale; others lie outside of 0..1."""
-        if self.log:
-            return math.log(value / self.low) / math.log(self.high / self.low)
-        return (value - self.low) / (self.high - self.low)
+        return share_of(value, self.low, self.high, self.log)
 
     def at(self, unit: float) -> float:
         """The value at a place of 0..1; never beyond the ends, whatever is rounded."""
-        low, high = self.low, self.high
-        value = low * (high / low) ** unit if self.log else low + unit * (high - low)
-        return min(max(value, low), high)
+        return value_at(unit, self.low, self.high, self.log)
 
 
 def axes(space: SpaceSpec, optimizer: str) -> list[Axis]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +23,10 @@ Array = NDArray[np.float64]
 
 FIT_ON = 250
 """Trials that the hyperparameters are fitted on: the cost grows with the cube, the knowledge does not."""
+SAME = 1e-12
+"""Of their size: values that differ by no more are one value, rounded."""
+JITTERS = 4
+"""Times that a covariance is tried, each with ten times the jitter, before its eigenvalues are cut."""
 MEMBERS = 12
 """Plausible hyperparameters over which the posterior is averaged."""
 
@@ -43,7 +48,10 @@ class Squeeze:
     def of(cls, values: Array) -> Squeeze:
         """The knee lies below the median by twice the spread of the better half; width is that spread."""
         middle, top = np.quantile(values, [0.5, 0.9])
-        width = float(top - middle) or float(np.ptp(values)) or 1.0
+        whole = float(np.ptp(values))
+        width = float(top - middle)
+        if width <= SAME * whole:  # the better half is as good as one value
+            width = whole or 1.0
         return cls(float(middle) - 2 * width, width)
 
     def __call__(self, values: Array) -> Array:
@@ -76,7 +84,8 @@ class Surface:
         squeezed = self.squeeze(values)
         self.worst = float(squeezed.min())
         self.centre = float(squeezed.mean())
-        self.spread = float(squeezed.std()) or 1.0
+        spread = float(squeezed.std())
+        self.spread = spread if spread > SAME * float(np.abs(squeezed).max()) else 1.0
         targets = (squeezed - self.centre) / self.spread
         kept = np.arange(len(targets)) if len(targets) <= fit_on else rng.choice(len(targets), fit_on, replace=False)
         known = np.array([_LENGTH] * points.shape[1]).reshape(-1, 2) if lengths is None else lengths
@@ -208,5 +217,14 @@ def _covariance(theta: Array, points: Array, others: Array) -> Array:
 def _draw(member: GaussianProcessRegressor, points: Array, count: int, rng: np.random.Generator) -> Array:
     mean, covariance = member.predict(points, return_cov=True)
     jitter = 1e-7 * float(np.trace(covariance)) / len(points) + 1e-9  # close points make it singular
-    root = np.linalg.cholesky(covariance + jitter * np.eye(len(points)))
-    return np.asarray(mean + rng.standard_normal((count, len(points))) @ root.T)
+    return np.asarray(mean + rng.standard_normal((count, len(points))) @ _root(covariance, jitter).T)
+
+
+def _root(covariance: Array, jitter: float) -> Array:
+    """A square root of a covariance that rounding may have made indefinite: with more jitter where it takes more."""
+    for _ in range(JITTERS):
+        with suppress(np.linalg.LinAlgError):
+            return np.asarray(np.linalg.cholesky(covariance + jitter * np.eye(len(covariance))))
+        jitter *= 10
+    eigenvalues, vectors = np.linalg.eigh(covariance)
+    return np.asarray(vectors * np.sqrt(np.maximum(eigenvalues, 0.0)))

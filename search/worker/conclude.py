@@ -6,7 +6,6 @@ Any worker may do it that has the job's lease, and do it again if the one before
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
@@ -26,6 +25,7 @@ from search.leasing import artifacts, closing
 from search.leasing.closing import ClosingClaim
 from search.records import Reason, Trial
 from search.sampling.repair import Repairer
+from search.scales import value_at
 from search.spec import JobSpec, Ranged
 from search.states import Arm, Stage, TrialState
 from search.storage import disk_faults
@@ -201,8 +201,8 @@ def _softness(spec: JobSpec, bench: Bench) -> list[tuple[float, float]]:
     """How soft the teacher is over the searched temperatures, evenly on a logarithmic scale; over 1 to 40 if fixed."""
     searched = spec.space.temperature
     low, high = (searched.low, searched.high) if isinstance(searched, Ranged) else (1.0, 40.0)
-    step = math.log(high / low) / (SOFTNESS_POINTS - 1)
-    temperatures = [low * math.exp(step * point) for point in range(SOFTNESS_POINTS)]
+    shares = (point / (SOFTNESS_POINTS - 1) for point in range(SOFTNESS_POINTS))
+    temperatures = [value_at(share, low, high, log=True) for share in shares]
     return list(zip(temperatures, run.teacher_softness(bench.prepared, temperatures), strict=True))
 
 

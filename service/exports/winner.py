@@ -6,7 +6,7 @@ import textwrap
 from dataclasses import dataclass
 from typing import Any
 
-from search.public import Configuration, Job, JobSpec, Result, catalogue, configurations
+from search.public import Configuration, Job, JobSpec, Result, catalogue, configurations, readable
 
 LINE = 100
 
@@ -29,7 +29,8 @@ class Winner:
 
 def winner_of(job: Job, result: Result) -> Winner:
     """The winner of an answered job."""
-    spec = JobSpec.model_validate(dict(job.spec))
+    with readable(f"the spec of job {job.id}"):
+        spec = JobSpec.model_validate(dict(job.spec))
     classes = (job.teacher or {}).get("classes") or catalogue.DATASETS[spec.dataset.name].classes
     return Winner(spec, configurations.from_json(result.winner.configuration), job.id, result.summary, classes)
 

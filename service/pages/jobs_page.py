@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
 
-from search.public import TERMINAL_JOBS, Job, JobState, Principal, Progress, Result, units
+from search.public import TERMINAL_JOBS, Job, JobState, Principal, Progress, Result, Unreadable, readable, units
 from service.pages import spec_words
 
 # What each state means to who waits, after the word that the API uses for it.
@@ -59,7 +59,7 @@ def entry(job: Job, viewer: Principal, temperature: float | None, result: Result
     return Entry(
         job=job,
         phase=phase(job),
-        models=models(job.spec),
+        models=models(job),
         bar=all_trials(job.progress),
         pace=pace(job),
         best=best(job, temperature, result),
@@ -69,8 +69,10 @@ def entry(job: Job, viewer: Principal, temperature: float | None, result: Result
 
 def metric_of(job: Job) -> units.Metric:
     """The objective's metric."""
-    metric: units.Metric = job.spec["objective"]["metric"]
-    return metric
+    with suppress(Unreadable), readable(f"the spec of job {job.id}"):
+        metric: units.Metric = job.spec["objective"]["metric"]
+        return metric
+    return "accuracy"
 
 
 def phase(job: Job) -> str:
@@ -85,9 +87,13 @@ def phase(job: Job) -> str:
     return PHASES[job.state]
 
 
-def models(spec: Mapping[str, Any]) -> str:
+def models(job: Job) -> str:
     """Which student is distilled from which teacher, on which data."""
-    return f"{spec['student']['name']} from {spec_words.teacher_name(spec['teacher'])}, on {spec['dataset']['name']}"
+    spec = job.spec
+    with suppress(Unreadable), readable(f"the spec of job {job.id}"):
+        names = spec["student"]["name"], spec_words.teacher_name(spec["teacher"]), spec["dataset"]["name"]
+        return f"{names[0]} from {names[1]}, on {names[2]}"
+    return "its spec cannot be read"
 
 
 def search_trials(progress: Progress) -> Bar:

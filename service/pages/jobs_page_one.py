@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from search.public import TERMINAL_JOBS, Event, Job, JobState, Trial, Trouble, units
+from search.public import TERMINAL_JOBS, Event, Job, JobState, Trial, Trouble, Unreadable, readable, units
 from service.pages.jobs_page import metric_of
 
 EVENTS = 12
@@ -150,9 +151,16 @@ def _lane(job: Job, trial: Trial) -> Lane:
         weight_decay="" if drawn is None else units.number(optimizer["weight_decay"], 2),
         kd_weight="" if drawn is None else units.number(drawn["kd_weight"], 2),
         epoch=trial.epoch,
-        epochs=int(job.spec["training"]["epochs"]),
+        epochs=_epochs(job),
         value="" if value is None else units.level(metric, value),
     )
+
+
+def _epochs(job: Job) -> int:
+    """Of each of its trials; 0 where its spec cannot be read."""
+    with suppress(Unreadable), readable(f"the spec of job {job.id}"):
+        return int(job.spec["training"]["epochs"])
+    return 0
 
 
 def _stage(trial: Trial) -> str:
@@ -177,8 +185,11 @@ def happenings(job: Job, events: Sequence[Event]) -> list[Happening]:
 
 
 def _words(job: Job, event: Event) -> str:
-    say = _SAY.get(event.kind)
-    return event.kind.replace("_", " ") if say is None else say(job, event.payload)
+    say, words = _SAY.get(event.kind), event.kind.replace("_", " ")
+    if say is not None:
+        with suppress(Unreadable), readable(f"event {event.number} of job {job.id}"):
+            return say(job, event.payload)
+    return words
 
 
 def _ended(how: str) -> Callable[[Job, Mapping[str, Any]], str]:

@@ -36,7 +36,7 @@ class Panel:
     def ticks_across(self, *, grid: bool = True, most: int = 99) -> None:
         """Values along the lower axis, as people write numbers; every so many where they would be too many."""
         ticks = self.across.ticks()
-        for value in ticks[:: math.ceil(len(ticks) / most)]:
+        for value in ticks[:: max(1, math.ceil(len(ticks) / most))]:
             x = self.across(value)
             if grid:
                 svg.line(self.root, x, self.top, x, self.bottom, "rule")
@@ -74,14 +74,20 @@ def quality_ticks(scale: Scale, metric: units.Metric, about: int = 5) -> list[tu
 
 def log_scale(low: float, high: float, places: tuple[float, float]) -> Scale:
     """A logarithmic scale, widened where both ends are the same."""
-    return Scale((low, high) if low < high else (low / 2, high * 2), places, log=True)
+    return Scale((low, high) if low < high else (low / 2 or low, high * 2), places, log=True)
 
 
 def roomy(values: Sequence[float], metric: units.Metric) -> tuple[float, float]:
     """From the lowest to the highest with some margin; shares do not go beyond one by more than it takes to see."""
     low, high = min(values), max(values)
-    margin = 0.06 * (high - low) or 0.01
+    margin = margin_of(low, high)
     return low - margin, high + margin if metric == "nll" else min(high + margin, 1.0 + margin / 2)
+
+
+def margin_of(low: float, high: float) -> float:
+    """Room beside values from low to high, enough for ticks to differ where the values hardly do."""
+    size = max(abs(low), abs(high))
+    return 0.06 * (high - low) if high - low > max(1e-9 * size, 1e-12) else 0.01 * max(size, 1.0)
 
 
 def heat(share: float, colours: Sequence[str] = COLD_TO_HOT) -> str:

@@ -6,8 +6,9 @@ import bisect
 import math
 from collections.abc import Sequence
 
-from search.public import Contestant, ResponsePoint, Result, TemperatureResponse, TemperatureSet, units
+from search.public import Contestant, ResponsePoint, Result, TemperatureResponse, TemperatureSet, scales, units
 from service.pages import svg
+from service.pages.panel import log_scale, roomy
 from service.pages.svg import Element, Scale
 
 WIDTH, HEIGHT = 720, 486
@@ -28,9 +29,8 @@ def draw(result: Result | None, response: TemperatureResponse) -> str:
     if not temperatures or not values:
         svg.text(root, WIDTH / 2, HEIGHT / 2, "No temperature was searched.", fill="soft", size=14, anchor="middle")
         return svg.written(root)
-    low, high = temperatures[0], temperatures[-1]
-    across = Scale((low, high) if low < high else (low / 2, high * 2), (LEFT, RIGHT), log=True)
-    up = Scale(_with_margin(values, metric), (BOTTOM, TOP))
+    across = log_scale(temperatures[0], temperatures[-1], (LEFT, RIGHT))
+    up = Scale(roomy(values, metric), (BOTTOM, TOP))
     _axes(root, response, across, up)
     _observations(root, response, across, up)
     _curves(root, result, response, across, up)
@@ -86,12 +86,6 @@ def _without(result: Result | None) -> float | None:
     return next(found, None)
 
 
-def _with_margin(values: Sequence[float], metric: units.Metric) -> tuple[float, float]:
-    low, high = min(values), max(values)
-    margin = 0.06 * (high - low) or 0.01
-    return low - margin, high + margin if metric == "nll" else min(high + margin, 1.0 + margin / 2)
-
-
 def _axes(root: Element, response: TemperatureResponse, across: Scale, up: Scale) -> None:
     ticks = up.ticks()
     step = ticks[1] - ticks[0] if len(ticks) > 1 else 1.0
@@ -122,7 +116,7 @@ def _at(pairs: Sequence[tuple[float, float]], temperature: float) -> float:
     if index == 0 or index == len(pairs):
         return pairs[min(index, len(pairs) - 1)][1]
     (t1, v1), (t2, v2) = pairs[index - 1], pairs[index]
-    return v1 + (v2 - v1) * math.log(temperature / t1) / math.log(t2 / t1)
+    return v1 + (v2 - v1) * scales.share_of(temperature, t1, t2, log=True)
 
 
 def _observations(root: Element, response: TemperatureResponse, across: Scale, up: Scale) -> None:

@@ -6,7 +6,7 @@ import bisect
 import math
 from collections.abc import Sequence
 
-from search.public import Standing, units
+from search.public import Standing, scales, units
 from service.pages import svg
 from service.pages.panel import Panel, log_scale
 from service.pages.svg import Scale
@@ -58,7 +58,7 @@ def entropy_at(known: Sequence[tuple[float, float]], temperature: float) -> floa
     if index == 0 or index == len(known):
         return known[min(index, len(known) - 1)][1]
     (t1, v1), (t2, v2) = known[index - 1], known[index]
-    return v1 + (v2 - v1) * math.log(temperature / t1) / math.log(t2 / t1)
+    return v1 + (v2 - v1) * scales.share_of(temperature, t1, t2, log=True)
 
 
 def _description(known: Sequence[tuple[float, float]], most: float | None) -> str:

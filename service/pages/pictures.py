@@ -15,6 +15,7 @@ from service.pages import (
     svg,
 )
 from service.pages.names import setting
+from service.pages.panel import margin_of
 from service.pages.svg import Element, Scale
 
 WIDTH = 720
@@ -75,7 +76,7 @@ def _reach(rows: list[Gain]) -> tuple[float, float]:
         for mean, within in ((gain.mean, gain.interval), (gain.test_mean, gain.test_interval)):
             values += [] if mean is None else [mean]
             values += [] if within is None else [within.low, within.high]
-    margin = 0.06 * (max(values) - min(values)) or 0.01
+    margin = margin_of(min(values), max(values))
     return min(values) - margin, max(values) + margin
 
 

@@ -225,6 +225,8 @@ def _race(one: Selection, metric: units.Metric) -> dict[str, Any]:
 
 def configuration_words(configuration: Mapping[str, Any], label_only: bool = False) -> str:
     """A configuration on one line; without distillation it has no temperature."""
+    if "optimizer" not in configuration:  # its trial's row cannot be read
+        return "a configuration that cannot be read"
     optimizer = configuration["optimizer"]
     parts = [] if label_only else [f"T {units.number(configuration['temperature'])}"]
     parts += [] if label_only else [f"kd_weight {units.number(configuration['kd_weight'])}"]

@@ -10,6 +10,8 @@ import math
 from collections.abc import Sequence
 from xml.etree import ElementTree
 
+from search.public import scales
+
 Element = ElementTree.Element
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif"
 SANS = 0.54
@@ -125,10 +127,7 @@ class Scale:
         self.places, self.log = places, log
 
     def __call__(self, value: float) -> float:
-        if self.log:
-            share = math.log(value / self.low) / math.log(self.high / self.low)
-        else:
-            share = (value - self.low) / (self.high - self.low)
+        share = scales.share_of(value, self.low, self.high, self.log)
         return self.places[0] + share * (self.places[1] - self.places[0])
 
     def ticks(self, about: int = 6) -> list[float]:
@@ -138,7 +137,8 @@ class Scale:
         step = _round_step((self.high - self.low) / about)
         first = math.ceil(self.low / step - 1e-9)
         last = math.floor(self.high / step + 1e-9)
-        return [round(index * step, 12) for index in range(first, last + 1)]
+        digits = max(12, 3 - math.floor(math.log10(step)))
+        return [round(index * step, digits) for index in range(first, last + 1)]
 
 
 def _round_step(rough: float) -> float:
@@ -153,7 +153,7 @@ def _log_ticks(low: float, high: float) -> list[float]:
         return Scale((low, high), (0, 1)).ticks()
     else:
         candidates = [2.0**power for power in range(-20, 20)]
-    return [value for value in candidates if low * (1 - 1e-9) <= value <= high * (1 + 1e-9)]
+    return [value for value in candidates if low * (1 - 1e-9) <= value <= high * (1 + 1e-9)] or [low, high]
 
 
 def apart(wanted: Sequence[float], least: float, low: float, high: float) -> list[float]:

@@ -6,7 +6,7 @@ own unit: fractions for accuracy and ECE (0.01 is one point), nats for NLL.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
 from typing import Any, Literal, TypeVar, cast
@@ -82,6 +82,7 @@ class Job:
     started_at: datetime | None
     ended_at: datetime | None
     updated_at: datetime
+    unreadable: str | None = field(default=None, kw_only=True)
 
     @property
     def ended(self) -> bool:
@@ -194,6 +195,7 @@ class Trial:
     started_at: datetime | None
     ended_at: datetime | None
     train_seconds: float
+    unreadable: str | None = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +228,7 @@ class Event:
     kind: str
     at: datetime
     payload: dict[str, Any]
+    unreadable: str | None = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +247,7 @@ class Worker:
     started_at: datetime
     seen_at: datetime
     stopped_at: datetime | None
+    unreadable: str | None = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -54,6 +54,7 @@ class Study:
     jobs: dict[str, int]
     created_at: datetime
     updated_at: datetime
+    unreadable: str | None = field(default=None, kw_only=True)
 
     @property
     def ended(self) -> bool:

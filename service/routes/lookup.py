@@ -72,7 +72,7 @@ async def validate_spec(request: Request, principal: Reader) -> SpecVerdict:
 def list_workers(request: Request, principal: Reader) -> WorkerList:
     """Workers with their lanes, what they hold and when they were last seen."""
     workers = public.list_workers(database(request))
-    return WorkerList(items=[WorkerOut.model_validate(worker) for worker in workers])
+    return WorkerList(items=[WorkerOut.of(worker) for worker in workers])
 
 
 @router.get("/me", operation_id="getMe", response_model=Me, summary="Whose key is this", tags=["operation"])

@@ -48,6 +48,7 @@ class Census(Collector):
             ("epochs", "Epochs of trials that have ended", counted.epochs),
             ("train_seconds", "Seconds that these epochs took; by epochs: seconds per epoch", counted.train_seconds),
             ("worker_database_errors", "Times that the database did not answer a worker", counted.database_errors),
+            ("unreadable_records", "Stored things that this process could not read", public.count_unreadable()),
             ("api_database_errors", "Times that the database did not answer this process", self.db.failures),
         ):
             yield GaugeMetricFamily(f"thermowell_{name}", words, value=value)

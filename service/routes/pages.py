@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Annotated, Any
 
 from fastapi import APIRouter, File, Form, Request, UploadFile
@@ -136,7 +137,7 @@ def _job_page(
     db = database(request)
     job = public.get_job(db, job_id, principal)
     running = public.list_trials(db, job_id, principal, state=public.TrialState.RUNNING, limit=jobs_page_one.LANES)
-    result = public.get_result(db, job_id, principal) if job.state is JobState.COMPLETED else None
+    result = _result(db, job, principal)
     entry = _entries(db, [job], principal)[0]
     return page(
         "job.html",
@@ -178,8 +179,17 @@ def _events(db: Database, job: Job, principal: Principal) -> Sequence[public.Eve
 def _entries(db: Database, jobs: Sequence[Job], principal: Principal) -> list[jobs_page.Entry]:
     best = {job.id: job.progress.best_trial for job in jobs if job.progress.best_trial is not None}
     temperatures = public.best_temperatures(db, best)
-    results = {job.id: public.get_result(db, job.id, principal) for job in jobs if job.state is JobState.COMPLETED}
-    return [jobs_page.entry(job, principal, temperatures.get(job.id), results.get(job.id)) for job in jobs]
+    results = {job.id: _result(db, job, principal) for job in jobs}
+    return [jobs_page.entry(job, principal, temperatures.get(job.id), results[job.id]) for job in jobs]
+
+
+def _result(db: Database, job: Job, principal: Principal) -> public.Result | None:
+    """A completed job's answer, where it can be read."""
+    if job.state is not JobState.COMPLETED:
+        return None
+    with suppress(public.Unreadable, public.NotReady):
+        return public.get_result(db, job.id, principal)
+    return None
 
 
 def _nobody_works(request: Request, jobs: Sequence[Job]) -> bool:

@@ -18,7 +18,7 @@ from service.pages import pictures, png, report
 from service.routes.jobs import database
 from service.schemas import ArtifactList, ArtifactOut, JobId
 
-ANSWERS = problems("not-found", "not-ready", "request-invalid")
+ANSWERS = problems("not-found", "not-ready", "unreadable", "request-invalid")
 PAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data:; base-uri 'none'; form-action 'none'"
 PAGE_HEADERS = {"Content-Security-Policy": PAGE_POLICY, "Vary": "Accept", "Cache-Control": "private, no-cache"}
 PAGE: dict[int | str, dict[str, Any]] = {

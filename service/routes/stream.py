@@ -75,7 +75,7 @@ async def follow(
             events, ended = [], False  # it may come back while the client waits
         for event in events:
             after = event.number
-            data = EventOut.model_validate(event)
+            data = EventOut.of(event)
             yield ServerSentEvent(id=str(event.number), event=event.kind, data=data)
         reason = _reason(ended, stopping.is_set(), time.monotonic() > ends_at)
         if reason:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,7 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from search.public import units
+from search.public import scales, units
 from service.client import DEFAULT_URL, Advice
 from service.remote.advice import AdviceApart, AdviceSource
 from service.terminal.cli_jobs import read_spec
@@ -136,7 +135,7 @@ def _temperatures(told: Advice) -> Padding:
     """The distribution as bars over a few temperatures, each weight at the nearest of them, and its middle half."""
     shares = dict.fromkeys(SHOWN, 0.0)
     for one in told.temperatures:
-        nearest = min(SHOWN, key=lambda at: abs(math.log(one.temperature / at)))
+        nearest = min(SHOWN, key=lambda at: abs(scales.log_ratio(one.temperature, at)))
         shares[nearest] += one.weight
     most = max(shares.values())
     table = Table(box=None, padding=(0, 2, 0, 0), show_header=True, header_style="dim", pad_edge=False)

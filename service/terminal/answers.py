@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from search import public
-from search.public import Interval, units
+from search.public import Interval, scales, units
 from service.client import Job, Result, TemperatureResponse
 from service.remote.answers import Contestant, Estimate, Gain, ResponseCurve, ResponsePoint, Shortfall
 from service.remote.documents import Configuration
@@ -154,8 +154,8 @@ def _chosen(points: list[ResponsePoint], best: float) -> list[ResponsePoint]:
         return points
     step = (len(points) - 1) / (SHOWN_TEMPERATURES - 1)
     chosen = [points[round(index * step)] for index in range(SHOWN_TEMPERATURES)]
-    nearest = min(range(len(chosen)), key=lambda i: abs(math.log(chosen[i].temperature / best)))
-    top = min(points, key=lambda point: abs(math.log(point.temperature / best)))
+    nearest = min(range(len(chosen)), key=lambda i: abs(scales.log_ratio(chosen[i].temperature, best)))
+    top = min(points, key=lambda point: abs(scales.log_ratio(point.temperature, best)))
     same = math.isclose(top.temperature, best, rel_tol=1e-9)
     chosen[nearest] = dataclasses.replace(top, temperature=best) if same else top
     return chosen

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 from rich.console import Console, RenderableType
@@ -11,7 +10,7 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from search.public import FactorGuide, Guidance, LevelGuide, guidance_table, guidance_words, units
+from search.public import FactorGuide, Guidance, LevelGuide, guidance_table, guidance_words, scales, units
 
 WHISKER = 24
 _STYLES = {"moves": "green", "negligible": "cyan", "cannot tell": "dim"}
@@ -83,7 +82,7 @@ def _whisker(level: LevelGuide, low: float, high: float) -> str:
     """A level's best T and interval on a logarithmic line of fixed length; arrows where it may lie beyond."""
 
     def column(temperature: float) -> int:
-        return round(math.log(temperature / low) / math.log(high / low) * (WHISKER - 1))
+        return round(scales.share_of(temperature, low, high, log=True) * (WHISKER - 1))
 
     cells = [" "] * WHISKER
     best = level.best
