@@ -11,6 +11,7 @@ from pydantic_settings import NoDecode
 
 from search.public import Quota
 from search.public import Settings as SearchSettings
+from service.prefix import parse_prefix
 from service.proxies import Network
 
 
@@ -23,6 +24,11 @@ class Settings(SearchSettings):
         (),
         description="addresses and networks, with commas between, of the proxies whose X-Forwarded-For, "
         "X-Forwarded-Proto and X-Forwarded-Prefix are believed; nobody's unless given",
+    )
+    root_path: str = Field(
+        "",
+        description="path below which a proxy serves the service, such as /thermowell, whether or not the proxy strips "
+        "it; a trusted proxy's X-Forwarded-Prefix goes before it",
     )
     admin_key_file: Path | None = Field(None, description="`migrate` registers the key in this file as the first admin")
     body_limit: int = Field(1024 * 1024, ge=1024, description="bytes that a request may carry")
@@ -64,6 +70,11 @@ class Settings(SearchSettings):
             raise ValueError(
                 f"trusted_proxies: {error}; write addresses or networks with commas between: 127.0.0.1,10.0.0.0/8"
             ) from None
+
+    @field_validator("root_path")
+    @classmethod
+    def _root_path(cls, given: str) -> str:
+        return parse_prefix(given)
 
     @property
     def key_quota(self) -> Quota:

@@ -14,7 +14,7 @@ BESIDE = (
 )
 
 
-def note(standing: Standing) -> str:
+def note(standing: Standing, root_path: str = "") -> str:
     """The note. What users wrote stands in code, where Markdown does nothing with it."""
     job, result = standing.job, standing.result
     parts = [f"# {_plain(job.name)}"]
@@ -24,7 +24,7 @@ def note(standing: Standing) -> str:
         parts.append(so_far(standing))
     if result is not None and result.cautions:
         parts.append("## What to distrust\n\n" + "\n".join(f"- {caution}" for caution in result.cautions))
-    parts.append(f"[Report](/v1/jobs/{job.id}/report) of job `{job.id}`. " + BESIDE.format(id=job.id))
+    parts.append(f"[Report]({root_path}/v1/jobs/{job.id}/report) of job `{job.id}`. " + BESIDE.format(id=job.id))
     fence = "`" * max(3, 1 + max(map(len, re.findall("`+", str(job.spec))), default=0))
     parts.append(f"## The spec\n\n{fence}yaml\n{spec_yaml(job)}{fence}")
     return "\n\n".join(parts) + "\n"

@@ -7,15 +7,21 @@ from typing import Any
 
 from a2wsgi import WSGIMiddleware
 from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import Headers
+from starlette.requests import Request
 from starlette.routing import BaseRoute, Route
 from starlette.types import Message, Receive, Scope, Send
 
 from search import public
 from search.public import Database, Store
+from service import prefix
 from service.auth import Guarded
+from service.pages.frame import page
+from service.prefix import inner_path
+from service.routes.signing import known_visitor
 from service.settings import Settings
 
-# It asks for these absolutely: under a prefix of ours it would find nothing.
+# It asks for these absolutely: below a prefix it would find nothing, so that a page says why.
 PATHS = (
     "/",
     "/dashboard",
@@ -39,13 +45,18 @@ class Dashboard:
         self._made: tuple[Any, WSGIMiddleware] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = inner_path(scope)
+        if prefix.current() and (path == "/dashboard" or path.startswith("/dashboard/")):
+            visitor = await run_in_threadpool(known_visitor, Request(scope))
+            await page("dashboard.html", visitor)(scope, receive, send)
+            return
         made = self._made
         if made is None:
             made = await run_in_threadpool(self._make)
         _, app = made
-        if scope["path"].startswith("/artifacts/"):
+        if path.startswith("/artifacts/"):
             send = _harmless(send)
-        await app(scope, receive, send)  # type: ignore[arg-type]  # the same protocol, typed by another hand
+        await app(_complete(scope), receive, send)  # type: ignore[arg-type]  # the same protocol, typed by another hand
 
     def close(self) -> None:
         """Gives its connections and threads back."""
@@ -64,6 +75,13 @@ class Dashboard:
                 app = optuna_dashboard.wsgi(storage, artifact_store=public.Files(self._files))
                 self._made = storage, WSGIMiddleware(app, workers=THREADS)
             return self._made
+
+
+def _complete(scope: Scope) -> Scope:
+    """A request with the headers that Optuna Dashboard takes for granted, and fails without."""
+    if "accept-encoding" in Headers(scope=scope):
+        return scope
+    return {**scope, "headers": [*scope["headers"], (b"accept-encoding", b"identity")]}
 
 
 def _harmless(send: Send) -> Send:

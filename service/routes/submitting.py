@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import Header, Request, Response
 
+from service import prefix
 from service.errors import MediaTypeUnsupported, problems
 
 MEDIA_TYPES: dict[str, Literal["json", "yaml"]] = {
@@ -59,7 +60,7 @@ def replay_of(key: str | None, body: bytes) -> tuple[str, str] | None:
 
 def say_where(response: Response, location: str, created: bool) -> None:
     """Names what was made, or was made before by the same request."""
-    response.headers["Location"] = location
+    response.headers["Location"] = prefix.at(location)
     if not created:
         response.status_code = 200
         response.headers["Idempotency-Replayed"] = "true"
