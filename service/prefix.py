@@ -10,7 +10,19 @@ from starlette.types import Scope
 HEADER = "X-Forwarded-Prefix"
 # A prefix that begins like one of these could not be told from a path of the service's own.
 OWN_PATHS = frozenset(
-    {"api", "artifacts", "assets", "dashboard", "docs", "favicon.ico", "healthz", "jobs", "metrics", "openapi.json"}
+    {
+        "api",
+        "artifacts",
+        "assets",
+        "csv",
+        "dashboard",
+        "docs",
+        "favicon.ico",
+        "healthz",
+        "jobs",
+        "metrics",
+        "openapi.json",
+    }
     | {"problems", "readyz", "signin", "signout", "static", "v1"}
 )
 _PREFIX = re.compile(r"(/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~-]+){1,8}")

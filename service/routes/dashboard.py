@@ -18,6 +18,7 @@ from service import prefix
 from service.auth import Guarded
 from service.pages.frame import page
 from service.prefix import inner_path
+from service.routes.dashboard_faults import explain
 from service.routes.signing import known_visitor
 from service.settings import Settings
 
@@ -28,6 +29,7 @@ PATHS = (
     "/dashboard/{rest:path}",
     "/api/{rest:path}",
     "/artifacts/{rest:path}",
+    "/csv/{rest:path}",
     "/static/{rest:path}",
     "/favicon.ico",
 )
@@ -53,10 +55,31 @@ class Dashboard:
         made = self._made
         if made is None:
             made = await run_in_threadpool(self._make)
-        _, app = made
+        storage, app = made
         if path.startswith("/artifacts/"):
             send = _harmless(send)
-        await app(_complete(scope), receive, send)  # type: ignore[arg-type]  # the same protocol, typed by another hand
+        held: list[Message] = []
+
+        async def sending(message: Message) -> None:
+            if held or (message["type"] == "http.response.start" and message["status"] >= 500):
+                held.append(message)
+            else:
+                await send(message)
+
+        failure: Exception | None = None
+        try:
+            await app(_complete(scope), receive, sending)  # type: ignore[arg-type]  # the same protocol, by another hand
+        except Exception as error:
+            failure = error
+        if held or failure is not None:
+            instead = await run_in_threadpool(explain, storage, self._db, scope)
+            if instead is not None:
+                await instead(scope, receive, send)
+                return
+        if failure is not None:
+            raise failure
+        for message in held:
+            await send(message)
 
     def close(self) -> None:
         """Gives its connections and threads back."""
