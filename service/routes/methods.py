@@ -31,8 +31,9 @@ class OtherMethods(BaseRoute):
             if match is Match.NONE:
                 continue
             first = first or child
-            known |= route.methods
-            if "GET" in route.methods and reading is None:
+            own = route.methods or set()
+            known |= own
+            if "GET" in own and reading is None:
                 reading = route, child
         if first is None:
             return Match.NONE, {}

@@ -24,7 +24,8 @@ IdempotencyKey = Annotated[
     str | None,
     Header(
         pattern=r"^[\x21-\x7e]{1,255}$",
-        description="makes sending twice safe: the second request answers with what the first one made",
+        description="makes sending twice safe: the second request answers with what the first one made. It is kept as "
+        "long as that: once a job is deleted, the same request makes a new one",
     ),
 ]
 
