@@ -14,8 +14,9 @@ from starlette.concurrency import run_in_threadpool
 
 from search import public
 from search.public import Database, DatabaseUnavailable, SchemaMissing
-from service import auth, errors
+from service import auth, errors, proxies
 from service.pages import frame
+from service.prefix import inner_path
 from service.routes import (
     advice,
     body,
@@ -25,10 +26,12 @@ from service.routes import (
     jobs,
     keys,
     lookup,
+    methods,
     metrics,
     naming,
     openapi,
     pages,
+    prefixed,
     rates,
     results,
     signing,
@@ -66,15 +69,17 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(rates.RateLimit, requests=settings.requests_per_minute, failures=settings.failures_per_minute)
     app.add_middleware(metrics.Measured, metrics=app.state.metrics)
     app.add_middleware(naming.Named)
+    app.add_middleware(prefixed.Prefixed, prefix=settings.root_path)
+    app.add_middleware(proxies.Forwarded, trusted=settings.trusted_proxies)
     errors.install(app)
     signing.install(app)
-    for room in (jobs, trials, stream, results, exports, studies, lookup, advice, keys, metrics):
-        app.include_router(room.router)
-    app.include_router(lookup.open_router)
-    for shown in (signing, changes, pages):
-        app.include_router(shown.router)
+    rooms = (jobs, trials, stream, results, exports, studies, lookup, advice, keys, metrics, signing, changes, pages)
+    routers = [*(room.router for room in rooms), lookup.open_router, openapi.router]
+    for router in routers:
+        app.include_router(router)
     app.mount(frame.ASSETS, frame.assets())
     openapi.install(app)
+    app.router.routes.append(methods.OtherMethods(routers))
     app.state.dashboard = dashboard.Dashboard(db, app.state.files)
     app.router.routes.extend(dashboard.routes(app.state.dashboard, db, settings))
     return app
@@ -91,7 +96,7 @@ def _telemetry() -> TelemetryConfig | None:
         "logs": False,
         "operation_spans": False,
         "auto_configure": False,
-        "exclude": lambda scope: scope["path"] in PROBES,
+        "exclude": lambda scope: inner_path(scope) in PROBES,
     }
 
 

@@ -32,6 +32,7 @@ from service.remote.documents import Trial as Trial
 from service.remote.documents import TrialDetail as TrialDetail
 from service.remote.documents import Worker as Worker
 from service.remote.documents import read
+from service.remote.plain import plain
 from service.remote.sending import document
 from service.remote.studies import Studies
 from service.remote.studies import Study as Study
@@ -320,7 +321,7 @@ def _advance(bar: Any, job: JobDetail) -> None:
     """Moves the bar to where the job is."""
     progress = job.progress
     bar.total = progress.trials_planned
-    bar.set_description(f"{job.name} {job.state}", refresh=False)
+    bar.set_description(plain(f"{job.name} {job.state}"), refresh=False)
     if progress.best_value is not None:
         bar.set_postfix_str(f"best {job.metric} {progress.best_value:.4g}", refresh=False)
     bar.n = progress.trials_done

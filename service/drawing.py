@@ -34,6 +34,7 @@ class Order(BaseModel):
     database_url: str
     job_id: str
     mlflow_uri: str | None = None
+    root_path: str = ""
 
 
 class Drawn(BaseModel):
@@ -46,7 +47,7 @@ class Drawn(BaseModel):
     untracked: str | None = Field(None, description="why MLflow does not know of it, though it should")
 
 
-def draw(db: Database, job_id: str, mlflow_uri: str | None = None) -> Drawn | None:
+def draw(db: Database, job_id: str, mlflow_uri: str | None = None, root_path: str = "") -> Drawn | None:
     """Asks the analysis where the job has not been answered, and draws; None where there is no such job any more."""
     found = public.to_be_shown(db, job_id)
     if found is None:
@@ -64,7 +65,7 @@ def draw(db: Database, job_id: str, mlflow_uri: str | None = None) -> Drawn | No
     page = report.render(standing, picture_base=None) if standing.final else None
     plots = {name: public.Figure(drawn) for name, drawn in figures.all_of(standing).items()}
     files = _files(db, standing, page)
-    words = note.note(standing)
+    words = note.note(standing, root_path)
     change = public.beside(db, job_id, plots, words, files)
     untracked = None if mlflow_uri is None else _tracked(db, standing, mlflow_uri, words)
     return Drawn(event=standing.event, interim=interim, report=page, beside=change, untracked=untracked)
@@ -123,7 +124,7 @@ def main() -> int:
     order = Order.model_validate_json(sys.stdin.buffer.read())
     db = public.open_database(order.database_url)
     try:
-        drawn = draw(db, order.job_id, order.mlflow_uri)
+        drawn = draw(db, order.job_id, order.mlflow_uri, order.root_path)
     finally:
         db.close()
     if drawn is not None:

@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
 from search.public import FieldProblem, SpecInvalid, StoreUnavailable, ThermowellError
+from service import prefix
 
 MEDIA_TYPE = "application/problem+json"
 _log = structlog.get_logger(__name__)
@@ -120,7 +121,10 @@ class FieldError(BaseModel):
 class Problem(BaseModel):
     """An RFC 9457 problem. `type` is stable: decide by it, show `detail` to people."""
 
-    type: str = Field(description="/problems/<slug>", examples=["/problems/not-found"])
+    type: str = Field(
+        description="/problems/<slug>, after the prefix that a proxy serves this below",
+        examples=["/problems/not-found"],
+    )
     title: str
     status: int
     detail: str
@@ -134,7 +138,7 @@ def problem_response(
     """The response that says so."""
     kind = KINDS[slug]
     problem = Problem(
-        type=f"/problems/{slug}",
+        type=prefix.at(f"/problems/{slug}"),
         title=kind.title,
         status=kind.status,
         detail=detail,

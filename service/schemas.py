@@ -9,6 +9,7 @@ from fastapi import Path, Query
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from search.public import Arm, Job, JobState, Stage, TrialState, note_unreadable, refuse_truth
+from service import prefix
 from service.errors import FieldError
 
 JobId = Annotated[str, Path(description="a job's id", examples=["9f2c4e0b7a1d4c3e"])]
@@ -106,7 +107,7 @@ class LinksOut(BaseModel):
 
     @classmethod
     def of(cls, job_id: str) -> Self:
-        base = f"/v1/jobs/{job_id}"
+        base = prefix.at(f"/v1/jobs/{job_id}")
         parts = ("trials", "events", "result", "response", "importances", "artifacts", "report")
         return cls(self=base, **{part: f"{base}/{part}" for part in parts})
 

@@ -95,8 +95,12 @@ class Shower:
 
     async def _show(self, job_id: str, news: public.News) -> Drawn | None:
         """What is shown now; None where the job has gone on to its end, or the service."""
-        uri = self._settings.mlflow_uri if news.track else None
-        order = Order(database_url=self._db.url, job_id=job_id, mlflow_uri=uri)
+        order = Order(
+            database_url=self._db.url,
+            job_id=job_id,
+            mlflow_uri=self._settings.mlflow_uri if news.track else None,
+            root_path=self._settings.root_path,
+        )
         said = await self._ask(order.model_dump_json().encode())
         return await run_in_threadpool(self._write, job_id, said) if said else None
 

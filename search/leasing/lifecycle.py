@@ -227,6 +227,7 @@ def finished_trials(connection: Connection, job_id: str) -> list[Finished]:
             value=row.value,
             configuration=row.configuration,
             seed=row.seed,
+            reason=reason_of(row.reason),
         )
         for row in connection.execute(query.order_by(trials.c.number))
     ]

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from search import configurations
 from search.leasing import rounds
+from search.leasing.failing import no_trials
 from search.leasing.rounds import Race
 from search.records import Reason, Trial
 from search.spec import JobSpec
@@ -57,6 +58,7 @@ class Finished:
     value: float | None
     configuration: Mapping[str, Any] | None
     seed: int
+    reason: Reason | None = None
 
 
 Candidate = TypeVar("Candidate", Finished, Trial)
@@ -226,7 +228,8 @@ def _while_searching(job: JobSnapshot, finished: Callable[[], Sequence[Finished]
 def _search_ended(job: JobSnapshot, finished: Sequence[Finished]) -> Next:
     tried = [candidates(job.spec, finished, arm) for arm in Arm]
     if not tried[0]:
-        return MoveTo(JobState.FAILED, Reason("no-trials", "no trial of the search was trained to its end"))
+        joint = [trial for trial in finished if (trial.stage, trial.arm) == (Stage.SEARCH, Arm.JOINT)]
+        return MoveTo(JobState.FAILED, no_trials((one.number, one.state, one.reason) for one in joint))
     if any(len(of_arm) > 1 for of_arm in tried):
         return MoveTo(JobState.CONFIRMING)  # there is something to choose from
     return _estimate(job, finished, _before_choices(job, finished))

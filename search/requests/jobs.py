@@ -17,9 +17,18 @@ from search import tracing
 from search.errors import FieldProblem, IdempotencyConflict, IllegalMove, SpecInvalid, StoreUnavailable
 from search.fleet import FleetSpec
 from search.leasing import artifacts, quotas
-from search.leasing.lifecycle import CONFIRMING, SEARCHING, advance, cancel_trials, drop_leases, move, reread
+from search.leasing.lifecycle import (
+    CONFIRMING,
+    SEARCHING,
+    advance,
+    cancel_trials,
+    drop_leases,
+    move,
+    reread,
+    snapshot,
+)
 from search.records import Job, Page, Principal
-from search.requests import advice, troubles
+from search.requests import advice, extending, troubles
 from search.requests.progress import progress_of
 from search.sampling import study
 from search.spec import JobSpec
@@ -52,7 +61,8 @@ def submit(
     `known` is what the operator has decided of advice, without which the packaged table and own jobs advise; what the
     job begins with is decided here, once, and stored with it.
     `idempotency_key` is the caller's key and the sha256 of its request's body; keys of different principals are
-    different. IdempotencyConflict where the key came with another body. `request_id`, of at most 64 characters, is what
+    different, and one is kept as long as its job: deleting that frees it. IdempotencyConflict where the key came with
+    another body. `request_id`, of at most 64 characters, is what
     the request is called in logs: it stays with the job. QuotaExceeded.
     """
     request = None if idempotency_key is None else (storable(idempotency_key[0]), idempotency_key[1])
@@ -243,7 +253,8 @@ def extend_job(
 
     What the confirmation has found so far is then confirmed again, with more to choose from and on fresh seeds; if
     the test part was read already, its later figures are marked as seen before.
-    NotFound; IllegalMove; SpecInvalid where a total does not exceed the one before; QuotaExceeded.
+    NotFound; IllegalMove; SpecInvalid where a total does not exceed the one before, or where another total is spent,
+    so that no trial could begin; QuotaExceeded.
     """
     asked = {"trials": trials, "epochs": epochs, "seconds": seconds}
     totals = {name: total for name, total in asked.items() if total is not None}
@@ -253,6 +264,7 @@ def extend_job(
         if state not in _EXTENDABLE and not (job.state == JobState.PAUSED and state == JobState.ANALYSING):
             _only(job, _EXTENDABLE, "extended")
         _check_totals(job, totals)
+        extending.check_adds(snapshot(connection, job), job, totals)
         if "trials" in totals or state in TERMINAL_JOBS:
             after = totals.get("trials", job.budget_trials)
             quotas.check_more_trials(
@@ -327,6 +339,7 @@ def _check_totals(job: Row[Any], totals: dict[str, Any]) -> None:
 def delete_job(db: Database, job_id: str, principal: Principal, files: Store) -> None:
     """Forgets a job that has ended: its trials, its studies, and those of its files that nothing else refers to.
 
+    The Idempotency-Key that made it goes too: sent again, the same request makes a new job.
     NotFound; IllegalMove while it has not ended; StoreUnavailable, and then it is still there.
     """
     files.check_removal()  # without its record nobody would know which files to delete another time

@@ -15,6 +15,7 @@ from starlette.responses import HTMLResponse
 from starlette.staticfiles import StaticFiles
 
 from search.public import Principal, units
+from service import prefix
 
 ASSETS = "/assets"
 # Nothing but what this service serves itself; neither styles nor scripts within a page.
@@ -44,7 +45,7 @@ class Visitor:
 
 def page(name: str, visitor: Visitor, status: int = 200, **context: Any) -> HTMLResponse:
     """A page from its template."""
-    text = _environment().get_template(name).render(visitor=visitor, **context)
+    text = _environment().get_template(name).render(visitor=visitor, root=prefix.current(), **context)
     return HTMLResponse(text, status, headers=HEADERS)
 
 

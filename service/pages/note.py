@@ -14,17 +14,18 @@ BESIDE = (
 )
 
 
-def note(standing: Standing) -> str:
-    """The note. What users wrote stands in code, where Markdown does nothing with it."""
+def note(standing: Standing, root_path: str = "") -> str:
+    """The note. What users wrote is text, or stands in code, where Markdown does nothing with it."""
     job, result = standing.job, standing.result
-    parts = [f"# {_plain(job.name)}"]
+    parts = [f"# {_text(job.name)}"]
     if result is not None:
-        parts.append(f"**{result.summary}**" if standing.final else f"**So far:** {result.summary}")
+        summary = _text(result.summary)
+        parts.append(f"**{summary}**" if standing.final else f"**So far:** {summary}")
     if not standing.final:
-        parts.append(so_far(standing))
+        parts.append(_text(so_far(standing)))
     if result is not None and result.cautions:
-        parts.append("## What to distrust\n\n" + "\n".join(f"- {caution}" for caution in result.cautions))
-    parts.append(f"[Report](/v1/jobs/{job.id}/report) of job `{job.id}`. " + BESIDE.format(id=job.id))
+        parts.append("## What to distrust\n\n" + "\n".join(f"- {_text(caution)}" for caution in result.cautions))
+    parts.append(f"[Report]({root_path}/v1/jobs/{job.id}/report) of job `{job.id}`. " + BESIDE.format(id=job.id))
     fence = "`" * max(3, 1 + max(map(len, re.findall("`+", str(job.spec))), default=0))
     parts.append(f"## The spec\n\n{fence}yaml\n{spec_yaml(job)}{fence}")
     return "\n\n".join(parts) + "\n"
@@ -43,6 +44,8 @@ def so_far(standing: Standing) -> str:
     return said
 
 
-def _plain(words: str) -> str:
-    """A name without what Markdown would make something of."""
-    return re.sub(r"([\\`*_{}\[\]<>()#+!|~-])", r"\\\1", " ".join(words.split()))
+def _text(words: str) -> str:
+    """Words, which may name what users named, without what Markdown, or HTML in it, would make something of."""
+    visible = re.sub(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", " ", words)
+    line = re.sub(r"([\\`*_\[\]<>#!|~&$])", r"\\\1", " ".join(visible.split()))
+    return re.sub(r"^(\d*)([-+=.)])", r"\1\\\2", line)

@@ -1,4 +1,4 @@
-"""The limit on request bodies: what is larger is refused as a problem, whether or not its length was announced."""
+"""The limit on request bodies: so many bytes, whether or not they were announced, and as they are, not compressed."""
 
 from __future__ import annotations
 
@@ -6,14 +6,17 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.errors import respond
+from service.errors import MediaTypeUnsupported, respond
 
 # Nobody reads the rest of the body, so the connection ends with the answer: it could go on for ever.
 _HANG_UP = {"Connection": "close"}
 
 
 class BodyLimit:
-    """Refuses bodies above a number of bytes. (Starlette's own answers in plain text.)"""
+    """Refuses bodies above a number of bytes, and encoded ones. (Starlette's own answer is plain text.)
+
+    A compressed body would have to be inflated to be counted, by a service whose specs are a few kilobytes.
+    """
 
     def __init__(self, app: ASGIApp, limit: int) -> None:
         self.app, self.limit = app, limit
@@ -22,7 +25,18 @@ class BodyLimit:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        announced = Headers(scope=scope).get("content-length", "")
+        headers = Headers(scope=scope)
+        announced = headers.get("content-length", "")
+        encodings = _encodings(headers)
+        if encodings and (announced.strip("0") or "transfer-encoding" in headers):
+            refusal = MediaTypeUnsupported(
+                f"a body comes as it is: Content-Encoding {', '.join(encodings)} is not read. Send it "
+                "uncompressed, without that header"
+            )
+            answer = respond(refusal, scope["path"])
+            answer.headers.update({"Accept-Encoding": "identity", **_HANG_UP})
+            await answer(scope, receive, send)
+            return
         if announced.isdecimal() and int(announced) > self.limit:
             await respond(HTTPException(413, headers=_HANG_UP), scope["path"])(scope, receive, send)
             return
@@ -37,3 +51,9 @@ class BodyLimit:
             return message
 
         await self.app(scope, counted, send)
+
+
+def _encodings(headers: Headers) -> list[str]:
+    """What a body was encoded by, but for what is no encoding at all."""
+    named = [one.strip()[:40] for one in ",".join(headers.getlist("content-encoding")).split(",")]
+    return [one for one in named if one.lower() not in ("", "identity")]

@@ -10,23 +10,31 @@ from typing import Any, BinaryIO
 
 from a2wsgi import WSGIMiddleware
 from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import Headers
+from starlette.requests import Request
 from starlette.routing import BaseRoute, Route
 from starlette.types import Message, Receive, Scope, Send
 
 from search import public
 from search.public import Database, Store
+from service import prefix
 from service.auth import Guarded
 from service.errors import respond
+from service.pages.frame import page
+from service.prefix import inner_path
+from service.routes.dashboard_faults import explain
+from service.routes.signing import known_visitor
 from service.routes.unready import told_apart
 from service.settings import Settings
 
-# It asks for these absolutely: under a prefix of ours it would find nothing.
+# It asks for these absolutely: below a prefix it would find nothing, so that a page says why.
 PATHS = (
     "/",
     "/dashboard",
     "/dashboard/{rest:path}",
     "/api/{rest:path}",
     "/artifacts/{rest:path}",
+    "/csv/{rest:path}",
     "/static/{rest:path}",
     "/favicon.ico",
 )
@@ -44,14 +52,40 @@ class Dashboard:
         self._made: tuple[Any, WSGIMiddleware] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = inner_path(scope)
+        if prefix.current() and (path == "/dashboard" or path.startswith("/dashboard/")):
+            visitor = await run_in_threadpool(known_visitor, Request(scope))
+            await page("dashboard.html", visitor)(scope, receive, send)
+            return
         made = self._made
         if made is None:
             made = await run_in_threadpool(self._make)
-        _, app = made
-        if scope["path"].startswith("/artifacts/"):
+        storage, app = made
+        if path.startswith("/artifacts/"):
             send = _harmless(send)
         send = told_apart(self._db, scope, receive, send)
-        await app(scope, receive, send)  # type: ignore[arg-type]  # the same protocol, typed by another hand
+        held: list[Message] = []
+
+        async def sending(message: Message) -> None:
+            if held or (message["type"] == "http.response.start" and message["status"] >= 500):
+                held.append(message)
+            else:
+                await send(message)
+
+        failure: Exception | None = None
+        try:
+            await app(_complete(scope), receive, sending)  # type: ignore[arg-type]  # the same protocol, by another hand
+        except Exception as error:
+            failure = error
+        if held or failure is not None:
+            instead = await run_in_threadpool(explain, storage, self._db, scope)
+            if instead is not None:
+                await instead(scope, receive, send)
+                return
+        if failure is not None:
+            raise failure
+        for message in held:
+            await send(message)
 
     def close(self) -> None:
         """Gives its connections and threads back."""
@@ -98,6 +132,13 @@ def _answered() -> Iterator[None]:
         problem = respond(error, "/artifacts")
         detail = json.loads(bytes(problem.body))["detail"]
         raise HTTPError(problem.status_code, detail, Retry_After=problem.headers["Retry-After"]) from None
+
+
+def _complete(scope: Scope) -> Scope:
+    """A request with the headers that Optuna Dashboard takes for granted, and fails without."""
+    if "accept-encoding" in Headers(scope=scope):
+        return scope
+    return {**scope, "headers": [*scope["headers"], (b"accept-encoding", b"identity")]}
 
 
 def _harmless(send: Send) -> Send:

@@ -134,7 +134,10 @@ def get_job(request: Request, job_id: JobId, principal: Reader) -> JobDetailOut:
     responses=problems("not-found", "illegal-move", "request-invalid", "store-unavailable"),
 )
 def delete_job(request: Request, job_id: JobId, principal: Submitter) -> None:
-    """Forgets a job that has ended: its trials, its studies, its answer and its files."""
+    """Forgets a job that has ended: its trials, its studies, its answer, its files, and its Idempotency-Key.
+
+    The request that made it makes a new job where it is sent again.
+    """
     public.delete_job(database(request), job_id, principal, request.app.state.files)
 
 

@@ -9,6 +9,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from search import public
+from service import prefix
 from service.auth import Reader
 from service.errors import KINDS, FieldError, problems
 from service.routes.jobs import SPEC_BODY, database
@@ -92,7 +93,7 @@ def get_problem(slug: str) -> ProblemKind:
     kind = KINDS.get(slug)
     if kind is None:
         raise HTTPException(404)
-    return ProblemKind(type=f"/problems/{slug}", title=kind.title, status=kind.status, meaning=kind.meaning)
+    return ProblemKind(type=prefix.at(f"/problems/{slug}"), title=kind.title, status=kind.status, meaning=kind.meaning)
 
 
 @open_router.get("/healthz", operation_id="getHealth", summary="Does the service run?")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import yaml
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.openapi.utils import get_openapi
 from starlette.requests import Request
@@ -13,6 +13,7 @@ from starlette.responses import HTMLResponse
 from starlette.staticfiles import StaticFiles
 
 from search import public
+from service import prefix
 from service.errors import Problem, problems
 from service.routes.submitting import schema_of
 
@@ -31,6 +32,10 @@ service's own pages), or use HTTP Basic with the key as password. Scopes: `read`
 
 **Errors** are RFC 9457 problems (`application/problem+json`). `type` is stable: `/problems/<slug>`.
 
+**HEAD** is answered wherever GET is, but for event streams. **Bodies** come without any `Content-Encoding`.
+
+**Below a prefix** (`servers` names it) every path here begins with it, also a problem's `type`.
+
 **Lists** are paged: give `next_cursor` back as `cursor` until it is null.
 """
 TAGS = [
@@ -42,6 +47,7 @@ TAGS = [
     {"name": "operation", "description": "Who is there and how it goes."},
     {"name": "keys", "description": "API keys; needs `admin`."},
 ]
+router = APIRouter(include_in_schema=False)
 EVERYWHERE = (
     *("unauthenticated", "forbidden", "cross-origin", "host-refused"),
     *("too-often", "internal", "schema-missing", "database-unavailable"),
@@ -82,6 +88,11 @@ def _complete(path: str, operation: dict[str, Any]) -> None:
         if content["schema"] == schema_of("JobSpec"):
             text = public.default_spec_yaml()
             content["example"] = text if media == "application/yaml" else yaml.safe_load(text)
+    if "HTTPValidationError" in str(operation["responses"].get("422")):  # FastAPI's own word for what is a problem here
+        operation["responses"] |= {str(status): one for status, one in problems("request-invalid").items()}
+    if "requestBody" in operation:
+        for status, response in problems("media-type-unsupported", "too-large").items():
+            operation["responses"].setdefault(str(status), response)
     if not path.startswith(("/v1", "/metrics")):
         return
     operation["security"] = [{"bearer": []}, {"basic": []}]
@@ -89,21 +100,22 @@ def _complete(path: str, operation: dict[str, Any]) -> None:
         operation["responses"].setdefault(str(status), response)
 
 
+@router.get("/docs")
+async def show_docs(request: Request) -> HTMLResponse:
+    """The description for people, who can try it out there."""
+    page = get_swagger_ui_html(
+        openapi_url=prefix.at(request.app.openapi_url),
+        title=request.app.title,
+        swagger_js_url=prefix.at(f"{ASSETS}/swagger-ui-bundle.js"),
+        swagger_css_url=prefix.at(f"{ASSETS}/swagger-ui.css"),
+        swagger_favicon_url=prefix.at(f"{ASSETS}/favicon.png"),
+        swagger_ui_parameters={"defaultModelsExpandDepth": 0, "displayRequestDuration": True},
+    )
+    page.headers["Content-Security-Policy"] = DOCS_POLICY
+    return page
+
+
 def install(app: FastAPI) -> None:
     """Serves the description, and a page for people, from this machine alone: no content network is asked."""
     app.openapi = lambda: describe(app)  # type: ignore[method-assign]
-
-    @app.get("/docs", include_in_schema=False)
-    async def docs(request: Request) -> HTMLResponse:
-        page = get_swagger_ui_html(
-            openapi_url=app.openapi_url or "",
-            title=app.title,
-            swagger_js_url=f"{ASSETS}/swagger-ui-bundle.js",
-            swagger_css_url=f"{ASSETS}/swagger-ui.css",
-            swagger_favicon_url=f"{ASSETS}/favicon.png",
-            swagger_ui_parameters={"defaultModelsExpandDepth": 0, "displayRequestDuration": True},
-        )
-        page.headers["Content-Security-Policy"] = DOCS_POLICY
-        return page
-
     app.mount(ASSETS, StaticFiles(packages=[("fastapi_offline", "static")]))

@@ -13,6 +13,7 @@ from starlette.responses import RedirectResponse, Response
 
 from search import public
 from search.public import Database, FieldProblem, IllegalMove, Job, JobState, Principal, SpecInvalid
+from service import prefix
 from service.auth import Reader, Submitter, check_form
 from service.pages import jobs_page, jobs_page_one, jobs_page_spec, spec_words
 from service.pages.frame import page
@@ -27,7 +28,7 @@ router = APIRouter(include_in_schema=False)
 @router.get("/")
 def show_first() -> Response:
     """People come in at their jobs."""
-    return RedirectResponse("/jobs", 303)
+    return RedirectResponse(prefix.at("/jobs"), 303)
 
 
 @router.get("/jobs")
@@ -45,7 +46,7 @@ def show_jobs(
         nobody_works=_nobody_works(request, found.items),
         state=state,
         states=list(JobState),
-        older=f"/jobs?cursor={found.next_cursor}{kept}" if found.next_cursor else None,
+        older=prefix.at(f"/jobs?cursor={found.next_cursor}{kept}") if found.next_cursor else None,
         done=jobs_page_one.DONE.get(done),
     )
 
@@ -87,7 +88,7 @@ def submit(
     job, _ = public.submit(
         database(request), wanted, principal, replay, request.app.state.priors, request.state.request_id
     )
-    return RedirectResponse(f"/jobs/{job.id}?done=submitted", 303)
+    return RedirectResponse(prefix.at(f"/jobs/{job.id}?done=submitted"), 303)
 
 
 def _text(pasted: str, file: UploadFile | None) -> str:
@@ -210,7 +211,7 @@ def _move(name: str, act: Callable[[Request, str, Principal], object], then: str
             act(request, job_id, principal)
         except IllegalMove as error:  # somebody, or the job itself, was faster
             return _job_page(request, job_id, principal, 409, [FieldProblem("", str(error))])
-        return RedirectResponse(f"{then.format(job_id=job_id)}?done={name}", 303)
+        return RedirectResponse(prefix.at(f"{then.format(job_id=job_id)}?done={name}"), 303)
 
     router.post(f"/jobs/{{job_id}}/{name}")(endpoint)
 
@@ -245,7 +246,7 @@ def extend(
     except (SpecInvalid, IllegalMove) as error:
         problems = error.problems if isinstance(error, SpecInvalid) else [FieldProblem("", str(error))]
         return _job_page(request, job_id, principal, 409 if isinstance(error, IllegalMove) else 422, problems)
-    return RedirectResponse(f"/jobs/{job_id}?done=extend", 303)
+    return RedirectResponse(prefix.at(f"/jobs/{job_id}?done=extend"), 303)
 
 
 def _number(name: str, written: str, kind: type[int] | type[float]) -> float | None:

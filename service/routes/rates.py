@@ -15,6 +15,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.errors import TooOften, respond
+from service.prefix import inner_path
 
 HEALTH = ("/healthz", "/readyz")  # whoever looks after the service must not be told to wait
 
@@ -30,7 +31,7 @@ class RateLimit:
         self._counted = MovingWindowRateLimiter(MemoryStorage())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] in HEALTH:
+        if scope["type"] != "http" or inner_path(scope) in HEALTH:
             await self.app(scope, receive, send)
             return
         address = scope["client"][0] if scope.get("client") else "unknown"
@@ -44,7 +45,7 @@ class RateLimit:
 
         async def watched(message: Message) -> None:
             # 401 to a request without credentials is how a browser learns to ask for them; its form presents a key
-            presented = asker != address or (scope["method"], scope["path"]) == ("POST", "/signin")
+            presented = asker != address or (scope["method"], inner_path(scope)) == ("POST", "/signin")
             if message["type"] == "http.response.start" and message["status"] == 401 and presented:
                 self._counted.hit(self._failures, "failures", address)
             await send(message)

@@ -12,6 +12,7 @@ from starlette.responses import FileResponse, HTMLResponse, Response
 
 from search import public
 from search.public import Artifact, Importances, Interactions, Result, Standing, TemperatureResponse
+from service import prefix
 from service.auth import Reader
 from service.errors import problems
 from service.pages import pictures, png, report
@@ -137,7 +138,7 @@ def get_report(request: Request, job_id: JobId, principal: Reader) -> HTMLRespon
     `text/html` by name, as browsers do; `not-ready` for others.
     """
     standing = _standing(request, job_id, principal, ("text/html",))
-    page = report.render(standing, picture_base=f"/v1/jobs/{job_id}/report")
+    page = report.render(standing, picture_base=prefix.at(f"/v1/jobs/{job_id}/report"))
     return HTMLResponse(page, headers=PAGE_HEADERS)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from typing import Annotated, Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from fastapi import APIRouter, FastAPI, Form, Request
 from fastapi.exceptions import RequestValidationError
@@ -15,6 +15,7 @@ from starlette.responses import RedirectResponse, Response
 
 from search import public
 from search.public import Principal, ThermowellError
+from service import prefix
 from service.auth import SAFE_METHODS, SESSION_COOKIE, authenticate, check_form, form_token
 from service.errors import Problem, Unauthenticated, respond
 from service.pages.frame import Visitor, page
@@ -31,7 +32,7 @@ def visitor_of(request: Request, principal: Principal) -> Visitor:
 
 
 @router.get("/signin")
-def show_signin(request: Request, next: str = "/jobs") -> Response:
+def show_signin(request: Request, next: str = "") -> Response:
     """The form, but for who needs none."""
     try:
         authenticate(request, database(request), request.app.state.settings)
@@ -41,7 +42,7 @@ def show_signin(request: Request, next: str = "/jobs") -> Response:
 
 
 @router.post("/signin")
-def sign_in(request: Request, key: Annotated[str, Form()] = "", next: Annotated[str, Form()] = "/jobs") -> Response:
+def sign_in(request: Request, key: Annotated[str, Form()] = "", next: Annotated[str, Form()] = "") -> Response:
     """Begins a session for who presents a key. The cookie lives as long as the browser; the session ends by itself."""
     db, seconds = database(request), request.app.state.settings.session_seconds
     token = public.begin_session(db, key.strip(), seconds)
@@ -51,7 +52,7 @@ def sign_in(request: Request, key: Annotated[str, Form()] = "", next: Annotated[
     public.end_session(db, request.cookies.get(SESSION_COOKIE, ""))
     answer = RedirectResponse(_own(next), 303)
     secure = request.url.scheme == "https"
-    answer.set_cookie(SESSION_COOKIE, token, httponly=True, samesite="lax", secure=secure)
+    answer.set_cookie(SESSION_COOKIE, token, path=prefix.current() or "/", httponly=True, samesite="lax", secure=secure)
     return answer
 
 
@@ -60,14 +61,17 @@ def sign_out(request: Request, form_token: Annotated[str, Form()] = "") -> Respo
     """Ends the session here and in the database."""
     check_form(request, form_token)
     public.end_session(database(request), request.cookies.get(SESSION_COOKIE, ""))
-    answer = RedirectResponse("/signin", 303)
-    answer.delete_cookie(SESSION_COOKIE, httponly=True, samesite="lax", secure=request.url.scheme == "https")
+    answer = RedirectResponse(prefix.at("/signin"), 303)
+    path, secure = prefix.current() or "/", request.url.scheme == "https"
+    answer.delete_cookie(SESSION_COOKIE, path=path, httponly=True, samesite="lax", secure=secure)
     return answer
 
 
 def _own(path: str) -> str:
     """Where to go after signing in: a path of this service, whatever a link has asked for."""
-    return path if _OWN_PATH.fullmatch(path) else "/jobs"
+    climbs = any(part in (".", "..") for part in unquote(path.partition("?")[0]).split("/"))  # as browsers read it
+    inside = path.startswith(prefix.at("/")) and not climbs
+    return path if inside and _OWN_PATH.fullmatch(path) else prefix.at("/jobs")
 
 
 async def _handle(request: Request, error: Exception) -> Response:
@@ -80,14 +84,18 @@ async def _handle(request: Request, error: Exception) -> Response:
         return answer
     if answer.status_code == 401 and request.method in SAFE_METHODS:
         asked = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-        return RedirectResponse(f"/signin?next={quote(asked, safe='/')}", 303)
+        return RedirectResponse(prefix.at(f"/signin?next={quote(asked, safe='/')}"), 303)
     problem = Problem.model_validate(json.loads(bytes(answer.body)))
-    visitor = await run_in_threadpool(_visitor, request)
-    return page("problem.html", visitor, answer.status_code, problem=problem)
+    visitor = await run_in_threadpool(known_visitor, request)
+    shown = page("problem.html", visitor, answer.status_code, problem=problem)
+    for name, value in answer.headers.items():
+        if name not in ("content-length", "content-type", "www-authenticate"):  # of those, a page has its own
+            shown.headers[name] = value
+    return shown
 
 
-def _visitor(request: Request) -> Visitor:
-    """Who is told of a problem; nobody where just that is the problem."""
+def known_visitor(request: Request) -> Visitor:
+    """Who asks, where that is known: the problem that a page tells of may be just that it is not."""
     try:
         return visitor_of(request, authenticate(request, database(request), request.app.state.settings))
     except ThermowellError:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import Header, Request, Response
 
+from service import prefix
 from service.errors import MediaTypeUnsupported, problems
 
 MEDIA_TYPES: dict[str, Literal["json", "yaml"]] = {
@@ -23,7 +24,8 @@ IdempotencyKey = Annotated[
     str | None,
     Header(
         pattern=r"^[\x21-\x7e]{1,255}$",
-        description="makes sending twice safe: the second request answers with what the first one made",
+        description="makes sending twice safe: the second request answers with what the first one made. It is kept as "
+        "long as that: once a job is deleted, the same request makes a new one",
     ),
 ]
 
@@ -59,7 +61,7 @@ def replay_of(key: str | None, body: bytes) -> tuple[str, str] | None:
 
 def say_where(response: Response, location: str, created: bool) -> None:
     """Names what was made, or was made before by the same request."""
-    response.headers["Location"] = location
+    response.headers["Location"] = prefix.at(location)
     if not created:
         response.status_code = 200
         response.headers["Idempotency-Replayed"] = "true"

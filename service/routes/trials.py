@@ -97,7 +97,7 @@ def get_trials_csv(request: Request, job_id: JobId, principal: Reader) -> Stream
     """Every trial of the job, in the order of their numbers, with a header line."""
     db = database(request)
     public.get_job(db, job_id, principal)  # refuses before the first byte is sent
-    lines = csv_lines(public.iter_trials(db, job_id, principal))
+    lines = csv_lines(public.iter_trials(db, job_id, principal)) if request.method == "GET" else iter(())
     named = {"Content-Disposition": f'attachment; filename="{job_id}-trials.csv"'}
     return StreamingResponse(lines, media_type="text/csv", headers=named)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import uuid
 from itertools import islice
 from pathlib import Path
@@ -13,6 +12,7 @@ from rich.console import JustifyMethod
 from rich.table import Table
 
 from service.client import DEFAULT_URL, Format, Job, JobDetail, Thermowell
+from service.remote.plain import json_text, plain
 from service.terminal.console import (
     AsJson,
     Exit,
@@ -56,7 +56,7 @@ def submit(
         ended = _follow(client, job.id, as_json)
         if ended.state == "completed":
             if as_json:
-                print(json.dumps(client.http.get(f"/jobs/{ended.id}/result"), ensure_ascii=False))
+                print(json_text(client.http.get(f"/jobs/{ended.id}/result")))
             else:
                 _print_result(client, ended)
         raise typer.Exit(_code(ended))
@@ -93,7 +93,7 @@ def export(
 ) -> None:
     """Print the winner as a configuration file (YAML) of another project, with what it cannot say in comments."""
     with connected(url, key) as client:
-        print(client.export(full_id(client, job), into), end="")
+        print(plain(client.export(full_id(client, job), into)), end="")
 
 
 def list_jobs(

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from enum import IntEnum
 from typing import Annotated, Any, NoReturn
 
 import typer
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 
 from service.client import Refused, Thermowell, Unreachable
+from service.remote.plain import json_text, plain
 
 ID_LENGTH = 16
 Url = Annotated[str, typer.Option("--url", envvar="THERMOWELL_URL", help="Where the service is.")]
@@ -35,19 +36,31 @@ class Exit(IntEnum):
     INTERRUPTED = 130
 
 
+class PlainConsole(Console):
+    """A console to which words of others do nothing: neither markup, nor emoji codes, nor escape sequences."""
+
+    def __init__(self, *, stderr: bool = False) -> None:
+        super().__init__(stderr=stderr, highlight=False, markup=False, emoji=False)
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """What is shown, without the control characters that are not the console's own."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else Segment(plain(segment.text), segment.style)
+
+
 def stdout() -> Console:
     """Where answers go."""
-    return Console(highlight=False)
+    return PlainConsole()
 
 
 def stderr() -> Console:
     """Where everything else goes."""
-    return Console(stderr=True, highlight=False)
+    return PlainConsole(stderr=True)
 
 
 def print_json(document: Any) -> None:
     """One document on the standard output, as it is."""
-    print(json.dumps(document, indent=2, ensure_ascii=False))
+    print(json_text(document, indent=2))
 
 
 def fail(message: str, code: Exit) -> NoReturn:
@@ -64,7 +77,7 @@ def connected(url: str, key: str | None, as_json: bool = False) -> Iterator[Ther
             yield client
     except Refused as refused:
         if as_json:
-            print(json.dumps(refused.problem, ensure_ascii=False), file=sys.stderr)
+            print(json_text(refused.problem), file=sys.stderr)
         else:
             say_problem(refused.problem)
         raise typer.Exit(Exit.NOT_READY if refused.slug == "not-ready" else Exit.REFUSED) from None
@@ -75,7 +88,7 @@ def connected(url: str, key: str | None, as_json: bool = False) -> Iterator[Ther
 def say_problem(problem: dict[str, Any]) -> None:
     """A problem as people read it: what, and each field that is wrong."""
     out = stderr()
-    out.print(f"[bold red]{problem.get('title', 'Refused')}[/]", end="")
+    out.print(str(problem.get("title", "Refused")), style="bold red", end="")
     fields = problem.get("errors") or []
     if not fields:
         out.print(": " + str(problem.get("detail", "")), markup=False, soft_wrap=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -11,6 +10,7 @@ from rich.console import Console
 from rich.live import Live
 
 from service.client import JobDetail, Thermowell
+from service.remote.plain import json_text
 from service.terminal import screen
 from service.terminal.drawing import undisturbed
 from service.terminal.following import View, follow
@@ -21,7 +21,7 @@ PLAIN_SECONDS = 5.0
 def watch_lines(client: Thermowell, job_id: str) -> JobDetail:
     """Every event of a job as one line of JSON, from the first to the last; answers the job as it ended."""
     for event in client.http.events(job_id):
-        print(json.dumps(event, ensure_ascii=False), flush=True)
+        print(json_text(event), flush=True)
     return client.job(job_id)
 
 

@@ -92,6 +92,7 @@ def running(folder: Path) -> Iterator[Site]:
     """A migrated database, its keys, a server and a worker; all of it ends with the block."""
     port = free_port()
     env = {"THERMOWELL_VAR": str(folder / "var"), "THERMOWELL_PORT": str(port), "THERMOWELL_THREADS": "1"}
+    env |= {"THERMOWELL_TRUSTED_PROXIES": "127.0.0.1"}  # a test puts one before it
     env |= {"THERMOWELL_POLL_SECONDS": "0.1", "THERMOWELL_STREAM_POLL_SECONDS": "0.1"}
     programs = Processes(folder)
     try:

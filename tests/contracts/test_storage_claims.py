@@ -179,7 +179,12 @@ def test_a_job_whose_search_trained_nothing_fails(db: Database) -> None:
     while (claim := take(db)) is not None:
         ledger.finish(db, claim.token, claim.trial_id, TrialState.FAILED, reason=DIVERGED)
     done = jobs.get_job(db, job.id, ME)
-    assert (done.state, done.problem and done.problem.type) == (JobState.FAILED, "no-trials")
+    assert done.state is JobState.FAILED
+    assert done.problem is not None
+    assert done.problem.type == "no-trials"
+    assert "4 of 4 diverged; the last, trial 3: " in done.problem.detail
+    assert DIVERGED.detail.rstrip(".") in done.problem.detail
+    assert "Try: lower the upper ends of the learning rates" in done.problem.detail
 
 
 def test_numbers_and_seeds_of_trials_are_all_different(db: Database) -> None:

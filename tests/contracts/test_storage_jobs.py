@@ -5,12 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pytest
-from sqlalchemy import event, func, select
+from sqlalchemy import event, func, select, update
 
-from search.errors import CursorInvalid, IdempotencyConflict, IllegalMove, LeaseLost, NotFound, SpecInvalid
+from search.errors import (
+    CursorInvalid,
+    IdempotencyConflict,
+    IllegalMove,
+    LeaseLost,
+    NotFound,
+    SpecInvalid,
+)
 from search.leasing import artifacts, closing
 from search.records import Job, Principal
 from search.requests import jobs
@@ -18,10 +26,11 @@ from search.requests.trials import list_trials
 from search.sampling import study
 from search.spec import JobSpec
 from search.states import Arm, JobState, Stage, TrialState
-from search.storage.db import Database
+from search.storage.db import Database, now_sql
 from search.storage.events import read_events
 from search.storage.folder import Folder
 from search.storage.tables import idempotency, metadata
+from search.storage.tables import jobs as job_table
 from tests.search.hands import (
     ADMIN,
     ME,
@@ -107,7 +116,10 @@ def test_a_key_is_free_again_once_its_job_is_deleted(db: Database, tmp_path: Pat
     job, _ = jobs.submit(db, spec(), ME, ("key", "hash"))
     jobs.cancel_job(db, job.id, ME)
     jobs.delete_job(db, job.id, ME, Folder(tmp_path))
-    assert jobs.submit(db, spec(), ME, ("key", "hash"))[1]
+    again, created = jobs.submit(db, spec(), ME, ("key", "hash"))
+    assert created
+    assert again.id != job.id
+    assert jobs.submit(db, spec(), ME, ("key", "hash")) == (again, False)
 
 
 @pytest.mark.parametrize("act", ACTS)
@@ -271,6 +283,52 @@ def test_cancel_ends_everything_at_once(db: Database) -> None:
     for act in ("stop", "cancel", "pause", "resume", "extend"):
         with pytest.raises(IllegalMove):
             ACTS[act](db, job.id, ME)
+
+
+@pytest.mark.parametrize(
+    ("budget", "began_ago", "totals", "path", "way_out"),
+    [
+        ({"trials": 4, "seconds": 3600}, 7200, {"trials": 9}, "seconds", {"trials": 9, "seconds": 10_000}),
+        (
+            {"trials": 4, "seconds": 3600},
+            7200,
+            {"trials": 9, "seconds": 7000},
+            "seconds",
+            {"trials": 9, "seconds": 10_000},
+        ),
+        ({"trials": 4, "seconds": 3600}, 60, {"seconds": 7200}, "trials", {"trials": 5, "seconds": 7200}),
+        ({"trials": 4, "epochs": 12}, 60, {"epochs": 100}, "trials", {"trials": 5, "epochs": 100}),
+        ({"trials": 4, "epochs": 12}, 60, {"trials": 9}, "epochs", {"trials": 9, "epochs": 15}),
+        ({"trials": 4, "epochs": 12}, 60, {"trials": 9, "epochs": 14}, "epochs", {"trials": 9, "epochs": 15}),
+    ],
+)
+def test_extend_refuses_what_could_not_add_a_trial(
+    db: Database, budget: dict[str, Any], began_ago: float, totals: dict[str, Any], path: str, way_out: dict[str, Any]
+) -> None:
+    """It would confirm again, on fresh seeds and with the test part seen, for no new trial of the search."""
+    job = completed(db, budget=budget)
+    before = jobs.get_job(db, job.id, ME)
+    with db.write() as connection:
+        connection.execute(update(job_table).where(job_table.c.id == job.id).values(started_at=now_sql() - began_ago))
+    with pytest.raises(SpecInvalid, match="no trial could be added") as refused:
+        jobs.extend_job(db, job.id, ME, **totals)
+    assert [problem.path for problem in refused.value.problems] == [path]
+    after = jobs.get_job(db, job.id, ME)
+    assert (after.state, after.budget_trials, after.progress) == (
+        JobState.COMPLETED,
+        before.budget_trials,
+        before.progress,
+    )
+    assert jobs.extend_job(db, job.id, ME, **way_out).state is JobState.RUNNING
+    assert any(claim.stage is Stage.SEARCH for claim in train_all(db))
+
+
+def test_what_was_stopped_goes_on_with_what_is_left(db: Database) -> None:
+    job = submitted(db, budget={"trials": 6, "seconds": 3600})
+    train(db, taken(db))
+    jobs.stop_job(db, job.id, ME)
+    assert jobs.extend_job(db, job.id, ME, seconds=7200).state is JobState.RUNNING
+    assert sum(claim.stage is Stage.SEARCH for claim in train_all(db)) == 5
 
 
 def test_extend_searches_on_and_confirms_again_on_fresh_seeds(db: Database) -> None:

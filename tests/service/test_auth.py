@@ -135,7 +135,7 @@ def test_who_may(patient: httpx.Client, db: Database, key: MakeKey, scope: str) 
             assert needed in refused(answer, 403, "forbidden")["detail"]
         else:
             assert answer.status_code not in (401, 403), f"{route}: {answer.text}"
-            # the dashboard stumbles over bodies and studies that are not there, and says 500 itself
+            # the dashboard stumbles over bodies that are not there, and says 500 itself
             assert answer.status_code < 500 or path.startswith("/api/"), f"{route}: {answer.text}"
 
 

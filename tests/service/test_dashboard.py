@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterator
 
 import httpx
 import optuna
 import pytest
+from optuna.trial import FrozenTrial, TrialState
 
 from search import public
 from search.public import Database
@@ -68,3 +70,57 @@ def test_its_page_finds_its_script(client: httpx.Client) -> None:
     for script in scripts:
         found = client.get(script)
         assert (found.status_code, "javascript" in found.headers["content-type"]) == (200, True)
+
+
+def trial(value: float | None = None, state: TrialState = TrialState.COMPLETE, **params: float) -> FrozenTrial:
+    distributions = {name: optuna.distributions.FloatDistribution(1, 40) for name in params}
+    return optuna.trial.create_trial(state=state, value=value, params=params, distributions=distributions)
+
+
+ENDED: dict[str, list[FrozenTrial]] = {
+    "none": [],
+    "nothing to search": [trial(0.5), trial(0.6), trial(0.7)],
+    "all failed": [trial(state=TrialState.FAIL, temperature=4)] * 3,
+    "all stopped early": [trial(state=TrialState.PRUNED, temperature=4)] * 3,
+    "one": [trial(0.5, temperature=4)],
+    "all equal": [trial(0.5, temperature=number) for number in range(1, 7)],
+    "infinite": [trial(math.inf, temperature=1), trial(0.5, temperature=2), trial(-math.inf, temperature=3)],
+    "all infinite": [trial(math.inf, temperature=number) for number in range(1, 5)],
+    "huge": [trial(1e308 * (-1) ** number, temperature=number) for number in range(1, 5)],
+    "under way": [trial(state=TrialState.RUNNING, temperature=4), trial(state=TrialState.WAITING)],
+    "some without": [trial(0.5), trial(0.6, temperature=2), trial(0.7, temperature=3)],
+}
+PLOTS = ("contour", "slice", "parallel_coordinate", "rank", "edf", "timeline", "pareto_front", "unknown")
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("case", ENDED)
+def test_no_study_makes_the_dashboard_fail(client: httpx.Client, db: Database, case: str) -> None:
+    storage = public.optuna_storage(db)
+    made = optuna.create_study(study_name=case, storage=storage, direction="maximize")
+    made.add_trials(ENDED[case])
+    public.close_storage(storage)
+    at = f"/api/studies/{made._study_id}"
+    assert len(client.get(at).raise_for_status().json()["trials"]) == len(ENDED[case])
+    importances = client.get(f"{at}/param_importances").raise_for_status().json()["param_importances"]
+    assert len(importances) == 1
+    if case in ("none", "nothing to search"):
+        assert importances == [[]]
+    for plot in PLOTS:
+        assert client.get(f"{at}/plot/{plot}").status_code in (200, 404, 422)
+    assert refused(client.get(f"{at}?after=x"), 422, "request-invalid")["errors"][0]["path"] == "query.after"
+    assert client.get(f"/csv/{made._study_id}").status_code == 200
+
+
+def test_what_the_dashboard_does_not_have_is_not_found(client: httpx.Client, study: int) -> None:
+    paths = [
+        "/api/studies/99/plot/slice",
+        "/artifacts/99/abc",
+        f"/artifacts/{study}/999/abc",
+        f"/api/studies/{'9' * 30}/plot/edf",
+    ]
+    for path in paths:
+        refused(client.get(path), 404, "not-found")
+    assert client.get("/api/studies/99").status_code == 404
+    assert client.get("/csv/99").status_code == 404
+    refused(client.post("/api/trials/999/tell", json={"state": "Fail"}), 404, "not-found")

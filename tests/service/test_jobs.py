@@ -166,6 +166,19 @@ def test_extend(client: httpx.Client, jobs: Jobs) -> None:
     assert (answer.status_code, answer.json()["budget_trials"], answer.json()["state"]) == (200, 40, "running")
 
 
+def test_a_key_lives_as_long_as_its_job_and_the_description_says_so(client: httpx.Client) -> None:
+    headers = {"Idempotency-Key": "k-1"}
+    first = client.post("/v1/jobs", json=house.document("twice"), headers=headers).json()["id"]
+    client.post(f"/v1/jobs/{first}/cancel")
+    assert client.delete(f"/v1/jobs/{first}").status_code == 204
+    again = client.post("/v1/jobs", json=house.document("twice"), headers=headers)
+    assert (again.status_code, again.json()["id"] == first) == (201, False)
+    paths = client.get("/openapi.json").json()["paths"]
+    [told] = [one for one in paths["/v1/jobs"]["post"]["parameters"] if one["name"] == "idempotency-key"]
+    assert "once a job is deleted" in told["description"]
+    assert "makes a new job" in paths["/v1/jobs/{job_id}"]["delete"]["description"]
+
+
 @pytest.mark.parametrize(
     ("body", "status", "slug"),
     [

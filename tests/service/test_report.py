@@ -221,13 +221,42 @@ def test_an_answer_that_is_still_being_measured_says_so() -> None:
 
 def test_the_note_says_the_answer_the_doubts_and_the_spec() -> None:
     told = note.note(STANDING)
-    assert f"**{DOCUMENTS['result'].summary}**" in told
+    shown = unescaped(told)
+    assert f"**{DOCUMENTS['result'].summary}**" in shown
     for caution in DOCUMENTS["result"].cautions:
-        assert f"- {caution}" in told
+        assert f"- {caution}" in shown
     [block] = re.findall(r"```yaml\n(.*?)```", told, flags=re.DOTALL)
     assert JobSpec.model_validate(yaml.safe_load(block)) == SPEC
     running = dataclasses.replace(STANDING, final=False, result=None, job=synthetic.job(SPEC, state=JobState.RUNNING))
     assert "The best so far is trial 12 with 93.0 %, on one seed." in note.note(running)
+
+
+def unescaped(markdown: str) -> str:
+    """Markdown's text, as it is shown."""
+    return re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", markdown)
+
+
+ATTACK = "<img src=x onerror=alert(1)> [click](javascript:1) **bold** `code`\n\n# head\n- item ![](http://evil.example/x)\x1b[31m\u202e"
+
+
+def test_whatever_a_note_quotes_is_text() -> None:
+    """A problem's detail, the answer's summary and its doubts may all name what users named."""
+    failed = dataclasses.replace(synthetic.job(SPEC, state=JobState.FAILED), problem=Reason("no-trials", ATTACK))
+    result = DOCUMENTS["result"].model_copy(update={"summary": ATTACK, "cautions": [ATTACK]})
+    for standing in (
+        dataclasses.replace(STANDING, final=False, result=None, job=failed),
+        dataclasses.replace(STANDING, result=result),
+        dataclasses.replace(STANDING, final=False, result=result),
+    ):
+        told = note.note(standing).partition("## The spec")[0]
+        assert "alert" in told
+        bare = re.sub(r"\\[!-/:-@\[-`{-~]", "", told)
+        assert not set("<>`") & set(
+            bare.replace(f"`{standing.job.id}`", "").replace("`/v1/jobs/", "").replace("/trials`", "")
+        )
+        assert bare.count("](") == 1, "the report's link alone"
+        assert not re.search(r"[\x00-\x09\x0b-\x1f\u202e]", told)
+        assert [line for line in told.splitlines() if line.startswith("# ")] == [f"# {SPEC.name}"]
 
 
 def test_what_users_wrote_does_nothing_in_a_note() -> None:

@@ -31,7 +31,8 @@ async function ask() {
     const answer = await fetch(url, { headers: { Accept: "text/html" } });
     if (leaving) return;
     if (answer.redirected || answer.status === 401 || answer.status === 404) {
-      location.assign(url.pathname === "/jobs" ? url : "/jobs"); // signed out, or the job is gone
+      const home = document.body.dataset.home;
+      location.assign(url.pathname === home ? url : home); // signed out, or the job is gone
       return;
     }
     well = answer.ok;

@@ -1,0 +1,65 @@
+"""What Optuna Dashboard answers with 500 although nobody failed: a study that is gone, and what cannot be computed."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from urllib.parse import parse_qs
+
+from fastapi.exceptions import RequestValidationError
+from starlette.responses import JSONResponse, Response
+from starlette.types import Scope
+
+from search import public
+from search.public import Database, NotFound
+from service.prefix import inner_path
+
+_STUDY = re.compile(r"/(?:api/studies|api/artifacts|artifacts|csv)/(\d+)(?:/|$)")
+_TRIAL = re.compile(r"/(?:api/trials|api/studies/\d+|(?:api/)?artifacts/\d+)/(\d+)(?:/|$)")
+_PLOT = re.compile(r"/api/studies/\d+/plot/([a-z_]{1,40})")
+
+
+def explain(storage: Any, db: Database, scope: Scope) -> Response | None:
+    """What is answered in place of a 500; None where that is what it is.
+
+    Raises NotFound, RequestValidationError; DatabaseUnavailable where that is why.
+    """
+    public.check_schema(db)
+    path = inner_path(scope)
+    _check_there(storage, path)
+    if path.startswith("/artifacts/"):
+        raise NotFound("this file of the study is not in the artifact store")
+    if path.endswith("/param_importances") and _nothing_to_search(storage, path):
+        return JSONResponse({"param_importances": [[]]})  # of no parameter
+    plot = _PLOT.match(path)
+    if plot is not None:
+        raise _refusal("path", "plot_type", f"{plot[1]} cannot be drawn of this study; the job's report has pictures")
+    after = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True).get("after", [])
+    if not all(one.isdecimal() for one in after):
+        raise _refusal("query", "after", "must be a whole number, at least 0")
+    return None
+
+
+def _check_there(storage: Any, path: str) -> None:
+    for pattern, read, kind in (
+        (_STUDY, storage.get_study_name_from_id, "study"),
+        (_TRIAL, storage.get_trial, "trial"),
+    ):
+        named = pattern.match(path)
+        if named is None:
+            continue
+        try:
+            read(int(named[1]))
+        except (KeyError, OverflowError):
+            raise NotFound(f"the dashboard has no {kind} {named[1][:20]}") from None
+
+
+def _nothing_to_search(storage: Any, path: str) -> bool:
+    named = _STUDY.match(path)
+    if named is None:
+        return False
+    return not any(trial.params for trial in storage.get_all_trials(int(named[1]), deepcopy=False))
+
+
+def _refusal(place: str, name: str, message: str) -> RequestValidationError:
+    return RequestValidationError([{"loc": (place, name), "msg": message, "type": "value_error"}])
