@@ -67,7 +67,7 @@ class Dashboard:
         held: list[Message] = []
 
         async def sending(message: Message) -> None:
-            if held or (message["type"] == "http.response.start" and message["status"] >= 500):
+            if held or (message["type"] == "http.response.start" and message["status"] == 500):
                 held.append(message)
             else:
                 await send(message)
