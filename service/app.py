@@ -14,7 +14,7 @@ from starlette.concurrency import run_in_threadpool
 
 from search import public
 from search.public import Database, DatabaseUnavailable, SchemaMissing
-from service import auth, errors
+from service import auth, errors, proxies
 from service.pages import frame
 from service.routes import (
     advice,
@@ -66,6 +66,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(rates.RateLimit, requests=settings.requests_per_minute, failures=settings.failures_per_minute)
     app.add_middleware(metrics.Measured, metrics=app.state.metrics)
     app.add_middleware(naming.Named)
+    app.add_middleware(proxies.Forwarded, trusted=settings.trusted_proxies)
     errors.install(app)
     signing.install(app)
     for room in (jobs, trials, stream, results, exports, studies, lookup, advice, keys, metrics):

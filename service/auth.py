@@ -20,6 +20,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from search import public
 from search.public import Database, Principal
 from service.errors import CrossOrigin, Forbidden, HostRefused, Unauthenticated, respond
+from service.proxies import came_through_stranger
 from service.settings import Settings, is_loopback
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -60,6 +61,12 @@ def authenticate(connection: HTTPConnection, db: Database, settings: Settings) -
         raise Unauthenticated("an API key is needed: `Authorization: Bearer <key>`, or HTTP Basic with it as password")
     if connection.client is None or not is_loopback(connection.client.host):
         raise Unauthenticated("an API key is needed: without one only this machine is answered")
+    if came_through_stranger(connection.scope):
+        raise Unauthenticated(
+            "an API key is needed: the request came through a proxy, so that anybody may be behind it. "
+            "Create a key with `thermowell keys create NAME --scope admin`, or name the proxy in "
+            "THERMOWELL_TRUSTED_PROXIES"
+        )
     if not is_loopback(_host_name(connection.headers.get("host", ""))):
         raise HostRefused("without keys the service answers to localhost, 127.0.0.1 and [::1] alone")
     return Principal(public.LOCAL_OWNER, "local", frozenset(public.SCOPES))

@@ -32,6 +32,7 @@ class Server(uvicorn.Server):
                 port=settings.port,
                 log_level="info",
                 server_header=False,
+                proxy_headers=False,  # service.proxies reads them, and believes only whom the settings name
                 timeout_keep_alive=KEEP_ALIVE_SECONDS,
                 timeout_graceful_shutdown=settings.shutdown_seconds,
                 limit_concurrency=MOST_CONNECTIONS,

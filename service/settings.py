@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ipaddress
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
+from pydantic_settings import NoDecode
 
 from search.public import Quota
 from search.public import Settings as SearchSettings
+from service.proxies import Network
 
 
 class Settings(SearchSettings):
@@ -17,6 +19,11 @@ class Settings(SearchSettings):
 
     host: str = Field("127.0.0.1", description="address to listen on; any but loopback needs an API key first")
     port: int = Field(8000, ge=0, le=65535)
+    trusted_proxies: Annotated[tuple[Network, ...], NoDecode] = Field(
+        (),
+        description="addresses and networks, with commas between, of the proxies whose X-Forwarded-For, "
+        "X-Forwarded-Proto and X-Forwarded-Prefix are believed; nobody's unless given",
+    )
     admin_key_file: Path | None = Field(None, description="`migrate` registers the key in this file as the first admin")
     body_limit: int = Field(1024 * 1024, ge=1024, description="bytes that a request may carry")
     requests_per_minute: int = Field(6000, ge=1, description="of one key; who asks more often is told to wait")
@@ -45,6 +52,18 @@ class Settings(SearchSettings):
         "own", description="whose finished jobs advise: those one may read, or everybody's (others' without a name)"
     )
     shutdown_seconds: int = Field(10, ge=1, description="what running requests are given to end")
+
+    @field_validator("trusted_proxies", mode="before")
+    @classmethod
+    def _networks(cls, given: object) -> object:
+        if not isinstance(given, str):
+            return given
+        try:
+            return tuple(ipaddress.ip_network(word.strip()) for word in given.split(",") if word.strip())
+        except ValueError as error:
+            raise ValueError(
+                f"trusted_proxies: {error}; write addresses or networks with commas between: 127.0.0.1,10.0.0.0/8"
+            ) from None
 
     @property
     def key_quota(self) -> Quota:
