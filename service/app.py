@@ -63,7 +63,12 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.stopping = asyncio.Event()
     app.add_middleware(body.BodyLimit, limit=settings.body_limit)
     app.add_middleware(auth.SameOrigin)
-    app.add_middleware(rates.RateLimit, requests=settings.requests_per_minute, failures=settings.failures_per_minute)
+    app.add_middleware(
+        rates.RateLimit,
+        requests=settings.requests_per_minute,
+        failures=settings.failures_per_minute,
+        at_once=settings.requests_at_once,
+    )
     app.add_middleware(metrics.Measured, metrics=app.state.metrics)
     app.add_middleware(naming.Named)
     app.add_middleware(proxies.Forwarded, trusted=settings.trusted_proxies)
