@@ -17,6 +17,7 @@ from search.public import Database, DatabaseUnavailable, SchemaMissing
 from service import auth, errors, proxies
 from service.pages import frame
 from service.routes import (
+    access,
     advice,
     body,
     changes,
@@ -29,12 +30,14 @@ from service.routes import (
     naming,
     openapi,
     pages,
+    places,
     rates,
     results,
     signing,
     stream,
     studies,
     trials,
+    turns,
 )
 from service.settings import Settings
 from service.showing import Shower
@@ -61,6 +64,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.priors = public.priors(settings.literature, settings.advice_from)
     app.state.metrics = metrics.Metrics(db)
     app.state.stopping = asyncio.Event()
+    app.state.parsing, app.state.drawing = turns.Turns(settings.heavy_threads), turns.Turns(settings.heavy_threads)
+    app.state.places = places.Places(settings.streams_per_key, settings.connections * 4 // 5)
+    app.add_middleware(access.Rechecked, db=db, settings=settings)
     app.add_middleware(body.BodyLimit, limit=settings.body_limit)
     app.add_middleware(auth.SameOrigin)
     app.add_middleware(
