@@ -18,6 +18,7 @@ from service import auth, errors, proxies
 from service.pages import frame
 from service.prefix import inner_path
 from service.routes import (
+    access,
     advice,
     body,
     changes,
@@ -31,6 +32,7 @@ from service.routes import (
     naming,
     openapi,
     pages,
+    places,
     prefixed,
     rates,
     results,
@@ -38,6 +40,7 @@ from service.routes import (
     stream,
     studies,
     trials,
+    turns,
 )
 from service.settings import Settings
 from service.showing import Shower
@@ -64,9 +67,17 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.priors = public.priors(settings.literature, settings.advice_from)
     app.state.metrics = metrics.Metrics(db)
     app.state.stopping = asyncio.Event()
+    app.state.parsing, app.state.drawing = turns.Turns(settings.heavy_threads), turns.Turns(settings.heavy_threads)
+    app.state.places = places.Places(settings.streams_per_key, settings.connections * 4 // 5)
+    app.add_middleware(access.Rechecked, db=db, settings=settings)
     app.add_middleware(body.BodyLimit, limit=settings.body_limit)
     app.add_middleware(auth.SameOrigin)
-    app.add_middleware(rates.RateLimit, requests=settings.requests_per_minute, failures=settings.failures_per_minute)
+    app.add_middleware(
+        rates.RateLimit,
+        requests=settings.requests_per_minute,
+        failures=settings.failures_per_minute,
+        at_once=settings.requests_at_once,
+    )
     app.add_middleware(metrics.Measured, metrics=app.state.metrics)
     app.add_middleware(naming.Named)
     app.add_middleware(prefixed.Prefixed, prefix=settings.root_path)

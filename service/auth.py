@@ -49,7 +49,13 @@ def authenticate(connection: HTTPConnection, db: Database, settings: Settings) -
     Open means: bound to loopback, no key was ever made, and the request comes from this machine under a loopback
     name. The name is checked because a web page can point its own name at 127.0.0.1 (DNS rebinding).
     """
-    secret = _presented(connection.headers)
+    principal = _authenticate(connection, db, settings)
+    connection.scope.setdefault("state", {})["principal"] = principal  # whom the request counts for
+    return principal
+
+
+def _authenticate(connection: HTTPConnection, db: Database, settings: Settings) -> Principal:
+    secret = presented_key(connection.headers)
     if secret is not None:
         principal = public.verify_key(db, secret)
         if principal is None:
@@ -73,16 +79,22 @@ def authenticate(connection: HTTPConnection, db: Database, settings: Settings) -
     return Principal(public.LOCAL_OWNER, "local", frozenset(public.SCOPES))
 
 
-def _presented(headers: Headers) -> str | None:
-    """The secret that a request carries, if it carries credentials at all."""
-    if "authorization" not in headers:
+def presented_key(headers: Headers) -> str | None:
+    """The secret that a request carries, if it carries credentials at all, however they are spelled.
+
+    Raises Unauthenticated.
+    """
+    given = headers.getlist("authorization")
+    if not given:
         return None
-    scheme, _, credentials = headers["authorization"].partition(" ")
+    if len(given) > 1:
+        raise Unauthenticated("Authorization stands more than once; send one key")
+    scheme, _, credentials = given[0].strip().partition(" ")
     if scheme.lower() == "bearer":
         return credentials.strip()
     if scheme.lower() == "basic":
         try:
-            return base64.b64decode(credentials, validate=True).decode().partition(":")[2]
+            return base64.b64decode(credentials.strip(), validate=True).decode().partition(":")[2].strip()
         except (binascii.Error, UnicodeDecodeError):
             pass
     raise Unauthenticated("only Bearer and Basic are understood in Authorization")

@@ -51,9 +51,13 @@ class MediaTypeUnsupported(ThermowellError):
 
 
 class TooOften(ThermowellError):
-    """More requests, or more wrong keys, than a minute allows; `Retry-After` says for how long to wait."""
+    """More requests, wrong keys or event streams than are allowed; `Retry-After` says for how long to wait."""
 
     slug = "too-often"
+
+    def __init__(self, detail: str, seconds: int = 1) -> None:
+        super().__init__(detail)
+        self.seconds = seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +103,7 @@ KINDS: Mapping[str, Kind] = {
     "too-large": Kind(413, "Too large", "The body is larger than the service takes."),
     "media-type-unsupported": Kind(415, "Unsupported media type", "`detail` names the types that are read."),
     "too-often": Kind(429, "Too often", "`Retry-After` says after how many seconds to ask again."),
+    "too-busy": Kind(503, "Too busy", "All connections are in use; `Retry-After` says when to ask again."),
     "schema-missing": Kind(503, "Database not prepared", "Run `thermowell migrate`.", (("Retry-After", "30"),)),
     "database-unavailable": Kind(503, "Database unavailable", "Ask again shortly.", (("Retry-After", "5"),)),
     "artifact-corrupt": Kind(500, "Artifact damaged", "The file in the store is not the one that was stored."),
@@ -160,7 +165,8 @@ def respond(error: Exception, instance: str) -> JSONResponse:
     if isinstance(error, ThermowellError) and error.slug in KINDS:
         fields = error.problems if isinstance(error, SpecInvalid) else ()
         detail = str(error) or (type(error).__doc__ or "").strip()
-        return problem_response(error.slug, detail, instance, fields)
+        headers = {"Retry-After": str(error.seconds)} if isinstance(error, TooOften) else None
+        return problem_response(error.slug, detail, instance, fields, headers)
     if isinstance(error, RequestValidationError):
         fields = tuple(FieldProblem(_dotted(one["loc"]), one["msg"]) for one in error.errors())
         detail = "; ".join(f"{field.path}: {field.message}" for field in fields)

@@ -32,6 +32,14 @@ def parse_address(text: str) -> Address | None:
     return getattr(address, "ipv4_mapped", None) or address
 
 
+def counted_address(text: str) -> str:
+    """What limits count an address by: itself, or its /64 where it is IPv6, of which one machine may have all."""
+    address = parse_address(text)
+    if isinstance(address, ipaddress.IPv6Address):
+        return str(ipaddress.ip_network((int(address) >> 64 << 64, 64)))
+    return text if address is None else str(address)
+
+
 def is_trusted(peer: str | None, trusted: Iterable[Network]) -> bool:
     """Whether a peer is one of the proxies that are trusted."""
     address = parse_address(peer or "")

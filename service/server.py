@@ -15,10 +15,10 @@ from fastapi import FastAPI
 from search import public
 from service.app import create_app
 from service.auth import refuse_open
+from service.connections import protocol_for
 from service.settings import Settings
 
 KEEP_ALIVE_SECONDS = 30
-MOST_CONNECTIONS = 500
 
 
 class Server(uvicorn.Server):
@@ -36,7 +36,8 @@ class Server(uvicorn.Server):
                 proxy_headers=False,  # service.proxies reads them, and believes only whom the settings name
                 timeout_keep_alive=KEEP_ALIVE_SECONDS,
                 timeout_graceful_shutdown=settings.shutdown_seconds,
-                limit_concurrency=MOST_CONNECTIONS,
+                http=protocol_for(settings),
+                ws="none",
             )
         )
 

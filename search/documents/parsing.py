@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any, Literal
 
 from pydantic import ValidationError
@@ -31,6 +32,7 @@ def parse_spec(text: str | bytes, media: Literal["json", "yaml"]) -> JobSpec:
         raise SpecInvalid(refusals.explain(error, marked)) from error
 
 
+@functools.cache
 def spec_json_schema() -> dict[str, Any]:
     """The JSON Schema (2020-12) of a spec, for editors and other languages."""
     return {

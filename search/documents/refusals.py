@@ -19,6 +19,8 @@ from search.spec import JobSpec
 _RANGE = "a number, a list of numbers, or a range (low, high and, for a logarithmic scale, log: true)"
 _ARGUMENT = "a number, a word, true or false"
 _PLAIN_KINDS = frozenset({"float", "int", "bool", "str"})
+MOST_PROBLEMS = 100
+"""Of a document so many are explained: each costs a search for what is near, and who has more has no spec."""
 _KINDS = {
     "model_type": "a group of fields",
     "dict_type": "a group of fields",
@@ -40,6 +42,8 @@ def explain(error: ValidationError, marked: Marked) -> list[FieldProblem]:
     """The problems of a spec, one per field, in the order of the document."""
     found: dict[Path, str] = {}
     for each in error.errors(include_url=False):
+        if len(found) == MOST_PROBLEMS:
+            break
         path, kind = _locate(each["loc"], each["type"], marked.data)
         value = _value_at(path, marked.data)
         if kind in _PLAIN_KINDS and isinstance(value, dict) and path[-2:-1] != ("arguments",):
@@ -54,7 +58,10 @@ def explain(error: ValidationError, marked: Marked) -> list[FieldProblem]:
         else:
             found.setdefault(path, _message(each, path, value))
     problems = [FieldProblem(dotted(path), message, _line(path, marked)) for path, message in found.items()]
-    return sorted(problems, key=lambda problem: problem.line or 0)
+    problems.sort(key=lambda problem: problem.line or 0)
+    if len(found) == MOST_PROBLEMS:
+        problems.append(FieldProblem("", f"these are the first {MOST_PROBLEMS} problems; there may be more"))
+    return problems
 
 
 def allowed_fields(path: Path) -> list[str]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from search.documents import markup
 from search.documents.markup import Marked
+from search.documents.refusals import MOST_PROBLEMS
 from search.errors import FieldProblem, SpecInvalid
 from search.parts import DOOR
 from search.studies.cells import expand
@@ -23,7 +25,7 @@ def parse_study(text: str | bytes, media: Literal["json", "yaml"]) -> StudySpec:
     try:
         expand(study)
     except SpecInvalid as error:
-        raise SpecInvalid([_at_line(problem, marked) for problem in error.problems]) from None
+        raise SpecInvalid(_at_lines(error.problems, marked)) from None
     return study
 
 
@@ -49,13 +51,15 @@ def _read(text: str | bytes, media: Literal["json", "yaml"], kind: type[Asked]) 
     try:
         return kind.model_validate(marked.data, context=DOOR), marked
     except ValidationError as error:
-        raise SpecInvalid([_at_line(problem, marked) for problem in _problems(error, kind, marked.data)]) from None
+        raise SpecInvalid(_at_lines(_problems(error, kind, marked.data), marked)) from None
 
 
 def _problems(error: ValidationError, kind: type[BaseModel], data: Any) -> list[FieldProblem]:
     """One for each field; of a field that may be one of several kinds, all that was tried is told in one sentence."""
     found: dict[str, list[str]] = {}
     for one in error.errors(include_url=False):
+        if len(found) == MOST_PROBLEMS:
+            break
         path, inside = [], data
         for part in one["loc"]:
             if isinstance(inside, dict) and part not in inside and one["type"] != "missing":
@@ -74,10 +78,13 @@ def _problems(error: ValidationError, kind: type[BaseModel], data: Any) -> list[
     return [FieldProblem(path, ", or ".join(dict.fromkeys(messages))) for path, messages in found.items()]
 
 
-def _at_line(problem: FieldProblem, marked: Marked) -> FieldProblem:
-    """The problem with the line of its field, or of the nearest part around it that the document has."""
+def _at_lines(problems: Iterable[FieldProblem], marked: Marked) -> list[FieldProblem]:
+    """The problems with the line of their field, or of the nearest part around it that the document has."""
     lines = {markup.dotted(path): line for path, line in marked.lines.items()}
-    path = problem.path
-    while path and path not in lines:
-        path = path.rpartition(".")[0]
-    return FieldProblem(problem.path, problem.message, problem.line or lines.get(path))
+    placed = []
+    for problem in problems:
+        path = problem.path
+        while path and path not in lines:
+            path = path.rpartition(".")[0]
+        placed.append(FieldProblem(problem.path, problem.message, problem.line or lines.get(path)))
+    return placed

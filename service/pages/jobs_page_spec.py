@@ -31,7 +31,9 @@ def read(text: str) -> JobSpec:
 
 
 def _with_lines(text: str, problems: Sequence[FieldProblem]) -> list[FieldProblem]:
-    """JSON remembers no lines; read as YAML, which it nearly is, the same text does."""
+    """JSON remembers no lines; read as YAML, which it nearly is, the same text does. Broken JSON has its line."""
+    if all(problem.line or problem.path == "" for problem in problems):
+        return list(problems)
     try:
         public.parse_spec(text.replace("\t", " "), "yaml")
     except SpecInvalid as refused:

@@ -14,6 +14,13 @@ import httpx
 
 PATIENCE_SECONDS = 60.0
 LONGEST_WAIT = 60.0  # seconds that a service which is asked too often may name
+# Why a stream ends whose reader may read no more, and as which problem the next request would be refused.
+ACCESS_ENDS = {
+    "key-revoked": ("unauthenticated", 401),
+    "session-ended": ("unauthenticated", 401),
+    "key-needed": ("unauthenticated", 401),
+    "forbidden": ("forbidden", 403),
+}
 Json = dict[str, Any]
 
 
@@ -83,6 +90,8 @@ class Transport:
                     if event["kind"] == "end":
                         if event["reason"] in ("job-ended", "job-deleted"):
                             return
+                        if event["reason"] in ACCESS_ENDS:
+                            raise Refused(_access_problem(event))
                         break
                     after = event["number"]
                     yield event
@@ -132,6 +141,13 @@ class Transport:
             said = problem.get("detail") if isinstance(problem, dict) else None
             raise Unreachable(f"{self.url} answered {response.status_code}: {said or response.reason_phrase}")
         raise Refused(problem)
+
+
+def _access_problem(end: Json) -> Json:
+    """The problem that a stream's last event tells of."""
+    slug, status = ACCESS_ENDS[end["reason"]]
+    detail = end.get("detail") or end["reason"]
+    return {"type": f"/problems/{slug}", "title": "Reading has ended", "status": status, "detail": detail}
 
 
 def _trace() -> dict[str, str]:

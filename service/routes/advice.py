@@ -13,6 +13,7 @@ from search.public import Advice, Context
 from service.auth import Reader
 from service.errors import problems
 from service.routes.jobs import database
+from service.routes.turns import in_turn
 from service.schemas import In
 
 Count = Annotated[int, Field(ge=1, le=10**12)]
@@ -61,6 +62,7 @@ class AdviceQuery(In):
     summary="What is known beforehand",
     responses=problems("request-invalid"),
 )
+@in_turn
 def get_advice(request: Request, principal: Reader, asked: Annotated[AdviceQuery, Query()]) -> Advice:
     """A distribution over T and settings for a setting like yours: from the literature, and from finished jobs.
 

@@ -12,6 +12,7 @@ from service.auth import Reader
 from service.errors import problems
 from service.exports.formats import Format, export
 from service.routes.jobs import database
+from service.routes.turns import in_turn
 from service.schemas import JobId
 
 router = APIRouter(prefix="/v1/jobs/{job_id}", tags=["answer"])
@@ -30,6 +31,7 @@ router = APIRouter(prefix="/v1/jobs/{job_id}", tags=["answer"])
         },
     },
 )
+@in_turn
 def get_export(
     request: Request,
     job_id: JobId,

@@ -21,6 +21,7 @@ from service.routes.submitting import (
     replay_of,
     say_where,
 )
+from service.routes.turns import Turns
 from service.schemas import Cursor, ExtendRequest, JobDetailOut, JobId, JobOut, JobPage, ShareRequest
 
 LABEL = r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}=[^\x00-\x1f]{0,200}$"
@@ -74,9 +75,11 @@ async def submit(
     body = await request.body()
     replay = replay_of(idempotency_key, body)
 
+    turns: Turns = request.app.state.parsing
+    spec = await turns.run(principal.id, public.parse_spec, body, media)
+
     def work() -> tuple[Job, bool]:
         known: public.Priors = request.app.state.priors
-        spec = public.parse_spec(body, media)
         return public.submit(database(request), spec, principal, replay, known, request.state.request_id)
 
     job, created = await run_in_threadpool(work)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi import APIRouter, HTTPException, Request
-from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from search import public
@@ -14,6 +13,7 @@ from service.auth import Reader
 from service.errors import KINDS, FieldError, problems
 from service.routes.jobs import SPEC_BODY, database
 from service.routes.submitting import media_of, schema_of
+from service.routes.turns import Turns
 from service.schemas import ProblemKind, SpecVerdict, Status, WorkerList, WorkerOut
 from service.schemas_keys import Me, QuotaOut
 
@@ -62,7 +62,8 @@ async def validate_spec(request: Request, principal: Reader) -> SpecVerdict:
     media = media_of(request)
     body = await request.body()
     try:
-        spec = await run_in_threadpool(public.parse_spec, body, media)
+        turns: Turns = request.app.state.parsing
+        spec = await turns.run(principal.id, public.parse_spec, body, media)
     except public.SpecInvalid as refused:
         errors = [FieldError.model_validate(problem) for problem in refused.problems]
         return SpecVerdict(valid=False, spec=None, errors=errors)
@@ -97,8 +98,8 @@ def get_problem(slug: str) -> ProblemKind:
 
 
 @open_router.get("/healthz", operation_id="getHealth", summary="Does the service run?")
-def get_health() -> Status:
-    """Answers as long as the process does. Needs no key."""
+async def get_health() -> Status:
+    """Answers as long as the process does, whatever its threads are busy with. Needs no key."""
     return Status(status="ok")
 
 

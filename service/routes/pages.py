@@ -19,6 +19,7 @@ from service.pages import jobs_page, jobs_page_one, jobs_page_spec, spec_words
 from service.pages.frame import page
 from service.routes.jobs import database
 from service.routes.signing import visitor_of
+from service.routes.turns import in_turn
 from service.schemas import Cursor, JobId
 
 PER_PAGE = 25
@@ -62,6 +63,7 @@ def show_form(request: Request, principal: Submitter, like: str | None = None) -
 
 
 @router.post("/jobs")
+@in_turn
 def submit(
     request: Request,
     principal: Submitter,

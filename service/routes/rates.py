@@ -1,68 +1,115 @@
-"""Rate limits: requests per key and wrong keys per address; a client beyond them is told when to come again.
+"""Rate limits: how often, and how much at once, one key may ask, and how many wrong keys one address may present.
 
-Counted in this process alone: with several API processes behind one address each allows as much.
+A request counts for its key, however that is spelled and whichever session it opened, as soon as the key is known to be
+good; for its address until then, and where none is needed. Counted in this process alone: with several API processes
+behind one address each allows as much.
 """
 
 from __future__ import annotations
 
 import hashlib
 import time
+from collections import Counter, OrderedDict
 
 from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
-from starlette.datastructures import Headers
+from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.errors import TooOften, respond
+from search import public
+from service.auth import SESSION_COOKIE, presented_key
+from service.errors import TooOften, Unauthenticated, respond
 from service.prefix import inner_path
+from service.proxies import counted_address
 
 HEALTH = ("/healthz", "/readyz")  # whoever looks after the service must not be told to wait
+MOST_REMEMBERED = 10_000  # credentials; of those that are forgotten the next request counts for its address once more
 
 
 class RateLimit:
-    """Refuses requests beyond `requests` a minute of one credential (of one address without any), and all requests of
-    an address that has presented `failures` wrong credentials within a minute: guessing costs hashing.
+    """Refuses requests beyond `requests` a minute or `at_once` under way of one key (of one address without any), and
+    of an address that has presented `failures` wrong credentials within a minute all that is not known to be good:
+    guessing costs hashing.
     """
 
-    def __init__(self, app: ASGIApp, requests: int, failures: int) -> None:
+    def __init__(self, app: ASGIApp, requests: int, failures: int, at_once: int) -> None:
         self.app = app
         self._requests, self._failures = RateLimitItemPerMinute(requests), RateLimitItemPerMinute(failures)
+        self._at_once = at_once
         self._counted = MovingWindowRateLimiter(MemoryStorage())
+        self._keys: OrderedDict[str, str] = OrderedDict()  # by a credential's digest: the key that it was good for
+        self._under_way: Counter[str] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or inner_path(scope) in HEALTH:
             await self.app(scope, receive, send)
             return
-        address = scope["client"][0] if scope.get("client") else "unknown"
-        if not self._counted.test(self._failures, "failures", address):
-            await self._refuse(self._failures, "failures", address, scope, receive, send)
-            return
-        asker = _asker(Headers(scope=scope), address)
-        if not self._counted.hit(self._requests, "requests", asker):
-            await self._refuse(self._requests, "requests", asker, scope, receive, send)
+        address = address_of(scope)
+        credential = _credential(HTTPConnection(scope))
+        key = self._keys.get(credential)
+        asker = f"key {key}" if key else f"address {address}"
+        refused = self._refusal(asker, None if key else address)
+        if refused is not None:
+            await respond(refused, scope["path"])(scope, receive, send)
             return
 
         async def watched(message: Message) -> None:
-            # 401 to a request without credentials is how a browser learns to ask for them; its form presents a key
-            presented = asker != address or (scope["method"], inner_path(scope)) == ("POST", "/signin")
-            if message["type"] == "http.response.start" and message["status"] == 401 and presented:
-                self._counted.hit(self._failures, "failures", address)
+            if message["type"] == "http.response.start":
+                self._learn(scope, message["status"], credential, address)
             await send(message)
 
-        await self.app(scope, receive, watched)
+        self._under_way[asker] += 1
+        try:
+            await self.app(scope, receive, watched)
+        finally:
+            self._under_way[asker] -= 1
+            if not self._under_way[asker]:
+                del self._under_way[asker]
 
-    async def _refuse(
-        self, limit: RateLimitItemPerMinute, kind: str, who: str, scope: Scope, receive: Receive, send: Send
-    ) -> None:
-        seconds = max(1, round(self._counted.get_window_stats(limit, kind, who).reset_time - time.time()))
-        said = f"at most {limit.amount} {kind if kind == 'requests' else 'wrong keys'} a minute: wait {seconds} s"
-        answer = respond(TooOften(said), scope["path"])
-        answer.headers["Retry-After"] = str(seconds)
-        await answer(scope, receive, send)
+    def _refusal(self, asker: str, guesser: str | None) -> TooOften | None:
+        """Why somebody must wait, if they must; the request is counted."""
+        if guesser is not None and not self._counted.test(self._failures, "failures", guesser):
+            seconds = self._seconds(self._failures, "failures", guesser)
+            return TooOften(f"at most {self._failures.amount} wrong keys a minute: wait {seconds} s", seconds)
+        if not self._counted.hit(self._requests, "requests", asker):
+            seconds = self._seconds(self._requests, "requests", asker)
+            return TooOften(f"at most {self._requests.amount} requests a minute: wait {seconds} s", seconds)
+        if self._under_way[asker] >= self._at_once:
+            return TooOften(f"at most {self._at_once} requests at once: wait until one has ended")
+        return None
+
+    def _seconds(self, limit: RateLimitItemPerMinute, kind: str, who: str) -> int:
+        return max(1, round(self._counted.get_window_stats(limit, kind, who).reset_time - time.time()))
+
+    def _learn(self, scope: Scope, status: int, credential: str, address: str) -> None:
+        """Remembers whose a credential is, and counts one that is nobody's."""
+        if status == 401:
+            self._keys.pop(credential, None)
+            # 401 to a request without credentials is how a browser learns to ask for them; its form presents a key
+            if credential or (scope["method"], inner_path(scope)) == ("POST", "/signin"):
+                self._counted.hit(self._failures, "failures", address)
+            return
+        principal: public.Principal | None = scope.get("state", {}).get("principal")
+        if credential and principal is not None and principal.id != public.LOCAL_OWNER:
+            if credential not in self._keys:
+                self._counted.hit(self._requests, "requests", f"key {principal.id}")
+            self._keys[credential] = principal.id
+            self._keys.move_to_end(credential)
+            if len(self._keys) > MOST_REMEMBERED:
+                self._keys.popitem(last=False)
 
 
-def _asker(headers: Headers, address: str) -> str:
-    """Whom a request counts for: its credential, whose digest is kept and not itself, or its address without one."""
-    presented = headers.get("authorization") or headers.get("cookie")
-    return hashlib.sha256(presented.encode("utf-8", "surrogatepass")).hexdigest() if presented else address
+def address_of(scope: Scope) -> str:
+    """By what address a request counts."""
+    return counted_address(scope["client"][0]) if scope.get("client") else "unknown"
+
+
+def _credential(connection: HTTPConnection) -> str:
+    """The digest of the key or the session's token that a request carries; empty without any."""
+    try:
+        secret = presented_key(connection.headers)
+    except Unauthenticated:
+        return "unreadable"
+    kind, secret = ("session", connection.cookies.get(SESSION_COOKIE)) if secret is None else ("key", secret)
+    return hashlib.sha256(f"{kind} {secret}".encode("utf-8", "surrogatepass")).hexdigest() if secret else ""

@@ -17,6 +17,7 @@ from service.auth import Reader
 from service.errors import problems
 from service.pages import pictures, png, report
 from service.routes.jobs import database
+from service.routes.turns import in_turn
 from service.schemas import ArtifactList, ArtifactOut, JobId
 
 ANSWERS = problems("not-found", "not-ready", "unreadable", "request-invalid")
@@ -131,6 +132,7 @@ def get_artifact(opened: Annotated[tuple[Artifact, Path], Depends(_opened)]) -> 
         **PAGE,
     },
 )
+@in_turn
 def get_report(request: Request, job_id: JobId, principal: Reader) -> HTMLResponse:
     """The answer for people: the best settings, the pictures, the gains, what to distrust and how to run it again.
 
@@ -152,6 +154,7 @@ def get_report(request: Request, job_id: JobId, principal: Reader) -> HTMLRespon
         200: {"description": "An SVG", "content": {"image/svg+xml": {"schema": {"type": "string"}}}},
     },
 )
+@in_turn
 def get_picture(request: Request, job_id: JobId, picture: pictures.Name, principal: Reader) -> Response:
     """One of the report's pictures by itself. Before there is an answer: as for the report, or `image/...` by name."""
     standing = _standing(request, job_id, principal, ("text/html", "image/"))
@@ -168,6 +171,7 @@ def get_picture(request: Request, job_id: JobId, picture: pictures.Name, princip
         200: {"description": "A PNG", "content": {"image/png": {"schema": {"type": "string", "format": "binary"}}}},
     },
 )
+@in_turn
 def get_picture_png(request: Request, job_id: JobId, picture: pictures.Name, principal: Reader) -> Response:
     """As the SVG, in its light colours and twice as dense as it is shown, for what takes pixels alone."""
     standing = _standing(request, job_id, principal, ("text/html", "image/"))

@@ -13,16 +13,18 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from starlette.concurrency import run_in_threadpool
 
 from search import public
-from search.public import Database, DatabaseUnavailable, NotFound, Principal
+from search.public import Database, DatabaseUnavailable, NotFound
 from service.auth import Reader
 from service.errors import problems
+from service.routes.access import Access, AccessEnded, Reason
 from service.routes.jobs import database
+from service.routes.places import stream_place
 from service.schemas import EventOut, JobId
 from service.settings import Settings
 
 BATCH = 500
 RETRY_MILLISECONDS = 2000
-End = Literal["job-ended", "job-deleted", "too-long", "shutdown"]
+End = Literal["job-ended", "job-deleted", "too-long", "shutdown"] | Reason
 router = APIRouter(prefix="/v1/jobs/{job_id}", tags=["jobs"])
 
 
@@ -37,7 +39,8 @@ def _readable(request: Request, job_id: JobId, principal: Reader) -> str:
     operation_id="streamEvents",
     response_class=EventSourceResponse,
     summary="Follow a job's events",
-    responses=problems("not-found", "request-invalid"),
+    responses=problems("not-found", "request-invalid", "too-often"),
+    dependencies=[Depends(stream_place)],
 )
 async def stream_events(
     request: Request,
@@ -51,25 +54,39 @@ async def stream_events(
     """Everything that has happened to a job and then what happens, each with its number as `id`.
 
     The stream ends with the job, at the service's shutdown or after its longest life: its last event is `end`, whose
-    data names the `reason`. Anything but `job-ended` and `job-deleted` means: connect again, with `Last-Event-ID`.
+    data names the `reason`. After `job-ended` and `job-deleted` there is nothing more; `key-revoked`, `session-ended`,
+    `key-needed` and `forbidden` say, with a `detail`, why this key or session may not read on: both are looked at again
+    before anything is sent, and at least every ten seconds. Any other reason means: connect again, with
+    `Last-Event-ID`.
     """
     state = request.app.state
     begin = after if last_event_id is None else last_event_id
-    async for sent in follow(state.db, job, principal, begin, state.settings, state.stopping):
+    access = Access(request, state.db, state.settings, principal)
+    async for sent in follow(state.db, job, access, begin, state.settings, state.stopping):
         yield sent
 
 
 async def follow(
-    db: Database, job_id: str, principal: Principal, after: int, settings: Settings, stopping: asyncio.Event
+    db: Database, job_id: str, access: Access, after: int, settings: Settings, stopping: asyncio.Event
 ) -> AsyncIterator[ServerSentEvent]:
     """The events after number `after`, then those to come, then why there are no more."""
     ends_at = time.monotonic() + settings.stream_seconds
     yield ServerSentEvent(retry=RETRY_MILLISECONDS, comment="thermowell")
     while True:
+        more = False
         try:
-            events, ended = await run_in_threadpool(public.read_news, db, job_id, principal, after, BATCH)
+            events, ended = await run_in_threadpool(public.read_news, db, job_id, access.principal, after, BATCH)
+            if events or ended or access.due:
+                before = access.principal
+                await access.check()
+                if access.principal != before:
+                    continue  # read again, as somebody who may read less
+            more = len(events) == BATCH
         except NotFound:
             yield _end("job-deleted")
+            return
+        except AccessEnded as error:
+            yield _end(error.reason, str(error))
             return
         except DatabaseUnavailable:
             events, ended = [], False  # it may come back while the client waits
@@ -77,11 +94,14 @@ async def follow(
             after = event.number
             data = EventOut.of(event)
             yield ServerSentEvent(id=str(event.number), event=event.kind, data=data)
+            if access.due:  # who reads slowly: the rest is read again, and looked at before
+                ended, more = False, True
+                break
         reason = _reason(ended, stopping.is_set(), time.monotonic() > ends_at)
         if reason:
             yield _end(reason)
             return
-        if len(events) < BATCH:
+        if not more:
             with suppress(TimeoutError):
                 await asyncio.wait_for(stopping.wait(), settings.stream_poll_seconds)
 
@@ -95,5 +115,6 @@ def _reason(ended: bool, stopping: bool, too_long: bool) -> End | None:
     return "too-long" if too_long else None
 
 
-def _end(reason: End) -> ServerSentEvent:
-    return ServerSentEvent(event="end", data={"reason": reason})
+def _end(reason: End, detail: str | None = None) -> ServerSentEvent:
+    said = {"reason": reason} if detail is None else {"reason": reason, "detail": detail}
+    return ServerSentEvent(event="end", data=said)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
-from starlette.concurrency import run_in_threadpool
 from starlette.responses import HTMLResponse
 
 from search import public
@@ -24,6 +23,7 @@ from service.routes.submitting import (
     replay_of,
     say_where,
 )
+from service.routes.turns import Turns, in_turn
 from service.schemas import Cursor
 from service.schemas_studies import StudyDetailOut, StudyId, StudyOut, StudyPage
 
@@ -60,14 +60,16 @@ async def submit_study(
     body = await request.body()
     replay = replay_of(idempotency_key, body)
 
+    turns: Turns = request.app.state.parsing
+    study = await turns.run(principal.id, public.parse_study, body, media)
+
     def work() -> tuple[StudyDetail, bool]:
         known: public.Priors = request.app.state.priors
-        study = public.parse_study(body, media)
         return public.submit_study(database(request), study, principal, replay, known, request.state.request_id)
 
-    study, created = await run_in_threadpool(work)
-    say_where(response, f"/v1/studies/{study.id}", created)
-    return StudyDetailOut.of(study)
+    detail, created = await turns.run(principal.id, work)
+    say_where(response, f"/v1/studies/{detail.id}", created)
+    return StudyDetailOut.of(detail)
 
 
 @router.get(
@@ -107,6 +109,7 @@ def get_study(request: Request, study_id: StudyId, principal: Reader) -> StudyDe
     summary="What moves the best T",
     responses=problems("not-found", "not-ready", "request-invalid"),
 )
+@in_turn
 def get_guidance(request: Request, study_id: StudyId, principal: Reader) -> Guidance:
     """Which factors move the best T, by how much, with intervals, from the cells that are answered so far."""
     return public.get_guidance(database(request), study_id, principal)
@@ -122,6 +125,7 @@ def get_guidance(request: Request, study_id: StudyId, principal: Reader) -> Guid
         **PAGE,
     },
 )
+@in_turn
 def get_study_report(request: Request, study_id: StudyId, principal: Reader) -> HTMLResponse:
     """The guidance for people: the paragraph, the cells, a picture for each factor, and what is not covered."""
     found = public.get_guidance(database(request), study_id, principal)
@@ -144,12 +148,14 @@ async def extend_study(request: Request, study_id: StudyId, principal: Submitter
     media = media_of(request)
     body = await request.body()
 
+    turns: Turns = request.app.state.parsing
+
     def work() -> StudyDetail:
         known: public.Priors = request.app.state.priors
         more = public.parse_extension(body, media)
         return public.extend_study(database(request), study_id, principal, more, known, request.state.request_id)
 
-    return StudyDetailOut.of(await run_in_threadpool(work))
+    return StudyDetailOut.of(await turns.run(principal.id, work))
 
 
 @router.post(

@@ -171,12 +171,49 @@ def test_every_problem_is_named_with_its_line_in_their_order() -> None:
         ("a: " + "[" * 40 + "]" * 40, "", "nested deeper", 1),
         ("a: " + "9" * 5000, "", "not YAML", None),
         ("a: \x01", "", "not YAML", None),
+        ("a: !!set {b}", "", "tag", 1),
+        ("a: !!int 1:30", "", "no int", 1),
+        ("a: !!binary aGVsbG8=", "", "tag", 1),
+        ("x: [\n" + "a," * 20_000 + "]", "", "more than 20,000 keys and values", 2),
+        ("%TAG !a! b\n" * 10 + "---\na: 1", "", "directives", None),
     ],
 )
 def test_yaml_that_is_refused(text: str, path: str, words: str, line: int | None) -> None:
     [problem] = refused(text)
     assert (problem.path, problem.line) == (path, line)
     assert words in problem.message
+
+
+def test_documents_without_end_are_refused_before_they_cost_anything() -> None:
+    """Neither notation takes more parts than a spec may have, and not every problem of thousands is explained."""
+    for text in ("[" + "[]," * 30_000 + "1]", json.dumps({f"k{i}": [i] for i in range(10_001)})):
+        for media in ("json", "yaml"):
+            [problem] = refused(text, media)
+            assert "more than 20,000 keys and values" in problem.message
+    for media in ("json", "yaml"):
+        problems = refused(json.dumps({f"k{i}": 1 for i in range(9_000)}), media)
+        assert len(problems) == refusals.MOST_PROBLEMS + 1
+        assert "the first 100 problems" in problems[-1].message
+
+
+def test_yaml_is_parsed_by_libyaml_and_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not yaml.__with_libyaml__ or issubclass(markup._Events, yaml.CSafeLoader)
+    texts: list[str] = []
+    parse = yaml.parse
+    monkeypatch.setattr(yaml, "parse", lambda text, loader: texts.append(text) or parse(text, loader))
+    parse_spec(default_spec_yaml(), "yaml")
+    assert len(texts) == 1
+
+
+def test_a_yaml_without_libyaml_reads_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "a: &x !!str 1\nb:\n- {c: 'd', e: !!float 1}\n- [~, true, -2, 1e-3, 2026-01-01, no, !!seq []]\n"
+    marked = markup.read_yaml(text)
+    assert marked.data == {"a": "1", "b": [{"c": "d", "e": 1.0}, [None, True, -2, 0.001, "2026-01-01", "no", []]]}
+    assert {path: marked.lines[path] for path in ((), ("a",), ("b",), ("b", 0, "e"), ("b", 1, 2))} == {
+        (): 1, ("a",): 1, ("b",): 2, ("b", 0, "e"): 3, ("b", 1, 2): 4,
+    }  # fmt: skip
+    monkeypatch.setattr(markup, "_Events", yaml.SafeLoader)
+    assert markup.read_yaml(text) == marked
 
 
 @pytest.mark.parametrize(

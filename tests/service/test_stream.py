@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import Update, update
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import FileResponse
+from starlette.types import Message
 
 from search import public
 from search.public import Database
+from search.storage.tables import keys, sessions
+from service.app import create_app
+from service.auth import SESSION_COOKIE
+from service.client import Refused, Thermowell
 from service.settings import Settings
 from tests.service import house
 from tests.service.house import Jobs, serving
@@ -106,3 +117,171 @@ def test_refusals_come_before_the_stream(reader: httpx.Client, jobs: Jobs) -> No
     refused(reader.get("/v1/jobs/unknown/events"), 404, "not-found")
     answer = reader.get(f"/v1/jobs/{jobs.queued.id}/events", headers={"Last-Event-ID": "x"})
     refused(answer, 422, "request-invalid")
+
+
+Ending = tuple[dict[str, str], Callable[[], object]]
+
+
+def revoked(db: Database) -> Ending:
+    key, secret = public.create_key(db, "follower", frozenset({"admin"}))
+    return {"Authorization": f"Bearer {secret}"}, lambda: public.revoke_key(db, key.id)
+
+
+def signed_out(db: Database) -> Ending:
+    token = public.begin_session(db, revoked(db)[0]["Authorization"].partition(" ")[2], 60.0)
+    return {"Cookie": f"{SESSION_COOKIE}={token}"}, lambda: public.end_session(db, token or "")
+
+
+def expired(db: Database) -> Ending:
+    headers, _ = signed_out(db)
+    over = update(sessions).values(expires_at=1.0)
+    return headers, lambda: executed(db, over)
+
+
+def robbed_of_its_key(db: Database) -> Ending:
+    headers, revoke = revoked(db)
+    token = public.begin_session(db, headers["Authorization"].partition(" ")[2], 60.0)
+    return {"Cookie": f"{SESSION_COOKIE}={token}"}, revoke
+
+
+def narrowed(db: Database) -> Ending:
+    headers, _ = revoked(db)
+    return headers, lambda: executed(db, update(keys).values(scopes=[]))
+
+
+def closed_to_all(db: Database) -> Ending:
+    return {}, lambda: public.create_key(db, "first", frozenset({"read"}))
+
+
+def executed(db: Database, statement: Update) -> None:
+    with db.write() as connection:
+        connection.execute(statement)
+
+
+ENDINGS: list[tuple[Callable[[Database], Ending], str]] = [
+    (revoked, "key-revoked"),
+    (signed_out, "session-ended"),
+    (expired, "session-ended"),
+    (robbed_of_its_key, "session-ended"),
+    (narrowed, "forbidden"),
+    (closed_to_all, "key-needed"),
+]
+
+
+@pytest.mark.parametrize(("begun", "reason"), ENDINGS)
+def test_a_stream_says_nothing_after_its_key_or_session_has_ended(
+    settings: Settings, db: Database, jobs: Jobs, begun: Callable[[Database], Ending], reason: str
+) -> None:
+    headers, end = begun(db)
+    with serving(settings) as url, httpx.Client(base_url=url, timeout=20) as client:
+        with client.stream("GET", f"/v1/jobs/{jobs.queued.id}/events", headers=headers) as response:
+            arriving = read(response)
+            assert next(arriving)["event"] == "submitted"
+            end()
+            public.pause_job(db, jobs.queued.id, house.LOCAL)
+            [last] = list(arriving)
+            assert (last["event"], last["data"]["reason"]) == ("end", reason)
+            assert last["data"]["detail"]
+        refused(client.get(f"/v1/jobs/{jobs.queued.id}/events", headers=headers), *REFUSED[reason])
+
+
+REFUSED = {
+    "key-revoked": (401, "unauthenticated"),
+    "session-ended": (401, "unauthenticated"),
+    "key-needed": (401, "unauthenticated"),
+    "forbidden": (403, "forbidden"),
+}
+
+
+@pytest.mark.parametrize(("begun", "reason"), ENDINGS)
+def test_a_stream_where_nothing_happens_ends_with_its_key_too(
+    settings: Settings, db: Database, jobs: Jobs, begun: Callable[[Database], Ending], reason: str
+) -> None:
+    headers, end = begun(db)
+    quick = settings.model_copy(update={"recheck_seconds": 0.05})
+    with serving(quick) as url, httpx.Client(base_url=url, timeout=20) as client:
+        with client.stream("GET", f"/v1/jobs/{jobs.queued.id}/events", headers=headers) as response:
+            arriving = read(response)
+            next(arriving)
+            end()
+            assert [each["data"]["reason"] for each in arriving] == [reason]
+        with client.stream("GET", "/jobs/changes", headers=headers) as response:
+            assert response.status_code >= 400
+
+
+@pytest.mark.parametrize("path", ["/jobs/changes", "/jobs/{job}/changes"])
+def test_a_page_is_told_to_ask_again_when_its_session_has_ended(
+    settings: Settings, db: Database, jobs: Jobs, path: str
+) -> None:
+    headers, end = signed_out(db)
+    quick = settings.model_copy(update={"recheck_seconds": 0.05})
+    address = path.format(job=jobs.queued.id)
+    with serving(quick) as url, httpx.stream("GET", f"{url}{address}", headers=headers, timeout=20) as response:
+        arriving = read(response)
+        assert next(arriving)["event"] == "changed"
+        end()
+        assert [each["event"] for each in arriving] == ["changed"]
+
+
+def test_who_follows_is_told_that_the_key_was_revoked(settings: Settings, db: Database, jobs: Jobs) -> None:
+    headers, end = revoked(db)
+    with serving(settings) as url, Thermowell(url, headers["Authorization"].partition(" ")[2]) as thermowell:
+        events = thermowell.events(jobs.queued.id)
+        assert next(events).kind == "submitted"
+        end()
+        public.pause_job(db, jobs.queued.id, house.LOCAL)
+        with pytest.raises(Refused, match="the key was revoked") as caught:
+            next(events)
+        assert caught.value.slug == "unauthenticated"
+
+
+@pytest.mark.parametrize("path", ["/v1/jobs/{job}/trials.csv", "/v1/jobs/{job}/artifacts/student.safetensors"])
+@pytest.mark.anyio
+async def test_a_long_answer_is_cut_off_when_its_key_is_revoked(
+    settings: Settings, db: Database, jobs: Jobs, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FileResponse, "chunk_size", 4)
+    headers, end = revoked(db)
+    app = create_app(settings.model_copy(update={"recheck_seconds": 1e-9}))
+    target = path.format(job=jobs.completed.id)
+    scope = {"type": "http", "method": "GET", "path": target, "raw_path": target.encode(), "query_string": b""}
+    scope |= {"headers": [(b"authorization", headers["Authorization"].encode())], "client": ("127.0.0.1", 1)}
+    scope |= {"scheme": "http", "server": ("localhost", 80), "http_version": "1.1", "root_path": ""}
+    sent: list[Message] = []
+    body = iter([{"type": "http.request", "body": b"", "more_body": False}])
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+        if len(sent) == 2:
+            await run_in_threadpool(end)
+
+    async def receive() -> Message:
+        for message in body:
+            return message
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    await app(scope, receive, send)
+    assert sent[0]["status"] == 200
+    assert [message["more_body"] for message in sent[1:]] == [True], "cut off, and not as if it were whole"
+    app.state.dashboard.close()
+    app.state.db.close()
+
+
+def test_streams_have_so_many_places_for_each_key(settings: Settings, db: Database, jobs: Jobs) -> None:
+    (first, _), (second, _) = revoked(db), revoked(db)
+    few = settings.model_copy(update={"streams_per_key": 2})
+    path = f"/v1/jobs/{jobs.queued.id}/events"
+    with serving(few) as url, httpx.Client(base_url=url, timeout=20) as client, ExitStack() as open_now:
+        streams = [read(open_now.enter_context(client.stream("GET", path, headers=first))) for _ in range(2)]
+        assert [next(stream)["event"] for stream in streams] == ["submitted"] * 2
+        answer = client.get(path, headers=first)
+        assert "at most 2 event streams" in refused(answer, 429, "too-often")["detail"]
+        assert int(answer.headers["Retry-After"]) > 0
+        assert open_now.enter_context(client.stream("GET", path, headers=second)).status_code == 200
+        assert client.get("/v1/me", headers=first).status_code == 200
+        public.cancel_job(db, jobs.queued.id, house.LOCAL)
+        list(streams[0])
+        until = time.monotonic() + 10
+        while client.get(path, headers=first).status_code == 429:  # the place is free once the server has seen it
+            assert time.monotonic() < until
