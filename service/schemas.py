@@ -208,7 +208,7 @@ class JobAdviceOut(BaseModel):
     points: list[FirstTrialOut]
 
 
-class TroubleOut(Out):
+class Trouble(Out):
     """What could not be done for a job beside its training; it goes on by itself."""
 
     detail: str = Field(description="the error that it ended with")
@@ -224,8 +224,8 @@ class JobDetailOut(JobOut):
     advice: JobAdviceOut | None = Field(description="its first trials and who advised them, where anybody did")
     fixed: dict[str, Any] | None = Field(description="views, precision and device, fixed at the first claim")
     teacher: dict[str, Any] | None = Field(description="the teacher's quality, once known")
-    undrawn: TroubleOut | None = Field(description="why its plots and report are not drawn as it stands")
-    untracked: TroubleOut | None = Field(description="why MLflow does not know it as it stands, where it should")
+    undrawn: Trouble | None = Field(description="why its plots and report are not drawn as it stands")
+    untracked: Trouble | None = Field(description="why MLflow does not know it as it stands, where it should")
 
 
 class TrialOut(Readable):

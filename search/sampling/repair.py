@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import sqlalchemy
+import structlog
 
+from search.errors import DatabaseUnavailable
 from search.leasing import ledger
+from search.leasing.ledger import Unmirrored
 from search.sampling import study
 from search.states import TERMINAL_JOBS, Arm, JobState
 from search.storage import tables
 from search.storage.db import Database
 from search.storage.rows import study_name
+
+ATTEMPTS = 5
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
@@ -30,6 +37,7 @@ class Repairer:
     patience_seconds: float
     clock: Callable[[], float] = time.monotonic
     _first_seen: dict[tuple[str, int], float] = field(default_factory=dict)
+    _untold: dict[int, tuple[int, float]] = field(default_factory=dict)  # by trial: attempts, and until when it rests
 
     def run(self) -> tuple[int, int]:
         """How many ends were told, and how many RUNNING trials that belong to nobody were failed."""
@@ -37,11 +45,35 @@ class Repairer:
 
     def tell(self, limit: int = 100) -> int:
         """Tells the ends that our tables hold and Optuna's do not, at most `limit` of them."""
-        rows = ledger.unmirrored(self.database, limit)
-        for row in rows:
-            study.mirror_end(self.storage, row)
-            ledger.mark_mirrored(self.database, row.trial_id)
-        return len(rows)
+        now, told = self.clock(), 0
+        resting = {trial_id for trial_id, (_, until) in self._untold.items() if now < until}
+        for row in ledger.unmirrored(self.database, limit + len(resting)):
+            if row.trial_id in resting:
+                continue
+            try:
+                study.mirror_end(self.storage, row)
+                ledger.mark_mirrored(self.database, row.trial_id)
+            except DatabaseUnavailable:
+                raise
+            except Exception as error:  # those behind it are told all the same
+                self._rest(row, error)
+            else:
+                self._untold.pop(row.trial_id, None)
+                told += 1
+        return told
+
+    def _rest(self, row: Unmirrored, error: Exception) -> None:
+        """An end that cannot be told is tried again after a pause, which grows; after ATTEMPTS by another worker."""
+        attempts = self._untold.get(row.trial_id, (0, 0.0))[0] + 1
+        pause = self.patience_seconds * 2**attempts if attempts < ATTEMPTS else math.inf
+        self._untold[row.trial_id] = attempts, self.clock() + pause
+        _log.warning(
+            "Optuna cannot be told how a trial ended",
+            job=row.job_id,
+            optuna=row.optuna_number,
+            error=f"{type(error).__name__}: {error}",
+            attempts=attempts,
+        )
 
     def settle(self, job_id: str) -> None:
         """Fails what is RUNNING and counted by nobody, at once: for a job that nobody asks for any more."""
@@ -60,9 +92,19 @@ class Repairer:
         }
         self._first_seen = {orphan: self._first_seen.get(orphan, now) for orphan in orphans}
         due = [orphan for orphan, since in self._first_seen.items() if now - since >= self.patience_seconds]
-        for name, number in due:
+        return sum(self._fail(name, number) for name, number in due)
+
+    def _fail(self, name: str, number: int) -> bool:
+        """Whether it could be failed; else it is looked at again when it has been seen for as long once more."""
+        try:
             study.fail_running(self.storage, name, number)
-        return len(due)
+        except DatabaseUnavailable:
+            raise
+        except Exception as error:
+            _log.warning("Optuna's trial cannot be failed", study=name, optuna=number, error=f"{error}")
+            self._first_seen[name, number] = self.clock()
+            return False
+        return True
 
     def _recent_jobs(self) -> list[str]:
         """Jobs that a worker may have asked for: those under way, and those that ended a while ago at most."""

@@ -182,3 +182,10 @@ def test_a_deleted_job_has_no_trouble(db: Database) -> None:
     assert showing.news(db, "gone") is None
     assert showing.fail_showing(db, "gone", 1, WHY, AT_ONCE) is None
     assert showing.fail_tracking(db, "gone", 1, WHY, AT_ONCE) is None
+
+
+def test_mlflow_is_told_how_a_job_ended_though_it_rests(db: Database) -> None:
+    job_id = trained(db)
+    assert track(db, job_id, works=False, first_pause=600.0)
+    jobs.cancel_job(db, job_id, ME)
+    assert track(db, job_id, works=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
@@ -10,13 +11,14 @@ import optuna
 import pytest
 import sqlalchemy
 from optuna.trial import TrialState as OptunaState
+from structlog.testing import capture_logs
 
 from search.errors import DatabaseUnavailable
 from search.leasing import leases, ledger
 from search.leasing.claiming import Claim
 from search.records import Reason
 from search.requests import jobs
-from search.sampling import asking, space, study
+from search.sampling import asking, repair, space, study
 from search.sampling.repair import Repairer
 from search.states import Arm, TrialState
 from search.storage.db import Database
@@ -73,6 +75,54 @@ def test_repair_tells_what_a_dead_worker_did_not(db: Database, storage: study.St
     assert repairer.run() == (1, 0)
     assert repairer.run() == (0, 0)
     assert told(storage, claim)[0].value == 0.7
+
+
+def test_an_end_that_cannot_be_told_is_tried_ever_less_often_and_stops_no_other(
+    db: Database, storage: study.Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hands.submitted(db)
+    poison, other = hands.taken(db), hands.taken(db)
+    for claim in (poison, other):
+        asked(db, storage, claim)
+        ledger.finish(db, claim.token, claim.trial_id, TrialState.COMPLETED, value=0.7)
+    mirror_end, time, tried = study.mirror_end, [0.0], list[float]()
+
+    def broken(storage: study.Storage, ended: ledger.Unmirrored) -> None:
+        if ended.trial_id == poison.trial_id:
+            tried.append(time[0])
+            raise ValueError("Optuna's table has it otherwise")
+        mirror_end(storage, ended)
+
+    monkeypatch.setattr(study, "mirror_end", broken)
+    repairer = Repairer(db, storage, 10.0, clock=lambda: time[0])
+    with capture_logs() as said:
+        assert repairer.tell(limit=1) == 0
+        assert repairer.tell(limit=1) == 1, "the one behind it"
+        for time[0] in range(1, 1000):
+            assert repairer.tell() == 0
+    pauses = [after - before for before, after in itertools.pairwise(tried)]
+    assert (len(tried), pauses) == (repair.ATTEMPTS, [20, 40, 80, 160])
+    assert {(one["job"], one["error"]) for one in said} == {
+        (poison.job_id, "ValueError: Optuna's table has it otherwise")
+    }
+
+
+def test_an_orphan_that_cannot_be_failed_takes_no_worker_down(
+    db: Database, storage: study.Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hands.submitted(db)
+    asking.ask(storage, hands.taken(db), "lost")
+    time = [0.0]
+    repairer = Repairer(db, storage, 10.0, clock=lambda: time[0])
+    assert repairer.fail_orphans() == 0
+    with monkeypatch.context() as patched:
+        patched.setattr(study, "fail_running", lambda *_: 1 / 0)
+        time[0] = 10.0
+        assert repairer.fail_orphans() == 0
+    time[0] = 19.0
+    assert repairer.fail_orphans() == 0, "it rests"
+    time[0] = 20.0
+    assert repairer.fail_orphans() == 1
 
 
 def test_a_diverged_student_teaches_the_sampler_and_a_crash_does_not(db: Database, storage: study.Storage) -> None:
