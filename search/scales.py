@@ -1,7 +1,6 @@
 """Places on a scale: a number's share of the way between two ends, and the number at a share; linear or logarithmic.
 
-By differences of logarithms, never by quotients of ends: those overflow where ends lie far apart, and round to one
-where they are neighbours.
+By differences of logarithms where the quotient of the ends would overflow, or round to one.
 """
 
 from __future__ import annotations
@@ -10,13 +9,21 @@ import math
 
 FARTHEST = 1000.0
 """Shares of numbers beyond the ends are cut here: farther away nothing is another place any more."""
+NEAR = 1e-6
+"""Of a number: how near to it another is whose quotient with it has lost digits."""
+SMALL, LARGE = 1e-150, 1e150
+"""Numbers between these have quotients that do not overflow, nor come near to it."""
 _MIDDLE = 0.5
 
 
 def log_ratio(high: float, low: float) -> float:
-    """The logarithm of how many times `low` positive `high` is; exact where the two are neighbours."""
-    if low / 2 <= high <= low * 2:
+    """The logarithm of how many times `low` positive `high` is: exact where the two are neighbours, and finite where
+    their quotient is not.
+    """
+    if abs(high - low) <= NEAR * low:
         return math.log1p((high - low) / low)
+    if SMALL < low < LARGE and SMALL < high < LARGE:
+        return math.log(high / low)
     return math.log(high) - math.log(low)
 
 

@@ -13,12 +13,13 @@ from typing import Any
 from sqlalchemy import Row, exists, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from search.errors import DatabaseUnavailable, NotFound
+from search.errors import DatabaseUnavailable, NotFound, Unreadable
 from search.leasing.quotas import columns_of, quota_of, standing
 from search.records import SCOPES, Key, Principal, Quota, Scope
 from search.storage.cursors import is_text
 from search.storage.db import Database, now_sql
 from search.storage.rows import moment, moment_or_none
+from search.storage.stored import readable
 from search.storage.tables import keys
 
 SHORTEST_SECRET = 20  # characters of a secret that the operator brings: it is hashed once, so it must not be guessable
@@ -113,7 +114,7 @@ def verify_key(db: Database, presented: str) -> Principal | None:
     if row.stale:
         with suppress(DatabaseUnavailable), db.write() as connection:  # no reason to turn the caller away
             connection.execute(update(keys).where(keys.c.id == row.id, stale).values(last_used_at=now_sql()))
-    return Principal(id=row.id, name=row.name, scopes=frozenset(row.scopes))
+    return Principal(id=row.id, name=row.name, scopes=scopes_of(row))
 
 
 def any_keys(db: Database) -> bool:
@@ -141,6 +142,15 @@ def _insert(
     return _key(row)
 
 
+def scopes_of(row: Row[Any]) -> frozenset[Scope]:
+    """What a key may do; nothing where that cannot be read."""
+    with suppress(Unreadable), readable(f"the scopes of key {row.id}"):
+        if isinstance(row.scopes, list):
+            return frozenset(scope for scope in SCOPES if scope in row.scopes)
+        raise TypeError(f"got {str(row.scopes)[:40]}")
+    return frozenset()
+
+
 def _find(db: Database, key_id: str) -> Row[Any] | None:
     with db.read() as connection:
         return connection.execute(select(keys).where(keys.c.id == key_id)).one_or_none()
@@ -165,7 +175,7 @@ def _key(row: Row[Any]) -> Key:
     return Key(
         id=row.id,
         name=row.name,
-        scopes=frozenset(row.scopes),
+        scopes=scopes_of(row),
         quota=quota_of(row),
         created_at=moment(row.created_at),
         last_used_at=moment_or_none(row.last_used_at),

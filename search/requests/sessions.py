@@ -8,7 +8,7 @@ import secrets
 from sqlalchemy import delete, insert, select
 
 from search.records import Principal
-from search.requests.keys import verify_key
+from search.requests.keys import scopes_of, verify_key
 from search.storage.db import Database, now_sql
 from search.storage.tables import keys, sessions
 
@@ -38,7 +38,7 @@ def session_principal(db: Database, token: str) -> Principal | None:
     )
     with db.read() as connection:
         row = connection.execute(valid).one_or_none()
-    return None if row is None else Principal(id=row.id, name=row.name, scopes=frozenset(row.scopes))
+    return None if row is None else Principal(id=row.id, name=row.name, scopes=scopes_of(row))
 
 
 def end_session(db: Database, token: str) -> None:

@@ -27,7 +27,7 @@ from search.storage import cursors
 from search.storage.access import visible_study
 from search.storage.db import Database, now_sql
 from search.storage.rows import moment, reason_of
-from search.storage.stored import checked, readable
+from search.storage.stored import checked, note_unreadable, readable
 from search.storage.tables import jobs, studies
 from search.studies import cells
 from search.studies.cells import Cell, Expansion
@@ -152,7 +152,11 @@ def get_guidance(db: Database, study_id: str, principal: Principal) -> Guidance:
         answers = answers_of(connection, list(rows))
     if not answers:
         raise NotReady("no cell of this study is answered yet")
-    return checked(guide(study.name, list(_guided(_cells(study), rows, answers))))
+    try:
+        return checked(guide(study.name, list(_guided(_cells(study), rows, answers))))
+    except (ArithmeticError, ValueError) as error:  # LinAlgError and NotStorable among them
+        note_unreadable(f"the guidance of study {study.id}", error)
+        raise Unreadable(f"the guidance of this study cannot be computed from its answers: {error}") from error
 
 
 def _guided(of_study: Sequence[Cell], rows: dict[str, Row[Any]], answers: dict[str, Answer]) -> Iterator[GuidedCell]:

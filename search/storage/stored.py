@@ -20,7 +20,7 @@ from search.errors import NotStorable, Unreadable
 MOST_BYTES = 256 * 1024 * 1024
 """Of one document; far more than any answer has, and what both databases take."""
 MOST_NOTED = 10_000
-BROKEN = (ValueError, KeyError, TypeError, AttributeError, IndexError, ArithmeticError)
+BROKEN = (ValueError, KeyError, TypeError, AttributeError, IndexError, ArithmeticError, RecursionError)
 """What reading raises where something else is stored than what is looked for; a ValidationError is a ValueError."""
 Kind = TypeVar("Kind", bound=BaseModel)
 _log = structlog.get_logger(__name__)
@@ -71,7 +71,7 @@ def from_json(text: str | bytes) -> Any:
     """The value in a column of JSON; None, which is noted, where its text is none."""
     try:
         return json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         note_unreadable(f"a value that begins with {text[:40]!r}", error)
         return None
 

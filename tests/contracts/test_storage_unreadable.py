@@ -14,7 +14,7 @@ from search.answer import Interim, Result
 from search.errors import NotStorable, Unreadable
 from search.leasing import choosing, closing, ledger, workers
 from search.records import Reason
-from search.requests import jobs, showing, studies
+from search.requests import jobs, keys, showing, studies
 from search.requests.advice import get_advice
 from search.requests.trials import list_trials
 from search.states import JobState, TrialState
@@ -135,3 +135,18 @@ def test_a_study_that_cannot_be_read_is_listed_as_such(db: Database) -> None:
     assert listed[good.id].unreadable is None
     assert f"the spec of study {lost.id}" in str(listed[lost.id].unreadable)
     assert studies.get_study(db, lost.id, ME).cells, "its jobs are there"
+
+
+def test_a_key_whose_scopes_cannot_be_read_may_do_nothing_and_hides_no_other(db: Database) -> None:
+    good, _ = keys.create_key(db, "good", ["read"])
+    lost, secret = keys.create_key(db, "lost", ["admin"])
+    for junk in (7, "admin", {"admin": 1}, [["admin"], None], None):
+        with db.write() as connection:
+            of_key = tables.keys.c.id == lost.id
+            connection.execute(update(tables.keys).where(of_key).values(scopes=[] if junk is None else junk))
+        listed = {key.id: key.scopes for key in keys.list_keys(db)}
+        assert listed[good.id] == {"read"}
+        principal = keys.verify_key(db, secret)
+        assert principal is not None
+        assert principal.scopes <= {"admin"}
+        assert junk not in (7, "admin", None) or not principal.scopes
