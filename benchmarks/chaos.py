@@ -57,7 +57,7 @@ class Size:
 # A worker that has been killed takes some four seconds of a core to start again: twice as many faults would leave two
 # cores nothing to search with.
 FULL = {"postgresql": Size(8, 10, 200, 3, 4.0, 1500.0), "sqlite": Size(2, 2, 60, 0, 4.0, 400.0)}
-QUICK = {"postgresql": Size(4, 3, 30, 3, 2.0, 130.0), "sqlite": Size(2, 1, 20, 0, 4.0, 60.0)}
+QUICK = {"postgresql": Size(4, 3, 30, 3, 2.0, 200.0), "sqlite": Size(2, 1, 20, 0, 4.0, 120.0)}
 
 
 def spec(name: str, trials: int, seed: int) -> JobSpec:
