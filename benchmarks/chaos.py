@@ -64,9 +64,9 @@ FULL = {
     "sqlite": Size(2, 2, 60, 0, 4.0, 400.0),
 }
 QUICK = {
-    "postgresql": Size(4, 3, 30, 3, 2.0, 130.0),
-    "standby": Size(3, 2, 20, 2, 3.0, 130.0),
-    "sqlite": Size(2, 1, 20, 0, 4.0, 60.0),
+    "postgresql": Size(4, 3, 30, 3, 2.0, 200.0),
+    "standby": Size(3, 2, 20, 2, 3.0, 200.0),
+    "sqlite": Size(2, 1, 20, 0, 4.0, 120.0),
 }
 ALONE = ("postgresql", "sqlite")
 
