@@ -34,11 +34,11 @@ class Settings(SearchSettings):
     body_limit: int = Field(1024 * 1024, ge=1024, description="bytes that a request may carry")
     requests_per_minute: int = Field(6000, ge=1, description="of one key; who asks more often is told to wait")
     failures_per_minute: int = Field(60, ge=1, description="wrong keys of one address; beyond it nothing is answered")
-    requests_at_once: int = Field(128, ge=1, description="of one key, or of one address without a key")
+    requests_at_once: int = Field(256, ge=1, description="of one key, or of one address without a key")
     streams_per_key: int = Field(64, ge=1, description="event streams of one key at once, or of one address without")
     connections: int = Field(500, ge=16, description="at once; beyond it idle ones are closed for new ones")
     connections_per_address: int = Field(
-        200, ge=8, description="at once, but for trusted proxies; beyond it the address's idle ones are closed"
+        300, ge=8, description="at once, but for trusted proxies; beyond it the address's idle ones are closed"
     )
     header_seconds: float = Field(10.0, gt=0, description="a request's line and headers must have come within this")
     body_seconds: float = Field(60.0, gt=0, description="a request's body must have come within this")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.errors import MediaTypeUnsupported, respond
@@ -50,7 +53,8 @@ class BodyLimit:
                 raise HTTPException(413, headers=_HANG_UP)
             return message
 
-        await self.app(scope, counted, send)
+        with suppress(ClientDisconnect):  # whoever hangs up in the middle of it is no fault of the service
+            await self.app(scope, counted, send)
 
 
 def _encodings(headers: Headers) -> list[str]:
