@@ -43,7 +43,7 @@ class Answers:
 @dataclass(frozen=True, slots=True)
 class Setting:
     """Where a teacher works: the problem, its data, the artifact store, the device, the root of all data, and
-    what other machines have of the store.
+    what other machines have of the store; and how many test images there are, where that is known.
     """
 
     problem: Problem
@@ -52,6 +52,7 @@ class Setting:
     device: torch.device
     data: Path
     shared: Shared | None = None
+    test_images: int | None = None
 
     def pupil(self, model: Model, seed: int) -> Pupil:
         """A model of that seed which is to know other data before it comes here."""
@@ -239,6 +240,8 @@ def _given(setting: Setting) -> Answers:
     validation = _shaped(given, "validation", (len(split.validation.labels), split.classes))
     if "test" not in given:
         raise TeacherInvalid("the logits' file has no tensor `test`, which the confirmation will need")
+    if setting.test_images is not None:  # a wrong one would be found after all was paid for
+        _shaped(given, "test", (setting.test_images, split.classes))
     return Answers(train, validation, _facts(setting, train, validation))
 
 
