@@ -62,14 +62,24 @@ class Bucket:
         with self._asking() as client:
             client.upload_file(str(source), self._bucket, self._full(key), Config=self._transfer)
 
-    def put_new(self, key: str, source: Path) -> bool:
-        """Uploads a file of at most 5 GB unless there is one; False where there was."""
+    def put_new(self, key: str, source: Path, sha256: str = "", *, instead_of: str | None = None) -> bool:
+        """Uploads a file of at most 5 GB, with its digest, unless there is one but that of the entity tag `instead_of`;
+        False where there was.
+        """
+        condition = {"IfNoneMatch": "*"} if instead_of is None else {"IfMatch": instead_of}
+        metadata = {"Metadata": {"sha256": sha256}} if sha256 else {}
         try:
             with self._asking() as client, source.open("rb") as body:
-                client.put_object(Bucket=self._bucket, Key=self._full(key), Body=body, IfNoneMatch="*")
-        except FileExistsError:
+                client.put_object(Bucket=self._bucket, Key=self._full(key), Body=body, **condition, **metadata)
+        except (FileExistsError, FileNotFoundError):  # the second where it has been deleted: who is next finds it free
             return False
         return True
+
+    def described(self, key: str) -> tuple[str, str]:
+        """A file's entity tag, and the digest with which it was uploaded, "" where it had none. FileNotFoundError."""
+        with self._asking() as client:
+            known = client.head_object(Bucket=self._bucket, Key=self._full(key))
+        return str(known["ETag"]), str(known.get("Metadata", {}).get("sha256", ""))
 
     @contextmanager
     def adding(self, key: str) -> Iterator[Path]:

@@ -19,6 +19,7 @@ from filelock import FileLock
 from numpy.typing import NDArray
 from torch import Tensor
 
+from trainers import derived
 from trainers.data import room, sources, splits
 from trainers.data.granularity import class_map
 from trainers.data.sources import Images
@@ -102,22 +103,15 @@ def check_test(data: Data, root: Path, split: Split, store: Path) -> int:
     path = store / "checked" / f"{digest(seen)}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path.with_suffix(".lock")):
-        count = _read_count(path)
-        if count is None:
-            count = _checked(data, root, split)
-            partial = path.with_suffix(".partial")
-            partial.write_text(json.dumps({"test_images": count}))
-            os.replace(partial, path)
+        known = derived.read(path, lambda: int(json.loads(path.read_bytes())["test_images"]))
+        if known is not None:
+            return known
+        count = _checked(data, root, split)
+        partial = path.with_suffix(".partial")
+        partial.write_text(json.dumps({"test_images": count}))
+        os.replace(partial, path)
+        derived.seal(path)
     return count
-
-
-def _read_count(path: Path) -> int | None:
-    """What was found before; None where nothing was, or it cannot be read."""
-    try:
-        count = json.loads(path.read_text())["test_images"]
-    except (FileNotFoundError, ValueError, TypeError, KeyError):
-        return None
-    return count if isinstance(count, int) and count > 0 else None
 
 
 def _checked(data: Data, root: Path, split: Split) -> int:

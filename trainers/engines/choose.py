@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from filelock import FileLock
 
+from trainers import derived
 from trainers.engines import warmup
 from trainers.engines.bank import has_compiler
 from trainers.engines.forms import EngineName, Form
@@ -75,7 +76,7 @@ def choose(
     path = store / "engines" / f"{fingerprint(prepared, most_threads)}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path.with_suffix(".lock")):
-        figures = _read(path)
+        figures = derived.read(path, lambda: _read(path)) or Figures()
         if warmup.complete(figures, prepared, most_lanes, most_threads, images, measure):
             _write(figures, path)
     return decide(figures, most_lanes, most_threads, images, prepared.images)
@@ -167,16 +168,14 @@ def _duration(seconds: float) -> str:
 
 
 def _read(path: Path) -> Figures:
-    """The figures of a file; none where it is missing, or not one of ours."""
-    try:
-        stored = json.loads(path.read_text())
-        measured = [Figure(**(one | {"form": Form(**one["form"])})) for one in stored["measured"]]
-        return Figures(measured, dict(stored["refused"]))
-    except (OSError, ValueError, TypeError, KeyError):
-        return Figures()
+    """The figures of a file. ValueError, TypeError or KeyError where it is not one of ours."""
+    stored = json.loads(path.read_text())
+    measured = [Figure(**(one | {"form": Form(**one["form"])})) for one in stored["measured"]]
+    return Figures(measured, dict(stored["refused"]))
 
 
 def _write(figures: Figures, path: Path) -> None:
     partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     partial.write_text(json.dumps(dataclasses.asdict(figures)))
     os.replace(partial, path)
+    derived.seal(path)

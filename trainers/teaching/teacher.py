@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from filelock import FileLock
 from torch import Tensor, nn
 
+from trainers import derived
 from trainers.data.datasets import Split
 from trainers.data.views import Normaliser, Views
 from trainers.errors import TeacherInvalid
@@ -26,6 +26,7 @@ from trainers.training import evaluate, threads
 from trainers.training.epoch import PREDICTION_BATCH, pieces, place, predict, predict_batches
 from trainers.zoo import models, weights
 
+_ROUNDING = 1e-3  # of a metric, by another machine
 _FORMAT = "2"  # part of the stored files' names: raise it when views or training change
 
 
@@ -80,13 +81,25 @@ def answers(setting: Setting) -> Answers:
     if setting.problem.teacher.source == "logits":
         return _given(setting)
     path = _place(setting)
-    if not _facts_path(path).is_file():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(path.with_suffix(".lock")):
-            if not _facts_path(path).is_file():
-                _compute(setting, path)
-    stored = weights.load(path)
-    return Answers(stored["train"], stored["validation"], _read_facts(_facts_path(path)))
+
+    def load() -> Answers:
+        stored = weights.load(path)
+        return Answers(stored["train"], stored["validation"], _read_facts(_facts_path(path)))
+
+    def adopt(found: Answers) -> None:
+        _check_old(setting, found)
+
+    return derived.opened([path, _facts_path(path)], load, lambda: _compute(setting, path), adopt)
+
+
+def _check_old(setting: Setting, found: Answers) -> None:
+    """Damaged where answers that have no digest are not what their facts say, but for how machines round."""
+    facts, split = _facts(setting, found.train, found.validation), setting.split
+    if tuple(found.train.shape) != (setting.problem.views, len(split.train.labels), split.classes):
+        raise derived.Damaged(f"the logits have the shape {tuple(found.train.shape)}")
+    measured, written = dataclasses.asdict(facts.validation), dataclasses.asdict(found.facts.validation)
+    if any(not abs(measured[name] - written[name]) < _ROUNDING for name in measured):
+        raise derived.Damaged("the logits are not those that the facts tell of")
 
 
 def test_logits(setting: Setting, images: Tensor) -> Tensor:
@@ -98,13 +111,7 @@ def test_logits(setting: Setting, images: Tensor) -> Tensor:
         given = weights.load_artifact(setting.store, _artifact(teacher))
         return _shaped(given, "test", (len(images), setting.split.classes))
     answers(setting)  # the weights are there once the logits are
-    model = _untrained(setting)
-    if teacher.source == "weights":
-        tensors = weights.load_artifact(setting.store, _artifact(teacher))
-    else:
-        tensors = weights.load(_weights_path(_place(setting)))
-    weights.fill(model, tensors, "the teacher's file")
-    place(model, setting.device)
+    model = _taught(setting, _place(setting))
     return predict(model, images, _normaliser(setting), setting.problem.precision).cpu()
 
 
@@ -178,27 +185,37 @@ def _mean(logits: list[Tensor]) -> Tensor:
 def _asked(setting: Setting, path: Path) -> tuple[Tensor, Tensor]:
     """Trains or loads the teacher, keeps its weights where the job has made them, and asks it."""
     problem, split = setting.problem, setting.split
-    teacher = problem.teacher
-    model, head = _beginning(setting)
-    batch_size = PREDICTION_BATCH if teacher.training is None else teacher.training.batch_size
-    operations = threads.step_operations(model, split.channels, split.size, batch_size)
-    with threads.exactly(threads.suited(operations)):
-        if teacher.source == "weights":
-            stored = weights.load_artifact(setting.store, _artifact(teacher))
-            weights.fill(model, stored, f"artifact {teacher.artifact}")
-            place(model, setting.device)
-        else:
-            only = head if teacher.finetune == "head" else frozenset()
-            trained = kept(_weights_path(path), lambda: _trained(model, setting, only), setting.shared)
-            weights.fill(model, trained, "the teacher's file")
-            place(model, setting.device)
+    model = _taught(setting, path)
+    with threads.exactly(_threads(setting)):
         train = _on_views(model, setting)
         return train, predict(model, split.validation.images, _normaliser(setting), problem.precision).cpu()
 
 
-def _trained(model: nn.Module, setting: Setting, head: frozenset[str]) -> dict[str, Tensor]:
+def _threads(setting: Setting) -> int:
+    """On how many threads a teacher is trained and asked."""
+    split, training = setting.split, setting.problem.teacher.training
+    batch_size = PREDICTION_BATCH if training is None else training.batch_size
+    operations = threads.step_operations(_untrained(setting), split.channels, split.size, batch_size)
+    return threads.suited(operations)
+
+
+def _taught(setting: Setting, path: Path) -> nn.Module:
+    """The teacher, on its device: with the given weights, or with those that are trained once and kept."""
+    teacher, model = setting.problem.teacher, _untrained(setting)
+    if teacher.source == "weights":
+        stored = weights.load_artifact(setting.store, _artifact(teacher))
+        weights.fill(model, stored, f"artifact {teacher.artifact}")
+    else:
+        stored = kept(_weights_path(path), lambda: _trained(setting), setting.shared)
+        weights.fill(model, stored, "the teacher's file")
+    return place(model, setting.device)
+
+
+def _trained(setting: Setting) -> dict[str, Tensor]:
     """The teacher's state once it was trained on the labels; each of its epochs shows a view of its own."""
     problem, teacher = setting.problem, setting.problem.teacher
+    model, names = _beginning(setting)
+    head = names if teacher.finetune == "head" else frozenset[str]()
     if teacher.training is None or teacher.optimizer is None:
         raise TeacherInvalid("a teacher that the job trains needs a training and an optimizer")
     lesson = Lesson(
@@ -213,7 +230,8 @@ def _trained(model: nn.Module, setting: Setting, head: frozenset[str]) -> dict[s
         stop_epoch=teacher.stop_epoch,
         head=head,
     )
-    labelled.learn(place(model, setting.device), lesson, setting.device)
+    with threads.exactly(_threads(setting)):
+        labelled.learn(place(model, setting.device), lesson, setting.device)
     return model.state_dict()
 
 
