@@ -6,6 +6,7 @@ what fails for a moment. It is loaded by the first request, so that nobody needs
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import tempfile
@@ -62,16 +63,21 @@ class Bucket:
         with self._asking() as client:
             client.upload_file(str(source), self._bucket, self._full(key), Config=self._transfer)
 
-    def put_new(self, key: str, source: Path, sha256: str = "", *, instead_of: str | None = None) -> bool:
-        """Uploads a file of at most 5 GB, with its digest, unless there is one but that of the entity tag `instead_of`;
-        False where there was.
-        """
-        condition = {"IfNoneMatch": "*"} if instead_of is None else {"IfMatch": instead_of}
-        metadata = {"Metadata": {"sha256": sha256}} if sha256 else {}
+    def put_new(self, key: str, source: Path) -> bool:
+        """Uploads a file of at most 5 GB, with its digest, unless there is one; False where there was."""
+        return self._put_if(key, source, IfNoneMatch="*")
+
+    def replace(self, key: str, source: Path, tag: str) -> bool:
+        """The same in the place of the file with this entity tag; False where there is another by now, or none."""
+        return self._put_if(key, source, IfMatch=tag)
+
+    def _put_if(self, key: str, source: Path, **condition: str) -> bool:
         try:
             with self._asking() as client, source.open("rb") as body:
-                client.put_object(Bucket=self._bucket, Key=self._full(key), Body=body, **condition, **metadata)
-        except (FileExistsError, FileNotFoundError):  # the second where it has been deleted: who is next finds it free
+                known = {"sha256": hashlib.file_digest(body, "sha256").hexdigest()}
+                body.seek(0)
+                client.put_object(Bucket=self._bucket, Key=self._full(key), Body=body, Metadata=known, **condition)
+        except (FileExistsError, FileNotFoundError):
             return False
         return True
 

@@ -84,11 +84,13 @@ class Shared:
 
         A damaged file that was fetched last makes way, unless it has done so for another machine's already.
         """
-        key, sha256 = self._key(path), artifacts.digest_of(made)
-        if self.files.put_new(key, made, sha256, instead_of=self._brought.get(key)) or not self.fetch(path):
+        key = self._key(path)
+        tag = self._brought.get(key)
+        first = self.files.put_new(key, made) if tag is None else self.files.replace(key, made, tag)
+        if first or not self.fetch(path):
             derived.unseal(path)
             os.replace(made, path)
-            derived.seal(path, sha256)
+            derived.seal(path)
         else:
             made.unlink()
 
