@@ -26,6 +26,10 @@ class DatasetSpec(Part):
     image_size: int | None = Field(None, ge=4, le=1024, description="resize photographs to this many pixels")
     augmentation: trained.AugmentationName = "none"
     classes: ClassesSpec | None = Field(None, description="fine, which are the set's own; coarse; a map; or clusters")
+    layout: trained.Layout | None = Field(
+        None,
+        description="of an image_folder that could be either: its folders are classes, or parts (train, ...)",
+    )
 
     @model_validator(mode="after")
     def _known(self) -> Self:
@@ -34,6 +38,8 @@ class DatasetSpec(Part):
             raise ValueError("; ".join(problems))
         if (self.path is not None) != (self.name in ("npz", "image_folder", "replay")):
             raise ValueError("path is needed for npz, image_folder and replay, and only there")
+        if self.layout is not None and self.name != "image_folder":
+            raise ValueError("layout belongs to image_folder")
         if self.validation_fraction + self.test_fraction >= 1:
             raise ValueError("validation_fraction and test_fraction must leave something to train on")
         if self.classes is not None:

@@ -74,7 +74,8 @@ def _prepare(problem: Problem, roots: Roots, device: str) -> Prepared:
     for each in (problem.teacher, *problem.teacher.members):
         if each.model is not None:
             models.check(each.model, split.channels, split.size, split.classes)
-    setting = teacher.Setting(on_classes, split, roots.store, on, roots.data, roots.shared)
+    tests = datasets.check_test(on_classes.data, roots.data, split, roots.store)
+    setting = teacher.Setting(on_classes, split, roots.store, on, roots.data, roots.shared, tests)
     answers = teacher.answers(setting)
     return Prepared(
         problem=problem,

@@ -19,6 +19,7 @@ MemberSource = Literal["train", "weights", "logits"]
 TeacherSource = Literal[MemberSource, "ensemble"]
 Precision = Literal["fp32", "bf16"]
 Granularity = Literal["coarse", "map", "clusters"]
+Layout = Literal["classes", "parts"]
 InitialSource = Literal["random", "trained", "pretrained", "finetuned"]
 Finetune = Literal["full", "head"]
 Method = Literal["kl", "zscore", "dkd", "mse", "dist", "ctkd"]
@@ -47,7 +48,9 @@ class Data:
 
     `path` (only for `npz` and `image_folder`) is relative to the data root. `test_fraction` counts only where
     the set ships without a test part of its own. `train_size` keeps a stratified subset of the training part. Images
-    are cut by the set's own classes, whatever `classes` are trained on: each part holds the same images.
+    are cut by the set's own classes, whatever `classes` are trained on: each part holds the same images. Where the set
+    ships with a validation part, that is used, and `validation_fraction` counts for nothing. `layout` says whether the
+    folders of an `image_folder` are classes or parts; unset, they tell it themselves.
     """
 
     name: str
@@ -59,6 +62,7 @@ class Data:
     image_size: int | None = None
     augmentation: AugmentationName = "none"
     classes: Classes | None = field(default=None, metadata=LATER)
+    layout: Layout | None = field(default=None, metadata=LATER)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ dataset:
   name: digits               # or MNIST, FashionMNIST, CIFAR10, CIFAR100, SVHN, STL10, Flowers102, OxfordIIITPet,
                              # Food101, image_folder, npz; `thermowell data fetch NAME` brings torchvision's
   # path: birds/train.npz    # for npz and image_folder: below the data root
+  # layout: parts            # or classes: of an image_folder whose tree could be either (docs/data.md)
   split_seed: 0              # fixes which images train, validate and test
   validation_fraction: 0.2   # of the training part; the search looks at nothing else
   test_fraction: 0.2         # where the set has no test part of its own; read once, at the end

@@ -6,6 +6,7 @@ what fails for a moment. It is loaded by the first request, so that nobody needs
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import uuid
@@ -70,13 +71,28 @@ class Bucket:
             client.upload_file(str(source), self._bucket, self._full(key), Config=self._transfer)
 
     def put_new(self, key: str, source: Path) -> bool:
-        """Uploads a file of at most 5 GB unless there is one; False where there was."""
+        """Uploads a file of at most 5 GB, with its digest, unless there is one; False where there was."""
+        return self._put_if(key, source, IfNoneMatch="*")
+
+    def replace(self, key: str, source: Path, tag: str) -> bool:
+        """The same in the place of the file with this entity tag; False where there is another by now, or none."""
+        return self._put_if(key, source, IfMatch=tag)
+
+    def _put_if(self, key: str, source: Path, **condition: str) -> bool:
         try:
             with guarded(f"{key} cannot be put"), self._asking() as client, source.open("rb") as body:
-                client.put_object(Bucket=self._bucket, Key=self._full(key), Body=body, IfNoneMatch="*")
-        except FileExistsError:
+                known = {"sha256": hashlib.file_digest(body, "sha256").hexdigest()}
+                body.seek(0)
+                client.put_object(Bucket=self._bucket, Key=self._full(key), Body=body, Metadata=known, **condition)
+        except (FileExistsError, FileNotFoundError):
             return False
         return True
+
+    def described(self, key: str) -> tuple[str, str]:
+        """A file's entity tag, and the digest with which it was uploaded, "" where it had none. FileNotFoundError."""
+        with self._asking() as client:
+            known = client.head_object(Bucket=self._bucket, Key=self._full(key))
+        return str(known["ETag"]), str(known.get("Metadata", {}).get("sha256", ""))
 
     @contextmanager
     def adding(self, key: str) -> Iterator[Path]:

@@ -29,7 +29,7 @@ from search.scales import value_at
 from search.spec import JobSpec, Ranged
 from search.states import Arm, Stage, TrialState
 from search.storage import disk_faults
-from search.worker import faults
+from search.worker import faults, students
 from search.worker.benches import Bench, Benches
 from search.worker.context import Context, Stopped
 from search.worker.heartbeat import Heartbeat
@@ -128,15 +128,16 @@ class Closer:
 
     @contextmanager
     def _student(self, claim: ClosingClaim, bench: Bench, trial: Trial) -> Iterator[Path]:
-        """The trial's student as it was saved; trained again from its seed where this worker cannot see the file."""
+        """The trial's student as it was saved; trained again from its seed where this worker cannot see the file, or
+        finds it damaged.
+        """
         files, key = self.context.files, self.context.student_key(claim.job_id, trial.number)
-        if not files.exists(key):
+        if not students.is_whole(files, key):
             engine = run.open_engine(bench.prepared)
             lane = engine.admit(Assignment(str(trial.number), _configuration(trial), trial.seed))
             for _ in range(claim.spec.training.epochs):
                 engine.step_epoch()
-            with files.adding(key) as path:
-                engine.save_student(lane, path)
+            students.keep(files, key, partial(engine.save_student, lane))
         with files.reading(key) as path:
             yield path
 

@@ -13,7 +13,7 @@ from search.storage import disk_faults
 from search.storage.bucket import Bucket
 from search.storage.disk_faults import guarded
 from search.worker.context import Context
-from trainers import run
+from trainers import derived, run
 from trainers.errors import StorageFault, TeacherInvalid
 from trainers.spec import Problem
 
@@ -49,6 +49,7 @@ class Shared:
 
     def __init__(self, files: Bucket, root: Path) -> None:
         self.files, self.root = files, root
+        self._brought: dict[str, str] = {}  # entity tags of what was fetched
 
     def bring(self, sha256: str) -> None:
         """Brings an artifact here, unless it is. TeacherInvalid where the bucket's is not what its name says."""
@@ -62,25 +63,40 @@ class Shared:
                 raise TeacherInvalid(f"the artifact {sha256} in the bucket is damaged: its content has sha256 {actual}")
 
     def fetch(self, path: Path) -> bool:
-        """Brings the file, whole; False where no machine has made it."""
+        """Brings the file, whole, with its digest if it has one; False where no machine has made it."""
+        key = self._key(path)
+        self._brought.pop(key, None)
         try:
-            with self.files.reading(self._key(path)) as copy, guarded(f"{path.name} cannot be written"):
+            tag, sha256 = self.files.described(key)
+            with self.files.reading(key) as copy, guarded(f"{path.name} cannot be written"):
                 path.parent.mkdir(parents=True, exist_ok=True)
                 partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
                 try:
                     shutil.copyfile(copy, partial)
+                    derived.unseal(path)
                     os.replace(partial, path)
+                    if sha256:
+                        derived.seal(path, sha256)
                 finally:
                     partial.unlink(missing_ok=True)
         except FileNotFoundError:
             return False
+        self._brought[key] = tag
         return True
 
     def settle(self, made: Path, path: Path) -> None:
-        """Puts what was made here in its place, for all; where another machine was faster, theirs takes it."""
-        if self.files.put_new(self._key(path), made) or not self.fetch(path):
+        """Puts what was made here in its place, for all; where another machine was faster, theirs takes it.
+
+        A damaged file that was fetched last makes way, unless it has done so for another machine's already.
+        """
+        key = self._key(path)
+        tag = self._brought.get(key)
+        first = self.files.put_new(key, made) if tag is None else self.files.replace(key, made, tag)
+        if first or not self.fetch(path):
             with guarded(f"{path.name} cannot be written"):
+                derived.unseal(path)
                 os.replace(made, path)
+                derived.seal(path)
         else:
             with guarded(f"{made.name} cannot be removed"):
                 made.unlink()

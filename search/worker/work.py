@@ -20,6 +20,7 @@ from search.leasing.claiming import Claim
 from search.records import Reason
 from search.sampling import pruners, study
 from search.states import Stage, TrialState
+from search.worker import students
 from search.worker.benches import Bench, Benches, Seat
 from search.worker.context import Context
 from search.worker.ending import Endings
@@ -173,8 +174,8 @@ class Work:
     def _keep_student(self, bench: Bench, lane: int, claim: Claim) -> None:
         """Keeps a student for the job's end; without the store it is trained again then, from its seed."""
         try:
-            with self.context.files.adding(self.context.student_key(claim.job_id, claim.number)) as path:
-                bench.running.save_student(lane, path)
+            key = self.context.student_key(claim.job_id, claim.number)
+            students.keep(self.context.files, key, partial(bench.running.save_student, lane))
         except StoreUnavailable as error:
             _log.warning("student not kept", job=claim.job_id, trial=claim.number, error=str(error))
 

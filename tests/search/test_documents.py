@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from search.documents.parsing import default_spec_yaml, markup, parse_spec, refusals, spec_json_schema
 from search.errors import FieldProblem, SpecInvalid
+from search.pieces import DatasetSpec
 from search.spec import JobSpec
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.yaml"))
@@ -261,3 +262,12 @@ def test_any_values_are_accepted_or_explained(changes: dict[str, Any]) -> None:
         for problem in refusal.problems:
             assert problem.message
             assert problem.path.split(".")[0] in {*JobSpec.model_fields, ""}
+
+
+def test_a_layout_belongs_to_a_folder_of_pictures() -> None:
+    folder = {"name": "image_folder", "path": "birds", "layout": "parts"}
+    assert DatasetSpec.model_validate(folder).to_trained().layout == "parts"
+    with pytest.raises(ValueError, match="layout belongs to image_folder"):
+        DatasetSpec.model_validate({"name": "digits", "layout": "parts"})
+    plain = DatasetSpec.model_validate({"name": "digits"})
+    assert "layout" not in plain.model_dump(exclude_none=True), "stored specs and fingerprints stay as they were"

@@ -207,8 +207,13 @@ def test_what_is_damaged_is_refused(ready: run.Prepared, saved: Path) -> None:
     for text in ("", "{", "[]", "\0", json.dumps(document | {"epochs": -1}), json.dumps(document | {"sha256": None})):
         papers.write_text(text)
         assert "damaged" in refusal(ready, saved)
+    for changes in ({"epochs": document["epochs"] + 1}, {"last_finite_loss": 0.125}, {"papers": "0" * 64}):
+        papers.write_text(json.dumps(document | changes))
+        assert "damaged" in refusal(ready, saved)
     papers.write_text(json.dumps({"format": checkpoints.FORMAT + 1}))
     assert "newer version" in refusal(ready, saved)
+    papers.write_text(json.dumps({name: value for name, value in document.items() if name != "papers"}))
+    LoopEngine(ready).admit(assignment(), saved)  # as they were before papers had a digest of their own
     papers.write_text(said)
     LoopEngine(ready).admit(assignment(), saved)
 

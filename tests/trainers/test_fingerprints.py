@@ -59,6 +59,10 @@ CHANGES: dict[str, tuple[Problem, Problem]] = {
     "data.image_size": (problem(), data(image_size=16)),
     "data.augmentation": (problem(), data(augmentation="crop")),
     "data.classes": (problem(), data(classes=Classes("map", map=(0,) * 5 + (1,) * 5))),
+    "data.layout": (
+        data(name="image_folder", path="a", layout="classes"),
+        data(name="image_folder", path="a", layout="parts"),
+    ),
     "data.classes: another map": (data(classes=Classes("map", map=(0, 1))), data(classes=Classes("map", map=(1, 0)))),
     "data.classes: more clusters": (
         data(classes=Classes("clusters", clusters=2)),

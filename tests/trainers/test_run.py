@@ -13,7 +13,7 @@ import torch
 from tests.trainers.problems import assignment, problem
 from trainers import run
 from trainers.data import datasets
-from trainers.errors import DatasetMissing, ModelUnavailable, TeacherInvalid, TestSplitSealed
+from trainers.errors import DatasetInvalid, DatasetMissing, ModelUnavailable, TeacherInvalid, TestSplitSealed
 from trainers.spec import Data, EpochReport, Model, TestPermit, Training
 
 PERMIT = TestPermit("job", confirmed_at=1.0)
@@ -25,6 +25,18 @@ def finished(ready: run.Prepared, path: Path, seed: int = 1) -> list[EpochReport
     reports = [report for _ in range(ready.problem.training.epochs) for report in engine.step_epoch()]
     engine.save_student(lane, path)
     return [report for report in reports if isinstance(report, EpochReport)]
+
+
+def test_a_broken_test_part_is_found_before_anything_is_trained(roots: run.Roots) -> None:
+    chance = np.random.default_rng(0)
+    arrays = {
+        name: chance.integers(0, 256, (60, 8, 8), dtype=np.uint8) if "images" in name else np.arange(60) % 10
+        for name in ("images", "labels", "test_images", "test_labels")
+    }
+    np.savez(roots.data / "set.npz", **(arrays | {"test_labels": np.arange(60) % 11}))
+    with pytest.raises(DatasetInvalid, match="label 10, training has 10"):
+        run.prepare(problem(data=Data("npz", path="set.npz")), roots, "cpu")
+    assert not (roots.store / "teachers").exists()
 
 
 def test_a_student_is_measured_on_test_with_a_permit_only(ready: run.Prepared, tmp_path: Path) -> None:

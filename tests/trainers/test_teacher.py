@@ -211,6 +211,8 @@ def test_given_logits_need_no_model(roots: run.Roots) -> None:
         ({"train": torch.full((2, 300, 10), float("nan"))}, "finite"),
         ({"train": None}, "only test, validation"),
         ({"test": None}, "no tensor `test`"),
+        ({"test": torch.zeros(358, 10)}, "shape"),
+        ({"test": torch.full((359, 10), float("inf"))}, "finite"),
     ],
 )
 def test_given_logits_that_do_not_fit(roots: run.Roots, change: dict[str, torch.Tensor | None], words: str) -> None:

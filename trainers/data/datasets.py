@@ -6,21 +6,25 @@ The test part is behind a seal: only `load_test`, given a permit, answers it.
 from __future__ import annotations
 
 import hashlib
+import json
 import math
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from filelock import FileLock
 from numpy.typing import NDArray
 from torch import Tensor
 
+from trainers import derived
 from trainers.data import room, sources, splits
 from trainers.data.granularity import class_map
 from trainers.data.sources import Images
 from trainers.errors import DatasetInvalid, TestSplitSealed
-from trainers.spec import Data, TestPermit
+from trainers.spec import Data, TestPermit, digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +44,17 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """What a search may see. `mean` and `std` are per channel, of the training part's pixels scaled to 0..1."""
+    """What a search may see. `mean` and `std` are per channel, of the training part's pixels scaled to 0..1.
+
+    `test_images` is how many images were cut off for the test part; None where the files have one of their own.
+    """
 
     train: Part
     validation: Part
     classes: int
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    test_images: int | None = None
 
     @property
     def channels(self) -> int:
@@ -64,16 +72,57 @@ def load(data: Data, root: Path, scratch: Path | None = None) -> Split:
     """Train and validation parts of `data`, whose files are below `root`.
 
     `validation_fraction` (and `test_fraction`, where the set has no test part of its own) count in the images that are
-    not in a test part of its own. Pixels too many for memory lie in files below `scratch`. Raises DatasetMissing or
+    not in a part of its own. Pixels too many for memory lie in files below `scratch`. Raises DatasetMissing or
     DatasetInvalid.
     """
     source = sources.read(data, root, scratch)
     classes = class_map(data, source.classes)
-    train, validation, _ = _cut(data, source)
+    train, validation, test = _cut(data, source)
     part = _part(source.pool, train, data, classes, scratch)
     mean, std = moments(part.images)
-    judged = _part(source.pool, validation, data, classes, scratch)
-    return Split(part, judged, int(classes.max()) + 1, mean, std)
+    own = source.validation
+    if own is None:
+        judged = _part(source.pool, validation, data, classes, scratch)
+    else:
+        judged = _part(own, np.arange(len(own.labels)), data, classes, scratch)
+    return Split(part, judged, int(classes.max()) + 1, mean, std, None if source.own_test else len(test))
+
+
+def check_test(data: Data, root: Path, split: Split, store: Path) -> int:
+    """How many images the test part has, once it was found to be whole; nobody is measured on it, nothing of it kept.
+
+    Pictures that take long to decode are read once for all jobs whose files are the same: `store/checked/` says so.
+    Raises DatasetMissing or DatasetInvalid.
+    """
+    if split.test_images is not None:
+        return split.test_images
+    place = sources.test_place(data, root)
+    if place is None:
+        return _checked(data, root, split)
+    seen = [data.name, data.path, data.layout, sources.photo_size(data), split.classes, sources.listed([place])]
+    path = store / "checked" / f"{digest(seen)}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path.with_suffix(".lock")):
+        known = derived.read(path, lambda: int(json.loads(path.read_bytes())["test_images"]))
+        if known is not None:
+            return known
+        count = _checked(data, root, split)
+        partial = path.with_suffix(".partial")
+        partial.write_text(json.dumps({"test_images": count}))
+        os.replace(partial, path)
+        derived.seal(path)
+    return count
+
+
+def _checked(data: Data, root: Path, split: Split) -> int:
+    count, shape = sources.check_test(data, root)
+    wanted = tuple(split.train.images.shape[1:])
+    if shape is not None and (shape[0] != wanted[0] or (data.image_size is None and tuple(shape) != wanted)):
+        raise DatasetInvalid(
+            f"{data.path or data.name}: the test images are {list(shape)}, those of training are {list(wanted)} "
+            "(channels, height, width)"
+        )
+    return count
 
 
 def load_test(data: Data, root: Path, permit: TestPermit, scratch: Path | None = None) -> Part:
@@ -83,10 +132,6 @@ def load_test(data: Data, root: Path, permit: TestPermit, scratch: Path | None =
     classes = class_map(data, source.classes)
     if source.own_test:
         images = sources.read_test(data, root, scratch)
-        if images.labels.size and images.labels.max() >= source.classes:
-            raise DatasetInvalid(
-                f"the test part has a label {images.labels.max()}, training has {source.classes} classes"
-            )
         return _part(images, np.arange(len(images.labels)), data, classes, scratch)
     return _part(source.pool, _cut(data, source)[2], data, classes, scratch)
 
@@ -103,7 +148,7 @@ def _cut(data: Data, source: sources.Source) -> tuple[splits.Numbers, splits.Num
             source.pool.labels,
             data.split_seed,
             test=0.0 if source.own_test else data.test_fraction,
-            validation=data.validation_fraction,
+            validation=data.validation_fraction if source.validation is None else 0.0,
             train_size=data.train_size,
         )
     except ValueError as error:

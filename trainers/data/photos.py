@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import logging
+import os
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,71 +16,183 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from trainers.data import room
-from trainers.data.paths import inside
+from trainers.data import layout, modes, room
 from trainers.errors import DatasetInvalid
 
-_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".ppm", ".pgm", ".tif", ".tiff"})
+NAMED = 20
+"""So many bad files are named; of the others it is said how many they are."""
+_MOST_PIXELS = 100_000_000  # of one picture, once its shorter side is as wanted
+_FILES_OWN = frozenset({None, errno.EACCES, errno.EPERM, errno.ENOENT, errno.ELOOP, errno.EISDIR, errno.EINVAL})
 Decoded = tuple[NDArray[np.uint8], NDArray[np.int64]]
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Problems:
+    """What is wrong with a set's files, so that all of it is said at once."""
+
+    named: list[str] = field(default_factory=list)
+    count: int = 0
+
+    def add(self, problem: str) -> None:
+        """Adds one in words."""
+        self.count += 1
+        if len(self.named) < NAMED:
+            self.named.append(problem)
+
+    def check(self, path: str | None) -> None:
+        """DatasetInvalid with all of them, where there are any."""
+        if not self.count:
+            return
+        more = f"; and {self.count - len(self.named)} more" if self.count > len(self.named) else ""
+        what = "one thing is" if self.count == 1 else f"{self.count} things are"
+        told = "; ".join(self.named)
+        raise DatasetInvalid(f"{path}: {what} wrong: {told}{more}. Mend or remove these files, and submit again")
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The pictures of a part, by class and then by name, and the number of each one's class."""
+
+    files: list[Path]
+    labels: NDArray[np.int64]
+
+
+@dataclass(slots=True)
+class Deep:
+    """How far 16-bit pictures use their range: the greatest value of all of them."""
+
+    pictures: int = 0
+    highest: int = 0
+
+    def add(self, image: Image.Image) -> None:
+        """Takes note of one, if it is deep."""
+        if modes.is_deep(image):
+            self.pictures += 1
+            self.highest = max(self.highest, modes.highest(image))
+
+    def check(self, problems: Problems) -> None:
+        """A problem where all would be black; a warning where few grey levels are left."""
+        if self.pictures and self.highest <= 255:
+            problems.add(
+                f"{self.pictures} pictures of 16 bits have no value above {self.highest} of 65,535, and would be "
+                "black: save them with 8 bits, or scaled to the whole range"
+            )
+        elif self.pictures and self.highest <= 4095:
+            levels = self.highest // 257 + 1
+            _log.warning("pictures of 16 bits go up to %d of 65,535: %d grey levels are left", self.highest, levels)
 
 
 def fit(image: Image.Image, size: int) -> NDArray[np.uint8]:
     """One picture as [3, size, size]: its shorter side is resized to `size` (bilinear), its middle kept."""
-    image = image.convert("RGB")
+    image = modes.rgb(image)
     scale = size / min(image.size)
     width, height = (max(size, round(length * scale)) for length in image.size)
+    if width * height > _MOST_PIXELS:
+        raise ValueError(f"it is too long for its width ({image.size[0]} x {image.size[1]} pixels)")
     left, top = (width - size) // 2, (height - size) // 2
     resized = image.resize((width, height), Image.Resampling.BILINEAR).crop((left, top, left + size, top + size))
     return np.asarray(resized, dtype=np.uint8).transpose(2, 0, 1)
 
 
-def read_items(sets: Sequence[Any], size: int, scratch: Path | None) -> Decoded:
-    """All (picture, label) of some of torchvision's data sets, one after the other."""
+def read_items(sets: Sequence[Any], size: int, scratch: Path | None, problems: Problems) -> Decoded:
+    """All (picture, label) of some of torchvision's data sets, one after the other; a damaged one is a problem."""
     total = sum(len(items) for items in sets)
     pixels = room.pixels((total, 3, size, size), scratch)
-    labels = np.empty(total, dtype=np.int64)
+    labels = np.zeros(total, dtype=np.int64)
     at = 0
     for items in sets:
         for i in range(len(items)):  # they end by no IndexError, so that a plain `for` would not end
-            image, labels[at] = items[i]
-            pixels[at] = fit(image, size)
+            with _reading(_item_name(items, i), problems):
+                image, labels[at] = items[i]
+                pixels[at] = fit(image, size)
             at += 1
     return pixels, labels
 
 
-def folder_classes(folder: Path) -> list[str]:
-    """The names of the folders in `folder`, sorted: the class numbers are their places."""
-    names = sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith("."))
-    if len(names) < 2:
-        raise DatasetInvalid(f"{folder.name} needs a folder for each of two or more classes")
-    return names
+def check_items(sets: Sequence[Any], size: int, problems: Problems) -> NDArray[np.int64]:
+    """The labels of some of torchvision's data sets; each picture is decoded and forgotten."""
+    labels: list[int] = []
+    for items in sets:
+        for i in range(len(items)):
+            with _reading(_item_name(items, i), problems):
+                image, label = items[i]
+                fit(image, size)
+                labels.append(label)
+    return np.asarray(labels, dtype=np.int64)
 
 
-def read_folder(folder: Path, root: Path, size: int, scratch: Path | None) -> Decoded:
-    """All pictures in a folder per class; raises DatasetInvalid for an empty class, a broken file or a link outside."""
+def list_folder(folder: Path, names: Sequence[str], root: Path, problems: Problems) -> Listing:
+    """The pictures below a folder with a folder for each of these classes; one that is empty is a problem."""
     files: list[Path] = []
     labels: list[int] = []
-    for label, name in enumerate(folder_classes(folder)):
-        found = sorted(path for path in (folder / name).rglob("*") if path.suffix.lower() in _SUFFIXES)
+    for label, name in enumerate(names):
+        found = layout.pictures(folder / name)
         if not found:
-            raise DatasetInvalid(f"the class {name} has no pictures ({', '.join(sorted(_SUFFIXES))})")
+            where = (folder / name).relative_to(root)
+            problems.add(f"the class {name} has no pictures in {where} ({', '.join(sorted(layout.SUFFIXES))})")
         files.extend(found)
         labels.extend([label] * len(found))
-    pixels = room.pixels((len(files), 3, size, size), scratch)
-    for i, picture in enumerate(_decoded(files, root, size)):
+    return Listing(files, np.asarray(labels, dtype=np.int64))
+
+
+def read(listing: Listing, root: Path, size: int, scratch: Path | None, problems: Problems) -> Decoded:
+    """The pictures, decoded; those that cannot be, or that a link leads to out of the root, are problems."""
+    pixels = room.pixels((len(listing.files), 3, size, size), scratch)
+    for i, picture in _decoded(listing.files, root, problems, lambda image: fit(image, size)):
         pixels[i] = picture
-    return pixels, np.asarray(labels, dtype=np.int64)
+    return pixels, listing.labels
 
 
-def _decoded(files: Iterable[Path], root: Path, size: int) -> Iterable[NDArray[np.uint8]]:
-    for path in files:
-        if not inside(path, root):
-            raise DatasetInvalid(f"{path.name} leads out of the data root")
-        try:
-            with warnings.catch_warnings():
-                # a picture that claims to be huge is refused before it fills the memory
-                warnings.simplefilter("error", Image.DecompressionBombWarning)
-                with Image.open(path) as image:
-                    yield fit(image, size)
-        except (UnidentifiedImageError, OSError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-            raise DatasetInvalid(f"{path.relative_to(root)} is not a picture that can be read: {error}") from error
+def check(listing: Listing, root: Path, size: int, problems: Problems) -> None:
+    """Decodes each picture and forgets it: those that cannot be read are problems."""
+
+    def decode(image: Image.Image) -> None:
+        image.draft("RGB", (size, size))  # JPEG is read to its end all the same, in fewer pixels
+        image.load()
+        fit(image, size)
+
+    for _ in _decoded(listing.files, root, problems, decode):
+        pass
+
+
+def _decoded(
+    files: Sequence[Path], root: Path, problems: Problems, decode: Callable[[Image.Image], Any]
+) -> Iterator[tuple[int, Any]]:
+    deep, inside = Deep(), os.path.realpath(root)
+    for i, path in enumerate(files):
+        if not Path(os.path.realpath(path)).is_relative_to(inside):
+            problems.add(f"{path.name} leads out of the data root")
+            continue
+        with _reading(str(path.relative_to(root)), problems), Image.open(path) as image:
+            deep.add(image)
+            yield i, decode(image)
+    deep.check(problems)
+
+
+@contextmanager
+def _reading(name: str, problems: Problems) -> Iterator[None]:
+    """What a picture's decoder raises in the block is a problem of that name; what the machine raises goes on."""
+    try:
+        with warnings.catch_warnings():
+            # a picture that claims to be huge is refused before it fills the memory
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            yield
+    except Exception as error:  # decoders raise nearly everything for damaged files
+        if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno not in _FILES_OWN):
+            raise
+        problems.add(f"{name} is not a picture that can be read: {_why(error)}")
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, UnidentifiedImageError):  # whose words hold the whole path
+        return "it is empty, or of a format that is not known"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error) or type(error).__name__
+
+
+def _item_name(items: Any, number: int) -> str:
+    """The file of one of torchvision's items, where it says it."""
+    files = getattr(items, "_image_files", None) or getattr(items, "_images", None)
+    return str(files[number]) if files else f"picture {number} of {type(items).__name__}"

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,8 +13,11 @@ import torchvision
 from numpy.typing import NDArray
 
 from trainers.catalogue import DATASETS, check_dataset
-from trainers.data import photos
+from trainers.data import layout, photos
+from trainers.data.arrays import Arrays, Pair
+from trainers.data.layout import Tree
 from trainers.data.paths import below
+from trainers.data.photos import Problems
 from trainers.errors import DatasetInvalid, DatasetMissing
 from trainers.spec import Data
 
@@ -30,11 +32,14 @@ class Images:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Everything that is not in a test part of its own; `own_test` says whether the files have one."""
+    """Everything that is not in a part of its own: `own_test` says whether the files have one for the test,
+    `validation` is what they have for validation.
+    """
 
     pool: Images
     classes: int
     own_test: bool
+    validation: Images | None = None
 
 
 def read(data: Data, root: Path, scratch: Path | None) -> Source:
@@ -50,9 +55,7 @@ def read(data: Data, root: Path, scratch: Path | None) -> Source:
     if data.name == "npz":
         return _read_npz(data, root)
     if data.name == "image_folder":
-        folder, own_test = _image_folder(data, root)
-        pool, classes = photos.read_folder(folder, root, _photo_size(data), scratch), photos.folder_classes(folder)
-        return Source(Images(*pool), len(classes), own_test)
+        return _read_folder(data, root, scratch)
     entry = DATASETS[data.name]
     assert entry.classes is not None
     pool_images = _digits() if data.name == "digits" else _from_torchvision(data, root, scratch, test=False)
@@ -64,28 +67,77 @@ def stamp(data: Data, root: Path) -> str:
     names, sizes and times of a folder's; "" for sets whose files never change. DatasetMissing where there are none.
     """
     if data.name == "npz":
-        with _open_npz(data, root), below(root, data.path).open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        with Arrays(data, root) as arrays, below(root, data.path).open("rb") as file:
+            content = hashlib.file_digest(file, "sha256").hexdigest()
+            # whoever read this file before the validation part was known has trained on other images
+            return hashlib.sha256(f"{content} validation".encode()).hexdigest() if arrays.has("validation") else content
     if data.name == "image_folder":
-        folder, _ = _image_folder(data, root)
-        seen = [(path, path.stat()) for path in sorted(folder.rglob("*")) if path.is_file()]
-        listed = [f"{path.relative_to(folder)} {stat.st_size} {stat.st_mtime_ns}" for path, stat in seen]
-        return hashlib.sha256("\n".join(listed).encode()).hexdigest()
+        tree = _tree(data, root)
+        return listed([tree.train] if tree.validation is None else [tree.train, tree.validation])
     return ""
+
+
+def listed(folders: Sequence[Path]) -> str:
+    """The digest of the names, sizes and times of all files below some folders; hidden ones do not count."""
+    lines: list[str] = []
+    for folder in folders:
+        seen = [(path, path.stat()) for path in sorted(folder.rglob("*")) if path.is_file()]
+        lines += [
+            f"{path.relative_to(folder)} {stat.st_size} {stat.st_mtime_ns}"
+            for path, stat in seen
+            if not any(map(layout.hidden, path.relative_to(folder).parts))
+        ]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 def read_test(data: Data, root: Path, scratch: Path | None) -> Images:
     """The test part of a set that has one of its own. `datasets.load_test` alone calls this, once it saw a permit."""
     if data.name == "npz":
-        with _open_npz(data, root) as arrays:
-            return _checked(arrays, "test_images", "test_labels")
+        with Arrays(data, root) as arrays:
+            return _images(arrays.other("test", arrays.classes()))
     if data.name == "image_folder":
-        folder, _ = _image_folder(data, root)
-        test = folder.parent / "test"
-        if photos.folder_classes(test) != photos.folder_classes(folder):
-            raise DatasetInvalid(f"{data.path}/test does not have the same classes as {data.path}/train")
-        return Images(*photos.read_folder(test, root, _photo_size(data), scratch))
+        tree, problems = _tree(data, root), Problems()
+        assert tree.test is not None
+        names = _same_classes(tree.test, layout.classes(tree.train), tree)
+        test = photos.list_folder(tree.test, names, root, problems)
+        images = Images(*photos.read(test, root, photo_size(data), scratch, problems))
+        problems.check(data.path)
+        return images
     return _from_torchvision(data, root, scratch, test=True)
+
+
+def check_test(data: Data, root: Path) -> tuple[int, tuple[int, ...] | None]:
+    """How many images the test part has that a set's files have, and their shape where they come in one of their own.
+
+    Everything is read once and forgotten, so that what is broken is found before a search is paid for; nobody is
+    measured. DatasetInvalid or DatasetMissing.
+    """
+    if data.name == "npz":
+        with Arrays(data, root) as arrays:
+            dtype, test = arrays.dtype("train"), arrays.other("test", arrays.classes())
+        if test.dtype != dtype:
+            raise DatasetInvalid(f"{data.path}: the test images are {test.dtype}, those of training are {dtype}")
+        return len(test.labels), test.pixels.shape[1:]
+    if data.name == "image_folder":
+        tree, problems = _tree(data, root), Problems()
+        count = _check_folder_test(data, root, tree, problems)
+        problems.check(data.path)
+        return count, None
+    if DATASETS[data.name].photos:
+        sets, problems = _opened(data, root, test=True), Problems()
+        labels = photos.check_items(sets, photo_size(data), problems)
+        problems.check(data.name)
+        _check_labels(data.name, labels)
+        return len(labels), None
+    images = _from_torchvision(data, root, None, test=True)
+    return len(images.labels), images.pixels.shape[1:]
+
+
+def test_place(data: Data, root: Path) -> Path | None:
+    """The folder of a test part whose pictures take long to decode, None where there is none."""
+    if data.name == "image_folder":
+        return _tree(data, root).test
+    return root if DATASETS[data.name].photos else None
 
 
 def _digits() -> Images:
@@ -106,15 +158,13 @@ def open_torchvision(name: str, root: Path, test: bool, download: bool = False) 
 
 
 def _from_torchvision(data: Data, root: Path, scratch: Path | None, test: bool) -> Images:
-    try:
-        sets = open_torchvision(data.name, root, test)
-    except (RuntimeError, OSError) as error:
-        # torchvision says "not found or corrupted" by a RuntimeError
-        raise DatasetMissing(
-            f"{data.name} is not below the data root: fetch it with `thermowell data fetch {data.name}`"
-        ) from error
+    sets = _opened(data, root, test)
     if DATASETS[data.name].photos:
-        return Images(*photos.read_items(sets, _photo_size(data), scratch))
+        problems = Problems()
+        images = Images(*photos.read_items(sets, photo_size(data), scratch, problems))
+        problems.check(data.name)
+        _check_labels(data.name, images.labels)
+        return images
     (one,) = sets
     pixels = np.asarray(one.data)
     labels = np.asarray(one.labels if hasattr(one, "labels") else one.targets).astype(np.int64)
@@ -122,7 +172,36 @@ def _from_torchvision(data: Data, root: Path, scratch: Path | None, test: bool) 
         pixels = pixels[:, None]
     elif pixels.shape[1] != 3:
         pixels = pixels.transpose(0, 3, 1, 2)
+    if pixels.dtype != np.uint8 or len(pixels) != len(labels):
+        raise _damaged(data.name, f"{len(pixels)} images of {pixels.dtype} have {len(labels)} labels")
+    _check_labels(data.name, labels)
     return Images(np.ascontiguousarray(pixels), labels)
+
+
+def _opened(data: Data, root: Path, test: bool) -> list[Any]:
+    try:
+        return open_torchvision(data.name, root, test)
+    except (RuntimeError, OSError) as error:
+        # torchvision says "not found or corrupted" by a RuntimeError
+        raise DatasetMissing(
+            f"{data.name} is not below the data root: fetch it with `thermowell data fetch {data.name}`"
+        ) from error
+    except (ValueError, AssertionError, EOFError, KeyError, IndexError) as error:
+        raise _damaged(data.name, str(error) or type(error).__name__) from error
+
+
+def _check_labels(name: str, labels: NDArray[np.int64]) -> None:
+    classes = DATASETS[name].classes
+    assert classes is not None
+    if labels.size == 0 or labels.min() < 0 or labels.max() >= classes:
+        raise _damaged(name, f"labels must be 0 .. {classes - 1}")
+
+
+def _damaged(name: str, what: str) -> DatasetInvalid:
+    return DatasetInvalid(
+        f"the files of {name} below the data root are damaged ({what}): delete them and fetch them anew with "
+        f"`thermowell data fetch {name}`"
+    )
 
 
 def _parts(name: str, test: bool) -> list[dict[str, Any]]:
@@ -136,66 +215,71 @@ def _parts(name: str, test: bool) -> list[dict[str, Any]]:
     return [{"split": "trainval" if name == "OxfordIIITPet" else "train"}]
 
 
-def _photo_size(data: Data) -> int:
+def photo_size(data: Data) -> int:
+    """To how many pixels photographs of a set are brought."""
     return data.image_size or DATASETS[data.name].size or 64
 
 
-def _image_folder(data: Data, root: Path) -> tuple[Path, bool]:
-    """The folder that holds a folder per class, and whether a test folder lies beside it."""
+def _tree(data: Data, root: Path) -> Tree:
+    """The folders that hold a folder per class."""
     folder = below(root, data.path)
     if not folder.is_dir():
         raise DatasetMissing(f"there is no folder {data.path!r} below the data root: put it there")
-    if (folder / "train").is_dir():
-        return below(root, f"{data.path}/train"), (folder / "test").is_dir()
-    return folder, False
+    tree = layout.tree(folder, data.layout)
+    for each in filter(None, (tree.train, tree.validation, tree.test)):
+        below(root, f"{data.path}/{each.relative_to(folder)}")
+    return tree
+
+
+def _read_folder(data: Data, root: Path, scratch: Path | None) -> Source:
+    """The pictures of train and validation; where something is wrong with them, with the test part's problems too."""
+    tree, problems, size = _tree(data, root), Problems(), photo_size(data)
+    names = layout.classes(tree.train)
+    pool = photos.list_folder(tree.train, names, root, problems)
+    parts = [pool]
+    if tree.validation is not None:
+        parts.append(photos.list_folder(tree.validation, _same_classes(tree.validation, names, tree), root, problems))
+    images = [Images(*photos.read(part, root, size, scratch, problems)) for part in parts]
+    if problems.count and tree.test is not None:
+        _check_folder_test(data, root, tree, problems)
+    problems.check(data.path)
+    return Source(images[0], len(names), tree.test is not None, images[1] if len(images) > 1 else None)
+
+
+def _check_folder_test(data: Data, root: Path, tree: Tree, problems: Problems) -> int:
+    assert tree.test is not None
+    names = _same_classes(tree.test, layout.classes(tree.train), tree)
+    test = photos.list_folder(tree.test, names, root, problems)
+    photos.check(test, root, photo_size(data), problems)
+    return len(test.files)
+
+
+def _same_classes(part: Path, names: list[str], tree: Tree) -> list[str]:
+    """The class names of a part, which are those of the training part. DatasetInvalid with what is too many or few."""
+    own = layout.classes(part)
+    if own != names:
+        lacking, other = sorted(set(names) - set(own)), sorted(set(own) - set(names))
+        told = [f"it has no {layout.shown(lacking)}"] if lacking else []
+        told += [f"it has {layout.shown(other)}, which {tree.train.name} has not"] if other else []
+        raise DatasetInvalid(
+            f"{part.name} does not have the same classes as {tree.train.name}: {' and '.join(told)}. Names must be "
+            "alike to the letter"
+        )
+    return own
 
 
 def _read_npz(data: Data, root: Path) -> Source:
-    with _open_npz(data, root) as arrays:
-        pool = _checked(arrays, "images", "labels")
-        own_test = "test_images" in arrays.files and "test_labels" in arrays.files
-    present = np.unique(pool.labels)
-    if len(present) < 2 or present[0] != 0 or present[-1] != len(present) - 1:
-        raise DatasetInvalid(f"{data.path}: labels must be 0 .. classes - 1, each at least once, and two or more")
-    return Source(pool, len(present), own_test)
+    with Arrays(data, root) as arrays:
+        train, classes = arrays.train()
+        own = arrays.other("validation", classes) if arrays.has("validation") else None
+        own_test = arrays.has("test")
+    if own is not None and (own.pixels.shape[1:], own.dtype) != (train.pixels.shape[1:], train.dtype):
+        raise DatasetInvalid(
+            f"{data.path}: validation images are {own.dtype} {list(own.pixels.shape[1:])}, those of training are "
+            f"{train.dtype} {list(train.pixels.shape[1:])} (channels, height, width)"
+        )
+    return Source(_images(train), classes.count, own_test, None if own is None else _images(own))
 
 
-def _open_npz(data: Data, root: Path) -> Any:
-    path = below(root, data.path)
-    if not path.is_file():
-        raise DatasetMissing(f"there is no file {data.path!r} below the data root: put it there")
-    try:
-        opened = np.load(path, allow_pickle=False)
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise DatasetInvalid(f"{data.path} is not an npz file: {error}") from error
-    if not isinstance(opened, np.lib.npyio.NpzFile):
-        raise DatasetInvalid(f"{data.path} is one array; an npz file with images and labels is needed")
-    return opened
-
-
-def _checked(arrays: Any, images_key: str, labels_key: str) -> Images:
-    """One pair of arrays as NCHW; raises DatasetInvalid where they are not what the docs ask for."""
-    missing = {images_key, labels_key} - set(arrays.files)
-    if missing:
-        raise DatasetInvalid(f"the npz file has no {', '.join(sorted(missing))}; it has {', '.join(arrays.files)}")
-    try:
-        pixels, labels = arrays[images_key], arrays[labels_key]
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise DatasetInvalid(f"the npz file cannot be read (objects are refused): {error}") from error
-    if pixels.dtype != np.uint8:
-        raise DatasetInvalid(f"{images_key} must be uint8, they are {pixels.dtype}")
-    if not np.issubdtype(labels.dtype, np.integer) or labels.size != len(pixels) or labels.size == 0:
-        raise DatasetInvalid(f"{labels_key} must be one integer for each of {len(pixels)} images, at least one")
-    labels = labels.reshape(-1).astype(np.int64)
-    if labels.min() < 0:
-        raise DatasetInvalid(f"{labels_key} must not be negative")
-    return Images(_as_nchw(pixels, images_key), labels)
-
-
-def _as_nchw(pixels: NDArray[np.uint8], key: str) -> NDArray[np.uint8]:
-    if pixels.ndim == 3:
-        return pixels[:, None]
-    first, last = (pixels.ndim == 4 and pixels.shape[axis] in (1, 3) for axis in (1, 3))
-    if first == last:
-        raise DatasetInvalid(f"{key} of shape {pixels.shape} are not clearly NHW, NHWC or NCHW with 1 or 3 channels")
-    return pixels if first else np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))
+def _images(pair: Pair) -> Images:
+    return Images(pair.pixels, pair.labels)

@@ -13,14 +13,15 @@ def cut(
 ) -> tuple[Numbers, Numbers, Numbers]:
     """The image numbers of train, validation and test, each sorted; `test` and `validation` are fractions of all.
 
-    Where the set has a test part of its own, pass test=0: its images are not among `labels`. Every part holds each
-    class in proportion, to about one image; train_size changes neither validation nor test.
+    Where the set has a test part of its own, pass test=0, and validation=0 where it has one for that: their images are
+    not among `labels`. Every part holds each class in proportion, to about one image; train_size changes neither
+    validation nor test.
     Raises ValueError where a part that is asked for would be empty, or train_size exceeds what is left.
     """
     total = len(labels)
     tests, validations = round(test * total), round(validation * total)
     left = total - tests - validations
-    if (test > 0 and tests == 0) or validations == 0 or left <= 0:
+    if (test > 0 and tests == 0) or (validation > 0 and validations == 0) or left <= 0:
         raise ValueError(f"{total} images are too few for test {test:g} and validation {validation:g} of them")
     if train_size is not None and train_size > left:
         raise ValueError(f"train_size is {train_size}, but only {left} images are left to train on")

@@ -73,6 +73,7 @@ def _write(folder: Path, state: LaneState, problem_fingerprint: str, assignment:
             "last_finite_loss": state.last_finite_loss,
             "sha256": hashlib.sha256((partial / STATE).read_bytes()).hexdigest(),
         }
+        papers |= {"papers": digest(papers)}
         (partial / PAPERS).write_text(json.dumps(papers, allow_nan=False))
         os.rename(partial, folder)
     finally:
@@ -167,7 +168,7 @@ def _papers(folder: Path) -> dict[str, Any]:
             f"the checkpoint {folder.name} was written by a newer version (format {version}, this one reads {FORMAT}): "
             f"update this worker, or {_OVER}"
         )
-    if version != FORMAT or not _sound(papers):
+    if version != FORMAT or not _sound(papers) or papers.pop("papers", None) not in (None, digest(papers)):
         raise _damaged(folder, f"{PAPERS} does not say what it should")
     return dict(papers)
 

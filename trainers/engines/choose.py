@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from trainers import disk
+from trainers import derived, disk
 from trainers.engines import warmup
 from trainers.engines.bank import has_compiler
 from trainers.engines.forms import EngineName, Form
@@ -75,7 +75,7 @@ def choose(
         return _choice(Form("loop", 1, 1), (), "a loop on one thread: one lane and one thread leave nothing to choose")
     path = store / "engines" / f"{fingerprint(prepared, most_threads)}.json"
     with locked(path):
-        figures = _read(path)
+        figures = derived.read(path, lambda: _read(path)) or Figures()
         if warmup.complete(figures, prepared, most_lanes, most_threads, images, measure):
             _write(figures, path)
     return decide(figures, most_lanes, most_threads, images, prepared.images)
@@ -167,13 +167,10 @@ def _duration(seconds: float) -> str:
 
 
 def _read(path: Path) -> Figures:
-    """The figures of a file; none where it is missing, or not one of ours."""
-    try:
-        stored = json.loads(path.read_text())
-        measured = [Figure(**(one | {"form": Form(**one["form"])})) for one in stored["measured"]]
-        return Figures(measured, dict(stored["refused"]))
-    except (OSError, ValueError, TypeError, KeyError):
-        return Figures()
+    """The figures of a file. ValueError, TypeError or KeyError where it is not one of ours."""
+    stored = json.loads(path.read_text())
+    measured = [Figure(**(one | {"form": Form(**one["form"])})) for one in stored["measured"]]
+    return Figures(measured, dict(stored["refused"]))
 
 
 def _write(figures: Figures, path: Path) -> None:
@@ -181,3 +178,4 @@ def _write(figures: Figures, path: Path) -> None:
     with disk.guarded("how fast each engine is cannot be written", partial):
         partial.write_text(json.dumps(dataclasses.asdict(figures)))
         os.replace(partial, path)
+        derived.seal(path)

@@ -13,11 +13,10 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from trainers import disk
+from trainers import derived, disk
 from trainers.data.datasets import Split
 from trainers.data.views import Normaliser, Views
 from trainers.errors import TeacherInvalid
-from trainers.locks import locked
 from trainers.spec import Metrics, Model, Problem, Teacher, TeacherFacts, digest, told
 from trainers.teaching import elsewhere, labelled
 from trainers.teaching.elsewhere import Pupil
@@ -27,6 +26,7 @@ from trainers.training import evaluate, threads
 from trainers.training.epoch import PREDICTION_BATCH, pieces, place, predict, predict_batches
 from trainers.zoo import models, weights
 
+_ROUNDING = 1e-3  # of a metric, by another machine
 _FORMAT = "2"  # part of the stored files' names: raise it when views or training change
 
 
@@ -44,7 +44,7 @@ class Answers:
 @dataclass(frozen=True, slots=True)
 class Setting:
     """Where a teacher works: the problem, its data, the artifact store, the device, the root of all data, and
-    what other machines have of the store.
+    what other machines have of the store; and how many test images there are, where that is known.
     """
 
     problem: Problem
@@ -53,6 +53,7 @@ class Setting:
     device: torch.device
     data: Path
     shared: Shared | None = None
+    test_images: int | None = None
 
     def pupil(self, model: Model, seed: int) -> Pupil:
         """A model of that seed which is to know other data before it comes here."""
@@ -80,12 +81,25 @@ def answers(setting: Setting) -> Answers:
     if setting.problem.teacher.source == "logits":
         return _given(setting)
     path = _place(setting)
-    if not disk.has_file(_facts_path(path)):
-        with locked(path):
-            if not disk.has_file(_facts_path(path)):
-                _compute(setting, path)
-    stored = weights.load(path)
-    return Answers(stored["train"], stored["validation"], _read_facts(_facts_path(path)))
+
+    def load() -> Answers:
+        stored = weights.load(path)
+        return Answers(stored["train"], stored["validation"], _read_facts(_facts_path(path)))
+
+    def adopt(found: Answers) -> None:
+        _check_old(setting, found)
+
+    return derived.opened([path, _facts_path(path)], load, lambda: _compute(setting, path), adopt)
+
+
+def _check_old(setting: Setting, found: Answers) -> None:
+    """Damaged where answers that have no digest are not what their facts say, but for how machines round."""
+    facts, split = _facts(setting, found.train, found.validation), setting.split
+    if tuple(found.train.shape) != (setting.problem.views, len(split.train.labels), split.classes):
+        raise derived.Damaged(f"the logits have the shape {tuple(found.train.shape)}")
+    measured, written = dataclasses.asdict(facts.validation), dataclasses.asdict(found.facts.validation)
+    if any(not abs(measured[name] - written[name]) < _ROUNDING for name in measured):
+        raise derived.Damaged("the logits are not those that the facts tell of")
 
 
 def test_logits(setting: Setting, images: Tensor) -> Tensor:
@@ -97,13 +111,7 @@ def test_logits(setting: Setting, images: Tensor) -> Tensor:
         given = weights.load_artifact(setting.store, _artifact(teacher))
         return _shaped(given, "test", (len(images), setting.split.classes))
     answers(setting)  # the weights are there once the logits are
-    model = _untrained(setting)
-    if teacher.source == "weights":
-        tensors = weights.load_artifact(setting.store, _artifact(teacher))
-    else:
-        tensors = weights.load(_weights_path(_place(setting)))
-    weights.fill(model, tensors, "the teacher's file")
-    place(model, setting.device)
+    model = _taught(setting, _place(setting))
     return predict(model, images, _normaliser(setting), setting.problem.precision).cpu()
 
 
@@ -178,27 +186,37 @@ def _mean(logits: list[Tensor]) -> Tensor:
 def _asked(setting: Setting, path: Path) -> tuple[Tensor, Tensor]:
     """Trains or loads the teacher, keeps its weights where the job has made them, and asks it."""
     problem, split = setting.problem, setting.split
-    teacher = problem.teacher
-    model, head = _beginning(setting)
-    batch_size = PREDICTION_BATCH if teacher.training is None else teacher.training.batch_size
-    operations = threads.step_operations(model, split.channels, split.size, batch_size)
-    with threads.exactly(threads.suited(operations)):
-        if teacher.source == "weights":
-            stored = weights.load_artifact(setting.store, _artifact(teacher))
-            weights.fill(model, stored, f"artifact {teacher.artifact}")
-            place(model, setting.device)
-        else:
-            only = head if teacher.finetune == "head" else frozenset()
-            trained = kept(_weights_path(path), lambda: _trained(model, setting, only), setting.shared)
-            weights.fill(model, trained, "the teacher's file")
-            place(model, setting.device)
+    model = _taught(setting, path)
+    with threads.exactly(_threads(setting)):
         train = _on_views(model, setting)
         return train, predict(model, split.validation.images, _normaliser(setting), problem.precision).cpu()
 
 
-def _trained(model: nn.Module, setting: Setting, head: frozenset[str]) -> dict[str, Tensor]:
+def _threads(setting: Setting) -> int:
+    """On how many threads a teacher is trained and asked."""
+    split, training = setting.split, setting.problem.teacher.training
+    batch_size = PREDICTION_BATCH if training is None else training.batch_size
+    operations = threads.step_operations(_untrained(setting), split.channels, split.size, batch_size)
+    return threads.suited(operations)
+
+
+def _taught(setting: Setting, path: Path) -> nn.Module:
+    """The teacher, on its device: with the given weights, or with those that are trained once and kept."""
+    teacher, model = setting.problem.teacher, _untrained(setting)
+    if teacher.source == "weights":
+        stored = weights.load_artifact(setting.store, _artifact(teacher))
+        weights.fill(model, stored, f"artifact {teacher.artifact}")
+    else:
+        stored = kept(_weights_path(path), lambda: _trained(setting), setting.shared)
+        weights.fill(model, stored, "the teacher's file")
+    return place(model, setting.device)
+
+
+def _trained(setting: Setting) -> dict[str, Tensor]:
     """The teacher's state once it was trained on the labels; each of its epochs shows a view of its own."""
     problem, teacher = setting.problem, setting.problem.teacher
+    model, names = _beginning(setting)
+    head = names if teacher.finetune == "head" else frozenset[str]()
     if teacher.training is None or teacher.optimizer is None:
         raise TeacherInvalid("a teacher that the job trains needs a training and an optimizer")
     lesson = Lesson(
@@ -213,7 +231,8 @@ def _trained(model: nn.Module, setting: Setting, head: frozenset[str]) -> dict[s
         stop_epoch=teacher.stop_epoch,
         head=head,
     )
-    labelled.learn(place(model, setting.device), lesson, setting.device)
+    with threads.exactly(_threads(setting)):
+        labelled.learn(place(model, setting.device), lesson, setting.device)
     return model.state_dict()
 
 
@@ -240,6 +259,8 @@ def _given(setting: Setting) -> Answers:
     validation = _shaped(given, "validation", (len(split.validation.labels), split.classes))
     if "test" not in given:
         raise TeacherInvalid("the logits' file has no tensor `test`, which the confirmation will need")
+    if setting.test_images is not None:  # a wrong one would be found after all was paid for
+        _shaped(given, "test", (setting.test_images, split.classes))
     return Answers(train, validation, _facts(setting, train, validation))
 
 
