@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from fastapi import Path, Query
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from search.public import Arm, Job, JobState, Stage, Trial, TrialState
+from search.public import Arm, Job, JobState, OptimizerName, Stage, Trial, TrialState, losses, optimizers
 from service.errors import FieldError
 
 JobId = Annotated[str, Path(description="a job's id", examples=["9f2c4e0b7a1d4c3e"])]
@@ -132,10 +132,19 @@ class AdvisedOut(BaseModel):
     distance: float | None = Field(description="of the source's setting from this job's")
 
 
-class OptimizerOut(BaseModel):
-    """torch.optim's settings; momentum and nesterov count for sgd alone."""
+def _describe_settings() -> str:
+    """Which settings count for which optimizers."""
+    groups = optimizers.by_owners([name for name in optimizers.SETTINGS if name not in optimizers.COMMON])
+    words = [f"{names} count{'' if ' and ' in names else 's'} for {owners} alone" for names, owners in groups]
+    return f"torch.optim's settings; {', '.join(words)}."
 
-    name: Literal["sgd", "adam", "adamw"]
+
+class OptimizerOut(BaseModel):
+    """An optimizer's settings under torch.optim's names."""
+
+    model_config = ConfigDict(json_schema_extra={"description": _describe_settings()})
+
+    name: OptimizerName
     learning_rate: float
     weight_decay: float
     momentum: float = 0.0
@@ -148,7 +157,7 @@ class ConfigurationOut(BaseModel):
     temperature: float
     student_temperature: float | None = Field(None, description="where it differs")
     final_temperature: float | None = Field(None, description="to which a scheduled T goes from `temperature`")
-    method: str | None = Field(None, description="kl: a baseline's, where the job's method is another")
+    method: str | None = Field(None, description=f"{losses.PLAIN}: a baseline's, where the job's method is another")
     kd_weight: float
     label_weight: float
     optimizer: OptimizerOut

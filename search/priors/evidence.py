@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from search.priors.context import Context
+from trainers.registry import optimizers
 from trainers.spec import Configuration
 
 Origin = Literal["literature", "history", "given"]
@@ -79,7 +80,7 @@ def from_winner(
             optimizer=optimizer.name,
             learning_rate=optimizer.learning_rate,
             weight_decay=optimizer.weight_decay,
-            momentum=optimizer.momentum if optimizer.name == "sgd" else None,
+            momentum=optimizer.momentum if optimizers.has(optimizer.name, "momentum") else None,
         ),
         job_id=job_id,
         censored=censored,

@@ -1,8 +1,8 @@
 """Does a trial go on at its rung, compared with those of a similar temperature alone, so that none is stopped for
 learning late?
 
-Under SGD small temperatures lead early and large ones late (Frank & Davis 2026, arXiv:2603.02430): a rung that
-compares all of them picks what does not last.
+Under plain gradient descent small temperatures lead early and large ones late (Frank & Davis 2026, arXiv:2603.02430): a
+rung that compares all of them picks what does not last.
 """
 
 from __future__ import annotations

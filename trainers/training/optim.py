@@ -1,34 +1,82 @@
-"""How does a step change the weights, and at which learning rate?"""
+"""The optimizers in torch, bound to their records by name, and the learning rate in each step."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from trainers import spec
+from trainers.errors import NameUnknown
+from trainers.registry import lookup
+from trainers.registry.schedules import SCHEDULES
+
+Parameters = Iterable[nn.Parameter]
+Moments = Mapping[str, Tensor]
 
 
-def make(parameters: Iterable[nn.Parameter], settings: spec.Optimizer) -> torch.optim.Optimizer:
-    """torch.optim's optimizer of that name over all parameters, biases and norms included.
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """How torch makes an optimizer, and what its state of a parameter is.
 
-    Weight decay is L2 in the gradient for sgd and adam, decoupled for adamw (Loshchilov & Hutter 2019,
-    arXiv:1711.05101). Adam's betas are .9 and .999, its epsilon 1e-8.
+    `first` and `second` are the names of the moments that a checkpoint keeps. `count` makes what else is in the state
+    of a parameter after so many steps, where there is something.
     """
-    rate, decay = settings.learning_rate, settings.weight_decay
-    if settings.name == "sgd":
-        return torch.optim.SGD(
-            parameters,
-            lr=rate,
-            momentum=settings.momentum,
-            nesterov=settings.nesterov,
-            weight_decay=decay,
-            fused=True,
-        )
-    adam = torch.optim.AdamW if settings.name == "adamw" else torch.optim.Adam
-    return adam(parameters, lr=rate, weight_decay=decay, fused=True)
+
+    make: Callable[[Parameters, spec.Optimizer], torch.optim.Optimizer]
+    first: str | None
+    second: str | None = None
+    count: Callable[[int, Tensor], dict[str, Tensor]] | None = None
+
+    def moments(self, first: Moments, second: Moments) -> dict[str, Moments]:
+        """A checkpoint's moments by the names that this optimizer gives them."""
+        named = {self.first: first, self.second: second}
+        return {name: moments for name, moments in named.items() if name is not None}
+
+
+def _count(steps: int, parameter: Tensor) -> dict[str, Tensor]:
+    return {"step": torch.tensor(float(steps), dtype=torch.float32, device=parameter.device)}
+
+
+def _sgd(parameters: Parameters, settings: spec.Optimizer) -> torch.optim.Optimizer:
+    return torch.optim.SGD(
+        parameters,
+        lr=settings.learning_rate,
+        momentum=settings.momentum,
+        nesterov=settings.nesterov,
+        weight_decay=settings.weight_decay,
+        fused=True,
+    )
+
+
+def _adam(parameters: Parameters, settings: spec.Optimizer) -> torch.optim.Optimizer:
+    """Betas are .9 and .999, epsilon is 1e-8; weight decay is L2 in the gradient."""
+    return torch.optim.Adam(parameters, lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True)
+
+
+def _adamw(parameters: Parameters, settings: spec.Optimizer) -> torch.optim.Optimizer:
+    """As `_adam`, but that weight decay is decoupled from the gradient."""
+    return torch.optim.AdamW(parameters, lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True)
+
+
+BINDINGS: Mapping[str, Binding] = {
+    "sgd": Binding(_sgd, "momentum_buffer"),
+    "adam": Binding(_adam, "exp_avg", "exp_avg_sq", count=_count),
+    "adamw": Binding(_adamw, "exp_avg", "exp_avg_sq", count=_count),
+}
+
+
+def binding(name: str) -> Binding:
+    """How torch makes the optimizer of that name. NameUnknown."""
+    return lookup.find("optimizer", name, BINDINGS)
+
+
+def make(parameters: Parameters, settings: spec.Optimizer) -> torch.optim.Optimizer:
+    """The optimizer of that name over all parameters, biases and norms included. NameUnknown."""
+    return binding(settings.name).make(parameters, settings)
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
@@ -42,9 +90,11 @@ def factor(step: int, steps_per_epoch: int, training: spec.Training) -> float:
 
     Warm-up rises linearly to 1 at its last step; cosine then falls over the remaining steps and would reach 0 one step
     after the last (Loshchilov & Hutter 2017, arXiv:1608.03983, without restarts); step multiplies by step_factor once
-    each of step_epochs has been completed.
+    each of step_epochs has been completed. NameUnknown.
     """
     schedule = training.schedule
+    if schedule.name not in SCHEDULES:
+        raise NameUnknown(lookup.unknown("schedule of the learning rate", schedule.name, SCHEDULES))
     total = training.epochs * steps_per_epoch
     warmup = schedule.warmup_epochs * steps_per_epoch
     if step < warmup:
