@@ -70,6 +70,23 @@ def test_settings_reach_the_optimizer(settings: Optimizer, kind: type[torch.opti
         assert (group["momentum"], group["nesterov"]) == (0.9, True)
 
 
+def test_lion_is_the_formula_of_its_paper() -> None:
+    """Chen et al. 2023, arXiv:2302.06675, algorithm 2, written out for one weight over several steps."""
+    gradients, rates, decay = [0.5, -0.2, -0.3, 0.0, -0.01, 4.0], [0.1, 0.2, 0.2, 0.1, 0.05, 0.01], 0.3
+    weight, momentum = 1.0, 0.0
+    given = torch.nn.Parameter(torch.tensor([weight], dtype=torch.float64))
+    optimizer = optim.make([given], Optimizer("lion", 7.0, decay))
+    for gradient, rate in zip(gradients, rates, strict=True):
+        update = math.copysign(1.0, 0.9 * momentum + 0.1 * gradient)
+        weight -= rate * (update + decay * weight)
+        momentum = 0.99 * momentum + 0.01 * gradient
+        optim.set_learning_rate(optimizer, rate)
+        given.grad = torch.tensor([gradient], dtype=torch.float64)
+        optimizer.step()
+        assert float(given.detach()) == pytest.approx(weight, rel=1e-12)
+        assert float(optimizer.state[given]["exp_avg"]) == pytest.approx(momentum, rel=1e-12)
+
+
 def test_first_steps_are_those_of_the_formulas() -> None:
     for name, expected in {
         "sgd": 1 - 0.1 * (0.5 + 0.01),

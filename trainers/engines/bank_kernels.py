@@ -14,6 +14,7 @@ from torch import Tensor
 
 from trainers.registry import lookup
 from trainers.spec import Optimizer
+from trainers.training.optim import Lion
 
 COEFFICIENTS = (
     "coupled_decay",
@@ -101,11 +102,33 @@ def _adamw(optimizer: Optimizer) -> dict[str, float]:
     return {"decoupled_decay": optimizer.weight_decay, "keep": _BETA1, "take": 1 - _BETA1, "adaptive": 1.0}
 
 
+def _sign(
+    weight: Tensor,
+    first: Tensor,
+    second: Tensor,
+    gradient: Tensor,
+    row: Mapping[str, Tensor],
+    rate: Tensor,
+    corrections: Sequence[Tensor],
+) -> tuple[Tensor, ...]:
+    """Lion (arXiv:2302.06675, algorithm 2), which has no second moment."""
+    of_step, of_momentum = Lion.BETAS
+    direction = (of_step * first + (1 - of_step) * gradient).sign()
+    new_first = of_momentum * first + (1 - of_momentum) * gradient
+    return weight * (1 - rate * row["decoupled_decay"]) - rate * direction, new_first, second
+
+
+def _lion(optimizer: Optimizer) -> dict[str, float]:
+    return {"decoupled_decay": optimizer.weight_decay}
+
+
 MOMENTS = Kernel(_moments, _bias)
+SIGN = Kernel(_sign, lambda count: ())
 BINDINGS: Mapping[str, Binding] = {
     "sgd": Binding(MOMENTS, _sgd),
     "adam": Binding(MOMENTS, _adam),
     "adamw": Binding(MOMENTS, _adamw),
+    "lion": Binding(SIGN, _lion),
 }
 KERNELS = tuple(dict.fromkeys(one.kernel for one in BINDINGS.values()))
 """All kernels; the first is in every bank's program."""

@@ -132,6 +132,18 @@ OPTIMIZERS: Mapping[str, OptimizerRecord] = {
             citation="Loshchilov & Hutter 2019, arXiv:1711.05101",
             searched=True,
         ),
+        OptimizerRecord(
+            name="lion",
+            label="Lion",
+            group="Lion",
+            group_summary="Lion's settings",
+            settings=(_rate(1e-5, 1e-2), _decay(1e-5, 1.0)),
+            family="sign",
+            colour=("#a8326e", "#e58ab8"),
+            key="Lion",
+            citation="Chen et al. 2023, arXiv:2302.06675",
+            package="lion_pytorch",
+        ),
     )
 }
 DEFAULT = next(iter(OPTIMIZERS))

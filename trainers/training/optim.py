@@ -62,10 +62,43 @@ def _adamw(parameters: Parameters, settings: spec.Optimizer) -> torch.optim.Opti
     return torch.optim.AdamW(parameters, lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True)
 
 
+class Lion(torch.optim.Optimizer):
+    """Chen et al. 2023, arXiv:2302.06675, algorithm 2: a step of one size along the sign of an interpolated momentum.
+
+    Betas are .9 (of the step) and .99 (of the momentum that is kept); weight decay is decoupled from the gradient.
+    """
+
+    BETAS = (0.9, 0.99)
+
+    def __init__(self, parameters: Parameters, lr: float, weight_decay: float = 0.0) -> None:
+        super().__init__(parameters, {"lr": lr, "weight_decay": weight_decay})
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
+        """One step along the gradients that the parameters have."""
+        of_step, of_momentum = self.BETAS
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                if parameter.grad is None:
+                    continue
+                state = self.state[parameter]
+                if "exp_avg" not in state:
+                    state["exp_avg"] = torch.zeros_like(parameter, memory_format=torch.preserve_format)
+                momentum = state["exp_avg"]
+                direction = (of_step * momentum + (1 - of_step) * parameter.grad).sign()
+                parameter.mul_(1 - group["lr"] * group["weight_decay"]).sub_(direction, alpha=group["lr"])
+                momentum.mul_(of_momentum).add_(parameter.grad, alpha=1 - of_momentum)
+
+
+def _lion(parameters: Parameters, settings: spec.Optimizer) -> torch.optim.Optimizer:
+    return Lion(parameters, lr=settings.learning_rate, weight_decay=settings.weight_decay)
+
+
 BINDINGS: Mapping[str, Binding] = {
     "sgd": Binding(_sgd, "momentum_buffer"),
     "adam": Binding(_adam, "exp_avg", "exp_avg_sq", count=_count),
     "adamw": Binding(_adamw, "exp_avg", "exp_avg_sq", count=_count),
+    "lion": Binding(_lion, "exp_avg"),
 }
 
 
