@@ -59,6 +59,7 @@ def test_factor_is_always_in_zero_to_one(name: ScheduleName, epochs: int, warmup
         (Optimizer("sgd", 0.1, 0.01, 0.9, True), torch.optim.SGD),
         (Optimizer("adam", 0.1, 0.01), torch.optim.Adam),
         (Optimizer("adamw", 0.1, 0.01), torch.optim.AdamW),
+        (Optimizer("rmsprop", 0.1, 0.01, 0.9), torch.optim.RMSprop),
     ],
 )
 def test_settings_reach_the_optimizer(settings: Optimizer, kind: type[torch.optim.Optimizer]) -> None:
@@ -68,6 +69,8 @@ def test_settings_reach_the_optimizer(settings: Optimizer, kind: type[torch.opti
     assert (group["lr"], group["weight_decay"]) == (0.1, 0.01)
     if settings.name == "sgd":
         assert (group["momentum"], group["nesterov"]) == (0.9, True)
+    if settings.name == "rmsprop":
+        assert (group["momentum"], group["alpha"], group["eps"], group["centered"]) == (0.9, 0.99, 1e-8, False)
 
 
 def test_lion_is_the_formula_of_its_paper() -> None:

@@ -122,13 +122,38 @@ def _lion(optimizer: Optimizer) -> dict[str, float]:
     return {"decoupled_decay": optimizer.weight_decay}
 
 
+_ALPHA = 0.99  # as torch's RMSprop has it
+
+
+def _root(
+    weight: Tensor,
+    first: Tensor,
+    second: Tensor,
+    gradient: Tensor,
+    row: Mapping[str, Tensor],
+    rate: Tensor,
+    corrections: Sequence[Tensor],
+) -> tuple[Tensor, ...]:
+    """torch.optim's RMSprop (Tieleman & Hinton 2012), whose momentum is of gradients that are scaled already."""
+    gradient = gradient + row["coupled_decay"] * weight
+    new_second = _ALPHA * second + (1 - _ALPHA) * gradient * gradient
+    new_first = row["keep"] * first + gradient / (new_second.sqrt() + _EPSILON)
+    return weight - rate * new_first, new_first, new_second
+
+
+def _rmsprop(optimizer: Optimizer) -> dict[str, float]:
+    return {"coupled_decay": optimizer.weight_decay, "keep": optimizer.momentum}
+
+
 MOMENTS = Kernel(_moments, _bias)
 SIGN = Kernel(_sign, lambda count: ())
+ROOT = Kernel(_root, lambda count: ())
 BINDINGS: Mapping[str, Binding] = {
     "sgd": Binding(MOMENTS, _sgd),
     "adam": Binding(MOMENTS, _adam),
     "adamw": Binding(MOMENTS, _adamw),
     "lion": Binding(SIGN, _lion),
+    "rmsprop": Binding(ROOT, _rmsprop),
 }
 KERNELS = tuple(dict.fromkeys(one.kernel for one in BINDINGS.values()))
 """All kernels; the first is in every bank's program."""

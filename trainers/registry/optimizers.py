@@ -144,6 +144,17 @@ OPTIMIZERS: Mapping[str, OptimizerRecord] = {
             citation="Chen et al. 2023, arXiv:2302.06675",
             package="lion_pytorch",
         ),
+        OptimizerRecord(
+            name="rmsprop",
+            label="RMSprop",
+            group="RMSprop",
+            group_summary="RMSprop's settings",
+            settings=(_rate(1e-4, 1e-1), _momentum(0.0), _decay(1e-6, 1e-2)),
+            family="adaptive",
+            colour=("#8a6d00", "#d9b93f"),
+            key="RMSprop",
+            citation="Tieleman & Hinton 2012",
+        ),
     )
 }
 DEFAULT = next(iter(OPTIMIZERS))

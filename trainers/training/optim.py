@@ -62,6 +62,10 @@ def _adamw(parameters: Parameters, settings: spec.Optimizer) -> torch.optim.Opti
     return torch.optim.AdamW(parameters, lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True)
 
 
+def _count_on_host(steps: int, parameter: Tensor) -> dict[str, Tensor]:
+    return {"step": torch.tensor(float(steps))}
+
+
 class Lion(torch.optim.Optimizer):
     """Chen et al. 2023, arXiv:2302.06675, algorithm 2: a step of one size along the sign of an interpolated momentum.
 
@@ -94,11 +98,19 @@ def _lion(parameters: Parameters, settings: spec.Optimizer) -> torch.optim.Optim
     return Lion(parameters, lr=settings.learning_rate, weight_decay=settings.weight_decay)
 
 
+def _rmsprop(parameters: Parameters, settings: spec.Optimizer) -> torch.optim.Optimizer:
+    """The mean of squares has alpha .99, epsilon is 1e-8; weight decay is L2 in the gradient."""
+    return torch.optim.RMSprop(
+        parameters, lr=settings.learning_rate, momentum=settings.momentum, weight_decay=settings.weight_decay
+    )
+
+
 BINDINGS: Mapping[str, Binding] = {
     "sgd": Binding(_sgd, "momentum_buffer"),
     "adam": Binding(_adam, "exp_avg", "exp_avg_sq", count=_count),
     "adamw": Binding(_adamw, "exp_avg", "exp_avg_sq", count=_count),
     "lion": Binding(_lion, "exp_avg"),
+    "rmsprop": Binding(_rmsprop, "momentum_buffer", "square_avg", count=_count_on_host),
 }
 
 
