@@ -60,6 +60,7 @@ def test_factor_is_always_in_zero_to_one(name: ScheduleName, epochs: int, warmup
         (Optimizer("adam", 0.1, 0.01), torch.optim.Adam),
         (Optimizer("adamw", 0.1, 0.01), torch.optim.AdamW),
         (Optimizer("rmsprop", 0.1, 0.01, 0.9), torch.optim.RMSprop),
+        (Optimizer("nadam", 0.1, 0.01), torch.optim.NAdam),
     ],
 )
 def test_settings_reach_the_optimizer(settings: Optimizer, kind: type[torch.optim.Optimizer]) -> None:
@@ -71,6 +72,25 @@ def test_settings_reach_the_optimizer(settings: Optimizer, kind: type[torch.opti
         assert (group["momentum"], group["nesterov"]) == (0.9, True)
     if settings.name == "rmsprop":
         assert (group["momentum"], group["alpha"], group["eps"], group["centered"]) == (0.9, 0.99, 1e-8, False)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_nadam_s_momenta_are_torch_s_to_the_bit(dtype: torch.dtype) -> None:
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        weight = torch.nn.Parameter(torch.ones(1))
+        optimizer = optim.make([weight], Optimizer("nadam", 0.01))
+        for steps in range(1, 40):
+            weight.grad = torch.ones(1)
+            optimizer.step()
+            state = optimizer.state[weight]
+            counted = optim.binding("nadam").count(steps, weight)  # type: ignore[misc]
+            assert {name: float(value) for name, value in counted.items()} == {
+                name: float(state[name]) for name in ("step", "mu_product")
+            }
+    finally:
+        torch.set_default_dtype(before)
 
 
 def test_lion_is_the_formula_of_its_paper() -> None:

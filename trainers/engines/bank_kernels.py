@@ -14,7 +14,7 @@ from torch import Tensor
 
 from trainers.registry import lookup
 from trainers.spec import Optimizer
-from trainers.training.optim import Lion
+from trainers.training.optim import Lion, nadam_momenta
 
 COEFFICIENTS = (
     "coupled_decay",
@@ -145,15 +145,47 @@ def _rmsprop(optimizer: Optimizer) -> dict[str, float]:
     return {"coupled_decay": optimizer.weight_decay, "keep": optimizer.momentum}
 
 
+def _nesterov(
+    weight: Tensor,
+    first: Tensor,
+    second: Tensor,
+    gradient: Tensor,
+    row: Mapping[str, Tensor],
+    rate: Tensor,
+    corrections: Sequence[Tensor],
+) -> tuple[Tensor, ...]:
+    """torch.optim's NAdam (Dozat 2016): Adam, whose momentum is that of the next step."""
+    second_correction, of_gradient, of_first = corrections
+    gradient = gradient + row["coupled_decay"] * weight
+    new_first = _BETA1 * first + (1 - _BETA1) * gradient
+    new_second = _BETA2 * second + (1 - _BETA2) * gradient * gradient
+    scale = new_second.sqrt() * second_correction + _EPSILON
+    return weight - rate * (of_gradient * gradient + of_first * new_first) / scale, new_first, new_second
+
+
+def _momenta(count: Tensor) -> tuple[Tensor, ...]:
+    """The reciprocal of the second bias correction's root, and the shares of the gradient and of the first moment."""
+    steps = count.long()
+    mu, products = nadam_momenta(int(steps.max()))
+    now, after, product = mu[steps - 1], mu[steps], products.double()[steps]
+    return 1 / (1 - _BETA2**count).sqrt(), (1 - now) / (1 - product), after / (1 - product * after)
+
+
+def _nadam(optimizer: Optimizer) -> dict[str, float]:
+    return {"coupled_decay": optimizer.weight_decay}
+
+
 MOMENTS = Kernel(_moments, _bias)
 SIGN = Kernel(_sign, lambda count: ())
 ROOT = Kernel(_root, lambda count: ())
+NESTEROV = Kernel(_nesterov, _momenta)
 BINDINGS: Mapping[str, Binding] = {
     "sgd": Binding(MOMENTS, _sgd),
     "adam": Binding(MOMENTS, _adam),
     "adamw": Binding(MOMENTS, _adamw),
     "lion": Binding(SIGN, _lion),
     "rmsprop": Binding(ROOT, _rmsprop),
+    "nadam": Binding(NESTEROV, _nadam),
 }
 KERNELS = tuple(dict.fromkeys(one.kernel for one in BINDINGS.values()))
 """All kernels; the first is in every bank's program."""

@@ -155,6 +155,17 @@ OPTIMIZERS: Mapping[str, OptimizerRecord] = {
             key="RMSprop",
             citation="Tieleman & Hinton 2012",
         ),
+        OptimizerRecord(
+            name="nadam",
+            label="NAdam",
+            group="NAdam",
+            group_summary="NAdam's settings",
+            settings=(_rate(1e-4, 1e-1), _decay(1e-6, 1e-1)),
+            family="adaptive",
+            colour=("#006d77", "#5cc8d0"),
+            key="NAdam",
+            citation="Dozat 2016",
+        ),
     )
 }
 DEFAULT = next(iter(OPTIMIZERS))

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -66,6 +67,27 @@ def _count_on_host(steps: int, parameter: Tensor) -> dict[str, Tensor]:
     return {"step": torch.tensor(float(steps))}
 
 
+def nadam_momenta(steps: int) -> tuple[Tensor, Tensor]:
+    """NAdam's momentum mu of steps 1 to steps + 1, and the products of the first ones, from none to all `steps`.
+
+    Dozat 2016, with torch's momentum_decay of .004. The products are rounded as torch's are, which keeps them in its
+    default type, so that a student that goes on is the one that never stopped.
+    """
+    mu = 0.9 * (1 - 0.5 * 0.96 ** (0.004 * torch.arange(1, steps + 2, dtype=torch.float64)))
+    rounded = mu[:steps].to(torch.get_default_dtype()).numpy()
+    products = np.concatenate((np.ones(1, rounded.dtype), np.cumprod(rounded, dtype=rounded.dtype)))
+    return mu, torch.from_numpy(products)
+
+
+def _nadam(parameters: Parameters, settings: spec.Optimizer) -> torch.optim.Optimizer:
+    """Betas are .9 and .999, epsilon is 1e-8; weight decay is L2 in the gradient."""
+    return torch.optim.NAdam(parameters, lr=settings.learning_rate, weight_decay=settings.weight_decay)
+
+
+def _count_momenta(steps: int, parameter: Tensor) -> dict[str, Tensor]:
+    return {"step": torch.tensor(float(steps)), "mu_product": nadam_momenta(steps)[1][-1].clone()}
+
+
 class Lion(torch.optim.Optimizer):
     """Chen et al. 2023, arXiv:2302.06675, algorithm 2: a step of one size along the sign of an interpolated momentum.
 
@@ -111,6 +133,7 @@ BINDINGS: Mapping[str, Binding] = {
     "adamw": Binding(_adamw, "exp_avg", "exp_avg_sq", count=_count),
     "lion": Binding(_lion, "exp_avg"),
     "rmsprop": Binding(_rmsprop, "momentum_buffer", "square_avg", count=_count_on_host),
+    "nadam": Binding(_nadam, "exp_avg", "exp_avg_sq", count=_count_momenta),
 }
 
 
