@@ -109,6 +109,15 @@ LOSSES: Mapping[str, LossRecord] = {
             phrase="to begin with (CTKD)",
             remark="`space.temperature` is where T begins",
         ),
+        LossRecord(
+            name="wsld",
+            summary="kl of each image times 1 - exp(-student's / teacher's cross entropy with the label), which the "
+            "gradient leaves out",
+            formula="T_t T_s (1 − exp(−L_s / L_t)) KL(p(z_t; T_t) ‖ p(z_s; T_s)) of each image, L_s and L_t being the "
+            "student's and the teacher's cross entropy with its label at T = 1; the factor has no gradient",
+            citation="Zhou et al. 2021, arXiv:2102.00650",
+            phrase="with weighted soft labels (WSLD)",
+        ),
     )
 }
 PLAIN = next(iter(LOSSES))
