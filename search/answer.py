@@ -9,6 +9,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from trainers.registry.optimizers import DEFAULT
+
 
 class Document(BaseModel):
     """Base of all documents: closed and unchanging."""
@@ -234,7 +236,7 @@ class InteractionMap(Document):
     """
 
     optimizer: str
-    setting: str = Field(description="the sampler's name of it: kd_weight, sgd.learning_rate, ...")
+    setting: str = Field(description=f"the sampler's name of it: kd_weight, {DEFAULT}.learning_rate, ...")
     log: bool
     temperatures: list[float]
     values: list[float]
@@ -250,7 +252,7 @@ class InteractionShare(Document):
     """
 
     optimizer: str
-    setting: str = Field(description="the sampler's name of it: kd_weight, sgd.learning_rate, ...")
+    setting: str = Field(description=f"the sampler's name of it: kd_weight, {DEFAULT}.learning_rate, ...")
     share: float
     interval: Interval
     temperature_alone: float

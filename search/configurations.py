@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 from search.states import Arm
+from trainers.registry import losses
 from trainers.spec import Configuration, Method, Optimizer, plain
 
 FIXED_TEMPERATURE: dict[Arm, float] = {Arm.LABEL_ONLY: 1.0, Arm.T1: 1.0, Arm.T4: 4.0}
 
 
-def baseline_method(method: Method) -> Literal["kl"] | None:
+def baseline_method(method: Method) -> Method | None:
     """What a baseline's configuration says of the term, where the job's method is this."""
-    return None if method == "kl" else "kl"
+    return None if method == losses.PLAIN else losses.PLAIN
 
 
 def to_json(configuration: Configuration) -> dict[str, Any]:
@@ -27,7 +28,7 @@ def from_json(document: Mapping[str, Any]) -> Configuration:
     return Configuration(**{**document, "optimizer": Optimizer(**document["optimizer"])})
 
 
-def in_arm(configuration: Configuration, arm: Arm, method: Method = "kl") -> Configuration:
+def in_arm(configuration: Configuration, arm: Arm, method: Method = losses.PLAIN) -> Configuration:
     """What this configuration becomes in an arm: T is the arm's own, of teacher and student, first and last, and the
     term is plain KL, whatever the job's method; label_only has no distillation term at all.
     """

@@ -9,23 +9,35 @@ from pydantic import Field, model_validator
 
 from search.parts import Fraction, LogSearched, Part, Range, Ranged
 from trainers import spec as trained
+from trainers.registry.losses import LOSSES, PLAIN, WEIGHTS
+from trainers.registry.optimizers import Interval
 from trainers.spec import Method, TemperatureShape
 
-LEARNED = (1.0, 21.0)  # what CTKD's temperature may come to, ends excluded
-_WEIGHTS = {"dkd": {"alpha": 1.0, "beta": 8.0}, "dist": {"beta": 2.0, "gamma": 2.0}}
-_TEMPERATURES: dict[str, Any] = {"mse": 1.0, "ctkd": Range(low=1.5, high=20.0, log=True)}  # where none is given
 _Weight = float | None
+_UNLESS_GIVEN = " unless given"
+
+
+def _describe_methods() -> str:
+    """Which methods take T in another way."""
+    words = {"learned": "learns T, from space.temperature on", "none": "has none"}
+    by_way = {way: [one.name for one in LOSSES.values() if one.temperature == way] for way in words}
+    return "; ".join(f"{' and '.join(names)} {words[way]}" for way, names in by_way.items() if names)
+
+
+def _describe_weight(name: str, unless_given: str = "") -> str:
+    """What a weight weighs in each method that has it, and what it is unless given."""
+    owners = {one.name: one.weights[name] for one in LOSSES.values() if name in one.weights}
+    parts = [f"{method}: {weight.summary}, {weight.default:g}" for method, weight in owners.items()]
+    return "; ".join(parts) + unless_given
 
 
 class DistillationSpec(Part):
     """The distillation term of every trial but the baselines', which use plain KL."""
 
-    method: Method = Field("kl", description="ctkd learns T, from space.temperature on; mse has none")
-    alpha: _Weight = Field(None, ge=0, le=1e3, description="dkd: of the target class against the rest, 1 unless given")
-    beta: _Weight = Field(
-        None, ge=0, le=1e3, description="dkd: of the others among themselves, 8; dist: of classes of an image, 2"
-    )
-    gamma: _Weight = Field(None, ge=0, le=1e3, description="dist: of the images of a class, 2")
+    method: Method = Field(PLAIN, description=_describe_methods())
+    alpha: _Weight = Field(None, ge=0, le=1e3, description=_describe_weight("alpha", _UNLESS_GIVEN))
+    beta: _Weight = Field(None, ge=0, le=1e3, description=_describe_weight("beta"))
+    gamma: _Weight = Field(None, ge=0, le=1e3, description=_describe_weight("gamma"))
     schedule: TemperatureShape = Field(
         "constant", description="T along training, from space.temperature to space.final_temperature"
     )
@@ -33,24 +45,24 @@ class DistillationSpec(Part):
 
     @model_validator(mode="after")
     def _settings(self) -> Self:
-        known = _WEIGHTS.get(self.method, {})
-        for name in ("alpha", "beta", "gamma"):
-            if getattr(self, name) is not None and name not in known:
-                owners = " and ".join(method for method, names in _WEIGHTS.items() if name in names)
+        record = LOSSES[self.method]
+        for name in WEIGHTS:
+            if getattr(self, name) is not None and name not in record.weights:
+                owners = " and ".join(one.name for one in LOSSES.values() if name in one.weights)
                 raise ValueError(f"{name} belongs to {owners}: {self.method} has none")
         if self.step_at is not None and self.schedule != "step":
             raise ValueError("step_at belongs to the step schedule")
-        if self.schedule != "constant" and self.method in _TEMPERATURES:
-            why = "learns T itself" if self.method == "ctkd" else "has no temperature"
+        if self.schedule != "constant" and record.temperature != "searched":
+            why = "learns T itself" if record.temperature == "learned" else "has no temperature"
             raise ValueError(f"schedule must be constant: {self.method} {why}")
         return self
 
     def to_trained(self) -> trained.Distillation:
         """In the trainers' words, every weight given."""
-        given = {name: getattr(self, name) for name in _WEIGHTS.get(self.method, {})}
-        weights = {
-            name: _WEIGHTS[self.method][name] if value is None else float(value) for name, value in given.items()
-        }
+        weights = {}
+        for name, weight in LOSSES[self.method].weights.items():
+            value = getattr(self, name)
+            weights[name] = weight.default if value is None else float(value)
         step_at = 0.5 if self.step_at is None else self.step_at
         return trained.Distillation(self.method, **weights, shape=self.schedule, step_at=step_at)
 
@@ -61,13 +73,26 @@ def with_temperature(document: Any) -> Any:
         return document
     rule, space = document.get("distillation"), document.get("space")
     method = rule.get("method") if isinstance(rule, Mapping) else getattr(rule, "method", None)
-    if not isinstance(method, str) or method not in _TEMPERATURES:
+    record = LOSSES.get(method) if isinstance(method, str) else None
+    if record is None or record.suited is None:
         return document
+    suited: Any = record.suited
+    if isinstance(suited, Interval):
+        suited = Range(low=suited.low, high=suited.high, log=suited.log)
     if space is None:
-        return {**document, "space": {"temperature": _TEMPERATURES[method]}}
+        return {**document, "space": {"temperature": suited}}
     if isinstance(space, Mapping) and "temperature" not in space:
-        return {**document, "space": {**space, "temperature": _TEMPERATURES[method]}}
+        return {**document, "space": {**space, "temperature": suited}}
     return document
+
+
+def check_least_classes(method: Method, classes: int | None) -> None:
+    """ValueError where the method says nothing with so few classes; None is for a number that only the files say."""
+    least = LOSSES[method].least_classes
+    if classes is not None and classes < least:
+        raise ValueError(
+            f"distillation.method must be another one where there are {classes} classes: {method} needs {least} or more"
+        )
 
 
 def check_distillation(
@@ -76,13 +101,15 @@ def check_distillation(
     """ValueError where the temperatures of the space do not suit the method and the schedule."""
     method = rule.method
     low, high = (temperature.low, temperature.high) if isinstance(temperature, Ranged) else (temperature, temperature)
-    if method in _TEMPERATURES and student is not None:
+    record = LOSSES[method]
+    if record.temperature != "searched" and student is not None:
         raise ValueError(f"space.student_temperature must be same: {method} has none of its own")
-    if method == "mse" and low < high:
-        raise ValueError("space.temperature must be left out, or a number: mse has no temperature to search")
-    if method == "ctkd" and not LEARNED[0] < low <= high < LEARNED[1]:
+    if record.temperature == "none" and low < high:
+        raise ValueError(f"space.temperature must be left out, or a number: {method} has no temperature to search")
+    least, most = record.bounds
+    if record.temperature == "learned" and not least < low <= high < most:
         raise ValueError(
-            f"space.temperature must be between {LEARNED[0]:g} and {LEARNED[1]:g}, ends excluded, where ctkd learns it "
+            f"space.temperature must be between {least:g} and {most:g}, ends excluded, where {method} learns it "
             f"from there on, got {low:g}" + (f" to {high:g}" if low < high else "")
         )
     if (final is None) != (rule.schedule == "constant"):

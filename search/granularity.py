@@ -89,6 +89,11 @@ def count_classes(name: str, classes: Literal["coarse"] | LabelMap | Clusters) -
     return len(set(catalogue.SUPERCLASSES[name] if classes == "coarse" else classes.map))
 
 
+def classes_known(name: str, classes: Literal["coarse"] | LabelMap | Clusters | None) -> int | None:
+    """How many classes a job has, its data set's own unless it says others; None where only the files say."""
+    return catalogue.DATASETS[name].classes if classes is None else count_classes(name, classes)
+
+
 def classes_of(classes: Literal["coarse"] | LabelMap | Clusters | None) -> trained.Classes | None:
     """In the trainers' words."""
     if classes is None:

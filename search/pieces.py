@@ -10,6 +10,7 @@ from search.granularity import ClassesSpec, check_classes, classes_of
 from search.parts import Fraction, Label, Part, Positive, RelativePath, Seed, Sensible
 from trainers import catalogue
 from trainers import spec as trained
+from trainers.registry import augmentations, optimizers
 
 
 class DatasetSpec(Part):
@@ -24,7 +25,7 @@ class DatasetSpec(Part):
         None, ge=2, description="keep a stratified subset of the training part"
     )
     image_size: int | None = Field(None, ge=4, le=1024, description="resize photographs to this many pixels")
-    augmentation: trained.AugmentationName = "none"
+    augmentation: trained.AugmentationName = augmentations.UNCHANGED
     classes: ClassesSpec | None = Field(None, description="fine, which are the set's own; coarse; a map; or clusters")
     layout: trained.Layout | None = Field(
         None,
@@ -107,7 +108,7 @@ class TrainingSpec(Part):
 class FixedOptimizer(Part):
     """One optimizer with its settings, for the teacher."""
 
-    name: trained.OptimizerName = "sgd"
+    name: trained.OptimizerName = optimizers.DEFAULT
     learning_rate: Positive = 0.05
     weight_decay: float = Field(5e-4, ge=0, le=1)
     momentum: Annotated[float, Sensible(high=0.9999)] = Field(0.0, ge=0, lt=1)
@@ -115,10 +116,15 @@ class FixedOptimizer(Part):
 
     @model_validator(mode="after")
     def _momentum(self) -> Self:
-        if self.name != "sgd" and (self.momentum or self.nesterov):
-            raise ValueError("momentum and nesterov belong to sgd")
-        if self.nesterov and not self.momentum:
-            raise ValueError("nesterov needs momentum")
+        record = optimizers.get(self.name)
+        missing = [name for name in optimizers.SETTINGS if name not in record.setting_names()]
+        if any(getattr(self, name) for name in missing):
+            groups = optimizers.by_owners(missing)
+            words = [f"{names} belong{'' if ' and ' in names else 's'} to {owners}" for names, owners in groups]
+            raise ValueError("; ".join(words))
+        for setting in record.settings:
+            if setting.needs is not None and getattr(self, setting.name) and not getattr(self, setting.needs):
+                raise ValueError(f"{setting.name} needs {setting.needs}")
         return self
 
     def to_trained(self) -> trained.Optimizer:

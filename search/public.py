@@ -178,4 +178,8 @@ from search.studies.records import StudyDetail as StudyDetail
 from search.studies.spec import StudyExtension as StudyExtension
 from search.studies.spec import StudySpec as StudySpec
 from trainers import catalogue as catalogue
+from trainers.registry import augmentations as augmentations
+from trainers.registry import losses as losses
+from trainers.registry import optimizers as optimizers
 from trainers.spec import Configuration as Configuration
+from trainers.spec import OptimizerName as OptimizerName

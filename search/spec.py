@@ -7,8 +7,10 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from search.distillation import DistillationSpec, check_distillation, with_temperature
+from search.distillation import DistillationSpec, check_distillation, check_least_classes, with_temperature
 from search.fleet import FleetSpec
+from search.granularity import classes_known
+from search.optimizer_space import OptimizerSpace
 from search.origins import StudentSpec, TeacherSpec, check_origins
 from search.parts import LEAST, Label, LogSearched, Name, Seed, Sensible, check_bounds
 from search.parts import Choices as Choices
@@ -19,67 +21,13 @@ from search.parts import Searched as Searched
 from search.pieces import DatasetSpec, TrainingSpec
 from search.warm import FirstGuess, WarmStartSpec
 from trainers import spec as trained
+from trainers.registry import augmentations, optimizers
 
 MOST_CONFIDENCE = 0.999
 """Beyond it, intervals from a few seeds are as wide as anything: at 1 they have no ends."""
 COLDEST = 1e-3
 """The lowest T that makes sense: logits that are divided by less no longer fit into single precision."""
 VIEWS = 16  # enough not to be shown worse than fresh augmentation: see benchmarks/README.md
-
-
-class SgdSpace(Part):
-    """Stochastic gradient descent's settings; each a number, a range or a list."""
-
-    learning_rate: LogSearched = Range(low=1e-3, high=1.0, log=True)
-    momentum: Searched = 0.9
-    nesterov: bool = False
-    weight_decay: LogSearched = Range(low=1e-6, high=1e-2, log=True)
-
-    @model_validator(mode="after")
-    def _bounds(self, info: ValidationInfo) -> Self:
-        check_bounds("learning_rate", self.learning_rate, 0, 1e3, info, low_open=True)
-        check_bounds("momentum", self.momentum, 0, 0.9999, info)
-        check_bounds("weight_decay", self.weight_decay, 0, 1, info)
-        lowest = self.momentum.low if isinstance(self.momentum, Ranged) else self.momentum
-        if self.nesterov and lowest <= 0:
-            raise ValueError("nesterov needs a positive momentum")
-        return self
-
-
-class AdamSpace(Part):
-    """Adam's and AdamW's settings; each a number, a range or a list."""
-
-    learning_rate: LogSearched = Range(low=1e-4, high=1e-1, log=True)
-    weight_decay: LogSearched = Range(low=1e-6, high=1e-1, log=True)
-
-    @model_validator(mode="after")
-    def _bounds(self, info: ValidationInfo) -> Self:
-        check_bounds("learning_rate", self.learning_rate, 0, 1e3, info, low_open=True)
-        check_bounds("weight_decay", self.weight_decay, 0, 1, info)
-        return self
-
-
-class OptimizerSpace(Part):
-    """The choice of optimizers: name one or more, each with settings of its own."""
-
-    sgd: SgdSpace | None = None
-    adam: AdamSpace | None = None
-    adamw: AdamSpace | None = None
-
-    @model_validator(mode="after")
-    def _some(self) -> Self:
-        if not self.choices():
-            raise ValueError("name at least one of sgd, adam, adamw")
-        return self
-
-    def choices(self) -> dict[trained.OptimizerName, SgdSpace | AdamSpace]:
-        """The optimizers that were named, in a fixed order."""
-        named: dict[trained.OptimizerName, SgdSpace | AdamSpace | None] = {
-            "sgd": self.sgd,
-            "adam": self.adam,
-            "adamw": self.adamw,
-        }
-        return {name: space for name, space in named.items() if space is not None}
 
 
 def _or_same(schema: dict[str, Any]) -> None:
@@ -92,7 +40,7 @@ class SpaceSpec(Part):
     temperature: LogSearched = Range(low=1.0, high=40.0, log=True)
     kd_weight: Searched = Range(low=0.1, high=1.0)
     label_weight: Searched | None = None
-    optimizer: OptimizerSpace = OptimizerSpace(sgd=SgdSpace(), adamw=AdamSpace())
+    optimizer: OptimizerSpace = OptimizerSpace.model_validate({name: {} for name in optimizers.SEARCHED})
     final_temperature: LogSearched | None = Field(None, description="where distillation.schedule takes T")
     student_temperature: LogSearched | None = Field(
         None,
@@ -109,7 +57,7 @@ class SpaceSpec(Part):
     @field_validator("optimizer", mode="before")
     @classmethod
     def _defaults(cls, value: Any) -> Any:
-        """`sgd:` with nothing behind it, in YAML, means sgd with its default ranges."""
+        """A name with nothing behind it, in YAML, means that optimizer with its default ranges."""
         if isinstance(value, dict):
             return {name: {} if settings is None else settings for name, settings in value.items()}
         return value
@@ -226,6 +174,7 @@ class JobSpec(Part):
     def _method_fits(self) -> Self:
         space = self.space
         check_distillation(self.distillation, space.temperature, space.final_temperature, space.student_temperature)
+        check_least_classes(self.distillation.method, classes_known(self.dataset.name, self.dataset.classes))
         return self
 
     @model_validator(mode="after")
@@ -265,7 +214,7 @@ class JobSpec(Part):
 
     def views(self) -> int:
         """How many augmented views of the training part the teacher looks at: one where nothing is augmented."""
-        if self.dataset.augmentation == "none":
+        if self.dataset.augmentation == augmentations.UNCHANGED:
             return 1
         return self.teacher.views or min(VIEWS, self.training.epochs)
 

@@ -6,6 +6,7 @@ import math
 from typing import Literal
 
 from search.answer import Interval, Shortfall
+from trainers.registry.optimizers import LABELS
 
 Metric = Literal["accuracy", "nll", "ece"]
 MINUS = "\N{MINUS SIGN}"
@@ -18,7 +19,7 @@ NAMES: dict[Metric, str] = {
 ARMS = {"label_only": "no distillation", "t1": "T = 1", "t4": "T = 4", "joint": "the search"}
 ADVISED = {"literature": "literature", "history": "finished jobs", "given": "own guess", "space": "random draw"}
 NOT_SHOWN = "not shown"
-OPTIMIZERS = {"sgd": "SGD", "adam": "Adam", "adamw": "AdamW"}
+OPTIMIZERS = LABELS
 
 
 def number(value: float, digits: int = 3) -> str:

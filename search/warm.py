@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from search.parts import Label, Part, Positive
+from trainers.registry.optimizers import NUMBERS
 from trainers.spec import OptimizerName
 
 WarmStartMode = Literal["none", "literature", "history", "both"]
@@ -27,7 +28,7 @@ class FirstGuess(Part):
 
     def of_optimizer(self) -> Iterator[tuple[str, float]]:
         """The settings that belong to an optimizer, as far as they are given."""
-        for name in ("learning_rate", "weight_decay", "momentum"):
+        for name in NUMBERS:
             value = getattr(self, name)
             if value is not None:
                 yield name, value

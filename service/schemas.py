@@ -8,7 +8,18 @@ from typing import Annotated, Any, Literal, Self, get_args, get_origin
 from fastapi import Path, Query
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
-from search.public import Arm, Job, JobState, Stage, TrialState, note_unreadable, refuse_truth
+from search.public import (
+    Arm,
+    Job,
+    JobState,
+    OptimizerName,
+    Stage,
+    TrialState,
+    losses,
+    note_unreadable,
+    optimizers,
+    refuse_truth,
+)
 from service import prefix
 from service.errors import FieldError
 
@@ -173,10 +184,19 @@ class AdvisedOut(BaseModel):
     distance: float | None = Field(description="of the source's setting from this job's")
 
 
-class OptimizerOut(BaseModel):
-    """torch.optim's settings; momentum and nesterov count for sgd alone."""
+def _describe_settings() -> str:
+    """Which settings count for which optimizers."""
+    groups = optimizers.by_owners([name for name in optimizers.SETTINGS if name not in optimizers.COMMON])
+    words = [f"{names} count{'' if ' and ' in names else 's'} for {owners} alone" for names, owners in groups]
+    return f"torch.optim's settings; {', '.join(words)}."
 
-    name: Literal["sgd", "adam", "adamw"]
+
+class OptimizerOut(BaseModel):
+    """An optimizer's settings under torch.optim's names."""
+
+    model_config = ConfigDict(json_schema_extra={"description": _describe_settings()})
+
+    name: OptimizerName
     learning_rate: float
     weight_decay: float
     momentum: float = 0.0
@@ -189,7 +209,7 @@ class ConfigurationOut(BaseModel):
     temperature: float
     student_temperature: float | None = Field(None, description="where it differs")
     final_temperature: float | None = Field(None, description="to which a scheduled T goes from `temperature`")
-    method: str | None = Field(None, description="kl: a baseline's, where the job's method is another")
+    method: str | None = Field(None, description=f"{losses.PLAIN}: a baseline's, where the job's method is another")
     kd_weight: float
     label_weight: float
     optimizer: OptimizerOut

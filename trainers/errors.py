@@ -13,6 +13,18 @@ class TrainingError(Exception):
     slug = "training-failed"
 
 
+class NameUnknown(TrainingError):
+    """No such optimizer, distillation method, schedule or augmentation: a newer version may know it."""
+
+    slug = "name-unknown"
+
+
+class TooFewClasses(TrainingError):
+    """A distillation method says nothing with so few classes; choose another one, or finer classes."""
+
+    slug = "too-few-classes"
+
+
 class DatasetMissing(TrainingError):
     """The data set is not below the data root; `thermowell data fetch NAME` puts it there."""
 

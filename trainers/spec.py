@@ -7,14 +7,24 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-OptimizerName = Literal["sgd", "adam", "adamw"]
-ScheduleName = Literal["constant", "cosine", "step"]
-Moving = Literal["none", "shift", "crop", "crop_flip"]
-AugmentationName = Literal[
-    "none", "shift", "crop", "crop_flip", "mixup", "cutmix", "crop_flip_mixup", "crop_flip_cutmix"
-]
+from trainers.registry import augmentations, losses, optimizers, schedules
+from trainers.registry.augmentations import Moving as Moving
+from trainers.registry.models import Argument as Argument
+
+if TYPE_CHECKING:
+    OptimizerName: TypeAlias = str
+    ScheduleName: TypeAlias = str
+    AugmentationName: TypeAlias = str
+    Method: TypeAlias = str
+    TemperatureShape: TypeAlias = str
+else:  # whoever validates sees the records' names
+    OptimizerName = Literal[tuple(optimizers.OPTIMIZERS)]
+    ScheduleName = Literal[tuple(schedules.SCHEDULES)]
+    AugmentationName = Literal[tuple(augmentations.AUGMENTATIONS)]
+    Method = Literal[tuple(losses.LOSSES)]
+    TemperatureShape = Literal[tuple(schedules.TEMPERATURE_SCHEDULES)]
 MemberSource = Literal["train", "weights", "logits"]
 TeacherSource = Literal[MemberSource, "ensemble"]
 Precision = Literal["fp32", "bf16"]
@@ -22,9 +32,6 @@ Granularity = Literal["coarse", "map", "clusters"]
 Layout = Literal["classes", "parts"]
 InitialSource = Literal["random", "trained", "pretrained", "finetuned"]
 Finetune = Literal["full", "head"]
-Method = Literal["kl", "zscore", "dkd", "mse", "dist", "ctkd"]
-TemperatureShape = Literal["constant", "linear", "cosine", "step"]
-Argument = int | float | str | bool
 
 LATER = {"later": True}
 """A field with this metadata came after problems had been stored: fingerprints leave it out while it is at its default,
@@ -85,7 +92,7 @@ class Schedule:
 
 @dataclass(frozen=True, slots=True)
 class Optimizer:
-    """torch.optim's settings under their usual names; momentum counts for sgd alone."""
+    """An optimizer's settings under torch.optim's names; those that its record does not have count for nothing."""
 
     name: OptimizerName
     learning_rate: float
@@ -157,12 +164,12 @@ class Teacher:
 class Distillation:
     """What students take from the teacher's logits (`catalogue.LOSSES`), and in which shape T goes along training.
 
-    `alpha` and `beta` weigh dkd's two parts, `beta` and `gamma` dist's; to the others they say nothing. A shape goes
-    from the configuration's `temperature` to its `final_temperature`; a step does so once that share of all steps is
-    behind.
+    `alpha`, `beta` and `gamma` weigh the parts of those methods whose records have such weights; to the others they say
+    nothing. A shape goes from the configuration's `temperature` to its `final_temperature`; a step does so once that
+    share of all steps is behind.
     """
 
-    method: Method = "kl"
+    method: Method = losses.PLAIN
     alpha: float = 1.0
     beta: float = 1.0
     gamma: float = 1.0
@@ -206,7 +213,7 @@ class Configuration:
 
     Loss = kd_weight * T_t * T_s * KL(softmax(z_t / T_t) || softmax(z_s / T_s)) + label_weight * cross entropy,
     both at `batchmean` (Hinton et al. 2015, arXiv:1503.02531); T_s is T_t unless given. The problem's `distillation`
-    may put another term in the place of KL, but where the configuration's own `method` says kl, as a baseline's does;
+    may put another term in the place of KL, but where the configuration has a `method`, a baseline's plain KL;
     where it gives T a shape, T_t goes from `temperature` to `final_temperature`, if that is given.
     """
 
@@ -216,7 +223,7 @@ class Configuration:
     optimizer: Optimizer
     student_temperature: float | None = None
     final_temperature: float | None = field(default=None, metadata=LATER)
-    method: Literal["kl"] | None = field(default=None, metadata=LATER)
+    method: Method | None = field(default=None, metadata=LATER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -331,7 +338,8 @@ def told(part: Any) -> Any:
     if isinstance(part, Training):
         return replace(part, schedule=told(part.schedule))
     if isinstance(part, Optimizer):
-        return part if part.name == "sgd" else replace(part, momentum=0.0, nesterov=False)
+        kept = optimizers.get(part.name).setting_names()
+        return Optimizer(part.name, **{name: getattr(part, name) for name in kept})
     if isinstance(part, Pretraining):
         return Pretraining(told(part.data), told(part.training), told(part.optimizer))
     if isinstance(part, Initial):

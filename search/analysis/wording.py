@@ -9,6 +9,7 @@ from search import units
 from search.answer import Contestant, Gain, Shortfall, TemperatureResponse
 from search.spec import JobSpec
 from trainers import catalogue
+from trainers.registry import losses, optimizers
 
 Metric = Literal["accuracy", "nll", "ece"]
 
@@ -22,7 +23,7 @@ CONVENTIONS = (
 def conventions(spec: JobSpec) -> str:
     """Which loss the numbers belong to."""
     method = spec.distillation.method
-    if method == "kl":
+    if method == losses.PLAIN:
         return CONVENTIONS
     return f"{CONVENTIONS} That is the baselines' loss; the search's own has {method} in the place of KL: " + (
         f"{catalogue.LOSSES[method]}."
@@ -42,10 +43,10 @@ def estimand(spec: JobSpec, seeds: int) -> str:
 
 
 def settings(configuration: Mapping[str, Any]) -> str:
-    """The optimizer and the loss of a configuration in words: AdamW (learning rate 0.012, ...), kd_weight 0.9."""
+    """The optimizer and the loss of a configuration in words: NAME (learning rate 0.012, ...), kd_weight 0.9."""
     optimizer = configuration["optimizer"]
     parts = [f"learning rate {units.number(optimizer['learning_rate'])}"]
-    if optimizer["name"] == "sgd":
+    if optimizers.has(optimizer["name"], "momentum"):
         parts.append(f"momentum {units.number(optimizer['momentum'])}")
     parts.append(f"weight decay {units.number(optimizer['weight_decay'])}")
     name = units.OPTIMIZERS.get(optimizer["name"], optimizer["name"])
@@ -53,13 +54,13 @@ def settings(configuration: Mapping[str, Any]) -> str:
 
 
 def configured(spec: JobSpec, configuration: Mapping[str, Any]) -> str:
-    """A configuration of the job in words: T = 4 with AdamW (...), or T from 4 to 1 with ..., and how T is meant."""
+    """A configuration of the job in words: T = 4 with NAME (...), or T from 4 to 1 with ..., and how T is meant."""
     rule = spec.distillation
-    if rule.method == "mse":
-        return f"the squared difference of logits, which has no temperature, with {settings(configuration)}"
+    record = losses.get(rule.method)
+    if record.temperature == "none":
+        return f"{record.phrase}, which has no temperature, with {settings(configuration)}"
     at = units.at_temperature(configuration["temperature"], configuration.get("final_temperature"))
-    how = {"zscore": "of z-scored logits", "dkd": "with DKD", "dist": "with DIST", "ctkd": "to begin with (CTKD)"}
-    said = [how[rule.method]] if rule.method in how else []
+    said = [record.phrase] if record.phrase else []
     if rule.schedule != "constant":
         said.append("in one step" if rule.schedule == "step" else f"along a {rule.schedule} schedule")
     student = configuration.get("student_temperature")
@@ -87,7 +88,8 @@ def summary(
     if winner.validation.mean is None:
         return f"No answer: the configuration that was chosen, {chosen}, failed on all of its fresh seeds."
     best = rival(gains)
-    advice = f"Distil {'by' if spec.distillation.method == 'mse' else 'at'} {chosen}"
+    preposition = "by" if losses.get(spec.distillation.method).temperature == "none" else "at"
+    advice = f"Distil {preposition} {chosen}"
     if best is not None and best.over == "label_only" and best.interval is not None and best.interval.high < 0:
         advice = f"Do not distil: training on the labels alone is better than the search's best, {chosen}"
     level = units.level_within(metric, winner.validation.mean, winner.validation.interval)

@@ -1,6 +1,20 @@
-"""The default spec with every field, its default, and a comment on why one would change it."""
+"""The default spec: every field with its default, and why one would change it. The records say what can be chosen."""
 
-TEXT = """\
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Iterator
+
+from trainers.registry.augmentations import AUGMENTATIONS, UNCHANGED
+from trainers.registry.datasets import DATASETS
+from trainers.registry.losses import LOSSES, PLAIN, WEIGHTS
+from trainers.registry.models import MODELS
+from trainers.registry.optimizers import DEFAULT, OPTIMIZERS, SEARCHED, Interval, Setting
+from trainers.registry.schedules import TEMPERATURE_SCHEDULES
+
+_COLUMN, _WIDTH = 29, 118  # where comments begin, and where they end
+
+_TEMPLATE = """\
 # A Thermowell job: at which temperature, with which optimizer settings, should this student be distilled from this
 # teacher? Every line but name, dataset, teacher and student may be left out; what stands here is the default.
 schema_version: 1
@@ -8,8 +22,7 @@ name: digits
 labels: {}                   # words of your own to find jobs by, e.g. {team: vision}
 
 dataset:
-  name: digits               # or MNIST, FashionMNIST, CIFAR10, CIFAR100, SVHN, STL10, Flowers102, OxfordIIITPet,
-                             # Food101, image_folder, npz; `thermowell data fetch NAME` brings torchvision's
+{{datasets}}
   # path: birds/train.npz    # for npz and image_folder: below the data root
   # layout: parts            # or classes: of an image_folder whose tree could be either (docs/data.md)
   split_seed: 0              # fixes which images train, validate and test
@@ -17,7 +30,7 @@ dataset:
   test_fraction: 0.2         # where the set has no test part of its own; read once, at the end
   # train_size: 600          # keep a stratified subset of the training part
   # image_size: 64           # resize photographs
-  augmentation: none         # or shift, crop, crop_flip, mixup, cutmix, crop_flip_mixup, crop_flip_cutmix
+{{augmentations}}
   # classes: coarse          # CIFAR100's superclasses; or {map: [0, 0, 1, ...]}, one for each of the set's own,
                              # or {clusters: 5} of those that the teacher confuses; fine, the set's own, unless given
 
@@ -25,14 +38,14 @@ teacher:
   source: train              # or weights, or logits, given in a file; or ensemble, of the members below
   # artifact: <sha256>       # of that file in the artifact store
   model:
-    name: cnn                # mlp, cnn, resnet, wrn, any classification model of torchvision, or timm:NAME
+{{models}}
     arguments: {width: 32, depth: 3}
   training:
     epochs: 20
     batch_size: 64
     schedule: {name: cosine, warmup_epochs: 0}
   optimizer:
-    name: sgd
+    name: {{optimizer}}
     learning_rate: 0.05
     weight_decay: 5.0e-4
     momentum: 0.9
@@ -66,12 +79,10 @@ training:                    # of every student
     name: cosine             # or constant, or step with step_epochs: [10, 15] and step_factor: 0.1
     warmup_epochs: 0
 
-distillation:                # what every trial takes from the teacher; baselines use kl at one T: see docs/methods.md
-  method: kl                 # or zscore, dkd, mse (has no temperature), dist, ctkd (learns T)
-  # alpha: 1.0               # of dkd
-  # beta: 8.0                # of dkd; of dist, 2.0
-  # gamma: 2.0               # of dist
-  schedule: constant         # of T; or linear, cosine, step, from space.temperature to space.final_temperature
+distillation:                # what every trial takes from the teacher; {{plain}}
+{{methods}}
+{{weights}}
+  schedule: constant         # of T; or {{shapes}}, from space.temperature to space.final_temperature
   # step_at: 0.5             # step: after which share of the training
 
 space:                       # each a number, or a range to search
@@ -81,14 +92,7 @@ space:                       # each a number, or a range to search
   kd_weight: {low: 0.1, high: 1.0}
   # label_weight: 1.0        # 1 - kd_weight unless given
   optimizer:                 # one or more; each trial chooses one
-    sgd:
-      learning_rate: {low: 1.0e-3, high: 1.0, log: true}
-      momentum: 0.9
-      nesterov: false
-      weight_decay: {low: 1.0e-6, high: 1.0e-2, log: true}
-    adamw:                   # adam takes the same
-      learning_rate: {low: 1.0e-4, high: 1.0e-1, log: true}
-      weight_decay: {low: 1.0e-6, high: 1.0e-1, log: true}
+{{optimizers}}
 
 objective:
   metric: accuracy           # or nll, or ece; on validation, at a trial's last epoch
@@ -100,7 +104,7 @@ sampler:
 warm_start:                  # the search's first trials, in the place of startup trials: see `thermowell advice`
   mode: none                 # or literature, history (finished jobs that you may read), both
   share: 0.125               # of budget.trials at most, and fewer where nothing near is known; the last is a draw
-  points: []                 # or your own guesses, tried first: [{temperature: 4, optimizer: sgd, learning_rate: 0.05}]
+  points: []                 # or your own guesses, tried first: {{guess}}
 
 pruner:
   name: none                 # or curve (stops what will not end among the best), stratified (halving among similar
@@ -134,3 +138,88 @@ fleet:                       # this job's place among others
 seed: 0                      # every seed of the job is derived from it
 precision: auto              # or fp32, bf16
 """
+
+
+def text() -> str:
+    """The commented spec."""
+    parts = {
+        "datasets": _datasets(),
+        "augmentations": _commented(f"  augmentation: {UNCHANGED}", f"or {_listed(AUGMENTATIONS, UNCHANGED)}"),
+        "models": _commented(
+            "    name: cnn", f"{', '.join(MODELS)}, any classification model of torchvision, or timm:NAME"
+        ),
+        "optimizer": DEFAULT,
+        "guess": f"[{{temperature: 4, optimizer: {DEFAULT}, learning_rate: 0.05}}]",
+        "plain": f"baselines use {PLAIN} at one T: see docs/methods.md",
+        "methods": _methods(),
+        "weights": "\n".join(_weights()),
+        "shapes": _listed(TEMPERATURE_SCHEDULES, next(iter(TEMPERATURE_SCHEDULES))),
+        "optimizers": "\n".join(_optimizers()),
+    }
+    answer = _TEMPLATE
+    for name, part in parts.items():
+        answer = answer.replace("{{" + name + "}}", part)
+    return answer
+
+
+def _listed(names: Iterable[str], but: str) -> str:
+    return ", ".join(name for name in names if name != but)
+
+
+def _commented(line: str, comment: str) -> str:
+    """A line with a comment behind it, which goes on below it where it is long."""
+    first, *others = textwrap.wrap(comment, _WIDTH - _COLUMN - 2)
+    return "\n".join([f"{line:<{_COLUMN}}# {first}", *(f"{'':<{_COLUMN}}# {other}" for other in others)])
+
+
+def _datasets() -> str:
+    default = next(iter(DATASETS))
+    others = ", ".join(name for name in DATASETS if name not in (default, "replay"))  # which is for tables alone
+    words = f"or {others}; `thermowell data fetch NAME` brings torchvision's"
+    return _commented(f"  name: {default}", words)
+
+
+def _methods() -> str:
+    ways = {"searched": "", "none": " (has no temperature)", "learned": " (learns T)"}
+    others = [f"{one.name}{ways[one.temperature]}" for one in LOSSES.values() if one.name != PLAIN]
+    return _commented(f"  method: {PLAIN}", f"or {', '.join(others)}")
+
+
+def _weights() -> Iterator[str]:
+    for name in WEIGHTS:
+        first, *others = [(one.name, one.weights[name].default) for one in LOSSES.values() if name in one.weights]
+        words = [f"of {first[0]}", *(f"of {method}, {default}" for method, default in others)]
+        yield _commented(f"  # {name}: {first[1]}", "; ".join(words))
+
+
+def _optimizers() -> Iterator[str]:
+    """The optimizers that are searched unless a space names others, and a line about these."""
+    left = [record for record in OPTIMIZERS.values() if not record.searched]
+    for name in SEARCHED:
+        record = OPTIMIZERS[name]
+        same = [other.name for other in left if other.group == record.group]
+        left = [other for other in left if other.group != record.group]
+        takes = f"{' and '.join(same)} take{'' if len(same) > 1 else 's'} the same"
+        yield _commented(f"    {name}:", takes) if same else f"    {name}:"
+        yield from (f"      {setting.name}: {_default(setting)}" for setting in record.settings)
+    if left:
+        others = "".join(f"or {one.name}; " for one in left[1:])
+        words = f"{others}each has ranges of its own"
+        yield _commented(f"    # {left[0].name}: {{}}", words)
+
+
+def _default(setting: Setting) -> str:
+    """The default of a setting as YAML has it."""
+    default = setting.default
+    if isinstance(default, Interval):
+        log = ", log: true" if default.log else ""
+        return f"{{low: {_number(default.low)}, high: {_number(default.high)}{log}}}"
+    return str(default).lower() if isinstance(default, bool) else _number(default)
+
+
+def _number(value: float) -> str:
+    """A number of two digits at least, with an exponent where it is small."""
+    if 0 < value < 0.5:
+        mantissa, exponent = f"{value:e}".split("e")
+        return f"{float(mantissa)}e{int(exponent)}"
+    return str(float(value))

@@ -196,7 +196,7 @@ def _line(mark: Any) -> int | None:
 
 
 def dotted(path: Path) -> str:
-    """A path as users write it: `space.optimizer.sgd.learning_rate`, `training.schedule.step_epochs.0`."""
+    """A path as users write it: `space.temperature.low`, `training.schedule.step_epochs.0`."""
     return ".".join(str(part) for part in path)
 
 

@@ -7,8 +7,7 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from search.documents import markup, refusals
-from search.documents.default_spec import TEXT
+from search.documents import default_spec, markup, refusals
 from search.errors import FieldProblem, SpecInvalid
 from search.parts import DOOR
 from search.spec import JobSpec
@@ -44,4 +43,4 @@ def spec_json_schema() -> dict[str, Any]:
 
 def default_spec_yaml() -> str:
     """A commented spec that runs as it is; whatever it does not have to say, it says as it would be anyway."""
-    return TEXT
+    return default_spec.text()

@@ -11,25 +11,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from search.granularity import count_classes
+from search.granularity import classes_known
 from search.spec import JobSpec
 from trainers import catalogue
+from trainers.registry import losses, optimizers
 
 UNKNOWN = 0.4
 """The distance in a feature that one of two contexts does not tell: unknown is neither near nor far."""
-_POOL = {  # images that are not in a test part of the set's own
-    "digits": 1_797,
-    "MNIST": 60_000,
-    "FashionMNIST": 60_000,
-    "CIFAR10": 50_000,
-    "CIFAR100": 50_000,
-    "SVHN": 73_257,
-    "STL10": 5_000,
-    "Flowers102": 1_020,
-    "OxfordIIITPet": 3_680,
-    "Food101": 75_750,
-}
-_DENSE, _TRANSFORMERS = ("mlp",), ("vit", "swin", "maxvit", "deit", "beit", "cait", "mixer")
+_TRANSFORMERS = ("vit", "swin", "maxvit", "deit", "beit", "cait", "mixer")
 
 Student = Literal["dense", "convolutional", "transformer"]
 Initial = Literal["random", "pretrained"]
@@ -74,13 +63,13 @@ def of_spec(spec: JobSpec, teacher: Mapping[str, Any] | None = None) -> Context:
     data, smoothing, initial = spec.dataset, spec.teacher.label_smoothing, spec.student.initial
     entry = catalogue.DATASETS[data.name]
     facts = teacher or {}
-    pool = _POOL.get(data.name)
+    pool = entry.images
     if pool is not None:
         held_out = data.validation_fraction + (0.0 if entry.own_test_part else data.test_fraction)
         pool -= round(held_out * pool)
     return Context(
         data=data.name if data.path is None else f"{data.name} {data.path}",
-        classes=facts.get("classes", entry.classes if data.classes is None else count_classes(data.name, data.classes)),
+        classes=facts.get("classes", classes_known(data.name, data.classes)),
         train_images=facts.get("train_images", data.train_size or pool),
         optimizers=tuple(spec.space.optimizer.choices()),
         epochs=spec.training.epochs,
@@ -98,14 +87,14 @@ def _method(spec: JobSpec) -> str | None:
     """Everything that makes T another number than that of plain KL at one T, in a word; None where nothing does."""
     rule, apart = spec.distillation, spec.space.student_temperature is not None
     words = [rule.method, rule.schedule, *["student's own T"] * apart]
-    return None if words == ["kl", "constant"] else ", ".join(words)
+    return None if words == [losses.PLAIN, "constant"] else ", ".join(words)
 
 
 def kind_of(model: str) -> Student:
     """Which kind of student a model of the catalogue is, by its name."""
     name = model.removeprefix(catalogue.TIMM_PREFIX).lower()
-    if name in _DENSE:
-        return "dense"
+    if name in catalogue.MODELS:
+        return catalogue.MODELS[name].kind
     return "transformer" if name.startswith(_TRANSFORMERS) else "convolutional"
 
 
@@ -163,7 +152,7 @@ def _same(name: str, otherwise: float) -> Measure:
 
 
 def _optimizer(one: Context, other: Context) -> float:
-    """0 where one of them is among the others, 0.25 between Adam and AdamW, 1 between SGD and these."""
+    """0 where one of them is among the others, 0.25 between two of a family, 1 between families."""
     if not one.optimizers or not other.optimizers:
         return UNKNOWN
     return min(_between(a, b) for a in one.optimizers for b in other.optimizers)
@@ -172,7 +161,7 @@ def _optimizer(one: Context, other: Context) -> float:
 def _between(one: str, other: str) -> float:
     if one == other:
         return 0.0
-    return 1.0 if "sgd" in (one, other) else 0.25
+    return 0.25 if optimizers.relatives(one, [other]) else 1.0
 
 
 def _smoothing(one: Context, other: Context) -> float:

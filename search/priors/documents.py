@@ -7,6 +7,9 @@ from typing import Any, Literal
 from pydantic import Field
 
 from search.answer import Document
+from trainers.registry.optimizers import SEARCHED
+
+_SETTING = f"kd_weight, or the optimizer's: {SEARCHED[0]}.learning_rate, {SEARCHED[-1]}.weight_decay, ..."
 
 Mode = Literal["none", "literature", "history", "both"]
 
@@ -35,7 +38,7 @@ class AdvisedOptimizer(Document):
 class AdvisedSetting(Document):
     """A setting's weighted 10%, 50% and 90% quantiles among the sources that tell it."""
 
-    setting: str = Field(description="kd_weight, or the optimizer's: sgd.learning_rate, adamw.weight_decay, ...")
+    setting: str = Field(description=_SETTING)
     low: float
     middle: float
     high: float

@@ -10,6 +10,7 @@ from typing import Literal
 
 from search.priors.context import Context
 from search.scales import log_ratio
+from trainers.registry import optimizers
 from trainers.spec import Configuration
 
 Origin = Literal["literature", "history", "given"]
@@ -80,7 +81,7 @@ def from_winner(
             optimizer=optimizer.name,
             learning_rate=optimizer.learning_rate,
             weight_decay=optimizer.weight_decay,
-            momentum=optimizer.momentum if optimizer.name == "sgd" else None,
+            momentum=optimizer.momentum if optimizers.has(optimizer.name, "momentum") else None,
         ),
         job_id=job_id,
         censored=censored,

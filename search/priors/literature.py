@@ -12,6 +12,7 @@ from search.errors import LiteratureInvalid
 from search.parts import Label, Part
 from search.priors.context import Context, Initial, Student
 from search.priors.evidence import Evidence, Settings
+from trainers.spec import OptimizerName
 
 PACKAGED = Path(__file__).with_name("literature.yaml")
 STRENGTH = {"sweep": 0.5, "default": 0.2}
@@ -30,7 +31,7 @@ class RowContext(Part):
     data: Label | None = None
     classes: Annotated[int, Field(ge=2, le=10**6)] | None = None
     train_images: Count | None = None
-    optimizer: Literal["sgd", "adam", "adamw"] | None = None
+    optimizer: OptimizerName | None = None
     epochs: Count | None = None
     batch_size: Count | None = None
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] | None = None

@@ -7,18 +7,18 @@ first and then spreads. The last point is the space's own random draw, so that a
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import Literal
 
 from search.priors.context import Context, distance
 from search.priors.evidence import Evidence, Origin, Settings
 from search.scales import share_of, value_at
-from search.spec import AdamSpace, Choices, Ranged, Searched, SgdSpace, SpaceSpec
-from trainers.spec import Configuration, Optimizer, OptimizerName, digest
+from search.spec import Choices, Ranged, Searched, SpaceSpec
+from trainers.registry import optimizers
+from trainers.spec import Configuration, digest
 
 MOST = 8
 _NEAR = 0.2
@@ -26,7 +26,7 @@ _NEAR = 0.2
 _UNSAID = 0.25
 """Of a range: how far a value that a source does not tell is taken to be from one that another tells."""
 _OF_ALL = ("kd_weight", "label_weight")
-_OF_OPTIMIZER = ("learning_rate", "weight_decay", "momentum")
+_OF_OPTIMIZER = optimizers.NUMBERS
 _BASES = dict(zip(("temperature", *_OF_ALL, "optimizer", *_OF_OPTIMIZER), (2, 3, 5, 7, 11, 13, 17), strict=True))
 _MIDDLE = 0.5  # of its range lies what no source ever tells: a final or a student's temperature
 
@@ -140,7 +140,8 @@ def _candidates(context: Context, evidence: Sequence[Evidence], space: SpaceSpec
 def _translated(settings: Settings, space: SpaceSpec) -> Settings:
     """A source's settings in this space's terms; its optimizer's own are dropped where no such optimizer is searched.
 
-    Adam stands for AdamW and the other way round, but for the weight decay: one couples it, the other does not.
+    One of its family stands for an optimizer that is not searched, but for the weight decay, which one couples to the
+    gradient and another does not.
     """
     kd_weight, label_weight = settings.kd_weight, settings.label_weight
     if space.label_weight is None:  # it will be 1 - kd_weight
@@ -148,10 +149,11 @@ def _translated(settings: Settings, space: SpaceSpec) -> Settings:
             kd_weight = kd_weight / (kd_weight + label_weight)
         label_weight = None
     name, choices = settings.optimizer, space.optimizer.choices()
-    relative = {"adam": "adamw", "adamw": "adam"}.get(name or "")
+    if name is None:
+        return Settings(kd_weight, label_weight)
     if name in choices:
         return Settings(kd_weight, label_weight, name, settings.learning_rate, settings.weight_decay, settings.momentum)
-    if relative in choices:
+    for relative in optimizers.relatives(name, list(choices)):
         return Settings(kd_weight, label_weight, relative, settings.learning_rate)
     return Settings(kd_weight, label_weight)
 
@@ -160,9 +162,9 @@ def _place(space: SpaceSpec, temperature: float, settings: Settings) -> dict[str
     place = {"temperature": _coordinate(space.temperature, temperature)}
     place["kd_weight"] = _coordinate(space.kd_weight, settings.kd_weight)
     if settings.optimizer is not None:
-        own = space.optimizer.choices()[cast(OptimizerName, settings.optimizer)]
-        place["learning_rate"] = _coordinate(own.learning_rate, settings.learning_rate)
-        place["weight_decay"] = _coordinate(own.weight_decay, settings.weight_decay)
+        own = space.optimizer.choices()[settings.optimizer].numbers()
+        for setting in optimizers.COMMON:
+            place[setting] = _coordinate(own[setting], getattr(settings, setting))
     return place
 
 
@@ -223,7 +225,7 @@ def _complete(
     name = chosen.optimizer
     if name is None:
         order = list(space.optimizer.choices())
-        known = [(order.index(cast(OptimizerName, one.optimizer)), one.weight) for one in candidates if one.optimizer]
+        known = [(order.index(one.optimizer), one.weight) for one in candidates if one.optimizer]
         place = at_share(known, at["optimizer"])
         name = order[int(at["optimizer"] * len(order)) if place is None else round(place)]
     filled: dict[str, float | None] = {}
@@ -246,13 +248,10 @@ def _configuration(
     def number(searched: Searched, setting: str) -> float:
         return fit(searched, getattr(settings, setting), position(setting))
 
-    optimizer = cast(OptimizerName, name)
-    own: SgdSpace | AdamSpace = space.optimizer.choices()[optimizer]
+    own = space.optimizer.choices()[name]
     kd_weight = number(space.kd_weight, "kd_weight")
     label_weight = 1.0 - kd_weight if space.label_weight is None else number(space.label_weight, "label_weight")
-    trained = Optimizer(optimizer, number(own.learning_rate, "learning_rate"), number(own.weight_decay, "weight_decay"))
-    if isinstance(own, SgdSpace):
-        trained = dataclasses.replace(trained, momentum=number(own.momentum, "momentum"), nesterov=own.nesterov)
+    trained = own.optimizer(name, {setting: number(searched, setting) for setting, searched in own.numbers().items()})
     at = fit(space.temperature, temperature, position("temperature"))
     final, student = (
         None if part is None else fit(part, None, position(setting))

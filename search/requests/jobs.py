@@ -101,7 +101,7 @@ def queue_job(
             name=spec.name,
             labels=spec.labels,
             owner=principal.id,
-            # without what was not given: `adam: null` would come back as adam with its default ranges
+            # without what was not given: `NAME: null` would come back as that optimizer with its default ranges
             spec=spec.model_dump(mode="json", exclude_none=True),
             advice=first,
             state=JobState.QUEUED,

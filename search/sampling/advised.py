@@ -12,6 +12,7 @@ import optuna
 from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial
 
+from trainers.registry.optimizers import NUMBERS
 from trainers.spec import Configuration
 
 
@@ -47,7 +48,5 @@ def parameters(configuration: Configuration) -> dict[str, float | str]:
         "kd_weight": configuration.kd_weight,
         "label_weight": configuration.label_weight,
         "optimizer": optimizer.name,
-        f"{optimizer.name}.learning_rate": optimizer.learning_rate,
-        f"{optimizer.name}.weight_decay": optimizer.weight_decay,
-        f"{optimizer.name}.momentum": optimizer.momentum,
+        **{f"{optimizer.name}.{setting}": getattr(optimizer, setting) for setting in NUMBERS},
     }

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 import optuna
 
 from search import configurations
-from search.spec import Choices, Ranged, Searched, SgdSpace, SpaceSpec
+from search.spec import Choices, Ranged, Searched, SpaceSpec
 from search.states import Arm
+from trainers.registry import losses
 from trainers.spec import Configuration, Method, Optimizer, OptimizerName
 
 TEMPERATURES = ("temperature", "final_temperature", "student_temperature")
@@ -16,12 +15,12 @@ SLACK = 1e-9
 """Of its end, by which a number may lie outside of its range: logarithms round."""
 
 
-def suggest(trial: optuna.trial.BaseTrial, space: SpaceSpec, arm: Arm, method: Method = "kl") -> Configuration:
+def suggest(trial: optuna.trial.BaseTrial, space: SpaceSpec, arm: Arm, method: Method = losses.PLAIN) -> Configuration:
     """One configuration of a job with this method, in the order temperatures (the first, the final, the student's),
     kd_weight, label_weight, optimizer, its settings.
 
     Fixed values are no parameters, nor is what the arm fixes: a study's parameters are exactly what it searches.
-    An optimizer's settings carry its name: `sgd.learning_rate` and `adamw.learning_rate` are two parameters.
+    An optimizer's settings carry its name: the `learning_rate` of one and that of another are two parameters.
     """
     if arm is Arm.JOINT:
         temperature = _number(trial, "temperature", space.temperature)
@@ -77,8 +76,7 @@ def listed(space: SpaceSpec) -> dict[str, tuple[float, ...]]:
         "label_weight": space.label_weight,
     }
     for name, settings in space.optimizer.choices().items():
-        for setting in ("learning_rate", "weight_decay", "momentum"):
-            parts[f"{name}.{setting}"] = getattr(settings, setting, None)
+        parts |= {f"{name}.{setting}": number for setting, number in settings.numbers().items()}
     return {name: part.values for name, part in parts.items() if isinstance(part, Choices)}
 
 
@@ -86,14 +84,10 @@ def _optimizer(trial: optuna.trial.BaseTrial, space: SpaceSpec) -> Optimizer:
     choices = space.optimizer.choices()
     name: OptimizerName = next(iter(choices))
     if len(choices) > 1:
-        name = cast(OptimizerName, trial.suggest_categorical("optimizer", list(choices)))
+        name = trial.suggest_categorical("optimizer", list(choices))
     settings = choices[name]
-    learning_rate = _number(trial, f"{name}.learning_rate", settings.learning_rate)
-    weight_decay = _number(trial, f"{name}.weight_decay", settings.weight_decay)
-    if isinstance(settings, SgdSpace):
-        momentum = _number(trial, "sgd.momentum", settings.momentum)
-        return Optimizer(name, learning_rate, weight_decay, momentum, settings.nesterov)
-    return Optimizer(name, learning_rate, weight_decay)
+    numbers = {key: _number(trial, f"{name}.{key}", searched) for key, searched in settings.numbers().items()}
+    return settings.optimizer(name, numbers)
 
 
 def _number(trial: optuna.trial.BaseTrial, name: str, searched: Searched) -> float:

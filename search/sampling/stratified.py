@@ -1,7 +1,7 @@
 """A pruner that compares a trial at its rung with trials of a similar temperature alone.
 
-Under SGD small temperatures lead early and large ones late (Frank & Davis 2026, arXiv:2603.02430): a rung that
-compares all of them picks what does not last.
+Under plain gradient descent small temperatures lead early and large ones late (Frank & Davis 2026, arXiv:2603.02430): a
+rung that compares all of them picks what does not last.
 """
 
 from __future__ import annotations

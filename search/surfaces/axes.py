@@ -14,7 +14,7 @@ _TEMPERATURES = ("final_temperature", "student_temperature")
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """One searched setting. `name` is the sampler's name of it: temperature, kd_weight, sgd.learning_rate, ..."""
+    """One searched setting. `name` is the sampler's name of it: temperature, or OPTIMIZER.learning_rate"""
 
     name: str
     low: float
@@ -39,7 +39,7 @@ class Axis:
 
 def axes(space: SpaceSpec, optimizer: str) -> list[Axis]:
     """The searched settings of this optimizer's trials, without temperature; fixed ones vary nowhere."""
-    settings = space.optimizer.choices()[optimizer]  # type: ignore[index]  # its names are those of the choices
+    settings = space.optimizer.choices()[optimizer]
     candidates: list[tuple[str, Any]] = [(name, getattr(space, name)) for name in _TEMPERATURES]
     candidates += [("kd_weight", space.kd_weight), ("label_weight", space.label_weight)]
     candidates += [(f"{optimizer}.{name}", getattr(settings, name)) for name in type(settings).model_fields]

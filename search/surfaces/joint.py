@@ -149,5 +149,5 @@ def _own(setting: Setting) -> bool:
 
 def _listed(space: SpaceSpec, optimizer: str, name: str) -> tuple[float, ...]:
     owner, _, setting = name.rpartition(".")
-    part = getattr(space.optimizer.choices()[optimizer] if owner else space, setting)  # type: ignore[index]
+    part = getattr(space.optimizer.choices()[optimizer] if owner else space, setting)
     return part.values if isinstance(part, Choices) else ()

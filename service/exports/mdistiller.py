@@ -1,7 +1,7 @@
 """The winner as a configuration of mdistiller (github.com/megvii-research/mdistiller): `tools/train.py --cfg FILE`.
 
 Its loss is the same, CE_WEIGHT * cross entropy + KD_WEIGHT * T^2 * KL at batchmean; its keys are typed by yacs, its
-trainer knows SGD, and its learning rate falls in steps of one factor.
+trainer knows one optimizer, and its learning rate falls in steps of one factor.
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ from typing import Any
 
 import yaml
 
-from search.public import Configuration
+from search.public import Configuration, augmentations, catalogue, optimizers
 from service.exports.winner import Winner, described, differences, head, without_model
 
-DATASETS = {"CIFAR100": "cifar100"}
 RESNETS = {(8, 1), (14, 1), (20, 1), (32, 1), (44, 1), (56, 1), (110, 1), (8, 4), (32, 4)}  # (depth, width)
 WIDE_RESNETS = {(16, 1), (16, 2), (40, 1), (40, 2)}
+KNOWN = next(record.key for record in optimizers.OPTIMIZERS.values() if record.mdistiller)
+"""The one optimizer that its trainer makes."""
 HALVINGS = 6  # of a cosine's learning rate; after them it is below 2 %
 HOW = "Use it with: python tools/train.py --cfg FILE"
 
@@ -80,12 +81,13 @@ def _steps(winner: Winner, unsaid: list[str]) -> tuple[list[int], float]:
 
 
 def _optimizer(configuration: Configuration, unsaid: list[str]) -> str:
-    names = {"sgd": "SGD", "adam": "Adam", "adamw": "AdamW"}
-    name = names[configuration.optimizer.name]
-    if name != "SGD":
+    record = optimizers.get(configuration.optimizer.name)
+    name = record.key
+    if name != KNOWN:
+        momentum = "MOMENTUM is its own." if "momentum" in record.setting_names() else "MOMENTUM says nothing to it."
         unsaid.append(
-            f"mdistiller's trainer knows SGD alone and refuses {name}: add torch.optim.{name} to `init_optimizer` in "
-            "mdistiller/engine/trainer.py. MOMENTUM says nothing to it."
+            f"mdistiller's trainer knows {KNOWN} alone and refuses {name}: add {record.package}.{name} to "
+            f"`init_optimizer` in mdistiller/engine/trainer.py. {momentum}"
         )
     elif configuration.optimizer.nesterov:
         unsaid.append("Momentum was Nesterov's: add nesterov=True to `init_optimizer` in mdistiller/engine/trainer.py.")
@@ -94,11 +96,11 @@ def _optimizer(configuration: Configuration, unsaid: list[str]) -> str:
 
 def _dataset(winner: Winner, unsaid: list[str]) -> str:
     dataset = winner.spec.dataset
-    name = DATASETS.get(dataset.name)
+    name = catalogue.DATASETS[dataset.name].mdistiller
     if name is None:
         unsaid.append(f"mdistiller has no data set {dataset.name}: add it to mdistiller/dataset under this name.")
         return dataset.name.lower()
-    if not dataset.augmentation.startswith("crop_flip"):
+    if augmentations.get(dataset.augmentation).moving != "crop_flip":
         unsaid.append(f"Images were augmented by {dataset.augmentation!r}; mdistiller crops and mirrors them.")
     return name
 

@@ -10,19 +10,12 @@ from typing import Any
 
 import yaml
 
-from search.public import catalogue
+from search.public import augmentations, catalogue, optimizers
 from service.exports.winner import Winner, described, differences, head, without_model
 
 HOW = "Use it with torchdistill's examples/torchvision: python image_classification.py --config FILE"
+RENAMED = {"learning_rate": "lr"}  # torch's names of an optimizer's settings
 RESNET_DEPTHS = (20, 32, 44, 56, 110)
-SPLITS: dict[
-    str, tuple[dict[str, Any], dict[str, Any]]
-] = {  # torchvision's arguments for the training and the test part
-    **dict.fromkeys(("MNIST", "FashionMNIST", "CIFAR10", "CIFAR100"), ({"train": True}, {"train": False})),
-    **dict.fromkeys(("SVHN", "STL10", "Flowers102", "Food101"), ({"split": "train"}, {"split": "test"})),
-    "OxfordIIITPet": ({"split": "trainval"}, {"split": "test"}),
-}
-KEYS = {"sgd": "SGD", "adam": "Adam", "adamw": "AdamW"}
 
 
 class Tagged(dict[str, Any]):
@@ -73,7 +66,7 @@ def export(winner: Winner) -> str:
                 "forward_proc": "forward_batch_only", "adaptations": None, "sequential": [],
                 "wrapper": "DistributedDataParallel", "requires_grad": True, "frozen_modules": [],
             },
-            "optimizer": _optimizer(winner),
+            "optimizer": _optimizer(winner, unsaid),
             **_scheduler(winner, unsaid),
             "criterion": _criterion(winner, unsaid),
         },
@@ -109,12 +102,16 @@ def _criterion(winner: Winner, unsaid: list[str]) -> dict[str, Any]:
     return {"key": "WeightedSumLoss", "kwargs": {"sub_terms": terms}}
 
 
-def _optimizer(winner: Winner) -> dict[str, Any]:
+def _optimizer(winner: Winner, unsaid: list[str]) -> dict[str, Any]:
     optimizer = winner.configuration.optimizer
-    settings: dict[str, Any] = {"lr": optimizer.learning_rate, "weight_decay": optimizer.weight_decay}
-    if optimizer.name == "sgd":
-        settings |= {"momentum": optimizer.momentum, "nesterov": optimizer.nesterov}
-    return {"key": KEYS[optimizer.name], "kwargs": settings}
+    record = optimizers.get(optimizer.name)
+    if record.package != "torch.optim":
+        unsaid.append(
+            f"torchdistill knows torch.optim's optimizers alone: register {record.package}.{record.key} under this "
+            "key, and name its module under `dependencies`."
+        )
+    settings = {RENAMED.get(name, name): getattr(optimizer, name) for name in record.setting_names()}
+    return {"key": record.key, "kwargs": settings}
 
 
 def _scheduler(winner: Winner, unsaid: list[str]) -> dict[str, Any]:
@@ -137,7 +134,8 @@ def _loader(dataset: str, sampler: str, batch: int, *, drop_last: bool) -> dict[
 def _datasets(winner: Winner, unsaid: list[str]) -> dict[str, Any]:
     dataset = winner.spec.dataset
     names = (f"{dataset.name}/train", f"{dataset.name}/test")
-    if dataset.name not in SPLITS and dataset.name != "image_folder":
+    parts = catalogue.DATASETS[dataset.name].parts
+    if parts is None and dataset.name != "image_folder":
         unsaid.append(
             f"The data set {dataset.name} is none of torchvision's: put your own under datasets, in both places."
         )
@@ -146,18 +144,18 @@ def _datasets(winner: Winner, unsaid: list[str]) -> dict[str, Any]:
         "Pixels are scaled to 0..1; Thermowell also takes away the training part's mean and divides by its deviation: "
         "add torchvision.transforms.Normalize with those of your data, if your teacher was trained so."
     )
-    if dataset.name == "image_folder":
-        parts = [{"root": f"./data/{dataset.path}/{part}"} for part in ("train", "test")]
+    if parts is None:
+        folders = [{"root": f"./data/{dataset.path}/{part}"} for part in ("train", "test")]
         return {
             name: _call("torchvision.datasets.ImageFolder", **part, transform=_transform(winner, moved))
-            for name, part, moved in zip(names, parts, (True, False), strict=True)
+            for name, part, moved in zip(names, folders, (True, False), strict=True)
         }
     return {
         name: _call(
             f"torchvision.datasets.{dataset.name}", root="./data", download=True, **part,
             transform=_transform(winner, moved),
         )
-        for name, part, moved in zip(names, SPLITS[dataset.name], (True, False), strict=True)
+        for name, part, moved in zip(names, parts, (True, False), strict=True)
     }  # fmt: skip
 
 
@@ -166,11 +164,12 @@ def _transform(winner: Winner, moved: bool) -> Tagged:
     dataset = winner.spec.dataset
     entry = catalogue.DATASETS[dataset.name]
     size = dataset.image_size or entry.size or 0
+    moving = augmentations.get(dataset.augmentation).moving
     steps = [_call("torchvision.transforms.Resize", size=[size, size])] if entry.photos or dataset.image_size else []
-    if moved and dataset.augmentation not in ("none", "mixup", "cutmix"):
-        padding = max(1, size // (16 if dataset.augmentation == "shift" else 8))
+    if moved and moving != "none":
+        padding = max(1, size // (16 if moving == "shift" else 8))
         steps.append(_call("torchvision.transforms.RandomCrop", size=size, padding=padding))
-    if moved and dataset.augmentation.startswith("crop_flip"):
+    if moved and moving == "crop_flip":
         steps.append(_call("torchvision.transforms.RandomHorizontalFlip", p=0.5))
     steps.append(_call("torchvision.transforms.ToTensor"))
     return _call("torchvision.transforms.Compose", transforms=steps)

@@ -6,7 +6,17 @@ import textwrap
 from dataclasses import dataclass
 from typing import Any
 
-from search.public import Configuration, Job, JobSpec, Result, catalogue, configurations, readable
+from search.public import (
+    Configuration,
+    Job,
+    JobSpec,
+    Result,
+    augmentations,
+    catalogue,
+    configurations,
+    losses,
+    readable,
+)
 
 LINE = 100
 
@@ -63,12 +73,11 @@ def differences(winner: Winner) -> list[str]:
 def _distillation(spec: JobSpec, configuration: Configuration) -> list[str]:
     """What is said of the term and of T's way: the other projects' files have plain KL at one T."""
     rule, said = spec.distillation, []
-    if rule.method != "kl":
+    if rule.method != losses.PLAIN:
         trained = rule.to_trained()
-        weights = {"dkd": f" (alpha {trained.alpha:g}, beta {trained.beta:g})"}
-        weights["dist"] = f" (beta {trained.beta:g}, gamma {trained.gamma:g})"
+        weights = ", ".join(f"{name} {getattr(trained, name):g}" for name in losses.get(rule.method).weights)
         said.append(
-            f"The distillation term was {rule.method}{weights.get(rule.method, '')}, not plain KL as here: "
+            f"The distillation term was {rule.method}{weights and f' ({weights})'}, not plain KL as here: "
             f"{catalogue.LOSSES[rule.method]}. Put it in the place of the KL loss; docs/methods.md has its equation."
         )
     if configuration.final_temperature is not None:
@@ -76,7 +85,7 @@ def _distillation(spec: JobSpec, configuration: Configuration) -> list[str]:
             f"T went from {configuration.temperature:.4g} to {configuration.final_temperature:.4g} along a "
             f"{rule.schedule} schedule; here it stays where it began."
         )
-    if spec.dataset.augmentation.endswith(("mixup", "cutmix")):
+    if augmentations.get(spec.dataset.augmentation).mix is not None:
         said.append(
             "Images and labels were mixed (mixup or cutmix), and the teacher was asked of the mixed image: here they "
             "are not."

@@ -249,4 +249,4 @@ def _sample(root: Element, kind: str, x: float, y: float) -> None:
 
 
 def _colour(optimizer: str) -> str:
-    return optimizer if optimizer in ("sgd", "adam", "adamw") else "soft"
+    return optimizer if optimizer in units.OPTIMIZERS else "soft"

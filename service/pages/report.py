@@ -30,6 +30,7 @@ from search.public import (
     Standing,
     Trial,
     TrialState,
+    optimizers,
     units,
 )
 from service.pages import pictures, spec_words
@@ -137,8 +138,9 @@ def _settings(result: Result) -> list[tuple[str, str]]:
         rows.append(("student temperature", units.number(configuration["student_temperature"])))
     rows += [(name, units.number(configuration[name])) for name in ("kd_weight", "label_weight")]
     rows.append(("optimizer", units.OPTIMIZERS.get(optimizer["name"], optimizer["name"])))
-    names = ["learning_rate", "weight_decay", *(["momentum", "nesterov"] if optimizer["name"] == "sgd" else [])]
-    rows += [(name.replace("_", " "), _value(optimizer[name])) for name in names]
+    for name in optimizers.SETTINGS:
+        if name in optimizers.COMMON or optimizers.has(optimizer["name"], name):
+            rows.append((name.replace("_", " "), _value(optimizer[name])))
     within = winner.validation.interval
     rows.append((f"validation {units.NAMES[result.metric]}", _said(winner.validation, result.metric)))
     for metric, name in units.NAMES.items():
@@ -233,7 +235,7 @@ def configuration_words(configuration: Mapping[str, Any], label_only: bool = Fal
     parts.append(units.OPTIMIZERS.get(optimizer["name"], optimizer["name"]))
     parts.append(f"lr {units.number(optimizer['learning_rate'])}")
     parts.append(f"wd {units.number(optimizer['weight_decay'])}")
-    if optimizer["name"] == "sgd":
+    if optimizers.has(optimizer["name"], "momentum"):
         parts.append(f"momentum {units.number(optimizer['momentum'])}")
     return ", ".join(parts)
 

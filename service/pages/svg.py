@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from xml.etree import ElementTree
 
-from search.public import scales
+from search.public import optimizers, scales
 
 Element = ElementTree.Element
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif"
@@ -23,9 +23,7 @@ COLOURS = {
     "ink": ("#1d232b", "#e8eaed"),
     "soft": ("#5b6572", "#a3acb8"),
     "rule": ("#e3e6ea", "#2c323a"),
-    "sgd": ("#c25a00", "#f2994a"),
-    "adamw": ("#0b66b3", "#62b0f0"),
-    "adam": ("#00805a", "#3cc79a"),
+    **{one.name: one.colour for one in sorted(optimizers.OPTIMIZERS.values(), key=lambda one: not one.searched)},
     "band": ("#8a94a3", "#8a94a3"),
     "best": ("#7b3fa0", "#c79be8"),
     "close": ("#00805a", "#3cc79a"),

@@ -92,9 +92,9 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Optimizer:
-    """torch.optim's settings; momentum and nesterov count for sgd alone."""
+    """torch.optim's settings; those that the optimizer does not have count for nothing."""
 
-    name: Literal["sgd", "adam", "adamw"]
+    name: str
     learning_rate: float
     weight_decay: float
     momentum: float = 0.0

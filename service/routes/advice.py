@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request
 from pydantic import Field, model_validator
 
 from search import public
-from search.public import Advice, Context
+from search.public import Advice, Context, OptimizerName, optimizers
 from service.auth import Reader
 from service.errors import problems
 from service.routes.jobs import database
@@ -28,7 +28,9 @@ class AdviceQuery(In):
     )
     classes: int | None = Field(None, ge=2, le=10**6)
     train_images: Count | None = Field(None, description="images that students are trained on")
-    optimizer: list[Literal["sgd", "adam", "adamw"]] = Field([], max_length=3, description="those that are searched")
+    optimizer: list[OptimizerName] = Field(
+        [], max_length=len(optimizers.OPTIMIZERS), description="those that are searched"
+    )
     epochs: Count | None = None
     batch_size: Count | None = None
     label_smoothing: float | None = Field(None, ge=0, lt=1, description="of the teacher")

@@ -20,6 +20,7 @@ from service.terminal.console import AsJson, Exit, Key, Url, connected, fail, pr
 SHOWN = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0, 40.0)
 BAR = 40
 DIFFERENCES = 3
+*_NAMES, _LAST = units.OPTIMIZERS
 
 
 def advice(
@@ -30,7 +31,9 @@ def advice(
     dataset: Annotated[str | None, typer.Option("--data", help="Name of the data set.")] = None,
     classes: Annotated[int | None, typer.Option(help="Number of classes.")] = None,
     train_images: Annotated[int | None, typer.Option(help="Images that students are trained on.")] = None,
-    optimizer: Annotated[list[str] | None, typer.Option(help="sgd, adam or adamw; may be repeated.")] = None,
+    optimizer: Annotated[
+        list[str] | None, typer.Option(help=f"{', '.join(_NAMES)} or {_LAST}; may be repeated.")
+    ] = None,
     epochs: Annotated[int | None, typer.Option(help="Epochs of each student.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Images in a step.")] = None,
     label_smoothing: Annotated[float | None, typer.Option(help="Of the teacher.")] = None,

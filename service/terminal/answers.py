@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from search import public
-from search.public import Interval, scales, units
+from search.public import Interval, optimizers, scales, units
 from service.client import Job, Result, TemperatureResponse
 from service.remote.answers import Contestant, Estimate, Gain, ResponseCurve, ResponsePoint, Shortfall
 from service.remote.documents import Configuration
@@ -85,7 +85,7 @@ def _settings(winner: Contestant, shortfall: Shortfall | None, metric: units.Met
         ("learning rate", units.number(optimizer.learning_rate)),
         ("weight decay", units.number(optimizer.weight_decay)),
     ]
-    if optimizer.name == "sgd":
+    if optimizers.has(optimizer.name, "momentum"):
         nesterov = ", Nesterov" if optimizer.nesterov else ""
         rows.append(("momentum", units.number(optimizer.momentum) + nesterov))
     rows.append(("on validation", _estimate(metric, winner.validation)))

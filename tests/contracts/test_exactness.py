@@ -55,6 +55,7 @@ RULES = [
     Distillation("dist", beta=2.0, gamma=2.0, shape="linear"),
     Distillation("mse"),
     Distillation("ctkd"),
+    Distillation("wsld", shape="cosine"),
 ]
 # What MIXED are told beside their own settings: T from first to last, and, as a baseline, to use plain KL.
 TOLD: list[dict[str, Any]] = [

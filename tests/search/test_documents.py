@@ -102,7 +102,7 @@ def test_yaml_numbers_are_numbers() -> None:
         ({"space": {"kd_weight": {"low": 1, "high": 2}}}, "space.kd_weight", "needs a label_weight"),
         ({"space": {"optimizer": {}}}, "space.optimizer", "at least one of sgd, adam, adamw"),
         ({"space": {"optimizer": {"sgd": {"momentum": 2}}}}, "space.optimizer.sgd.momentum", "[0, 0.9999]"),
-        ({"space": {"optimizer": {"rmsprop": {}}}}, "space.optimizer.rmsprop", "allowed: sgd, adam, adamw"),
+        ({"space": {"optimizer": {"rprop": {}}}}, "space.optimizer.rprop", "allowed: sgd, adam, adamw"),
         ({"student": {"name": "mlpp"}}, "student.name", "did you mean mlp?"),
         ({"student": {"name": "mlp", "arguments": {"widht": 3}}}, "student.arguments.widht", "did you mean width?"),
         ({"student": {"name": "mlp", "arguments": {"width": 0}}}, "student.arguments.width", "between 1 and 8192"),

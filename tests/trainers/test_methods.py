@@ -22,6 +22,7 @@ RULES = {
     "dkd": Distillation("dkd", alpha=0.7, beta=8.0),
     "mse": Distillation("mse"),
     "dist": Distillation("dist", beta=2.0, gamma=3.0),
+    "wsld": Distillation("wsld"),
 }
 ROWS, CLASSES = 7, 10
 
@@ -68,7 +69,14 @@ def by_dist(zs: Array, zt: Array, y: NDArray[np.int64], tt: float, ts: float) ->
     return float(tt * ts * (2 * inter + 3 * intra))
 
 
-REFERENCES = {"kl": by_kl, "zscore": by_zscore, "dkd": by_dkd, "mse": by_mse, "dist": by_dist}
+def by_wsld(zs: Array, zt: Array, y: NDArray[np.int64], tt: float, ts: float) -> float:
+    images = np.arange(len(y))
+    ours, theirs = (-np.log(softmax(z, 1.0)[images, y]) for z in (zs, zt))
+    factor = 1 - np.exp(-ours / (theirs + np.longdouble(1e-7)))
+    return float(tt * ts * (factor * kl(softmax(zt, tt), softmax(zs, ts))).mean())
+
+
+REFERENCES = {"kl": by_kl, "zscore": by_zscore, "dkd": by_dkd, "mse": by_mse, "dist": by_dist, "wsld": by_wsld}
 
 
 def drawn(seed: int) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
@@ -86,8 +94,23 @@ def test_agrees_with_its_paper(method: str, temperatures: tuple[float, float]) -
         assert float(got) == pytest.approx(expected, rel=1e-6, abs=1e-9)
 
 
+def test_weighted_soft_labels_weigh_the_gradient_and_have_none_of_their_own() -> None:
+    """Each image's gradient is that of plain KL, times 1 - exp(-student's / teacher's cross entropy)."""
+    zs, zt, y = drawn(5)
+    gradients = {}
+    for method in ("kl", "wsld"):
+        given = torch.tensor(zs, requires_grad=True)
+        losses.term(RULES[method], given, torch.tensor(zt), torch.tensor(y), 4.0, 4.0).backward()  # type: ignore[no-untyped-call]
+        assert given.grad is not None
+        gradients[method] = given.grad.numpy()
+    images = np.arange(ROWS)
+    ours, theirs = (-np.log(softmax(z.astype(np.longdouble), 1.0)[images, y]) for z in (zs, zt))
+    factor = 1 - np.exp(-ours / (theirs + np.longdouble(1e-7)))
+    assert gradients["wsld"] == pytest.approx(gradients["kl"] * factor[:, None].astype(float), rel=1e-9)
+
+
 @pytest.mark.parametrize("temperature", [1.0, 4.0, 1e4])
-@pytest.mark.parametrize("method", RULES)
+@pytest.mark.parametrize("method", [name for name in RULES if name != "wsld"])  # which leaves a part of it out
 def test_gradient_is_that_of_finite_differences(method: str, temperature: float) -> None:
     zs, zt, y = drawn(5)
     teacher, targets = torch.tensor(zt), torch.tensor(y)
@@ -152,6 +175,7 @@ VECTORISED: dict[str, Callable[..., Tensor]] = {
     "dkd": lambda z, t, y, at, w: methods.decoupled(z, t, y, at, at, w, 2 * w).mean(),
     "mse": lambda z, t, y, at, w: w * methods.squared(z, t),
     "dist": lambda z, t, y, at, w: methods.relations(z, t, at, at, w, 2 * w),
+    "wsld": lambda z, t, y, at, w: w * methods.weighted(z, t, y, at, at).mean(),
 }
 
 

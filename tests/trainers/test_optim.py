@@ -59,6 +59,8 @@ def test_factor_is_always_in_zero_to_one(name: ScheduleName, epochs: int, warmup
         (Optimizer("sgd", 0.1, 0.01, 0.9, True), torch.optim.SGD),
         (Optimizer("adam", 0.1, 0.01), torch.optim.Adam),
         (Optimizer("adamw", 0.1, 0.01), torch.optim.AdamW),
+        (Optimizer("rmsprop", 0.1, 0.01, 0.9), torch.optim.RMSprop),
+        (Optimizer("nadam", 0.1, 0.01), torch.optim.NAdam),
     ],
 )
 def test_settings_reach_the_optimizer(settings: Optimizer, kind: type[torch.optim.Optimizer]) -> None:
@@ -68,6 +70,44 @@ def test_settings_reach_the_optimizer(settings: Optimizer, kind: type[torch.opti
     assert (group["lr"], group["weight_decay"]) == (0.1, 0.01)
     if settings.name == "sgd":
         assert (group["momentum"], group["nesterov"]) == (0.9, True)
+    if settings.name == "rmsprop":
+        assert (group["momentum"], group["alpha"], group["eps"], group["centered"]) == (0.9, 0.99, 1e-8, False)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_nadam_s_momenta_are_torch_s_to_the_bit(dtype: torch.dtype) -> None:
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        weight = torch.nn.Parameter(torch.ones(1))
+        optimizer = optim.make([weight], Optimizer("nadam", 0.01))
+        for steps in range(1, 40):
+            weight.grad = torch.ones(1)
+            optimizer.step()
+            state = optimizer.state[weight]
+            counted = optim.binding("nadam").count(steps, weight)  # type: ignore[misc]
+            assert {name: float(value) for name, value in counted.items()} == {
+                name: float(state[name]) for name in ("step", "mu_product")
+            }
+    finally:
+        torch.set_default_dtype(before)
+
+
+def test_lion_is_the_formula_of_its_paper() -> None:
+    """Chen et al. 2023, arXiv:2302.06675, algorithm 2, written out for one weight over several steps."""
+    gradients, rates, decay = [0.5, -0.2, -0.3, 0.0, -0.01, 4.0], [0.1, 0.2, 0.2, 0.1, 0.05, 0.01], 0.3
+    weight, momentum = 1.0, 0.0
+    given = torch.nn.Parameter(torch.tensor([weight], dtype=torch.float64))
+    optimizer = optim.make([given], Optimizer("lion", 7.0, decay))
+    for gradient, rate in zip(gradients, rates, strict=True):
+        update = math.copysign(1.0, 0.9 * momentum + 0.1 * gradient)
+        weight -= rate * (update + decay * weight)
+        momentum = 0.99 * momentum + 0.01 * gradient
+        optim.set_learning_rate(optimizer, rate)
+        given.grad = torch.tensor([gradient], dtype=torch.float64)
+        optimizer.step()
+        assert float(given.detach()) == pytest.approx(weight, rel=1e-12)
+        assert float(optimizer.state[given]["exp_avg"]) == pytest.approx(momentum, rel=1e-12)
 
 
 def test_first_steps_are_those_of_the_formulas() -> None:

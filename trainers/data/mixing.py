@@ -5,21 +5,14 @@ sees.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, cast
 
 import torch
 from torch import Tensor
 
 from trainers.order import generator
-from trainers.spec import AugmentationName, Moving
-
-Mix = Literal["mixup", "cutmix"]
-_PARTS: dict[AugmentationName, tuple[Moving, Mix]] = {
-    "mixup": ("none", "mixup"),
-    "cutmix": ("none", "cutmix"),
-    "crop_flip_mixup": ("crop_flip", "mixup"),
-    "crop_flip_cutmix": ("crop_flip", "cutmix"),
-}
+from trainers.registry import augmentations
+from trainers.registry.augmentations import Mix, Moving
+from trainers.spec import AugmentationName
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +31,9 @@ class Mixing:
 
 
 def parts(augmentation: AugmentationName) -> tuple[Moving, Mix | None]:
-    """How images are moved, and how they are mixed afterwards."""
-    known = _PARTS.get(augmentation)
-    return known if known is not None else (cast(Moving, augmentation), None)
+    """How images are moved, and how they are mixed afterwards. NameUnknown."""
+    record = augmentations.get(augmentation)
+    return record.moving, record.mix
 
 
 def draw(mix: Mix, split_seed: int, views: int, images: int, size: tuple[int, int]) -> Mixing:

@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from trainers.engines import bank_step, checkpoints, learned
+from trainers.engines import bank_kernels, bank_step, checkpoints, learned
 from trainers.engines.bank_layers import make_stackable
 from trainers.engines.bank_stack import Layout, Stack
 from trainers.engines.lanes import LanedEngine, Student, fail, note_losses, report
@@ -24,7 +24,7 @@ from trainers.order import batches, epoch_batches
 from trainers.spec import Assignment, Configuration, EpochReport, LaneFailure, Metrics
 from trainers.teaching import initial
 from trainers.teaching.prepared import Prepared
-from trainers.training import evaluate
+from trainers.training import evaluate, losses
 from trainers.training.epoch import PREDICTION_BATCH, Trainee
 from trainers.zoo import dropout, weights
 
@@ -47,6 +47,7 @@ class BankEngine(LanedEngine[_Stacked]):
         super().__init__(lanes)
         if prepared.views.streams:
             raise ValueError("a bank wants its images on the device that trains; these are streamed")
+        losses.check(prepared.problem, prepared.classes)
         self._prepared = prepared
         if compiled and not has_compiler():
             warnings.warn(f"the bank is not compiled: there is no C++ compiler ({_compiler()})", stacklevel=2)
@@ -61,16 +62,21 @@ class BankEngine(LanedEngine[_Stacked]):
         self._settings = torch.tensor([bank_step.idle()] * lanes, dtype=dtype, device=prepared.device).T.contiguous()
         self._plan = batches(prepared.images, prepared.problem.training.batch_size)
         self._schedule = bank_step.Schedule.of(prepared, self._plan.steps)
-        self._step = bank_step.make(trained, layout, prepared)
+        self._trained, self._kernels = trained, [bank_kernels.KERNELS[0]]
+        self._step = self._make_step()
         self._judge = bank_step.make_predict(judged, layout, prepared)
         if compiled:
-            self._step, self._judge = bank_step.compile_apart(self._step), bank_step.compile_apart(self._judge)
+            self._judge = bank_step.compile_apart(self._judge)
         for lane in range(lanes):
             self._stack.put(lane, trained, {}, {})
 
     def admit(self, assignment: Assignment, checkpoint: Path | None = None) -> int:
-        """Puts a student into the first free lane; RuntimeError when none is free, CheckpointInvalid."""
+        """Puts a student into the first free lane; RuntimeError when none is free, CheckpointInvalid, NameUnknown.
+
+        The first student whose optimizer needs a kernel that the program does not have yet makes a new program.
+        """
         lane = self._students.first_free()
+        settings = bank_step.column(assignment.configuration)
         ready, configuration = self._prepared, assignment.configuration
         entropy = float(evaluate.entropy(ready.validation_logits, configuration.temperature))
         student = _Stacked(assignment, teacher_entropy=entropy)
@@ -82,7 +88,11 @@ class BankEngine(LanedEngine[_Stacked]):
             student.epochs, student.last_finite_loss = state.epochs, state.last_finite_loss
         start = checkpoints.of_trainee(trainee, student.last_finite_loss)
         self._stack.put(lane, trainee.model, start.first, start.second)
-        self._set(lane, bank_step.column(configuration))
+        self._set(lane, settings)
+        kernel = bank_kernels.binding(configuration.optimizer.name).kernel
+        if kernel not in self._kernels:
+            self._kernels.append(kernel)
+            self._step = self._make_step()
         self._students[lane] = student
         return lane
 
@@ -118,6 +128,10 @@ class BankEngine(LanedEngine[_Stacked]):
         super().evict(lane)
         self._stack.put(lane, self._build(seed=0), {}, {})  # numbers that are not finite would slow every later step
         self._set(lane, bank_step.idle())
+
+    def _make_step(self) -> bank_step.Step:
+        step = bank_step.make(self._trained, self._stack.layout, self._prepared, tuple(self._kernels))
+        return bank_step.compile_apart(step) if self.compiled else step
 
     def _build(self, seed: int, configuration: Configuration | None = None) -> torch.nn.Module:
         student = initial.student(self._prepared, seed).to(self._prepared.device)

@@ -15,52 +15,32 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad_and_value, vmap
 
-from trainers.engines import learned
+from trainers.engines import bank_kernels, learned
+from trainers.engines.bank_kernels import Kernel
 from trainers.engines.bank_stack import Layout
 from trainers.spec import Configuration
 from trainers.teaching.prepared import Prepared
 from trainers.training import losses, methods, optim, temperature
 from trainers.training.epoch import at_least_float32, autocast
 
-_BETA1, _BETA2, _EPSILON = 0.9, 0.999, 1e-8  # as `optim.make`
 # What a lane's settings are: the rows of the table [rows, lanes].
 _ROWS = (
     "kd_weight",
     "label_weight",
-    "coupled_decay",
-    "decoupled_decay",
-    "keep",  # first moment = keep * first moment + take * gradient
-    "take",
-    "gradient_share",  # sgd's direction = gradient_share * gradient + moment_share * first moment
-    "moment_share",
-    "adaptive",  # 1 for adam and adamw
     "plain",  # 1 where the term is plain KL, whatever the problem's
+    *bank_kernels.COEFFICIENTS,
 )
-
-
 _PLAIN = _ROWS.index("plain")
+_RATE, _TEACHER, _STUDENT, _REVERSAL, _CORRECTIONS = range(5)
+"""The scalars of a step: the learning rate, both temperatures, the reversal of a learned one, the kernel's own."""
 
 
 def column(configuration: Configuration) -> list[float]:
-    """The settings of one student in the order of the table's rows; sgd and adam by the same four coefficients.
-
-    sgd's first step in torch takes the gradient for its momentum, as zero moments and take = 1 do.
-    """
-    optimizer = configuration.optimizer
-    adaptive = optimizer.name != "sgd"
-    decay = optimizer.weight_decay
-    momentum = 0.0 if adaptive else optimizer.momentum
-    values = {
+    """The settings of one student in the order of the table's rows. NameUnknown."""
+    values = bank_kernels.coefficients(configuration.optimizer) | {
         "kd_weight": configuration.kd_weight,
         "label_weight": configuration.label_weight,
-        "coupled_decay": 0.0 if optimizer.name == "adamw" else decay,
-        "decoupled_decay": decay if optimizer.name == "adamw" else 0.0,
-        "keep": _BETA1 if adaptive else momentum,
-        "take": 1 - _BETA1 if adaptive else 1.0,
-        "gradient_share": 1.0 if optimizer.nesterov and not adaptive else 0.0,
-        "moment_share": momentum if optimizer.nesterov and not adaptive else 1.0,
-        "adaptive": float(adaptive),
-        "plain": float(configuration.method == "kl"),
+        "plain": float(losses.is_plain(configuration)),
     }
     return [values[name] for name in _ROWS]
 
@@ -96,26 +76,26 @@ class Schedule:
         return cls(torch.tensor(factors, dtype=torch.float64), torch.tensor(gone, dtype=torch.float64), per_epoch)
 
     def scalars(self, lanes: Sequence[tuple[Configuration, int] | None]) -> Tensor:
-        """For lanes of these configurations with so many epochs behind them, [steps of one epoch, 6, lanes] (float64):
-        the learning rate, the reciprocals of Adam's two bias corrections (arXiv:1412.6980, algorithm 1), the teacher's
-        and the student's temperature, and how strongly the gradient of a learned one is reversed. Of a lane that is
-        None the learning rate is 0, and the temperatures are 1.
+        """For lanes of these configurations with so many epochs behind them, [steps of one epoch, 7, lanes] (float64):
+        the learning rate, the teacher's and the student's temperature, how strongly the gradient of a learned one is
+        reversed, and the corrections of the lane's kernel. Of a lane that is None the learning rate is 0, and the
+        temperatures are 1.
         """
         epochs = torch.tensor([0 if lane is None else lane[1] for lane in lanes])
         steps = epochs[None, :] * self.per_epoch + torch.arange(self.per_epoch)[:, None]
-        count = steps.double() + 1
         told = [(0.0, 1.0, 1.0, 0.0) if lane is None else _told(*lane) for lane in lanes]
         base, first, last, own = torch.tensor(told, dtype=torch.float64).T
         teacher = first + self.gone[steps] * (last - first)
         student = torch.where(own > 0, own.expand_as(teacher), teacher)
         reversal = torch.tensor([methods.reversal(epoch + 1) for epoch in epochs.tolist()], dtype=torch.float64)
-        rows = (self.factors[steps] * base, 1 / (1 - _BETA1**count), 1 / (1 - _BETA2**count).sqrt())
-        return torch.stack((*rows, teacher, student, reversal.expand_as(teacher)), dim=1)
+        rows = torch.stack((self.factors[steps] * base, teacher, student, reversal.expand_as(teacher)), dim=1)
+        names = [None if lane is None else lane[0].optimizer.name for lane in lanes]
+        return torch.cat((rows, bank_kernels.corrections(names, steps.double() + 1)), dim=1)
 
 
 Step = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]
 """From a stack's tensors (changed in place), images' numbers [lanes, b], views [lanes], dropout's keys [lanes],
-settings [rows, lanes], the step's scalars [6, lanes] and the active lanes [lanes] (bool): each lane's loss [lanes]."""
+settings [rows, lanes], the step's scalars [7, lanes] and the active lanes [lanes] (bool): each lane's loss [lanes]."""
 Predict = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 """From a stack's weights, statistics and counts and normalised images [n, C, H, W]: logits [lanes, n, classes]."""
 Program = TypeVar("Program", bound=Callable[..., Tensor])
@@ -136,10 +116,10 @@ def _make_one(model: nn.Module, layout: Layout, prepared: Prepared) -> Callable[
     ) -> tuple[Tensor, dict[str, Tensor]]:
         with autocast(prepared.device, precision):
             logits = functional_call(model, (parameters, buffers), (images,))
-        at = scalars[3], scalars[4]
-        plain = None if rule.method == "kl" else settings[_PLAIN]
-        if plain is not None and rule.method == "ctkd":
-            own = methods.learned_temperature(parameters[learned.NAME], scalars[5])
+        at = scalars[_TEACHER], scalars[_STUDENT]
+        plain = None if rule.method == losses.PLAIN.method else settings[_PLAIN]
+        if plain is not None and rule.method in methods.LEARNING:
+            own = methods.learned_temperature(parameters[learned.NAME], scalars[_REVERSAL])
             at = torch.where(plain != 0, at[0], own), torch.where(plain != 0, at[1], own)
         value = losses.student_loss(
             at_least_float32(logits),
@@ -176,8 +156,8 @@ def _make_one(model: nn.Module, layout: Layout, prepared: Prepared) -> Callable[
     return one
 
 
-def make(model: nn.Module, layout: Layout, prepared: Prepared) -> Step:
-    """The step of students like `model`, which must be in training mode."""
+def make(model: nn.Module, layout: Layout, prepared: Prepared, kernels: Sequence[Kernel]) -> Step:
+    """The step of students like `model`, which must be in training mode, whose optimizers need no other kernels."""
     every = vmap(_make_one(model, layout, prepared), in_dims=(0, 0, 0, 0, 0, 0, 0, 1, 1))
 
     def step(
@@ -200,7 +180,9 @@ def make(model: nn.Module, layout: Layout, prepared: Prepared) -> Step:
             weights, statistics, counts, keys, images, said, targets, settings, scalars
         )
         written = active[:, None]
-        changed = _update(weights, first, second, gradient, settings, scalars)
+        row = {key: settings[i][:, None] for i, key in enumerate(_ROWS)}
+        rate, corrections = scalars[_RATE][:, None], [one[:, None] for one in scalars[_CORRECTIONS:]]
+        changed = bank_kernels.update(kernels, weights, first, second, gradient, row, rate, corrections)
         for tensor, value in zip(
             (weights, first, second, statistics, counts), (*changed, new_statistics, new_counts), strict=True
         ):
@@ -242,20 +224,3 @@ def compile_apart(function: Program) -> Program:
         function.__closure__,
     )
     return cast(Program, torch.compile(own, fullgraph=True, dynamic=False))
-
-
-def _update(
-    weight: Tensor, first: Tensor, second: Tensor, gradient: Tensor, settings: Tensor, scalars: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
-    """torch.optim's SGD (Sutskever et al. 2013), Adam (arXiv:1412.6980) or AdamW (arXiv:1711.05101), each lane its:
-    the new weights and moments, [lanes, n] each.
-    """
-    row = {key: settings[i][:, None] for i, key in enumerate(_ROWS)}
-    rate, first_correction, second_correction = (scalars[i][:, None] for i in range(3))
-    gradient = gradient + row["coupled_decay"] * weight
-    new_first = row["keep"] * first + row["take"] * gradient
-    new_second = _BETA2 * second + (1 - _BETA2) * gradient * gradient
-    adam = new_first * first_correction / (new_second.sqrt() * second_correction + _EPSILON)
-    sgd = row["gradient_share"] * gradient + row["moment_share"] * new_first
-    direction = torch.where(row["adaptive"] > 0, adam, sgd)
-    return weight * (1 - rate * row["decoupled_decay"]) - rate * direction, new_first, new_second

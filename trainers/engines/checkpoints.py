@@ -38,8 +38,8 @@ _OVER = "start this student over"
 class LaneState:
     """Where a student stands between two epochs: `epochs` are behind it.
 
-    `weights` is its state_dict; `first` and `second` are the optimizer's moments by parameter name: momentum of sgd,
-    exp_avg and exp_avg_sq of adam and adamw; a missing one is zero.
+    `weights` is its state_dict; `first` and `second` are the optimizer's moments by parameter name, as `optim.Binding`
+    names them; a missing one is zero.
     """
 
     epochs: int
@@ -116,8 +116,8 @@ def of_trainee(trainee: Trainee, last_finite_loss: float | None) -> LaneState:
     second: dict[str, Tensor] = {}
     for name, parameter in trainee.model.named_parameters():
         held = trainee.optimizer.state.get(parameter, {})
-        for key, moments in (("momentum_buffer", first), ("exp_avg", first), ("exp_avg_sq", second)):
-            if held.get(key) is not None:
+        for key, moments in ((trainee.binding.first, first), (trainee.binding.second, second)):
+            if key is not None and held.get(key) is not None:
                 moments[name] = held[key]
     return LaneState(trainee.epochs, last_finite_loss, trainee.model.state_dict(), first, second)
 
@@ -133,16 +133,16 @@ def into_trainee(trainee: Trainee, state: LaneState, steps: int) -> None:
         for name, moment in moments.items():
             if name not in parameters or parameters[name].shape != moment.shape:
                 raise CheckpointInvalid(f"the checkpoint's moment of {name} does not fit the model: {_OVER}")
-    adam = isinstance(trainee.optimizer, torch.optim.Adam | torch.optim.AdamW)
+    binding = trainee.binding
     for name, parameter in parameters.items():
-        if adam and steps > 0:
-            trainee.optimizer.state[parameter] = {
-                "step": torch.tensor(float(steps), dtype=torch.float32, device=parameter.device),
-                "exp_avg": _like(parameter, state.first.get(name)),
-                "exp_avg_sq": _like(parameter, state.second.get(name)),
-            }
-        elif name in state.first:
-            trainee.optimizer.state[parameter] = {"momentum_buffer": _like(parameter, state.first[name])}
+        kept = {key: moments.get(name) for key, moments in binding.moments(state.first, state.second).items()}
+        if binding.count is None:
+            begun, counted = any(moment is not None for moment in kept.values()), {}
+        else:
+            begun, counted = steps > 0, binding.count(steps, parameter)
+        if begun:
+            moments_of = {key: _like(parameter, moment) for key, moment in kept.items()}
+            trainee.optimizer.state[parameter] = counted | moments_of
     trainee.epochs = state.epochs
 
 

@@ -11,14 +11,14 @@ import torch
 from torch import Tensor, nn
 
 from trainers.spec import Configuration, Problem
-from trainers.training.methods import LEARNED_LOW, LEARNED_RANGE
+from trainers.training.methods import LEARNED_LOW, LEARNED_RANGE, LEARNING
 
 NAME = "learned_temperature"
 
 
 def learns(problem: Problem) -> bool:
     """Whether the students of a problem learn their temperature."""
-    return problem.distillation.method == "ctkd"
+    return problem.distillation.method in LEARNING
 
 
 def equip(model: nn.Module, problem: Problem, configuration: Configuration | None = None) -> nn.Module:

@@ -39,11 +39,13 @@ class LoopEngine(LanedEngine[_Looped]):
 
     def __init__(self, prepared: Prepared, lanes: int = 1) -> None:
         super().__init__(lanes)
+        losses.check(prepared.problem, prepared.classes)
         self._prepared = prepared
 
     def admit(self, assignment: Assignment, checkpoint: Path | None = None) -> int:
-        """Puts a student into the first free lane; RuntimeError when none is free, CheckpointInvalid."""
+        """Puts a student into the first free lane; RuntimeError when none is free, CheckpointInvalid, NameUnknown."""
         lane = self._students.first_free()
+        losses.is_plain(assignment.configuration)
         ready = self._prepared
         model = learned.equip(initial.student(ready, assignment.seed), ready.problem, assignment.configuration)
         trainee = Trainee.fresh(place(model, ready.device), assignment.configuration.optimizer, assignment.seed)
@@ -99,14 +101,14 @@ def _loss(student: _Looped, ready: Prepared) -> Loss:
     """The loss of the student's next epoch, to be asked once a step."""
     configuration, problem, trainee = student.assignment.configuration, ready.problem, student.trainee
     per_epoch = batches(ready.images, problem.training.batch_size).steps
-    rule = losses.PLAIN if configuration.method == "kl" else problem.distillation
+    rule = losses.PLAIN if losses.is_plain(configuration) else problem.distillation
     steps = itertools.count(trainee.epochs * per_epoch)
     reversal = methods.reversal(trainee.epochs + 1)
 
     def loss(logits: Tensor, numbers: Tensor, view: int) -> Tensor:
         gone = temperature.share(problem.distillation, next(steps), problem.training.epochs * per_epoch)
         at: tuple[methods.Scalar, methods.Scalar] = temperature.at(configuration, gone)
-        if rule.method == "ctkd":
+        if rule.method in methods.LEARNING:
             own = methods.learned_temperature(trainee.model.get_parameter(learned.NAME), reversal)
             at = own, own
         return losses.student_loss(

@@ -16,6 +16,7 @@ from trainers.engines import memory
 from trainers.engines.bank import has_compiler
 from trainers.engines.forms import Form, open_form
 from trainers.order import batches
+from trainers.registry import optimizers
 from trainers.spec import Assignment, Configuration, Optimizer
 from trainers.teaching.prepared import Prepared
 from trainers.training import threads
@@ -182,7 +183,7 @@ def _time(prepared: Prepared, form: Form, steps: int, epochs: int) -> Figure:
     return Figure(form, form.lanes * short.images / min(taken), max(0.0, first - min(taken)))
 
 
-_PLAIN = Configuration(4.0, 0.5, 0.5, Optimizer("sgd", 1e-3, momentum=0.9))
+_PLAIN = Configuration(4.0, 0.5, 0.5, Optimizer(optimizers.DEFAULT, 1e-3, momentum=0.9))
 
 
 def _short(prepared: Prepared, steps: int) -> Prepared:

@@ -29,6 +29,7 @@ class Trainee:
 
     model: nn.Module
     optimizer: torch.optim.Optimizer
+    binding: optim.Binding
     dropouts: list[dropout.HashedDropout]
     base_rate: float
     seed: int
@@ -37,9 +38,10 @@ class Trainee:
 
     @classmethod
     def fresh(cls, model: nn.Module, settings: spec.Optimizer, seed: int) -> Trainee:
-        """At the start of its training."""
-        optimizer = optim.make(model.parameters(), settings)
-        return cls(model, optimizer, list(dropout.layers(model)), settings.learning_rate, seed)
+        """At the start of its training. NameUnknown."""
+        binding = optim.binding(settings.name)
+        optimizer = binding.make(model.parameters(), settings)
+        return cls(model, optimizer, binding, list(dropout.layers(model)), settings.learning_rate, seed)
 
 
 def train_epoch(

@@ -8,14 +8,39 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from trainers.spec import Distillation
-from trainers.training import methods
+from trainers.errors import NameUnknown, TooFewClasses
+from trainers.registry import lookup
+from trainers.registry import losses as registry
+from trainers.spec import Configuration, Distillation, Problem
+from trainers.training import methods, optim, temperature
 from trainers.training.methods import Scalar
+from trainers.training.methods import Targets as Targets
 from trainers.training.methods import distillation as distillation
 
 PLAIN = Distillation()
-Targets = Tensor | tuple[Tensor, Tensor, Tensor]
-"""The images' labels [batch] (int64); of mixed images their two labels and the first one's share (0 to 1)."""
+
+
+def is_plain(configuration: Configuration) -> bool:
+    """Whether a configuration has the plain term in the place of its problem's. NameUnknown for any other name."""
+    if configuration.method not in (None, PLAIN.method):
+        raise NameUnknown(f"a configuration's method is {PLAIN.method} or none, not {configuration.method!r}")
+    return configuration.method is not None
+
+
+def check(problem: Problem, classes: int) -> None:
+    """NameUnknown where a method or a schedule of the problem is none of ours, TooFewClasses where its method cannot
+    take so few: asked before anything is trained.
+    """
+    method = problem.distillation.method
+    lookup.find("distillation method", method, methods.TERMS)
+    least = registry.get(method).least_classes
+    if classes < least:
+        raise TooFewClasses(
+            f"the distillation method {method} needs {least} classes or more, and there are {classes}: choose another "
+            "distillation.method, or finer dataset.classes"
+        )
+    temperature.share(problem.distillation, 0, 1)
+    optim.factor(0, 1, problem.training)
 
 
 def labels(logits: Tensor, targets: Targets, smoothing: float = 0.0) -> Tensor:
@@ -64,19 +89,6 @@ def term(
     teacher_temperature: Scalar,
     student_temperature: Scalar,
 ) -> Tensor:
-    """The rule's distillation term of a batch; of a learned temperature it is plain KL at that."""
-    pair, temperatures = (student_logits, teacher_logits), (teacher_temperature, student_temperature)
-    if rule.method == "zscore":
-        return methods.standardized(*pair, *temperatures)
-    if rule.method == "mse":
-        return methods.squared(*pair)
-    if rule.method == "dist":
-        return methods.relations(*pair, *temperatures, rule.beta, rule.gamma)
-    if rule.method == "dkd":
-        weights = (rule.alpha, rule.beta)
-        if isinstance(targets, Tensor):
-            return methods.decoupled(*pair, targets, *temperatures, *weights).mean()
-        own, other, share = targets
-        of_own, of_other = (methods.decoupled(*pair, part, *temperatures, *weights) for part in (own, other))
-        return (share * of_own + (1 - share) * of_other).mean()
-    return distillation(*pair, *temperatures)
+    """The rule's distillation term of a batch; of a learned temperature it is plain KL at that. NameUnknown."""
+    batch = methods.Batch(student_logits, teacher_logits, targets, teacher_temperature, student_temperature)
+    return lookup.find("distillation method", rule.method, methods.TERMS)(batch, rule)

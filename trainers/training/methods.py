@@ -1,5 +1,5 @@
-"""Distillation terms, each as tensor operations that hold for one student and under `torch.func.vmap` for many;
-temperatures and weights are numbers, or scalar tensors of a lane.
+"""Distillation terms, bound to their records by name: tensor operations that hold for one student and under
+`torch.func.vmap` for many; temperatures and weights are numbers, or scalar tensors of a lane.
 
 Logits are [batch, classes] and finite, the student's float32 or wider; the teacher's are taken in the student's type.
 Every term is a mean over images. Temperatures are positive.
@@ -7,13 +7,53 @@ Every term is a mean over images. Temperatures are positive.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from trainers.registry.losses import LOSSES
+from trainers.spec import Distillation
+
 Scalar = float | Tensor
+Targets = Tensor | tuple[Tensor, Tensor, Tensor]
+"""The images' labels [batch] (int64); of mixed images their two labels and the first one's share (0 to 1)."""
 EPSILON = 1e-8  # below which a spread counts as none, so that constant logits have a finite gradient
+_LEAST_ENTROPY = 1e-7  # of a teacher that is sure of the label
 LEARNED_LOW, LEARNED_RANGE, LEARNED_RAMP = 1.0, 20.0, 10  # CTKD's tau_init, tau_range and E_loops
+LEARNING = tuple(record.name for record in LOSSES.values() if record.temperature == "learned")
+"""The methods whose students learn T."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What a term is computed from: logits [batch, classes], targets, and the temperatures of both softmaxes."""
+
+    student: Tensor
+    teacher: Tensor
+    targets: Targets
+    teacher_temperature: Scalar
+    student_temperature: Scalar
+
+    @property
+    def plain(self) -> tuple[Tensor, Tensor, Scalar, Scalar]:
+        """All but the targets, as most terms take them."""
+        return self.student, self.teacher, self.teacher_temperature, self.student_temperature
+
+    def by_label(self, of_images: Callable[[Tensor], Tensor]) -> Tensor:
+        """The mean of a term that needs labels: `of_images` answers it for each image, [batch]. Of a mixed image it is
+        the sum over its two labels, each times its share.
+        """
+        if isinstance(self.targets, Tensor):
+            return of_images(self.targets).mean()
+        own, other, share = self.targets
+        return (share * of_images(own) + (1 - share) * of_images(other)).mean()
+
+
+Term = Callable[[Batch, Distillation], Tensor]
+"""A method's term of a batch, a scalar, by the weights of the rule."""
 
 
 def distillation(
@@ -96,6 +136,24 @@ def relations(
     return (beta * inter + gamma * intra) * (teacher_temperature * student_temperature)
 
 
+def weighted(
+    student: Tensor, teacher: Tensor, targets: Tensor, teacher_temperature: Scalar, student_temperature: Scalar
+) -> Tensor:
+    """T_t * T_s * (1 - exp(-L_s / L_t)) * KL of each image, [batch]; L are the cross entropies with the labels, T = 1.
+
+    Weighted soft labels: Zhou et al. 2021, arXiv:2102.00650. The factor has no gradient, and L_t is above
+    0 by a little, as in the authors' code, whose soft cross entropy has the divergence's gradient.
+    """
+    teacher = teacher.to(student.dtype)
+    log_teacher = F.log_softmax(teacher / teacher_temperature, dim=-1)
+    log_student = F.log_softmax(student / student_temperature, dim=-1)
+    divergence = (log_teacher.exp() * (log_teacher - log_student)).sum(-1)
+    ours = F.cross_entropy(student.detach(), targets, reduction="none")
+    theirs = F.cross_entropy(teacher, targets, reduction="none")
+    factor = -torch.expm1(-ours / (theirs + _LEAST_ENTROPY))
+    return factor * divergence * (teacher_temperature * student_temperature)
+
+
 def learned_temperature(position: Tensor, reversal: Scalar) -> Tensor:
     """T = 1 + 20 sigmoid(position), whose gradient with respect to `position` is multiplied by -reversal: the student
     descends what the temperature ascends. CTKD: Li et al. 2022, arXiv:2211.16231, section 3.
@@ -135,3 +193,26 @@ def _uncorrelated(a: Tensor, b: Tensor, dim: int) -> Tensor:
 def _direction(values: Tensor, dim: int) -> Tensor:
     centred = values - values.mean(dim, keepdim=True)
     return centred * torch.rsqrt(centred.square().sum(dim, keepdim=True) + EPSILON**2)
+
+
+def _decoupled(batch: Batch, rule: Distillation) -> Tensor:
+    student, teacher, at_teacher, at_student = batch.plain
+    return batch.by_label(
+        lambda labels: decoupled(student, teacher, labels, at_teacher, at_student, rule.alpha, rule.beta)
+    )
+
+
+def _weighted(batch: Batch, rule: Distillation) -> Tensor:
+    student, teacher, at_teacher, at_student = batch.plain
+    return batch.by_label(lambda labels: weighted(student, teacher, labels, at_teacher, at_student))
+
+
+TERMS: Mapping[str, Term] = {
+    "kl": lambda batch, _: distillation(*batch.plain),
+    "zscore": lambda batch, _: standardized(*batch.plain),
+    "dkd": _decoupled,
+    "mse": lambda batch, _: squared(batch.student, batch.teacher),
+    "dist": lambda batch, rule: relations(*batch.plain, rule.beta, rule.gamma),
+    "ctkd": lambda batch, _: distillation(*batch.plain),  # at the temperature that the student has learned
+    "wsld": _weighted,
+}

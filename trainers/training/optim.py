@@ -1,34 +1,150 @@
-"""Optimizers and learning-rate schedules of the loop."""
+"""Optimizers in torch, bound to their records by name, and the learning rate in each step."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 
+import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from trainers import spec
+from trainers.errors import NameUnknown
+from trainers.registry import lookup
+from trainers.registry.schedules import SCHEDULES
+
+Parameters = Iterable[nn.Parameter]
+Moments = Mapping[str, Tensor]
 
 
-def make(parameters: Iterable[nn.Parameter], settings: spec.Optimizer) -> torch.optim.Optimizer:
-    """torch.optim's optimizer of that name over all parameters, biases and norms included.
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """How torch makes an optimizer, and what its state of a parameter is.
 
-    Weight decay is L2 in the gradient for sgd and adam, decoupled for adamw (Loshchilov & Hutter 2019,
-    arXiv:1711.05101). Adam's betas are .9 and .999, its epsilon 1e-8.
+    `first` and `second` are the names of the moments that a checkpoint keeps. `count` makes what else is in the state
+    of a parameter after so many steps, where there is something.
     """
-    rate, decay = settings.learning_rate, settings.weight_decay
-    if settings.name == "sgd":
-        return torch.optim.SGD(
-            parameters,
-            lr=rate,
-            momentum=settings.momentum,
-            nesterov=settings.nesterov,
-            weight_decay=decay,
-            fused=True,
-        )
-    adam = torch.optim.AdamW if settings.name == "adamw" else torch.optim.Adam
-    return adam(parameters, lr=rate, weight_decay=decay, fused=True)
+
+    make: Callable[[Parameters, spec.Optimizer], torch.optim.Optimizer]
+    first: str | None
+    second: str | None = None
+    count: Callable[[int, Tensor], dict[str, Tensor]] | None = None
+
+    def moments(self, first: Moments, second: Moments) -> dict[str, Moments]:
+        """A checkpoint's moments by the names that this optimizer gives them."""
+        named = {self.first: first, self.second: second}
+        return {name: moments for name, moments in named.items() if name is not None}
+
+
+def _count(steps: int, parameter: Tensor) -> dict[str, Tensor]:
+    return {"step": torch.tensor(float(steps), dtype=torch.float32, device=parameter.device)}
+
+
+def _sgd(parameters: Parameters, settings: spec.Optimizer) -> torch.optim.Optimizer:
+    return torch.optim.SGD(
+        parameters,
+        lr=settings.learning_rate,
+        momentum=settings.momentum,
+        nesterov=settings.nesterov,
+        weight_decay=settings.weight_decay,
+        fused=True,
+    )
+
+
+def _adam(parameters: Parameters, settings: spec.Optimizer) -> torch.optim.Optimizer:
+    """Betas are .9 and .999, epsilon is 1e-8; weight decay is L2 in the gradient."""
+    return torch.optim.Adam(parameters, lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True)
+
+
+def _adamw(parameters: Parameters, settings: spec.Optimizer) -> torch.optim.Optimizer:
+    """As `_adam`, but that weight decay is decoupled from the gradient."""
+    return torch.optim.AdamW(parameters, lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True)
+
+
+def _count_on_host(steps: int, parameter: Tensor) -> dict[str, Tensor]:
+    return {"step": torch.tensor(float(steps))}
+
+
+def nadam_momenta(steps: int) -> tuple[Tensor, Tensor]:
+    """NAdam's momentum mu of steps 1 to steps + 1, and the products of the first ones, from none to all `steps`.
+
+    Dozat 2016, with torch's momentum_decay of .004. The products are rounded as torch's are, which keeps them in its
+    default type, so that a student that goes on is the one that never stopped.
+    """
+    mu = 0.9 * (1 - 0.5 * 0.96 ** (0.004 * torch.arange(1, steps + 2, dtype=torch.float64)))
+    rounded = mu[:steps].to(torch.get_default_dtype()).numpy()
+    products = np.concatenate((np.ones(1, rounded.dtype), np.cumprod(rounded, dtype=rounded.dtype)))
+    return mu, torch.from_numpy(products)
+
+
+def _nadam(parameters: Parameters, settings: spec.Optimizer) -> torch.optim.Optimizer:
+    """Betas are .9 and .999, epsilon is 1e-8; weight decay is L2 in the gradient."""
+    return torch.optim.NAdam(parameters, lr=settings.learning_rate, weight_decay=settings.weight_decay)
+
+
+def _count_momenta(steps: int, parameter: Tensor) -> dict[str, Tensor]:
+    return {"step": torch.tensor(float(steps)), "mu_product": nadam_momenta(steps)[1][-1].clone()}
+
+
+class Lion(torch.optim.Optimizer):
+    """Chen et al. 2023, arXiv:2302.06675, algorithm 2: a step of one size along the sign of an interpolated momentum.
+
+    Betas are .9 (of the step) and .99 (of the momentum that is kept); weight decay is decoupled from the gradient.
+    """
+
+    BETAS = (0.9, 0.99)
+
+    def __init__(self, parameters: Parameters, lr: float, weight_decay: float = 0.0) -> None:
+        super().__init__(parameters, {"lr": lr, "weight_decay": weight_decay})
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
+        """One step along the gradients that the parameters have."""
+        of_step, of_momentum = self.BETAS
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                if parameter.grad is None:
+                    continue
+                state = self.state[parameter]
+                if "exp_avg" not in state:
+                    state["exp_avg"] = torch.zeros_like(parameter, memory_format=torch.preserve_format)
+                momentum = state["exp_avg"]
+                direction = (of_step * momentum + (1 - of_step) * parameter.grad).sign()
+                parameter.mul_(1 - group["lr"] * group["weight_decay"]).sub_(direction, alpha=group["lr"])
+                momentum.mul_(of_momentum).add_(parameter.grad, alpha=1 - of_momentum)
+
+
+def _lion(parameters: Parameters, settings: spec.Optimizer) -> torch.optim.Optimizer:
+    return Lion(parameters, lr=settings.learning_rate, weight_decay=settings.weight_decay)
+
+
+def _rmsprop(parameters: Parameters, settings: spec.Optimizer) -> torch.optim.Optimizer:
+    """The mean of squares has alpha .99, epsilon is 1e-8; weight decay is L2 in the gradient."""
+    return torch.optim.RMSprop(
+        parameters, lr=settings.learning_rate, momentum=settings.momentum, weight_decay=settings.weight_decay
+    )
+
+
+BINDINGS: Mapping[str, Binding] = {
+    "sgd": Binding(_sgd, "momentum_buffer"),
+    "adam": Binding(_adam, "exp_avg", "exp_avg_sq", count=_count),
+    "adamw": Binding(_adamw, "exp_avg", "exp_avg_sq", count=_count),
+    "lion": Binding(_lion, "exp_avg"),
+    "rmsprop": Binding(_rmsprop, "momentum_buffer", "square_avg", count=_count_on_host),
+    "nadam": Binding(_nadam, "exp_avg", "exp_avg_sq", count=_count_momenta),
+}
+
+
+def binding(name: str) -> Binding:
+    """How torch makes the optimizer of that name. NameUnknown."""
+    return lookup.find("optimizer", name, BINDINGS)
+
+
+def make(parameters: Parameters, settings: spec.Optimizer) -> torch.optim.Optimizer:
+    """The optimizer of that name over all parameters, biases and norms included. NameUnknown."""
+    return binding(settings.name).make(parameters, settings)
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
@@ -42,9 +158,11 @@ def factor(step: int, steps_per_epoch: int, training: spec.Training) -> float:
 
     Warm-up rises linearly to 1 at its last step; cosine then falls over the remaining steps and would reach 0 one step
     after the last (Loshchilov & Hutter 2017, arXiv:1608.03983, without restarts); step multiplies by step_factor once
-    each of step_epochs has been completed.
+    each of step_epochs has been completed. NameUnknown.
     """
     schedule = training.schedule
+    if schedule.name not in SCHEDULES:
+        raise NameUnknown(lookup.unknown("schedule of the learning rate", schedule.name, SCHEDULES))
     total = training.epochs * steps_per_epoch
     warmup = schedule.warmup_epochs * steps_per_epoch
     if step < warmup:

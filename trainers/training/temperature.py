@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import math
 
+from trainers.errors import NameUnknown
+from trainers.registry import lookup
+from trainers.registry.schedules import TEMPERATURE_SCHEDULES
 from trainers.spec import Configuration, Distillation
 
 
 def share(rule: Distillation, step: int, steps: int) -> float:
     """How far T has gone from its first to its last value in step `step` (from 0) of `steps`: 0 in the first step, 1 in
-    the last one. Linear and cosine are in T itself; a step is made once `step_at` of all steps are behind.
+    the last one. Linear and cosine are in T itself; a step is made once `step_at` of all steps are behind. NameUnknown.
     """
+    if rule.shape not in TEMPERATURE_SCHEDULES:
+        raise NameUnknown(lookup.unknown("schedule of the temperature", rule.shape, TEMPERATURE_SCHEDULES))
     if rule.shape == "constant" or steps < 2:
         return 0.0
     if rule.shape == "step":
         return float(step >= rule.step_at * steps)
     fraction = step / (steps - 1)
-    return fraction if rule.shape == "linear" else 0.5 * (1 - math.cos(math.pi * fraction))
+    if rule.shape == "linear":
+        return fraction
+    return 0.5 * (1 - math.cos(math.pi * fraction))
 
 
 def ends(configuration: Configuration) -> tuple[float, float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from trainers import catalogue, spec
 from trainers.errors import ModelUnavailable
 from trainers.order import derive
+from trainers.registry import lookup
 from trainers.zoo import dropout, networks
 
 _generator_lock = threading.Lock()
@@ -77,10 +78,16 @@ def _make(model: spec.Model, channels: int, size: tuple[int, int], classes: int)
     if model.name not in catalogue.MODELS:
         return _from_torchvision(model.name, channels, size, classes)
     arguments: dict[str, Any] = catalogue.model_arguments(model.name, model.arguments)
-    if model.name == "mlp":
-        return networks.Mlp(channels * size[0] * size[1], classes, **arguments)
-    own = {"cnn": networks.Cnn, "resnet": networks.ResNet, "wrn": networks.WideResNet}[model.name]
-    return own(channels, classes, **arguments)
+    return lookup.find("model", model.name, _OWN)(channels, size, classes, **arguments)
+
+
+_OWN: Mapping[str, Callable[..., nn.Module]] = {
+    "mlp": lambda channels, size, classes, **own: networks.Mlp(channels * size[0] * size[1], classes, **own),
+    "cnn": lambda channels, _, classes, **own: networks.Cnn(channels, classes, **own),
+    "resnet": lambda channels, _, classes, **own: networks.ResNet(channels, classes, **own),
+    "wrn": lambda channels, _, classes, **own: networks.WideResNet(channels, classes, **own),
+}
+"""This project's own models by their records' names: from channels, size, classes and arguments."""
 
 
 def _from_torchvision(name: str, channels: int, size: tuple[int, int], classes: int) -> nn.Module:

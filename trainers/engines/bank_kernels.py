@@ -1,0 +1,235 @@
+"""How a bank's lanes move by their gradients: a kernel for each kind of optimizer, bound to the records by name.
+
+Every bank's program has the first kernel; another one joins it when a lane's optimizer needs it, so that none pays for
+optimizers that nobody uses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from trainers.registry import lookup
+from trainers.spec import Optimizer
+from trainers.training.optim import Lion, nadam_momenta
+
+COEFFICIENTS = (
+    "coupled_decay",
+    "decoupled_decay",
+    "keep",  # first moment = keep * first moment + take * gradient
+    "take",
+    "gradient_share",  # direction = gradient_share * gradient + moment_share * first moment, where not adaptive
+    "moment_share",
+    "adaptive",
+    "kernel",  # its place in KERNELS
+)
+"""What a lane tells its kernel: rows of a bank's settings. One that a kernel does not use is 0."""
+CORRECTIONS = 3
+"""How many numbers of a step a kernel gets besides the learning rate, which depend on the step's number alone."""
+
+Coefficients = Callable[[Optimizer], dict[str, float]]
+Update = Callable[[Tensor, Tensor, Tensor, Tensor, Mapping[str, Tensor], Tensor, Sequence[Tensor]], tuple[Tensor, ...]]
+"""From weights, first and second moments and gradients, [lanes, n] each, coefficients by name, the learning rate and
+the corrections, [lanes, 1] each: the new weights and moments."""
+Correct = Callable[[Tensor], tuple[Tensor, ...]]
+"""From the numbers of steps, counted from 1 (float64): the corrections of each, at most CORRECTIONS."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """How lanes move, and the corrections of their steps."""
+
+    update: Update
+    correct: Correct
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """Which kernel moves the lanes of an optimizer, and what they tell it."""
+
+    kernel: Kernel
+    coefficients: Coefficients
+
+
+_BETA1, _BETA2, _EPSILON = 0.9, 0.999, 1e-8  # as torch's Adam has them
+
+
+def _moments(
+    weight: Tensor,
+    first: Tensor,
+    second: Tensor,
+    gradient: Tensor,
+    row: Mapping[str, Tensor],
+    rate: Tensor,
+    corrections: Sequence[Tensor],
+) -> tuple[Tensor, ...]:
+    """torch.optim's SGD (Sutskever et al. 2013), Adam (arXiv:1412.6980) or AdamW (arXiv:1711.05101), each lane its."""
+    first_correction, second_correction = corrections[:2]
+    gradient = gradient + row["coupled_decay"] * weight
+    new_first = row["keep"] * first + row["take"] * gradient
+    new_second = _BETA2 * second + (1 - _BETA2) * gradient * gradient
+    adaptive = new_first * first_correction / (new_second.sqrt() * second_correction + _EPSILON)
+    linear = row["gradient_share"] * gradient + row["moment_share"] * new_first
+    direction = torch.where(row["adaptive"] > 0, adaptive, linear)
+    return weight * (1 - rate * row["decoupled_decay"]) - rate * direction, new_first, new_second
+
+
+def _bias(count: Tensor) -> tuple[Tensor, ...]:
+    """The reciprocals of Adam's two bias corrections (arXiv:1412.6980, algorithm 1), the second's root."""
+    return 1 / (1 - _BETA1**count), 1 / (1 - _BETA2**count).sqrt()
+
+
+def _sgd(optimizer: Optimizer) -> dict[str, float]:
+    """Its first step in torch takes the gradient for its momentum, as zero moments and take = 1 do."""
+    momentum, nesterov = optimizer.momentum, optimizer.nesterov
+    return {
+        "coupled_decay": optimizer.weight_decay,
+        "keep": momentum,
+        "take": 1.0,
+        "gradient_share": 1.0 if nesterov else 0.0,
+        "moment_share": momentum if nesterov else 1.0,
+    }
+
+
+def _adam(optimizer: Optimizer) -> dict[str, float]:
+    return {"coupled_decay": optimizer.weight_decay, "keep": _BETA1, "take": 1 - _BETA1, "adaptive": 1.0}
+
+
+def _adamw(optimizer: Optimizer) -> dict[str, float]:
+    return {"decoupled_decay": optimizer.weight_decay, "keep": _BETA1, "take": 1 - _BETA1, "adaptive": 1.0}
+
+
+def _sign(
+    weight: Tensor,
+    first: Tensor,
+    second: Tensor,
+    gradient: Tensor,
+    row: Mapping[str, Tensor],
+    rate: Tensor,
+    corrections: Sequence[Tensor],
+) -> tuple[Tensor, ...]:
+    """Lion (arXiv:2302.06675, algorithm 2), which has no second moment."""
+    of_step, of_momentum = Lion.BETAS
+    direction = (of_step * first + (1 - of_step) * gradient).sign()
+    new_first = of_momentum * first + (1 - of_momentum) * gradient
+    return weight * (1 - rate * row["decoupled_decay"]) - rate * direction, new_first, second
+
+
+def _lion(optimizer: Optimizer) -> dict[str, float]:
+    return {"decoupled_decay": optimizer.weight_decay}
+
+
+_ALPHA = 0.99  # as torch's RMSprop has it
+
+
+def _root(
+    weight: Tensor,
+    first: Tensor,
+    second: Tensor,
+    gradient: Tensor,
+    row: Mapping[str, Tensor],
+    rate: Tensor,
+    corrections: Sequence[Tensor],
+) -> tuple[Tensor, ...]:
+    """torch.optim's RMSprop (Tieleman & Hinton 2012), whose momentum is of gradients that are scaled already."""
+    gradient = gradient + row["coupled_decay"] * weight
+    new_second = _ALPHA * second + (1 - _ALPHA) * gradient * gradient
+    new_first = row["keep"] * first + gradient / (new_second.sqrt() + _EPSILON)
+    return weight - rate * new_first, new_first, new_second
+
+
+def _rmsprop(optimizer: Optimizer) -> dict[str, float]:
+    return {"coupled_decay": optimizer.weight_decay, "keep": optimizer.momentum}
+
+
+def _nesterov(
+    weight: Tensor,
+    first: Tensor,
+    second: Tensor,
+    gradient: Tensor,
+    row: Mapping[str, Tensor],
+    rate: Tensor,
+    corrections: Sequence[Tensor],
+) -> tuple[Tensor, ...]:
+    """torch.optim's NAdam (Dozat 2016): Adam, whose momentum is that of the next step."""
+    second_correction, of_gradient, of_first = corrections
+    gradient = gradient + row["coupled_decay"] * weight
+    new_first = _BETA1 * first + (1 - _BETA1) * gradient
+    new_second = _BETA2 * second + (1 - _BETA2) * gradient * gradient
+    scale = new_second.sqrt() * second_correction + _EPSILON
+    return weight - rate * (of_gradient * gradient + of_first * new_first) / scale, new_first, new_second
+
+
+def _momenta(count: Tensor) -> tuple[Tensor, ...]:
+    """The reciprocal of the second bias correction's root, and the shares of the gradient and of the first moment."""
+    steps = count.long()
+    mu, products = nadam_momenta(int(steps.max()))
+    now, after, product = mu[steps - 1], mu[steps], products.double()[steps]
+    return 1 / (1 - _BETA2**count).sqrt(), (1 - now) / (1 - product), after / (1 - product * after)
+
+
+def _nadam(optimizer: Optimizer) -> dict[str, float]:
+    return {"coupled_decay": optimizer.weight_decay}
+
+
+MOMENTS = Kernel(_moments, _bias)
+SIGN = Kernel(_sign, lambda count: ())
+ROOT = Kernel(_root, lambda count: ())
+NESTEROV = Kernel(_nesterov, _momenta)
+BINDINGS: Mapping[str, Binding] = {
+    "sgd": Binding(MOMENTS, _sgd),
+    "adam": Binding(MOMENTS, _adam),
+    "adamw": Binding(MOMENTS, _adamw),
+    "lion": Binding(SIGN, _lion),
+    "rmsprop": Binding(ROOT, _rmsprop),
+    "nadam": Binding(NESTEROV, _nadam),
+}
+KERNELS = tuple(dict.fromkeys(one.kernel for one in BINDINGS.values()))
+"""All kernels; the first is in every bank's program."""
+
+
+def binding(name: str) -> Binding:
+    """Which kernel moves the lanes of the optimizer of that name. NameUnknown."""
+    return lookup.find("optimizer", name, BINDINGS)
+
+
+def coefficients(optimizer: Optimizer) -> dict[str, float]:
+    """What a lane of this optimizer tells its kernel, all COEFFICIENTS. NameUnknown."""
+    bound = binding(optimizer.name)
+    given = bound.coefficients(optimizer)
+    return dict.fromkeys(COEFFICIENTS, 0.0) | given | {"kernel": float(KERNELS.index(bound.kernel))}
+
+
+def corrections(names: Sequence[str | None], count: Tensor) -> Tensor:
+    """The corrections of lanes of these optimizers in steps of these numbers [steps, lanes], [steps, 3, lanes]; of a
+    lane that is None, as of one that needs none, they are numbers that do no harm.
+    """
+    answer = torch.zeros((len(count), CORRECTIONS, len(names)), dtype=count.dtype)
+    kernels = [KERNELS[0] if name is None else binding(name).kernel for name in names]
+    for kernel in dict.fromkeys(kernels):
+        lanes = [lane for lane, own in enumerate(kernels) if own is kernel]
+        for place, values in enumerate(kernel.correct(count[:, lanes])):
+            answer[:, place, lanes] = values
+    return answer
+
+
+def update(
+    kernels: Sequence[Kernel],
+    weight: Tensor,
+    first: Tensor,
+    second: Tensor,
+    gradient: Tensor,
+    row: Mapping[str, Tensor],
+    rate: Tensor,
+    corrections: Sequence[Tensor],
+) -> tuple[Tensor, ...]:
+    """The new weights and moments of all lanes, [lanes, n] each, where these kernels are all that lanes need."""
+    changed = kernels[0].update(weight, first, second, gradient, row, rate, corrections)
+    for kernel in kernels[1:]:
+        here = row["kernel"] == KERNELS.index(kernel)
+        other = kernel.update(weight, first, second, gradient, row, rate, corrections)
+        changed = tuple(torch.where(here, new, old) for new, old in zip(other, changed, strict=True))
+    return changed

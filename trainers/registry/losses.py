@@ -1,0 +1,130 @@
+"""The distillation terms: one record each. A new one is added here and in `trainers.training.methods`; nothing else
+names it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from trainers.registry import lookup
+from trainers.registry.optimizers import Interval
+
+WEIGHTS = ("alpha", "beta", "gamma")
+"""The names that a term's weights may have: the fields of `trainers.spec.Distillation`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Weight:
+    """One weight of a term: what it is unless given, and what it weighs."""
+
+    default: float
+    summary: str
+
+
+@dataclass(frozen=True, slots=True)
+class LossRecord:
+    """A distillation term by name.
+
+    `summary` says in a sentence what it is, `formula` and `remark` are those of the table in docs/methods.md.
+    `temperature`: how T enters. It is searched, or there is none, or each student learns it from the searched one on;
+    `bounds` are then those of what is learned, ends excluded. `suited` is T where a space gives none, if it is another
+    than usual. With fewer than `least_classes` a term says nothing, and is refused. `phrase` says in a sentence about a
+    result what T is of, or what the term is where there is no T.
+    """
+
+    name: str
+    summary: str
+    formula: str
+    citation: str
+    weights: Mapping[str, Weight] = field(default_factory=dict)
+    temperature: Literal["searched", "none", "learned"] = "searched"
+    suited: Interval | float | None = None
+    bounds: tuple[float, float] = (0.0, float("inf"))
+    least_classes: int = 2
+    phrase: str = ""
+    remark: str = ""
+
+
+LOSSES: Mapping[str, LossRecord] = {
+    record.name: record
+    for record in (
+        LossRecord(
+            name="kl",
+            summary="kd_weight * T_t * T_s * KL(teacher || student) at T + label_weight * cross entropy, both at "
+            "batchmean",
+            formula="T_t T_s KL(p(z_t; T_t) ‖ p(z_s; T_s))",
+            citation="Hinton et al. 2015, arXiv:1503.02531",
+        ),
+        LossRecord(
+            name="zscore",
+            summary="kl of logits with mean 0 and deviation 1 for each image",
+            formula="as `kl`, of Z(z) = (z − mean z) / σ(z) of each image",
+            citation="Sun et al. 2024, arXiv:2403.01427",
+            phrase="of z-scored logits",
+        ),
+        LossRecord(
+            name="dkd",
+            summary="kl in two parts: alpha * (target or not) + beta * (which of the others)",
+            formula="T_t T_s (α TCKD + β NCKD): KL of (target, all others), and KL of the others among themselves",
+            citation="Zhao et al. 2022, arXiv:2203.08679",
+            weights={
+                "alpha": Weight(1.0, "of the target class against the rest"),
+                "beta": Weight(8.0, "of the others among themselves"),
+            },
+            phrase="with DKD",
+        ),
+        LossRecord(
+            name="mse",
+            summary="mean squared difference of the logits in the place of kl; T says nothing",
+            formula="mean over classes of (z_s − z_t)²",
+            citation="Kim et al. 2021, arXiv:2105.08919",
+            temperature="none",
+            suited=1.0,
+            phrase="the squared difference of logits",
+            remark="no T",
+        ),
+        LossRecord(
+            name="dist",
+            summary="1 - correlation of the softmaxes at T, beta * over classes + gamma * over images",
+            formula="T_t T_s (β inter + γ intra): 1 − Pearson's correlation of p(z_s; T_s) and p(z_t; T_t) over the "
+            "classes of an image, and over the images of a class",
+            citation="Huang et al. 2022, arXiv:2205.10536",
+            weights={
+                "beta": Weight(2.0, "of classes of an image"),
+                "gamma": Weight(2.0, "of the images of a class"),
+            },
+            phrase="with DIST",
+        ),
+        LossRecord(
+            name="ctkd",
+            summary="kl at a T that each student learns, by a reversed gradient, from space.temperature on",
+            formula="as `kl` at T = 1 + 20 sigmoid(θ): each student learns its θ by the reversed gradient, times λ, "
+            "which rises from 0 to 1 along half a cosine over ten epochs",
+            citation="Li et al. 2022, arXiv:2211.16231",
+            temperature="learned",
+            suited=Interval(1.5, 20.0, log=True),
+            bounds=(1.0, 21.0),
+            phrase="to begin with (CTKD)",
+            remark="`space.temperature` is where T begins",
+        ),
+        LossRecord(
+            name="wsld",
+            summary="kl of each image times 1 - exp(-student's / teacher's cross entropy with the label), which the "
+            "gradient leaves out",
+            formula="T_t T_s (1 − exp(−L_s / L_t)) KL(p(z_t; T_t) ‖ p(z_s; T_s)) of each image, L_s and L_t being the "
+            "student's and the teacher's cross entropy with its label at T = 1; the factor has no gradient",
+            citation="Zhou et al. 2021, arXiv:2102.00650",
+            phrase="with weighted soft labels (WSLD)",
+        ),
+    )
+}
+PLAIN = next(iter(LOSSES))
+"""The term of the baselines, and of a spec that names none."""
+SUMMARIES: Mapping[str, str] = {record.name: f"{record.summary} ({record.citation})" for record in LOSSES.values()}
+
+
+def get(name: str) -> LossRecord:
+    """The record of that name. NameUnknown."""
+    return lookup.find("distillation method", name, LOSSES)
