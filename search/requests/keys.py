@@ -142,7 +142,7 @@ def _insert(
     return _key(row)
 
 
-def scopes_of(row: Row[Any]) -> frozenset[Scope]:
+def scopes_of(row: Any) -> frozenset[Scope]:
     """What a key may do; nothing where that cannot be read."""
     with suppress(Unreadable), readable(f"the scopes of key {row.id}"):
         if isinstance(row.scopes, list):

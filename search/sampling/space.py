@@ -45,13 +45,11 @@ def suggest(trial: optuna.trial.BaseTrial, space: SpaceSpec, arm: Arm, method: M
 
 def checked(configuration: Configuration, space: SpaceSpec, arm: Arm) -> Configuration:
     """The configuration as it is. ValueError where a number of it is not finite, or lies outside of the space."""
-    own = space.optimizer.choices()[configuration.optimizer.name]
+    optimizer = configuration.optimizer
+    numbers = space.optimizer.choices()[optimizer.name].numbers()
     pairs: list[tuple[str, Searched | None, float | None]] = [
-        (f"{configuration.optimizer.name}.{name}", getattr(own, name), getattr(configuration.optimizer, name))
-        for name in ("learning_rate", "weight_decay")
+        (f"{optimizer.name}.{name}", searched, getattr(optimizer, name)) for name, searched in numbers.items()
     ]
-    if isinstance(own, SgdSpace):
-        pairs.append(("sgd.momentum", own.momentum, configuration.optimizer.momentum))
     if arm is not Arm.LABEL_ONLY:
         pairs += [(name, getattr(space, name), getattr(configuration, name)) for name in ("kd_weight", "label_weight")]
     if arm is Arm.JOINT:
