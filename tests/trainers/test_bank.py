@@ -61,6 +61,22 @@ def test_nothing_that_comes_or_goes_compiles_again(ready: Prepared, graphs: list
     assert len(graphs) == 2
 
 
+def test_an_optimizer_with_a_kernel_of_its_own_compiles_once_more(ready: Prepared, graphs: list[object]) -> None:
+    """The first student that needs a kernel makes a new step; no other one does, and the evaluation stays."""
+    engine = BankEngine(ready, 4, compiled=True)
+    engine.admit(assignment("a"))
+    engine.step_epoch()
+    assert len(graphs) == 2
+    for expected, name in ((3, "lion"), (4, "nadam")):
+        lane = engine.admit(assignment(name, optimizer=Optimizer(name, 0.001, 0.01)))
+        engine.step_epoch()
+        assert len(graphs) == expected
+        engine.evict(lane)
+        engine.admit(assignment(f"{name} again", optimizer=Optimizer(name, 0.002)))
+        engine.step_epoch()
+        assert len(graphs) == expected
+
+
 def test_any_number_of_banks_in_one_process(ready: Prepared, graphs: list[object]) -> None:
     """torch refuses to compile one piece of code more than so many times: each bank's program is its own."""
     with torch._dynamo.config.patch(recompile_limit=2):

@@ -216,8 +216,13 @@ def corrections(names: Sequence[str | None], count: Tensor) -> Tensor:
     return answer
 
 
+def moves(kernels: Sequence[Kernel]) -> tuple[tuple[int, Update], ...]:
+    """Kernels as a compiler takes them: their places in KERNELS and their functions, nothing else."""
+    return tuple((KERNELS.index(kernel), kernel.update) for kernel in kernels)
+
+
 def update(
-    kernels: Sequence[Kernel],
+    moving: Sequence[tuple[int, Update]],
     weight: Tensor,
     first: Tensor,
     second: Tensor,
@@ -226,10 +231,10 @@ def update(
     rate: Tensor,
     corrections: Sequence[Tensor],
 ) -> tuple[Tensor, ...]:
-    """The new weights and moments of all lanes, [lanes, n] each, where these kernels are all that lanes need."""
-    changed = kernels[0].update(weight, first, second, gradient, row, rate, corrections)
-    for kernel in kernels[1:]:
-        here = row["kernel"] == KERNELS.index(kernel)
-        other = kernel.update(weight, first, second, gradient, row, rate, corrections)
+    """The new weights and moments of all lanes, [lanes, n] each, where these `moves` are all that lanes need."""
+    changed = moving[0][1](weight, first, second, gradient, row, rate, corrections)
+    for place, move in moving[1:]:
+        here = row["kernel"] == place
+        other = move(weight, first, second, gradient, row, rate, corrections)
         changed = tuple(torch.where(here, new, old) for new, old in zip(other, changed, strict=True))
     return changed

@@ -159,6 +159,7 @@ def _make_one(model: nn.Module, layout: Layout, prepared: Prepared) -> Callable[
 def make(model: nn.Module, layout: Layout, prepared: Prepared, kernels: Sequence[Kernel]) -> Step:
     """The step of students like `model`, which must be in training mode, whose optimizers need no other kernels."""
     every = vmap(_make_one(model, layout, prepared), in_dims=(0, 0, 0, 0, 0, 0, 0, 1, 1))
+    moving = bank_kernels.moves(kernels)
 
     def step(
         weights: Tensor,
@@ -182,7 +183,7 @@ def make(model: nn.Module, layout: Layout, prepared: Prepared, kernels: Sequence
         written = active[:, None]
         row = {key: settings[i][:, None] for i, key in enumerate(_ROWS)}
         rate, corrections = scalars[_RATE][:, None], [one[:, None] for one in scalars[_CORRECTIONS:]]
-        changed = bank_kernels.update(kernels, weights, first, second, gradient, row, rate, corrections)
+        changed = bank_kernels.update(moving, weights, first, second, gradient, row, rate, corrections)
         for tensor, value in zip(
             (weights, first, second, statistics, counts), (*changed, new_statistics, new_counts), strict=True
         ):
