@@ -28,7 +28,7 @@ from search.errors import DatabaseUnavailable
 from search.records import SCOPES, Job, Principal
 from search.requests import jobs
 from search.schema import migrate
-from search.spec import JobSpec
+from search.spec.job import JobSpec
 from search.states import TERMINAL_JOBS, TERMINAL_TRIALS, JobState
 from search.storage import tables
 from search.storage.db import Database, open_database

@@ -12,9 +12,9 @@ import optuna
 import sqlalchemy
 
 from search.errors import NotReady
+from search.optuna_bridge.study import Storage, close_storage, optuna_storage
 from search.records import Job, Principal, Trial
 from search.requests import jobs, results, trials
-from search.sampling.study import Storage, close_storage, optuna_storage
 from search.states import TERMINAL_TRIALS, Arm, JobState, Stage, TrialState
 from search.storage import tables
 from search.storage.db import Database

@@ -16,10 +16,10 @@ import numpy as np
 
 from benchmarks import facts, output
 from search import configurations
-from search.analysis.finalists import by_value, choose_finalists
-from search.leasing import rounds
-from search.leasing.lifecycle import chosen_of
-from search.leasing.rounds import Values
+from search.analysis.job.finalists import by_value, choose_finalists
+from search.claims import racing
+from search.claims.lifecycle import chosen_of
+from search.claims.racing import Values
 from search.states import Arm, Stage
 from tests import synthetic
 
@@ -73,13 +73,13 @@ def _winner(finalists: Sequence[int], values: Values, most: int) -> tuple[int, i
     """Its number, and the trials of the race; blocks are planned as a job's are."""
     if len(finalists) == 1 or most == 0:
         return finalists[0], 0
-    seeds = list(range(rounds.BEGIN))
-    cost, run = len(finalists) * len(seeds), rounds.race(finalists, values, seeds, ALPHA, DELTA)
+    seeds = list(range(racing.BEGIN))
+    cost, run = len(finalists) * len(seeds), racing.race(finalists, values, seeds, ALPHA, DELTA)
     while not run.over and len(seeds) < most:
         cost += len(run.left)
         seeds.append(len(seeds))
-        run = rounds.race(finalists, values, seeds, ALPHA, DELTA)
-    return rounds.leader(run, values), cost
+        run = racing.race(finalists, values, seeds, ALPHA, DELTA)
+    return racing.leader(run, values), cost
 
 
 def _dropped(count: int, races: int) -> float:
@@ -88,7 +88,7 @@ def _dropped(count: int, races: int) -> float:
     for _ in range(races):
         table = rng.normal(size=(count, 20))
         values = {one: dict(enumerate(row.tolist())) for one, row in enumerate(table)}
-        lost += 0 not in rounds.race(range(count), values, range(20), ALPHA, 0.0).left
+        lost += 0 not in racing.race(range(count), values, range(20), ALPHA, 0.0).left
     return lost / races
 
 

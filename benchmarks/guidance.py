@@ -19,9 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import facts, output
-from search.guiding.cells import Cell, Optimum
-from search.guiding.documents import Guidance
-from search.guiding.guide import guide
+from search.analysis.study.cells import Cell, Optimum
+from search.analysis.study.documents import Guidance
+from search.analysis.study.guidance import compute_guidance
 
 Array = NDArray[np.float64]
 
@@ -156,7 +156,7 @@ def measure(studies: int = 100) -> None:
         seen = Seen()
         for number in range(studies):
             rng = np.random.default_rng([20_000, place, number])
-            seen.add(scenario, guide(scenario.name, study(scenario, rng), seed=number))
+            seen.add(scenario, compute_guidance(scenario.name, study(scenario, rng), seed=number))
         means = seen.row()
         kept[scenario.name] = dict(zip(KEPT, means, strict=True))
         rows.append([scenario.name, *("-" if mean is None else f"{mean:.2f}" for mean in means)])

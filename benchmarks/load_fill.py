@@ -12,7 +12,7 @@ from typing import Any
 from benchmarks import overhead_fill
 from search import public
 from search.public import Principal
-from tests.service import house
+from tests.service import server_fixtures
 
 _ANSWERED_TRIALS = 24
 _ADMIN = Principal("load", "load", frozenset(public.SCOPES))
@@ -30,7 +30,7 @@ class Filled:
 
 def document() -> dict[str, Any]:
     """A spec for who submits."""
-    return house.document("load")
+    return server_fixtures.document("load")
 
 
 def fill(url: str, trials: int, keys: int) -> Filled:
@@ -39,7 +39,7 @@ def fill(url: str, trials: int, keys: int) -> Filled:
     try:
         running = overhead_fill.ours(database, trials)
         with tempfile.TemporaryDirectory() as folder:
-            completed = house.complete(database, Path(folder), budget={"trials": _ANSWERED_TRIALS}).id
+            completed = server_fixtures.complete(database, Path(folder), budget={"trials": _ANSWERED_TRIALS}).id
         study = public.study_number(database, running, _ADMIN)
         assert study is not None
         made = [public.create_key(database, f"client-{number}", public.SCOPES)[1] for number in range(keys)]

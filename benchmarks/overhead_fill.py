@@ -14,11 +14,11 @@ import optuna
 from sqlalchemy import Connection, Table, insert, select, update
 
 from search import configurations
+from search.optuna_bridge import mirror, study
 from search.records import SCOPES, Principal
 from search.requests import jobs
-from search.sampling import mirror, study
 from search.schema import migrate
-from search.spec import JobSpec
+from search.spec.job import JobSpec
 from search.states import Arm, JobState, Stage, TrialState
 from search.storage import tables
 from search.storage.db import Database

@@ -27,19 +27,19 @@ import structlog
 from sqlalchemy import event
 
 from benchmarks.overhead_fill import NAME, RANGES, REPORTS, value
-from search.sampling import study
-from search.sampling.repair import Repairer
+from search.optuna_bridge import study
+from search.optuna_bridge.repair import Repairer
 from search.settings import Settings
 from search.storage.db import open_database
 from search.storage.store import open_store
 from search.worker import process
-from search.worker.benches import Benches
-from search.worker.choosing import Chooser
-from search.worker.conclude import Closer
 from search.worker.context import Context, Interruption
-from search.worker.finalists import Selector
+from search.worker.engine_cache import EngineCache
+from search.worker.engine_choice import EngineChooser
+from search.worker.finalists import FinalistSelector
 from search.worker.heartbeat import Heartbeat
-from search.worker.work import Work
+from search.worker.job_finalizer import JobFinalizer
+from search.worker.training_loop import TrainingLoop
 from tests.processes import die_with_parent
 from trainers.engines.choose import Choice
 from trainers.spec import Assignment, EpochReport, Metrics, TeacherFacts
@@ -107,7 +107,7 @@ class _Ready:
         self.facts = TeacherFacts("none", 10, 100, 100, POOR)
 
 
-class _Chooser(Chooser):
+class _Chooser(EngineChooser):
     def __init__(self, settings: Settings, ended: Callable[[], None]) -> None:
         super().__init__(settings)
         self._ended = ended
@@ -140,11 +140,11 @@ def thermowell(url: str, name: str, _sampler: str) -> Turn:
         if done[0] >= until[0] or time.monotonic() >= until[1]:
             interruption.asked.set()
 
-    benches = Benches(_Ready, _Chooser(settings, ended))
+    benches = EngineCache(_Ready, _Chooser(settings, ended))
     heartbeat = Heartbeat(database, name, settings.lease_seconds, lambda: None)
     repairer = Repairer(database, context.storage, settings.lease_seconds)
-    work = Work(context, benches, heartbeat)
-    parts = (work, Selector(context, heartbeat), Closer(context, benches, heartbeat, repairer), repairer)
+    work = TrainingLoop(context, benches, heartbeat)
+    parts = (work, FinalistSelector(context, heartbeat), JobFinalizer(context, benches, heartbeat, repairer), repairer)
 
     def turn(trials: int | None, seconds: float | None) -> tuple[int, str | None]:
         done[0], until[0] = 0, sys.maxsize if trials is None else trials

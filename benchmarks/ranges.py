@@ -28,12 +28,12 @@ from benchmarks.search.jobs import MEMBERS, NOW, Ended, record
 from benchmarks.search.spec import job_spec
 from benchmarks.statistics import paired
 from search import configurations
-from search.analysis.finalists import choose_finalists
-from search.leasing import plan
+from search.analysis.job.finalists import choose_finalists
+from search.claims import planner
 from search.records import Trial
-from search.sampling import samplers, space
-from search.sampling.tpe import Columns
-from search.spec import JobSpec
+from search.samplers import sampler_factory, space
+from search.samplers.tpe import Columns
+from search.spec.job import JobSpec
 from search.states import Arm, Stage, TrialState
 from trainers.replay.world import names
 from trainers.spec import Configuration
@@ -129,12 +129,12 @@ def searched(world: Between, method: str, run: int, budgets: Sequence[int]) -> d
     ends, told, begun = 0, {}, time.process_time()
     for number in range(budgets[-1]):
         columns.update(study.get_trials(deepcopy=False))
-        study.sampler = sampler or samplers.build_sampler(
+        study.sampler = sampler or sampler_factory.build_sampler(
             spec.sampler, spec.space, Arm.JOINT, spec.seed, number, columns
         )
         trial = study.ask()
         configuration = space.suggest(trial, spec.space, Arm.JOINT)
-        seed = plan.trial_seed(spec.seed, number)
+        seed = planner.trial_seed(spec.seed, number)
         value = world.run(configuration, seed)
         study.tell(trial, value)
         regrets.append(world.regret(configuration))

@@ -15,10 +15,11 @@ import optuna
 from optuna.trial import TrialState
 
 from benchmarks.table.spec import searched
-from search.sampling import pruners, samplers, space
-from search.sampling.listed import ListedSampler
-from search.sampling.tpe import Columns
-from search.spec import JobSpec
+from search.pruners import pruner_factory
+from search.samplers import sampler_factory, space
+from search.samplers.listed import ListedSampler
+from search.samplers.tpe import Columns
+from search.spec.job import JobSpec
 from search.states import Arm
 from trainers.replay.world import World
 
@@ -60,8 +61,8 @@ def play(
     Lanes go epoch by epoch side by side, as in a bank; a lane whose trial ends begins the next one at once.
     """
     study = optuna.create_study(direction="maximize", study_name=f"seed {seed}")
-    pruner, stops = pruners.build_pruner(spec), sorted(pruners.rungs(spec))
-    columns, listed, length = Columns(), space.listed(spec.space), int(world.epochs[-1])
+    pruner, stops = pruner_factory.build_pruner(spec), sorted(pruner_factory.rungs(spec))
+    columns, listed, length = Columns(), space.listed_values(spec.space), int(world.epochs[-1])
     waiting: list[tuple[int, int]] = []  # when it reaches its next stop, and its number
     begun: dict[int, tuple[optuna.Trial, int, np.ndarray, int]] = {}
 
@@ -69,7 +70,7 @@ def play(
         columns.update(study.get_trials(deepcopy=False))
         number = len(begun)
         if sampler is None:
-            study.sampler = samplers.build_sampler(spec.sampler, spec.space, Arm.JOINT, seed, number, columns)
+            study.sampler = sampler_factory.build_sampler(spec.sampler, spec.space, Arm.JOINT, seed, number, columns)
         else:
             study.sampler = ListedSampler(sampler(number), listed)
         trial = study.ask()

@@ -14,7 +14,7 @@ import sys
 import numpy as np
 
 from benchmarks import facts, output
-from search.analysis.response import temperature_response
+from search.analysis.job.response import temperature_response
 from tests import synthetic
 
 NOISES = (0.004, 0.01, 0.02)

@@ -21,7 +21,7 @@ import optuna
 
 from benchmarks import facts, output, replayed
 from benchmarks.statistics import paired
-from search.spec import JobSpec
+from search.spec.job import JobSpec
 from trainers.replay import synthetic, world
 from trainers.replay.world import World
 

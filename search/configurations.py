@@ -8,7 +8,7 @@ from typing import Any
 
 from search.states import Arm
 from trainers.registry import losses
-from trainers.spec import Configuration, Method, Optimizer, plain
+from trainers.spec import Configuration, Method, Optimizer, to_jsonable
 
 FIXED_TEMPERATURE: dict[Arm, float] = {Arm.LABEL_ONLY: 1.0, Arm.T1: 1.0, Arm.T4: 4.0}
 
@@ -20,7 +20,7 @@ def baseline_method(method: Method) -> Method | None:
 
 def to_json(configuration: Configuration) -> dict[str, Any]:
     """The configuration as plain JSON, as it stands in the tables."""
-    return dict(plain(configuration))
+    return dict(to_jsonable(configuration))
 
 
 def from_json(document: Mapping[str, Any]) -> Configuration:

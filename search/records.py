@@ -120,8 +120,8 @@ class Job:
     @property
     def resumable(self) -> bool:
         """Whether `resume` lets it go on: it is paused, or failed for what its machines did."""
-        lost = self.state is JobState.FAILED and self.problem is not None and self.problem.type in LOST
-        return lost or self.state is JobState.PAUSED
+        failed_by_machine = self.state is JobState.FAILED and self.problem is not None and self.problem.type in LOST
+        return failed_by_machine or self.state is JobState.PAUSED
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
 from search.errors import DatabaseUnavailable, SchemaMissing
-from search.sampling import study
+from search.optuna_bridge import study
 from search.storage.db import Database
 from search.storage.tables import VERSION_TABLE
 
@@ -40,10 +40,10 @@ def migrate(db: Database) -> None:
 def check_schema(db: Database) -> None:
     """SchemaMissing unless our tables are there in this version. DatabaseUnavailable."""
     with db.read() as connection:
-        found = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE}).get_current_revision()
-    wanted = ScriptDirectory(str(SCRIPTS)).get_current_head()
-    if found != wanted:
-        state = "no schema" if found is None else f"the schema of version {found}, not {wanted}"
+        current = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE}).get_current_revision()
+    required = ScriptDirectory(str(SCRIPTS)).get_current_head()
+    if current != required:
+        state = "no schema" if current is None else f"the schema of version {current}, not {required}"
         raise SchemaMissing(f"the database has {state}: run `thermowell migrate`")
 
 

@@ -64,8 +64,8 @@ _on: _On | None = None
 def configure(service: str, instance: str | None = None) -> bool:
     """Begins to trace where OTEL_* say so; whether they do. `service` is what it is called unless they name another."""
     endpoint = next((name for name in ENDPOINTS if os.environ.get(name)), None)
-    wanted = os.environ.get("OTEL_TRACES_EXPORTER", "").strip() in ("", "otlp")
-    if endpoint is None or not wanted or os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
+    exporter_fits = os.environ.get("OTEL_TRACES_EXPORTER", "").strip() in ("", "otlp")
+    if endpoint is None or not exporter_fits or os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
         return False
     protocol = next((os.environ[name] for name in PROTOCOLS if os.environ.get(name)), SPOKEN)
     if protocol != SPOKEN:
@@ -91,9 +91,9 @@ def trace_to(exporter: SpanExporter, service: str, instance: str | None = None) 
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-    said = {"service.name": service, "service.version": version("thermowell"), "service.instance.id": instance}
+    attributes = {"service.name": service, "service.version": version("thermowell"), "service.instance.id": instance}
     by_operator = OTELResourceDetector().detect().attributes
-    resource = Resource.create({name: value for name, value in _known(said).items() if name not in by_operator})
+    resource = Resource.create({name: value for name, value in _present(attributes).items() if name not in by_operator})
     provider = TracerProvider(resource=resource, id_generator=_ids(), shutdown_on_exit=False)
     provider.add_span_processor(BatchSpanProcessor(exporter))
     complaints = _Complaints(logging.ERROR)
@@ -136,16 +136,17 @@ def begin(
     *,
     kind: Kind = "internal",
     below: str | None = None,
-    own: str | None = None,
+    traceparent: str | None = None,
     after: str | None = None,
     trial: tuple[str, int] | None = None,
 ) -> Span:
     """A span that somebody else will end, on whichever thread.
 
-    All places are W3C traceparents: it is `below` one, or below what is current; it is its `own`, as `named` makes
-    them; and it is linked to the one that it comes `after`. Log lines of that `trial` (job, number) carry its ids.
+    All places are W3C traceparents: it is `below` one, or below what is current; it is its `traceparent`,
+    as `span_parent` makes them; and it is linked to the one that it comes `after`. Log lines of that
+    `trial` (job, number) carry its ids.
     """
-    return _OFF if _on is None else _on.begin(name, attributes or {}, kind, below, own, after, trial)
+    return _OFF if _on is None else _on.begin(name, attributes or {}, kind, below, traceparent, after, trial)
 
 
 @contextmanager
@@ -156,15 +157,15 @@ def span(
     if _on is None:
         yield _OFF
         return
-    begun = begin(name, attributes, kind=kind, below=below)
+    started = begin(name, attributes, kind=kind, below=below)
     try:
-        with begun.current():
-            yield begun
+        with started.current():
+            yield started
     except Exception as error:
-        begun.fail(type(error).__name__)
+        started.fail(type(error).__name__)
         raise
     finally:
-        begun.end()
+        started.end()
 
 
 def within(traceparent: str | None) -> AbstractContextManager[None]:
@@ -172,7 +173,7 @@ def within(traceparent: str | None) -> AbstractContextManager[None]:
     return nullcontext() if _on is None or traceparent is None else _attached(_remote(traceparent))
 
 
-def named(traceparent: str | None, *words: object) -> str | None:
+def span_parent(traceparent: str | None, *words: object) -> str | None:
     """The traceparent of the span in the same trace whose id these words are: who knows them can point to it, whichever
     process it is of, though nobody has stored it.
     """
@@ -205,31 +206,31 @@ class _On:
         attributes: Attributes,
         kind: Kind,
         below: str | None,
-        own: str | None,
+        traceparent: str | None,
         after: str | None,
         trial: tuple[str, int] | None,
     ) -> Span:
         from opentelemetry.trace import Link, SpanKind, get_current_span
 
         links = [] if after is None else [Link(get_current_span(_remote(after)).get_span_context())]
-        chosen = _own.set(None if own is None else int(own.split("-")[2], 16))
+        id_token = _own.set(None if traceparent is None else int(traceparent.split("-")[2], 16))
         try:
             recorded = self.tracer.start_span(
                 name,
                 context=None if below is None else _remote(below),
                 kind=SpanKind[kind.upper()],
-                attributes=_known(attributes),
+                attributes=_present(attributes),
                 links=links,
             )
         finally:
-            _own.reset(chosen)
-        begun = _Told(recorded, self, trial)
+            _own.reset(id_token)
+        started = _RecordedSpan(recorded, self, trial)
         if trial is not None:
-            self.of_trials[trial] = begun
-        return begun
+            self.of_trials[trial] = started
+        return started
 
 
-class _Told(Span):
+class _RecordedSpan(Span):
     def __init__(self, recorded: Recorded, on: _On, trial: tuple[str, int] | None) -> None:
         self._recorded, self._on, self._trial = recorded, on, trial
         context = recorded.get_span_context()
@@ -238,10 +239,10 @@ class _Told(Span):
         self.ids = {"trace_id": trace_id, "span_id": span_id}
 
     def note(self, attributes: Attributes) -> None:
-        self._recorded.set_attributes(_known(attributes))
+        self._recorded.set_attributes(_present(attributes))
 
     def event(self, name: str, attributes: Attributes | None = None) -> None:
-        self._recorded.add_event(name, _known(attributes or {}))
+        self._recorded.add_event(name, _present(attributes or {}))
 
     def fail(self, kind: str) -> None:
         from opentelemetry.trace import StatusCode
@@ -318,5 +319,5 @@ def _current_ids() -> Mapping[str, str]:
     return {"trace_id": f"{context.trace_id:032x}", "span_id": f"{context.span_id:016x}"} if context.is_valid else {}
 
 
-def _known(attributes: Attributes) -> dict[str, str | bool | int | float]:
+def _present(attributes: Attributes) -> dict[str, str | bool | int | float]:
     return {name: value for name, value in attributes.items() if value is not None}

@@ -50,9 +50,9 @@ def scale(metric: Metric) -> float:
 
 def decimals(metric: Metric, resolution: float = 1.0) -> int:
     """How many decimals say a value whose uncertainty is `resolution` (in the objective's own unit)."""
-    shown = abs(resolution) * scale(metric)
+    scaled = abs(resolution) * scale(metric)
     usual = 3 if metric == "nll" else 1
-    return usual if shown >= 10.0**-usual else usual + 1
+    return usual if scaled >= 10.0**-usual else usual + 1
 
 
 def plain(metric: Metric, value: float, decimal_places: int | None = None) -> str:
@@ -72,29 +72,29 @@ def difference(metric: Metric, value: float, decimal_places: int | None = None) 
     return f"{plain(metric, value, decimal_places)} {'nats' if metric == 'nll' else 'points'}"
 
 
-def places(metric: Metric, within: Interval | None) -> int:
+def places(metric: Metric, interval_: Interval | None) -> int:
     """How many decimals say a value that is known as well as this interval tells."""
-    return decimals(metric) if within is None else decimals(metric, (within.high - within.low) / 2)
+    return decimals(metric) if interval_ is None else decimals(metric, (interval_.high - interval_.low) / 2)
 
 
-def interval(metric: Metric, within: Interval) -> str:
+def interval(metric: Metric, bounds: Interval) -> str:
     """An interval in words: 90 % interval 91.5 to 92.6."""
-    low, high = (plain(metric, end, places(metric, within)) for end in (within.low, within.high))
-    return f"{percent(within.confidence)} interval {low} to {high}"
+    low, high = (plain(metric, end, places(metric, bounds)) for end in (bounds.low, bounds.high))
+    return f"{percent(bounds.confidence)} interval {low} to {high}"
 
 
-def level_within(metric: Metric, value: float, within: Interval | None) -> str:
+def level_within(metric: Metric, value: float, interval_: Interval | None) -> str:
     """A value and its interval: 92.1 % (90 % interval 91.5 to 92.6)."""
-    return f"{level(metric, value, places(metric, within))}{_behind(metric, within)}"
+    return f"{level(metric, value, places(metric, interval_))}{_behind(metric, interval_)}"
 
 
-def difference_within(metric: Metric, value: float, within: Interval | None) -> str:
+def difference_within(metric: Metric, value: float, interval_: Interval | None) -> str:
     """A difference and its interval: 0.4 points (90 % interval −0.1 to 0.9)."""
-    return f"{difference(metric, value, places(metric, within))}{_behind(metric, within)}"
+    return f"{difference(metric, value, places(metric, interval_))}{_behind(metric, interval_)}"
 
 
-def _behind(metric: Metric, within: Interval | None) -> str:
-    return f" ({interval(metric, within)})" if within else ""
+def _behind(metric: Metric, interval_: Interval | None) -> str:
+    return f" ({interval(metric, interval_)})" if interval_ else ""
 
 
 def percent(share: float) -> str:

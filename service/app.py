@@ -15,13 +15,13 @@ from starlette.concurrency import run_in_threadpool
 from search import public
 from search.public import Database, DatabaseUnavailable, SchemaMissing
 from service import auth, errors, proxies
-from service.pages import frame
+from service.pages import templating
+from service.plot_refresh import PlotRefresher
 from service.prefix import inner_path
 from service.routes import (
     access,
     advice,
     body,
-    changes,
     dashboard,
     exports,
     jobs,
@@ -29,12 +29,13 @@ from service.routes import (
     lookup,
     methods,
     metrics,
-    naming,
     openapi,
+    page_updates,
     pages,
     places,
     prefixed,
     rates,
+    request_ids,
     results,
     signing,
     stream,
@@ -43,7 +44,6 @@ from service.routes import (
     turns,
 )
 from service.settings import Settings
-from service.showing import Shower
 
 PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
 TRACES_SECONDS = 2.0
@@ -79,16 +79,30 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         at_once=settings.requests_at_once,
     )
     app.add_middleware(metrics.Measured, metrics=app.state.metrics)
-    app.add_middleware(naming.Named)
+    app.add_middleware(request_ids.RequestIds)
     app.add_middleware(prefixed.Prefixed, prefix=settings.root_path)
     app.add_middleware(proxies.Forwarded, trusted=settings.trusted_proxies)
     errors.install(app)
     signing.install(app)
-    rooms = (jobs, trials, stream, results, exports, studies, lookup, advice, keys, metrics, signing, changes, pages)
+    rooms = (
+        jobs,
+        trials,
+        stream,
+        results,
+        exports,
+        studies,
+        lookup,
+        advice,
+        keys,
+        metrics,
+        signing,
+        page_updates,
+        pages,
+    )
     routers = [*(room.router for room in rooms), lookup.open_router, openapi.router]
     for router in routers:
         app.include_router(router)
-    app.mount(frame.ASSETS, frame.assets())
+    app.mount(templating.ASSETS, templating.assets())
     openapi.install(app)
     app.router.routes.append(methods.OtherMethods(routers))
     app.state.dashboard = dashboard.Dashboard(db, app.state.files)
@@ -118,7 +132,7 @@ async def _life(app: FastAPI) -> AsyncIterator[None]:
     with suppress(DatabaseUnavailable, SchemaMissing):  # /readyz says so; without a key nothing is answered meanwhile
         await run_in_threadpool(auth.refuse_open, db, settings)
     reaper = asyncio.create_task(_reap(db, settings, app.state.stopping))
-    shower = asyncio.create_task(Shower(db, settings, app.state.files, app.state.stopping).run())
+    shower = asyncio.create_task(PlotRefresher(db, settings, app.state.files, app.state.stopping).run())
     try:
         yield
     finally:

@@ -84,12 +84,12 @@ def presented_key(headers: Headers) -> str | None:
 
     Raises Unauthenticated.
     """
-    given = headers.getlist("authorization")
-    if not given:
+    headers_given = headers.getlist("authorization")
+    if not headers_given:
         return None
-    if len(given) > 1:
+    if len(headers_given) > 1:
         raise Unauthenticated("Authorization stands more than once; send one key")
-    scheme, _, credentials = given[0].strip().partition(" ")
+    scheme, _, credentials = headers_given[0].strip().partition(" ")
     if scheme.lower() == "bearer":
         return credentials.strip()
     if scheme.lower() == "basic":

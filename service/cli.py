@@ -32,7 +32,7 @@ def build() -> typer.Typer:
     def thermowell(
         show_version: Annotated[bool, typer.Option("--version", is_eager=True, callback=_print_version)] = False,
     ) -> None:
-        """At which temperature should this student be distilled from this teacher? Submit a job, query the answer."""
+        """Search the temperature and optimizer settings of a distillation: submit a job, query the answer."""
 
     cli_jobs.register(app)
     cli_studies.register(app)
@@ -46,8 +46,8 @@ def main() -> None:
     build()(prog_name="thermowell")
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
+def _print_version(requested: bool) -> None:
+    if requested:
         print(version("thermowell"))
         raise typer.Exit
 

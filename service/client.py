@@ -31,7 +31,7 @@ from service.remote.documents import JobDetail as JobDetail
 from service.remote.documents import Trial as Trial
 from service.remote.documents import TrialDetail as TrialDetail
 from service.remote.documents import Worker as Worker
-from service.remote.documents import read
+from service.remote.documents import read_document
 from service.remote.plain import plain
 from service.remote.sending import document
 from service.remote.studies import Studies
@@ -85,7 +85,9 @@ class Thermowell(Studies):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
         self.close()
 
     def close(self) -> None:
@@ -108,16 +110,16 @@ class Thermowell(Studies):
         headers = {"Content-Type": media_type or media}
         if idempotency_key:
             headers["Idempotency-Key"] = idempotency_key
-        return read(JobDetail, self.http.request("POST", "/v1/jobs", content=content, headers=headers).json())
+        return read_document(JobDetail, self.http.request("POST", "/v1/jobs", content=content, headers=headers).json())
 
     def job(self, job: str | Job) -> JobDetail:
         """A job as it is now."""
-        return read(JobDetail, self.http.get(_path(job)))
+        return read_document(JobDetail, self.http.get(_path(job)))
 
     def jobs(self, *, state: str | None = None, name: str | None = None, label: str | None = None) -> Iterator[Job]:
         """Your jobs, newest first; an admin sees everybody's. `label` is written key=value."""
         for item in self._pages("/jobs", 200, state=state, name=name, label=label):
-            yield read(Job, item)
+            yield read_document(Job, item)
 
     def wait(self, job: str | Job, *, timeout: float | None = None, progress: bool = True) -> JobDetail:
         """The job once it has ended: completed, failed or cancelled. `progress` draws a bar on the error output.
@@ -127,28 +129,28 @@ class Thermowell(Studies):
         """
         from tqdm import tqdm  # here, so that quick commands need not load it
 
-        begun, pause, answered = time.monotonic(), POLL_SECONDS[0], time.monotonic()
+        start, pause, answered = time.monotonic(), POLL_SECONDS[0], time.monotonic()
         with tqdm(unit="trial", disable=not progress, file=sys.stderr, dynamic_ncols=True) as bar:
             while True:
                 try:
-                    now, answered = self.job(job), time.monotonic()
+                    current, answered = self.job(job), time.monotonic()
                 except Unreachable:
                     if time.monotonic() - answered > PATIENCE_SECONDS:
                         raise
                 else:
-                    _advance(bar, now)
-                    if now.ended:
-                        return now
-                left = float("inf") if timeout is None else begun + timeout - time.monotonic()
-                if left <= 0:
+                    _advance(bar, current)
+                    if current.ended:
+                        return current
+                remaining = float("inf") if timeout is None else start + timeout - time.monotonic()
+                if remaining <= 0:
                     raise TimeoutError(f"job {_id(job)} has not ended within {timeout:g} s; it goes on")
-                time.sleep(min(pause, left))
+                time.sleep(min(pause, remaining))
                 pause = min(pause * 1.5, POLL_SECONDS[1])
 
     def events(self, job: str | Job, after: int = 0) -> Iterator[Event]:
         """A job's events after number `after`, as they happen, until it ends; connects again where that breaks."""
         for event in self.http.events(_id(job), after):
-            yield read(Event, event)
+            yield read_document(Event, event)
 
     def cancel(self, job: str | Job) -> JobDetail:
         """Ends a job now: running trials are dropped and nothing is answered."""
@@ -197,11 +199,11 @@ class Thermowell(Studies):
     ) -> Iterator[Trial]:
         """A job's trials, page by page; `sort="-value"` begins with the most accurate."""
         for item in self._pages(f"{_path(job)}/trials", PAGE, sort=sort, stage=stage, arm=arm, state=state):
-            yield read(Trial, item)
+            yield read_document(Trial, item)
 
     def trial(self, job: str | Job, number: int) -> TrialDetail:
         """One trial with its learning curve."""
-        return read(TrialDetail, self.http.get(f"{_path(job)}/trials/{number}"))
+        return read_document(TrialDetail, self.http.get(f"{_path(job)}/trials/{number}"))
 
     def trials_dataframe(self, job: str | Job) -> pandas.DataFrame:
         """All trials of a job, one row each. PandasMissing."""
@@ -211,7 +213,7 @@ class Thermowell(Studies):
 
     def result(self, job: str | Job) -> Result:
         """The answer. Refused with the slug `not-ready` while there is none."""
-        return read(Result, self.http.get(f"{_path(job)}/result"))
+        return read_document(Result, self.http.get(f"{_path(job)}/result"))
 
     def result_dataframe(self, job: str | Job) -> pandas.DataFrame:
         """The winner and the baselines, one row each, with what the winner gains over them. PandasMissing."""
@@ -221,7 +223,7 @@ class Thermowell(Studies):
 
     def response(self, job: str | Job) -> TemperatureResponse:
         """Quality as a function of the temperature, with its band."""
-        return read(TemperatureResponse, self.http.get(f"{_path(job)}/response"))
+        return read_document(TemperatureResponse, self.http.get(f"{_path(job)}/response"))
 
     def response_dataframe(self, job: str | Job) -> pandas.DataFrame:
         """The points of the temperature response, overall and per optimizer, for a plot of your own. PandasMissing."""
@@ -239,11 +241,11 @@ class Thermowell(Studies):
 
     def importances(self, job: str | Job) -> Importances:
         """How much each setting moved the objective."""
-        return read(Importances, self.http.get(f"{_path(job)}/importances"))
+        return read_document(Importances, self.http.get(f"{_path(job)}/importances"))
 
     def interactions(self, job: str | Job) -> Interactions:
         """How much T and each other setting act together, and a map of both."""
-        return read(Interactions, self.http.get(f"{_path(job)}/interactions"))
+        return read_document(Interactions, self.http.get(f"{_path(job)}/interactions"))
 
     def report(self, job: str | Job) -> str:
         """The report, as a page of HTML that needs nothing else."""
@@ -255,7 +257,7 @@ class Thermowell(Studies):
 
     def artifacts(self, job: str | Job) -> list[Artifact]:
         """The files that a job left."""
-        return [read(Artifact, item) for item in self.http.get(f"{_path(job)}/artifacts")["items"]]
+        return [read_document(Artifact, item) for item in self.http.get(f"{_path(job)}/artifacts")["items"]]
 
     def download(self, job: str | Job, name: str, to: str | Path = ".") -> Path:
         """Writes one of the job's files to a path, or under its own name into a folder; answers where it is."""
@@ -290,14 +292,14 @@ class Thermowell(Studies):
             "batch_size": batch_size, "label_smoothing": label_smoothing, "teacher_entropy": teacher_entropy,
             "student": student, "student_init": student_init, "metric": metric,
         }  # fmt: skip
-        return read(Advice, self.http.get("/advice", mode=mode, most_sources=most_sources, **setting))
+        return read_document(Advice, self.http.get("/advice", mode=mode, most_sources=most_sources, **setting))
 
     def workers(self) -> list[Worker]:
         """Who trains, alive ones first."""
-        return [read(Worker, item) for item in self.http.get("/workers")["items"]]
+        return [read_document(Worker, item) for item in self.http.get("/workers")["items"]]
 
     def _move(self, job: str | Job, verb: str, body: Mapping[str, Any] | None = None) -> JobDetail:
-        return read(JobDetail, self.http.post(f"{_path(job)}/{verb}", body))
+        return read_document(JobDetail, self.http.post(f"{_path(job)}/{verb}", body))
 
     def _pages(self, path: str, limit: int, **query: Any) -> Iterator[Json]:
         cursor: str | None = None

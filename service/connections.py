@@ -1,4 +1,4 @@
-"""How long, and how many, may a connection wait? uvicorn's own protocol with an end to every waiting.
+"""Limits on connections: uvicorn's own protocol with an end to every waiting, and caps per address.
 
 uvicorn waits for ever for a request's first byte, for the rest of its headers, for its body, and for who reads nothing;
 and turns everybody away, health checks too, once there are so many connections. Here idle ones make room for new ones.
@@ -38,42 +38,42 @@ class Book:
     def enter(self, connection: Connection) -> bool:
         """Enters a connection, closing an idle one where there are too many; answers whether there is room for it."""
         address, trusted = connection.counted
-        same = self._by_address.setdefault(address, {})
+        neighbours = self._by_address.setdefault(address, {})
         room = True
-        if not trusted and len(same) >= self.settings.connections_per_address:
-            room = _close_one(same)
+        if not trusted and len(neighbours) >= self.settings.connections_per_address:
+            room = _close_one(neighbours)
         elif self._count >= self.settings.connections:
             crowds = sorted(self._by_address.values(), key=len, reverse=True)
             room = any(_close_one(crowd) for crowd in crowds)
-        self._by_address.setdefault(address, same)[connection] = None
+        self._by_address.setdefault(address, neighbours)[connection] = None
         self._count += 1
         return room
 
     def leave(self, connection: Connection) -> None:
         """Forgets a connection; one that was closed for another may have been forgotten before."""
         address, _ = connection.counted
-        same = self._by_address.get(address, {})
-        if connection in same:
-            del same[connection]
+        neighbours = self._by_address.get(address, {})
+        if connection in neighbours:
+            del neighbours[connection]
             self._count -= 1
-            if not same:
+            if not neighbours:
                 del self._by_address[address]
 
 
 def _close_one(crowd: dict[Connection, None]) -> bool:
     """Closes the idle connection that has been idle for longest, if one is."""
-    idle = [each for each in crowd if each.idle]
+    idle = [connection for connection in crowd if connection.idle]
     if not idle:
         return False
-    min(idle, key=lambda each: each.quiet_since).close_for_another()
+    min(idle, key=lambda connection: connection.quiet_since).close_for_another()
     return True
 
 
 class Connection(H11Protocol):
     """One client's connection."""
 
-    def __init__(self, *arguments: Any, book: Book, **named: Any) -> None:
-        super().__init__(*arguments, **named)
+    def __init__(self, *arguments: Any, book: Book, **keywords: Any) -> None:
+        super().__init__(*arguments, **keywords)
         self.book = book
         self.counted = ("unknown", False)
         self.quiet_since = 0.0
@@ -134,19 +134,21 @@ class Connection(H11Protocol):
         elif self.conn.their_state is h11.SEND_BODY:  # also of a request that is answered without it
             self._await("body", self.book.settings.body_seconds)
         elif self.idle:
-            begun = bool(self.conn.trailing_data[0])  # a part of the next request's headers; else it is kept alive
-            self._await("headers" if begun or self.cycle is None else None, self.book.settings.header_seconds)
+            partial_request = bool(
+                self.conn.trailing_data[0]
+            )  # a part of the next request's headers; else it is kept alive
+            self._await("headers" if partial_request or self.cycle is None else None, self.book.settings.header_seconds)
         else:
             self._await(None)
 
-    def _await(self, what: str | None, seconds: float = 0.0) -> None:
+    def _await(self, phase: str | None, seconds: float = 0.0) -> None:
         """The time for what is waited for runs from the first moment on, however little of it comes at a time."""
-        if what == self._awaiting:
+        if phase == self._awaiting:
             return
         if self._request_timer is not None:
             self._request_timer.cancel()
-        self._awaiting = what
-        self._request_timer = None if what is None else self.loop.call_later(seconds, self._too_late)
+        self._awaiting = phase
+        self._request_timer = None if phase is None else self.loop.call_later(seconds, self._too_late)
 
     def _too_late(self) -> None:
         if self.transport.is_closing():
@@ -187,7 +189,7 @@ def protocol_for(settings: Settings) -> type[Connection]:
     class Bound(Connection):
         """A connection in this server's book."""
 
-        def __init__(self, *arguments: Any, **named: Any) -> None:
-            super().__init__(*arguments, book=book, **named)
+        def __init__(self, *arguments: Any, **keywords: Any) -> None:
+            super().__init__(*arguments, book=book, **keywords)
 
     return Bound

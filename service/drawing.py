@@ -1,6 +1,6 @@
 """`python -m service.drawing`: what a job shows in Optuna Dashboard, computed and drawn, as JSON from stdin to stdout.
 
-A program of its own at the lowest priority, started by the API (see service.showing): fitting, drawing and Optuna
+A program of its own at the lowest priority, started by the API (see service.plot_refresh): fitting, drawing and Optuna
 Dashboard itself, which takes seconds to load, would hold the API's interpreter, and a worker on the same machine keeps
 its processor. It reads the database and writes nothing: whoever waits for a lock should wait for nobody this slow.
 """
@@ -19,16 +19,16 @@ from itertools import dropwhile
 from pydantic import BaseModel, Field
 
 from search import public
-from search.public import Artifact, Database, Standing
+from search.public import Artifact, Database, JobView
 from service import tracking
-from service.pages import figures, note, report
+from service.pages import dashboard_note, figures, report
 
 LONGEST_CAUSE = 500  # characters
 _PASSWORD = re.compile(r"://[^/\s@]*@")
 REPORT, REPORT_TYPE = "report.html", "text/html; charset=utf-8"
 
 
-class Order(BaseModel):
+class DrawingRequest(BaseModel):
     """Which job is to be drawn, and where it is. On stdin, because the address may hold a password."""
 
     database_url: str
@@ -37,23 +37,23 @@ class Order(BaseModel):
     root_path: str = ""
 
 
-class Drawn(BaseModel):
+class DrawnPlots(BaseModel):
     """All that the API has to write down: of the job as it stood at its event of this number."""
 
     event: int
     interim: public.Interim | None
     report: str | None
-    beside: public.Beside | None
+    beside: public.DashboardChange | None
     untracked: str | None = Field(None, description="why MLflow does not know of it, though it should")
 
 
-def draw(db: Database, job_id: str, mlflow_uri: str | None = None, root_path: str = "") -> Drawn | None:
+def draw(db: Database, job_id: str, mlflow_uri: str | None = None, root_path: str = "") -> DrawnPlots | None:
     """Asks the analysis where the job has not been answered, and draws; None where there is no such job any more."""
-    found = public.to_be_shown(db, job_id)
-    if found is None:
+    pending = public.to_be_shown(db, job_id)
+    if pending is None:
         return None
-    standing, question = found
-    interim = _asked(question) if question is not None and public.aside.possible() else None
+    standing, question = pending
+    interim = _interim_of(question) if question is not None and public.question.interim_possible() else None
     if interim is not None:
         standing = replace(
             standing,
@@ -65,13 +65,13 @@ def draw(db: Database, job_id: str, mlflow_uri: str | None = None, root_path: st
     page = report.render(standing, picture_base=None) if standing.final else None
     plots = {name: public.Figure(drawn) for name, drawn in figures.all_of(standing).items()}
     files = _files(db, standing, page)
-    words = note.note(standing, root_path)
-    change = public.beside(db, job_id, plots, words, files)
+    words = dashboard_note.note(standing, root_path)
+    change = public.dashboard_change(db, job_id, plots, words, files)
     untracked = None if mlflow_uri is None else _tracked(db, standing, mlflow_uri, words)
-    return Drawn(event=standing.event, interim=interim, report=page, beside=change, untracked=untracked)
+    return DrawnPlots(event=standing.event, interim=interim, report=page, beside=change, untracked=untracked)
 
 
-def _tracked(db: Database, standing: Standing, uri: str, words: str) -> str | None:
+def _tracked(db: Database, standing: JobView, uri: str, words: str) -> str | None:
     """Logs the job; why not, where that failed: the plots are there all the same."""
     try:
         tracking.track(db, standing, uri, words)
@@ -80,26 +80,26 @@ def _tracked(db: Database, standing: Standing, uri: str, words: str) -> str | No
     return None
 
 
-def _asked(question: public.aside.Question) -> public.Interim:
-    done = subprocess.run(
-        [sys.executable, *public.aside.PROGRAM],
+def _interim_of(question: public.question.Question) -> public.Interim:
+    process = subprocess.run(
+        [sys.executable, *public.question.PROGRAM],
         input=question.model_dump_json().encode(),
         capture_output=True,
     )
-    if done.returncode != 0:
-        sys.stderr.buffer.write(done.stderr)
-        raise RuntimeError(f"the analysis ended by {cause(done.stderr, done.returncode)}")
-    return public.Interim.model_validate_json(done.stdout)
+    if process.returncode != 0:
+        sys.stderr.buffer.write(process.stderr)
+        raise RuntimeError(f"the analysis ended by {cause(process.stderr, process.returncode)}")
+    return public.Interim.model_validate_json(process.stdout)
 
 
 def cause(complained: bytes, status: int) -> str:
     """By which error a program has ended, from what it wrote and its status: of a traceback the error itself, whole."""
     lines = complained.decode(errors="replace").strip().splitlines()
-    begun = [number for number, line in enumerate(lines) if line.startswith("Traceback (most recent call last)")]
-    told = list(dropwhile(lambda line: line.startswith(" "), lines[begun[-1] + 1 :])) if begun else lines[-1:]
-    how = f"signal {signal.Signals(-status).name}" if status < 0 else f"status {status}"
-    words = in_short(" ".join(told))
-    return (f"{how}: {words}" if status < 0 else words) if words else f"{how}, without a word"
+    starts = [number for number, line in enumerate(lines) if line.startswith("Traceback (most recent call last)")]
+    error_lines = list(dropwhile(lambda line: line.startswith(" "), lines[starts[-1] + 1 :])) if starts else lines[-1:]
+    ending = f"signal {signal.Signals(-status).name}" if status < 0 else f"status {status}"
+    words = in_short(" ".join(error_lines))
+    return (f"{ending}: {words}" if status < 0 else words) if words else f"{ending}, without a word"
 
 
 def in_short(words: str) -> str:
@@ -107,7 +107,7 @@ def in_short(words: str) -> str:
     return _PASSWORD.sub("://***@", " ".join(words.split()))[:LONGEST_CAUSE]
 
 
-def _files(db: Database, standing: Standing, page: str | None) -> list[Artifact]:
+def _files(db: Database, standing: JobView, page: str | None) -> list[Artifact]:
     """The job's files, and the report that will be one of them by the time anybody looks."""
     everybody = public.Principal("", "drawing", frozenset({"admin"}))
     files = [file for file in public.list_artifacts(db, standing.job.id, everybody) if file.name != REPORT]
@@ -121,7 +121,7 @@ def _files(db: Database, standing: Standing, page: str | None) -> list[Artifact]
 def main() -> int:
     """Reads an Order, writes what was Drawn, or nothing."""
     os.nice(19)
-    order = Order.model_validate_json(sys.stdin.buffer.read())
+    order = DrawingRequest.model_validate_json(sys.stdin.buffer.read())
     db = public.open_database(order.database_url)
     try:
         drawn = draw(db, order.job_id, order.mlflow_uri, order.root_path)

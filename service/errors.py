@@ -50,7 +50,7 @@ class MediaTypeUnsupported(ThermowellError):
     slug = "media-type-unsupported"
 
 
-class TooOften(ThermowellError):
+class RateLimited(ThermowellError):
     """More requests, wrong keys or event streams than are allowed; `Retry-After` says for how long to wait."""
 
     slug = "too-often"
@@ -165,10 +165,10 @@ def respond(error: Exception, instance: str) -> JSONResponse:
     if isinstance(error, ThermowellError) and error.slug in KINDS:
         fields = error.problems if isinstance(error, SpecInvalid) else ()
         detail = str(error) or (type(error).__doc__ or "").strip()
-        headers = {"Retry-After": str(error.seconds)} if isinstance(error, TooOften) else None
+        headers = {"Retry-After": str(error.seconds)} if isinstance(error, RateLimited) else None
         return problem_response(error.slug, detail, instance, fields, headers)
     if isinstance(error, RequestValidationError):
-        fields = tuple(FieldProblem(_dotted(one["loc"]), one["msg"]) for one in error.errors())
+        fields = tuple(FieldProblem(_dotted_path(problem["loc"]), problem["msg"]) for problem in error.errors())
         detail = "; ".join(f"{field.path}: {field.message}" for field in fields)
         return problem_response("request-invalid", detail, instance, fields)
     if isinstance(error, HTTPException):
@@ -196,7 +196,7 @@ def _http(error: HTTPException, instance: str) -> JSONResponse:
     return problem_response("internal", "something went wrong here; the service's log has it", instance)
 
 
-def _dotted(location: tuple[int | str, ...]) -> str:
+def _dotted_path(location: tuple[int | str, ...]) -> str:
     return ".".join(str(part) for part in location)
 
 

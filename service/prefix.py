@@ -62,8 +62,8 @@ def enter(scope: Scope, prefix: str) -> None:
     if not prefix:
         return
     path: str = scope["path"]
-    within = path == prefix or path.startswith(f"{prefix}/")
-    scope["path"] = prefix + ((path[len(prefix) :] or "/") if within else path)
+    prefixed = path == prefix or path.startswith(f"{prefix}/")
+    scope["path"] = prefix + ((path[len(prefix) :] or "/") if prefixed else path)
     scope["root_path"] = prefix
 
 

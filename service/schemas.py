@@ -21,7 +21,6 @@ from search.public import (
     refuse_truth,
 )
 from service import prefix
-from service.errors import FieldError
 
 JobId = Annotated[str, Path(description="a job's id", examples=["9f2c4e0b7a1d4c3e"])]
 TrialNumber = Annotated[int, Path(ge=0, lt=2**31, description="a trial's number within its job")]
@@ -47,13 +46,15 @@ class Readable(Out):
         try:
             return cls.model_validate(record)
         except ValidationError as error:
-            named = f"{cls.__name__.removesuffix('Out').lower()} {getattr(record, 'id', getattr(record, 'number', ''))}"
-            note_unreadable(named, error)
-            lost = sorted({str(one["loc"][0]) for one in error.errors()})
+            record_name = (
+                f"{cls.__name__.removesuffix('Out').lower()} {getattr(record, 'id', getattr(record, 'number', ''))}"
+            )
+            note_unreadable(record_name, error)
+            fields_lost = sorted({str(detail["loc"][0]) for detail in error.errors()})
         values: dict[str, Any] = {name: getattr(record, name, None) for name in cls.model_fields}
-        values |= {name: _blank(cls.model_fields[name].annotation) for name in lost}
-        said = [values["unreadable"]] if values["unreadable"] else []
-        values["unreadable"] = "; ".join([*said, f"{', '.join(lost)} cannot be read"])
+        values |= {name: _blank(cls.model_fields[name].annotation) for name in fields_lost}
+        sentences = [values["unreadable"]] if values["unreadable"] else []
+        values["unreadable"] = "; ".join([*sentences, f"{', '.join(fields_lost)} cannot be read"])
         return cls.model_validate(values)
 
 
@@ -328,31 +329,6 @@ class ArtifactList(BaseModel):
     items: list[ArtifactOut]
 
 
-class WorkerOut(Readable):
-    """A process that trains."""
-
-    id: str
-    host: str
-    pid: int
-    lanes: int = Field(description="students that its engines train at once; 0 before the first trial")
-    capabilities: dict[str, Any]
-    engines: list[dict[str, Any]] = Field(
-        description="what it trains with now: for each problem the engine, its lanes, and the figures that chose it"
-    )
-    labels: list[str] = Field(description="what jobs may ask of a worker: gpu or cpu, and the operator's words")
-    running: int = Field(description="trials that it holds leases of")
-    alive: bool
-    started_at: datetime
-    seen_at: datetime
-    stopped_at: datetime | None
-
-
-class WorkerList(BaseModel):
-    """All workers that were ever seen here, alive ones first."""
-
-    items: list[WorkerOut]
-
-
 class ShareRequest(In):
     """A job's new share of the workers; what is left out stays as it is."""
 
@@ -382,26 +358,3 @@ class ExtendRequest(In):
         if self.trials is None and self.epochs is None and self.seconds is None:
             raise ValueError("name at least one of trials, epochs, seconds")
         return self
-
-
-class SpecVerdict(BaseModel):
-    """What a spec would become, or why it is refused."""
-
-    valid: bool
-    spec: dict[str, Any] | None = Field(description="with every default filled in")
-    errors: list[FieldError]
-
-
-class ProblemKind(BaseModel):
-    """What a kind of problem means."""
-
-    type: str
-    title: str
-    status: int
-    meaning: str
-
-
-class Status(BaseModel):
-    """How the service is."""
-
-    status: Literal["ok", "ready"]

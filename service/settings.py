@@ -65,7 +65,8 @@ class Settings(SearchSettings):
     stream_poll_seconds: float = Field(0.5, gt=0, description="how often an event stream looks for news")
     session_seconds: float = Field(12 * 3600.0, gt=0, description="a browser that signed in is asked again after this")
     literature: Path | None = Field(
-        None, description="YAML rows beside the packaged table of the literature, or in its place: search/priors"
+        None,
+        description="YAML rows beside the packaged table of the literature, or in its place: search/analysis/priors",
     )
     advice_from: Literal["own", "all"] = Field(
         "own", description="whose finished jobs advise: those one may read, or everybody's (others' without a name)"
@@ -74,11 +75,11 @@ class Settings(SearchSettings):
 
     @field_validator("trusted_proxies", mode="before")
     @classmethod
-    def _networks(cls, given: object) -> object:
-        if not isinstance(given, str):
-            return given
+    def _networks(cls, text: object) -> object:
+        if not isinstance(text, str):
+            return text
         try:
-            return tuple(ipaddress.ip_network(word.strip()) for word in given.split(",") if word.strip())
+            return tuple(ipaddress.ip_network(word.strip()) for word in text.split(",") if word.strip())
         except ValueError as error:
             raise ValueError(
                 f"trusted_proxies: {error}; write addresses or networks with commas between: 127.0.0.1,10.0.0.0/8"
@@ -86,8 +87,8 @@ class Settings(SearchSettings):
 
     @field_validator("root_path")
     @classmethod
-    def _root_path(cls, given: str) -> str:
-        return parse_prefix(given)
+    def _root_path(cls, text: str) -> str:
+        return parse_prefix(text)
 
     @property
     def key_quota(self) -> Quota:

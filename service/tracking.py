@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from search import public
-from search.public import Database, JobState, Report, Standing, Trial, TrialState
+from search.public import Database, JobState, JobView, Report, Trial, TrialState
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -28,7 +28,7 @@ JOB_ENDS = {JobState.COMPLETED: "FINISHED", JobState.CANCELLED: "KILLED", JobSta
 PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
 
 
-def track(db: Database, standing: Standing, uri: str, note: str) -> None:
+def track(db: Database, standing: JobView, uri: str, note: str) -> None:
     """Logs what MLflow does not know yet of a job and of its trials that have ended; `note` is Markdown.
 
     ImportError without the extra; MlflowException and OSError where the tracking server fails.
@@ -39,13 +39,15 @@ def track(db: Database, standing: Standing, uri: str, note: str) -> None:
     from mlflow.tracking import MlflowClient
 
     client = MlflowClient(uri)
-    found = client.get_experiment_by_name(EXPERIMENT)
-    experiment: str = client.create_experiment(EXPERIMENT) if found is None else found.experiment_id
-    known = _runs(client, experiment, standing.job.id)
-    parent = known.pop(None, None) or _begin(client, experiment, standing)
+    experiment_record = client.get_experiment_by_name(EXPERIMENT)
+    experiment: str = (
+        client.create_experiment(EXPERIMENT) if experiment_record is None else experiment_record.experiment_id
+    )
+    run_ids = _runs(client, experiment, standing.job.id)
+    parent = run_ids.pop(None, None) or _begin(client, experiment, standing)
     ours = public.Principal("", "tracking", frozenset({"admin"}))
     for trial in standing.trials:
-        if trial.ended_at is not None and known.get(trial.number) is None:
+        if trial.ended_at is not None and run_ids.get(trial.number) is None:
             _, curve = public.get_trial(db, standing.job.id, trial.number, ours)
             _log_trial(client, experiment, parent, standing, trial, curve)
     _log_job(client, parent, standing, note)
@@ -70,7 +72,7 @@ def _runs(client: MlflowClient, experiment: str, job_id: str) -> dict[int | None
             return runs
 
 
-def _begin(client: MlflowClient, experiment: str, standing: Standing) -> str:
+def _begin(client: MlflowClient, experiment: str, standing: JobView) -> str:
     job = standing.job
     tags = {JOB_TAG: job.id} | {f"label.{name}": value for name, value in job.labels.items()}
     run = client.create_run(experiment, _ms(job.created_at), tags, run_name=job.name)
@@ -79,14 +81,14 @@ def _begin(client: MlflowClient, experiment: str, standing: Standing) -> str:
     return run_id
 
 
-def _log_job(client: MlflowClient, run_id: str, standing: Standing, note: str) -> None:
+def _log_job(client: MlflowClient, run_id: str, standing: JobView, note: str) -> None:
     """The job's words and, where there is one, its answer; its run ends with it, or goes on where it is extended."""
     job, result = standing.job, standing.result
     client.set_tag(run_id, STATE_TAG, job.state.value)
     client.set_tag(run_id, "mlflow.note.content", note[:LONGEST])
-    best, done = job.progress.best_value, job.progress.search_done
+    best, finished = job.progress.best_value, job.progress.search_done
     if best is not None:
-        client.log_metric(run_id, "best_value_one_seed", best, _ms(job.updated_at), done)
+        client.log_metric(run_id, "best_value_one_seed", best, _ms(job.updated_at), finished)
     if standing.final and result is not None:
         for name, value in _answer(result).items():
             client.log_metric(run_id, name, value, _ms(job.updated_at))
@@ -97,11 +99,11 @@ def _log_job(client: MlflowClient, run_id: str, standing: Standing, note: str) -
 
 
 def _log_trial(
-    client: MlflowClient, experiment: str, parent: str, standing: Standing, trial: Trial, curve: Sequence[Report]
+    client: MlflowClient, experiment: str, parent: str, standing: JobView, trial: Trial, curve: Sequence[Report]
 ) -> None:
     from mlflow.entities import Metric
 
-    begun, ended = trial.started_at or trial.created_at, trial.ended_at or trial.created_at
+    start_time, end_time = trial.started_at or trial.created_at, trial.ended_at or trial.created_at
     tags = {
         JOB_TAG: standing.job.id,
         TRIAL_TAG: str(trial.number),
@@ -110,26 +112,28 @@ def _log_trial(
     }
     if trial.reason is not None:
         tags["thermowell.reason"] = trial.reason.detail[:LONGEST]
-    run_id: str = client.create_run(experiment, _ms(begun), tags, run_name=f"trial {trial.number}").info.run_id
-    seconds = _seconds(begun, curve)
+    run_id: str = client.create_run(experiment, _ms(start_time), tags, run_name=f"trial {trial.number}").info.run_id
+    seconds = _seconds(start_time, curve)
     metrics = [
-        Metric(name, getattr(report, name), _ms(begun) + round(1000 * at), report.epoch)
-        for report, at in zip(curve, seconds, strict=True)
+        Metric(name, getattr(report, name), _ms(start_time) + round(1000 * offset), report.epoch)
+        for report, offset in zip(curve, seconds, strict=True)
         for name in CURVES
     ]
-    measured = {"value": trial.value} | {f"test_{name}": one for name, one in (trial.test_metrics or {}).items()}
-    metrics += [Metric(name, one, _ms(ended), trial.epoch) for name, one in measured.items() if one is not None]
+    measured = {"value": trial.value} | {f"test_{name}": value for name, value in (trial.test_metrics or {}).items()}
+    metrics += [
+        Metric(name, value, _ms(end_time), trial.epoch) for name, value in measured.items() if value is not None
+    ]
     about = {"stage": trial.stage.value, "arm": trial.arm.value, "variant": trial.variant, "seed": trial.seed}
     _log(client, run_id, _flat(about) | _flat(trial.configuration or {}), metrics)
-    client.set_terminated(run_id, ENDS.get(trial.state, "FAILED"), _ms(ended))
+    client.set_terminated(run_id, ENDS.get(trial.state, "FAILED"), _ms(end_time))
 
 
 def _log(client: MlflowClient, run_id: str, params: Mapping[str, str], metrics: Sequence[Any] = ()) -> None:
     from mlflow.entities import Param
 
-    named = [Param(name, value) for name, value in params.items()]
-    for first in range(0, len(named), MOST_PARAMS):
-        client.log_batch(run_id, params=named[first : first + MOST_PARAMS])
+    parameters = [Param(name, value) for name, value in params.items()]
+    for first in range(0, len(parameters), MOST_PARAMS):
+        client.log_batch(run_id, params=parameters[first : first + MOST_PARAMS])
     for first in range(0, len(metrics), MOST_METRICS):
         client.log_batch(run_id, metrics=metrics[first : first + MOST_METRICS])
 
@@ -139,8 +143,8 @@ def _answer(result: public.Result) -> dict[str, float]:
     figures: dict[str, float | None] = {"answer": result.winner.validation.mean}
     if (interval := result.winner.validation.interval) is not None:
         figures |= {"answer_low": interval.low, "answer_high": interval.high}
-    for name, one in (result.winner.test or {}).items():
-        figures[f"answer_test_{name}"] = one.mean
+    for name, estimate in (result.winner.test or {}).items():
+        figures[f"answer_test_{name}"] = estimate.mean
     if (behind := result.shortfall) is not None:
         figures |= {"chance_within_delta": behind.chance_within_delta}
         figures |= {"shortfall": behind.expected, "shortfall_high": behind.upper}
@@ -152,12 +156,12 @@ def _answer(result: public.Result) -> dict[str, float]:
     return {name: value for name, value in figures.items() if value is not None}
 
 
-def _seconds(begun: datetime, curve: Sequence[Report]) -> list[float]:
+def _seconds(start_time: datetime, curve: Sequence[Report]) -> list[float]:
     """When each epoch ended, from the trial's start: epochs carry only how long they took."""
-    ends, at = [], 0.0
+    ends, offset = [], 0.0
     for report in curve:
-        at += report.seconds
-        ends.append(at)
+        offset += report.seconds
+        ends.append(offset)
     return ends
 
 
@@ -173,5 +177,5 @@ def _flat(document: Mapping[str, Any], above: str = "") -> dict[str, str]:
     return flat
 
 
-def _ms(at: datetime) -> int:
-    return round(1000 * at.timestamp())
+def _ms(time: datetime) -> int:
+    return round(1000 * time.timestamp())

@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 
 from search import configurations
-from search.analysis.build import build_documents
-from search.analysis.fits import Fit, fit_each
-from search.analysis.joint_surface import answer_surface
+from search.analysis.job.build import build_documents
+from search.analysis.job.fits import Fit, fit_each
+from search.analysis.job.joint_surface import answer_surface
 from search.records import Job, Progress, Reason, Trial
-from search.requests.standing import Curve, Standing
-from search.spec import JobSpec, Range
+from search.requests.job_view import Curve, JobView
+from search.spec.job import JobSpec, Range
 from search.states import BASELINE_ARMS, Arm, JobState, Stage, TrialState
-from search.surfaces.axes import axes, temperature_axis
+from search.surrogate.axes import axes, temperature_axis
 from trainers.spec import Configuration, Optimizer
 
 Truth = Callable[[Configuration], float]
@@ -260,7 +260,7 @@ def documents(job_spec: JobSpec, trials: Sequence[Trial], **changes: Any) -> dic
 
 def standing(
     job_spec: JobSpec, trials: Sequence[Trial], found: dict[str, Any] | None = None, **changes: Any
-) -> Standing:
+) -> JobView:
     """How the finished job of these trials stands, with straight learning curves that end at the trials' values."""
     told = documents(job_spec, trials) if found is None else found
     epochs = job_spec.training.epochs
@@ -284,7 +284,7 @@ def standing(
         "trials": trials,
         "curves": curves,
     }
-    return Standing(**(values | changes))
+    return JobView(**(values | changes))
 
 
 @cache

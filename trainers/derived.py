@@ -84,12 +84,12 @@ def check(path: Path) -> bool:
         return False
     except UnicodeDecodeError as error:
         raise Damaged(f"{_beside(path).name} holds no digest") from error
-    written = re.match(r"[0-9a-f]{64}\b", text)
-    if written is None:
+    match = re.match(r"[0-9a-f]{64}\b", text)
+    if match is None:
         raise Damaged(f"{_beside(path).name} holds no digest")
     actual = digest_of(path)
-    if actual != written[0]:
-        raise Damaged(f"its sha256 is {actual}, {written[0]} was written")
+    if actual != match[0]:
+        raise Damaged(f"its sha256 is {actual}, {match[0]} was written")
     return True
 
 
@@ -136,8 +136,8 @@ def _intact(
             for path in files:
                 set_aside(path, error)
         return None
-    for path, known in zip(files, sealed, strict=True):
-        if not known:
+    for path, has_digest in zip(files, sealed, strict=True):
+        if not has_digest:
             seal(path)
     return value
 

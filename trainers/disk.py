@@ -47,10 +47,10 @@ def fault_of(error: BaseException, *, of_store: bool = False) -> int | None:
     lock that cannot be had and whatever else a system call refuses are faults too, and only what is missing or there
     already is none.
     """
-    seen: set[int] = set()
+    visited: set[int] = set()
     following: BaseException | None = error
-    while following is not None and id(following) not in seen:
-        seen.add(id(following))
+    while following is not None and id(following) not in visited:
+        visited.add(id(following))
         number = _number_of(following, of_store and following is error)
         if number is not None:
             return number
@@ -64,19 +64,21 @@ def _number_of(error: BaseException, of_store: bool) -> int | None:
     if isinstance(error, OSError) and error.errno is not None and error.errno != errno.ENOENT:
         return error.errno if of_store and error.errno not in _OF_PROGRAMS else None
     if isinstance(error, OSError | RuntimeError | ValueError) or type(error).__name__ == "SafetensorError":
-        said = str(error)
-        if _CUT_SHORT.search(said):
+        text = str(error)
+        if _CUT_SHORT.search(text):
             return errno.ENOSPC
-        for found in _NUMBER.finditer(said):
-            number = int(found[1] or found[2])
+        for match in _NUMBER.finditer(text):
+            number = int(match[1] or match[2])
             if number in FAULTS or (of_store and number not in _OF_PROGRAMS):
                 return number
-        lowered = said.lower()
+        lowered = text.lower()
         for words, number in _WORDS.items():
             if words in lowered:
                 return number
-    lost = isinstance(error, OSError) and not isinstance(error, FileNotFoundError | FileExistsError)
-    return errno.EIO if of_store and lost else None  # filelock's, and what a library raises without a number
+    failed_without_number = isinstance(error, OSError) and not isinstance(error, FileNotFoundError | FileExistsError)
+    return (
+        errno.EIO if of_store and failed_without_number else None
+    )  # filelock's, and what a library raises without a number
 
 
 def has_file(path: Path) -> bool:
@@ -89,7 +91,7 @@ def has_file(path: Path) -> bool:
 
 
 @contextmanager
-def guarded(what: str, partial: Path | None = None) -> Iterator[None]:
+def guarded(action: str, partial: Path | None = None) -> Iterator[None]:
     """Files of the store are written, read or removed in the block; StorageFault where the disk fails at it.
 
     `partial` is where something is written before it has its name: nothing of it stays where the block fails.
@@ -104,7 +106,7 @@ def guarded(what: str, partial: Path | None = None) -> Iterator[None]:
         number = fault_of(error, of_store=True)
         if number is None:
             raise
-        raise StorageFault(number, f"{what}: {error}") from error
+        raise StorageFault(number, f"{action}: {error}") from error
     except BaseException:
         _discard(partial)
         raise

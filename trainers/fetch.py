@@ -147,13 +147,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("name", metavar="NAME", help="a data set of the catalogue, or `list` to see what is there")
     parser.add_argument("--root", type=Path, required=True, help="the data root")
-    chosen = parser.parse_args(arguments)
-    if chosen.name == "list":
-        for name, there in present(chosen.root).items():
-            print(f"{'present' if there else 'absent ':<8} {name:<14} {DATASETS[name].summary}")
+    options = parser.parse_args(arguments)
+    if options.name == "list":
+        for name, is_present in present(options.root).items():
+            print(f"{'present' if is_present else 'absent ':<8} {name:<14} {DATASETS[name].summary}")
         return EXIT_OK
     try:
-        print(fetch(chosen.name, chosen.root))
+        print(fetch(options.name, options.root))
     except NothingToFetch as error:
         return _refuse(error, EXIT_USAGE)
     except NotFetched as error:

@@ -29,7 +29,7 @@ from trainers.replay.ready import Replayed, replayed
 from trainers.spec import Configuration, Precision, Problem, Tested, TestPermit
 from trainers.teaching import clusters, initial, teacher
 from trainers.teaching.prepared import Prepared, Roots
-from trainers.teaching.sealed import SealedTest
+from trainers.teaching.test_split import SealedTest
 from trainers.training import evaluate, precision, threads
 from trainers.training.epoch import place, predict
 from trainers.zoo import models, weights
@@ -71,9 +71,9 @@ def _prepare(problem: Problem, roots: Roots, device: str) -> Prepared:
     on_classes = clusters.resolved(problem, roots, on)
     split = datasets.load(on_classes.data, roots.data, roots.store)
     models.check(problem.student, split.channels, split.size, split.classes)
-    for each in (problem.teacher, *problem.teacher.members):
-        if each.model is not None:
-            models.check(each.model, split.channels, split.size, split.classes)
+    for teacher_ in (problem.teacher, *problem.teacher.members):
+        if teacher_.model is not None:
+            models.check(teacher_.model, split.channels, split.size, split.classes)
     tests = datasets.check_test(on_classes.data, roots.data, split, roots.store)
     setting = teacher.Setting(on_classes, split, roots.store, on, roots.data, roots.shared, tests)
     answers = teacher.answers(setting)
@@ -95,7 +95,7 @@ def _prepare(problem: Problem, roots: Roots, device: str) -> Prepared:
         facts=answers.facts,
         test=SealedTest(setting),
         start=initial.start(setting),
-        class_map=granularity.told(on_classes.data),
+        class_map=granularity.coarse_labels(on_classes.data),
     )
 
 
@@ -124,7 +124,7 @@ def open_engine(prepared: Ready, choice: Choice | int = 1) -> Engine:
 
 
 def evaluate_test(prepared: Ready, student: Path, configuration: Configuration, permit: TestPermit) -> Tested:
-    """How good, on the test part, is the student in a file that `save_student` wrote?
+    """The metrics on the test part of the student in a file that `save_student` wrote.
 
     Raises TestSplitSealed without a permit, TeacherInvalid where the file or the teacher does not fit,
     evaluate.NotFinite where the student has diverged.
@@ -132,11 +132,11 @@ def evaluate_test(prepared: Ready, student: Path, configuration: Configuration, 
     if isinstance(prepared, Replayed):
         return replay.tested(prepared, student, configuration, permit)
     problem = prepared.problem
-    part, said = prepared.test.open(permit)
+    part, teacher_logits = prepared.test.open(permit)
     model = models.build(problem.student, prepared.channels, prepared.size, prepared.classes, seed=0)
     weights.fill(model, weights.load(student), f"the student in {student.name}")
     logits = predict(place(model, prepared.device), part.images, prepared.normalise, problem.precision).cpu()
-    metrics = evaluate.measure(logits, part.labels, said, configuration.temperature)
+    metrics = evaluate.measure(logits, part.labels, teacher_logits, configuration.temperature)
     right = (logits.argmax(-1) == part.labels).numpy()
     return Tested(metrics, len(right), np.packbits(right).tobytes())
 

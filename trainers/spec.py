@@ -33,7 +33,7 @@ Layout = Literal["classes", "parts"]
 InitialSource = Literal["random", "trained", "pretrained", "finetuned"]
 Finetune = Literal["full", "head"]
 
-LATER = {"later": True}
+OMIT_IF_DEFAULT = {"later": True}
 """A field with this metadata came after problems had been stored: fingerprints leave it out while it is at its default,
 which is what was done before."""
 
@@ -68,8 +68,8 @@ class Data:
     train_size: int | None = None
     image_size: int | None = None
     augmentation: AugmentationName = "none"
-    classes: Classes | None = field(default=None, metadata=LATER)
-    layout: Layout | None = field(default=None, metadata=LATER)
+    classes: Classes | None = field(default=None, metadata=OMIT_IF_DEFAULT)
+    layout: Layout | None = field(default=None, metadata=OMIT_IF_DEFAULT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,10 +154,10 @@ class Teacher:
     label_smoothing: float = 0.0
     seed: int = 0
     artifact: str | None = None
-    stop_epoch: int | None = field(default=None, metadata=LATER)
-    pretrained_on: Pretraining | None = field(default=None, metadata=LATER)
-    finetune: Finetune = field(default="full", metadata=LATER)
-    members: tuple[Teacher, ...] = field(default=(), metadata=LATER)
+    stop_epoch: int | None = field(default=None, metadata=OMIT_IF_DEFAULT)
+    pretrained_on: Pretraining | None = field(default=None, metadata=OMIT_IF_DEFAULT)
+    finetune: Finetune = field(default="full", metadata=OMIT_IF_DEFAULT)
+    members: tuple[Teacher, ...] = field(default=(), metadata=OMIT_IF_DEFAULT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,8 +191,8 @@ class Problem:
     training: Training
     views: int = 1
     precision: Precision = "fp32"
-    initial: Initial = field(default=Initial(), metadata=LATER)
-    distillation: Distillation = field(default=Distillation(), metadata=LATER)
+    initial: Initial = field(default=Initial(), metadata=OMIT_IF_DEFAULT)
+    distillation: Distillation = field(default=Distillation(), metadata=OMIT_IF_DEFAULT)
 
     def fingerprint(self) -> str:
         """Hex digest that changes with every field."""
@@ -200,11 +200,11 @@ class Problem:
 
     def teacher_fingerprint(self) -> str:
         """Hex digest of what the teacher's logits depend on: data, teacher, views and precision."""
-        return digest([told(self.data), told(self.teacher), self.views, self.precision])
+        return digest([canonicalize(self.data), canonicalize(self.teacher), self.views, self.precision])
 
     def initial_fingerprint(self) -> str:
         """Hex digest of what the weights depend on with which students begin, where these are not random."""
-        return digest([told(self.data), self.student, told(self.initial), self.precision])
+        return digest([canonicalize(self.data), self.student, canonicalize(self.initial), self.precision])
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,8 +222,8 @@ class Configuration:
     label_weight: float
     optimizer: Optimizer
     student_temperature: float | None = None
-    final_temperature: float | None = field(default=None, metadata=LATER)
-    method: Method | None = field(default=None, metadata=LATER)
+    final_temperature: float | None = field(default=None, metadata=OMIT_IF_DEFAULT)
+    method: Method | None = field(default=None, metadata=OMIT_IF_DEFAULT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,50 +311,50 @@ class TestPermit:
 
 def digest(value: Any) -> str:
     """sha256 of a dataclass, mapping or list as canonical JSON, without what came later and says nothing new."""
-    return hashlib.sha256(json.dumps(plain(value), sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(to_jsonable(value), sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
-def plain(value: Any) -> Any:
+def to_jsonable(value: Any) -> Any:
     """A dataclass, mapping or list as JSON has it. A field that came later is left out while it is at its default."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {
-            each.name: plain(getattr(value, each.name))
-            for each in dataclasses.fields(value)
-            if not (each.metadata.get("later") and getattr(value, each.name) == each.default)
+            part.name: to_jsonable(getattr(value, part.name))
+            for part in dataclasses.fields(value)
+            if not (part.metadata.get("later") and getattr(value, part.name) == part.default)
         }
     if isinstance(value, Mapping):
-        return {key: plain(inner) for key, inner in value.items()}
-    return [plain(inner) for inner in value] if isinstance(value, list | tuple) else value
+        return {key: to_jsonable(inner) for key, inner in value.items()}
+    return [to_jsonable(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
-def told(part: Any) -> Any:
+def canonicalize(part: Any) -> Any:
     """The part of a problem with what changes nothing in it put to its default: two that train alike are told alike."""
     if isinstance(part, Data):
         classes = part.classes
-        same = classes is not None and classes.kind == "map" and classes.map == tuple(range(len(classes.map)))
-        return replace(part, classes=None) if same else part
+        identity = classes is not None and classes.kind == "map" and classes.map == tuple(range(len(classes.map)))
+        return replace(part, classes=None) if identity else part
     if isinstance(part, Schedule):
         return part if part.name == "step" else replace(part, step_epochs=(), step_factor=0.1)
     if isinstance(part, Training):
-        return replace(part, schedule=told(part.schedule))
+        return replace(part, schedule=canonicalize(part.schedule))
     if isinstance(part, Optimizer):
-        kept = optimizers.get(part.name).setting_names()
-        return Optimizer(part.name, **{name: getattr(part, name) for name in kept})
+        names = optimizers.get(part.name).setting_names()
+        return Optimizer(part.name, **{name: getattr(part, name) for name in names})
     if isinstance(part, Pretraining):
-        return Pretraining(told(part.data), told(part.training), told(part.optimizer))
+        return Pretraining(canonicalize(part.data), canonicalize(part.training), canonicalize(part.optimizer))
     if isinstance(part, Initial):
         finetune = part.finetune if part.source == "finetuned" else "full"
-        return replace(part, finetune=finetune, **_told(part))
+        return replace(part, finetune=finetune, **_canonical_parts(part))
     if isinstance(part, Teacher):
         if part.source == "ensemble":  # in whatever order its members are named
-            return Teacher("ensemble", members=tuple(sorted(map(told, part.members), key=digest)))
+            return Teacher("ensemble", members=tuple(sorted(map(canonicalize, part.members), key=digest)))
         if part.source != "train":
             return Teacher(part.source, model=part.model if part.source == "weights" else None, artifact=part.artifact)
         stop = part.stop_epoch if part.training is None or part.stop_epoch != part.training.epochs else None
         finetune = part.finetune if part.pretrained_on is not None else "full"
-        return replace(part, stop_epoch=stop, finetune=finetune, **_told(part))
+        return replace(part, stop_epoch=stop, finetune=finetune, **_canonical_parts(part))
     return part
 
 
-def _told(part: Teacher | Initial) -> dict[str, Any]:
-    return {name: told(getattr(part, name)) for name in ("training", "optimizer", "pretrained_on")}
+def _canonical_parts(part: Teacher | Initial) -> dict[str, Any]:
+    return {name: canonicalize(getattr(part, name)) for name in ("training", "optimizer", "pretrained_on")}

@@ -8,14 +8,14 @@ from typing import Any
 from benchmarks.search.ground import Ground
 from benchmarks.search.jobs import NOW, Job, Search
 from benchmarks.search.spec import job_spec
-from search.analysis.fits import fit_each
-from search.analysis.gains import Finals
-from search.analysis.joint_surface import answer_surface
-from search.analysis.response import temperature_response
-from search.analysis.shortfall import shortfall
-from search.spec import JobSpec
+from search.analysis.job.fits import fit_each
+from search.analysis.job.gains import Finals
+from search.analysis.job.joint_surface import answer_surface
+from search.analysis.job.response import temperature_response
+from search.analysis.job.shortfall import shortfall
+from search.spec.job import JobSpec
 from search.states import Arm, JobState, Stage
-from search.surfaces.surface import Surface
+from search.surrogate.surface import Surface
 
 TRIALS = 64
 CONFIRMATIONS = 5

@@ -7,10 +7,10 @@ import functools
 from benchmarks.search.ground import TRY, Ground, open_ground
 from benchmarks.search.jobs import Job, Search
 from benchmarks.search.spec import job_spec
-from search.priors import points
-from search.priors.context import Context, Student
-from search.priors.evidence import Evidence, from_winner
-from search.spec import JobSpec
+from search.analysis.priors import points
+from search.analysis.priors.context import Context, Student
+from search.analysis.priors.evidence import Evidence, from_winner
+from search.spec.job import JobSpec
 from search.states import Arm
 from trainers.replay.world import names
 from trainers.spec import Configuration

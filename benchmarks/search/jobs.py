@@ -15,14 +15,15 @@ from optuna.trial import TrialState as OptunaState
 from benchmarks.search.ground import Ground
 from benchmarks.search.steps import Step, last_values
 from search import configurations
-from search.analysis.finalists import choose_finalists
-from search.leasing import plan
-from search.leasing.lifecycle import chosen_of
+from search.analysis.job.finalists import choose_finalists
+from search.claims import planner
+from search.claims.lifecycle import chosen_of
+from search.pruners import pruner_factory
 from search.records import Trial
-from search.sampling import pruners, samplers, space
-from search.sampling.advised import AdvisedSampler
-from search.sampling.tpe import Columns
-from search.spec import JobSpec
+from search.samplers import sampler_factory, space
+from search.samplers.advised import AdvisedSampler
+from search.samplers.tpe import Columns
+from search.spec.job import JobSpec
 from search.states import Arm, JobState, Stage, TrialState
 from trainers.spec import Configuration
 
@@ -60,7 +61,7 @@ class Search:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         name = f"{self.spec.seed} {self.arm}"  # from which Hyperband draws its brackets
         self._study = optuna.create_study(study_name=name, direction=self.spec.objective.direction)
-        self._pruner, self._rungs = pruners.build_pruner(self.spec), sorted(pruners.rungs(self.spec))
+        self._pruner, self._rungs = pruner_factory.build_pruner(self.spec), sorted(pruner_factory.rungs(self.spec))
         self._columns = Columns()
 
     def trial(self, place: int, number: int) -> Ended:
@@ -71,7 +72,7 @@ class Search:
 
     def _train(self, place: int, number: int) -> Ended:
         self._columns.update(self._study.get_trials(deepcopy=False))
-        sampler: optuna.samplers.BaseSampler = samplers.build_sampler(
+        sampler: optuna.samplers.BaseSampler = sampler_factory.build_sampler(
             self.spec.sampler, self.spec.space, self.arm, self.spec.seed, number, self._columns
         )
         if self.arm is Arm.JOINT and place < len(self.advised):
@@ -79,7 +80,7 @@ class Search:
         self._study.sampler = sampler
         trial = self._study.ask()
         configuration = space.suggest(trial, self.spec.space, self.arm)
-        seed = plan.trial_seed(self.spec.seed, number)
+        seed = planner.trial_seed(self.spec.seed, number)
         curve = self.ground.curve(self.ground.grid.index(configuration), seed)
         told = configurations.to_json(configuration)
         for rung in self._rungs:
@@ -104,7 +105,7 @@ class Job:
     search: Search
     trials: list[Trial] = field(default_factory=list)
     state: JobState = JobState.RUNNING
-    chosen: plan.Chosen | None = None
+    chosen: planner.FinalistChoice | None = None
 
     def run(self) -> Job:
         """Trains what the plan says until there is nothing more to train."""
@@ -112,19 +113,19 @@ class Job:
         searches[Arm.JOINT] = self.search
         places = dict.fromkeys(Arm, 0)
         while self.state in (JobState.RUNNING, JobState.CONFIRMING):
-            coming = plan.decide(self._snapshot(), self._finished, lambda: self.chosen)
-            if isinstance(coming, plan.NewTrial):
+            coming = planner.decide(self._snapshot(), self._finished, lambda: self.chosen)
+            if isinstance(coming, planner.NewTrial):
                 number = len(self.trials)
                 ended = searches[coming.arm].trial(places[coming.arm], number)
                 places[coming.arm] += 1
                 self._add(coming.stage, coming.arm, None, None, ended)
-            elif isinstance(coming, plan.PlanRows):
+            elif isinstance(coming, planner.PlanRows):
                 self.state = JobState.CONFIRMING
                 for row in coming.rows:
                     self._add(row.stage, row.arm, row.variant, row.origin, self._again(row))
-            elif isinstance(coming, plan.Choose):
+            elif isinstance(coming, planner.Choose):
                 self.chosen = chosen_of(choose_finalists("j", self.spec, self.trials, 0, NOW, members=MEMBERS))
-            elif isinstance(coming, plan.MoveTo):
+            elif isinstance(coming, planner.MoveTo):
                 self.state = coming.state
             else:
                 raise RuntimeError(f"nothing is under way, and the plan waits: {coming}")
@@ -146,7 +147,7 @@ class Job:
         """A trial's cell."""
         return self.ground.grid.index(configurations.from_json(trial.configuration or {}))
 
-    def _again(self, row: plan.PlannedTrial) -> Ended:
+    def _again(self, row: planner.PlannedTrial) -> Ended:
         cell = self.ground.grid.index(configurations.from_json(row.configuration))
         value = self.ground.value(self.ground.curve(cell, row.seed), self.ground.length)
         return Ended(row.configuration, row.seed, TrialState.COMPLETED, value, self.ground.length)
@@ -154,14 +155,14 @@ class Job:
     def _add(self, stage: Stage, arm: Arm, variant: str | None, origin: int | None, ended: Ended) -> None:
         self.trials.append(record(len(self.trials), stage, arm, variant, origin, ended))
 
-    def _snapshot(self) -> plan.JobSnapshot:
+    def _snapshot(self) -> planner.JobSnapshot:
         counts: dict[tuple[Stage, Arm], dict[TrialState, int]] = {}
         for trial in self.trials:
             states = counts.setdefault((trial.stage, trial.arm), {})
             states[trial.state] = states.get(trial.state, 0) + 1
         searched = [trial for trial in self.trials if trial.stage is Stage.SEARCH]
         budget = self.spec.budget
-        return plan.JobSnapshot(
+        return planner.JobSnapshot(
             spec=self.spec,
             state=self.state,
             round=0,
@@ -174,9 +175,9 @@ class Job:
             counts=counts,
         )
 
-    def _finished(self) -> list[plan.Finished]:
+    def _finished(self) -> list[planner.Finished]:
         return [
-            plan.Finished(t.number, t.stage, t.arm, t.round, t.origin, t.state, t.value, t.configuration, t.seed)
+            planner.Finished(t.number, t.stage, t.arm, t.round, t.origin, t.state, t.value, t.configuration, t.seed)
             for t in self.trials
         ]
 
@@ -215,6 +216,6 @@ def confirmed(ground: Ground, spec: JobSpec, steps: Sequence[Step]) -> Job:
     for number, step in enumerate(last.values()):
         state = TrialState.COMPLETED if step.end >= ground.length else TrialState.PRUNED
         told = configurations.to_json(ground.cell(step.cell).configuration())
-        known.ended.append(Ended(told, plan.trial_seed(spec.seed, number), state, step.value, step.end))
+        known.ended.append(Ended(told, planner.trial_seed(spec.seed, number), state, step.value, step.end))
     budget = {"trials": max(1, len(last))}
     return Job(ground, spec.model_copy(update={"budget": spec.budget.model_copy(update=budget)}), known).run()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import optuna
 
 from benchmarks.search.steps import Tape
-from search.leasing.plan import trial_seed
+from search.claims.planner import trial_seed
 
 REDUCTION = 3  # Hyperband's own
 

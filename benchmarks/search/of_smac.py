@@ -13,7 +13,7 @@ from smac import MultiFidelityFacade, Scenario
 from smac.runhistory import TrialValue
 
 from benchmarks.search.steps import Tape
-from search.leasing.plan import trial_seed
+from search.claims.planner import trial_seed
 
 TRIALS = 500  # more than are paid for; it decides how many configurations the initial design has
 

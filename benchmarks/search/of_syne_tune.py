@@ -15,7 +15,7 @@ from syne_tune.config_space import choice, randint
 from syne_tune.optimizer import baselines
 
 from benchmarks.search.steps import Tape
-from search.leasing.plan import trial_seed
+from search.claims.planner import trial_seed
 
 
 def _scheduled(kind: type[Any], tape: Tape) -> None:

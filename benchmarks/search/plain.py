@@ -8,7 +8,7 @@ import numpy as np
 
 from benchmarks.search.ground import PRACTISED
 from benchmarks.search.steps import Tape
-from search.leasing.plan import trial_seed
+from search.claims.planner import trial_seed
 
 
 def practised(tape: Tape) -> None:

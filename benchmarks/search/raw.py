@@ -23,25 +23,28 @@ from benchmarks.search import coverage, methods, played, side
 from benchmarks.search.ground import Ground, open_ground
 from benchmarks.search.spec import job_spec
 from benchmarks.search.steps import Step
-from search.surfaces.axes import axes
+from search.surrogate.axes import axes
 from trainers.replay.world import names
 
 ROOM = "benchmarks/search"
 COMMON = (f"{ROOM}/ground.py", f"{ROOM}/steps.py", f"{ROOM}/side.py")
 """Files and folders that outcomes depend on; a peer's steps depend on its own file and the common ones alone."""
 CONFIRMING = (
-    "search/leasing/plan.py", "search/leasing/rounds.py", "search/analysis/finalists.py",
-    "search/analysis/joint_surface.py", "search/surfaces",
+    "search/claims/planner.py", "search/claims/racing.py", "search/analysis/job/finalists.py",
+    "search/analysis/job/joint_surface.py", "search/surrogate",
     f"{ROOM}/jobs.py", f"{ROOM}/played.py",
 )  # fmt: skip
-SEARCHING = tuple(
-    f"search/sampling/{name}.py"
-    for name in ("samplers", "space", "tpe", "gaussian", "listed", "advised", "pruners", "stratified", "extrapolation")
+SEARCHING = (
+    *(
+        f"search/samplers/{name}.py"
+        for name in ("sampler_factory", "space", "tpe", "gaussian_process", "listed", "advised")
+    ),
+    *(f"search/pruners/{name}.py" for name in ("pruner_factory", "stratified", "extrapolation")),
 )
-BEGINNING = ("search/priors", f"{ROOM}/history.py")
+BEGINNING = ("search/analysis/priors", f"{ROOM}/history.py")
 COVERING = (
-    "search/analysis/fits.py", "search/analysis/profile.py", "search/analysis/response.py",
-    "search/analysis/gains.py", "search/analysis/shortfall.py", f"{ROOM}/coverage.py",
+    "search/analysis/job/fits.py", "search/analysis/job/profile.py", "search/analysis/job/response.py",
+    "search/analysis/job/gains.py", "search/analysis/job/shortfall.py", f"{ROOM}/coverage.py",
 )  # fmt: skip
 SPEC = {"space", "training", "objective", "sampler", "pruner", "warm_start", "budget", "baselines", "confirmation"}
 """The parts of a job's spec that a simulated job heeds: their values, not their code, name what was made with them."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from benchmarks.replayed import spec_of
 from benchmarks.search.ground import Ground
-from search.spec import JobSpec
+from search.spec.job import JobSpec
 
 
 def job_spec(ground: Ground, seed: int, trials: int, baselines: bool, **parts: Any) -> JobSpec:

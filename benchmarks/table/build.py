@@ -25,7 +25,7 @@ from trainers.replay.grid import Cell
 from trainers.replay.runs import Runs
 from trainers.replay.world import World
 from trainers.run import Roots
-from trainers.spec import Assignment, EpochReport, LaneFailure, plain
+from trainers.spec import Assignment, EpochReport, LaneFailure, to_jsonable
 from trainers.teaching.prepared import Prepared
 
 FIRST_SEED = 1000
@@ -183,7 +183,7 @@ def _context(planned: Planned, ready: Prepared) -> Context:
         student_initialisation="random",
         epochs=problem.training.epochs,
         batch_size=problem.training.batch_size,
-        problem=plain(problem),
+        problem=to_jsonable(problem),
         softness=list(zip(SOFTNESS, run.teacher_softness(ready, SOFTNESS), strict=True)),
     )
 

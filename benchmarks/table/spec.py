@@ -57,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Prints the spec as YAML."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.table.spec", description=__doc__)
     parser.add_argument("name")
-    recorded = runs.read(TABLES / f"{parser.parse_args(arguments).name}.parquet")
+    recorded = runs.read_runs(TABLES / f"{parser.parse_args(arguments).name}.parquet")
     sys.stdout.write(yaml.safe_dump(spec(recorded.context, recorded.grid), sort_keys=False))
     return 0
 

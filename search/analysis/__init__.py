@@ -1,1 +1,1 @@
-"""Analysis of finished trials: the documents that answer a job."""
+"""Analysis of finished trials: of one job, of a study, and of what earlier jobs and the literature say."""

@@ -18,20 +18,20 @@ from typing import Any, Literal
 from sqlalchemy import Connection, select
 
 from search import configurations
+from search.analysis.priors import literature, points
+from search.analysis.priors.advise import advise
+from search.analysis.priors.context import Context, distance, of_spec
+from search.analysis.priors.documents import Advice, Mode
+from search.analysis.priors.evidence import Evidence, Settings, from_winner
 from search.errors import Unreadable
-from search.priors import literature, points
-from search.priors.advise import advise
-from search.priors.context import Context, distance, of_spec
-from search.priors.documents import Advice, Mode
-from search.priors.evidence import Evidence, Settings, from_winner
 from search.records import Principal
 from search.requests.answers import Answer, answers_of
-from search.spec import JobSpec, Ranged
+from search.spec.job import JobSpec, Ranged
+from search.spec.warm_start import FirstGuess
 from search.states import JobState
 from search.storage.db import Database
 from search.storage.stored import checked, readable
 from search.storage.tables import jobs
-from search.warm import FirstGuess
 
 LATEST = 1_000
 """So many of the latest finished jobs are looked at."""
@@ -55,47 +55,47 @@ def priors(file: Path | None = None, sharing: Sharing = "own") -> Priors:
 
 
 def get_advice(
-    db: Database, context: Context, principal: Principal, known: Priors, mode: Mode = "both", most_sources: int = 20
+    db: Database, context: Context, principal: Principal, priors_: Priors, mode: Mode = "both", most_sources: int = 20
 ) -> Advice:
     """The distribution over T and settings in a context, with its sources and their distances."""
     with db.read() as connection:
-        evidence = _evidence(connection, context, principal, known, mode)
+        evidence = _evidence(connection, context, principal, priors_, mode)
     return checked(advise(context, evidence, mode, most_sources))
 
 
-def begin_with(db: Database, spec: JobSpec, principal: Principal, known: Priors | None) -> dict[str, Any] | None:
+def begin_with(db: Database, spec: JobSpec, principal: Principal, priors_: Priors | None) -> dict[str, Any] | None:
     """The first trials of a job as they are stored with it when it is submitted; None where it starts from nothing.
 
     The spec's own guesses come first; advice fills up to the share of the budget that the spec allows.
     """
     warm = spec.warm_start
-    first = [_guessed(spec, place, guess) for place, guess in enumerate(warm.points)]
+    first = [_point_of_guess(spec, place, guess) for place, guess in enumerate(warm.points)]
     allowed = points.how_many(warm.share, spec.budget.trials, spec.sampler.startup_trials) - len(first)
     if warm.mode != "none" and allowed > 0:
         with db.read() as connection:
             context = _with_known_teacher(connection, spec, of_spec(spec), principal)
-            evidence = _evidence(connection, context, principal, known or priors(), warm.mode)
+            evidence = _evidence(connection, context, principal, priors_ or priors(), warm.mode)
         first += points.first_points(context, evidence, spec.space, allowed, spec.seed) if evidence else []
     if not first:
         return None
-    told = [
+    points_ = [
         dataclasses.asdict(point) | {"configuration": configurations.to_json(point.configuration)} for point in first
     ]
-    return {"mode": warm.mode, "points": told}
+    return {"mode": warm.mode, "points": points_}
 
 
-def _guessed(spec: JobSpec, place: int, guess: FirstGuess) -> points.FirstPoint:
-    own = Settings(guess.kd_weight, guess.label_weight, guess.optimizer, **dict(guess.of_optimizer()))
-    configuration = points.guessed(spec.space, guess.temperature, own, spec.seed + place)
+def _point_of_guess(spec: JobSpec, place: int, guess: FirstGuess) -> points.FirstPoint:
+    optimizer_space = Settings(guess.kd_weight, guess.label_weight, guess.optimizer, **dict(guess.of_optimizer()))
+    configuration = points.complete_guess(spec.space, guess.temperature, optimizer_space, spec.seed + place)
     return points.FirstPoint(configuration, "given", guess.source)
 
 
 def _evidence(
-    connection: Connection, context: Context, principal: Principal, known: Priors, mode: Mode
+    connection: Connection, context: Context, principal: Principal, priors_: Priors, mode: Mode
 ) -> list[Evidence]:
-    told = mode in ("literature", "both") and context.method is None  # its rows are of plain KL at one T
-    found = list(known.table) if told else []
-    return found + (_history(connection, context, principal, known.sharing) if mode in ("history", "both") else [])
+    fields = mode in ("literature", "both") and context.method is None  # its rows are of plain KL at one T
+    sources = list(priors_.table) if fields else []
+    return sources + (_history(connection, context, principal, priors_.sharing) if mode in ("history", "both") else [])
 
 
 def _history(connection: Connection, context: Context, principal: Principal, sharing: Sharing) -> list[Evidence]:
@@ -113,18 +113,18 @@ def _history(connection: Connection, context: Context, principal: Principal, sha
                 theirs = of_spec(spec, row.teacher)
                 if theirs.method == context.method:
                     near.append((distance(context, theirs), place, row, theirs))
-    nearest = heapq.nsmallest(NEAREST, near, key=lambda one: one[:2])
+    nearest = heapq.nsmallest(NEAREST, near, key=lambda source: source[:2])
     answers = answers_of(connection, [row.id for _, _, row, _ in nearest])
-    found = []
+    sources = []
     for _, _, row, theirs in nearest:
         theirs_to_read = row.owner == principal.id or principal.may("admin")
         if row.id in answers:
             with suppress(Unreadable), readable(f"the answer of job {row.id}"):
-                found.append(_said(answers[row.id], theirs, row.id if theirs_to_read else None, row.name))
-    return found
+                sources.append(_evidence_of(answers[row.id], theirs, row.id if theirs_to_read else None, row.name))
+    return sources
 
 
-def _said(answer: Answer, context: Context, job_id: str | None, name: str) -> Evidence:
+def _evidence_of(answer: Answer, context: Context, job_id: str | None, name: str) -> Evidence:
     """A job's word; of a job that may not be read (without `job_id`) nothing that names it."""
     result, response = answer
     curve = response.overall if response is not None else None
@@ -140,9 +140,9 @@ def _said(answer: Answer, context: Context, job_id: str | None, name: str) -> Ev
 
 def _with_known_teacher(connection: Connection, spec: JobSpec, context: Context, principal: Principal) -> Context:
     """The context with the teacher's sharpness, where an own job has had this very teacher on these very data."""
-    known = select(jobs.c.spec, jobs.c.teacher).where(jobs.c.owner == principal.id, jobs.c.teacher.is_not(None))
+    facts = select(jobs.c.spec, jobs.c.teacher).where(jobs.c.owner == principal.id, jobs.c.teacher.is_not(None))
     mine = spec.model_dump(mode="json", exclude_none=True, include={"dataset", "teacher"})
-    for row in connection.execute(known.order_by(jobs.c.created_at.desc(), jobs.c.id.desc()).limit(LATEST)):
+    for row in connection.execute(facts.order_by(jobs.c.created_at.desc(), jobs.c.id.desc()).limit(LATEST)):
         with suppress(Unreadable), readable("what is stored of a job's teacher"):
             if {name: row.spec.get(name) for name in mine} == mine:
                 return of_spec(spec, row.teacher)

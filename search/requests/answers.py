@@ -15,9 +15,9 @@ Answer = tuple[Result, TemperatureResponse | None]
 
 def answers_of(connection: Connection, job_ids: Sequence[str]) -> dict[str, Answer]:
     """By job id, of those that have an answer; without those, and without responses, that cannot be read."""
-    wanted = analyses.c.job_id.in_(job_ids) & analyses.c.kind.in_(("result", "response"))
+    criteria = analyses.c.job_id.in_(job_ids) & analyses.c.kind.in_(("result", "response"))
     documents: dict[str, dict[str, str]] = {}
-    for row in connection.execute(select(analyses.c.job_id, analyses.c.kind, analyses.c.document).where(wanted)):
+    for row in connection.execute(select(analyses.c.job_id, analyses.c.kind, analyses.c.document).where(criteria)):
         documents.setdefault(row.job_id, {})[row.kind] = row.document
     answers: dict[str, Answer] = {}
     for job_id, kinds in documents.items():

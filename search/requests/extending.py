@@ -8,8 +8,8 @@ from typing import Any
 
 from sqlalchemy import Row
 
+from search.claims.planner import JobSnapshot
 from search.errors import FieldProblem, SpecInvalid
-from search.leasing.plan import JobSnapshot
 from search.states import Arm, Stage, TrialState
 
 BUDGETS = ("trials", "epochs", "seconds")
@@ -29,10 +29,10 @@ def _spent(before: JobSnapshot, job: Row[Any], after: Mapping[str, Any]) -> Iter
     if before.search_trials >= after["trials"]:
         words = f"all {after['trials']} of the budget have begun"
         yield FieldProblem("trials", _refused(words, f"at least {before.search_trials + 1}"))
-    each = before.spec.training.epochs
-    if after["epochs"] is not None and before.search_epochs + each > after["epochs"] and not _may_give_back(before):
-        words = f"{before.search_epochs} of {after['epochs']} are spent, and a trial takes {each}"
-        yield FieldProblem("epochs", _refused(words, f"at least {before.search_epochs + each}"))
+    part = before.spec.training.epochs
+    if after["epochs"] is not None and before.search_epochs + part > after["epochs"] and not _may_give_back(before):
+        words = f"{before.search_epochs} of {after['epochs']} are spent, and a trial takes {part}"
+        yield FieldProblem("epochs", _refused(words, f"at least {before.search_epochs + part}"))
     if before.seconds_left is not None:
         spent = float(job.budget_seconds) - before.seconds_left
         if spent >= after["seconds"]:

@@ -14,24 +14,15 @@ from sqlalchemy import Connection, Row, and_, case, delete, func, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from search import tracing
+from search.claims import artifacts, quotas
+from search.claims.lifecycle import CONFIRMING, SEARCHING, advance, cancel_trials, drop_leases, move, reread, snapshot
 from search.errors import FieldProblem, IdempotencyConflict, IllegalMove, SpecInvalid, StoreUnavailable
-from search.fleet import FleetSpec
-from search.leasing import artifacts, quotas
-from search.leasing.lifecycle import (
-    CONFIRMING,
-    SEARCHING,
-    advance,
-    cancel_trials,
-    drop_leases,
-    move,
-    reread,
-    snapshot,
-)
+from search.optuna_bridge import study
 from search.records import Job, Page, Principal
 from search.requests import advice, extending, troubles
 from search.requests.progress import progress_of
-from search.sampling import study
-from search.spec import JobSpec
+from search.spec.job import JobSpec
+from search.spec.scheduling import FleetSpec
 from search.states import LOST, TERMINAL_JOBS, JobState, Stage, TrialState
 from search.storage import cursors
 from search.storage.access import visible_job
@@ -53,12 +44,12 @@ def submit(
     spec: JobSpec,
     principal: Principal,
     idempotency_key: tuple[str, str] | None = None,
-    known: advice.Priors | None = None,
+    priors: advice.Priors | None = None,
     request_id: str | None = None,
 ) -> tuple[Job, bool]:
     """A new job, queued, and True; or the job that the same request made before, and False.
 
-    `known` is what the operator has decided of advice, without which the packaged table and own jobs advise; what the
+    `priors` is what the operator has decided of advice, without which the packaged table and own jobs advise; what the
     job begins with is decided here, once, and stored with it.
     `idempotency_key` is the caller's key and the sha256 of its request's body; keys of different principals are
     different, and one is kept as long as its job: deleting that frees it. IdempotencyConflict where the key came with
@@ -66,7 +57,7 @@ def submit(
     the request is called in logs: it stays with the job. QuotaExceeded.
     """
     request = None if idempotency_key is None else (storable(idempotency_key[0]), idempotency_key[1])
-    first = advice.begin_with(db, spec, principal, known)  # before anything is locked: it reads much
+    first = advice.begin_with(db, spec, principal, priors)  # before anything is locked: it reads much
     with db.write() as connection:
         if request is not None:
             earlier = _earlier(connection, request, principal)
@@ -164,22 +155,22 @@ def list_jobs(
 ) -> Page[Job]:
     """The jobs that the principal may see, the newest first; with this state, label and name. CursorInvalid."""
     limit = max(1, min(limit, MOST_PER_PAGE))
-    wanted = [jobs.c.owner == principal.id] if not principal.may("admin") else []
+    criteria = [jobs.c.owner == principal.id] if not principal.may("admin") else []
     if state is not None:
-        wanted.append(jobs.c.state == state)
+        criteria.append(jobs.c.state == state)
     if cursor is not None:
-        at, job_id = cursors.decode(cursor, "jobs", (float, str))
-        wanted.append(tuple_(jobs.c.created_at, jobs.c.id) < tuple_(at, job_id))
+        time, job_id = cursors.decode(cursor, "jobs", (float, str))
+        criteria.append(tuple_(jobs.c.created_at, jobs.c.id) < tuple_(time, job_id))
     if not all(map(cursors.is_text, (name or "", *(label or ())))) or '"' in (label or ("",))[0]:
         return Page([], None)  # no job can have it, and no database could look for it
     if name is not None:
-        wanted.append(jobs.c.name == name)
+        criteria.append(jobs.c.name == name)
     if label is not None:
-        same = jobs.c.labels[label[0]].as_string() == label[1]
+        pattern = jobs.c.labels[label[0]].as_string() == label[1]
         # SQLite fails the whole query where one row's text is no JSON
-        wanted.append(case((func.json_valid(jobs.c.labels) == 1, same)) if db.dialect == "sqlite" else same)
+        criteria.append(case((func.json_valid(jobs.c.labels) == 1, pattern)) if db.dialect == "sqlite" else pattern)
     with db.read() as connection:
-        newest = select(jobs).where(and_(true(), *wanted)).order_by(jobs.c.created_at.desc(), jobs.c.id.desc())
+        newest = select(jobs).where(and_(true(), *criteria)).order_by(jobs.c.created_at.desc(), jobs.c.id.desc())
         rows = connection.execute(newest.limit(limit + 1)).all()
         page = rows[:limit]
         progress = progress_of(connection, page, remember=True)
@@ -194,7 +185,7 @@ def stop_job(db: Database, job_id: str, principal: Principal) -> Job:
     """
     with db.write() as connection:
         job = visible_job(connection, job_id, principal, lock=True)
-        _only(job, _STOPPABLE, "stopped")
+        _require_state(job, _STOPPABLE, "stopped")
         if not job.search_stopped:
             connection.execute(update(jobs).where(jobs.c.id == job.id).values(search_stopped=True))
             cancel_trials(connection, job.id, SEARCHING, [TrialState.WAITING])
@@ -234,7 +225,7 @@ def resume_job(db: Database, job_id: str, principal: Principal) -> Job:
         back = _back(job)
         if job.state in TERMINAL_JOBS:
             budget = job.budget_trials
-            quotas.check_more_trials(connection, job.owner, before=budget, after=budget, ended=True)
+            quotas.check_more_trials(connection, job.owner, before=budget, after=budget, terminal=True)
         connection.execute(update(jobs).where(jobs.c.id == job.id).values(lost_workers=0, problem=None))
         advance(connection, move(connection, job, back))
         return _job(connection, reread(connection, job.id))
@@ -256,19 +247,19 @@ def extend_job(
     NotFound; IllegalMove; SpecInvalid where a total does not exceed the one before, or where another total is spent,
     so that no trial could begin; QuotaExceeded.
     """
-    asked = {"trials": trials, "epochs": epochs, "seconds": seconds}
-    totals = {name: total for name, total in asked.items() if total is not None}
+    requested = {"trials": trials, "epochs": epochs, "seconds": seconds}
+    totals = {name: total for name, total in requested.items() if total is not None}
     with db.write() as connection:
         job = visible_job(connection, job_id, principal, lock=True)
         state = job.resume_state or job.state
         if state not in _EXTENDABLE and not (job.state == JobState.PAUSED and state == JobState.ANALYSING):
-            _only(job, _EXTENDABLE, "extended")
+            _require_state(job, _EXTENDABLE, "extended")
         _check_totals(job, totals)
         extending.check_adds(snapshot(connection, job), job, totals)
         if "trials" in totals or state in TERMINAL_JOBS:
             after = totals.get("trials", job.budget_trials)
             quotas.check_more_trials(
-                connection, job.owner, before=job.budget_trials, after=after, ended=state in TERMINAL_JOBS
+                connection, job.owner, before=job.budget_trials, after=after, terminal=state in TERMINAL_JOBS
             )
         values: dict[str, Any] = {f"budget_{name}": total for name, total in totals.items()}
         values["search_stopped"] = False
@@ -293,8 +284,8 @@ def _back(job: Row[Any]) -> JobState:
         return JobState(job.resume_state)
     if job.state == JobState.FAILED and slug in LOST:
         return LOST[slug]
-    only = f"only a paused one can, and one that failed by {', '.join(sorted(LOST))}"
-    raise IllegalMove(f"a {job.state} job cannot be resumed: {only}")
+    slugs = f"only a paused one can, and one that failed by {', '.join(sorted(LOST))}"
+    raise IllegalMove(f"a {job.state} job cannot be resumed: {slugs}")
 
 
 def share_job(db: Database, job_id: str, principal: Principal, changes: Mapping[str, int | None]) -> Job:
@@ -307,10 +298,10 @@ def share_job(db: Database, job_id: str, principal: Principal, changes: Mapping[
         job = visible_job(connection, job_id, principal, lock=True)
         if job.state in TERMINAL_JOBS:
             raise IllegalMove(f"a {job.state} job takes no part in the sharing of workers")
-        asked = checked_share({"priority": job.priority, "parallel": job.most_parallel} | dict(changes))
-        values = {"priority": asked.priority, "most_parallel": asked.parallel}
+        share = checked_share({"priority": job.priority, "parallel": job.most_parallel} | dict(changes))
+        values = {"priority": share.priority, "most_parallel": share.parallel}
         connection.execute(update(jobs).where(jobs.c.id == job.id).values(**values))
-        emit(connection, job.id, "share", {"priority": asked.priority, "parallel": asked.parallel})
+        emit(connection, job.id, "share", {"priority": share.priority, "parallel": share.parallel})
         return _job(connection, reread(connection, job.id))
 
 
@@ -319,7 +310,7 @@ def checked_share(document: Mapping[str, int | None]) -> FleetSpec:
     try:
         return FleetSpec.model_validate(document)
     except ValidationError as invalid:
-        problems = [FieldProblem(".".join(map(str, one["loc"])), one["msg"]) for one in invalid.errors()]
+        problems = [FieldProblem(".".join(map(str, error["loc"])), error["msg"]) for error in invalid.errors()]
         raise SpecInvalid(problems) from None
 
 
@@ -345,20 +336,20 @@ def delete_job(db: Database, job_id: str, principal: Principal, files: Store) ->
     files.check_removal()  # without its record nobody would know which files to delete another time
     with db.write() as connection:
         job = visible_job(connection, job_id, principal, lock=True)
-        _only(job, tuple(TERMINAL_JOBS), "deleted")
+        _require_state(job, tuple(TERMINAL_JOBS), "deleted")
         digests = artifacts.digests_of(connection, job.id)
         connection.execute(delete(jobs).where(jobs.c.id == job.id))
     study.delete_studies(db, job_id)
     try:
-        artifacts.forget(db, files, digests)
+        artifacts.delete_unreferenced(db, files, digests)
         files.delete(artifacts.work(job_id))
     except StoreUnavailable as error:  # the store failed since it was asked, and the job is gone
         _log.warning("a deleted job's files are left", job=job_id, digests=digests, error=str(error))
 
 
-def _only(job: Row[Any], states: tuple[JobState, ...], done: str) -> None:
+def _require_state(job: Row[Any], states: tuple[JobState, ...], verb: str) -> None:
     if job.state not in states:
-        raise IllegalMove(f"a {job.state} job cannot be {done}: only one that is {', '.join(sorted(states))}")
+        raise IllegalMove(f"a {job.state} job cannot be {verb}: only one that is {', '.join(sorted(states))}")
 
 
 def _job(connection: Connection, row: Row[Any]) -> Job:

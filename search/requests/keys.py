@@ -13,8 +13,8 @@ from typing import Any
 from sqlalchemy import Row, exists, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from search.claims.quotas import columns_of, quota_of, standing
 from search.errors import DatabaseUnavailable, NotFound, Unreadable
-from search.leasing.quotas import columns_of, quota_of, standing
 from search.records import SCOPES, Key, Principal, Quota, Scope
 from search.storage.cursors import is_text
 from search.storage.db import Database, now_sql
@@ -60,7 +60,7 @@ def list_keys(db: Database) -> list[Key]:
 def get_key(db: Database, key_id: str) -> Key:
     """One key. NotFound."""
     with db.read() as connection:
-        row = connection.execute(select(keys).where(keys.c.id == _shaped(key_id))).one_or_none()
+        row = connection.execute(select(keys).where(keys.c.id == _checked_id(key_id))).one_or_none()
     if row is None:
         raise NotFound("there is no such key")
     return _key(row)
@@ -69,7 +69,7 @@ def get_key(db: Database, key_id: str) -> Key:
 def set_quota(db: Database, key_id: str, quota: Quota) -> Key:
     """Gives a key another quota, for what it asks from now on; what it has already stays. NotFound; ValueError."""
     with db.write() as connection:
-        changed = update(keys).where(keys.c.id == _shaped(key_id)).values(**columns_of(quota)).returning(keys)
+        changed = update(keys).where(keys.c.id == _checked_id(key_id)).values(**columns_of(quota)).returning(keys)
         row = connection.execute(changed).one_or_none()
     if row is None:
         raise NotFound("there is no such key")
@@ -91,9 +91,9 @@ def quota_use(db: Database, owner: str) -> Quota:
 def revoke_key(db: Database, key_id: str) -> Key:
     """Ends a key at once and for good; revoking twice changes nothing. NotFound."""
     with db.write() as connection:
-        wanted = keys.c.id == _shaped(key_id)
-        connection.execute(update(keys).where(wanted, keys.c.revoked_at.is_(None)).values(revoked_at=now_sql()))
-        row = connection.execute(select(keys).where(wanted)).one_or_none()
+        criteria = keys.c.id == _checked_id(key_id)
+        connection.execute(update(keys).where(criteria, keys.c.revoked_at.is_(None)).values(revoked_at=now_sql()))
+        row = connection.execute(select(keys).where(criteria)).one_or_none()
     if row is None:
         raise NotFound("there is no such key")
     return _key(row)
@@ -128,11 +128,11 @@ def _insert(
 ) -> Key:
     if not 0 < len(name) <= _LONGEST_NAME or not is_text(name):
         raise ValueError(f"a key's name has 1 to {_LONGEST_NAME} characters")
-    wanted = set(scopes)
-    if not wanted or not wanted <= set(SCOPES):
+    criteria = set(scopes)
+    if not criteria or not criteria <= set(SCOPES):
         raise ValueError(f"scopes are one or more of {', '.join(SCOPES)}")
     values: dict[str, Any] = {"id": key_id, "name": name, "secret_hash": _hash(presented), "created_at": now_sql()}
-    values |= {"scopes": [scope for scope in SCOPES if scope in wanted], **columns_of(quota)}
+    values |= {"scopes": [scope for scope in SCOPES if scope in criteria], **columns_of(quota)}
     insert_or_ignore = (sqlite if db.dialect == "sqlite" else postgresql).insert(keys)
     with db.write() as connection:
         connection.execute(insert_or_ignore.values(**values).on_conflict_do_nothing())
@@ -156,7 +156,7 @@ def _find(db: Database, key_id: str) -> Row[Any] | None:
         return connection.execute(select(keys).where(keys.c.id == key_id)).one_or_none()
 
 
-def _shaped(key_id: str) -> str:
+def _checked_id(key_id: str) -> str:
     """An id that the database may be asked for; the empty one, which nobody has, for what cannot be one."""
     return key_id if re.fullmatch("[0-9a-f]{1,16}", key_id) else ""
 

@@ -9,15 +9,15 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, or_, select
 
+from search.claims import planner
+from search.claims.claiming import CLAIMABLE
+from search.claims.lifecycle import SEARCHING, now, seconds_left, spec_of
+from search.claims.reporting import OPEN_TRIALS
+from search.claims.workers import LiveWorkers, living
 from search.errors import Unreadable
-from search.leasing import plan
-from search.leasing.claiming import CLAIMABLE
-from search.leasing.ledger import OPEN_TRIALS
-from search.leasing.lifecycle import SEARCHING, now, seconds_left, spec_of
-from search.leasing.workers import Living, living
 from search.records import Progress
-from search.requests.ended import RATE_SECONDS, Ended, ended_trials
-from search.spec import JobSpec
+from search.requests.trial_totals import RATE_SECONDS, TrialTotals, trial_totals
+from search.spec.job import JobSpec
 from search.states import BASELINE_ARMS, TERMINAL_JOBS, JobState, Stage, TrialState
 from search.storage.tables import jobs, reports, trials
 
@@ -41,35 +41,35 @@ def progress_of(connection: Connection, rows: Sequence[Row[Any]], *, remember: b
     """By job id, for whole rows of `jobs`; transactions that only read may `remember`, as `ended_trials` has it."""
     if not rows:
         return {}
-    at = now(connection)
-    ended = ended_trials(connection, rows, at, remember=remember)
-    counted = _counts(connection, ended)
+    time = now(connection)
+    totals = trial_totals(connection, rows, time, remember=remember)
+    counts = _counts(connection, totals)
     going_on = [row.id for row in rows if row.state not in TERMINAL_JOBS]
-    rates = _rates(connection, going_on, [trial for job_id in going_on for trial in ended[job_id].recent], at)
+    rates = _rates(connection, going_on, [trial for job_id in going_on for trial in totals[job_id].recent], time)
     # who has something in training is served, and who has ended or is paused waits for nobody
-    waiting = [row for row in rows if row.state in (*CLAIMABLE, JobState.ANALYSING) and not counted[row.id].running]
-    there = living(connection) if waiting else []
-    waits = {row.id: _waits_for(row, there) for row in waiting}
+    waiting = [row for row in rows if row.state in (*CLAIMABLE, JobState.ANALYSING) and not counts[row.id].running]
+    live_workers = living(connection) if waiting else []
+    waits = {row.id: _waits_for(row, live_workers) for row in waiting}
     return {
-        row.id: _progress(row, counted[row.id], ended[row.id].best, rates.get(row.id), waits.get(row.id), at)
+        row.id: _progress(row, counts[row.id], totals[row.id].best, rates.get(row.id), waits.get(row.id), time)
         for row in rows
     }
 
 
-def _counts(connection: Connection, ended: Mapping[str, Ended]) -> dict[str, _Counts]:
+def _counts(connection: Connection, totals: Mapping[str, TrialTotals]) -> dict[str, _Counts]:
     counts = {
         job_id: _Counts(
             done=of_job.trials, epochs=sum(of_job.epochs.values()), search_epochs_done=of_job.epochs[Stage.SEARCH]
         )
-        for job_id, of_job in ended.items()
+        for job_id, of_job in totals.items()
     }
-    of = (trials.c.job_id, trials.c.stage, trials.c.state)
+    columns = (trials.c.job_id, trials.c.stage, trials.c.state)
     current = or_(trials.c.stage.in_(SEARCHING), trials.c.round == jobs.c.round)
     query = (
-        select(*of, func.count().label("trials"), func.sum(trials.c.epoch).label("epochs"))
+        select(*columns, func.count().label("trials"), func.sum(trials.c.epoch).label("epochs"))
         .join(jobs, jobs.c.id == trials.c.job_id)
-        .where(trials.c.job_id.in_(list(ended)), trials.c.state.in_(OPEN_TRIALS), current)
-        .group_by(*of)
+        .where(trials.c.job_id.in_(list(totals)), trials.c.state.in_(OPEN_TRIALS), current)
+        .group_by(*columns)
     )
     for row in connection.execute(query):
         of_job = counts[row.job_id]
@@ -81,9 +81,11 @@ def _counts(connection: Connection, ended: Mapping[str, Ended]) -> dict[str, _Co
     return counts
 
 
-def _rates(connection: Connection, job_ids: Sequence[str], recent_trials: Sequence[int], at: float) -> dict[str, float]:
+def _rates(
+    connection: Connection, job_ids: Sequence[str], recent_trials: Sequence[int], time: float
+) -> dict[str, float]:
     """Epochs per second over the last minute, of trials that run and of those that have ended within it."""
-    since = at - RATE_SECONDS
+    since = time - RATE_SECONDS
     recent = or_(trials.c.state == TrialState.RUNNING, trials.c.id.in_(recent_trials) & (trials.c.ended_at > since))
     query = (
         select(trials.c.job_id, func.count().label("epochs"), func.min(reports.c.reported_at).label("first"))
@@ -93,7 +95,7 @@ def _rates(connection: Connection, job_ids: Sequence[str], recent_trials: Sequen
         .group_by(trials.c.job_id)
     )
     return {
-        row.job_id: row.epochs / min(RATE_SECONDS, max(at - row.first, _SHORTEST_WINDOW))
+        row.job_id: row.epochs / min(RATE_SECONDS, max(time - row.first, _SHORTEST_WINDOW))
         for row in connection.execute(query)
     }
 
@@ -104,23 +106,23 @@ def _progress(
     best: tuple[int, float] | None,
     rate: float | None,
     waits_for: str | None,
-    at: float,
+    time: float,
 ) -> Progress:
     try:
         spec = spec_of(job)
         searching, confirming = _still_to_come(job, spec, counts)
     except Unreadable as error:
         return _unplanned(job, counts, best, rate, str(error))
-    left: float | None = None
+    remaining: float | None = None
     if job.state in TERMINAL_JOBS:
-        left = 0.0
+        remaining = 0.0
     elif rate:
-        begun = sum(counts.open.values()) * spec.training.epochs - counts.open_epochs
-        limit = seconds_left(job, at)
-        search_seconds = (begun + searching * _mean_epochs(spec, counts)) / rate
+        epochs_open = sum(counts.open.values()) * spec.training.epochs - counts.open_epochs
+        limit = seconds_left(job, time)
+        search_seconds = (epochs_open + searching * _mean_epochs(spec, counts)) / rate
         if searching and limit is not None:
             search_seconds = min(search_seconds, max(limit, 0.0))
-        left = search_seconds + confirming * spec.training.epochs / rate
+        remaining = search_seconds + confirming * spec.training.epochs / rate
     return Progress(
         search_done=counts.done[Stage.SEARCH],
         search_budget=job.search_trials if job.search_stopped else job.budget_trials,
@@ -129,7 +131,7 @@ def _progress(
         trials_planned=sum(counts.done.values()) + sum(counts.open.values()) + searching + confirming,
         epochs_done=counts.epochs,
         epochs_per_second=rate,
-        seconds_left=left,
+        seconds_left=remaining,
         best_value=None if best is None else best[1],
         best_trial=None if best is None else best[0],
         waits_for=waits_for,
@@ -140,13 +142,13 @@ def _unplanned(
     job: Row[Any], counts: _Counts, best: tuple[int, float] | None, rate: float | None, unreadable: str
 ) -> Progress:
     """What is known of a job whose spec cannot be read."""
-    done = sum(counts.done.values())
+    finished = sum(counts.done.values())
     return Progress(
         search_done=counts.done[Stage.SEARCH],
         search_budget=job.search_trials if job.search_stopped else job.budget_trials,
-        trials_done=done,
+        trials_done=finished,
         trials_running=counts.running,
-        trials_planned=done + sum(counts.open.values()),
+        trials_planned=finished + sum(counts.open.values()),
         epochs_done=counts.epochs,
         epochs_per_second=rate,
         seconds_left=None,
@@ -156,22 +158,26 @@ def _unplanned(
     )
 
 
-def _waits_for(job: Row[Any], there: Sequence[Living]) -> str | None:
+def _waits_for(job: Row[Any], live_workers: Sequence[LiveWorkers]) -> str | None:
     """Which worker a job waits for, where none that is alive may train it, or for what all of them wait that may."""
     if job.state == JobState.ANALYSING:  # any worker may close it
-        return None if any(worker.waits_for is None for worker in there) else next((w.waits_for for w in there), None)
+        return (
+            None
+            if any(worker.waits_for is None for worker in live_workers)
+            else next((w.waits_for for w in live_workers), None)
+        )
     try:
         spec, waits = spec_of(job), None
     except Unreadable:
         return None
     device = job.fixed.get("device") if isinstance(job.fixed, dict) else None
-    asked = [*spec.fleet.lacking((), None), *([f"device {device}"] if device else [])]
-    for worker in there:
+    requirements = [*spec.fleet.lacking((), None), *([f"device {device}"] if device else [])]
+    for worker in live_workers:
         if not spec.fleet.lacking(worker.labels, worker.memory_gb) and device in (None, worker.device):
             if worker.waits_for is None:
                 return None
             waits = waits or worker.waits_for
-    return waits or "a worker" + (f" with {' and '.join(asked)}" if asked else "")
+    return waits or "a worker" + (f" with {' and '.join(requirements)}" if requirements else "")
 
 
 def _still_to_come(job: Row[Any], spec: JobSpec, counts: _Counts) -> tuple[int, int]:
@@ -181,21 +187,21 @@ def _still_to_come(job: Row[Any], spec: JobSpec, counts: _Counts) -> tuple[int, 
         search = 0 if job.search_stopped else max(0, job.budget_trials - job.search_trials)
         if job.budget_epochs is not None:
             search = min(search, max(0, job.budget_epochs - job.search_epochs) // spec.training.epochs)
-        per_arm = plan.baseline_trials(spec, job.search_trials + search)
-        there = counts.done[Stage.BASELINE] + counts.open[Stage.BASELINE]
-        baseline = 0 if job.search_stopped else max(0, len(BASELINE_ARMS) * per_arm - there)
+        per_arm = planner.baseline_trials(spec, job.search_trials + search)
+        existing = counts.done[Stage.BASELINE] + counts.open[Stage.BASELINE]
+        baseline = 0 if job.search_stopped else max(0, len(BASELINE_ARMS) * per_arm - existing)
         sizes = [job.search_trials + search, *(per_arm for _ in BASELINE_ARMS)]
-        return search + baseline, plan.select_trials(spec, sizes) + plan.estimate_trials(spec)
+        return search + baseline, planner.select_trials(spec, sizes) + planner.estimate_trials(spec)
     estimating = counts.done[Stage.ESTIMATE] + counts.open[Stage.ESTIMATE] > 0
     if state != JobState.CONFIRMING or estimating:
         return 0, 0
     tried = counts.done[Stage.BASELINE] // len(BASELINE_ARMS)
-    most = plan.select_trials(spec, [counts.done[Stage.SEARCH], *(tried for _ in BASELINE_ARMS)])
-    there = counts.done[Stage.SELECT] + counts.open[Stage.SELECT]
-    return 0, max(0, most - there) + plan.estimate_trials(spec)
+    most = planner.select_trials(spec, [counts.done[Stage.SEARCH], *(tried for _ in BASELINE_ARMS)])
+    existing = counts.done[Stage.SELECT] + counts.open[Stage.SELECT]
+    return 0, max(0, most - existing) + planner.estimate_trials(spec)
 
 
 def _mean_epochs(spec: JobSpec, counts: _Counts) -> float:
     """What a trial of the search costs: pruning shortens those to come as it has shortened those that were."""
-    done = counts.done[Stage.SEARCH]
-    return counts.search_epochs_done / done if done else float(spec.training.epochs)
+    count = counts.done[Stage.SEARCH]
+    return counts.search_epochs_done / count if count else float(spec.training.epochs)

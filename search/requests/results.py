@@ -20,30 +20,32 @@ Kind = TypeVar("Kind", bound=Document)
 
 def get_result(db: Database, job_id: str, principal: Principal) -> Result:
     """The answer. NotFound; NotReady while the job has none; Unreadable."""
-    return _read(db, job_id, principal, "result", Result)
+    return _read_document(db, job_id, principal, "result", Result)
 
 
 def get_response(db: Database, job_id: str, principal: Principal) -> TemperatureResponse:
     """The temperature response. NotFound; NotReady while the job has none; Unreadable."""
-    return _read(db, job_id, principal, "response", TemperatureResponse)
+    return _read_document(db, job_id, principal, "response", TemperatureResponse)
 
 
 def get_importances(db: Database, job_id: str, principal: Principal) -> Importances:
     """How much each setting mattered. NotFound; NotReady while the job has none; Unreadable."""
-    return _read(db, job_id, principal, "importances", Importances)
+    return _read_document(db, job_id, principal, "importances", Importances)
 
 
 def get_interactions(db: Database, job_id: str, principal: Principal) -> Interactions:
     """How T and each other setting act together. NotFound; NotReady while the job has none; Unreadable."""
-    return _read(db, job_id, principal, "interactions", Interactions)
+    return _read_document(db, job_id, principal, "interactions", Interactions)
 
 
-def _read(db: Database, job_id: str, principal: Principal, kind: str, document: type[Kind]) -> Kind:
+def _read_document(db: Database, job_id: str, principal: Principal, kind: str, document: type[Kind]) -> Kind:
     with db.read() as connection:
         job = visible_job(connection, job_id, principal)
         query = select(analyses.c.document).where(analyses.c.job_id == job_id, analyses.c.kind == kind)
-        stored = connection.execute(query).scalar_one_or_none()
-    if stored is None:
-        ended = job.state in TERMINAL_JOBS
-        raise NotReady(f"the job is {job.state} and {'left no' if ended else 'has no'} {kind}{'' if ended else ' yet'}")
-    return read(document, stored, f"the {kind} of job {job_id}")
+        text = connection.execute(query).scalar_one_or_none()
+    if text is None:
+        terminal = job.state in TERMINAL_JOBS
+        raise NotReady(
+            f"the job is {job.state} and {'left no' if terminal else 'has no'} {kind}{'' if terminal else ' yet'}"
+        )
+    return read(document, text, f"the {kind} of job {job_id}")

@@ -12,11 +12,11 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, select, true, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from search.analysis.study.cells import Cell as GuidedCell
+from search.analysis.study.cells import cell_of
+from search.analysis.study.documents import Guidance
+from search.analysis.study.guidance import compute_guidance
 from search.errors import IdempotencyConflict, IllegalMove, NotFound, NotReady, Unreadable
-from search.guiding.cells import Cell as GuidedCell
-from search.guiding.cells import cell_of
-from search.guiding.documents import Guidance
-from search.guiding.guide import guide
 from search.records import Page, Principal
 from search.requests import advice
 from search.requests.answers import Answer, answers_of
@@ -42,7 +42,7 @@ def submit_study(
     study: StudySpec,
     principal: Principal,
     idempotency_key: tuple[str, str] | None = None,
-    known: advice.Priors | None = None,
+    priors: advice.Priors | None = None,
     request_id: str | None = None,
 ) -> tuple[StudyDetail, bool]:
     """A new study with all its jobs queued, and True; or the one that the same request made before, and False.
@@ -51,7 +51,7 @@ def submit_study(
     SpecInvalid; IdempotencyConflict; QuotaExceeded.
     """
     expansion = cells.expand(study)
-    begins = [advice.begin_with(db, planned.spec, principal, known) for planned in expansion.new]
+    begins = [advice.begin_with(db, planned.spec, principal, priors) for planned in expansion.new]
     study_id = secrets.token_hex(8)
     key = None if idempotency_key is None else storable(idempotency_key[0])
     values: dict[str, Any] = {
@@ -88,11 +88,11 @@ def get_study(db: Database, study_id: str, principal: Principal) -> StudyDetail:
 def list_studies(db: Database, principal: Principal, *, cursor: str | None = None, limit: int = 50) -> Page[Study]:
     """The studies that the principal may see, the newest first. CursorInvalid."""
     limit = max(1, min(limit, MOST_PER_PAGE))
-    wanted = true() if principal.may("admin") else studies.c.owner == principal.id
+    criteria = true() if principal.may("admin") else studies.c.owner == principal.id
     if cursor is not None:
-        at, study_id = cursors.decode(cursor, "studies", (float, str))
-        wanted &= tuple_(studies.c.created_at, studies.c.id) < tuple_(at, study_id)
-    newest = select(studies).where(wanted).order_by(studies.c.created_at.desc(), studies.c.id.desc())
+        time, study_id = cursors.decode(cursor, "studies", (float, str))
+        criteria &= tuple_(studies.c.created_at, studies.c.id) < tuple_(time, study_id)
+    newest = select(studies).where(criteria).order_by(studies.c.created_at.desc(), studies.c.id.desc())
     with db.read() as connection:
         rows = connection.execute(newest.limit(limit + 1)).all()
         page = rows[:limit]
@@ -109,7 +109,7 @@ def extend_study(
     study_id: str,
     principal: Principal,
     more: StudyExtension,
-    known: advice.Priors | None = None,
+    priors: advice.Priors | None = None,
     request_id: str | None = None,
 ) -> StudyDetail:
     """The study with more levels, factors, repeats or crossings; what was there stays, job by job.
@@ -119,13 +119,13 @@ def extend_study(
     """
     with db.read() as connection:
         before = visible_study(connection, study_id, principal)
-        there = _with_digests(connection, before)
-    expansion = cells.extend(_spec(before), there, more)
+        existing = _with_digests(connection, before)
+    expansion = cells.extend(_spec(before), existing, more)
     owner = dataclasses.replace(principal, id=before.owner)
-    begins = [advice.begin_with(db, planned.spec, owner, known) for planned in expansion.new]
+    begins = [advice.begin_with(db, planned.spec, owner, priors) for planned in expansion.new]
     with db.write() as connection:
-        now = visible_study(connection, study_id, principal, lock=True)
-        if now.updated_at != before.updated_at:
+        current = visible_study(connection, study_id, principal, lock=True)
+        if current.updated_at != before.updated_at:
             raise IllegalMove("somebody else has just extended this study: look at it, and extend it again")
         _queue(connection, study_id, expansion, begins, owner, request_id)
         return _detail(connection, visible_study(connection, study_id, principal))
@@ -153,7 +153,7 @@ def get_guidance(db: Database, study_id: str, principal: Principal) -> Guidance:
     if not answers:
         raise NotReady("no cell of this study is answered yet")
     try:
-        return checked(guide(study.name, list(_guided(_cells(study), rows, answers))))
+        return checked(compute_guidance(study.name, list(_guided(_cells(study), rows, answers))))
     except (ArithmeticError, ValueError) as error:  # LinAlgError and NotStorable among them
         note_unreadable(f"the guidance of study {study.id}", error)
         raise Unreadable(f"the guidance of this study cannot be computed from its answers: {error}") from error
@@ -189,8 +189,11 @@ def _queue(
     for planned, first in zip(expansion.new, begins, strict=True):
         job_id = queue_job(connection, planned.spec, owner, first, request_id, study_id)
         everything.append(dataclasses.replace(planned.cell, job_id=job_id))
-    said = {"spec": expansion.study.model_dump(mode="json"), "cells": [dataclasses.asdict(cell) for cell in everything]}
-    connection.execute(update(studies).where(studies.c.id == study_id).values(**said, updated_at=now_sql()))
+    values = {
+        "spec": expansion.study.model_dump(mode="json"),
+        "cells": [dataclasses.asdict(cell) for cell in everything],
+    }
+    connection.execute(update(studies).where(studies.c.id == study_id).values(**values, updated_at=now_sql()))
 
 
 def _spec(study: Row[Any]) -> StudySpec:
@@ -206,13 +209,13 @@ def _cells(study: Row[Any]) -> list[Cell]:
 def _with_digests(connection: Connection, study: Row[Any]) -> list[Cell]:
     """Its cells with what their jobs' specs come to by this version, which may know more fields than an earlier one."""
     rows = _jobs(connection, study.id)
-    found = []
+    cells_found = []
     for cell in _cells(study):
         if cell.job_id in rows:
             with readable(f"the spec of job {cell.job_id}"):
                 cell = dataclasses.replace(cell, digest=cells.digest_of_stored(rows[cell.job_id].spec))
-        found.append(cell)
-    return found
+        cells_found.append(cell)
+    return cells_found
 
 
 def _jobs(connection: Connection, study_id: str) -> dict[str, Row[Any]]:
@@ -224,9 +227,9 @@ def _study(row: Row[Any], counts: Counter[CellState]) -> Study:
         spec, of_study = _spec(row), _cells(row)
     except Unreadable as error:
         return _unreadable(row, counts, str(error))
-    gone = len(of_study) - counts.total()
-    if gone:
-        counts = counts + Counter({"deleted": gone})
+    deleted = len(of_study) - counts.total()
+    if deleted:
+        counts = counts + Counter({"deleted": deleted})
     return Study(
         id=row.id,
         name=row.name,
@@ -264,13 +267,13 @@ def _detail(connection: Connection, row: Row[Any]) -> StudyDetail:
     of_study = _jobs(connection, row.id)
     progress = progress_of(connection, list(of_study.values()))
     answers = answers_of(connection, list(of_study))
-    told = []
+    cell_rows = []
     for cell in _cells(row):
         job, answer = of_study.get(cell.job_id), answers.get(cell.job_id)
         result, response = answer or (None, None)
         overall = response.overall if response is not None else None
         tested = (result.winner.test or {}).get(result.metric) if result is not None else None
-        told.append(
+        cell_rows.append(
             StudyCell(
                 number=cell.number,
                 levels=cell.levels,
@@ -285,7 +288,7 @@ def _detail(connection: Connection, row: Row[Any]) -> StudyDetail:
                 quality=(tested or result.winner.validation) if result is not None else None,
             )
         )
-    counts: Counter[CellState] = Counter(cell.state for cell in told if cell.state != "deleted")
+    counts: Counter[CellState] = Counter(cell.state for cell in cell_rows if cell.state != "deleted")
     study = _study(row, counts)
     fields = {field.name: getattr(study, field.name) for field in dataclasses.fields(study)}
-    return StudyDetail(**fields, spec=row.spec, cells=told)
+    return StudyDetail(**fields, spec=row.spec, cells=cell_rows)

@@ -40,9 +40,9 @@ def list_trials(
         raise ValueError(f"sort must be one of {', '.join(SORTS)}, or one of them after a minus")
     limit = max(1, min(limit, MOST_PER_PAGE))
     query = select(trials).where(trials.c.job_id == job_id)
-    for column, wanted in ((trials.c.stage, stage), (trials.c.arm, arm), (trials.c.state, state)):
-        if wanted is not None:
-            query = query.where(column == wanted)
+    for column, value in ((trials.c.stage, stage), (trials.c.arm, arm), (trials.c.state, state)):
+        if value is not None:
+            query = query.where(column == value)
     with db.read() as connection:
         visible_job(connection, job_id, principal)
         rows = connection.execute(_after(query, sort, cursor).limit(limit + 1)).all()
@@ -62,7 +62,7 @@ def get_trial(db: Database, job_id: str, number: int, principal: Principal) -> t
         if row is None:
             raise NotFound("the job has no such trial")
         curve = select(reports).where(reports.c.trial_id == row.id).order_by(reports.c.epoch)
-        return trial_of(row), [report_of(one) for one in connection.execute(curve)]
+        return trial_of(row), [report_of(report_row) for report_row in connection.execute(curve)]
 
 
 def iter_trials(db: Database, job_id: str, principal: Principal, page_size: int = 500) -> Iterator[Trial]:

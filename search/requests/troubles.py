@@ -50,7 +50,7 @@ def note(
     goes_on = before is not None and before.state is state and (state not in STILL or before.event == event)
     attempts = before.attempts + 1 if before is not None and goes_on else 1
     pause = min(first_pause * 2.0 ** min(attempts - 1, 30), max(first_pause, LONGEST_PAUSE))
-    at = float(connection.execute(select(now_sql())).scalar_one())
+    time = float(connection.execute(select(now_sql())).scalar_one())
     again = attempts < most
     noted = Noted(
         event=event,
@@ -58,12 +58,12 @@ def note(
         attempts=attempts,
         detail=detail,
         again=again,
-        noted_at=at,
-        rests_until=at if state in STILL and not again else at + pause,
+        noted_at=time,
+        rests_until=time if state in STILL and not again else time + pause,
     )
     forget(connection, job_id, kind)
-    due = noted.rests_until if again else at + NEVER
-    values = {"job_id": job_id, "kind": kind, "document": noted.model_dump_json(), "computed_at": due}
+    again_at = noted.rests_until if again else time + NEVER
+    values = {"job_id": job_id, "kind": kind, "document": noted.model_dump_json(), "computed_at": again_at}
     connection.execute(insert(analyses).values(**values))
     return noted
 
@@ -78,8 +78,8 @@ def read(connection: Connection, job_id: str, kind: str) -> Noted | None:
 def records(connection: Connection, job_id: str) -> dict[str, Trouble]:
     """A job's troubles as its record has them, by kind."""
     of_job = (analyses.c.job_id == job_id) & analyses.c.kind.in_((UNDRAWN, UNTRACKED))
-    found = connection.execute(select(analyses.c.kind, analyses.c.document).where(of_job))
-    return {row.kind: Noted.model_validate_json(row.document).record() for row in found}
+    by_name = connection.execute(select(analyses.c.kind, analyses.c.document).where(of_job))
+    return {row.kind: Noted.model_validate_json(row.document).record() for row in by_name}
 
 
 def forget(connection: Connection, job_id: str, kind: str) -> None:

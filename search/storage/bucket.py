@@ -81,9 +81,9 @@ class Bucket:
     def _put_if(self, key: str, source: Path, **condition: str) -> bool:
         try:
             with guarded(f"{key} cannot be put"), self._asking() as client, source.open("rb") as body:
-                known = {"sha256": hashlib.file_digest(body, "sha256").hexdigest()}
+                metadata = {"sha256": hashlib.file_digest(body, "sha256").hexdigest()}
                 body.seek(0)
-                client.put_object(Bucket=self._bucket, Key=self._full(key), Body=body, Metadata=known, **condition)
+                client.put_object(Bucket=self._bucket, Key=self._full(key), Body=body, Metadata=metadata, **condition)
         except (FileExistsError, FileNotFoundError):
             return False
         return True
@@ -91,8 +91,8 @@ class Bucket:
     def described(self, key: str) -> tuple[str, str]:
         """A file's entity tag, and the digest with which it was uploaded, "" where it had none. FileNotFoundError."""
         with self._asking() as client:
-            known = client.head_object(Bucket=self._bucket, Key=self._full(key))
-        return str(known["ETag"]), str(known.get("Metadata", {}).get("sha256", ""))
+            description = client.head_object(Bucket=self._bucket, Key=self._full(key))
+        return str(description["ETag"]), str(description.get("Metadata", {}).get("sha256", ""))
 
     @contextmanager
     def adding(self, key: str) -> Iterator[Path]:
@@ -109,16 +109,16 @@ class Bucket:
         """A copy in a temporary folder."""
         with scratch() as folder:
             path = folder / key.rpartition("/")[2]
-            found = self._below(key)
-            if not found:
+            keys_ = self._below(key)
+            if not keys_:
                 raise FileNotFoundError(f"there is no {key} in {self.url}")
-            for each in found:
-                target = Path(os.path.normpath(path / each[len(key) + 1 :]))
+            for key_ in keys_:
+                target = Path(os.path.normpath(path / key_[len(key) + 1 :]))
                 if not target.is_relative_to(path):
-                    raise StoreUnavailable(f"{self.url} holds {each!r}, which leads out of its folder")
+                    raise StoreUnavailable(f"{self.url} holds {key_!r}, which leads out of its folder")
                 target.parent.mkdir(parents=True, exist_ok=True)
                 with self._asking() as client:  # FileNotFoundError where it was deleted meanwhile
-                    client.download_file(self._bucket, self._full(each), str(target), Config=self._transfer)
+                    client.download_file(self._bucket, self._full(key_), str(target), Config=self._transfer)
             yield path
 
     def exists(self, key: str) -> bool:
@@ -128,18 +128,18 @@ class Bucket:
     def names(self, key: str) -> list[str]:
         """The next parts of the keys that begin with this one."""
         inside = self._full(f"{key}/")
-        found = [
+        keys_ = [
             entry["Prefix"] if "Prefix" in entry else entry["Key"]
             for page in self._pages(inside, Delimiter="/")
             for entry in (*page.get("CommonPrefixes", ()), *page.get("Contents", ()))
         ]
-        return sorted(each[len(inside) :].rstrip("/") for each in found)
+        return sorted(key_[len(inside) :].rstrip("/") for key_ in keys_)
 
     def delete(self, key: str) -> None:
         """Deletes one by one: not everything that speaks S3 takes a list."""
-        for each in self._below(key):
+        for key_ in self._below(key):
             with self._asking() as client:
-                client.delete_object(Bucket=self._bucket, Key=self._full(each))
+                client.delete_object(Bucket=self._bucket, Key=self._full(key_))
 
     def close(self) -> None:
         """Closes the connections; the next request would open new ones."""
@@ -149,13 +149,13 @@ class Bucket:
 
     def _below(self, key: str) -> list[str]:
         """The file of this key, or those of the folder."""
-        found = [entry["Key"] for page in self._pages(self._full(key)) for entry in page.get("Contents", ())]
-        keys = [each[len(self._prefix) :] for each in found]
-        return [each for each in keys if each == key or each.startswith(f"{key}/")]
+        keys_ = [entry["Key"] for page in self._pages(self._full(key)) for entry in page.get("Contents", ())]
+        keys = [key_[len(self._prefix) :] for key_ in keys_]
+        return [key_ for key_ in keys if key_ == key or key_.startswith(f"{key}/")]
 
-    def _pages(self, prefix: str, **wanted: str) -> list[dict[str, Any]]:
+    def _pages(self, prefix: str, **options: str) -> list[dict[str, Any]]:
         with self._asking() as client:
-            listed = client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix, **wanted)
+            listed = client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix, **options)
             return list(listed)
 
     def _full(self, key: str) -> str:
@@ -175,9 +175,9 @@ class Bucket:
             yield self._client
         except (Boto3Error, BotoCoreError, ClientError, ValueError) as error:
             code = error.response["Error"]["Code"] if isinstance(error, ClientError) else ""
-            told = _CREDENTIALS.sub("//", " ".join(str(error).split()))
+            detail = _CREDENTIALS.sub("//", " ".join(str(error).split()))
             kind = _KINDS.get(code, StoreUnavailable)
-            raise kind(f"{self.url} cannot be used: {told.rstrip('.')}") from None
+            raise kind(f"{self.url} cannot be used: {detail.rstrip('.')}") from None
 
     @cached_property
     def _client(self) -> Any:

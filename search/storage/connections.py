@@ -36,8 +36,8 @@ def limit_standstill(engine: Engine) -> None:
 
     @event.listens_for(engine, "begin")
     def _begin_transaction(connection: Connection) -> None:
-        held: Any = connection.connection.dbapi_connection
-        if connection.info.get(_POOLED) and not held.autocommit:
+        settings: Any = connection.connection.dbapi_connection
+        if connection.info.get(_POOLED) and not settings.autocommit:
             connection.exec_driver_sql(f"SET LOCAL idle_in_transaction_session_timeout = '{STILL_SECONDS}s'")
 
 
@@ -87,12 +87,12 @@ def why_no_writes(only_reads: bool, in_recovery: bool) -> str | None:
 
 def _is_due(connection: Any, info: dict[str, Any], doubt: Doubt, fresh: bool) -> bool:
     """Whether the connection is asked: in doubt, unused for a while, or where its server has said something."""
-    asked, now = info.get(_ASKED, float("-inf")), time.monotonic()
-    if doubt.since is not None and asked <= doubt.since:
+    asked_at, now = info.get(_ASKED, float("-inf")), time.monotonic()
+    if doubt.since is not None and asked_at <= doubt.since:
         return True
     if fresh:
         return _says_read_only(connection)
-    trusted_since = asked if info.get(_READ_ONLY) else info[_USED]
+    trusted_since = asked_at if info.get(_READ_ONLY) else info[_USED]
     return now - trusted_since > TRUSTED_SECONDS or _has_something_to_say(connection.fileno())
 
 
@@ -109,8 +109,8 @@ def _ask(connection: Any) -> str | None:
 
 def _says_read_only(connection: Any) -> bool:
     """What PostgreSQL 14 and later tells every client at its start; a pooler may tell what was so once."""
-    told = map(connection.info.parameter_status, ("in_hot_standby", "default_transaction_read_only"))
-    return "on" in told
+    state = map(connection.info.parameter_status, ("in_hot_standby", "default_transaction_read_only"))
+    return "on" in state
 
 
 def _has_something_to_say(socket: int) -> bool:

@@ -24,14 +24,14 @@ def decode(cursor: str, kind: str, types: Sequence[type | tuple[type, ...]]) -> 
     """The position in a cursor of the list `kind`, each part of the type given. CursorInvalid."""
     try:
         padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
-        found = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True), parse_constant=_refuse)
+        parts = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True), parse_constant=_refuse)
     except (ValueError, binascii.Error, RecursionError):
         _refuse()
-    if len(cursor) > _LONGEST or not isinstance(found, list) or found[:1] != [kind] or len(found) != len(types) + 1:
+    if len(cursor) > _LONGEST or not isinstance(parts, list) or parts[:1] != [kind] or len(parts) != len(types) + 1:
         _refuse()
-    position = found[1:]
-    for part, wanted in zip(position, types, strict=True):
-        if isinstance(part, bool) or not isinstance(part, wanted) or not _storable(part):
+    position = parts[1:]
+    for part, type_ in zip(position, types, strict=True):
+        if isinstance(part, bool) or not isinstance(part, type_) or not _storable(part):
             _refuse()
     return position
 

@@ -224,7 +224,7 @@ def _plain_errors() -> Iterator[None]:
 
 def _is_missing_table(error: exc.DBAPIError) -> bool:
     # sqlstate 42P01 is undefined_table, 42703 undefined_column
-    said = str(error.orig)
-    return getattr(error.orig, "sqlstate", None) in ("42P01", "42703") or said.startswith(
+    text = str(error.orig)
+    return getattr(error.orig, "sqlstate", None) in ("42P01", "42703") or text.startswith(
         ("no such table", "no such column")
     )

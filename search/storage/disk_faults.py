@@ -29,7 +29,7 @@ def unavailable(error: BaseException, *, of_store: bool = False) -> StoreUnavail
 
 
 @contextmanager
-def guarded(what: str) -> Iterator[None]:
+def guarded(action: str) -> Iterator[None]:
     """The store's files are used in the block: StoreUnavailable where the disk fails at it, whatever raises that."""
     try:
         yield
@@ -39,7 +39,7 @@ def guarded(what: str) -> Iterator[None]:
         away = unavailable(error, of_store=True)
         if away is None:
             raise
-        raise type(away)(f"{what}: {away}") from error
+        raise type(away)(f"{action}: {away}") from error
 
 
 @contextmanager
@@ -54,11 +54,11 @@ def scratch() -> Iterator[Path]:
         away = unavailable(error, of_store=True)
         if away is None:
             raise
-        said = f"{tempfile.gettempdir() if tempfile.tempdir else 'the temporary folder'}: {error}"
-        raise ScratchUnavailable(f"{said}; free some room there, or set TMPDIR to a folder that has it") from error
+        detail = f"{tempfile.gettempdir() if tempfile.tempdir else 'the temporary folder'}: {error}"
+        raise ScratchUnavailable(f"{detail}; free some room there, or set TMPDIR to a folder that has it") from error
 
 
-def _of_number(number: int, said: str) -> StoreUnavailable:
+def _of_number(number: int, detail: str) -> StoreUnavailable:
     if number in NO_ROOM:
-        return StoreFull(f"{said}; there is no room: {WAY_OUT}")
-    return StoreUnavailable(said)
+        return StoreFull(f"{detail}; there is no room: {WAY_OUT}")
+    return StoreUnavailable(detail)

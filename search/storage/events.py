@@ -30,8 +30,8 @@ def emit(connection: Connection, job_id: str, kind: str, payload: Mapping[str, A
     The counter is the job's own row: whoever emits holds it until the commit, so that no reader can see a number
     before a smaller one, as it could with a sequence.
     """
-    counted = _COUNT.values(**changes) if changes else _COUNT
-    job = connection.execute(counted, {"job": job_id}).one()
+    statement = _COUNT.values(**changes) if changes else _COUNT
+    job = connection.execute(statement, {"job": job_id}).one()
     values = {"job_id": job_id, "number": job.last_event, "kind": kind, "payload": dict(payload)}
     connection.execute(_ADD, values)
     return job
@@ -43,8 +43,8 @@ def read_news(db: Database, job_id: str, principal: Principal, after: int, limit
         job = visible_job(connection, job_id, principal)
         if job.last_event <= after:
             return [], job.state in TERMINAL_JOBS
-        found = connection.execute(_following(job_id, after).limit(limit)).all()
-        return [event_of(row) for row in found], job.state in TERMINAL_JOBS and len(found) < limit
+        rows = connection.execute(_following(job_id, after).limit(limit)).all()
+        return [event_of(row) for row in rows], job.state in TERMINAL_JOBS and len(rows) < limit
 
 
 def read_events(db: Database, job_id: str, principal: Principal, after: int = 0, limit: int = 200) -> list[Event]:

@@ -52,19 +52,19 @@ class Folder:
     def check_presence(self) -> None:
         """StoreUnavailable where the root was there before and is not any more."""
         with guarded(f"{self.root} does not answer"):
-            there = _is_there(self.root)
+            is_present = _is_there(self.root)
             if self._mount is None:
-                self._mount = _mount_of(self.root) if there else None
-            elif not there or not os.path.ismount(self._mount):
+                self._mount = _mount_of(self.root) if is_present else None
+            elif not is_present or not os.path.ismount(self._mount):
                 raise StoreUnavailable(f"{self.root} is gone, with its mount perhaps: it is used again once it is back")
 
     def put(self, key: str, source: Path) -> None:
         """Copies a file in, so that it survives the machine's crash once it is there."""
-        with self.adding(key) as path, source.open("rb") as read, path.open("xb") as written:
+        with self.adding(key) as path, source.open("rb") as source_file, path.open("xb") as target_file:
             path.chmod(0o644)
-            shutil.copyfileobj(read, written)
-            written.flush()
-            os.fsync(written.fileno())
+            shutil.copyfileobj(source_file, target_file)
+            target_file.flush()
+            os.fsync(target_file.fileno())
 
     @contextmanager
     def adding(self, key: str) -> Iterator[Path]:
@@ -111,9 +111,9 @@ class Folder:
         """Nothing is held."""
 
     @contextmanager
-    def _using(self, what: str) -> Iterator[None]:
+    def _using(self, action: str) -> Iterator[None]:
         self.check_presence()
-        with guarded(what):
+        with guarded(action):
             try:
                 yield
             except FileNotFoundError:

@@ -106,8 +106,8 @@ class Doubt:
 
 def of_state(state: str) -> Outage | None:
     """The outage that an SQLSTATE stands for; None where it stands for none, or not by itself."""
-    found = (state[:length] for length in range(len(state), 1, -1) if state[:length] in _STATES)
-    return _STATES.get(next(found, ""))
+    outage = (state[:length] for length in range(len(state), 1, -1) if state[:length] in _STATES)
+    return _STATES.get(next(outage, ""))
 
 
 def outage_of(error: BaseException | None, *, disconnected: bool = False, standby: bool = False) -> Outage | None:
@@ -123,9 +123,9 @@ def outage_of(error: BaseException | None, *, disconnected: bool = False, standb
         code = getattr(error.orig, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
         return _LITE.get(code & 0xFF)  # without what extended codes add
     state: str | None = getattr(error.orig, "sqlstate", None)
-    known = _perhaps(error.orig, standby) if state in _PERHAPS else of_state(state or "")
-    if known is not None:
-        return known
+    outage = _perhaps(error.orig, standby) if state in _PERHAPS else of_state(state or "")
+    if outage is not None:
+        return outage
     silent = state is None and isinstance(error, exc.OperationalError | exc.InterfaceError)
     return GONE if disconnected or error.connection_invalidated or silent else None
 
@@ -137,8 +137,8 @@ def unavailable(error: BaseException | None) -> DatabaseUnavailable | None:
 
 
 def _told(outage: Outage, error: BaseException | None) -> DatabaseUnavailable:
-    told = str(getattr(error, "orig", "")).strip().splitlines()
-    return DatabaseUnavailable(f"{outage.words}: {told[0]}" if told else outage.words)
+    detail = str(getattr(error, "orig", "")).strip().splitlines()
+    return DatabaseUnavailable(f"{outage.words}: {detail[0]}" if detail else outage.words)
 
 
 def watch(engine: Engine, doubt: Doubt) -> None:
@@ -166,15 +166,15 @@ def _only_reads(context: ExceptionContext) -> bool:
 
 def _at_standby(context: ExceptionContext) -> bool:
     """What PostgreSQL 14 and later tells each session of itself, in no language."""
-    held: Any = context.connection and not context.connection.invalidated and context.connection.connection
-    info = getattr(held and held.dbapi_connection, "info", None)
+    connection_: Any = context.connection and not context.connection.invalidated and context.connection.connection
+    info = getattr(connection_ and connection_.dbapi_connection, "info", None)
     return bool(info and info.parameter_status("in_hot_standby") == "on")
 
 
 def _perhaps(error: BaseException | None, standby: bool) -> Outage | None:
     """A server in recovery refuses what it otherwise does; so does one whose tables have changed under a plan."""
-    told = str(error).lower()
-    if standby or "recovery" in told or "standby" in told:
+    detail = str(error).lower()
+    if standby or "recovery" in detail or "standby" in detail:
         return READ_ONLY
     cached = getattr(getattr(error, "diag", None), "source_function", None) == "RevalidateCachedQuery"
-    return POOLER if cached or "cached plan" in told else None
+    return POOLER if cached or "cached plan" in detail else None

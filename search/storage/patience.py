@@ -19,7 +19,7 @@ LAST_SECONDS = 1.0
 _log = structlog.get_logger(__name__)
 
 
-def patiently(call: Callable[[], Answer], stop: threading.Event, seconds: float) -> Answer:
+def with_retries(call: Callable[[], Answer], stop: threading.Event, seconds: float) -> Answer:
     """The answer of `call`, repeated on DatabaseUnavailable for up to `seconds`; the last one is raised.
 
     `call` must be harmless when repeated: it may have succeeded without our hearing of it. Once `stop` is set, a moment

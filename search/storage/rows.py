@@ -90,7 +90,7 @@ def job_of(row: Row[Any], progress: Progress, troubles: Mapping[str, Trouble] | 
 
 def trial_of(row: Row[Any]) -> Trial:
     """A row of `trials`, whole."""
-    named = f"trial {row.number} of job {row.job_id}"
+    label = f"trial {row.number} of job {row.job_id}"
     return Trial(
         number=row.number,
         stage=Stage(row.stage),
@@ -106,43 +106,43 @@ def trial_of(row: Row[Any]) -> Trial:
         optuna_number=row.optuna_number,
         value=row.value,
         epoch=row.epoch,
-        metrics=_mapping(row.metrics, f"the metrics of {named}", *_NUMBERS),
-        test_metrics=_mapping(row.test_metrics, f"the test metrics of {named}", *_NUMBERS),
+        metrics=_mapping(row.metrics, f"the metrics of {label}", *_NUMBERS),
+        test_metrics=_mapping(row.test_metrics, f"the test metrics of {label}", *_NUMBERS),
         reason=reason_of(row.reason),
         created_at=moment(row.created_at),
         started_at=moment_or_none(row.started_at),
         ended_at=moment_or_none(row.ended_at),
         train_seconds=row.train_seconds,
-        advice=_advice(row, named),
+        advice=_advice(row, label),
     )
 
 
-def _mapping(value: Any, what: str, *kinds: type) -> dict[str, Any] | None:
+def _mapping(value: Any, label: str, *kinds: type) -> dict[str, Any] | None:
     """A value of a column that holds names with values, each of one of these kinds where any is said; none, which is
     noted, where something else is there.
     """
     if value is None:
         return None
-    if isinstance(value, dict) and (not kinds or all(isinstance(one, kinds) for one in value.values())):
+    if isinstance(value, dict) and (not kinds or all(isinstance(item, kinds) for item in value.values())):
         return value
-    note_unreadable(what, TypeError(f"got {str(value)[:80]}"))
+    note_unreadable(label, TypeError(f"got {str(value)[:80]}"))
     return None
 
 
 def _teacher(row: Row[Any]) -> dict[str, Any] | None:
     """What is known of a job's teacher."""
-    known = _mapping(row.teacher, f"the teacher of job {row.id}")
-    if known is None or _mapping(known.get("validation", {}), f"the teacher of job {row.id}", *_NUMBERS) is None:
+    facts = _mapping(row.teacher, f"the teacher of job {row.id}")
+    if facts is None or _mapping(facts.get("validation", {}), f"the teacher of job {row.id}", *_NUMBERS) is None:
         return None
-    return known
+    return facts
 
 
-def _advice(row: Row[Any], named: str) -> dict[str, Any] | None:
+def _advice(row: Row[Any], label: str) -> dict[str, Any] | None:
     """Who advised a trial."""
-    advice = _mapping(row.advice, f"the advice of {named}")
+    advice = _mapping(row.advice, f"the advice of {label}")
     if advice is None or (advice.get("origin") in units.ADVISED and isinstance(advice.get("source"), str)):
         return advice
-    note_unreadable(f"the advice of {named}", ValueError(str(advice)[:80]))
+    note_unreadable(f"the advice of {label}", ValueError(str(advice)[:80]))
     return None
 
 

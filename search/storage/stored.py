@@ -29,17 +29,17 @@ _noted: set[str] = set()
 
 def as_stored(document: BaseModel) -> str:
     """The document's text, which was read again as its readers will. NotStorable names what they could not read."""
-    named = type(document).__name__
-    for path, value in _leaves(document.model_dump(warnings=False), named):
+    label = type(document).__name__
+    for path, value in _leaves(document.model_dump(warnings=False), label):
         if isinstance(value, float) and not math.isfinite(value):
             raise NotStorable(f"{path} is {value}, which no reader could read")
     text = document.model_dump_json(warnings=False)
     if len(text) > MOST_BYTES:
-        raise NotStorable(f"{named} has {len(text):,} characters; at most {MOST_BYTES:,} are stored")
+        raise NotStorable(f"{label} has {len(text):,} characters; at most {MOST_BYTES:,} are stored")
     try:
         type(document).model_validate_json(text)
     except ValidationError as error:
-        raise NotStorable(f"{named} could not be read again: {_first(error)}") from error
+        raise NotStorable(f"{label} could not be read again: {_first(error)}") from error
     return text
 
 
@@ -54,8 +54,8 @@ def to_json(value: Any) -> str:
     try:
         return json.dumps(value, allow_nan=False)
     except ValueError as error:
-        found = [path for path, leaf in _leaves(value, "") if isinstance(leaf, float) and not math.isfinite(leaf)]
-        raise NotStorable(f"{', '.join(found[:3]) or 'it'} cannot be stored: {error}") from error
+        paths = [path for path, leaf in _leaves(value, "") if isinstance(leaf, float) and not math.isfinite(leaf)]
+        raise NotStorable(f"{', '.join(paths[:3]) or 'it'} cannot be stored: {error}") from error
 
 
 def finite(value: Any) -> Any:
@@ -76,37 +76,37 @@ def from_json(text: str | bytes) -> Any:
         return None
 
 
-def read(kind: type[Kind], text: str, what: str) -> Kind:
-    """A stored document. Unreadable; `what` says which it is: the result of job 9f2c."""
-    with readable(what):
+def read(kind: type[Kind], text: str, label: str) -> Kind:
+    """A stored document. Unreadable; `label` says which it is: the result of job 9f2c."""
+    with readable(label):
         return kind.model_validate_json(text)
 
 
-def read_or_none(kind: type[Kind], text: str | None, what: str) -> Kind | None:
+def read_or_none(kind: type[Kind], text: str | None, label: str) -> Kind | None:
     """As `read`; None where there is none, or none that can be read."""
     if text is None:
         return None
     try:
-        return read(kind, text, what)
+        return read(kind, text, label)
     except Unreadable:
         return None
 
 
 @contextmanager
-def readable(what: str) -> Iterator[None]:
+def readable(label: str) -> Iterator[None]:
     """Within, what is stored is read: Unreadable, noted, where something else is there than what is looked for."""
     try:
         yield
     except BROKEN as error:
-        note_unreadable(what, error)
-        raise Unreadable(f"{what} is stored, and cannot be read: {_first(error)}") from error
+        note_unreadable(label, error)
+        raise Unreadable(f"{label} is stored, and cannot be read: {_first(error)}") from error
 
 
-def note_unreadable(what: str, error: Exception) -> None:
+def note_unreadable(label: str, error: Exception) -> None:
     """Says once in the log that something stored cannot be read, and counts it."""
-    if what not in _noted and len(_noted) < MOST_NOTED:
-        _noted.add(what)
-        _log.error("what is stored cannot be read", what=what, error=_first(error))
+    if label not in _noted and len(_noted) < MOST_NOTED:
+        _noted.add(label)
+        _log.error("what is stored cannot be read", what=label, error=_first(error))
 
 
 def count_unreadable() -> int:
@@ -117,8 +117,8 @@ def count_unreadable() -> int:
 def _first(error: Exception) -> str:
     """An error in a line: of many the first, with its field."""
     if isinstance(error, ValidationError):
-        one = error.errors(include_url=False)[0]
-        return f"{'.'.join(map(str, one['loc']))}: {one['msg']}"
+        detail = error.errors(include_url=False)[0]
+        return f"{'.'.join(map(str, detail['loc']))}: {detail['msg']}"
     return f"{type(error).__name__}: {error}"[:300]
 
 

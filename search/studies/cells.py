@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from search.errors import FieldProblem, SpecInvalid
-from search.spec import JobSpec
+from search.spec.job import JobSpec
 from search.studies import design, explaining
 from search.studies.factors import Factor, applied, read_factor
 from search.studies.spec import MOST_CELLS, StudyExtension, StudySpec
@@ -37,7 +37,7 @@ class Cell:
 
 
 @dataclass(frozen=True, slots=True)
-class Planned:
+class PlannedCell:
     """A cell that is to be submitted."""
 
     cell: Cell
@@ -50,13 +50,13 @@ class Expansion:
 
     study: StudySpec
     there: Sequence[Cell]
-    new: Sequence[Planned]
+    new: Sequence[PlannedCell]
 
 
 def digest_of(spec: JobSpec) -> str:
     """Of all that a job trains: its spec without name and labels, defaults filled in."""
-    said = spec.model_dump(mode="json", exclude_none=True, exclude={"name", "labels"})
-    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+    document = spec.model_dump(mode="json", exclude_none=True, exclude={"name", "labels"})
+    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
 
 
 def digest_of_stored(spec: Mapping[str, Any]) -> str:
@@ -75,25 +75,27 @@ def expand(study: StudySpec) -> Expansion:
         spent = base.get("budget") if isinstance(base.get("budget"), dict) else {}
         base["budget"] = {**(spent or {}), **study.budget.for_each(cells)}
         study = study.model_copy(update={"base": base, "budget": None})
-    return Expansion(study, [], _planned(study, factors, crossings, 0, set()))
+    return Expansion(study, [], _plan_cells(study, factors, crossings, 0, set()))
 
 
-def extend(study: StudySpec, there: Sequence[Cell], more: StudyExtension) -> Expansion:
+def extend(study: StudySpec, existing: Sequence[Cell], more: StudyExtension) -> Expansion:
     """A study with more of it; the cells that are there are only told which levels of new factors they have.
 
-    `study` is an Expansion's, `there` its cells with the digests of their jobs as they are stored. SpecInvalid.
+    `study` is an Expansion's, `existing` its cells with the digests of their jobs as they are stored. SpecInvalid.
     """
     before = study.crossed()
-    crossed = [cell for cell in there if cell.replicate == 0 and _place(before, cell) is not None]
+    crossed = [cell for cell in existing if cell.replicate == 0 and _place(before, cell) is not None]
     larger = _larger(study, more, len(crossed))
     factors = larger.crossed()
-    known = [_relabelled(larger, factors, cell) for cell in there]
-    begun = [place for cell in known if cell.replicate == 0 and (place := _place(factors, cell)) is not None]
-    crossings = _crossings(larger, factors, begun)
+    relabelled = [_relabel(larger, factors, cell) for cell in existing]
+    crossed_places = [
+        place for cell in relabelled if cell.replicate == 0 and (place := _place(factors, cell)) is not None
+    ]
+    crossings = _crossings(larger, factors, crossed_places)
     added = {name: list(read_factor(name, levels).levels) for name, levels in more.factors.items()}
-    new = _planned(larger, factors, crossings, len(there), {cell.digest for cell in there}, added)
-    _check_count(len(there) + len(new))
-    return Expansion(larger, known, new)
+    new = _plan_cells(larger, factors, crossings, len(existing), {cell.digest for cell in existing}, added)
+    _check_count(len(existing) + len(new))
+    return Expansion(larger, relabelled, new)
 
 
 def labels_of(study: StudySpec, cell: Cell) -> dict[str, str]:
@@ -102,16 +104,16 @@ def labels_of(study: StudySpec, cell: Cell) -> dict[str, str]:
 
 
 def _larger(study: StudySpec, more: StudyExtension, crossed: int) -> StudySpec:
-    factors: dict[str, Any] = {factor.name: _written(factor) for factor in study.crossed()}
+    factors: dict[str, Any] = {factor.name: _write_path(factor) for factor in study.crossed()}
     try:
         for name, levels in more.factors.items():
             added = StudySpec(name="x", base={}, factors={name: levels}).crossed()[0]
-            for level, sets in _written(added).items():
+            for level, sets in _write_path(added).items():
                 before = factors.setdefault(name, {})
                 if before.setdefault(level, sets) != sets:
                     raise ValueError(f"factors.{name}: {level} is there already, and means another value")
     except ValueError as error:
-        raise SpecInvalid([FieldProblem("factors", explaining.said(error))]) from None
+        raise SpecInvalid([FieldProblem("factors", explaining.field_problems(error))]) from None
     changes: dict[str, Any] = {"factors": factors}
     if more.replicates is not None:
         if more.replicates < study.replicates:
@@ -123,7 +125,7 @@ def _larger(study: StudySpec, more: StudyExtension, crossed: int) -> StudySpec:
     try:
         return StudySpec.model_validate(study.model_dump() | changes)
     except ValueError as error:
-        raise SpecInvalid([FieldProblem("factors", explaining.said(error))]) from None
+        raise SpecInvalid([FieldProblem("factors", explaining.field_problems(error))]) from None
 
 
 def _cells_wanted(study: StudySpec, factors: Mapping[str, Any], more: StudyExtension, crossed: int) -> int | None:
@@ -145,56 +147,58 @@ def _cells_wanted(study: StudySpec, factors: Mapping[str, Any], more: StudyExten
     return more.cells or max(grown, study.design.cells or 0)
 
 
-def _written(factor: Factor) -> dict[str, Any]:
+def _write_path(factor: Factor) -> dict[str, Any]:
     """A factor with all its levels named, as a study would write it."""
     by_path = set(factor.paths) == {factor.name}
     return {level: sets[factor.name] if by_path else dict(sets) for level, sets in factor.levels.items()}
 
 
-def _relabelled(study: StudySpec, factors: Sequence[Factor], cell: Cell) -> Cell:
+def _relabel(study: StudySpec, factors: Sequence[Factor], cell: Cell) -> Cell:
     """The cell with a level of every factor: that of which its job says the same, else none of them."""
     levels = dict(cell.levels)
     for factor in factors:
         if factor.name in levels:
             continue
-        same = [
+        matches = [
             level
             for level in factor.levels
             if _digest(study, factors, levels | {factor.name: level}, cell.replicate) == cell.digest
         ]
-        levels[factor.name] = same[0] if same else AS_BEFORE
+        levels[factor.name] = matches[0] if matches else AS_BEFORE
     return dataclasses.replace(cell, levels=levels)
 
 
 def _place(factors: Sequence[Factor], cell: Cell) -> design.Crossing | None:
     places = [list(factor.levels) for factor in factors]
     levels = [cell.levels[factor.name] for factor in factors]
-    if any(level not in there for level, there in zip(levels, places, strict=True)):
+    if any(level not in names for level, names in zip(levels, places, strict=True)):
         return None
-    return tuple(there.index(level) for level, there in zip(levels, places, strict=True))
+    return tuple(names.index(level) for level, names in zip(levels, places, strict=True))
 
 
-def _crossings(study: StudySpec, factors: Sequence[Factor], there: Sequence[design.Crossing]) -> list[design.Crossing]:
+def _crossings(
+    study: StudySpec, factors: Sequence[Factor], existing: Sequence[design.Crossing]
+) -> list[design.Crossing]:
     try:
-        return design.crossings(study.design, [len(factor.levels) for factor in factors], there)
+        return design.crossings(study.design, [len(factor.levels) for factor in factors], existing)
     except ValueError as error:
         raise SpecInvalid([FieldProblem("design", str(error))]) from None
 
 
-def _planned(
+def _plan_cells(
     study: StudySpec,
     factors: Sequence[Factor],
     crossings: Sequence[design.Crossing],
     first: int,
-    known: set[str],
+    digests: set[str],
     fresh: explaining.Fresh | None = None,
-) -> list[Planned]:
+) -> list[PlannedCell]:
     """The cells of these crossings that are not known, repeat by repeat, numbered from `first` on; `fresh` as Refusals
     has it.
     """
     refused = explaining.Refusals(factors, fresh)
-    planned: list[Planned] = []
-    seen = set(known)
+    planned: list[PlannedCell] = []
+    digests_seen = set(digests)
     for replicate in range(study.replicates):
         for crossing in crossings:
             levels = {factor.name: list(factor.levels)[place] for factor, place in zip(factors, crossing, strict=True)}
@@ -202,10 +206,10 @@ def _planned(
             cell = Cell(number, levels, replicate, "")
             document = _document(study, factors, cell, refused)
             spec = refused.validated(document, cell.levels) if document is not None else None
-            if spec is None or (digest := digest_of(spec)) in seen:
+            if spec is None or (digest := digest_of(spec)) in digests_seen:
                 continue
-            seen.add(digest)
-            planned.append(Planned(dataclasses.replace(cell, digest=digest), spec))
+            digests_seen.add(digest)
+            planned.append(PlannedCell(dataclasses.replace(cell, digest=digest), spec))
     refused.raise_if_any()
     return planned
 
@@ -248,11 +252,13 @@ def _seeds(document: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str]]:
     yield document, "seed"
     teacher = document.get("teacher")
     members = teacher.get("members") if isinstance(teacher, dict) and teacher.get("source") == "ensemble" else None
-    teachers = [each for each in (members if isinstance(members, list) else [teacher]) if isinstance(each, dict)]
-    if not any(each.get("source") == "logits" for each in teachers):
+    teachers = [
+        teacher_ for teacher_ in (members if isinstance(members, list) else [teacher]) if isinstance(teacher_, dict)
+    ]
+    if not any(teacher_.get("source") == "logits" for teacher_ in teachers):
         if isinstance(document.get("dataset"), dict):
             yield document["dataset"], "split_seed"
-        yield from ((each, "seed") for each in teachers)
+        yield from ((teacher_, "seed") for teacher_ in teachers)
     student = document.get("student")
     initial = student.get("initial") if isinstance(student, dict) else None
     if isinstance(initial, dict) and initial.get("source", "random") != "random":
@@ -261,9 +267,9 @@ def _seeds(document: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str]]:
 
 def _digest(study: StudySpec, factors: Sequence[Factor], levels: Mapping[str, str], replicate: int) -> str | None:
     """Of the cell with these levels, factors without one left as they are in the base; None where it is refused."""
-    told = [factor for factor in factors if levels.get(factor.name) in factor.levels]
-    refused = explaining.Refusals(told, {})
-    document = _document(study, told, Cell(0, levels, replicate, ""), refused)
+    present = [factor for factor in factors if levels.get(factor.name) in factor.levels]
+    refused = explaining.Refusals(present, {})
+    document = _document(study, present, Cell(0, levels, replicate, ""), refused)
     spec = refused.validated(document, levels) if document is not None else None
     return None if spec is None else digest_of(spec)
 

@@ -8,11 +8,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from search.documents import refusals
-from search.documents.markup import Marked
 from search.errors import FieldProblem, SpecInvalid
-from search.parts import DOOR
-from search.spec import JobSpec
+from search.spec import validation_errors
+from search.spec.fields import DOOR
+from search.spec.job import JobSpec
+from search.spec.markup import LocatedDocument
 from search.studies.factors import Factor
 
 MOST_TOLD = 50
@@ -37,8 +37,8 @@ class Refusals:
         try:
             return JobSpec.model_validate(document, context=DOOR)
         except ValidationError as error:
-            found = refusals.explain(error, Marked(document, {}))
-            placed = [(self._place(problem.path, levels), problem.message) for problem in found]
+            problems = validation_errors.explain(error, LocatedDocument(document, {}))
+            placed = [(self._place(problem.path, levels), problem.message) for problem in problems]
         if not any(self._comes_in(place) for place, _ in placed):
             with suppress(ValidationError):
                 return JobSpec.model_validate(document)
@@ -54,8 +54,10 @@ class Refusals:
     def raise_if_any(self) -> None:
         """SpecInvalid where any cell was refused."""
         if self._found:
-            told = list(self._found.items())[:MOST_TOLD]
-            raise SpecInvalid([FieldProblem(path, self._sentence(cells) + said) for (path, said), cells in told])
+            problems = list(self._found.items())[:MOST_TOLD]
+            raise SpecInvalid(
+                [FieldProblem(path, self._sentence(cells) + message) for (path, message), cells in problems]
+            )
 
     def _comes_in(self, place: str) -> bool:
         """Whether what is at this place of the study was not there before."""
@@ -85,8 +87,8 @@ class Refusals:
         return f"base.{path}" if path else "base"
 
 
-def said(error: ValueError) -> str:
+def field_problems(error: ValueError) -> str:
     """What a check has to say, without what pydantic puts around it."""
     if isinstance(error, ValidationError):
-        return "; ".join(one["msg"].removeprefix("Value error, ") for one in error.errors(include_url=False))
+        return "; ".join(entry["msg"].removeprefix("Value error, ") for entry in error.errors(include_url=False))
     return str(error)

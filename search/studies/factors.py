@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from search.spec import JobSpec
+from search.spec.job import JobSpec
 
 MOST_LEVELS = 64
 LONGEST_NAME = 60
@@ -38,8 +38,8 @@ def read_factor(name: str, levels: Sequence[Any] | Mapping[str, Any]) -> Factor:
         raise ValueError(f"factors.{name}: has {len(levels)} levels; 1 to {MOST_LEVELS} are allowed")
     if name.partition(".")[0] in JobSpec.model_fields:
         check_path(f"factors.{name}", name)
-        named = levels if isinstance(levels, Mapping) else _named(name, levels)
-        read: dict[str, Mapping[str, Any]] = {level: {name: value} for level, value in named.items()}
+        by_level = levels if isinstance(levels, Mapping) else _name_levels(name, levels)
+        settings: dict[str, Mapping[str, Any]] = {level: {name: value} for level, value in by_level.items()}
     else:
         if not isinstance(levels, Mapping) or not all(isinstance(sets, Mapping) for sets in levels.values()):
             raise ValueError(
@@ -50,30 +50,30 @@ def read_factor(name: str, levels: Sequence[Any] | Mapping[str, Any]) -> Factor:
             for path in sets:
                 check_path(f"factors.{name}.{level}", str(path))
             _check_nested(f"factors.{name}.{level}", list(sets))
-        read = {level: dict(sets) for level, sets in levels.items()}
-    for level in read:
+        settings = {level: dict(sets) for level, sets in levels.items()}
+    for level in settings:
         if not _LEVEL.fullmatch(level):
             raise ValueError(f"factors.{name}: a level's name is 1 to 100 letters without control characters")
-    return Factor(name, read)
+    return Factor(name, settings)
 
 
 def check_apart(factors: Sequence[Factor]) -> None:
     """ValueError where two factors set the same place, or one a part of what the other sets."""
-    for place, one in enumerate(factors):
-        for other in factors[:place]:
-            for path in sorted(one.paths):
-                for theirs in sorted(other.paths):
+    for place, factor in enumerate(factors):
+        for earlier in factors[:place]:
+            for path in sorted(factor.paths):
+                for theirs in sorted(earlier.paths):
                     if _overlap(path, theirs):
-                        raise ValueError(f"factors.{one.name}: sets {path}, and {other.name} sets {theirs}")
+                        raise ValueError(f"factors.{factor.name}: sets {path}, and {earlier.name} sets {theirs}")
 
 
-def check_path(where: str, path: str) -> None:
+def check_path(place: str, path: str) -> None:
     """ValueError unless it is the dotted path of something that a study may vary."""
     head = path.partition(".")[0]
     if not _PATH.fullmatch(path) or head not in JobSpec.model_fields:
-        raise ValueError(f"{where}: {path!r} is no dotted path of a job spec{_near(path)}")
+        raise ValueError(f"{place}: {path!r} is no dotted path of a job spec{_near(path)}")
     if head in _OF_STUDY:
-        raise ValueError(f"{where}: {head} belongs to the study, which gives each job its own")
+        raise ValueError(f"{place}: {head} belongs to the study, which gives each job its own")
 
 
 def applied(base: Mapping[str, Any], sets: Mapping[str, Any]) -> dict[str, Any]:
@@ -92,11 +92,11 @@ def applied(base: Mapping[str, Any], sets: Mapping[str, Any]) -> dict[str, Any]:
     return document
 
 
-def _named(name: str, values: Sequence[Any]) -> dict[str, Any]:
-    named = {_level(value): value for value in values}
-    if len(named) != len(values):
+def _name_levels(name: str, values: Sequence[Any]) -> dict[str, Any]:
+    by_level = {_level(value): value for value in values}
+    if len(by_level) != len(values):
         raise ValueError(f"factors.{name}: two levels would have the same name; name them: {{name: value, ...}}")
-    return named
+    return by_level
 
 
 def _level(value: object) -> str:
@@ -111,15 +111,15 @@ def _level(value: object) -> str:
     return text[:LONGEST_NAME] or "empty"
 
 
-def _check_nested(where: str, paths: Sequence[str]) -> None:
+def _check_nested(place_: str, paths: Sequence[str]) -> None:
     for place, path in enumerate(paths):
-        for other in paths[:place]:
-            if _overlap(path, other):
-                raise ValueError(f"{where}: sets {other}, and {path} as well")
+        for earlier in paths[:place]:
+            if _overlap(path, earlier):
+                raise ValueError(f"{place_}: sets {earlier}, and {path} as well")
 
 
-def _overlap(one: str, other: str) -> bool:
-    return one == other or one.startswith(other + ".") or other.startswith(one + ".")
+def _overlap(first: str, second: str) -> bool:
+    return first == second or first.startswith(second + ".") or second.startswith(first + ".")
 
 
 def _near(name: str) -> str:

@@ -7,11 +7,11 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from search.documents import markup
-from search.documents.markup import Marked
-from search.documents.refusals import MOST_PROBLEMS
 from search.errors import FieldProblem, SpecInvalid
-from search.parts import DOOR
+from search.spec import markup
+from search.spec.fields import DOOR
+from search.spec.markup import LocatedDocument
+from search.spec.validation_errors import MOST_PROBLEMS
 from search.studies.cells import expand
 from search.studies.spec import StudyExtension, StudySpec
 
@@ -21,7 +21,7 @@ Asked = TypeVar("Asked", bound=BaseModel)
 
 def parse_study(text: str | bytes, media: Literal["json", "yaml"]) -> StudySpec:
     """The study in a text of at most 256 KiB, every cell of it validated. SpecInvalid."""
-    study, marked = _read(text, media, StudySpec)
+    study, marked = _read_model(text, media, StudySpec)
     try:
         expand(study)
     except SpecInvalid as error:
@@ -31,7 +31,7 @@ def parse_study(text: str | bytes, media: Literal["json", "yaml"]) -> StudySpec:
 
 def parse_extension(text: str | bytes, media: Literal["json", "yaml"]) -> StudyExtension:
     """What a study is to have besides. SpecInvalid."""
-    return _read(text, media, StudyExtension)[0]
+    return _read_model(text, media, StudyExtension)[0]
 
 
 def study_json_schema() -> dict[str, Any]:
@@ -43,9 +43,9 @@ def study_json_schema() -> dict[str, Any]:
     }
 
 
-def _read(text: str | bytes, media: Literal["json", "yaml"], kind: type[Asked]) -> tuple[Asked, Marked]:
-    read = markup.read_text(text)
-    marked = markup.read_json(read) if media == "json" else markup.read_yaml(read)
+def _read_model(text: str | bytes, media: Literal["json", "yaml"], kind: type[Asked]) -> tuple[Asked, LocatedDocument]:
+    content = markup.read_text(text)
+    marked = markup.read_json(content) if media == "json" else markup.read_yaml(content)
     if not isinstance(marked.data, dict):
         raise SpecInvalid([FieldProblem("", f"must be a group of fields ({', '.join(kind.model_fields)})", 1)])
     try:
@@ -56,31 +56,31 @@ def _read(text: str | bytes, media: Literal["json", "yaml"], kind: type[Asked]) 
 
 def _problems(error: ValidationError, kind: type[BaseModel], data: Any) -> list[FieldProblem]:
     """One for each field; of a field that may be one of several kinds, all that was tried is told in one sentence."""
-    found: dict[str, list[str]] = {}
-    for one in error.errors(include_url=False):
-        if len(found) == MOST_PROBLEMS:
+    messages_: dict[str, list[str]] = {}
+    for entry in error.errors(include_url=False):
+        if len(messages_) == MOST_PROBLEMS:
             break
         path, inside = [], data
-        for part in one["loc"]:
-            if isinstance(inside, dict) and part not in inside and one["type"] != "missing":
+        for part in entry["loc"]:
+            if isinstance(inside, dict) and part not in inside and entry["type"] != "missing":
                 break
             if not isinstance(inside, dict | list):
                 break
             path.append(str(part))
             inside = inside.get(part) if isinstance(inside, dict) else None
-        message = one["msg"].removeprefix("Value error, ").replace("Input should be", "must be", 1)
-        if one["type"] == "extra_forbidden" and len(path) == 1:
+        message = entry["msg"].removeprefix("Value error, ").replace("Input should be", "must be", 1)
+        if entry["type"] == "extra_forbidden" and len(path) == 1:
             message = f"unknown field; allowed: {', '.join(kind.model_fields)}"
         elif message.startswith("factors."):  # a check of the whole, which begins its sentence with the field
-            where, _, message = message.partition(": ")
-            path = [where]
-        found.setdefault(".".join(path), []).append("is missing" if one["type"] == "missing" else message)
-    return [FieldProblem(path, ", or ".join(dict.fromkeys(messages))) for path, messages in found.items()]
+            field_path, _, message = message.partition(": ")
+            path = [field_path]
+        messages_.setdefault(".".join(path), []).append("is missing" if entry["type"] == "missing" else message)
+    return [FieldProblem(path, ", or ".join(dict.fromkeys(messages))) for path, messages in messages_.items()]
 
 
-def _at_lines(problems: Iterable[FieldProblem], marked: Marked) -> list[FieldProblem]:
+def _at_lines(problems: Iterable[FieldProblem], marked: LocatedDocument) -> list[FieldProblem]:
     """The problems with the line of their field, or of the nearest part around it that the document has."""
-    lines = {markup.dotted(path): line for path, line in marked.lines.items()}
+    lines = {markup.dotted_path(path): line for path, line in marked.lines.items()}
     placed = []
     for problem in problems:
         path = problem.path

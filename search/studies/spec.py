@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from search.parts import Label, Name, Part, Seed
+from search.spec.fields import Label, Name, Part, Seed
 from search.studies.factors import Factor, check_apart, read_factor
 
 MOST_CELLS = 256
@@ -27,7 +27,7 @@ Factors = Annotated[
 Replicates = Annotated[int, Field(ge=1, le=64, description="each cell so many times, with other splits and teachers")]
 
 
-def _named(value: Any) -> Any:
+def _check_names(value: Any) -> Any:
     return {"name": value} if isinstance(value, str) else value
 
 
@@ -50,7 +50,7 @@ class DesignSpec(Part):
         return self
 
 
-Design = Annotated[DesignSpec, BeforeValidator(_named)]
+Design = Annotated[DesignSpec, BeforeValidator(_check_names)]
 
 
 class StudyBudget(Part):
@@ -131,12 +131,12 @@ class StudyExtension(Part):
 
 def checked_plain(value: Any) -> Any:
     """The value, where both databases can keep it: finite numbers, and text without NUL or half a character."""
-    for one in _leaves(value):
-        if isinstance(one, float) and not math.isfinite(one):
+    for leaf in _leaves(value):
+        if isinstance(leaf, float) and not math.isfinite(leaf):
             raise ValueError("holds a number that is not finite")
-        if isinstance(one, int) and abs(one) >= 2**63:
+        if isinstance(leaf, int) and abs(leaf) >= 2**63:
             raise ValueError("holds a whole number of more than 64 bits")
-        if isinstance(one, str) and ("\x00" in one or one.encode("utf-8", "replace").decode() != one):
+        if isinstance(leaf, str) and ("\x00" in leaf or leaf.encode("utf-8", "replace").decode() != leaf):
             raise ValueError("holds text with a NUL, or with half a character")
     return value
 

@@ -11,16 +11,16 @@ from typing import Any, TypeVar
 import sqlalchemy
 import structlog
 
+from search.claims import artifacts, leases, reporting
+from search.claims.attempts import Failure
 from search.errors import DatabaseUnavailable, LeaseLost, StoreUnavailable
-from search.leasing import artifacts, leases, ledger
-from search.leasing.attempts import Failure
+from search.optuna_bridge.study import Storage
 from search.records import Reason, Trial
-from search.sampling.study import Storage
 from search.settings import Settings
-from search.spec import JobSpec
+from search.spec.job import JobSpec
 from search.storage import disk_faults
 from search.storage.db import Database
-from search.storage.patience import LAST_SECONDS, patiently
+from search.storage.patience import LAST_SECONDS, with_retries
 from search.storage.rows import trial_of
 from search.storage.store import Store
 from search.storage.tables import trials
@@ -100,7 +100,7 @@ class Context:
 
     def patiently(self, call: Callable[[], Answer]) -> Answer:
         """What `call` answers, while the database fails now and then; a few lease periods are waited, no more."""
-        return patiently(call, self.interruption.asked, max(60.0, 3 * self.settings.lease_seconds))
+        return with_retries(call, self.interruption.asked, max(60.0, 3 * self.settings.lease_seconds))
 
     def trials(self, job_id: str) -> list[tuple[int, Trial]]:
         """All trials of a job by number, each with its id."""
@@ -117,7 +117,7 @@ class Context:
 
         For what lies with this machine it is paused, where trials of it were trained.
         """
-        end = ledger.suspend_job if of_machine else ledger.fail_job
+        end = reporting.suspend_job if of_machine else reporting.fail_job
         try:
             state = self.patiently(lambda: end(self.database, token, reason))
             _log.error(f"job {state}", job=job_id, reason=reason.type, detail=reason.detail)
@@ -134,7 +134,7 @@ class Context:
     def give_back(self, job_id: str, token: str) -> bool:
         """Gives a lease back, for others to take; False where the database does not answer for longer than a moment."""
         try:
-            patiently(lambda: leases.give_back(self.database, token), self.interruption.asked, LAST_SECONDS)
+            with_retries(lambda: leases.give_back(self.database, token), self.interruption.asked, LAST_SECONDS)
         except (LeaseLost, DatabaseUnavailable) as error:  # then it expires
             _log.info("lease not given back", job=job_id, error=str(error))
             return not isinstance(error, DatabaseUnavailable)

@@ -1,10 +1,10 @@
-"""Whose fault is an error: this machine's, or the job's, which would come to it on every machine?"""
+"""Classification of errors: this machine's faults, and the job's own, which it would come to on every machine."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from search.leasing.attempts import Failure
+from search.claims.attempts import Failure
 from trainers.engines import memory
 from trainers.errors import DatasetInvalid, DatasetMissing, ModelUnavailable, TeacherInvalid, TrainingError
 
@@ -21,8 +21,8 @@ def of_machine(error: BaseException) -> bool:
     if isinstance(error, OSError):
         return True
     return any(
-        isinstance(one, _LACKS) or memory.ran_out(one) or (isinstance(one, OSError) and one.errno is not None)
-        for one in _causes(error)
+        isinstance(cause, _LACKS) or memory.ran_out(cause) or (isinstance(cause, OSError) and cause.errno is not None)
+        for cause in _causes(error)
     )
 
 
@@ -48,7 +48,7 @@ def words(error: BaseException) -> str:
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    one: BaseException | None = error
-    while one is not None:
-        yield one
-        one = one.__cause__
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__

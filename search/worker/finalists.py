@@ -11,20 +11,20 @@ from functools import partial
 import structlog
 
 from search import tracing
-from search.analysis.finalists import by_value, choose_finalists
+from search.analysis.job.finalists import by_value, choose_finalists
 from search.answer import Finalists
+from search.claims import finalist_choice
+from search.claims.finalist_choice import ChoosingClaim
 from search.errors import DatabaseUnavailable, LeaseLost
-from search.leasing import choosing
-from search.leasing.choosing import ChoosingClaim
 from search.worker import faults
 from search.worker.context import Context
 from search.worker.heartbeat import Heartbeat
-from search.worker.traces import confirmation
+from search.worker.spans import confirmation
 
 _log = structlog.get_logger(__name__)
 
 
-class Selector:
+class FinalistSelector:
     """Chooses finalists, of one job at a time."""
 
     def __init__(self, context: Context, heartbeat: Heartbeat) -> None:
@@ -34,7 +34,7 @@ class Selector:
         """Chooses for the job that has waited longest; False where none waits."""
         context = self.context
         claim = context.patiently(
-            partial(choosing.claim_choosing, context.database, context.worker_id, context.settings.lease_seconds)
+            partial(finalist_choice.claim_choosing, context.database, context.worker_id, context.settings.lease_seconds)
         )
         if claim is None:
             return False
@@ -44,12 +44,12 @@ class Selector:
             {"thermowell.job.id": claim.job_id, "thermowell.trial.round": claim.round},
             kind="consumer",
             below=claim.traceparent,
-            own=confirmation(claim.traceparent, claim.job_id, claim.round),
+            traceparent=confirmation(claim.traceparent, claim.job_id, claim.round),
         )
         with self.heartbeat.holding(claim.token), span.current():
             try:
                 finalists = self._choose(claim)
-                store = partial(choosing.store_finalists, context.database, claim.token, finalists)
+                store = partial(finalist_choice.store_finalists, context.database, claim.token, finalists)
                 current = context.patiently(store)
                 log.info("finalists chosen" if current else "the job searches on; its finalists are past")
                 if current:  # else whoever chooses in its place ends the span of this name

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 
 import structlog
 
+from search.claims import leases
+from search.claims.reaper import Reaper
 from search.errors import ThermowellError
-from search.leasing import leases
-from search.leasing.reaper import Reaper
 from search.storage.db import Database
 
 _log = structlog.get_logger(__name__)
@@ -23,8 +23,15 @@ class Heartbeat:
     A database that does not answer is asked again at the next beat; the leases bear one that fails.
     """
 
-    def __init__(self, database: Database, worker_id: str, lease_seconds: float, seen: Callable[[], None]) -> None:
-        self._database, self._worker_id, self._lease_seconds, self._seen = database, worker_id, lease_seconds, seen
+    def __init__(
+        self, database: Database, worker_id: str, lease_seconds: float, report_alive: Callable[[], None]
+    ) -> None:
+        self._database, self._worker_id, self._lease_seconds, self._seen = (
+            database,
+            worker_id,
+            lease_seconds,
+            report_alive,
+        )
         self._every = lease_seconds / 3
         self._reaper = Reaper(database, lease_seconds, self._every)
         self._held: set[str] = set()
@@ -82,11 +89,11 @@ class Heartbeat:
         """Once: seen, renewed, reaped."""
         self._seen()
         with self._lock:
-            held = set(self._held)
-        if held:
-            current = leases.renew(self._database, self._worker_id, held, self._lease_seconds)
+            tokens = set(self._held)
+        if tokens:
+            current = leases.renew(self._database, self._worker_id, tokens, self._lease_seconds)
             with self._lock:
-                self._lost |= (held - current) & self._held  # what ended in between is not lost
+                self._lost |= (tokens - current) & self._held  # what ended in between is not lost
         reaped = self._reaper.run()
         for job_id, number in reaped.trials:
             _log.info("trial of a silent worker waits again", job=job_id, trial=number)

@@ -21,32 +21,34 @@ import sqlalchemy
 import structlog
 
 from search import schema, tracing
+from search.claims import finalist_choice, finalization
+from search.claims.workers import worker_seen, worker_stopped
 from search.errors import DatabaseUnavailable, SchemaMissing, StoreUnavailable
-from search.leasing import choosing, closing
-from search.leasing.workers import worker_seen, worker_stopped
 from search.logs import Lines
-from search.sampling import study
-from search.sampling.repair import Repairer
+from search.optuna_bridge import study
+from search.optuna_bridge.repair import Repairer
 from search.settings import Settings
 from search.states import TERMINAL_JOBS, JobState
 from search.storage import tables
 from search.storage.db import open_database
-from search.storage.patience import patiently
+from search.storage.patience import with_retries
 from search.storage.store import open_store
-from search.worker.benches import Benches
-from search.worker.choosing import Chooser
-from search.worker.conclude import Closer
 from search.worker.context import Context, Interruption, Stopped
-from search.worker.finalists import Selector
+from search.worker.engine_cache import EngineCache
+from search.worker.engine_choice import EngineChooser
+from search.worker.finalists import FinalistSelector
 from search.worker.heartbeat import Heartbeat
-from search.worker.sharing import prepare
-from search.worker.work import Work
+from search.worker.job_finalizer import JobFinalizer
+from search.worker.shared_files import prepare
+from search.worker.training_loop import TrainingLoop
 from trainers import run
 
 SCHEMA_SECONDS = 60.0  # how long to wait for somebody to migrate
 TRACES_SECONDS = (0.5, 2.0)  # what delivering the last spans may take: at least, and at most
 _CONCLUDABLE = sqlalchemy.select(
-    sqlalchemy.exists().where(sqlalchemy.or_(sqlalchemy.and_(*choosing.waits()), sqlalchemy.and_(*closing.waits())))
+    sqlalchemy.exists().where(
+        sqlalchemy.or_(sqlalchemy.and_(*finalist_choice.waits()), sqlalchemy.and_(*finalization.waits()))
+    )
 )
 _log = structlog.get_logger(__name__)
 
@@ -70,7 +72,7 @@ def run_worker(settings: Settings, *, exit_when_idle: bool = False, interruption
                 files.check()
             schema.wait_for_schema(database, SCHEMA_SECONDS)
             opened = partial(study.optuna_storage, database, settings.optuna_proxy)
-            storage = patiently(opened, interruption.asked, SCHEMA_SECONDS)
+            storage = with_retries(opened, interruption.asked, SCHEMA_SECONDS)
         context = Context(
             worker_id=worker_id,
             settings=settings,
@@ -87,16 +89,16 @@ def run_worker(settings: Settings, *, exit_when_idle: bool = False, interruption
         database.close()
         if traced:
             least, most = TRACES_SECONDS
-            left = signal.getitimer(signal.ITIMER_REAL)[0] if interruption.asked.is_set() else most
-            tracing.close(max(least, min(most, left)))
+            remaining = signal.getitimer(signal.ITIMER_REAL)[0] if interruption.asked.is_set() else most
+            tracing.close(max(least, min(most, remaining)))
 
 
 def _serve(context: Context, exit_when_idle: bool) -> None:
     settings = context.settings
-    benches = Benches(partial(prepare, context), Chooser(settings))
+    sessions = EngineCache(partial(prepare, context), EngineChooser(settings))
 
     def seen() -> None:
-        engines = benches.status()
+        engines = sessions.status()
         worker_seen(
             context.database,
             context.worker_id,
@@ -112,19 +114,19 @@ def _serve(context: Context, exit_when_idle: bool) -> None:
 
     heartbeat = Heartbeat(context.database, context.worker_id, settings.lease_seconds, seen)
     repairer = Repairer(context.database, context.storage, settings.lease_seconds)
-    work = Work(context, benches, heartbeat)
-    closer = Closer(context, benches, heartbeat, repairer)
-    selector = Selector(context, heartbeat)
+    work = TrainingLoop(context, sessions, heartbeat)
+    finalizer = JobFinalizer(context, sessions, heartbeat, repairer)
+    selector = FinalistSelector(context, heartbeat)
     context.patiently(heartbeat.beat)
     heartbeat.start()
     _log.info("worker started", device=context.capabilities["device"], engine=settings.engine, lanes=settings.lanes)
     try:
-        _loop(context, work, selector, closer, repairer, exit_when_idle)
+        _loop(context, work, selector, finalizer, repairer, exit_when_idle)
     except Stopped:
         pass
     finally:
         work.drain()
-        benches.close()
+        sessions.close()
         heartbeat.stop()
         try:
             worker_stopped(context.database, context.worker_id)
@@ -134,29 +136,34 @@ def _serve(context: Context, exit_when_idle: bool) -> None:
 
 
 def _loop(
-    context: Context, work: Work, selector: Selector, closer: Closer, repairer: Repairer, exit_when_idle: bool
+    context: Context,
+    work: TrainingLoop,
+    selector: FinalistSelector,
+    finalizer: JobFinalizer,
+    repairer: Repairer,
+    exit_when_idle: bool,
 ) -> None:
-    asked, lease_seconds = context.interruption.asked, context.settings.lease_seconds
+    stop_event, lease_seconds = context.interruption.asked, context.settings.lease_seconds
     next_repair = time.monotonic()
-    while not asked.is_set():
+    while not stop_event.is_set():
         if time.monotonic() >= next_repair:
             context.patiently(repairer.run)
-            context.patiently(work.keeper.sweep)
+            context.patiently(work.checkpoint_store.sweep)
             next_repair = time.monotonic() + lease_seconds
-        if work.seating.due():
-            while not asked.is_set() and context.patiently(partial(_any_to_conclude, context)):
-                if not (selector.choose_one() or closer.close_one()):
+        if work.admitter.due():
+            while not stop_event.is_set() and context.patiently(partial(_any_to_conclude, context)):
+                if not (selector.choose_one() or finalizer.close_one()):
                     break
-            work.seating.fill()
-        if work.benches.taken():
+            work.admitter.fill()
+        if work.sessions.taken():
             work.step()
-        elif work.seating.due():
+        elif work.admitter.due():
             continue  # something ended while the lanes were being filled
         elif exit_when_idle and context.patiently(partial(_all_ended, context)):
             context.patiently(repairer.run)
             return
         else:
-            work.seating.wait()
+            work.admitter.wait()
 
 
 def _any_to_conclude(context: Context) -> bool:
@@ -177,8 +184,8 @@ def _signals(interruption: Interruption, grace_seconds: float) -> Iterator[None]
     """SIGTERM and SIGINT ask to stop, within the grace period; a second one ends the process at once, as without us."""
 
     def handle(number: int, _frame: FrameType | None) -> None:
-        for each in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(each, signal.SIG_DFL)
+        for signal_number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(signal_number, signal.SIG_DFL)
         signal.setitimer(signal.ITIMER_REAL, grace_seconds)
         interruption.ask()
 
@@ -220,13 +227,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m search.worker", description=__doc__)
     parser.add_argument("--lanes", type=int, help="students to train at once, at most (THERMOWELL_LANES)")
     parser.add_argument("--exit-when-idle", action="store_true", help="stop once every job has ended or is paused")
-    given = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     configure_logging()
-    settings = Settings() if given.lanes is None else Settings(lanes=given.lanes)
+    settings = Settings() if options.lanes is None else Settings(lanes=options.lanes)
     interruption = Interruption(threading.Event())
     try:
         with _signals(interruption, settings.grace_seconds):
-            run_worker(settings, exit_when_idle=given.exit_when_idle, interruption=interruption)
+            run_worker(settings, exit_when_idle=options.exit_when_idle, interruption=interruption)
     except Stopped:
         return 0
     except (DatabaseUnavailable, SchemaMissing, StoreUnavailable) as error:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import structlog
 
-from search.leasing import artifacts
+from search.claims import artifacts
 from search.storage.store import Store
 from trainers import derived
 from trainers.errors import TrainingError

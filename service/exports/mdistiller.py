@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from search.public import Configuration, augmentations, catalogue, optimizers
-from service.exports.winner import Winner, described, differences, head, without_model
+from service.exports.winner import Winner, describe_model, differences, head, without_model
 
 RESNETS = {(8, 1), (14, 1), (20, 1), (32, 1), (44, 1), (56, 1), (110, 1), (8, 4), (32, 4)}  # (depth, width)
 WIDE_RESNETS = {(16, 1), (16, 2), (40, 1), (40, 2)}
@@ -121,7 +121,7 @@ def _model(model: Any, winner: Winner, role: str, unsaid: list[str]) -> str:
             if (depth, width) in WIDE_RESNETS:
                 return f"wrn_{depth}_{width}"
     unsaid.append(
-        f"mdistiller has no model {described(model)}: add it to mdistiller/models/cifar under the name of {role}"
+        f"mdistiller has no model {describe_model(model)}: add it to mdistiller/models/cifar under the name of {role}"
         + (", with the path of its weights." if role == "TEACHER" else ".")
     )
     return str(model.name)

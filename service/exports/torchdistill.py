@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from search.public import augmentations, catalogue, optimizers
-from service.exports.winner import Winner, described, differences, head, without_model
+from service.exports.winner import Winner, describe_model, differences, head, without_model
 
 HOW = "Use it with torchdistill's examples/torchvision: python image_classification.py --config FILE"
 RENAMED = {"learning_rate": "lr"}  # torch's names of an optimizer's settings
@@ -195,7 +195,7 @@ def _model(model: Any, winner: Winner, role: str, unsaid: list[str]) -> dict[str
         if arguments["depth"] in RESNET_DEPTHS and arguments["width"] == 1 and not arguments["dropout"]:
             return {"key": f"resnet{arguments['depth']}", "kwargs": common}
     unsaid.append(
-        f"torchdistill has no {role} {described(model)} for such images: register yours under this key, and name its "
-        "module under `dependencies`."
+        f"torchdistill has no {role} {describe_model(model)} for such images: register yours under this key, and name "
+        "its module under `dependencies`."
     )
     return {"key": model.name, "kwargs": {"num_classes": winner.classes, **model.arguments}}

@@ -48,74 +48,76 @@ def winner_of(job: Job, result: Result) -> Winner:
 def differences(winner: Winner) -> list[str]:
     """What neither of the other projects can say, in sentences; those that concern this winner alone."""
     spec, configuration = winner.spec, winner.configuration
-    said = [
+    sentences = [
         f"Thermowell kept {spec.dataset.validation_fraction:g} of the training images for validation and chose by "
         "them. Here all are trained on, and the test images are looked at after every epoch: take the last epoch, "
         "not the best one.",
         "Thermowell leaves out what remains of an epoch after its whole batches.",
     ]
     if spec.dataset.train_size is not None:
-        said.append(f"Only {spec.dataset.train_size} training images were used.")
-    said += _origins(spec)
-    said += _distillation(spec, configuration)
+        sentences.append(f"Only {spec.dataset.train_size} training images were used.")
+    sentences += _origins(spec)
+    sentences += _distillation(spec, configuration)
     if configuration.student_temperature not in (None, configuration.temperature):
-        said.append(
+        sentences.append(
             f"The student's temperature was {configuration.student_temperature:g}; here it is the teacher's, "
             f"{configuration.temperature:g}."
         )
     if spec.training.schedule.warmup_epochs:
-        said.append(f"The learning rate rose linearly over the first {spec.training.schedule.warmup_epochs} epochs.")
+        sentences.append(
+            f"The learning rate rose linearly over the first {spec.training.schedule.warmup_epochs} epochs."
+        )
     if spec.precision == "bf16":
-        said.append("Training was in bfloat16.")
-    return said
+        sentences.append("Training was in bfloat16.")
+    return sentences
 
 
 def _distillation(spec: JobSpec, configuration: Configuration) -> list[str]:
     """What is said of the term and of T's way: the other projects' files have plain KL at one T."""
-    rule, said = spec.distillation, []
+    rule, sentences = spec.distillation, []
     if rule.method != losses.PLAIN:
         trained = rule.to_trained()
         weights = ", ".join(f"{name} {getattr(trained, name):g}" for name in losses.get(rule.method).weights)
-        said.append(
+        sentences.append(
             f"The distillation term was {rule.method}{weights and f' ({weights})'}, not plain KL as here: "
             f"{catalogue.LOSSES[rule.method]}. Put it in the place of the KL loss; docs/methods.md has its equation."
         )
     if configuration.final_temperature is not None:
-        said.append(
+        sentences.append(
             f"T went from {configuration.temperature:.4g} to {configuration.final_temperature:.4g} along a "
             f"{rule.schedule} schedule; here it stays where it began."
         )
     if augmentations.get(spec.dataset.augmentation).mix is not None:
-        said.append(
+        sentences.append(
             "Images and labels were mixed (mixup or cutmix), and the teacher was asked of the mixed image: here they "
             "are not."
         )
-    return said
+    return sentences
 
 
 def _origins(spec: JobSpec) -> list[str]:
     """What is said of where classes, teacher and student come from."""
-    said = []
+    sentences = []
     if spec.dataset.classes is not None:
-        said.append(
+        sentences.append(
             f"Images were sorted into coarser classes than {spec.dataset.name}'s own (dataset.classes): put the labels "
             "through class_map in the job's student.json."
         )
     for number, teacher in enumerate(spec.teacher.each().values()):
-        who = "The teacher" if spec.teacher.members is None else f"The ensemble's teacher {number}"
+        subject = "The teacher" if spec.teacher.members is None else f"The ensemble's teacher {number}"
         if teacher.label_smoothing:
-            said.append(f"{who} was trained with label smoothing {teacher.label_smoothing:g}.")
+            sentences.append(f"{subject} was trained with label smoothing {teacher.label_smoothing:g}.")
         if teacher.origin is not None:
             name = teacher.origin.pretrained_on.dataset.name
-            said.append(f"{who} was pretrained on {name}, then finetuned ({teacher.origin.finetune}).")
+            sentences.append(f"{subject} was pretrained on {name}, then finetuned ({teacher.origin.finetune}).")
         if teacher.stop_epoch is not None:
-            said.append(f"{who} was taken at epoch {teacher.stop_epoch} of its training.")
+            sentences.append(f"{subject} was taken at epoch {teacher.stop_epoch} of its training.")
     if spec.student.initial is not None and spec.student.initial.source != "random":
-        said.append(
+        sentences.append(
             f"Students began with weights that were {spec.student.initial.source} beforehand (student.initial); here "
             "they are random: load such weights first."
         )
-    return said
+    return sentences
 
 
 def without_model(spec: JobSpec, role: str) -> str:
@@ -128,16 +130,16 @@ def without_model(spec: JobSpec, role: str) -> str:
     )
 
 
-def described(what: Any) -> str:
+def describe_model(entry: Any) -> str:
     """A model of the spec in a line."""
-    arguments = ", ".join(f"{name} {value}" for name, value in what.arguments.items())
-    return f"{what.name} ({arguments})" if arguments else str(what.name)
+    arguments = ", ".join(f"{name} {value}" for name, value in entry.arguments.items())
+    return f"{entry.name} ({arguments})" if arguments else str(entry.name)
 
 
-def head(winner: Winner, project: str, how: str, unsaid: list[str]) -> str:
+def head(winner: Winner, project: str, usage: str, unsaid: list[str]) -> str:
     """The comment on top of an exported file."""
     lines = [f"The winning configuration of Thermowell's job {winner.job_id} ({winner.spec.name}) for {project}."]
-    lines += [*textwrap.wrap(winner.summary, LINE), "", how, "", "What this file cannot say, and what to mind:"]
+    lines += [*textwrap.wrap(winner.summary, LINE), "", usage, "", "What this file cannot say, and what to mind:"]
     for sentence in unsaid:
         lines += textwrap.wrap(sentence, LINE, initial_indent="- ", subsequent_indent="  ", break_on_hyphens=False)
     return "".join(f"# {line}".rstrip() + "\n" for line in lines)

@@ -7,7 +7,7 @@ from typing import Any
 
 from search.public import units
 from service.pages import svg
-from service.pages.panel import roomy
+from service.pages.chart_axes import roomy
 
 Json = dict[str, Any]
 COLOURS = {name: light for name, (light, _) in svg.COLOURS.items()}
@@ -45,7 +45,7 @@ def quality_axis(metric: units.Metric, values: Sequence[float] = ()) -> Json:
     """The objective's axis: per cent, or nats. It shows these values; what lies beyond is there for who zooms out."""
     unit = "" if metric == "nll" else " (%)"
     drawn = axis(f"{units.NAMES[metric]}{unit}")
-    return drawn | ({"range": shown(metric, roomy(values, metric))} if values else {})
+    return drawn | ({"range": display_values(metric, roomy(values, metric))} if values else {})
 
 
 def line(x: Sequence[Any], y: Sequence[Any], colour: str, name: str, *, width: float = 2.2, **more: Any) -> Json:
@@ -70,7 +70,7 @@ def marks(
     return {"type": "scatter", "mode": "markers", "x": rounded(x), "y": list(y), "marker": drawn, "name": name, **more}
 
 
-def shown(metric: units.Metric, values: Sequence[float]) -> list[float]:
+def display_values(metric: units.Metric, values: Sequence[float]) -> list[float]:
     """Values of the objective as people read them: shares in per cent."""
     return rounded([value * units.scale(metric) for value in values])
 

@@ -5,35 +5,39 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from search.public import InteractionMap, Interactions, Standing, units
-from service.pages.figures_base import COLOURS, Json, axis, figure, line, marks, rounded, shown
-from service.pages.names import setting
-from service.pages.panel import POOR_TO_GOOD
+from search.public import InteractionMap, Interactions, JobView, units
+from service.pages.chart_axes import POOR_TO_GOOD
+from service.pages.figures_base import COLOURS, Json, axis, display_values, figure, line, marks, rounded
+from service.pages.labels import setting
 from service.pages.picture_interactions import best_temperatures, limits_of
 
 LATER = "too few trials for a map yet"
 
 
-def draw(standing: Standing) -> dict[str, Json]:
+def draw(standing: JobView) -> dict[str, Json]:
     """A figure for each optimizer that has maps, by name; one that says so where none has."""
-    found = standing.interactions
-    maps = found.maps if found else []
-    if found is None or not maps:
+    interactions = standing.interactions
+    maps = interactions.maps if interactions else []
+    if interactions is None or not maps:
         empty = figure("Temperature with each other setting", LATER, [], xaxis=axis("temperature"), yaxis=axis(""))
         return {"interactions": empty}
-    limits = limits_of(maps, found.direction == "minimize")
-    optimizers = list(dict.fromkeys(one.optimizer for one in maps))
+    limits = limits_of(maps, interactions.direction == "minimize")
+    optimizers = list(dict.fromkeys(map_.optimizer for map_ in maps))
     return {
-        f"interactions-{name}": _of(found, name, [one for one in maps if one.optimizer == name], limits)
+        f"interactions-{name}": _optimizer_figure(
+            interactions, name, [map_ for map_ in maps if map_.optimizer == name], limits
+        )
         for name in optimizers
     }
 
 
-def _of(found: Interactions, optimizer: str, maps: Sequence[InteractionMap], limits: tuple[float, float]) -> Json:
+def _optimizer_figure(
+    interactions: Interactions, optimizer: str, maps: Sequence[InteractionMap], limits: tuple[float, float]
+) -> Json:
     """The maps of one optimizer, side by side; a card of the dashboard has room for two rows of three."""
     columns = 2 if len(maps) in (2, 4) else min(3, len(maps))
     rows = math.ceil(len(maps) / columns)
-    minimize, words = found.direction == "minimize", units.OPTIMIZERS.get(optimizer, optimizer)
+    minimize, words = interactions.direction == "minimize", units.OPTIMIZERS.get(optimizer, optimizer)
     layout: Json = {
         "grid": {"rows": rows, "columns": columns, "pattern": "independent", "ygap": 0.42, "xgap": 0.22},
         "showlegend": False,
@@ -41,27 +45,27 @@ def _of(found: Interactions, optimizer: str, maps: Sequence[InteractionMap], lim
         "annotations": [],
     }
     data: list[Json] = []
-    for place, one in enumerate(maps):
+    for place, map_ in enumerate(maps):
         suffix = str(place + 1) if place else ""
         places: Json = {"xaxis": f"x{suffix}", "yaxis": f"y{suffix}"}
-        own = setting(one.setting).removeprefix(words).strip()
+        label = setting(map_.setting).removeprefix(words).strip()
         below = place + columns >= len(maps)
         layout[f"xaxis{suffix}"] = axis("temperature" if below else "", log=True) | {"showgrid": False}
-        scale: Json = {"type": "log", "dtick": 1, "exponentformat": "e"} if one.log else {}
+        scale: Json = {"type": "log", "dtick": 1, "exponentformat": "e"} if map_.log else {}
         layout[f"yaxis{suffix}"] = axis("") | scale | {"showgrid": False}
         layout["annotations"].append(
-            {"text": f"<b>{own}</b>", "xref": f"x{suffix} domain", "yref": f"y{suffix} domain", "x": 0, "y": 1.02,
+            {"text": f"<b>{label}</b>", "xref": f"x{suffix} domain", "yref": f"y{suffix} domain", "x": 0, "y": 1.02,
              "xanchor": "left", "yanchor": "bottom", "showarrow": False, "font": {"size": 12}}
         )  # fmt: skip
-        data += _map(found, one, own, limits, minimize=minimize, places=places, bar=place == 0)
-    said = "line: the best T for each value; dots: trials; blank: too few trials near to say"
-    return figure(f"Temperature with each other setting of {words}", said, data, **layout)
+        data += _map(interactions, map_, label, limits, minimize=minimize, places=places, bar=place == 0)
+    subtitle = "line: the best T for each value; dots: trials; blank: too few trials near to say"
+    return figure(f"Temperature with each other setting of {words}", subtitle, data, **layout)
 
 
 def _map(
-    found: Interactions,
-    one: InteractionMap,
-    own: str,
+    interactions: Interactions,
+    map_: InteractionMap,
+    label: str,
     limits: tuple[float, float],
     *,
     minimize: bool,
@@ -70,26 +74,32 @@ def _map(
 ) -> list[Json]:
     """One map's traces: the surface, the best T along it, and the trials."""
     colours = POOR_TO_GOOD[::-1] if minimize else POOR_TO_GOOD
-    low, high = rounded([end * units.scale(found.metric) for end in limits])
+    low, high = rounded([end * units.scale(interactions.metric) for end in limits])
     surface: Json = {
-        "type": "heatmap", "x": rounded(one.temperatures), "y": rounded(one.values), "z": _known(one, found.metric),
-        "zmin": low, "zmax": high, "showscale": bar,
+        "type": "heatmap",
+        "x": rounded(map_.temperatures),
+        "y": rounded(map_.values),
+        "z": _known_means(map_, interactions.metric),
+        "zmin": low,
+        "zmax": high,
+        "showscale": bar,
         "colorscale": [[place / (len(colours) - 1), colour] for place, colour in enumerate(colours)],
-        "hovertemplate": f"T %{{x:.3g}}<br>{own} %{{y:.3g}}<br>%{{z:.2f}}<extra></extra>", **places,
-    }  # fmt: skip
+        "hovertemplate": f"T %{{x:.3g}}<br>{label} %{{y:.3g}}<br>%{{z:.2f}}<extra></extra>",
+        **places,
+    }
     if bar:
-        surface["colorbar"] = {"title": {"text": units.NAMES[found.metric]}, "thickness": 14}
-    ridge = best_temperatures(one, limits, minimize)
-    there, values = [t for t, _, _ in one.trials], rounded([v for _, v, _ in one.trials])
+        surface["colorbar"] = {"title": {"text": units.NAMES[interactions.metric]}, "thickness": 14}
+    ridge = best_temperatures(map_, limits, minimize)
+    temperatures, values = [t for t, _, _ in map_.trials], rounded([v for _, v, _ in map_.trials])
     dot = {"line": {"color": COLOURS["bright"], "width": 0.7}}
-    trials = marks(there, values, COLOURS["ridge"], "trials", symbol="circle", size=4, **places)
+    trials = marks(temperatures, values, COLOURS["ridge"], "trials", symbol="circle", size=4, **places)
     trials["marker"] |= dot
     best = rounded([value for value, _ in ridge])
     return [surface, line([t for _, t in ridge], best, COLOURS["ridge"], "best T", **places), trials]
 
 
-def _known(one: InteractionMap, metric: units.Metric) -> list[list[float | None]]:
+def _known_means(map_: InteractionMap, metric: units.Metric) -> list[list[float | None]]:
     return [
-        [value if ok else None for value, ok in zip(shown(metric, means), known, strict=True)]
-        for means, known in zip(one.means, one.known, strict=True)
+        [value if ok else None for value, ok in zip(display_values(metric, means), mask, strict=True)]
+        for means, mask in zip(map_.means, map_.known, strict=True)
     ]

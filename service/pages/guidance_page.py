@@ -23,8 +23,8 @@ def render(guidance: Guidance) -> str:
         cells=guidance_table.cell_table(guidance),
         factors=guidance_table.factor_table(guidance),
         pictures=[
-            {"name": one.name, "drawn": picture_factor.draw(guidance, one), "words": one.words}
-            for one in guidance.factors
+            {"name": factor.name, "drawn": picture_factor.draw(guidance, factor), "words": factor.words}
+            for factor in guidance.factors
         ],
         confidence=units.percent(guidance.confidence),
         spread="" if spread is None else guidance_words.octaves(spread),

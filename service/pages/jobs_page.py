@@ -98,14 +98,14 @@ def models(job: Job) -> str:
 
 def search_trials(progress: Progress) -> Bar:
     """How much of the search's budget is spent."""
-    done, total = progress.search_done, progress.search_budget
-    return Bar("Search trials", done, max(total, 1), f"{done} of {total}")
+    finished, total = progress.search_done, progress.search_budget
+    return Bar("Search trials", finished, max(total, 1), f"{finished} of {total}")
 
 
 def all_trials(progress: Progress) -> Bar:
     """How far the whole job is, as far as its trials are known now."""
-    done, total = progress.trials_done, progress.trials_planned
-    return Bar("All trials", done, max(total, 1), f"{done} of {total}")
+    finished, total = progress.trials_done, progress.trials_planned
+    return Bar("All trials", finished, max(total, 1), f"{finished} of {total}")
 
 
 def pace(job: Job) -> str:

@@ -58,8 +58,11 @@ def actions(job: Job) -> list[Action]:
 
 def troubles(job: Job) -> list[str]:
     """What could not be done for the job beside its training, in words."""
-    said = (("Its plots and report could not be drawn", job.undrawn), ("MLflow could not be told of it", job.untracked))
-    return [f"{what}, {_tried(trouble)}: {trouble.detail}" for what, trouble in said if trouble is not None]
+    entries = (
+        ("Its plots and report could not be drawn", job.undrawn),
+        ("MLflow could not be told of it", job.untracked),
+    )
+    return [f"{sentence}, {_tried(trouble)}: {trouble.detail}" for sentence, trouble in entries if trouble is not None]
 
 
 def _tried(trouble: Trouble) -> str:
@@ -111,10 +114,10 @@ def clock(job: Job, phase: str) -> Clock:
     """How long it may still take, or how long it took; what is done meanwhile."""
     if job.ended_at is not None and job.started_at is not None:
         return Clock(units.duration((job.ended_at - job.started_at).total_seconds()), f"from start to end; {phase}")
-    left, rate = job.progress.seconds_left, job.progress.epochs_per_second
-    if left is None or not rate:
+    remaining, rate = job.progress.seconds_left, job.progress.epochs_per_second
+    if remaining is None or not rate:
         return Clock("-", phase)
-    return Clock(f"about {units.duration(left)}", f"left at {units.number(rate, 2)} epochs/s; {phase}")
+    return Clock(f"about {units.duration(remaining)}", f"left at {units.number(rate, 2)} epochs/s; {phase}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +174,7 @@ def _stage(trial: Trial) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Happening:
+class EventLine:
     """One event in words."""
 
     number: int
@@ -179,9 +182,9 @@ class Happening:
     words: str
 
 
-def happenings(job: Job, events: Sequence[Event]) -> list[Happening]:
+def happenings(job: Job, events: Sequence[Event]) -> list[EventLine]:
     """Events in words, in the order given."""
-    return [Happening(event.number, event.at, _words(job, event)) for event in events]
+    return [EventLine(event.number, event.at, _words(job, event)) for event in events]
 
 
 def _words(job: Job, event: Event) -> str:
@@ -192,53 +195,57 @@ def _words(job: Job, event: Event) -> str:
     return words
 
 
-def _ended(how: str) -> Callable[[Job, Mapping[str, Any]], str]:
-    def say(job: Job, told: Mapping[str, Any]) -> str:
-        value, reason = told.get("value"), told.get("reason")
-        words = f"trial {told['trial']} {how} at epoch {told['epoch']}"
+def _trial_end(verb: str) -> Callable[[Job, Mapping[str, Any]], str]:
+    def say(job: Job, payload: Mapping[str, Any]) -> str:
+        value, reason = payload.get("value"), payload.get("reason")
+        words = f"trial {payload['trial']} {verb} at epoch {payload['epoch']}"
         words += "" if value is None else f" with {units.level(metric_of(job), value)}"
         return words if reason is None else f"{words}: {reason['detail']}"
 
     return say
 
 
-def _state(job: Job, told: Mapping[str, Any]) -> str:
-    reason = told.get("reason")
-    return f"{told['from']}, now {told['to']}" + ("" if reason is None else f": {reason['detail']}")
+def _state(job: Job, payload: Mapping[str, Any]) -> str:
+    reason = payload.get("reason")
+    return f"{payload['from']}, now {payload['to']}" + ("" if reason is None else f": {reason['detail']}")
 
 
-def _best(job: Job, told: Mapping[str, Any]) -> str:
-    at = units.number(told["configuration"]["temperature"], 3)
-    return f"best so far: {units.level(metric_of(job), told['value'])} at T = {at} (trial {told['trial']})"
+def _best(job: Job, payload: Mapping[str, Any]) -> str:
+    temperature = units.number(payload["configuration"]["temperature"], 3)
+    return (
+        f"best so far: {units.level(metric_of(job), payload['value'])} at T = {temperature} (trial {payload['trial']})"
+    )
 
 
-def _teacher(job: Job, told: Mapping[str, Any]) -> str:
-    accuracy = (told.get("validation") or {}).get("accuracy")
+def _teacher(job: Job, payload: Mapping[str, Any]) -> str:
+    accuracy = (payload.get("validation") or {}).get("accuracy")
     return "the teacher is ready" + ("" if accuracy is None else f": {units.level('accuracy', accuracy)} on validation")
 
 
 _SAY: Mapping[str, Callable[[Job, Mapping[str, Any]], str]] = {
-    "submitted": lambda job, told: "submitted",
+    "submitted": lambda job, payload: "submitted",
     "state": _state,
-    "stopped": lambda job, told: "asked to stop the search",
-    "extended": lambda job, told: "extended to " + ", ".join(f"{total:,g} {name}" for name, total in told.items()),
+    "stopped": lambda job, payload: "asked to stop the search",
+    "extended": lambda job, payload: (
+        "extended to " + ", ".join(f"{total:,g} {name}" for name, total in payload.items())
+    ),
     "teacher_ready": _teacher,
-    "trial_started": lambda job, told: f"trial {told['trial']} began ({told['stage']})",
-    "trial_finished": _ended("ended"),
-    "trial_pruned": _ended("stopped early"),
-    "trial_failed": _ended("failed"),
-    "trial_cancelled": _ended("cancelled"),
-    "trial_lost": lambda job, told: f"a worker was lost; trial {told['trial']} goes to another",
-    "trial_returned": lambda job, told: f"a worker gave trial {told['trial']} back",
+    "trial_started": lambda job, payload: f"trial {payload['trial']} began ({payload['stage']})",
+    "trial_finished": _trial_end("ended"),
+    "trial_pruned": _trial_end("stopped early"),
+    "trial_failed": _trial_end("failed"),
+    "trial_cancelled": _trial_end("cancelled"),
+    "trial_lost": lambda job, payload: f"a worker was lost; trial {payload['trial']} goes to another",
+    "trial_returned": lambda job, payload: f"a worker gave trial {payload['trial']} back",
     "best": _best,
-    "choosing": lambda job, told: "the configurations worth training again are being chosen",
-    "finalists": lambda job, told: f"chose {sum(map(len, told.values()))} finalists, to be raced on fresh seeds",
-    "choosing_lost": lambda job, told: "a worker was lost while it chose the finalists; another does",
-    "closing_lost": lambda job, told: "a worker was lost while it worked out the answer; another does",
-    "closing": lambda job, told: "the answer is being worked out",
-    "closing_failed": lambda job, told: f"the answer could not be worked out: {told['error']}",
-    "choosing_failed": lambda job, told: f"the finalists could not be chosen: {told['error']}",
-    "preparing_failed": lambda job, told: f"a worker could not make data and teacher ready: {told['error']}",
-    "test_opened": lambda job, told: "the test part is read, once",
-    "artifact": lambda job, told: f"kept the file {told['name']}",
+    "choosing": lambda job, payload: "the configurations worth training again are being chosen",
+    "finalists": lambda job, payload: f"chose {sum(map(len, payload.values()))} finalists, to be raced on fresh seeds",
+    "choosing_lost": lambda job, payload: "a worker was lost while it chose the finalists; another does",
+    "closing_lost": lambda job, payload: "a worker was lost while it worked out the answer; another does",
+    "closing": lambda job, payload: "the answer is being worked out",
+    "closing_failed": lambda job, payload: f"the answer could not be worked out: {payload['error']}",
+    "choosing_failed": lambda job, payload: f"the finalists could not be chosen: {payload['error']}",
+    "preparing_failed": lambda job, payload: f"a worker could not make data and teacher ready: {payload['error']}",
+    "test_opened": lambda job, payload: "the test part is read, once",
+    "artifact": lambda job, payload: f"kept the file {payload['name']}",
 }

@@ -20,7 +20,7 @@ class Line:
     problems: tuple[FieldProblem, ...]
 
 
-def read(text: str) -> JobSpec:
+def read_spec(text: str) -> JobSpec:
     """The spec in a text that is JSON where it begins with a brace, else YAML. SpecInvalid, with lines for both."""
     if not text.lstrip().startswith("{"):
         return public.parse_spec(text, "yaml")
@@ -38,22 +38,22 @@ def _with_lines(text: str, problems: Sequence[FieldProblem]) -> list[FieldProble
         public.parse_spec(text.replace("\t", " "), "yaml")
     except SpecInvalid as refused:
         lines = {problem.path: problem.line for problem in refused.problems}
-        return [problem if problem.line else _at(problem, lines.get(problem.path)) for problem in problems]
+        return [problem if problem.line else _excerpt_at(problem, lines.get(problem.path)) for problem in problems]
     return list(problems)
 
 
-def _at(problem: FieldProblem, line: int | None) -> FieldProblem:
+def _excerpt_at(problem: FieldProblem, line: int | None) -> FieldProblem:
     return FieldProblem(problem.path, problem.message, line)
 
 
 def hint(advice: Advice) -> str:
     """Where others' best temperatures lie in settings like a spec's, in a sentence; nothing where nobody says so."""
-    at = {one.share: units.number(one.temperature, 2) for one in advice.quantiles}
+    temperatures = {quantile.share: units.number(quantile.temperature, 2) for quantile in advice.quantiles}
     if not advice.sources:
         return ""
     heaviest = advice.sources[0]
     return (
-        f"In settings like this one, half of what is known lies from T = {at[0.25]} to {at[0.75]} "
+        f"In settings like this one, half of what is known lies from T = {temperatures[0.25]} to {temperatures[0.75]} "
         f"({advice.sources_known} sources, the heaviest with {heaviest.weight:.0%}: {heaviest.source}). "
         "warm_start begins a search there."
     )

@@ -5,27 +5,27 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from search.public import Curve, Standing, units
+from search.public import Curve, JobView, units
 from service.pages import svg
-from service.pages.panel import COLD_TO_HOT, Panel, colour_bar, heat, quality_ticks, roomy
+from service.pages.chart_axes import COLD_TO_HOT, Panel, colour_bar, heat, quality_ticks, roomy
 from service.pages.svg import Scale
 
 WIDTH, HEIGHT = 720, 400
 LEFT, RIGHT, TOP, BOTTOM = 58, 690, 72, 322
 
 
-def draw(standing: Standing) -> str:
+def draw(standing: JobView) -> str:
     """The curves as SVG; a sentence where no trial of the search has said anything."""
     curves, metric = standing.curves, standing.response.metric
     title = f"{units.NAMES[metric].capitalize()} over epochs, by temperature"
     root = svg.picture("tw-curves", WIDTH, HEIGHT if curves else 110, title, _description(curves))
     svg.text(root, 20, 28, title, size=16, weight=600)
     searched = sum(trial.stage == "search" for trial in standing.trials)
-    some = f"{len(curves)} of {searched} search trials" if len(curves) < searched else "every search trial"
-    svg.text(root, 20, 46, f"{some}, one seed each; dashed: stopped early or going on", fill="soft")
+    scope = f"{len(curves)} of {searched} search trials" if len(curves) < searched else "every search trial"
+    svg.text(root, 20, 46, f"{scope}, one seed each; dashed: stopped early or going on", fill="soft")
     if not curves:
         svg.text(root, WIDTH / 2, 84, "No trial has told an epoch yet.", fill="soft", anchor="middle")
-        return svg.written(root)
+        return svg.to_text(root)
     last = max(epochs[-1] for epochs in (curve.epochs for curve in curves))
     across = Scale((0, max(last, 2)), (LEFT, RIGHT))
     up = Scale(_limits(curves, metric, standing.response.direction == "minimize"), (BOTTOM, TOP))
@@ -47,7 +47,7 @@ def draw(standing: Standing) -> str:
     temperatures = [curve.temperature for curve in curves]
     ends = (f"T = {units.number(min(temperatures))}", f"T = {units.number(max(temperatures))}")
     colour_bar(root, WIDTH / 2 - 90, HEIGHT - 36, 180, COLD_TO_HOT, ends)
-    return svg.written(root)
+    return svg.to_text(root)
 
 
 def shades(temperatures: Sequence[float]) -> list[float]:

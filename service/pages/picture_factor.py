@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from search.public import CellGuide, FactorGuide, Guidance, LevelGuide, Located, guidance_words, units
 from service.pages import svg
-from service.pages.panel import log_scale, wide
+from service.pages.chart_axes import log_scale, wide
 from service.pages.svg import Element, Scale
 
 WIDTH = 748
@@ -25,25 +25,25 @@ def draw(guidance: Guidance, factor: FactorGuide) -> str:
     name = f"tw-factor-{guidance.factors.index(factor)}"
     root = svg.picture(name, WIDTH, height, title, factor.words)
     svg.text(root, 20, 28, title, size=16, weight=600)
-    others = ", on average over the other factors" if len(guidance.factors) > 1 else ""
+    condition = ", on average over the other factors" if len(guidance.factors) > 1 else ""
     share = f"{100 * factor.share.mean:.0f} % of the variance"
-    svg.text(root, 20, 46, f"{_VERDICTS[factor.verdict]}{others}; {share}", fill="soft")
+    svg.text(root, 20, 46, f"{_VERDICTS[factor.verdict]}{condition}; {share}", fill="soft")
     across = log_scale(*(guidance.searched or (1.0, 40.0)), (LEFT, RIGHT))
     bottom = TOP + ROW * len(factor.levels)
     _axis(root, across, bottom)
-    against = {one.level: one for one in factor.contrasts}
+    against = {contrast_.level: contrast_ for contrast_ in factor.contrasts}
     for place, level in enumerate(factor.levels):
         y = TOP + ROW * (place + 0.5)
         contrast = against.get(level.level)
         colour = "ink" if contrast is None else _COLOURS[contrast.verdict]
         _cells(root, guidance, factor, level, across, y)
         _level(root, level, across, y, colour)
-        said = guidance_words.temperature(level.best)
-        svg.text(root, RIGHT + 24, y - 2, said, weight=600)
-        beside = "others against it" if contrast is None else guidance_words.effect(contrast, short=True)
-        svg.text(root, RIGHT + 24, y + 14, beside, fill=colour if contrast else "soft", size=11.5)
+        temperature = guidance_words.temperature(level.best)
+        svg.text(root, RIGHT + 24, y - 2, temperature, weight=600)
+        effect = "others against it" if contrast is None else guidance_words.effect(contrast, short=True)
+        svg.text(root, RIGHT + 24, y + 14, effect, fill=colour if contrast else "soft", size=11.5)
     _legend(root, guidance, height - 14)
-    return svg.written(root)
+    return svg.to_text(root)
 
 
 def _axis(root: Element, across: Scale, bottom: float) -> None:
@@ -78,12 +78,12 @@ def _arrow(root: Element, x: float, y: float, way: int, colour: str) -> None:
 def _cells(root: Element, guidance: Guidance, factor: FactorGuide, level: LevelGuide, across: Scale, y: float) -> None:
     """Each cell's own best T, by itself: what the level is made of."""
     for cell in guidance.cells:
-        best = _own(cell, factor, level)
+        best = _cell_position(cell, factor, level)
         if best is not None:
             svg.add(root, "circle", stroke="soft", cx=across(best.temperature), cy=y + 10, r=2.6, stroke_opacity=0.8)
 
 
-def _own(cell: CellGuide, factor: FactorGuide, level: LevelGuide) -> Located | None:
+def _cell_position(cell: CellGuide, factor: FactorGuide, level: LevelGuide) -> Located | None:
     if factor.factor in cell.levels:
         return cell.best if cell.levels[factor.factor] == level.level else None
     return cell.by_optimizer.get(level.level)

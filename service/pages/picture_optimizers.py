@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from search.public import ResponseCurve, TemperatureResponse, units
 from service.pages import svg
-from service.pages.panel import Panel, log_scale, quality_ticks, roomy
+from service.pages.chart_axes import Panel, log_scale, quality_ticks, roomy
 from service.pages.svg import Scale
 
 WIDTH = 720
@@ -25,7 +25,7 @@ def draw(response: TemperatureResponse, *, averaged: bool = False) -> str:
         response = response.model_copy(update={"per_optimizer": means})
     curves = response.per_optimizer
     names = [units.OPTIMIZERS.get(curve.optimizer or "", "") for curve in curves]
-    said = "; ".join(
+    description = "; ".join(
         f"{name} is best at about T = {units.number(_best(c, response, averaged), 2)}"
         for name, c in zip(names, curves, strict=True)
     )
@@ -36,26 +36,26 @@ def draw(response: TemperatureResponse, *, averaged: bool = False) -> str:
         WIDTH,
         height,
         title,
-        said or "No optimizer has trials enough for a curve.",
+        description or "No optimizer has trials enough for a curve.",
     )
     svg.text(root, 20, 28, title, size=16, weight=600)
-    how = "averaged over the searched space" if averaged else "at their best for it"
-    svg.text(root, 20, 46, f"for each temperature, the optimizer's other settings {how}", fill="soft")
+    condition = "averaged over the searched space" if averaged else "at their best for it"
+    svg.text(root, 20, 46, f"for each temperature, the optimizer's other settings {condition}", fill="soft")
     if not curves:
         svg.text(root, WIDTH / 2, 84, "No optimizer has trials enough for a curve yet.", fill="soft", anchor="middle")
-        return svg.written(root)
+        return svg.to_text(root)
     width = (WIDTH - LEFT - EDGE - GAP * (len(curves) - 1)) / len(curves)
     limits = roomy(shown_values(response), response.metric)
     for place, (curve, name) in enumerate(zip(curves, names, strict=True)):
-        left = LEFT + place * (width + GAP)
+        x_left = LEFT + place * (width + GAP)
         ends = (curve.points[0].temperature, curve.points[-1].temperature)
-        across = log_scale(*ends, (left, left + width))
-        panel = Panel(root, left, left + width, TOP, TOP + PLOT, across, Scale(limits, (TOP + PLOT, TOP)))
-        _one(panel, response, curve, name, first=place == 0)
+        across = log_scale(*ends, (x_left, x_left + width))
+        panel = Panel(root, x_left, x_left + width, TOP, TOP + PLOT, across, Scale(limits, (TOP + PLOT, TOP)))
+        _optimizer_chart(panel, response, curve, name, first=place == 0)
         if not averaged:
             _trials(panel, response, curve)
             _sets(panel, curve)
-    return svg.written(root)
+    return svg.to_text(root)
 
 
 def _best(curve: ResponseCurve, response: TemperatureResponse, averaged: bool) -> float:
@@ -75,7 +75,9 @@ def shown_values(response: TemperatureResponse) -> list[float]:
     return [*means, *(end for end in ends if min(means) - room <= end <= max(means) + room)]
 
 
-def _one(panel: Panel, response: TemperatureResponse, curve: ResponseCurve, name: str, *, first: bool) -> None:
+def _optimizer_chart(
+    panel: Panel, response: TemperatureResponse, curve: ResponseCurve, name: str, *, first: bool
+) -> None:
     root, colour = panel.root, curve.optimizer or "soft"
     ticks = quality_ticks(panel.up, response.metric)
     panel.ticks_up(ticks if first else [(value, "") for value, _ in ticks])
@@ -90,28 +92,30 @@ def _one(panel: Panel, response: TemperatureResponse, curve: ResponseCurve, name
 
 def _trials(panel: Panel, response: TemperatureResponse, curve: ResponseCurve) -> None:
     """One dot for each, a ring where it was stopped early."""
-    own = [one for one in response.observations if one.optimizer == curve.optimizer]
+    observations = [observation for observation in response.observations if observation.optimizer == curve.optimizer]
     colour, group = curve.optimizer or "soft", svg.add(panel.root, "g")
-    for one in own:
-        if panel.holds(one.temperature, one.value):
-            x, y = panel.across(one.temperature), panel.up(one.value)
-            if one.state == "completed":
+    for observation in observations:
+        if panel.holds(observation.temperature, observation.value):
+            x, y = panel.across(observation.temperature), panel.up(observation.value)
+            if observation.state == "completed":
                 svg.add(group, "circle", fill=colour, cx=x, cy=y, r=2.4, fill_opacity=0.4)
             else:
                 svg.add(group, "circle", stroke=colour, cx=x, cy=y, r=2.0, stroke_opacity=0.45)
-    svg.text(panel.root, panel.right, panel.top - 8, f"{len(own)} trials", fill="soft", size=11.5, anchor="end")
+    svg.text(
+        panel.root, panel.right, panel.top - 8, f"{len(observations)} trials", fill="soft", size=11.5, anchor="end"
+    )
 
 
 def _sets(panel: Panel, curve: ResponseCurve) -> None:
     """Below: which temperatures may be this optimizer's best, and which are shown to be as good."""
-    for row, (found, colour, words) in enumerate(
+    for row, (temperatures, colour, words) in enumerate(
         ((curve.confidence_set, "best", "may be its best"), (curve.equivalent_set, "close", "shown to be as good"))
     ):
         y = panel.bottom + 38 + 24 * row
         svg.line(panel.root, panel.left, y, panel.right, y, "rule")
-        if not found.intervals:
+        if not temperatures.intervals:
             words = f"none is {words}" if row else words
         svg.text(panel.root, panel.left, y + 14, words, fill=colour, size=11.5)
-        for low, high in found.intervals:
+        for low, high in temperatures.intervals:
             left, right = panel.across(low), panel.across(high)
             svg.add(panel.root, "rect", fill=colour, x=left, y=y - 3, width=max(right - left, 2), height=6, rx=2)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from search.public import Contestant, ResponsePoint, Result, TemperatureResponse, TemperatureSet, scales, units
 from service.pages import svg
-from service.pages.panel import log_scale, roomy
+from service.pages.chart_axes import log_scale, roomy
 from service.pages.svg import Element, Scale
 
 WIDTH, HEIGHT = 720, 486
@@ -22,13 +22,13 @@ def draw(result: Result | None, response: TemperatureResponse) -> str:
     root = svg.picture("tw-response", WIDTH, HEIGHT, title, _description(result, response))
     svg.text(root, 20, 28, title, size=16, weight=600)
     kind = "lower is better" if response.direction == "minimize" else "on the validation part"
-    shown = "for each temperature, the other settings at their best for it" if response.overall else "trials alone"
-    svg.text(root, 20, 46, f"{kind}; {shown}", fill="soft")
+    subtitle = "for each temperature, the other settings at their best for it" if response.overall else "trials alone"
+    svg.text(root, 20, 46, f"{kind}; {subtitle}", fill="soft")
     temperatures = _temperatures(response)
     values = shown_values(result, response)
     if not temperatures or not values:
         svg.text(root, WIDTH / 2, HEIGHT / 2, "No temperature was searched.", fill="soft", size=14, anchor="middle")
-        return svg.written(root)
+        return svg.to_text(root)
     across = log_scale(temperatures[0], temperatures[-1], (LEFT, RIGHT))
     up = Scale(roomy(values, metric), (BOTTOM, TOP))
     _axes(root, response, across, up)
@@ -37,7 +37,7 @@ def draw(result: Result | None, response: TemperatureResponse) -> str:
     _contestants(root, result, across, up)
     _sets(root, response, across)
     _legend(root, result, response)
-    return svg.written(root)
+    return svg.to_text(root)
 
 
 def _description(result: Result | None, response: TemperatureResponse) -> str:
@@ -48,30 +48,32 @@ def _description(result: Result | None, response: TemperatureResponse) -> str:
 def _temperatures(response: TemperatureResponse) -> list[float]:
     if response.overall:
         return [point.temperature for point in response.overall.points]
-    return sorted({one.temperature for one in response.observations})
+    return sorted({observation.temperature for observation in response.observations})
 
 
 def shown_values(result: Result | None, response: TemperatureResponse) -> list[float]:
     """What must be inside of the plot: curves and bands, estimates of winner and tuned baselines, but no outliers."""
-    estimates = [contestant.validation for contestant in _shown(result)]
-    ends = [end for one in estimates if one.interval for end in (one.interval.low, one.interval.high)]
-    without = _without(result)
-    ends += [] if without is None else [without]
+    estimates = [contestant.validation for contestant in _contestants_shown(result)]
+    ends = [
+        end for estimate in estimates if estimate.interval for end in (estimate.interval.low, estimate.interval.high)
+    ]
+    label_mean = _label_only_mean(result)
+    ends += [] if label_mean is None else [label_mean]
     if response.overall:
         curves = [response.overall, *response.per_optimizer]
-        known = [point.mean for point in response.overall.points]
+        values = [point.mean for point in response.overall.points]
         ends += [end for curve in curves for point in curve.points for end in (point.low, point.mean, point.high)]
     else:
-        known = [one.value for one in response.observations if one.state == "completed"]
-    known += [one.mean for one in estimates if one.mean is not None]
-    if not known:
+        values = [estimate.value for estimate in response.observations if estimate.state == "completed"]
+    values += [estimate.mean for estimate in estimates if estimate.mean is not None]
+    if not values:
         return []
     # Intervals that know nothing, and an optimizer that is far worse, would flatten all that matters.
-    room = 1.5 * (max(known) - min(known)) + 1e-9
-    return known + [end for end in ends if min(known) - room <= end <= max(known) + room]
+    room = 1.5 * (max(values) - min(values)) + 1e-9
+    return values + [end for end in ends if min(values) - room <= end <= max(values) + room]
 
 
-def _shown(result: Result | None) -> list[Contestant]:
+def _contestants_shown(result: Result | None) -> list[Contestant]:
     """The contestants with a place in the picture: winner, and tuned T = 1 and T = 4."""
     if result is None:
         return []
@@ -79,11 +81,11 @@ def _shown(result: Result | None) -> list[Contestant]:
     return [c for c in [*baselines, result.winner] if c.validation.mean is not None]
 
 
-def _without(result: Result | None) -> float | None:
+def _label_only_mean(result: Result | None) -> float | None:
     """The mean of training without distillation, tuned for itself."""
     baselines = result.baselines if result else []
-    found = (c.validation.mean for c in baselines if (c.arm, c.variant) == ("label_only", "tuned"))
-    return next(found, None)
+    means = (c.validation.mean for c in baselines if (c.arm, c.variant) == ("label_only", "tuned"))
+    return next(means, None)
 
 
 def _axes(root: Element, response: TemperatureResponse, across: Scale, up: Scale) -> None:
@@ -104,13 +106,13 @@ def _axes(root: Element, response: TemperatureResponse, across: Scale, up: Scale
         svg.line(root, x, TOP, x, BOTTOM + 5, "rule")
         svg.text(root, x, BOTTOM + 19, units.number(value), fill="soft", anchor="middle")
         if softness:
-            words = units.number(_at(softness, value), 2)
+            words = units.number(_temperature_words(softness, value), 2)
             svg.text(root, x, TOP - 10, words, fill="soft", size=11.5, anchor="middle")
     svg.line(root, LEFT, BOTTOM, RIGHT, BOTTOM, "soft")
     svg.text(root, RIGHT + 16, BOTTOM + 19, "temperature", fill="soft")
 
 
-def _at(pairs: Sequence[tuple[float, float]], temperature: float) -> float:
+def _temperature_words(pairs: Sequence[tuple[float, float]], temperature: float) -> float:
     """Between the known temperatures, in equal ratios."""
     index = bisect.bisect_left([pair[0] for pair in pairs], temperature)
     if index == 0 or index == len(pairs):
@@ -123,15 +125,15 @@ def _observations(root: Element, response: TemperatureResponse, across: Scale, u
     """One dot for each trial, a ring where it was stopped early; those outside of the plot are counted in a corner."""
     group = svg.add(root, "g")
     worse = 0
-    for one in response.observations:
-        if not across.low * 0.999 <= one.temperature <= across.high * 1.001:
+    for observation in response.observations:
+        if not across.low * 0.999 <= observation.temperature <= across.high * 1.001:
             continue
-        if not up.low <= one.value <= up.high:
+        if not up.low <= observation.value <= up.high:
             worse += 1
             continue
-        x, y = across(one.temperature), up(one.value)
-        colour = _colour(one.optimizer)
-        if one.state == "completed":
+        x, y = across(observation.temperature), up(observation.value)
+        colour = _colour(observation.optimizer)
+        if observation.state == "completed":
             svg.add(group, "circle", fill=colour, cx=x, cy=y, r=2.6, fill_opacity=0.4)
         else:  # stopped early: its value is of a shorter training
             svg.add(group, "circle", stroke=colour, cx=x, cy=y, r=2.2, stroke_opacity=0.45)
@@ -147,40 +149,40 @@ def _curves(root: Element, result: Result | None, response: TemperatureResponse,
     def line(points: Sequence[ResponsePoint], end: str) -> list[tuple[float, float]]:
         return [(across(p.temperature), min(max(up(getattr(p, end)), TOP), BOTTOM)) for p in points]
 
-    named: list[tuple[str, str, float]] = []
+    labels: list[tuple[str, str, float]] = []
     overall = response.overall
     if overall is not None:
         around = [*line(overall.points, "high"), *reversed(line(overall.points, "low"))]
         svg.add(root, "path", fill="band", d=svg.path(around, closed=True), fill_opacity=0.24)
-    without = _without(result)
-    if without is not None and up.low <= without <= up.high:
-        y = up(without)
+    label_mean = _label_only_mean(result)
+    if label_mean is not None and up.low <= label_mean <= up.high:
+        y = up(label_mean)
         svg.line(root, LEFT, y, RIGHT, y, "soft", 1.6, stroke_dasharray="1.5 4", stroke_linecap="round")
-        named.append(("no distillation", "soft", y))
+        labels.append(("no distillation", "soft", y))
     dashes = "5 4" if len(response.per_optimizer) > 1 else ""
     for curve in response.per_optimizer:
         colour = _colour(curve.optimizer or "")
         points = line(curve.points, "mean")
         svg.add(root, "path", stroke=colour, d=svg.path(points), stroke_width=2, stroke_dasharray=dashes)
-        named.append((units.OPTIMIZERS.get(curve.optimizer or "", ""), colour, points[-1][1]))
+        labels.append((units.OPTIMIZERS.get(curve.optimizer or "", ""), colour, points[-1][1]))
     if overall is not None:
         points = line(overall.points, "mean")
         svg.add(root, "path", stroke="ink", d=svg.path(points), stroke_width=2.4, stroke_linejoin="round")
-    places = svg.apart([y for _, _, y in named], 16, TOP + 24, BOTTOM - 2)
-    for (words, colour, _), place in zip(named, places, strict=True):
+    places = svg.spread_out([y for _, _, y in labels], 16, TOP + 24, BOTTOM - 2)
+    for (words, colour, _), place in zip(labels, places, strict=True):
         svg.text(root, RIGHT + 16, place + 4, words, fill=colour, weight=600)
 
 
 def _contestants(root: Element, result: Result | None, across: Scale, up: Scale) -> None:
     """Winner and tuned baselines on fresh seeds, with their intervals."""
-    for contestant in _shown(result):
+    for contestant in _contestants_shown(result):
         temperature, mean = float(contestant.configuration["temperature"]), contestant.validation.mean
         if mean is None or not across.low * 0.999 <= temperature <= across.high * 1.001:
             continue
-        x, within = across(temperature), contestant.validation.interval
+        x, interval = across(temperature), contestant.validation.interval
         won = contestant.arm == "joint"
-        if within is not None:
-            low, high = (min(max(up(end), TOP), BOTTOM) for end in (within.low, within.high))
+        if interval is not None:
+            low, high = (min(max(up(end), TOP), BOTTOM) for end in (interval.low, interval.high))
             svg.line(root, x, low, x, high, "best" if won else "ink", 2)
         _diamond(root, x, up(mean), won=won)
 
@@ -197,7 +199,7 @@ def _sets(root: Element, response: TemperatureResponse, across: Scale) -> None:
     if response.overall is None:
         return
     delta = units.difference(response.metric, response.delta)
-    for index, (found, words, colour) in enumerate(
+    for index, (temperatures, words, colour) in enumerate(
         [
             (response.overall.confidence_set, "may be the best", "best"),
             (response.overall.equivalent_set, f"within {delta}", "close"),
@@ -205,28 +207,28 @@ def _sets(root: Element, response: TemperatureResponse, across: Scale) -> None:
     ):
         y = BOTTOM + 44 + 22 * index
         svg.text(root, RIGHT + 16, y + 4, words, fill=colour, size=11.5, weight=600)
-        if found.intervals:
+        if temperatures.intervals:
             svg.line(root, LEFT, y, RIGHT, y, "rule", 1)
-            _bars(root, found, across, y, colour)
+            _bars(root, temperatures, across, y, colour)
         else:
             svg.text(root, LEFT, y + 4, "none is shown to be: the trials are too few to tell", fill="soft", size=11.5)
 
 
-def _bars(root: Element, found: TemperatureSet, across: Scale, y: float, colour: str) -> None:
-    for low, high in found.intervals:
+def _bars(root: Element, temperatures: TemperatureSet, across: Scale, y: float, colour: str) -> None:
+    for low, high in temperatures.intervals:
         left, right = across(low), across(high)
         svg.add(root, "rect", fill=colour, x=left, y=y - 4, width=max(right - left, 2), height=8, rx=2)
 
 
 def _legend(root: Element, result: Result | None, response: TemperatureResponse) -> None:
     trials = [("trial", "a trial")]
-    if any(one.state != "completed" for one in response.observations):
+    if any(observation.state != "completed" for observation in response.observations):
         trials.append(("stopped", "one that was stopped early"))
     if response.overall:
         confidence = units.percent(response.overall.confidence_set.confidence)
         trials.append(("line", f"the best at each T, with its {confidence} band"))
-    fresh = [("won", "chosen, on fresh seeds")] if _shown(result) else []
-    if len(_shown(result)) > 1:
+    fresh = [("won", "chosen, on fresh seeds")] if _contestants_shown(result) else []
+    if len(_contestants_shown(result)) > 1:
         fresh.append(("baseline", "T = 1 and T = 4, each tuned for itself, on fresh seeds"))
     for row, entries in enumerate((trials, fresh)):
         x, y = float(LEFT), HEIGHT - 42 + 20 * row

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal
 
-from search.public import Gain, Importances, Interval, Standing, units
+from search.public import Gain, Importances, Interval, JobView, units
 from service.pages import (
     picture_curves,
     picture_interactions,
@@ -14,21 +14,21 @@ from service.pages import (
     picture_softness,
     svg,
 )
-from service.pages.names import setting
-from service.pages.panel import margin_of
+from service.pages.chart_axes import margin_of
+from service.pages.labels import setting
 from service.pages.svg import Element, Scale
 
 WIDTH = 720
 Name = Literal["response", "optimizers", "marginal", "interactions", "curves", "gains", "softness", "importances"]
-Draw = Callable[[Standing], str]
+Draw = Callable[[JobView], str]
 
 
-def draw(name: Name, standing: Standing) -> str:
+def draw(name: Name, standing: JobView) -> str:
     """The picture of this name. Raises KeyError for others."""
     return PICTURES[name](standing)
 
 
-def gains(standing: Standing) -> str:
+def gains(standing: JobView) -> str:
     """What the winner gains over each baseline, on validation and, where it was read, on test."""
     metric, result = standing.response.metric, standing.result
     rows = [gain for gain in result.gains if gain.mean is not None] if result else []
@@ -47,7 +47,7 @@ def gains(standing: Standing) -> str:
     if not rows:
         words = "No baseline can be compared." if result else "Measured at the end, on fresh seeds that chose nothing."
         svg.text(root, WIDTH / 2, 90, words, fill="soft", size=14, anchor="middle")
-        return svg.written(root)
+        return svg.to_text(root)
     across = Scale(_reach(rows), (196, 540))
     bottom = height - 38
     for value in across.ticks():
@@ -57,25 +57,25 @@ def gains(standing: Standing) -> str:
     svg.line(root, across(0), 62, across(0), bottom, "soft", 1.4)
     for index, gain in enumerate(rows):
         _gain(root, gain, metric, across, 84 + 38 * index)
-    return svg.written(root)
+    return svg.to_text(root)
 
 
 def _gains_description(metric: units.Metric, rows: list[Gain]) -> str:
-    said = (
+    sentences = (
         f"over {units.ARMS[gain.over]}, {gain.variant.replace('_', ' ')}: "
         f"{units.difference_within(metric, gain.mean or 0.0, gain.interval)}"
         for gain in rows
     )
-    return "; ".join(said) or "No baseline can be compared."
+    return "; ".join(sentences) or "No baseline can be compared."
 
 
 def _reach(rows: list[Gain]) -> tuple[float, float]:
     """From the lowest to the highest end, with zero inside."""
     values = [0.0]
     for gain in rows:
-        for mean, within in ((gain.mean, gain.interval), (gain.test_mean, gain.test_interval)):
+        for mean, interval in ((gain.mean, gain.interval), (gain.test_mean, gain.test_interval)):
             values += [] if mean is None else [mean]
-            values += [] if within is None else [within.low, within.high]
+            values += [] if interval is None else [interval.low, interval.high]
     margin = margin_of(min(values), max(values))
     return min(values) - margin, max(values) + margin
 
@@ -107,24 +107,28 @@ def _gain(root: Element, gain: Gain, metric: units.Metric, across: Scale, y: flo
 
 
 def _whisker(
-    root: Element, mean: float, within: Interval | None, across: Scale, y: float, colour: str, *, solid: bool
+    root: Element, mean: float, interval: Interval | None, across: Scale, y: float, colour: str, *, solid: bool
 ) -> None:
-    if within is not None:
-        svg.line(root, across(within.low), y, across(within.high), y, colour, 2.4 if solid else 1.2)
+    if interval is not None:
+        svg.line(root, across(interval.low), y, across(interval.high), y, colour, 2.4 if solid else 1.2)
     svg.add(
         root, "circle", fill=colour if solid else "paper", stroke=colour, cx=across(mean), cy=y, r=4.5 if solid else 3
     )
 
 
-def importances(found: Importances | None) -> str:
+def importances(importance: Importances | None) -> str:
     """How much each setting decided, as bars; temperature stands out."""
-    rows = sorted(found.importances.items(), key=lambda row: -row[1]) if found else []
+    rows = sorted(importance.importances.items(), key=lambda row: -row[1]) if importance else []
     height = 76 + 26 * max(len(rows), 1)
-    said = ", ".join(f"{name} {share:.0%}" for name, share in rows) or "Too few trials."
-    root = svg.picture("tw-importances", WIDTH, height, "What mattered", said)
+    description = ", ".join(f"{name} {share:.0%}" for name, share in rows) or "Too few trials."
+    root = svg.picture("tw-importances", WIDTH, height, "What mattered", description)
     svg.text(root, 20, 28, "What decided whether a trial was good", size=16, weight=600)
     svg.text(
-        root, 20, 46, f"share of each searched setting; {found.evaluator if found else 'not computed yet'}", fill="soft"
+        root,
+        20,
+        46,
+        f"share of each searched setting; {importance.evaluator if importance else 'not computed yet'}",
+        fill="soft",
     )
     if not rows:
         svg.text(root, WIDTH / 2, 82, "Too few trials to say.", fill="soft", size=14, anchor="middle")
@@ -136,7 +140,7 @@ def importances(found: Importances | None) -> str:
         width = max(across(share) - 196, 1)
         svg.add(root, "rect", fill="best" if mine else "band", x=196, y=y - 7, width=width, height=14, rx=2)
         svg.text(root, 196 + width + 8, y + 4, f"{100 * share:.0f} %", fill="soft")
-    return svg.written(root)
+    return svg.to_text(root)
 
 
 PICTURES: dict[Name, Draw] = {

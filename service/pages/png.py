@@ -10,7 +10,7 @@ ZOOM = 2.0
 """Points for each unit of the picture: sharp on dense screens and in print."""
 
 
-def drawn(picture: str) -> bytes:
+def draw_png(picture: str) -> bytes:
     """The SVG as PNG, in its light colours.
 
     No font of the machine is used: a small installation has none, and then words would be missing.

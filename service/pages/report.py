@@ -23,23 +23,23 @@ from search.public import (
     Interactions,
     Interval,
     Job,
+    JobView,
     Result,
     SelectedFinalist,
     Selection,
     Stage,
-    Standing,
     Trial,
     TrialState,
     optimizers,
     units,
 )
 from service.pages import pictures, spec_words
-from service.pages.note import so_far
+from service.pages.dashboard_note import so_far
 
 BEST_TRIALS = 10
 
 
-def render(standing: Standing, *, picture_base: str | None) -> str:
+def render(standing: JobView, *, picture_base: str | None) -> str:
     """The page. `picture_base` is the address below which the pictures are served, None where they are not.
 
     The same standing gives the same page.
@@ -61,10 +61,10 @@ def render(standing: Standing, *, picture_base: str | None) -> str:
         shares=_shares(standing.interactions),
         settings=_settings(result) if result else [],
         gains=[_gain(gain, metric) for gain in result.gains] if result else [],
-        contestants=[_contestant(one, metric) for one in contestants],
-        found=_found(standing),
+        contestants=[_contestant(entry, metric) for entry in contestants],
+        found=_findings(standing),
         best_trials=_best_trials(standing),
-        selection=[_race(one, metric) for one in result.selection] if result else [],
+        selection=[_race(entry, metric) for entry in result.selection] if result else [],
         cautions=result.cautions if result else [],
         spec=spec_words.spec_yaml(job),
         fixed=", ".join(f"{name} {value}" for name, value in (job.fixed or {}).items()),
@@ -96,14 +96,14 @@ def _facts(result: Result) -> list[dict[str, str]]:
     """The figures that a reader looks for first, with their intervals."""
     winner, metric = result.winner, result.metric
     facts = [{"name": "temperature", "value": f"T = {units.number(winner.configuration['temperature'])}", "within": ""}]
-    name, within = f"validation {units.NAMES[metric]}", winner.validation.interval
-    facts.append({"name": name, "value": _mean(winner.validation, metric), "within": _fact_interval(within, metric)})
+    name, interval = f"validation {units.NAMES[metric]}", winner.validation.interval
+    facts.append({"name": name, "value": _mean(winner.validation, metric), "within": _fact_interval(interval, metric)})
     headline = [gain for gain in result.gains if gain.headline and gain.mean is not None]
     best = min(headline, key=lambda gain: gain.mean or 0.0, default=None)
     if best is not None and best.mean is not None:
-        said = units.difference(metric, best.mean, units.places(metric, best.interval))
+        difference = units.difference(metric, best.mean, units.places(metric, best.interval))
         name = f"over tuned {units.ARMS[best.over]}"
-        facts.append({"name": name, "value": said, "within": _fact_interval(best.interval, metric)})
+        facts.append({"name": name, "value": difference, "within": _fact_interval(best.interval, metric)})
     if result.shortfall is not None:
         chance = units.chance(result.shortfall.chance_within_delta)
         name = f"chance to be {units.within_delta(metric, result.shortfall)}"
@@ -111,8 +111,8 @@ def _facts(result: Result) -> list[dict[str, str]]:
     return facts
 
 
-def _fact_interval(within: Interval | None, metric: units.Metric) -> str:
-    return "" if within is None else units.interval(metric, within)
+def _fact_interval(interval: Interval | None, metric: units.Metric) -> str:
+    return "" if interval is None else units.interval(metric, interval)
 
 
 def _mean(estimate: Estimate | None, metric: units.Metric) -> str:
@@ -121,10 +121,10 @@ def _mean(estimate: Estimate | None, metric: units.Metric) -> str:
     return units.level(metric, estimate.mean, units.places(metric, estimate.interval))
 
 
-def _interval(within: Interval | None, metric: units.Metric) -> str:
-    if within is None:
+def _interval(interval: Interval | None, metric: units.Metric) -> str:
+    if interval is None:
         return ""
-    low, high = (units.plain(metric, end, units.places(metric, within)) for end in (within.low, within.high))
+    low, high = (units.plain(metric, end, units.places(metric, interval)) for end in (interval.low, interval.high))
     return f"{low} to {high}"
 
 
@@ -132,8 +132,8 @@ def _settings(result: Result) -> list[tuple[str, str]]:
     """The winner's configuration and what it reached, row by row."""
     configuration, winner = result.winner.configuration, result.winner
     optimizer = configuration["optimizer"]
-    at = configuration["temperature"], configuration.get("final_temperature")
-    rows = [("temperature", units.temperature(*at))]
+    temperatures = configuration["temperature"], configuration.get("final_temperature")
+    rows = [("temperature", units.temperature(*temperatures))]
     if configuration.get("student_temperature") is not None:
         rows.append(("student temperature", units.number(configuration["student_temperature"])))
     rows += [(name, units.number(configuration[name])) for name in ("kd_weight", "label_weight")]
@@ -141,13 +141,13 @@ def _settings(result: Result) -> list[tuple[str, str]]:
     for name in optimizers.SETTINGS:
         if name in optimizers.COMMON or optimizers.has(optimizer["name"], name):
             rows.append((name.replace("_", " "), _value(optimizer[name])))
-    within = winner.validation.interval
-    rows.append((f"validation {units.NAMES[result.metric]}", _said(winner.validation, result.metric)))
+    interval = winner.validation.interval
+    rows.append((f"validation {units.NAMES[result.metric]}", _estimate_words(winner.validation, result.metric)))
     for metric, name in units.NAMES.items():
         estimate = (winner.test or {}).get(metric)
         if estimate is not None:
-            rows.append((f"test {name}", _said(estimate, metric)))
-    if winner.validation.standard_deviation is not None and within is not None:
+            rows.append((f"test {name}", _estimate_words(estimate, metric)))
+    if winner.validation.standard_deviation is not None and interval is not None:
         deviation = winner.validation.standard_deviation
         rows.append(("spread between seeds", f"{units.difference(result.metric, deviation)} (standard deviation)"))
     if result.shortfall is not None:
@@ -155,7 +155,7 @@ def _settings(result: Result) -> list[tuple[str, str]]:
     return rows
 
 
-def _said(estimate: Estimate, metric: units.Metric) -> str:
+def _estimate_words(estimate: Estimate, metric: units.Metric) -> str:
     return "none" if estimate.mean is None else units.level_within(metric, estimate.mean, estimate.interval)
 
 
@@ -163,18 +163,18 @@ def _value(value: Any) -> str:
     return units.number(value) if isinstance(value, int | float) and not isinstance(value, bool) else str(value).lower()
 
 
-def _how(variant: str) -> str:
-    known = {"tuned": "tuned for it, with a share of the budget", "same_settings": "the winner's, but for T"}
-    return known.get(variant, "")
+def _variant_words(variant: str) -> str:
+    words = {"tuned": "tuned for it, with a share of the budget", "same_settings": "the winner's, but for T"}
+    return words.get(variant, "")
 
 
 def _gain(gain: Gain, metric: units.Metric) -> dict[str, Any]:
-    def said(mean: float | None, within: Interval | None) -> str:
-        return "" if mean is None else units.difference(metric, mean, units.places(metric, within))
+    def said(mean: float | None, interval: Interval | None) -> str:
+        return "" if mean is None else units.difference(metric, mean, units.places(metric, interval))
 
     return {
         "over": units.ARMS[gain.over],
-        "how": _how(gain.variant),
+        "how": _variant_words(gain.variant),
         "validation": said(gain.mean, gain.interval) or "none",
         "validation_interval": _interval(gain.interval, metric),
         "test": said(gain.test_mean, gain.test_interval),
@@ -184,21 +184,21 @@ def _gain(gain: Gain, metric: units.Metric) -> dict[str, Any]:
     }
 
 
-def _contestant(one: Contestant, metric: units.Metric) -> dict[str, Any]:
-    test = (one.test or {}).get(metric)
+def _contestant(contestant: Contestant, metric: units.Metric) -> dict[str, Any]:
+    test = (contestant.test or {}).get(metric)
     return {
-        "who": "the winner" if one.arm == "joint" else units.ARMS[one.arm],
-        "how": {"tuned": "tuned for itself", "same_settings": "at the winner's settings"}.get(one.variant, ""),
-        "settings": configuration_words(one.configuration, one.arm == "label_only"),
-        "validation": _mean(one.validation, metric),
-        "validation_interval": _interval(one.validation.interval, metric),
+        "who": "the winner" if contestant.arm == "joint" else units.ARMS[contestant.arm],
+        "how": {"tuned": "tuned for itself", "same_settings": "at the winner's settings"}.get(contestant.variant, ""),
+        "settings": configuration_words(contestant.configuration, contestant.arm == "label_only"),
+        "validation": _mean(contestant.validation, metric),
+        "validation_interval": _interval(contestant.validation.interval, metric),
         "test": "" if test is None else _mean(test, metric),
         "test_interval": "" if test is None else _interval(test.interval, metric),
-        "seeds": len(one.validation.values),
+        "seeds": len(contestant.validation.values),
     }
 
 
-def _race(one: Selection, metric: units.Metric) -> dict[str, Any]:
+def _race(selection: Selection, metric: units.Metric) -> dict[str, Any]:
     """How an arm's finalists fared: what was expected of each, what it reached, and when it dropped out."""
 
     def fate(finalist: SelectedFinalist) -> str:
@@ -207,11 +207,11 @@ def _race(one: Selection, metric: units.Metric) -> dict[str, Any]:
         return f"out after {finalist.dropped_after}" if finalist.dropped_after is not None else ""
 
     return {
-        "who": "the search" if one.arm == "joint" else units.ARMS[one.arm],
-        "candidates": one.candidates,
+        "who": "the search" if selection.arm == "joint" else units.ARMS[selection.arm],
+        "candidates": selection.candidates,
         "finalists": [
             {
-                "settings": configuration_words(finalist.configuration, one.arm == "label_only"),
+                "settings": configuration_words(finalist.configuration, selection.arm == "label_only"),
                 "expected": "" if finalist.expected is None else units.level(metric, finalist.expected),
                 "within": ""
                 if finalist.deviation is None
@@ -220,7 +220,7 @@ def _race(one: Selection, metric: units.Metric) -> dict[str, Any]:
                 "seeds": finalist.seeds,
                 "fate": fate(finalist),
             }
-            for finalist in one.finalists
+            for finalist in selection.finalists
         ],
     }
 
@@ -240,18 +240,18 @@ def configuration_words(configuration: Mapping[str, Any], label_only: bool = Fal
     return ", ".join(parts)
 
 
-def _shares(found: Interactions | None) -> list[dict[str, str]]:
+def _shares(interactions: Interactions | None) -> list[dict[str, str]]:
     """How much T and each setting explain together, the most first."""
-    rows = sorted(found.shares, key=lambda one: -one.share) if found else []
+    rows = sorted(interactions.shares, key=lambda share: -share.share) if interactions else []
     return [
         {
-            "setting": f"{units.OPTIMIZERS.get(one.optimizer, one.optimizer)}: {_words(one.setting)}",
-            "together": f"{100 * one.share:.0f} %",
-            "within": f"{100 * one.interval.low:.0f} to {100 * one.interval.high:.0f}",
-            "temperature": f"{100 * one.temperature_alone:.0f} %",
-            "alone": f"{100 * one.setting_alone:.0f} %",
+            "setting": f"{units.OPTIMIZERS.get(share.optimizer, share.optimizer)}: {_words(share.setting)}",
+            "together": f"{100 * share.share:.0f} %",
+            "within": f"{100 * share.interval.low:.0f} to {100 * share.interval.high:.0f}",
+            "temperature": f"{100 * share.temperature_alone:.0f} %",
+            "alone": f"{100 * share.setting_alone:.0f} %",
         }
-        for one in rows
+        for share in rows
     ]
 
 
@@ -260,7 +260,7 @@ def _words(setting: str) -> str:
     return name if name == "kd_weight" else name.replace("_", " ")
 
 
-def _found(standing: Standing) -> list[tuple[str, str]]:
+def _findings(standing: JobView) -> list[tuple[str, str]]:
     """What was spent, on what, and by which method."""
     job, result = standing.job, standing.result
     spec, epochs = job.spec, sum(trial.epoch for trial in standing.trials)
@@ -294,24 +294,24 @@ def _teacher(job: Job) -> str:
     return words if accuracy is None else f"{words}, {units.level('accuracy', accuracy)} validation accuracy"
 
 
-def _best_trials(standing: Standing) -> list[dict[str, Any]]:
-    ended = [
+def _best_trials(standing: JobView) -> list[dict[str, Any]]:
+    completed = [
         trial
         for trial in standing.trials
         if trial.stage is Stage.SEARCH and trial.arm is Arm.JOINT and trial.state is TrialState.COMPLETED
     ]
-    told = standing.response
-    sign = -1 if told.direction == "maximize" else 1
-    ranked = sorted((t for t in ended if t.value is not None), key=lambda t: (sign * (t.value or 0.0), t.number))
+    response = standing.response
+    sign = -1 if response.direction == "maximize" else 1
+    ranked = sorted((t for t in completed if t.value is not None), key=lambda t: (sign * (t.value or 0.0), t.number))
     return [
         {
             "number": trial.number,
-            "value": units.level(told.metric, trial.value or 0.0),
+            "value": units.level(response.metric, trial.value or 0.0),
             "settings": configuration_words(trial.configuration or {}),
         }
         for trial in ranked[:BEST_TRIALS]
     ]
 
 
-def _moment(at: datetime) -> str:
-    return f"{at:%Y-%m-%d %H:%M} UTC"
+def _moment(time: datetime) -> str:
+    return f"{time:%Y-%m-%d %H:%M} UTC"

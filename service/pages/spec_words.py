@@ -37,7 +37,7 @@ def sampler(spec: Mapping[str, Any]) -> str:
 def teacher(spec: Mapping[str, Any]) -> str:
     """A teacher, or those of an ensemble, with what was said of the models."""
     if spec.get("members"):
-        return "the mean of " + ", ".join(teacher(each) for each in spec["members"])
+        return "the mean of " + ", ".join(teacher(member) for member in spec["members"])
     return model(spec["model"]) if spec.get("model") else "given logits"
 
 

@@ -23,7 +23,7 @@ COLOURS = {
     "ink": ("#1d232b", "#e8eaed"),
     "soft": ("#5b6572", "#a3acb8"),
     "rule": ("#e3e6ea", "#2c323a"),
-    **{one.name: one.colour for one in sorted(optimizers.OPTIMIZERS.values(), key=lambda one: not one.searched)},
+    **{one.name: one.colour for one in sorted(optimizers.OPTIMIZERS.values(), key=lambda record: not record.searched)},
     "band": ("#8a94a3", "#8a94a3"),
     "best": ("#7b3fa0", "#c79be8"),
     "close": ("#00805a", "#3cc79a"),
@@ -62,7 +62,7 @@ def picture(name: str, width: int, height: int, title: str, description: str) ->
     return root
 
 
-def written(root: Element) -> str:
+def to_text(root: Element) -> str:
     """The picture as text; everything in it is escaped."""
     return ElementTree.tostring(root, encoding="unicode")
 
@@ -154,13 +154,13 @@ def _log_ticks(low: float, high: float) -> list[float]:
     return [value for value in candidates if low * (1 - 1e-9) <= value <= high * (1 + 1e-9)] or [low, high]
 
 
-def apart(wanted: Sequence[float], least: float, low: float, high: float) -> list[float]:
+def spread_out(positions: Sequence[float], least: float, low: float, high: float) -> list[float]:
     """Places near the wanted ones, at least so far from each other and between low and high, in the same order."""
-    order = sorted(range(len(wanted)), key=lambda index: wanted[index])
-    places = [0.0] * len(wanted)
-    at = low - least
+    order = sorted(range(len(positions)), key=lambda index: positions[index])
+    places = [0.0] * len(positions)
+    reach = low - least
     for index in order:
-        at = places[index] = max(wanted[index], at + least)
+        reach = places[index] = max(positions[index], reach + least)
     ceiling = high
     for index in reversed(order):
         places[index] = min(places[index], ceiling)

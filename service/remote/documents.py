@@ -19,7 +19,7 @@ Metric = Literal["accuracy", "nll", "ece"]
 ENDED = ("completed", "cancelled", "failed")
 
 
-def read(kind: type[Kind], document: Any) -> Kind:
+def read_document(kind: type[Kind], document: Any) -> Kind:
     """A document as one of the dataclasses below. pydantic.ValidationError where it is something else."""
     adapter: TypeAdapter[Kind] = _adapter(cast(Any, kind))
     return adapter.validate_python(document)

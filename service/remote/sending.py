@@ -10,11 +10,11 @@ from typing import Any
 SUFFIXES = (".yaml", ".yml", ".json")
 
 
-def document(given: Mapping[str, Any] | Path | str | bytes) -> tuple[str | bytes, str]:
+def document(content: Mapping[str, Any] | Path | str | bytes) -> tuple[str | bytes, str]:
     """What to send, and its media type. A string is a file's name where it ends like one. OSError."""
-    if isinstance(given, Mapping):
-        return json.dumps(dict(given)), "application/json"
-    if isinstance(given, Path) or (isinstance(given, str) and given.endswith(SUFFIXES) and "\n" not in given):
-        file = Path(given)
+    if isinstance(content, Mapping):
+        return json.dumps(dict(content)), "application/json"
+    if isinstance(content, Path) or (isinstance(content, str) and content.endswith(SUFFIXES) and "\n" not in content):
+        file = Path(content)
         return file.read_bytes(), "application/json" if file.suffix == ".json" else "application/yaml"
-    return given, "application/yaml"
+    return content, "application/yaml"

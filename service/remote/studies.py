@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote
 
 from service.remote.answers import Estimate, Gain, TemperatureSet
-from service.remote.documents import Progress, Reason, read
+from service.remote.documents import Progress, Reason, read_document
 from service.remote.sending import document
 from service.remote.transport import Transport
 
@@ -87,11 +87,13 @@ class Studies:
         headers = {"Content-Type": media_type or media}
         if idempotency_key:
             headers["Idempotency-Key"] = idempotency_key
-        return read(StudyDetail, self.http.request("POST", "/v1/studies", content=content, headers=headers).json())
+        return read_document(
+            StudyDetail, self.http.request("POST", "/v1/studies", content=content, headers=headers).json()
+        )
 
     def study(self, study: str | Study) -> StudyDetail:
         """A study as it is now."""
-        return read(StudyDetail, self.http.get(_path(study)))
+        return read_document(StudyDetail, self.http.get(_path(study)))
 
     def studies(self) -> Iterator[Study]:
         """Your studies, newest first; an admin sees everybody's."""
@@ -99,7 +101,7 @@ class Studies:
         while True:
             page = self.http.get("/studies", cursor=cursor, limit=200)
             for item in page["items"]:
-                yield read(Study, item)
+                yield read_document(Study, item)
             cursor = page["next_cursor"]
             if cursor is None:
                 return
@@ -111,11 +113,11 @@ class Studies:
         content, media = document(more)
         headers = {"Content-Type": media_type or media}
         answer = self.http.request("POST", f"/v1{_path(study)}/extend", content=content, headers=headers)
-        return read(StudyDetail, answer.json())
+        return read_document(StudyDetail, answer.json())
 
     def cancel_study(self, study: str | Study) -> StudyDetail:
         """Ends all of its jobs that have not ended."""
-        return read(StudyDetail, self.http.post(f"{_path(study)}/cancel"))
+        return read_document(StudyDetail, self.http.post(f"{_path(study)}/cancel"))
 
     def guidance(self, study: str | Study) -> Guidance:
         """Which factors move the best T. Refused with the slug `not-ready` before the first cell is answered."""

@@ -70,8 +70,8 @@ class Transport:
 
     def get(self, path: str, **query: Any) -> Any:
         """The JSON at a path below /v1; parameters that are None are left out."""
-        asked = {name: value for name, value in query.items() if value is not None}
-        return self.request("GET", f"/v1{path}", params=asked).json()
+        params = {name: value for name, value in query.items() if value is not None}
+        return self.request("GET", f"/v1{path}", params=params).json()
 
     def post(self, path: str, document: Mapping[str, Any] | None = None) -> Any:
         """What a POST below /v1 answers."""
@@ -138,8 +138,8 @@ class Transport:
         except ValueError:
             problem = {}
         if response.status_code >= 500 or not isinstance(problem, dict) or "type" not in problem:
-            said = problem.get("detail") if isinstance(problem, dict) else None
-            raise Unreachable(f"{self.url} answered {response.status_code}: {said or response.reason_phrase}")
+            detail = problem.get("detail") if isinstance(problem, dict) else None
+            raise Unreachable(f"{self.url} answered {response.status_code}: {detail or response.reason_phrase}")
         raise Refused(problem)
 
 
@@ -162,5 +162,5 @@ def _trace() -> dict[str, str]:
 
 def _too_often(response: httpx.Response) -> float | None:
     """For how many seconds the service wants to be left alone, where that is why it refused."""
-    asked = response.headers.get("Retry-After", "")
-    return min(float(asked), LONGEST_WAIT) if response.status_code == 429 and asked.isdecimal() else None
+    header = response.headers.get("Retry-After", "")
+    return min(float(header), LONGEST_WAIT) if response.status_code == 429 and header.isdecimal() else None

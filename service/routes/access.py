@@ -1,4 +1,4 @@
-"""May an answer that takes long go on? Its key or session is looked at again while it does."""
+"""Rechecks of the key or session behind an answer that takes long, while it goes on."""
 
 from __future__ import annotations
 

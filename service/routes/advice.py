@@ -53,8 +53,8 @@ class AdviceQuery(In):
 
     def context(self) -> Context:
         """The setting as the search knows it."""
-        known: dict[str, Any] = self.model_dump(exclude={"optimizer", "mode", "most_sources"})
-        return Context(optimizers=tuple(dict.fromkeys(self.optimizer)), **known)
+        fields: dict[str, Any] = self.model_dump(exclude={"optimizer", "mode", "most_sources"})
+        return Context(optimizers=tuple(dict.fromkeys(self.optimizer)), **fields)
 
 
 @router.get(
@@ -65,13 +65,13 @@ class AdviceQuery(In):
     responses=problems("request-invalid"),
 )
 @in_turn
-def get_advice(request: Request, principal: Reader, asked: Annotated[AdviceQuery, Query()]) -> Advice:
+def get_advice(request: Request, principal: Reader, query: Annotated[AdviceQuery, Query()]) -> Advice:
     """A distribution over T and settings for a setting like yours: from the literature, and from finished jobs.
 
     Each source comes with its distance, feature by feature, and its weight; `gaps` says what they do not cover.
     A job's `warm_start` begins with points of this distribution.
     """
-    known: public.Priors = request.app.state.priors
+    priors: public.Priors = request.app.state.priors
     return public.get_advice(
-        database(request), asked.context(), principal, known, asked.mode, most_sources=asked.most_sources
+        database(request), query.context(), principal, priors, query.mode, most_sources=query.most_sources
     )

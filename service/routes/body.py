@@ -43,13 +43,13 @@ class BodyLimit:
         if announced.isdecimal() and int(announced) > self.limit:
             await respond(HTTPException(413, headers=_HANG_UP), scope["path"])(scope, receive, send)
             return
-        taken = 0
+        received = 0
 
         async def counted() -> Message:
-            nonlocal taken
+            nonlocal received
             message = await receive()
-            taken += len(message.get("body", b""))
-            if taken > self.limit:
+            received += len(message.get("body", b""))
+            if received > self.limit:
                 raise HTTPException(413, headers=_HANG_UP)
             return message
 
@@ -59,5 +59,5 @@ class BodyLimit:
 
 def _encodings(headers: Headers) -> list[str]:
     """What a body was encoded by, but for what is no encoding at all."""
-    named = [one.strip()[:40] for one in ",".join(headers.getlist("content-encoding")).split(",")]
-    return [one for one in named if one.lower() not in ("", "identity")]
+    encodings = [encoding.strip()[:40] for encoding in ",".join(headers.getlist("content-encoding")).split(",")]
+    return [encoding for encoding in encodings if encoding.lower() not in ("", "identity")]

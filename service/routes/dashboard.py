@@ -20,7 +20,7 @@ from search.public import Database, Store
 from service import prefix
 from service.auth import Guarded
 from service.errors import respond
-from service.pages.frame import page
+from service.pages.templating import page
 from service.prefix import inner_path
 from service.routes.dashboard_faults import explain
 from service.routes.signing import known_visitor
@@ -57,18 +57,18 @@ class Dashboard:
             visitor = await run_in_threadpool(known_visitor, Request(scope))
             await page("dashboard.html", visitor)(scope, receive, send)
             return
-        made = self._made
-        if made is None:
-            made = await run_in_threadpool(self._make)
-        storage, app = made
+        instance = self._made
+        if instance is None:
+            instance = await run_in_threadpool(self._make)
+        storage, app = instance
         if path.startswith("/artifacts/"):
             send = _harmless(send)
         send = told_apart(self._db, scope, receive, send)
-        held: list[Message] = []
+        buffer: list[Message] = []
 
         async def sending(message: Message) -> None:
-            if held or (message["type"] == "http.response.start" and message["status"] == 500):
-                held.append(message)
+            if buffer or (message["type"] == "http.response.start" and message["status"] == 500):
+                buffer.append(message)
             else:
                 await send(message)
 
@@ -77,14 +77,14 @@ class Dashboard:
             await app(_complete(scope), receive, sending)  # type: ignore[arg-type]  # the same protocol, by another hand
         except Exception as error:
             failure = error
-        if held or failure is not None:
+        if buffer or failure is not None:
             instead = await run_in_threadpool(explain, storage, self._db, scope)
             if instead is not None:
                 await instead(scope, receive, send)
                 return
         if failure is not None:
             raise failure
-        for message in held:
+        for message in buffer:
             await send(message)
 
     def close(self) -> None:

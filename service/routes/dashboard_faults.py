@@ -35,30 +35,30 @@ def explain(storage: Any, db: Database, scope: Scope) -> Response | None:
     if plot is not None:
         raise _refusal("path", "plot_type", f"{plot[1]} cannot be drawn of this study; the job's report has pictures")
     after = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True).get("after", [])
-    if not all(one.isdecimal() for one in after):
+    if not all(number.isdecimal() for number in after):
         raise _refusal("query", "after", "must be a whole number, at least 0")
     return None
 
 
 def _check_there(storage: Any, path: str) -> None:
-    for pattern, read, kind in (
+    for pattern, lookup, kind in (
         (_STUDY, storage.get_study_name_from_id, "study"),
         (_TRIAL, storage.get_trial, "trial"),
     ):
-        named = pattern.match(path)
-        if named is None:
+        match = pattern.match(path)
+        if match is None:
             continue
         try:
-            read(int(named[1]))
+            lookup(int(match[1]))
         except (KeyError, OverflowError):
-            raise NotFound(f"the dashboard has no {kind} {named[1][:20]}") from None
+            raise NotFound(f"the dashboard has no {kind} {match[1][:20]}") from None
 
 
 def _nothing_to_search(storage: Any, path: str) -> bool:
-    named = _STUDY.match(path)
-    if named is None:
+    match = _STUDY.match(path)
+    if match is None:
         return False
-    return not any(trial.params for trial in storage.get_all_trials(int(named[1]), deepcopy=False))
+    return not any(trial.params for trial in storage.get_all_trials(int(match[1]), deepcopy=False))
 
 
 def _refusal(place: str, name: str, message: str) -> RequestValidationError:

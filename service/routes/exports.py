@@ -41,5 +41,5 @@ def get_export(
     """The winning configuration as a file of torchdistill or mdistiller; its comments say what it cannot express."""
     db = database(request)
     job, result = public.get_job(db, job_id, principal), public.get_result(db, job_id, principal)
-    named = {"Content-Disposition": f'attachment; filename="{job_id}-{into}.yaml"'}
-    return Response(export(job, result, into), media_type="application/yaml", headers=named)
+    headers = {"Content-Disposition": f'attachment; filename="{job_id}-{into}.yaml"'}
+    return Response(export(job, result, into), media_type="application/yaml", headers=headers)

@@ -79,8 +79,8 @@ async def submit(
     spec = await turns.run(principal.id, public.parse_spec, body, media)
 
     def work() -> tuple[Job, bool]:
-        known: public.Priors = request.app.state.priors
-        return public.submit(database(request), spec, principal, replay, known, request.state.request_id)
+        priors: public.Priors = request.app.state.priors
+        return public.submit(database(request), spec, principal, replay, priors, request.state.request_id)
 
     job, created = await run_in_threadpool(work)
     say_where(response, f"/v1/jobs/{job.id}", created)

@@ -30,10 +30,10 @@ def list_keys(request: Request, principal: Admin) -> KeyList:
     summary="Make a key",
     responses=problems("request-invalid", "too-large"),
 )
-def create_key(request: Request, principal: Admin, wanted: KeyRequest) -> KeyCreated:
+def create_key(request: Request, principal: Admin, key_request: KeyRequest) -> KeyCreated:
     """The secret is in this answer and nowhere else: only its hash is kept."""
-    quota = wanted.quota_over(request.app.state.settings.key_quota)
-    key, secret = public.create_key(database(request), wanted.name, frozenset(wanted.scopes), quota)
+    quota = key_request.quota_over(request.app.state.settings.key_quota)
+    key, secret = public.create_key(database(request), key_request.name, frozenset(key_request.scopes), quota)
     return KeyCreated(**KeyOut.model_validate(key).model_dump(), secret=secret)
 
 

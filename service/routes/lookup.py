@@ -14,8 +14,8 @@ from service.errors import KINDS, FieldError, problems
 from service.routes.jobs import SPEC_BODY, database
 from service.routes.submitting import media_of, schema_of
 from service.routes.turns import Turns
-from service.schemas import ProblemKind, SpecVerdict, Status, WorkerList, WorkerOut
 from service.schemas_keys import Me, QuotaOut
+from service.schemas_lookup import ProblemKind, SpecVerdict, Status, WorkerList, WorkerOut
 
 router = APIRouter(prefix="/v1")
 open_router = APIRouter(tags=["operation"])
@@ -81,9 +81,9 @@ def list_workers(request: Request, principal: Reader) -> WorkerList:
 def get_me(request: Request, principal: Reader) -> Me:
     """The key behind the request, its scopes and its quota."""
     quota = public.get_quota(database(request), principal.id)
-    used = public.quota_use(database(request), principal.id)
-    named = {"id": principal.id, "name": principal.name, "scopes": sorted(principal.scopes)}
-    return Me(**named, quota=QuotaOut.model_validate(quota), used=QuotaOut.model_validate(used))
+    usage = public.quota_use(database(request), principal.id)
+    identity = {"id": principal.id, "name": principal.name, "scopes": sorted(principal.scopes)}
+    return Me(**identity, quota=QuotaOut.model_validate(quota), used=QuotaOut.model_validate(usage))
 
 
 @open_router.get(

@@ -24,28 +24,28 @@ class OtherMethods(BaseRoute):
         """Full for every path that these routers know, whatever the method."""
         if scope["type"] != "http":
             return Match.NONE, {}
-        known: set[str] = set()
+        allowed: set[str] = set()
         first, reading = None, None  # of the routes that match at all, and by GET
         for route in self._routes:
             match, child = route.matches(scope)
             if match is Match.NONE:
                 continue
             first = first or child
-            own = route.methods or set()
-            known |= own
-            if "GET" in own and reading is None:
+            methods = route.methods or set()
+            allowed |= methods
+            if "GET" in methods and reading is None:
                 reading = route, child
         if first is None:
             return Match.NONE, {}
         if reading is not None and reading[0].response_class is not EventSourceResponse:
-            known.add("HEAD")
+            allowed.add("HEAD")
             if scope["method"] == "HEAD":
-                return Match.FULL, {**reading[1], _FOUND: (reading[0], known)}
-        return Match.FULL, {**first, _FOUND: (None, known)}
+                return Match.FULL, {**reading[1], _FOUND: (reading[0], allowed)}
+        return Match.FULL, {**first, _FOUND: (None, allowed)}
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The answer to GET, of which the server sends the head alone; or the refusal."""
-        route, known = scope[_FOUND]
+        route, allowed = scope[_FOUND]
         if route is None:
-            raise HTTPException(405, headers={"Allow": ", ".join(sorted(known))})
+            raise HTTPException(405, headers={"Allow": ", ".join(sorted(allowed))})
         await route.app(scope, receive, send)

@@ -28,26 +28,26 @@ class Census(Collector):
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """Raises DatabaseUnavailable."""
-        counted = public.count(self.db)
+        counts = public.count(self.db)
         jobs = GaugeMetricFamily("thermowell_jobs", "Jobs by state", labels=["state"])
-        for state, number in counted.jobs.items():
+        for state, number in counts.jobs.items():
             jobs.add_metric([state], number)
         yield jobs
         trials = GaugeMetricFamily("thermowell_trials", "Trials by state", labels=["state"])
-        for trial_state, number in counted.trials.items():
+        for trial_state, number in counts.trials.items():
             trials.add_metric([trial_state], number)
         yield trials
         for name, words, value in (
-            ("queue", "Trials that wait for a worker, and jobs for their first", counted.queue),
-            ("workers_alive", "Workers heard of within their lease period", counted.workers),
-            ("lanes", "Lanes of the workers that are alive", counted.lanes),
-            ("lanes_busy", "Trials under way", counted.lanes_busy),
-            ("trial_retries", "Attempts of trials beyond their first", counted.retries),
-            ("trial_losses", "Attempts of trials whose worker was lost", counted.losses),
-            ("stale_leases", "Leases that have expired and were not looked for yet", counted.stale_leases),
-            ("epochs", "Epochs of trials that have ended", counted.epochs),
-            ("train_seconds", "Seconds that these epochs took; by epochs: seconds per epoch", counted.train_seconds),
-            ("worker_database_errors", "Times that the database did not answer a worker", counted.database_errors),
+            ("queue", "Trials that wait for a worker, and jobs for their first", counts.queue),
+            ("workers_alive", "Workers heard of within their lease period", counts.workers),
+            ("lanes", "Lanes of the workers that are alive", counts.lanes),
+            ("lanes_busy", "Trials under way", counts.lanes_busy),
+            ("trial_retries", "Attempts of trials beyond their first", counts.retries),
+            ("trial_losses", "Attempts of trials whose worker was lost", counts.losses),
+            ("stale_leases", "Leases that have expired and were not looked for yet", counts.stale_leases),
+            ("epochs", "Epochs of trials that have ended", counts.epochs),
+            ("train_seconds", "Seconds that these epochs took; by epochs: seconds per epoch", counts.train_seconds),
+            ("worker_database_errors", "Times that the database did not answer a worker", counts.database_errors),
             ("unreadable_records", "Stored things that this process could not read", public.count_unreadable()),
             ("api_database_errors", "Times that the database did not answer this process", self.db.failures),
         ):
@@ -82,7 +82,7 @@ class Measured:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        begun = time.perf_counter()
+        start = time.perf_counter()
 
         async def counted(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -90,7 +90,7 @@ class Measured:
                 route = getattr(scope.get("route"), "path", "none")
                 method = scope["method"] if scope["method"] in _METHODS else "other"
                 self.metrics.requests.labels(method, route, message["status"]).inc()
-                self.metrics.seconds.labels(method, route).observe(time.perf_counter() - begun)
+                self.metrics.seconds.labels(method, route).observe(time.perf_counter() - start)
             await send(message)
 
         await self.app(scope, receive, counted)

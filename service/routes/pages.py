@@ -16,7 +16,7 @@ from search.public import Database, FieldProblem, IllegalMove, Job, JobState, Pr
 from service import prefix
 from service.auth import Reader, Submitter, check_form
 from service.pages import jobs_page, jobs_page_one, jobs_page_spec, spec_words
-from service.pages.frame import page
+from service.pages.templating import page
 from service.routes.jobs import database
 from service.routes.signing import visitor_of
 from service.routes.turns import in_turn
@@ -38,16 +38,16 @@ def show_jobs(
 ) -> Response:
     """The list, newest first."""
     db = database(request)
-    found = public.list_jobs(db, principal, state=state, cursor=cursor, limit=PER_PAGE)
-    kept = "" if state is None else f"&state={state}"
+    jobs_page_ = public.list_jobs(db, principal, state=state, cursor=cursor, limit=PER_PAGE)
+    state_query = "" if state is None else f"&state={state}"
     return page(
         "jobs.html",
         visitor_of(request, principal),
-        entries=_entries(db, found.items, principal),
-        nobody_works=_nobody_works(request, found.items),
+        entries=_entries(db, jobs_page_.items, principal),
+        nobody_works=_nobody_works(request, jobs_page_.items),
         state=state,
         states=list(JobState),
-        older=prefix.at(f"/jobs?cursor={found.next_cursor}{kept}") if found.next_cursor else None,
+        older=prefix.at(f"/jobs?cursor={jobs_page_.next_cursor}{state_query}") if jobs_page_.next_cursor else None,
         done=jobs_page_one.DONE.get(done),
     )
 
@@ -77,18 +77,20 @@ def submit(
     check_form(request, form_token)
     text = _text(spec, file)
     try:
-        wanted = jobs_page_spec.read(text)
+        job_spec = jobs_page_spec.read_spec(text)
     except SpecInvalid as refused:
         return _form(request, principal, text, refused.problems)
     if then == "check":
-        known: public.Priors = request.app.state.priors
-        advice = public.get_advice(database(request), public.context.of_spec(wanted), principal, known, most_sources=1)
+        priors: public.Priors = request.app.state.priors
+        advice = public.get_advice(
+            database(request), public.context.of_spec(job_spec), principal, priors, most_sources=1
+        )
         return _form(request, principal, text, valid=True, hint=jobs_page_spec.hint(advice))
     # pressing twice is submitting once; what was changed in between is another job
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
     replay = (f"{once} {digest}", digest) if once else None
     job, _ = public.submit(
-        database(request), wanted, principal, replay, request.app.state.priors, request.state.request_id
+        database(request), job_spec, principal, replay, request.app.state.priors, request.state.request_id
     )
     return RedirectResponse(prefix.at(f"/jobs/{job.id}?done=submitted"), 303)
 
@@ -176,7 +178,7 @@ def _best(db: Database, job: Job, principal: Principal) -> Sequence[public.Trial
 
 
 def _events(db: Database, job: Job, principal: Principal) -> Sequence[public.Event]:
-    return public.recent_events(db, job.id, principal, jobs_page_one.EVENTS, without=jobs_page_one.LEFT_OUT)
+    return public.recent_events(db, job.id, principal, jobs_page_one.EVENTS, excluded=jobs_page_one.LEFT_OUT)
 
 
 def _entries(db: Database, jobs: Sequence[Job], principal: Principal) -> list[jobs_page.Entry]:
@@ -202,7 +204,7 @@ def _nobody_works(request: Request, jobs: Sequence[Job]) -> bool:
     return not any(worker.alive for worker in public.list_workers(database(request)))
 
 
-def _move(name: str, act: Callable[[Request, str, Principal], object], then: str = "/jobs/{job_id}") -> None:
+def _move(name: str, act: Callable[[Request, str, Principal], object], location: str = "/jobs/{job_id}") -> None:
     """Adds a route for one of the moves that need no more than the job's name."""
 
     def endpoint(
@@ -213,7 +215,7 @@ def _move(name: str, act: Callable[[Request, str, Principal], object], then: str
             act(request, job_id, principal)
         except IllegalMove as error:  # somebody, or the job itself, was faster
             return _job_page(request, job_id, principal, 409, [FieldProblem("", str(error))])
-        return RedirectResponse(prefix.at(f"{then.format(job_id=job_id)}?done={name}"), 303)
+        return RedirectResponse(prefix.at(f"{location.format(job_id=job_id)}?done={name}"), 303)
 
     router.post(f"/jobs/{{job_id}}/{name}")(endpoint)
 
@@ -226,7 +228,7 @@ _move("stop", lambda request, job_id, principal: public.stop_job(database(reques
 _move("pause", lambda request, job_id, principal: public.pause_job(database(request), job_id, principal))
 _move("resume", lambda request, job_id, principal: public.resume_job(database(request), job_id, principal))
 _move("cancel", lambda request, job_id, principal: public.cancel_job(database(request), job_id, principal))
-_move("delete", _delete, then="/jobs")
+_move("delete", _delete, location="/jobs")
 
 
 @router.post("/jobs/{job_id}/extend")
@@ -251,11 +253,11 @@ def extend(
     return RedirectResponse(prefix.at(f"/jobs/{job_id}?done=extend"), 303)
 
 
-def _number(name: str, written: str, kind: type[int] | type[float]) -> float | None:
-    if not written.strip():
+def _number(name: str, text: str, kind: type[int] | type[float]) -> float | None:
+    if not text.strip():
         return None
     try:
-        return kind(written)
+        return kind(text)
     except ValueError:
-        wanted = "a whole number" if kind is int else "a number"
-        raise SpecInvalid([FieldProblem(name, f"must be {wanted}, got {written[:40]!r}")]) from None
+        expected = "a whole number" if kind is int else "a number"
+        raise SpecInvalid([FieldProblem(name, f"must be {expected}, got {text[:40]!r}")]) from None

@@ -20,10 +20,10 @@ class Prefixed:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        prefix, given = self.prefix, Headers(scope=scope).getlist(HEADER)
-        if given and has_trusted_peer(scope):
+        prefix, header_values = self.prefix, Headers(scope=scope).getlist(HEADER)
+        if header_values and has_trusted_peer(scope):
             try:
-                prefix = parse_prefix(",".join(given).rpartition(",")[2])  # the nearest proxy's own word
+                prefix = parse_prefix(",".join(header_values).rpartition(",")[2])  # the nearest proxy's own word
             except ValueError as error:
                 enter(scope, prefix)
                 refusal = problem_response("request-invalid", f"{HEADER}: {error}", scope["path"])

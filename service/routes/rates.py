@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from search import public
 from service.auth import SESSION_COOKIE, presented_key
-from service.errors import TooOften, Unauthenticated, respond
+from service.errors import RateLimited, Unauthenticated, respond
 from service.prefix import inner_path
 from service.proxies import counted_address
 
@@ -67,20 +67,20 @@ class RateLimit:
             if not self._under_way[asker]:
                 del self._under_way[asker]
 
-    def _refusal(self, asker: str, guesser: str | None) -> TooOften | None:
+    def _refusal(self, asker: str, guesser: str | None) -> RateLimited | None:
         """Why somebody must wait, if they must; the request is counted."""
         if guesser is not None and not self._counted.test(self._failures, "failures", guesser):
             seconds = self._seconds(self._failures, "failures", guesser)
-            return TooOften(f"at most {self._failures.amount} wrong keys a minute: wait {seconds} s", seconds)
+            return RateLimited(f"at most {self._failures.amount} wrong keys a minute: wait {seconds} s", seconds)
         if not self._counted.hit(self._requests, "requests", asker):
             seconds = self._seconds(self._requests, "requests", asker)
-            return TooOften(f"at most {self._requests.amount} requests a minute: wait {seconds} s", seconds)
+            return RateLimited(f"at most {self._requests.amount} requests a minute: wait {seconds} s", seconds)
         if self._under_way[asker] >= self._at_once:
-            return TooOften(f"at most {self._at_once} requests at once: wait until one has ended")
+            return RateLimited(f"at most {self._at_once} requests at once: wait until one has ended")
         return None
 
-    def _seconds(self, limit: RateLimitItemPerMinute, kind: str, who: str) -> int:
-        return max(1, round(self._counted.get_window_stats(limit, kind, who).reset_time - time.time()))
+    def _seconds(self, limit: RateLimitItemPerMinute, kind: str, client: str) -> int:
+        return max(1, round(self._counted.get_window_stats(limit, kind, client).reset_time - time.time()))
 
     def _learn(self, scope: Scope, status: int, credential: str, address: str) -> None:
         """Remembers whose a credential is, and counts one that is nobody's."""

@@ -11,7 +11,7 @@ from fastapi import Path as PathParameter
 from starlette.responses import FileResponse, HTMLResponse, Response
 
 from search import public
-from search.public import Artifact, Importances, Interactions, Result, Standing, TemperatureResponse
+from search.public import Artifact, Importances, Interactions, JobView, Result, TemperatureResponse
 from service import prefix
 from service.auth import Reader
 from service.errors import problems
@@ -83,11 +83,11 @@ def get_interactions(request: Request, job_id: JobId, principal: Reader) -> Inte
 )
 def list_artifacts(request: Request, job_id: JobId, principal: Reader) -> ArtifactList:
     """What the job left: the winning student as safetensors with its configuration, and the report."""
-    found = public.list_artifacts(database(request), job_id, principal)
-    return ArtifactList(items=[ArtifactOut.model_validate(artifact) for artifact in found])
+    artifacts = public.list_artifacts(database(request), job_id, principal)
+    return ArtifactList(items=[ArtifactOut.model_validate(artifact) for artifact in artifacts])
 
 
-def _opened(
+def _open_artifact(
     request: Request,
     job_id: JobId,
     name: Annotated[str, PathParameter(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$", examples=["student.safetensors"])],
@@ -111,7 +111,7 @@ def _opened(
         },
     },
 )
-def get_artifact(opened: Annotated[tuple[Artifact, Path], Depends(_opened)]) -> FileResponse:
+def get_artifact(opened: Annotated[tuple[Artifact, Path], Depends(_open_artifact)]) -> FileResponse:
     """One file of the job, whole; its digest is its `ETag`."""
     artifact, path = opened
     return FileResponse(
@@ -175,12 +175,12 @@ def get_picture(request: Request, job_id: JobId, picture: pictures.Name, princip
 def get_picture_png(request: Request, job_id: JobId, picture: pictures.Name, principal: Reader) -> Response:
     """As the SVG, in its light colours and twice as dense as it is shown, for what takes pixels alone."""
     standing = _standing(request, job_id, principal, ("text/html", "image/"))
-    return Response(png.drawn(pictures.draw(picture, standing)), media_type="image/png", headers=PAGE_HEADERS)
+    return Response(png.draw_png(pictures.draw(picture, standing)), media_type="image/png", headers=PAGE_HEADERS)
 
 
-def _standing(request: Request, job_id: str, principal: public.Principal, by_name: tuple[str, ...]) -> Standing:
+def _standing(request: Request, job_id: str, principal: public.Principal, by_name: tuple[str, ...]) -> JobView:
     """How the job stands. Raises NotReady where it has no answer, and nothing that is asked for names a person."""
     db = database(request)
     if not any(name in request.headers.get("accept", "") for name in by_name):
         public.get_result(db, job_id, principal)
-    return public.get_standing(db, job_id, principal)
+    return public.get_job_view(db, job_id, principal)

@@ -18,7 +18,7 @@ from search.public import Principal, ThermowellError
 from service import prefix
 from service.auth import SAFE_METHODS, SESSION_COOKIE, authenticate, check_form, form_token
 from service.errors import Problem, Unauthenticated, respond
-from service.pages.frame import Visitor, page
+from service.pages.templating import Visitor, page
 from service.routes.jobs import database
 
 _OWN_PATH = re.compile(r"/(?![/\\])[\x21-\x5b\x5d-\x7e]{0,1000}")
@@ -37,8 +37,8 @@ def show_signin(request: Request, next: str = "") -> Response:
     try:
         authenticate(request, database(request), request.app.state.settings)
     except Unauthenticated:
-        return page("signin.html", Visitor(None), next=_own(next), refused=None)
-    return RedirectResponse(_own(next), 303)
+        return page("signin.html", Visitor(None), next=_own_path(next), refused=None)
+    return RedirectResponse(_own_path(next), 303)
 
 
 @router.post("/signin")
@@ -48,9 +48,9 @@ def sign_in(request: Request, key: Annotated[str, Form()] = "", next: Annotated[
     token = public.begin_session(db, key.strip(), seconds)
     if token is None:
         refused = "This key is unknown, or was revoked."
-        return page("signin.html", Visitor(None), 401, next=_own(next), refused=refused)
+        return page("signin.html", Visitor(None), 401, next=_own_path(next), refused=refused)
     public.end_session(db, request.cookies.get(SESSION_COOKIE, ""))
-    answer = RedirectResponse(_own(next), 303)
+    answer = RedirectResponse(_own_path(next), 303)
     secure = request.url.scheme == "https"
     answer.set_cookie(SESSION_COOKIE, token, path=prefix.current() or "/", httponly=True, samesite="lax", secure=secure)
     return answer
@@ -67,7 +67,7 @@ def sign_out(request: Request, form_token: Annotated[str, Form()] = "") -> Respo
     return answer
 
 
-def _own(path: str) -> str:
+def _own_path(path: str) -> str:
     """Where to go after signing in: a path of this service, whatever a link has asked for."""
     climbs = any(part in (".", "..") for part in unquote(path.partition("?")[0]).split("/"))  # as browsers read it
     inside = path.startswith(prefix.at("/")) and not climbs
@@ -83,15 +83,15 @@ async def _handle(request: Request, error: Exception) -> Response:
     if "text/html" not in request.headers.get("accept", "") or (answer.status_code == 401 and shows_key):
         return answer
     if answer.status_code == 401 and request.method in SAFE_METHODS:
-        asked = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-        return RedirectResponse(prefix.at(f"/signin?next={quote(asked, safe='/')}"), 303)
+        target = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        return RedirectResponse(prefix.at(f"/signin?next={quote(target, safe='/')}"), 303)
     problem = Problem.model_validate(json.loads(bytes(answer.body)))
     visitor = await run_in_threadpool(known_visitor, request)
-    shown = page("problem.html", visitor, answer.status_code, problem=problem)
+    problem_page = page("problem.html", visitor, answer.status_code, problem=problem)
     for name, value in answer.headers.items():
         if name not in ("content-length", "content-type", "www-authenticate"):  # of those, a page has its own
-            shown.headers[name] = value
-    return shown
+            problem_page.headers[name] = value
+    return problem_page
 
 
 def known_visitor(request: Request) -> Visitor:

@@ -62,8 +62,8 @@ async def stream_events(
     state = request.app.state
     begin = after if last_event_id is None else last_event_id
     access = Access(request, state.db, state.settings, principal)
-    async for sent in follow(state.db, job, access, begin, state.settings, state.stopping):
-        yield sent
+    async for event in follow(state.db, job, access, begin, state.settings, state.stopping):
+        yield event
 
 
 async def follow(
@@ -75,8 +75,8 @@ async def follow(
     while True:
         more = False
         try:
-            events, ended = await run_in_threadpool(public.read_news, db, job_id, access.principal, after, BATCH)
-            if events or ended or access.due:
+            events, job_ended = await run_in_threadpool(public.read_news, db, job_id, access.principal, after, BATCH)
+            if events or job_ended or access.due:
                 before = access.principal
                 await access.check()
                 if access.principal != before:
@@ -89,15 +89,15 @@ async def follow(
             yield _end(error.reason, str(error))
             return
         except DatabaseUnavailable:
-            events, ended = [], False  # it may come back while the client waits
+            events, job_ended = [], False  # it may come back while the client waits
         for event in events:
             after = event.number
             data = EventOut.of(event)
             yield ServerSentEvent(id=str(event.number), event=event.kind, data=data)
             if access.due:  # who reads slowly: the rest is read again, and looked at before
-                ended, more = False, True
+                job_ended, more = False, True
                 break
-        reason = _reason(ended, stopping.is_set(), time.monotonic() > ends_at)
+        reason = _reason(job_ended, stopping.is_set(), time.monotonic() > ends_at)
         if reason:
             yield _end(reason)
             return
@@ -106,9 +106,9 @@ async def follow(
                 await asyncio.wait_for(stopping.wait(), settings.stream_poll_seconds)
 
 
-def _reason(ended: bool, stopping: bool, too_long: bool) -> End | None:
+def _reason(job_ended: bool, stopping: bool, too_long: bool) -> End | None:
     """Why there is no more, if there is not."""
-    if ended:
+    if job_ended:
         return "job-ended"
     if stopping:
         return "shutdown"
@@ -116,5 +116,5 @@ def _reason(ended: bool, stopping: bool, too_long: bool) -> End | None:
 
 
 def _end(reason: End, detail: str | None = None) -> ServerSentEvent:
-    said = {"reason": reason} if detail is None else {"reason": reason, "detail": detail}
-    return ServerSentEvent(event="end", data=said)
+    payload = {"reason": reason} if detail is None else {"reason": reason, "detail": detail}
+    return ServerSentEvent(event="end", data=payload)

@@ -64,8 +64,8 @@ async def submit_study(
     study = await turns.run(principal.id, public.parse_study, body, media)
 
     def work() -> tuple[StudyDetail, bool]:
-        known: public.Priors = request.app.state.priors
-        return public.submit_study(database(request), study, principal, replay, known, request.state.request_id)
+        priors: public.Priors = request.app.state.priors
+        return public.submit_study(database(request), study, principal, replay, priors, request.state.request_id)
 
     detail, created = await turns.run(principal.id, work)
     say_where(response, f"/v1/studies/{detail.id}", created)
@@ -128,8 +128,8 @@ def get_guidance(request: Request, study_id: StudyId, principal: Reader) -> Guid
 @in_turn
 def get_study_report(request: Request, study_id: StudyId, principal: Reader) -> HTMLResponse:
     """The guidance for people: the paragraph, the cells, a picture for each factor, and what is not covered."""
-    found = public.get_guidance(database(request), study_id, principal)
-    return HTMLResponse(guidance_page.render(found), headers=PAGE_HEADERS)
+    guidance = public.get_guidance(database(request), study_id, principal)
+    return HTMLResponse(guidance_page.render(guidance), headers=PAGE_HEADERS)
 
 
 @router.post(
@@ -151,9 +151,9 @@ async def extend_study(request: Request, study_id: StudyId, principal: Submitter
     turns: Turns = request.app.state.parsing
 
     def work() -> StudyDetail:
-        known: public.Priors = request.app.state.priors
+        priors: public.Priors = request.app.state.priors
         more = public.parse_extension(body, media)
-        return public.extend_study(database(request), study_id, principal, more, known, request.state.request_id)
+        return public.extend_study(database(request), study_id, principal, more, priors, request.state.request_id)
 
     return StudyDetailOut.of(await turns.run(principal.id, work))
 

@@ -41,17 +41,19 @@ def body_of(document: str, description: str) -> dict[str, Any]:
     return {"requestBody": {"required": True, "description": description, "content": content}}
 
 
-def location_of(what: str) -> dict[str, Any]:
+def location_of(description: str) -> dict[str, Any]:
     """The header that says where what was made is, for OpenAPI."""
-    return {"Location": {"description": what, "schema": {"type": "string"}}}
+    return {"Location": {"description": description, "schema": {"type": "string"}}}
 
 
 def media_of(request: Request) -> Literal["json", "yaml"]:
     """How a document in the body is written. Raises MediaTypeUnsupported."""
-    named = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if named not in MEDIA_TYPES:
-        raise MediaTypeUnsupported(f"a spec comes as one of {', '.join(MEDIA_TYPES)}; got {named or 'no content type'}")
-    return MEDIA_TYPES[named]
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type not in MEDIA_TYPES:
+        raise MediaTypeUnsupported(
+            f"a spec comes as one of {', '.join(MEDIA_TYPES)}; got {media_type or 'no content type'}"
+        )
+    return MEDIA_TYPES[media_type]
 
 
 def replay_of(key: str | None, body: bytes) -> tuple[str, str] | None:

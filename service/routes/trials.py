@@ -98,8 +98,8 @@ def get_trials_csv(request: Request, job_id: JobId, principal: Reader) -> Stream
     db = database(request)
     public.get_job(db, job_id, principal)  # refuses before the first byte is sent
     lines = csv_lines(public.iter_trials(db, job_id, principal)) if request.method == "GET" else iter(())
-    named = {"Content-Disposition": f'attachment; filename="{job_id}-trials.csv"'}
-    return StreamingResponse(lines, media_type="text/csv", headers=named)
+    headers = {"Content-Disposition": f'attachment; filename="{job_id}-trials.csv"'}
+    return StreamingResponse(lines, media_type="text/csv", headers=headers)
 
 
 def csv_lines(trials: Iterator[Trial]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Whose work is next? What takes much computing has few threads of its own, and each key its turn at them.
+"""Turns of keys at computing: what takes much of it has few threads of its own.
 
 Python runs one thread at a time: forty that compute leave the one which answers everybody a fortieth.
 """
@@ -15,7 +15,7 @@ from typing import Any, ParamSpec, TypeVar, TypeVarTuple
 import anyio
 import anyio.to_thread
 
-from service.errors import TooOften
+from service.errors import RateLimited
 
 MOST_WAITING = 64
 """Of one key; its further requests are told to come again."""
@@ -32,26 +32,26 @@ class Turns:
         self._free = threads
         self._waiting: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
 
-    async def run(self, who: str, work: Callable[[*Ts], T], *arguments: *Ts) -> T:
+    async def run(self, key: str, work: Callable[[*Ts], T], *arguments: *Ts) -> T:
         """What the work answers, done in one of the threads when it is this one's turn. TooOften."""
-        async with self._turn(who):
+        async with self._turn(key):
             return await anyio.to_thread.run_sync(work, *arguments, limiter=self._limiter)
 
     @asynccontextmanager
-    async def _turn(self, who: str) -> AsyncIterator[None]:
+    async def _turn(self, key: str) -> AsyncIterator[None]:
         if self._free:
             self._free -= 1
         else:
-            await self._wait(who)
+            await self._wait(key)
         try:
             yield
         finally:
             self._next()
 
-    async def _wait(self, who: str) -> None:
-        queue = self._waiting.setdefault(who, deque())
+    async def _wait(self, key: str) -> None:
+        queue = self._waiting.setdefault(key, deque())
         if len(queue) >= MOST_WAITING:
-            raise TooOften(f"{MOST_WAITING} requests of this key wait for their turn: wait until some are answered")
+            raise RateLimited(f"{MOST_WAITING} requests of this key wait for their turn: wait until some are answered")
         turn = asyncio.get_running_loop().create_future()
         queue.append(turn)
         try:
@@ -64,10 +64,10 @@ class Turns:
     def _next(self) -> None:
         """Gives a thread that is free to who has waited longest since their last turn."""
         while self._waiting:
-            who, queue = self._waiting.popitem(last=False)
+            key, queue = self._waiting.popitem(last=False)
             turn = queue.popleft()
             if queue:
-                self._waiting[who] = queue
+                self._waiting[key] = queue
             if not turn.done():  # else whoever waited has gone
                 turn.set_result(None)
                 return
@@ -78,10 +78,10 @@ def in_turn(endpoint: Callable[P, T]) -> Callable[P, Coroutine[Any, Any, T]]:
     """An endpoint that computes much, done in a thread of those that draw; it takes `request` and `principal`."""
 
     @wraps(endpoint)
-    async def waiting(*arguments: P.args, **named: P.kwargs) -> T:
-        request: Any = named["request"]
-        principal: Any = named["principal"]
+    async def waiting(*arguments: P.args, **keywords: P.kwargs) -> T:
+        request: Any = keywords["request"]
+        principal: Any = keywords["principal"]
         turns: Turns = request.app.state.drawing
-        return await turns.run(principal.id, partial(endpoint, *arguments, **named))
+        return await turns.run(principal.id, partial(endpoint, *arguments, **keywords))
 
     return waiting

@@ -50,7 +50,7 @@ def advice(
 
     The setting is that of a spec, of the options, or of both: options win.
     """
-    given: dict[str, Any] = {
+    options: dict[str, Any] = {
         "data": dataset,
         "classes": classes,
         "train_images": train_images,
@@ -63,13 +63,13 @@ def advice(
         "student_init": student_init,
         "metric": metric,
     }
-    asked = {} if file is None else _setting(file)
-    asked |= {name: value for name, value in given.items() if value is not None}
+    setting = {} if file is None else _setting(file)
+    setting |= {name: value for name, value in options.items() if value is not None}
     with connected(url, key, as_json) as client:
         if as_json:
-            print_json(client.http.get("/advice", mode=source, most_sources=sources, **asked))
+            print_json(client.http.get("/advice", mode=source, most_sources=sources, **setting))
         else:
-            print_advice(stdout(), client.advice(source, most_sources=sources, **asked))
+            print_advice(stdout(), client.advice(source, most_sources=sources, **setting))
 
 
 def register(app: typer.Typer) -> None:
@@ -77,22 +77,22 @@ def register(app: typer.Typer) -> None:
     app.command(rich_help_panel="Jobs")(advice)
 
 
-def print_advice(console: Console, told: Advice) -> None:
+def print_advice(console: Console, advice_: Advice) -> None:
     """The whole advice, from what the API sent."""
-    console.print(Text(f"Advice for {_said(told.context)}", style="bold"), soft_wrap=False)
-    if told.temperatures:
-        known = f"{told.sources_known} sources, worth {told.effective_sources:.1f} of equal weight"
-        _heading(console, "Temperature", known)
-        console.print(_temperatures(told))
+    console.print(Text(f"Advice for {_context_words(advice_.context)}", style="bold"), soft_wrap=False)
+    if advice_.temperatures:
+        subtitle = f"{advice_.sources_known} sources, worth {advice_.effective_sources:.1f} of equal weight"
+        _heading(console, "Temperature", subtitle)
+        console.print(_temperatures(advice_))
         _heading(console, "Settings", "of the sources that tell them")
-        console.print(_settings(told))
-    if told.sources:
+        console.print(_settings(advice_))
+    if advice_.sources:
         _heading(console, "Sources", "the heaviest first")
-        console.print(_sources(told.sources))
-    if told.gaps:
+        console.print(_sources(advice_.sources))
+    if advice_.gaps:
         _heading(console, "What this does not cover")
         gaps = Table.grid(padding=(0, 1, 0, 0))
-        for gap in told.gaps:
+        for gap in advice_.gaps:
             gaps.add_row(Text("-"), Text(gap))
         console.print(Padding(gaps, (0, 0, 0, 2), expand=False))
 
@@ -105,13 +105,13 @@ def _setting(file: Path) -> dict[str, Any]:
     try:
         spec = public.parse_spec(text, "json" if media == "application/json" else "yaml")
     except public.SpecInvalid as refused:
-        fail("\n".join(f"{one.path}: {one.message}" for one in refused.problems), Exit.REFUSED)
-    known = public.context.as_json(public.context.of_spec(spec))
-    known["optimizer"] = known.pop("optimizers")
-    return known
+        fail("\n".join(f"{problem.path}: {problem.message}" for problem in refused.problems), Exit.REFUSED)
+    setting = public.context.as_json(public.context.of_spec(spec))
+    setting["optimizer"] = setting.pop("optimizers")
+    return setting
 
 
-def _said(context: dict[str, Any]) -> str:
+def _context_words(context: dict[str, Any]) -> str:
     words = {
         "data": "{}",
         "classes": "{:,} classes",
@@ -124,9 +124,9 @@ def _said(context: dict[str, Any]) -> str:
         "student": "a {} student",
         "student_init": "{} at first",
     }
-    shown = {**context, "optimizers": " or ".join(context.get("optimizers", []))}
-    told = [form.format(shown[name]) for name, form in words.items() if shown.get(name) not in (None, "", 0.0)]
-    return ", ".join(told) or "a setting of which nothing is known"
+    values = {**context, "optimizers": " or ".join(context.get("optimizers", []))}
+    parts = [form.format(values[name]) for name, form in words.items() if values.get(name) not in (None, "", 0.0)]
+    return ", ".join(parts) or "a setting of which nothing is known"
 
 
 def _heading(console: Console, title: str, note: str = "") -> None:
@@ -134,19 +134,19 @@ def _heading(console: Console, title: str, note: str = "") -> None:
     console.print(Text.assemble((title, "bold cyan"), (f"  {note}" if note else "", "dim")))
 
 
-def _temperatures(told: Advice) -> Padding:
+def _temperatures(advice_: Advice) -> Padding:
     """The distribution as bars over a few temperatures, each weight at the nearest of them, and its middle half."""
     shares = dict.fromkeys(SHOWN, 0.0)
-    for one in told.temperatures:
-        nearest = min(SHOWN, key=lambda at: abs(scales.log_ratio(one.temperature, at)))
-        shares[nearest] += one.weight
+    for quantile in advice_.temperatures:
+        nearest = min(SHOWN, key=lambda temperature: abs(scales.log_ratio(quantile.temperature, temperature)))
+        shares[nearest] += quantile.weight
     most = max(shares.values())
     table = Table(box=None, padding=(0, 2, 0, 0), show_header=True, header_style="dim", pad_edge=False)
     for name in ("T", "", "weight"):
         table.add_column(name, no_wrap=True, justify="left" if not name else "right")
-    for at, share in shares.items():
-        table.add_row(units.number(at, 2), Text("█" * round(BAR * share / most), style="cyan"), f"{share:.0%}")
-    by_share = {one.share: one.temperature for one in told.quantiles}
+    for temperature, share in shares.items():
+        table.add_row(units.number(temperature, 2), Text("█" * round(BAR * share / most), style="cyan"), f"{share:.0%}")
+    by_share = {quantile.share: quantile.temperature for quantile in advice_.quantiles}
     middle, low, high = (units.number(by_share[share], 2) for share in (0.5, 0.25, 0.75))
     rows = Table.grid()
     rows.add_row(table)
@@ -154,14 +154,14 @@ def _temperatures(told: Advice) -> Padding:
     return Padding(rows, (0, 0, 0, 2), expand=False)
 
 
-def _settings(told: Advice) -> Padding:
+def _settings(advice_: Advice) -> Padding:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False)
     for name in ("setting", "10%", "middle", "90%", "told by"):
         table.add_column(name, no_wrap=True, justify="left" if name == "setting" else "right")
-    for one in told.settings:
-        numbers = [units.number(value, 2) for value in (one.low, one.middle, one.high)]
-        table.add_row(one.setting, *numbers, f"{one.told:.0%}")
-    shares = ", ".join(f"{units.OPTIMIZERS[one.name]} {one.weight:.0%}" for one in told.optimizers)
+    for setting in advice_.settings:
+        numbers = [units.number(value, 2) for value in (setting.low, setting.middle, setting.high)]
+        table.add_row(setting.setting, *numbers, f"{setting.told:.0%}")
+    shares = ", ".join(f"{units.OPTIMIZERS[setting.name]} {setting.weight:.0%}" for setting in advice_.optimizers)
     rows = Table.grid()
     rows.add_row(table)
     if shares:
@@ -174,16 +174,16 @@ def _sources(sources: list[AdviceSource]) -> Padding:
     for name in ("weight", "distance", "T"):
         table.add_column(name, no_wrap=True, justify="right")
     table.add_column("source", overflow="fold")
-    for one in sources:
-        named = f"{one.source} ({one.job_id})" if one.job_id else one.source
-        text = Text.assemble(named, (f"\n{_differences(one.apart)}", "dim") if one.apart else "")
-        table.add_row(f"{one.weight:.1%}", f"{one.distance:.2f}", units.number(one.temperature, 2), text)
+    for source in sources:
+        name_ = f"{source.source} ({source.job_id})" if source.job_id else source.source
+        text = Text.assemble(name_, (f"\n{_differences(source.apart)}", "dim") if source.apart else "")
+        table.add_row(f"{source.weight:.1%}", f"{source.distance:.2f}", units.number(source.temperature, 2), text)
     return Padding(table, (0, 0, 0, 2), expand=False)
 
 
 def _differences(apart: list[AdviceApart]) -> str:
     """The largest differences that are known, in a line."""
-    known = [one for one in apart if one.theirs is not None and one.yours is not None][:DIFFERENCES]
-    if not known:
+    features = [feature for feature in apart if feature.theirs is not None and feature.yours is not None][:DIFFERENCES]
+    if not features:
         return "nothing of it is known to differ"
-    return "; ".join(f"{one.feature.replace('_', ' ')} {one.theirs}" for one in known)
+    return "; ".join(f"{feature.feature.replace('_', ' ')} {feature.theirs}" for feature in features)

@@ -26,8 +26,8 @@ def configuration_line(configuration: Configuration) -> str:
     """The settings that matter most, in a line."""
     rate = units.number(configuration.optimizer.learning_rate, 2)
     name = units.OPTIMIZERS[configuration.optimizer.name]
-    at = units.at_temperature(configuration.temperature, configuration.final_temperature, 2)
-    return f"{at} ({name}, learning rate {rate})"
+    temperature = units.at_temperature(configuration.temperature, configuration.final_temperature, 2)
+    return f"{temperature} ({name}, learning rate {rate})"
 
 
 def print_answer(console: Console, job: Job, result: Result, response: TemperatureResponse) -> None:
@@ -50,7 +50,7 @@ def print_answer(console: Console, job: Job, result: Result, response: Temperatu
         cautions = Table.grid(padding=(0, 1, 0, 0))
         for caution in result.cautions:
             cautions.add_row(Text("-"), Text(caution))
-        console.print(_indented(cautions))
+        console.print(_indent(cautions))
     spent = f"{result.search_trials} search trials, {result.trials} in all, {result.epochs:,} epochs"
     console.print(Padding(f"{spent}, {units.duration(result.wall_seconds)}.", (1, 0, 0, 0)), markup=False)
 
@@ -60,13 +60,13 @@ def _heading(console: Console, title: str, note: str = "") -> None:
     console.print(Text.assemble((title, "bold cyan"), (f"  {note}" if note else "", "dim")))
 
 
-def _indented(what: RenderableType) -> Padding:
-    return Padding(what, (0, 0, 0, 2), expand=False)
+def _indent(content: RenderableType) -> Padding:
+    return Padding(content, (0, 0, 0, 2), expand=False)
 
 
 def _chance(share: float) -> str:
-    said = units.chance(share)
-    return said if said == units.NOT_SHOWN else f"chance of {said}"
+    words = units.chance(share)
+    return words if words == units.NOT_SHOWN else f"chance of {words}"
 
 
 def _grid(*columns: str) -> Table:
@@ -99,7 +99,7 @@ def _settings(winner: Contestant, shortfall: Shortfall | None, metric: units.Met
     table = _grid("", "")
     for name, value in rows:
         table.add_row(Text(name, style="dim"), Text(value, style="bold" if name == "temperature" else ""))
-    return _indented(table)
+    return _indent(table)
 
 
 def _estimate(metric: units.Metric, estimate: Estimate) -> str:
@@ -107,13 +107,13 @@ def _estimate(metric: units.Metric, estimate: Estimate) -> str:
         return "no seed ended"
     text = units.level(metric, estimate.mean)
     if estimate.interval:
-        within = Interval(**dataclasses.asdict(estimate.interval))
-        text += f" ({units.interval(metric, within)}, {len(estimate.values)} seeds)"
+        interval = Interval(**dataclasses.asdict(estimate.interval))
+        text += f" ({units.interval(metric, interval)}, {len(estimate.values)} seeds)"
     return text
 
 
 def _response(curve: ResponseCurve, metric: units.Metric) -> Padding:
-    points = _chosen(curve.points, curve.best_temperature)
+    points = _sample_points(curve.points, curve.best_temperature)
     low, high = min(point.low for point in points), max(point.high for point in points)
     left, right = units.plain(metric, low), units.plain(metric, high)
     table = _grid("T", left + right.rjust(WHISKER - len(left)), _short(metric), "interval", "")
@@ -128,7 +128,7 @@ def _response(curve: ResponseCurve, metric: units.Metric) -> Padding:
             f"{units.plain(metric, point.low)} to {units.plain(metric, point.high)}",
             "best" if best else "as good" if inside else "",
         )
-    return _indented(table)
+    return _indent(table)
 
 
 def _short(metric: units.Metric) -> str:
@@ -148,17 +148,17 @@ def _whisker(point: ResponsePoint, low: float, high: float) -> str:
     return "".join(cells)
 
 
-def _chosen(points: list[ResponsePoint], best: float) -> list[ResponsePoint]:
+def _sample_points(points: list[ResponsePoint], best: float) -> list[ResponsePoint]:
     """Some temperatures, evenly spaced along the curve's own grid, the best one among them."""
     if len(points) <= SHOWN_TEMPERATURES:
         return points
     step = (len(points) - 1) / (SHOWN_TEMPERATURES - 1)
-    chosen = [points[round(index * step)] for index in range(SHOWN_TEMPERATURES)]
-    nearest = min(range(len(chosen)), key=lambda i: abs(scales.log_ratio(chosen[i].temperature, best)))
+    selection = [points[round(index * step)] for index in range(SHOWN_TEMPERATURES)]
+    nearest = min(range(len(selection)), key=lambda i: abs(scales.log_ratio(selection[i].temperature, best)))
     top = min(points, key=lambda point: abs(scales.log_ratio(point.temperature, best)))
-    same = math.isclose(top.temperature, best, rel_tol=1e-9)
-    chosen[nearest] = dataclasses.replace(top, temperature=best) if same else top
-    return chosen
+    on_grid = math.isclose(top.temperature, best, rel_tol=1e-9)
+    selection[nearest] = dataclasses.replace(top, temperature=best) if on_grid else top
+    return selection
 
 
 def _sets(curve: ResponseCurve, metric: units.Metric, delta: float) -> Padding:
@@ -169,7 +169,7 @@ def _sets(curve: ResponseCurve, metric: units.Metric, delta: float) -> Padding:
         text += f" Within {units.difference(metric, delta)} of it: {units.ranges(equivalent.intervals)}."
     else:
         text += f" None was shown to be within {units.difference(metric, delta)} of it."
-    return _indented(text)
+    return _indent(text)
 
 
 def _gains(gains: list[Gain], metric: units.Metric) -> Padding:
@@ -177,7 +177,7 @@ def _gains(gains: list[Gain], metric: units.Metric) -> Padding:
     for over, name in OVER.items():
         cells = [_gain(gains, over, variant, metric) for variant in ("tuned", "same_settings")]
         table.add_row(name, *cells)
-    return _indented(table)
+    return _indent(table)
 
 
 def _gain(gains: list[Gain], over: str, variant: str, metric: units.Metric) -> Text:

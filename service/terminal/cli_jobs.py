@@ -53,13 +53,13 @@ def submit(
                 stderr().print(f"Follow it with: thermowell watch {job.id}")
             return
         stderr().print(f"Submitted {job.name} as {job.id}", markup=False)
-        ended = _follow(client, job.id, as_json)
-        if ended.state == "completed":
+        final = _follow(client, job.id, as_json)
+        if final.state == "completed":
             if as_json:
-                print(json_text(client.http.get(f"/jobs/{ended.id}/result")))
+                print(json_text(client.http.get(f"/jobs/{final.id}/result")))
             else:
-                _print_result(client, ended)
-        raise typer.Exit(_code(ended))
+                _print_result(client, final)
+        raise typer.Exit(_code(final))
 
 
 def watch(job: JobArgument, url: Url = DEFAULT_URL, key: Key = None, as_json: AsJson = False) -> None:
@@ -69,10 +69,10 @@ def watch(job: JobArgument, url: Url = DEFAULT_URL, key: Key = None, as_json: As
     --json prints each event.
     """
     with connected(url, key, as_json) as client:
-        ended = _follow(client, full_id(client, job), as_json)
-        if ended.state == "completed":
-            stderr().print(f"Read the answer with: thermowell result {ended.id}")
-        raise typer.Exit(_code(ended))
+        final = _follow(client, full_id(client, job), as_json)
+        if final.state == "completed":
+            stderr().print(f"Read the answer with: thermowell result {final.id}")
+        raise typer.Exit(_code(final))
 
 
 def result(job: JobArgument, url: Url = DEFAULT_URL, key: Key = None, as_json: AsJson = False) -> None:

@@ -38,8 +38,8 @@ def serve(
     from service.auth import OpenRefused
     from service.server import run
 
-    chosen = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
-    settings = _settings(**chosen)
+    options = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
+    settings = _settings(**options)
     try:
         run(settings)
     except OpenRefused as refused:
@@ -63,8 +63,8 @@ def worker(
 ) -> None:
     """Run a worker that trains students until it is told to end (SIGTERM, or Ctrl-C)."""
     _need_worker_extra()
-    given = {"THERMOWELL_LANES": lanes, "THERMOWELL_THREADS": threads}
-    os.environ.update({name: str(value) for name, value in given.items() if value is not None})
+    variables = {"THERMOWELL_LANES": lanes, "THERMOWELL_THREADS": threads}
+    os.environ.update({name: str(value) for name, value in variables.items() if value is not None})
     _become("search.worker", *(["--exit-when-idle"] if exit_when_idle else []))
 
 
@@ -80,9 +80,9 @@ def optuna_proxy(
 
     if importlib.util.find_spec("grpc") is None:
         fail("this needs gRPC: pip install 'thermowell[proxy]'", Exit.USAGE)
-    with _opened(_settings()) as db:
+    with _open_database(_settings()) as db:
         public.check_schema(db)
-    _become("search.sampling.proxy", "--host", host, "--port", str(port))
+    _become("search.optuna_bridge.proxy", "--host", host, "--port", str(port))
 
 
 def migrate(
@@ -99,7 +99,7 @@ def migrate(
     from search import public
 
     settings = _settings()
-    with _opened(settings) as db:
+    with _open_database(settings) as db:
         public.migrate(db)
         stderr().print(f"The database is up to date: {settings.safe_database_url}", markup=False)
         if public.any_keys(db):
@@ -147,14 +147,14 @@ def create_key(
     from search import public
 
     settings = _settings()
-    named = {"jobs": jobs, "trials": trials, "parallel": parallel}
-    with _opened(settings) as db:
+    limits = {"jobs": jobs, "trials": trials, "parallel": parallel}
+    with _open_database(settings) as db:
         unknown = sorted(set(scope) - set(public.SCOPES))
         if unknown:
             fail(f"unknown scope {', '.join(unknown)}; there are {', '.join(public.SCOPES)}", Exit.USAGE)
-        scopes: frozenset[Scope] = frozenset(known for known in public.SCOPES if known in scope)
+        scopes: frozenset[Scope] = frozenset(valid for valid in public.SCOPES if valid in scope)
         try:
-            quota = _changed(public.Quota() if unlimited else settings.key_quota, named)
+            quota = _change_quota(public.Quota() if unlimited else settings.key_quota, limits)
             key, secret = public.create_key(db, name, scopes, quota)
         except ValueError as error:
             fail(str(error), Exit.USAGE)
@@ -170,18 +170,18 @@ def list_keys(as_json: AsJson = False) -> None:
     """List keys, revoked ones too."""
     from search import public
 
-    with _opened(_settings()) as db:
-        found = public.list_keys(db)
+    with _open_database(_settings()) as db:
+        keys_ = public.list_keys(db)
     if as_json:
-        print_json({"items": [_key_document(key) for key in found]})
+        print_json({"items": [_key_document(key) for key in keys_]})
         return
     table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 2, 0, 0))
     for column in ("id", "name", "scopes", "made", "last used", ""):
         table.add_column(column)
-    for key in found:
-        used = f"{key.last_used_at:%Y-%m-%d %H:%M}" if key.last_used_at else "never"
+    for key in keys_:
+        last_used = f"{key.last_used_at:%Y-%m-%d %H:%M}" if key.last_used_at else "never"
         revoked = "revoked" if key.revoked_at else ""
-        table.add_row(key.id, key.name, ", ".join(sorted(key.scopes)), f"{key.created_at:%Y-%m-%d}", used, revoked)
+        table.add_row(key.id, key.name, ", ".join(sorted(key.scopes)), f"{key.created_at:%Y-%m-%d}", last_used, revoked)
     stdout().print(table)
 
 
@@ -197,19 +197,19 @@ def key_quota(
     """Show what a key may have at once, and what it has; or limit it. What it has already stays."""
     from search import public
 
-    with _opened(_settings()) as db:
+    with _open_database(_settings()) as db:
         before = public.Quota() if unlimited else public.get_key(db, key_id).quota
-        named = {"jobs": jobs, "trials": trials, "parallel": parallel}
+        limits = {"jobs": jobs, "trials": trials, "parallel": parallel}
         try:
-            key = public.set_quota(db, key_id, _changed(before, named))
+            key = public.set_quota(db, key_id, _change_quota(before, limits))
         except ValueError as error:
             fail(str(error), Exit.USAGE)
-        used = public.quota_use(db, key_id)
+        usage = public.quota_use(db, key_id)
     if as_json:
-        print_json({"quota": asdict(key.quota), "used": asdict(used)})
+        print_json({"quota": asdict(key.quota), "used": asdict(usage)})
         return
     for name, most in asdict(key.quota).items():
-        stdout().print(f"{name:<9} {getattr(used, name)} of {'any number' if most is None else most}")
+        stdout().print(f"{name:<9} {getattr(usage, name)} of {'any number' if most is None else most}")
 
 
 @keys.command("revoke")
@@ -217,7 +217,7 @@ def revoke_key(key_id: Annotated[str, typer.Argument(metavar="ID", help="As `key
     """Make a key open nothing from now on."""
     from search import public
 
-    with _opened(_settings()) as db:
+    with _open_database(_settings()) as db:
         public.revoke_key(db, key_id)
     stderr().print(f"Revoked {key_id}.")
 
@@ -300,21 +300,25 @@ def register(app: typer.Typer) -> None:
     app.add_typer(keys, name="keys", rich_help_panel=panel)
 
 
-def _settings(**given: object) -> Settings:
+def _settings(**overrides: object) -> Settings:
     """The settings; one that cannot be ends the command with its name."""
     from pydantic import ValidationError
 
     from service.settings import Settings
 
     try:
-        return Settings.model_validate({**Settings().model_dump(exclude_unset=True), **given}) if given else Settings()
+        return (
+            Settings.model_validate({**Settings().model_dump(exclude_unset=True), **overrides})
+            if overrides
+            else Settings()
+        )
     except ValidationError as invalid:
         wrong = [f"THERMOWELL_{'_'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in invalid.errors()]
         fail("\n".join(wrong), Exit.USAGE)
 
 
 @contextmanager
-def _opened(settings: Settings) -> Iterator[Database]:
+def _open_database(settings: Settings) -> Iterator[Database]:
     """The database for the length of a command; what it refuses ends the command with its exit code."""
     from search import public
 
@@ -329,8 +333,8 @@ def _opened(settings: Settings) -> Iterator[Database]:
         db.close()
 
 
-def _changed(quota: Quota, named: dict[str, int | None]) -> Quota:
-    return replace(quota, **{name: number for name, number in named.items() if number is not None})
+def _change_quota(quota: Quota, limits: dict[str, int | None]) -> Quota:
+    return replace(quota, **{name: number for name, number in limits.items() if number is not None})
 
 
 def _secret_in(file: Path) -> str:

@@ -44,10 +44,10 @@ def run(
 
         study = client.submit_study(file)
         out.print(f"Submitted {file} over HTTP: study {study.id}, {len(study.cells)} jobs\n", markup=False)
-        ended = watch_study(client, study.id, out, programs.check)
-        _write_page(client, ended, directory)
-        _tell(client, ended, as_json)
-        failed = [cell for cell in ended.cells if cell.state != "completed"]
+        final = watch_study(client, study.id, out, programs.check)
+        _write_page(client, final, directory)
+        _tell(client, final, as_json)
+        failed = [cell for cell in final.cells if cell.state != "completed"]
         for cell in failed[:5]:
             why = cell.problem.detail if cell.problem else cell.state
             stderr().print(f"Job {cell.job_id} ({_levels(cell.levels)}): {why}", style="red", markup=False)
@@ -72,17 +72,17 @@ def submit(
     """Submit a study. Prints its id."""
     text, media_type = read_spec(file)
     with connected(url, key, as_json) as client:
-        made = client.submit_study(text, media_type=media_type, idempotency_key=idempotency_key or uuid.uuid4().hex)
+        study = client.submit_study(text, media_type=media_type, idempotency_key=idempotency_key or uuid.uuid4().hex)
         if not watch:
             if as_json:
-                print_json(client.http.get(f"/studies/{made.id}"))
+                print_json(client.http.get(f"/studies/{study.id}"))
             else:
-                print(made.id)
-                stderr().print(f"{len(made.cells)} jobs. Look at it with: thermowell study show {made.id}")
+                print(study.id)
+                stderr().print(f"{len(study.cells)} jobs. Look at it with: thermowell study show {study.id}")
             return
-        ended = _followed(client, made.id)
-        _tell(client, ended, as_json)
-        raise typer.Exit(Exit.OK if all(cell.state == "completed" for cell in ended.cells) else Exit.FAILED)
+        final = _follow(client, study.id)
+        _tell(client, final, as_json)
+        raise typer.Exit(Exit.OK if all(cell.state == "completed" for cell in final.cells) else Exit.FAILED)
 
 
 @app.command("list")
@@ -97,17 +97,17 @@ def list_studies(
         if as_json:
             print_json(client.http.get("/studies", limit=limit))
             return
-        found = list(islice(client.studies(), limit))
-    if not found:
+        studies = list(islice(client.studies(), limit))
+    if not studies:
         stderr().print("There are no studies yet: submit one with `thermowell study submit FILE`.")
         return
-    from service.terminal.studies import counted
+    from service.terminal.studies import state_counts
 
     table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 2, 0, 0))
     for name in ("study", "name", "jobs", "submitted"):
         table.add_column(name, no_wrap=name in ("study", "submitted"), overflow="ellipsis")
-    for one in found:
-        table.add_row(one.id, one.name, counted(one), f"{one.created_at:%Y-%m-%d %H:%M}")
+    for study in studies:
+        table.add_row(study.id, study.name, state_counts(study), f"{study.created_at:%Y-%m-%d %H:%M}")
     stdout().print(table)
 
 
@@ -122,11 +122,11 @@ def show(
     """Print a study's cells: how far each is, its best T and its gain over T = 4."""
     with connected(url, key, as_json) as client:
         study_id = _full_id(client, study)
-        found = _followed(client, study_id) if watch else client.study(study_id)
+        detail = _follow(client, study_id) if watch else client.study(study_id)
         if as_json:
             print_json(client.http.get(f"/studies/{study_id}"))
         else:
-            _print_cells(found)
+            _print_cells(detail)
 
 
 @app.command()
@@ -164,11 +164,11 @@ def extend(
 def cancel(study: StudyArgument, url: Url = DEFAULT_URL, key: Key = None, as_json: AsJson = False) -> None:
     """End all of a study's jobs that have not ended; what is answered stays."""
     with connected(url, key, as_json) as client:
-        ended = client.cancel_study(_full_id(client, study))
+        final = client.cancel_study(_full_id(client, study))
         if as_json:
-            print_json(client.http.get(f"/studies/{ended.id}"))
+            print_json(client.http.get(f"/studies/{final.id}"))
         else:
-            stderr().print(f"{ended.name} ({ended.id}) is {ended.state}.", markup=False)
+            stderr().print(f"{final.name} ({final.id}) is {final.state}.", markup=False)
 
 
 def register(command_line: typer.Typer) -> None:
@@ -204,10 +204,10 @@ def _print_guidance(client: Thermowell, study_id: str) -> None:
 
 
 def _print_cells(study: StudyDetail) -> None:
-    from service.terminal.studies import cells_table, counted
+    from service.terminal.studies import cells_table, state_counts
 
     out = stdout()
-    out.print(f"{study.name}: {counted(study)}\n", markup=False)
+    out.print(f"{study.name}: {state_counts(study)}\n", markup=False)
     out.print(cells_table(study))
 
 
@@ -221,7 +221,7 @@ def _write_page(client: Thermowell, study: StudyDetail, directory: Path) -> None
         stderr().print(f"A page with its pictures: {page}", style="dim", markup=False)
 
 
-def _followed(client: Thermowell, study_id: str) -> StudyDetail:
+def _follow(client: Thermowell, study_id: str) -> StudyDetail:
     from service.terminal.studies import watch_study
 
     try:
@@ -236,11 +236,14 @@ def _levels(levels: dict[str, str]) -> str:
     return ", ".join(f"{name} = {level}" for name, level in levels.items())
 
 
-def _full_id(client: Thermowell, given: str) -> str:
+def _full_id(client: Thermowell, prefix: str) -> str:
     """A study's whole id from its first characters."""
-    if len(given) >= ID_LENGTH:
-        return given
-    found = [study.id for study in client.studies() if study.id.startswith(given)]
-    if len(found) != 1:
-        fail(f"{len(found) or 'no'} {'study begins' if len(found) < 2 else 'studies begin'} with {given}", Exit.REFUSED)
-    return found[0]
+    if len(prefix) >= ID_LENGTH:
+        return prefix
+    matches = [study.id for study in client.studies() if study.id.startswith(prefix)]
+    if len(matches) != 1:
+        fail(
+            f"{len(matches) or 'no'} {'study begins' if len(matches) < 2 else 'studies begin'} with {prefix}",
+            Exit.REFUSED,
+        )
+    return matches[0]

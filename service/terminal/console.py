@@ -99,13 +99,13 @@ def say_problem(problem: dict[str, Any]) -> None:
         out.print(f"  {field['path'] or 'document'}{line}: {field['message']}", markup=False, soft_wrap=True)
 
 
-def full_id(client: Thermowell, given: str) -> str:
+def full_id(client: Thermowell, prefix: str) -> str:
     """A job's whole id from its first characters."""
-    if len(given) >= ID_LENGTH:
-        return given
-    found = [job.id for job in client.jobs() if job.id.startswith(given)]
-    if not found:
-        fail(f"no job begins with {given}", Exit.REFUSED)
-    if len(found) > 1:
-        fail(f"{len(found)} jobs begin with {given}: {', '.join(found[:5])}", Exit.REFUSED)
-    return found[0]
+    if len(prefix) >= ID_LENGTH:
+        return prefix
+    matches = [job.id for job in client.jobs() if job.id.startswith(prefix)]
+    if not matches:
+        fail(f"no job begins with {prefix}", Exit.REFUSED)
+    if len(matches) > 1:
+        fail(f"{len(matches)} jobs begin with {prefix}: {', '.join(matches[:5])}", Exit.REFUSED)
+    return matches[0]

@@ -21,30 +21,30 @@ def run(spec_file: Path, directory: Path, keep: bool) -> Exit:
     """Runs the demo; answers the exit code."""
     if not spec_file.is_file():
         fail(f"there is no {spec_file}: name a spec with --spec", Exit.USAGE)
-    out, begun = stdout(), time.monotonic()
+    out, start = stdout(), time.monotonic()
     return alone(
         directory,
         "the demo",
         out,
-        lambda programs, client: _main_job(programs, client, spec_file, directory, keep, begun, out),
+        lambda programs, client: _main_job(programs, client, spec_file, directory, keep, start, out),
     )
 
 
 def _main_job(
-    programs: Programs, client: Thermowell, spec_file: Path, directory: Path, keep: bool, begun: float, out: Console
+    programs: Programs, client: Thermowell, spec_file: Path, directory: Path, keep: bool, start: float, out: Console
 ) -> Exit:
     job = client.submit(spec_file)
     out.print(f"Submitted {spec_file} over HTTP: job {job.id}\n", markup=False)
-    ended = watch(client, job.id, out, programs.check)
-    if ended.state != "completed":
+    final = watch(client, job.id, out, programs.check)
+    if final.state != "completed":
         programs.show_tails(stderr())
         return Exit.FAILED
     out.print()
-    print_answer(out, ended, client.result(job), client.response(job))
+    print_answer(out, final, client.result(job), client.response(job))
     page = directory / "report.html"
     page.write_text(client.report(job))
-    out.print(f"\nFrom the first command to this answer: {units.duration(time.monotonic() - begun)}.")
-    _addresses(out, client.url, ended, page, keep)
+    out.print(f"\nFrom the first command to this answer: {units.duration(time.monotonic() - start)}.")
+    _addresses(out, client.url, final, page, keep)
     if keep:
         _stay(programs, out)
     return Exit.OK

@@ -13,11 +13,11 @@ def undisturbed() -> Iterator[None]:
 
     In the main thread. The handler waits, not the signal: blocked here, another thread would take it.
     """
-    asked = []
-    before = signal.signal(signal.SIGINT, lambda _number, frame: asked.append(frame))
+    signals = []
+    before = signal.signal(signal.SIGINT, lambda _number, frame: signals.append(frame))
     try:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
-    if asked:
+    if signals:
         signal.raise_signal(signal.SIGINT)

@@ -22,7 +22,7 @@ News = Event | Exception | None  # None: there will be no more
 
 
 @dataclass(slots=True)
-class Pace:
+class Throughput:
     """When trials ended, by the service's clock, of which every event tells a little."""
 
     ends: deque[float] = field(default_factory=lambda: deque(maxlen=10_000))
@@ -31,12 +31,12 @@ class Pace:
 
     def hear(self, event: Event) -> None:
         """Takes an event into account."""
-        at = event.at.timestamp()
-        self.latest = (at, time.monotonic())
+        time_ = event.at.timestamp()
+        self.latest = (time_, time.monotonic())
         if event.kind == "trial_started" and self.first is None:
-            self.first = at
+            self.first = time_
         if event.kind in ENDS:
-            self.ends.append(at)
+            self.ends.append(time_)
 
     def now(self) -> float:
         """The service's clock, as far as it is known."""
@@ -46,11 +46,11 @@ class Pace:
         """Trials per minute, over the last minute or ten; None where none ended."""
         if self.first is None:
             return None
-        now = self.now()
+        current = self.now()
         for window in WINDOWS:
-            ended = sum(at > now - window for at in self.ends)
-            if ended >= ENOUGH_ENDS or (ended and window == WINDOWS[-1]):
-                return 60 * ended / max(1.0, min(window, now - self.first))
+            count = sum(time_ > current - window for time_ in self.ends)
+            if count >= ENOUGH_ENDS or (count and window == WINDOWS[-1]):
+                return 60 * count / max(1.0, min(window, current - self.first))
         return None
 
 
@@ -78,7 +78,7 @@ class View:
     hidden: int = 0  # running trials for which there is no room
     notice: tuple[str, float] | None = None  # what is worth saying, and when it happened
     lost_at: float | None = None  # since when the service has not answered, by our clock
-    pace: Pace = field(default_factory=Pace)
+    pace: Throughput = field(default_factory=Throughput)
 
 
 def follow(
@@ -120,9 +120,9 @@ def _listen(client: Thermowell, job_id: str, news: queue.SimpleQueue[News]) -> N
 def _hear(news: queue.SimpleQueue[News], view: View) -> bool:
     """Takes in what happens within a second, or until the state changes; answers whether there is no more to come."""
     until = time.monotonic() + REFRESH_SECONDS
-    while (left := until - time.monotonic()) > 0:
+    while (remaining := until - time.monotonic()) > 0:
         try:
-            event = news.get(timeout=left)
+            event = news.get(timeout=remaining)
         except queue.Empty:
             return False
         if event is None:
@@ -173,7 +173,7 @@ def _look_at_lanes(client: Thermowell, view: View, room: int) -> None:
     lanes: list[Lane] = []
     for lane in view.lanes[:room]:
         if lane.number in running:
-            lanes.append(_moved(client, view.job, lane, running[lane.number]))
+            lanes.append(_state_change(client, view.job, lane, running[lane.number]))
         elif waiting:
             lanes.append(_lane(client, view.job, waiting.pop(0)))
         else:  # it waits for its next trial, and shows what became of the last one
@@ -183,7 +183,7 @@ def _look_at_lanes(client: Thermowell, view: View, room: int) -> None:
     view.lanes, view.hidden = lanes, len(running) - sum(lane.number in running for lane in lanes)
 
 
-def _moved(client: Thermowell, job: JobDetail, lane: Lane, trial: Trial) -> Lane:
+def _state_change(client: Thermowell, job: JobDetail, lane: Lane, trial: Trial) -> Lane:
     """The lane as it is now. A whole curve is asked for again only where epochs were missed and it is short."""
     again = trial.attempt != lane.trial.attempt or trial.epoch < lane.trial.epoch
     if again or (trial.epoch > lane.trial.epoch + 1 and trial.epoch <= SHORT_CURVE):

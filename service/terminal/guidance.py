@@ -23,15 +23,15 @@ def print_guidance(console: Console, guidance: Guidance) -> None:
     _heading(
         console, "Cells", f"best T, {guidance_table.part(guidance)} {units.NAMES[guidance.metric]}, gain over T = 4"
     )
-    console.print(_indented(_cells(guidance)))
+    console.print(_indent(_cells(guidance)))
     for factor in guidance.factors:
         _heading(console, f"Best T by {factor.name}", factor.verdict)
-        console.print(_indented(_factor(guidance, factor)))
+        console.print(_indent(_factor(guidance, factor)))
     if guidance.interactions:
         _heading(console, "What acts together")
-        console.print(_indented(_list([one.words for one in guidance.interactions])))
+        console.print(_indent(_list([interaction.words for interaction in guidance.interactions])))
     _heading(console, "What this does not cover")
-    console.print(_indented(_list(guidance.limits)))
+    console.print(_indent(_list(guidance.limits)))
 
 
 def _heading(console: Console, title: str, note: str = "") -> None:
@@ -39,8 +39,8 @@ def _heading(console: Console, title: str, note: str = "") -> None:
     console.print(Text.assemble((title, "bold cyan"), (f"  {note}" if note else "", "dim")))
 
 
-def _indented(what: RenderableType) -> Padding:
-    return Padding(what, (0, 0, 0, 2), expand=False)
+def _indent(content: RenderableType) -> Padding:
+    return Padding(content, (0, 0, 0, 2), expand=False)
 
 
 def _grid(*columns: str) -> Table:
@@ -64,7 +64,7 @@ def _factor(guidance: Guidance, factor: FactorGuide) -> Table:
     table = _grid("", scale, "best T", "against the first", "gain")
     table.columns[1].no_wrap = True
     table.columns[1].min_width = WHISKER
-    contrasts = {one.level: one for one in factor.contrasts}
+    contrasts = {contrast_.level: contrast_ for contrast_ in factor.contrasts}
     for level in factor.levels:
         contrast = contrasts.get(level.level)
         style = _STYLES[contrast.verdict] if contrast else ""

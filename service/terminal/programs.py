@@ -100,10 +100,10 @@ class Programs:
             console.print("\n".join(lines), markup=False, soft_wrap=True)
 
 
-def alone(directory: Path, what: str, out: Console, work: Callable[[Programs, Thermowell], Exit]) -> Exit:
+def alone(directory: Path, title: str, out: Console, work: Callable[[Programs, Thermowell], Exit]) -> Exit:
     """Does `work` beside a service and a worker that are started for it, in a folder that is emptied first.
 
-    `what` is what an interrupt interrupts; `out` is told what is started. What goes wrong is said on the error output,
+    `title` is what an interrupt interrupts; `out` is told what is started. What goes wrong is said on the error output,
     and answered as an exit code.
     """
     _make_fresh(directory)
@@ -125,7 +125,7 @@ def alone(directory: Path, what: str, out: Console, work: Callable[[Programs, Th
                 _wait_until_ready(client, programs)
                 return work(programs, client)
     except KeyboardInterrupt:
-        stderr().print(f"\nInterrupted: {what}'s service and worker end with it.")
+        stderr().print(f"\nInterrupted: {title}'s service and worker end with it.")
         return Exit.INTERRUPTED
     except Refused as refused:
         say_problem(refused.problem)

@@ -107,17 +107,17 @@ def sparkline(curve: Mapping[int, float | None], low: float, high: float, epochs
             columns.setdefault((epoch - 1) * cells // epochs, []).append(value)
     text, last = "", " "
     for column in range(max(columns, default=-1) + 1):
-        if within := columns.get(column):
-            share = (sum(within) / len(within) - low) / (high - low) if high > low else 0.5
+        if column_values := columns.get(column):
+            share = (sum(column_values) / len(column_values) - low) / (high - low) if high > low else 0.5
             last = LEVELS[min(len(LEVELS) - 1, max(0, int(share * len(LEVELS))))]
         text += last
     return text
 
 
-def _bar(done: int, total: int, width: int) -> RenderableType:
-    count = f"{done}/{total}"
+def _bar(finished: int, total: int, width: int) -> RenderableType:
+    count = f"{finished}/{total}"
     row = Table.grid(padding=(0, 1))
-    row.add_row(ProgressBar(total=max(total, 1), completed=done, width=max(8, width - len(count) - 1)), count)
+    row.add_row(ProgressBar(total=max(total, 1), completed=finished, width=max(8, width - len(count) - 1)), count)
     return row
 
 
@@ -161,8 +161,8 @@ def _last(view: View) -> Text | None:
 def _lanes(view: View, width: int) -> Table:
     wide = width >= WIDE
     metric, epochs = view.job.metric, view.job.spec["training"]["epochs"]
-    known = [value for lane in view.lanes for value in lane.curve.values() if value is not None]
-    low, high = (min(known), max(known)) if known else (0.0, 0.0)
+    curve_values = [value for lane in view.lanes for value in lane.curve.values() if value is not None]
+    low, high = (min(curve_values), max(curve_values)) if curve_values else (0.0, 0.0)
     table = Table(box=None, padding=(0, 2 if wide else 1, 0, 0), header_style="dim", pad_edge=False)
     table.add_column("trial", justify="right", no_wrap=True)
     if wide:
@@ -186,8 +186,8 @@ def _lanes(view: View, width: int) -> Table:
             Text(sparkline(lane.curve, low, high, epochs, curve_width), style="cyan" if running else ""),
             units.level(metric, reached) if reached is not None else "",
         ]
-        kept = cells if wide else [cell for index, cell in enumerate(cells) if index not in (1, 3)]
-        table.add_row(*kept, style="" if running else "dim")
+        visible_cells = cells if wide else [cell for index, cell in enumerate(cells) if index not in (1, 3)]
+        table.add_row(*visible_cells, style="" if running else "dim")
     return table
 
 

@@ -45,21 +45,23 @@ def watch_study(
 
 def page(study: StudyDetail, width: int, height: int) -> RenderableType:
     """The whole study in so many columns and lines; cells that are under way come first where not all fit."""
-    head = Text.assemble((study.name, "bold cyan"), "  ", counted(study))
-    done, planned = trials(study)
+    head = Text.assemble((study.name, "bold cyan"), "  ", state_counts(study))
+    finished, planned = trials(study)
     bar = Table.grid(padding=(0, 1))
-    count = f"{done}/{planned}"
+    count = f"{finished}/{planned}"
     bar.add_row(
-        "All trials", ProgressBar(total=max(planned, 1), completed=done, width=max(8, width - 14 - len(count))), count
+        "All trials",
+        ProgressBar(total=max(planned, 1), completed=finished, width=max(8, width - 14 - len(count))),
+        count,
     )
     room = max(1, height - BESIDE_CELLS)
-    shown = study.cells
-    if len(shown) > room:
+    visible_cells = study.cells
+    if len(visible_cells) > room:
         order = {"running": 0, "confirming": 0, "analysing": 0, "completed": 2}
-        shown = sorted(shown, key=lambda cell: order.get(cell.state, 1))[:room]
-    parts: list[RenderableType] = [head, bar, cells_table(study, shown)]
-    if len(shown) < len(study.cells):
-        parts.append(Text(f"and {len(study.cells) - len(shown)} more cells", style="dim"))
+        visible_cells = sorted(visible_cells, key=lambda cell: order.get(cell.state, 1))[:room]
+    parts: list[RenderableType] = [head, bar, cells_table(study, visible_cells)]
+    if len(visible_cells) < len(study.cells):
+        parts.append(Text(f"and {len(study.cells) - len(visible_cells)} more cells", style="dim"))
     if not study.ended:
         parts.append(Text(HINT, style="dim"))
     return Group(*parts)
@@ -67,19 +69,21 @@ def page(study: StudyDetail, width: int, height: int) -> RenderableType:
 
 def line(study: StudyDetail) -> str:
     """The whole study in one line, for a log."""
-    done, planned = trials(study)
-    return f"{counted(study)}, trials {done}/{planned}"
+    finished, planned = trials(study)
+    return f"{state_counts(study)}, trials {finished}/{planned}"
 
 
-def counted(study: Study) -> str:
+def state_counts(study: Study) -> str:
     """How many of its jobs are in which state."""
     return ", ".join(f"{count} {state}" for state, count in sorted(study.jobs.items()))
 
 
 def trials(study: StudyDetail) -> tuple[int, int]:
     """Trials of all its jobs that have ended, and those that are planned as far as is known."""
-    known = [cell.progress for cell in study.cells if cell.progress is not None]
-    return sum(one.trials_done for one in known), sum(one.trials_planned for one in known)
+    progress_of_cells = [cell.progress for cell in study.cells if cell.progress is not None]
+    return sum(progress.trials_done for progress in progress_of_cells), sum(
+        progress.trials_planned for progress in progress_of_cells
+    )
 
 
 def cells_table(study: StudyDetail, cells: list[StudyCell] | None = None) -> Table:
@@ -153,9 +157,9 @@ def _follow(client: Thermowell, study_id: str, check: Callable[[], None]) -> Ite
 def _plain(views: Iterator[StudyDetail], console: Console) -> StudyDetail:
     said_at, before = 0.0, ""
     for view in views:
-        said = line(view)
-        changed_states = said.partition(", trials")[0] != before.partition(", trials")[0]
-        if said != before and (changed_states or time.monotonic() - said_at >= PLAIN_SECONDS):
-            console.print(f"{datetime.now(UTC):%H:%M:%S} {said}", soft_wrap=True, markup=False)
-            said_at, before = time.monotonic(), said
+        text = line(view)
+        changed_states = text.partition(", trials")[0] != before.partition(", trials")[0]
+        if text != before and (changed_states or time.monotonic() - said_at >= PLAIN_SECONDS):
+            console.print(f"{datetime.now(UTC):%H:%M:%S} {text}", soft_wrap=True, markup=False)
+            said_at, before = time.monotonic(), text
     return view

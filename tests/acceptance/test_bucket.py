@@ -21,9 +21,9 @@ from search.storage.db import Database, open_database
 from service.settings import Settings as ServiceSettings
 from tests.buckets import KEY, SECRET
 from tests.processes import Processes, Started
-from tests.search.hands import ME
+from tests.search.factories import ME
 from tests.search.interrupted import rows, starts, submitted, until
-from tests.service.house import serving
+from tests.service.server_fixtures import serving
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from tests.acceptance.test_whole_job import spec
 from tests.pgbouncer import running_pgbouncer
 from tests.postgres import Postgres
 from tests.processes import Processes, Started
-from tests.search.hands import ME
+from tests.search.factories import ME
 from tests.standby import Pair
 
 

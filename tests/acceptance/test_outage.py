@@ -23,7 +23,7 @@ from search.storage.events import read_events
 from tests.acceptance.test_whole_job import spec
 from tests.postgres import Postgres, running_postgres
 from tests.processes import Processes, Started
-from tests.search.hands import ME
+from tests.search.factories import ME
 
 LEASE_SECONDS = 3.0
 BEATS = 3  # in a lease period

@@ -17,7 +17,7 @@ from search.states import Stage, TrialState
 from service.settings import Settings
 from tests.acceptance.test_whole_job import spec, worker
 from tests.processes import Processes
-from tests.service.house import LOCAL, serving
+from tests.service.server_fixtures import LOCAL, serving
 
 PLOTS = {"response", "optimizers", "curves", "gains", "softness"}
 PATIENCE = 200.0

@@ -24,7 +24,7 @@ from search.states import JobState, Stage, TrialState
 from search.storage.db import Database, open_database
 from tests.collector import Collector, Received, collecting
 from tests.processes import Processes, Started
-from tests.search import hands
+from tests.search import factories
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "tracing.md"
 CLIENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -117,7 +117,7 @@ def killed_in_the_middle(victim: Started, db: Database, job: str) -> list[Trial]
 
 
 def of(db: Database, job: str) -> list[Trial]:
-    return list(trials.iter_trials(db, job, hands.ADMIN))
+    return list(trials.iter_trials(db, job, factories.ADMIN))
 
 
 def test_one_trace_from_the_request_through_every_trial(
@@ -134,7 +134,7 @@ def test_one_trace_from_the_request_through_every_trial(
         assert successor.wait(200) == 0, successor.output()
         spans = collector.spans  # the worker has delivered all before it ended
         raw = b"".join(collector.raw)
-    job = jobs.get_job(db, job_id, hands.ADMIN)
+    job = jobs.get_job(db, job_id, factories.ADMIN)
     assert job.state is JobState.COMPLETED
     assert {span.trace for span in spans} == {TRACE}
     check_tree(job, spans)
@@ -199,7 +199,7 @@ def check_trials(job: Job, rows: list[Trial], held: list[Trial], collector: Coll
         assert span.resource["service.instance.id"] == row.worker_id
     for trial in held:
         assert (trial.number, trial.attempt) not in told, "what was open is lost with its process"
-        lost = tracing.named(job.traceparent, job.id, "trial", trial.number, trial.attempt)
+        lost = tracing.span_parent(job.traceparent, job.id, "trial", trial.number, trial.attempt)
         assert told[trial.number, trial.attempt + 1].links == ((lost or "").split("-")[2],)
     numbers = {trial.number for trial in held}
     assert all(not span.links for (number, attempt), span in told.items() if number not in numbers and attempt == 1)

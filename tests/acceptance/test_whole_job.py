@@ -15,12 +15,12 @@ from benchmarks import chaos_checks
 from search.records import Job, Trial
 from search.requests import jobs, results, trials
 from search.schema import migrate
-from search.spec import JobSpec
+from search.spec.job import JobSpec
 from search.states import TERMINAL_JOBS, JobState, Stage, TrialState
 from search.storage.db import Database, open_database
 from search.storage.events import read_events
 from tests.processes import Processes, Started
-from tests.search.hands import ME
+from tests.search.factories import ME
 
 LEASE_SECONDS = 4.0  # short: a killed worker's trials come back after this
 CALM_LEASE_SECONDS = 60.0  # long enough for a busy machine, where nobody is killed

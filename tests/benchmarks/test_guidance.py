@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from benchmarks import guidance
-from search.guiding.cells import Cell
+from search.analysis.study.cells import Cell
 
 
 @pytest.fixture(autouse=True)
 def _few_sweeps(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("search.guiding.sampler.WARM", 20)
-    monkeypatch.setattr("search.guiding.sampler.KEPT", 60)
+    monkeypatch.setattr("search.analysis.study.gibbs.WARM", 20)
+    monkeypatch.setattr("search.analysis.study.gibbs.KEPT", 60)
     monkeypatch.setattr(guidance, "DRAWS", 200)
 
 
@@ -41,6 +41,6 @@ def test_what_acts_together_has_its_part_in_the_main_effect() -> None:
     assert len(cells) == 12
     assert isinstance(cells[0], Cell)
     seen = guidance.Seen()
-    seen.add(scenario, guidance.guide("mine", cells))
+    seen.add(scenario, guidance.compute_guidance("mine", cells))
     assert len(seen.off) == 2  # 2 octaves in one of two levels: a main effect of 1 of each factor
     assert max(map(abs, seen.off)) < 1

@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 
 from benchmarks import output, studied
-from search.guiding.cells import Cell, Optimum
-from search.guiding.guide import guide
+from search.analysis.study.cells import Cell, Optimum
+from search.analysis.study.guidance import compute_guidance
 
 TEMPERATURES = tuple(float(one) for one in np.geomspace(1, 40, 40))
 
 
 @pytest.fixture(autouse=True)
 def _elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("search.guiding.sampler.WARM", 20)
-    monkeypatch.setattr("search.guiding.sampler.KEPT", 60)
+    monkeypatch.setattr("search.analysis.study.gibbs.WARM", 20)
+    monkeypatch.setattr("search.analysis.study.gibbs.KEPT", 60)
     monkeypatch.setattr(output, "RESULTS", tmp_path / "results")
     monkeypatch.setattr(studied, "PICTURES", tmp_path / "pictures")
 
@@ -32,7 +32,9 @@ def _cell(optimizer: str, repeat: int) -> Cell:
 
 
 def test_what_is_kept_is_told_as_the_whole_was(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    guidance = guide("two optimizers", [_cell(name, repeat) for name in ("adamw", "sgd") for repeat in range(2)])
+    guidance = compute_guidance(
+        "two optimizers", [_cell(name, repeat) for name in ("adamw", "sgd") for repeat in range(2)]
+    )
     cells = [{"levels": {"space.optimizer": "sgd"}, "replicate": 0, "job_id": "0" * 32, "best_temperature": 4.00001}]
     document = {"study": {"spec": {"name": "two"}, "cells": cells}, "guidance": guidance.model_dump(mode="json")}
     whole, about = tmp_path / "whole.json", tmp_path / "about.json"

@@ -13,7 +13,7 @@ import pytest
 from benchmarks.table import build
 from benchmarks.table.contexts import Planned, planned
 from benchmarks.table.spec import spec
-from search.spec import JobSpec
+from search.spec.job import JobSpec
 from tests.processes import Processes
 from trainers.replay import world
 from trainers.run import Roots

@@ -23,7 +23,7 @@ from schemathesis.specs.openapi.checks import (
 
 from search import public
 from service.settings import Settings
-from tests.service import house
+from tests.service import server_fixtures
 
 CHECKS = [
     not_a_server_error,
@@ -46,7 +46,7 @@ def url(tmp_path: Path) -> Iterator[str]:
     db = public.open_database(settings.database_url)
     public.migrate(db)
     db.close()
-    with house.serving(settings) as address:
+    with server_fixtures.serving(settings) as address:
         yield address
 
 
@@ -58,7 +58,7 @@ def described(url: str) -> dict[str, Any]:
         for path, item in document["paths"].items()
     }
     submit = paths["/v1/jobs"]["post"]
-    submit["requestBody"]["content"] = {"application/json": {"schema": {"enum": [house.document()]}}}
+    submit["requestBody"]["content"] = {"application/json": {"schema": {"enum": [server_fixtures.document()]}}}
     return document | {"paths": {path: item for path, item in paths.items() if item}}
 
 
@@ -87,7 +87,7 @@ def test_each_link_leads_from_a_new_job_to_an_answer_about_it(url: str) -> None:
         if one.get("operationId") in FOLLOWED
     }
     with httpx.Client(base_url=url, timeout=PATIENCE) as client:
-        job = client.post("/v1/jobs", json=house.document()).raise_for_status().json()["id"]
+        job = client.post("/v1/jobs", json=server_fixtures.document()).raise_for_status().json()["id"]
         linked = document["paths"]["/v1/jobs"]["post"]["responses"]["201"]["links"]
         assert {link["operationId"] for link in linked.values()} == set(FOLLOWED) - {"submitJob"}
         answers = {}

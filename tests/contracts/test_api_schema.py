@@ -22,7 +22,7 @@ from schemathesis.specs.openapi.checks import (
 from search import public
 from service.routes import advice, exports, jobs, keys, lookup, metrics, results, stream, studies, trials
 from service.settings import Settings
-from tests.service import house
+from tests.service import server_fixtures
 
 CHECKS = [
     not_a_server_error,
@@ -61,7 +61,7 @@ class Served:
 def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A real server; with keys, nobody and one caller of each scope ask."""
     var = tmp_path_factory.mktemp("api")
-    jobs_there = house.furnish(var)
+    jobs_there = server_fixtures.furnish(var)
     settings = Settings(var=var, stream_seconds=0.05, stream_poll_seconds=0.01, failures_per_minute=10**6)
     callers: list[dict[str, str]] = [{}]
     if request.param == "with keys":
@@ -70,7 +70,7 @@ def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
             _, secret = public.create_key(db, scope, frozenset({scope}))
             callers.append({"Authorization": f"Bearer {secret}"})
         db.close()
-    with house.serving(settings) as url:
+    with server_fixtures.serving(settings) as url:
         schema = schemathesis.openapi.from_url(f"{url}/openapi.json")
         yield Served(schema, callers, [jobs_there.completed.id, jobs_there.running.id, jobs_there.queued.id])
 

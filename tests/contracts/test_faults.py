@@ -18,8 +18,8 @@ import pytest
 import safetensors.torch
 import torch
 
+from search.claims import artifacts
 from search.errors import ScratchUnavailable, StoreFull, StoreUnavailable
-from search.leasing import artifacts
 from search.storage import disk_faults
 from search.storage.bucket import Bucket
 from search.storage.folder import Folder
@@ -30,7 +30,7 @@ from trainers.engines.checkpoints import LaneState
 from trainers.engines.warmup import Figures
 from trainers.errors import DatasetInvalid, StorageFault, TeacherInvalid
 from trainers.spec import Assignment, Configuration, Optimizer
-from trainers.teaching.kept import kept
+from trainers.teaching.weight_cache import cached
 from trainers.zoo import weights
 
 TENSORS = {"weight": torch.zeros(64)}
@@ -116,7 +116,7 @@ def test_a_folder_s_faults_are_the_store_s(faulty: Faulty, root: Path, kind: str
 
 
 OF_TRAINERS: dict[str, Callable[[Path], object]] = {
-    "teacher": lambda root: kept(root / "teachers" / "of" / "weights.safetensors", lambda: TENSORS),
+    "teacher": lambda root: cached(root / "teachers" / "of" / "weights.safetensors", lambda: TENSORS),
     "weights": lambda root: weights.save(TENSORS, root / "weights.safetensors"),
     "checkpoint": lambda root: checkpoints.write(root / "work" / "2-2", state(), "problem", assignment()),
     "figures": lambda root: choose._write(Figures(), root / "figures.json"),
@@ -151,11 +151,11 @@ def test_a_file_that_cannot_be_read_now_is_not_damaged(faulty: Faulty, root: Pat
     number, calls = KINDS[kind]
     faulty.fail(number, *calls)
     with pytest.raises(StorageFault):
-        checkpoints.read(root / "work" / "1-1", "problem", assignment())
+        checkpoints.read_checkpoint(root / "work" / "1-1", "problem", assignment())
     with pytest.raises(StorageFault):
         weights.load_artifact(root, "0" * 64)
     faulty.fail(0)
-    assert checkpoints.read(root / "work" / "1-1", "problem", assignment()).epochs == 1
+    assert checkpoints.read_checkpoint(root / "work" / "1-1", "problem", assignment()).epochs == 1
     with pytest.raises(TeacherInvalid, match="not in the artifact store"):
         weights.load_artifact(root, "0" * 64)
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from search.spec import JobSpec
+from search.spec.job import JobSpec
 from tests.trainers.problems import assignment, problem
 from trainers import run
 from trainers.data import mixing

@@ -9,8 +9,8 @@ from typing import Any, get_args
 import optuna
 import pytest
 
-from search.sampling import samplers, space
-from search.spec import Range, SamplerSpec, SpaceSpec
+from search.samplers import sampler_factory, space
+from search.spec.job import Range, SamplerSpec, SpaceSpec
 from search.states import Arm
 from trainers.spec import Configuration
 
@@ -44,7 +44,9 @@ def test_proposals_lie_in_the_space_whatever_became_of_the_trials(name: Any, spe
     study = optuna.create_study(direction="maximize", sampler=optuna.samplers.RandomSampler(seed=0))
     proposals = []
     for number in range(14):
-        study.sampler = samplers.build_sampler(SamplerSpec(name=name, startup_trials=5), spec, Arm.JOINT, 0, number)
+        study.sampler = sampler_factory.build_sampler(
+            SamplerSpec(name=name, startup_trials=5), spec, Arm.JOINT, 0, number
+        )
         trial = study.ask()
         found = space.suggest(trial, spec, Arm.JOINT)
         check(found, spec)

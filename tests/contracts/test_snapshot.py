@@ -18,13 +18,13 @@ import optuna
 import pytest
 
 from search import configurations
-from search.analysis import wording
-from search.documents.parsing import default_spec_yaml, parse_spec, spec_json_schema
+from search.analysis.job import wording
+from search.analysis.priors import context, literature, points
+from search.claims import planner
 from search.errors import SpecInvalid
-from search.leasing import plan
-from search.priors import context, literature, points
-from search.sampling.space import suggest
-from search.spec import JobSpec
+from search.samplers.space import suggest
+from search.spec.job import JobSpec
+from search.spec.parsing import default_spec_yaml, parse_spec, spec_json_schema
 from search.states import Arm, Stage
 from service.app import create_app
 from service.exports import mdistiller, torchdistill
@@ -175,8 +175,8 @@ def seeds(tmp_path: Path) -> Any:
     for name, spec in specs():
         evidence = points.first_points(context.of_spec(spec), known, spec.space, 4, spec.seed)
         answer[name] = {
-            "trials": [plan.trial_seed(spec.seed, number) for number in range(3)],
-            "confirmation": plan.confirmation_seeds(spec, Stage.ESTIMATE, 0),
+            "trials": [planner.trial_seed(spec.seed, number) for number in range(3)],
+            "confirmation": planner.confirmation_seeds(spec, Stage.ESTIMATE, 0),
             **{arm.value: [configurations.to_json(one) for one in configurations_of(spec, arm, 3)] for arm in Arm},
             "drawn": configurations.to_json(points.draw(spec.space, random.Random(5))),
             "first": [configurations.to_json(one.configuration) for one in evidence],

@@ -9,19 +9,19 @@ import pytest
 from sqlalchemy import insert, update
 
 from search import configurations
+from search.analysis.priors.context import Context, of_spec
+from search.analysis.priors.evidence import Evidence, Settings
 from search.answer import Contestant, Estimate, ResponseCurve, Result, TemperatureResponse, TemperatureSet
-from search.leasing import claiming, leases
-from search.priors.context import Context, of_spec
-from search.priors.evidence import Evidence, Settings
+from search.claims import claiming, leases
 from search.records import Job, Principal
 from search.requests import jobs
 from search.requests.advice import Priors, begin_with, get_advice, priors
 from search.requests.trials import list_trials
-from search.spec import JobSpec
+from search.spec.job import JobSpec
 from search.states import JobState, Stage
 from search.storage import tables
 from search.storage.db import Database
-from tests.search import hands
+from tests.search import factories
 from trainers.spec import Configuration, Optimizer
 
 TABLE = (
@@ -34,7 +34,7 @@ FACTS = {"fingerprint": "f", "classes": 10, "train_images": 1078, "validation": 
 
 def finished(db: Database, principal: Principal, winner: Configuration = WINNER, **changes: Any) -> Job:
     """A completed job with an answer: the winner, and the temperatures from 4 to 9 as good."""
-    job = hands.submitted(db, principal, **changes)
+    job = factories.submitted(db, principal, **changes)
     sets = TemperatureSet(intervals=[(4.0, 9.0)], confidence=0.9, censored_low=False, censored_high=False)
     curve = ResponseCurve(
         optimizer=None, points=[], best_temperature=winner.temperature, confidence_set=sets, equivalent_set=sets
@@ -70,8 +70,8 @@ def warm(mode: str, **changes: Any) -> dict[str, Any]:
     return {"budget": {"trials": 16}, "warm_start": {"mode": mode, "share": 0.25, **changes}}
 
 
-def begun(db: Database, mode: str, principal: Principal = hands.ME, known: Priors = KNOWN, **changes: Any) -> Job:
-    return jobs.submit(db, hands.spec(**(warm(mode) | changes)), principal, None, known)[0]
+def begun(db: Database, mode: str, principal: Principal = factories.ME, known: Priors = KNOWN, **changes: Any) -> Job:
+    return jobs.submit(db, factories.spec(**(warm(mode) | changes)), principal, None, known)[0]
 
 
 def origins(job: Job) -> list[str]:
@@ -82,19 +82,19 @@ def test_what_each_mode_begins_with(db: Database) -> None:
     assert origins(begun(db, "none")) == []
     assert origins(begun(db, "history")) == []  # nothing has finished yet
     assert origins(begun(db, "literature")) == ["literature", "space"]
-    finished(db, hands.ME)
+    finished(db, factories.ME)
     history = begun(db, "history")
     assert set(origins(history)) == {"history", "space"}
     assert origins(history)[-1] == "space"
     assert history.advice is not None
     assert history.advice["points"][0]["distance"] == pytest.approx(0.0)  # that job's teacher is this one's too
     assert history.advice["points"][0]["source"] == "small"
-    near = Priors([dataclasses.replace(TABLE[0], context=of_spec(hands.spec(), FACTS), strength=1.0)])
+    near = Priors([dataclasses.replace(TABLE[0], context=of_spec(factories.spec(), FACTS), strength=1.0)])
     assert set(origins(begun(db, "both", known=near))) == {"history", "literature", "space"}
 
 
 def test_the_same_submission_begins_with_the_same(db: Database) -> None:
-    finished(db, hands.ME)
+    finished(db, factories.ME)
     assert begun(db, "both").advice == begun(db, "both").advice
     assert begun(db, "both").advice != begun(db, "both", seed=1).advice
 
@@ -114,29 +114,29 @@ def test_the_job_says_to_its_trials_who_advised_them(db: Database) -> None:
     job = begun(db, "literature")
     assert job.advice is not None
     for point in job.advice["points"]:
-        claim = hands.taken(db)
+        claim = factories.taken(db)
         assert claim.configuration == configurations.from_json(point["configuration"])
         assert claim.advice == {name: point[name] for name in ("origin", "source", "distance")}
         assert claim.optuna_number is None  # Optuna has yet to hear of it
-    free = hands.taken(db)
+    free = factories.taken(db)
     assert (free.configuration, free.advice) == (None, None)
-    shown = list_trials(db, job.id, hands.ME).items
+    shown = list_trials(db, job.id, factories.ME).items
     assert [trial.advice["origin"] if trial.advice else None for trial in shown] == [*origins(job), None]
 
 
 def test_a_lost_trial_keeps_what_it_was_advised(db: Database) -> None:
     begun(db, "literature")
-    lost = hands.lose(db)
-    again = hands.taken(db)
+    lost = factories.lose(db)
+    again = factories.taken(db)
     assert (again.trial_id, again.attempt) == (lost.trial_id, 2)
     assert (again.configuration, again.advice) == (lost.configuration, lost.advice)
 
 
 def test_many_workers_take_each_point_once(db: Database) -> None:
     for _ in range(3):
-        finished(db, hands.ME)
+        finished(db, factories.ME)
     job = begun(db, "history")
-    claims = hands.at_once([lambda name=f"w{n}": hands.take(db, name) for n in range(8)])  # type: ignore[misc]
+    claims = factories.at_once([lambda name=f"w{n}": factories.take(db, name) for n in range(8)])  # type: ignore[misc]
     taken = [claim for claim in claims if claim is not None and claim.advice is not None]
     assert len(claims) == 8
     assert len(taken) == len(origins(job)) > 2
@@ -146,36 +146,38 @@ def test_many_workers_take_each_point_once(db: Database) -> None:
 
 
 def test_baselines_are_advised_by_nobody(db: Database) -> None:
-    begun(db, "literature", budget={"trials": 16, "epochs": 16 * hands.EPOCHS})
-    claims = [hands.taken(db) for _ in range(20)]
+    begun(db, "literature", budget={"trials": 16, "epochs": 16 * factories.EPOCHS})
+    claims = [factories.taken(db) for _ in range(20)]
     assert all(claim.advice is None for claim in claims if claim.stage is not Stage.SEARCH)
     assert any(claim.stage is Stage.BASELINE for claim in claims)
 
 
 def told(db: Database, principal: Principal, known: Priors = KNOWN) -> list[tuple[str, str | None]]:
-    advice = get_advice(db, of_spec(hands.spec()), principal, known, "history")
+    advice = get_advice(db, of_spec(factories.spec()), principal, known, "history")
     return [(source.source, source.job_id) for source in advice.sources]
 
 
 def test_others_jobs_advise_nobody_unless_the_operator_says_so(db: Database) -> None:
-    mine = finished(db, hands.ME, name="mine")
-    theirs = finished(db, hands.OTHER, name="secret project", dataset={"name": "npz", "path": "secret/birds.npz"})
-    assert told(db, hands.ME) == [("mine", mine.id)]
-    assert told(db, hands.OTHER) == [("secret project", theirs.id)]
-    assert {job_id for _, job_id in told(db, hands.ADMIN)} == {mine.id, theirs.id}
+    mine = finished(db, factories.ME, name="mine")
+    theirs = finished(db, factories.OTHER, name="secret project", dataset={"name": "npz", "path": "secret/birds.npz"})
+    assert told(db, factories.ME) == [("mine", mine.id)]
+    assert told(db, factories.OTHER) == [("secret project", theirs.id)]
+    assert {job_id for _, job_id in told(db, factories.ADMIN)} == {mine.id, theirs.id}
     shared = dataclasses.replace(KNOWN, sharing="all")
-    assert told(db, hands.ME, shared) == [("mine", mine.id), ("a job of another owner", None)]
-    advice = get_advice(db, of_spec(hands.spec()), hands.ME, shared, "history")
-    for secret in (theirs.id, "secret", "birds", hands.OTHER.id):
+    assert told(db, factories.ME, shared) == [("mine", mine.id), ("a job of another owner", None)]
+    advice = get_advice(db, of_spec(factories.spec()), factories.ME, shared, "history")
+    for secret in (theirs.id, "secret", "birds", factories.OTHER.id):
         assert secret not in advice.model_dump_json()
     job = begun(db, "history", known=shared)
     assert "secret" not in str(job.advice)
 
 
 def test_a_nearer_job_weighs_more(db: Database) -> None:
-    near = finished(db, hands.ME, name="near")
-    far = finished(db, hands.ME, dataclasses.replace(WINNER, temperature=30.0), name="far", training={"epochs": 3000})
-    advice = get_advice(db, of_spec(hands.spec(), FACTS), hands.ME, KNOWN, "history")
+    near = finished(db, factories.ME, name="near")
+    far = finished(
+        db, factories.ME, dataclasses.replace(WINNER, temperature=30.0), name="far", training={"epochs": 3000}
+    )
+    advice = get_advice(db, of_spec(factories.spec(), FACTS), factories.ME, KNOWN, "history")
     assert [source.job_id for source in advice.sources] == [near.id, far.id]
     assert [source.distance for source in advice.sources] == pytest.approx([0.0, 3.0])
     assert advice.sources[0].weight == pytest.approx(1 / (1 + 2.718281828**-3))
@@ -186,8 +188,8 @@ def test_a_nearer_job_weighs_more(db: Database) -> None:
 
 
 def test_a_job_that_searched_no_temperature_says_nothing_of_it(db: Database) -> None:
-    finished(db, hands.ME, space={"temperature": 4.0})
-    advice = get_advice(db, of_spec(hands.spec()), hands.ME, KNOWN, "history")
+    finished(db, factories.ME, space={"temperature": 4.0})
+    advice = get_advice(db, of_spec(factories.spec()), factories.ME, KNOWN, "history")
     assert advice.sources == []
     assert advice.temperatures == []
     assert "no history" in advice.gaps[0]
@@ -195,19 +197,19 @@ def test_a_job_that_searched_no_temperature_says_nothing_of_it(db: Database) -> 
 
 def test_jobs_of_other_methods_say_nothing(db: Database) -> None:
     """T = 6 of z-scored logits is not T = 6 of plain ones."""
-    finished(db, hands.ME, distillation={"method": "zscore"})
-    assert get_advice(db, Context(), hands.ME, KNOWN, "history").sources == []
-    asked = hands.spec(warm_start={"mode": "both"}, distillation={"method": "zscore"}, budget={"trials": 16})
-    begun = begin_with(db, asked, hands.ME, KNOWN)
+    finished(db, factories.ME, distillation={"method": "zscore"})
+    assert get_advice(db, Context(), factories.ME, KNOWN, "history").sources == []
+    asked = factories.spec(warm_start={"mode": "both"}, distillation={"method": "zscore"}, budget={"trials": 16})
+    begun = begin_with(db, asked, factories.ME, KNOWN)
     assert begun is not None
     assert {point["origin"] for point in begun["points"]} <= {"history", "space"}
     assert any(point["configuration"]["temperature"] == WINNER.temperature for point in begun["points"])
-    assert begin_with(db, hands.spec(warm_start={"mode": "history"}), hands.ME, KNOWN) is None
+    assert begin_with(db, factories.spec(warm_start={"mode": "history"}), factories.ME, KNOWN) is None
 
 
 def test_advice_names_what_it_does_not_cover(db: Database) -> None:
-    spec = hands.spec(dataset={"name": "CIFAR100"}, training={"epochs": 9_000})
-    advice = get_advice(db, of_spec(spec), hands.ME, priors(), "both")
+    spec = factories.spec(dataset={"name": "CIFAR100"}, training={"epochs": 9_000})
+    advice = get_advice(db, of_spec(spec), factories.ME, priors(), "both")
     assert any("sharpness of the teacher" in gap for gap in advice.gaps)
     assert any("CIFAR" not in gap and "student" in gap for gap in advice.gaps)
     assert advice.sources_known == len(priors().table)
@@ -215,8 +217,8 @@ def test_advice_names_what_it_does_not_cover(db: Database) -> None:
 
 
 def test_a_claim_of_a_job_without_advice_is_as_before(db: Database) -> None:
-    hands.submitted(db)
-    claim = hands.taken(db)
+    factories.submitted(db)
+    claim = factories.taken(db)
     assert isinstance(claim, claiming.Claim)
     assert claim.configuration is None
     leases.give_back(db, claim.token)

@@ -7,8 +7,8 @@ from collections import Counter
 import pytest
 from sqlalchemy import delete
 
+from search.claims import claiming, finalist_choice, leases
 from search.errors import LeaseLost
-from search.leasing import choosing, claiming, leases
 from search.records import Job
 from search.requests import jobs
 from search.requests.trials import iter_trials
@@ -16,7 +16,7 @@ from search.states import Arm, JobState, Stage
 from search.storage import tables
 from search.storage.db import Database
 from search.storage.events import read_events
-from tests.search.hands import (
+from tests.search.factories import (
     EXPIRED,
     FIXED,
     ME,
@@ -49,30 +49,30 @@ def kinds(db: Database, job: Job) -> list[str]:
 
 def test_one_worker_chooses(db: Database, searched: Job) -> None:
     assert jobs.get_job(db, searched.id, ME).state is JobState.CONFIRMING
-    claims = at_once([lambda: choosing.claim_choosing(db, "w", 60.0)] * 6)
+    claims = at_once([lambda: finalist_choice.claim_choosing(db, "w", 60.0)] * 6)
     [claim] = [claim for claim in claims if claim is not None]
     assert (claim.job_id, claim.round) == (searched.id, 0)
     assert claiming.claim(db, "w", 60.0, fixed=lambda _: FIXED) is None
     finalists = chosen(db, claim)
-    assert choosing.store_finalists(db, claim.token, finalists)
-    assert choosing.claim_choosing(db, "w", 60.0) is None
+    assert finalist_choice.store_finalists(db, claim.token, finalists)
+    assert finalist_choice.claim_choosing(db, "w", 60.0) is None
     waiting = Counter(
         (trial.arm, trial.origin) for trial in iter_trials(db, searched.id, ME) if trial.stage is Stage.SELECT
     )
     assert waiting == {(Arm(each.arm), one.trial): 2 for each in finalists.arms for one in each.finalists
                        if len(each.finalists) > 1}  # fmt: skip
     with pytest.raises(LeaseLost):
-        choosing.store_finalists(db, claim.token, finalists)
+        finalist_choice.store_finalists(db, claim.token, finalists)
 
 
 def test_who_dies_over_it_changes_nothing(db: Database, searched: Job) -> None:
     """kill -9 between choosing and storing, and again after storing: the next one comes to the same trials."""
-    lost = choosing.claim_choosing(db, "lost", EXPIRED)
+    lost = finalist_choice.claim_choosing(db, "lost", EXPIRED)
     assert lost is not None
     first = chosen(db, lost)
     assert leases.reap(db).closings == [searched.id]
     with pytest.raises(LeaseLost):
-        choosing.store_finalists(db, lost.token, first)
+        finalist_choice.store_finalists(db, lost.token, first)
     second = choose(db)
     assert second is not None
     assert second.model_copy(update={"computed_at": ""}) == first.model_copy(update={"computed_at": ""})
@@ -86,22 +86,22 @@ def test_who_dies_over_it_changes_nothing(db: Database, searched: Job) -> None:
 
 def test_a_stored_choice_is_gone_on_with_where_it_was_not(db: Database, searched: Job) -> None:
     jobs.pause_job(db, searched.id, ME)
-    assert choosing.claim_choosing(db, "w", 60.0) is None
+    assert finalist_choice.claim_choosing(db, "w", 60.0) is None
     jobs.resume_job(db, searched.id, ME)
-    claim = choosing.claim_choosing(db, "w", 60.0)
+    claim = finalist_choice.claim_choosing(db, "w", 60.0)
     assert claim is not None
     jobs.pause_job(db, searched.id, ME)
-    assert choosing.store_finalists(db, claim.token, chosen(db, claim))
+    assert finalist_choice.store_finalists(db, claim.token, chosen(db, claim))
     assert [trial for trial in iter_trials(db, searched.id, ME) if trial.stage is Stage.SELECT] == []
     jobs.resume_job(db, searched.id, ME)
     assert taken(db).stage is Stage.SELECT
 
 
 def test_a_choice_of_a_search_that_went_on_is_past(db: Database, searched: Job) -> None:
-    claim = choosing.claim_choosing(db, "w", 60.0)
+    claim = finalist_choice.claim_choosing(db, "w", 60.0)
     assert claim is not None
     jobs.extend_job(db, searched.id, ME, trials=10)
-    assert not choosing.store_finalists(db, claim.token, chosen(db, claim))
+    assert not finalist_choice.store_finalists(db, claim.token, chosen(db, claim))
     train_all(db)
     assert jobs.get_job(db, searched.id, ME).state is JobState.ANALYSING
     assert {trial.round for trial in iter_trials(db, searched.id, ME) if trial.stage is Stage.SELECT} == {1}
@@ -120,7 +120,7 @@ def test_each_round_of_confirmation_chooses_anew(db: Database, searched: Job) ->
 
 def test_a_choice_that_takes_its_workers_down_pauses_the_job(db: Database, searched: Job) -> None:
     for _ in range(leases.MAX_LOSSES):
-        assert choosing.claim_choosing(db, "lost", EXPIRED) is not None
+        assert finalist_choice.claim_choosing(db, "lost", EXPIRED) is not None
         leases.reap(db)
     job = jobs.get_job(db, searched.id, ME)
     assert job.state is JobState.PAUSED

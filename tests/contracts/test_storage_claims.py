@@ -10,14 +10,14 @@ from pathlib import Path
 import sqlalchemy
 from sqlalchemy import update
 
-from search.leasing import claiming, ledger
+from search.claims import claiming, reporting
 from search.requests import jobs
-from search.spec import JobSpec
+from search.spec.job import JobSpec
 from search.states import Arm, JobState, Stage, TrialState
 from search.storage import tables
 from search.storage.db import Database
 from tests.processes import Processes
-from tests.search.hands import (
+from tests.search.factories import (  # fmt: skip
     DIVERGED,
     EPOCHS,
     FIXED,
@@ -33,7 +33,7 @@ from tests.search.hands import (
     taken,
     train,
     train_all,
-)  # fmt: skip
+)
 
 
 def test_budget_is_never_overshot_by_threads(db: Database, storage_url: str) -> None:
@@ -54,7 +54,7 @@ def test_budget_is_never_overshot_by_threads(db: Database, storage_url: str) -> 
 def test_whole_job_by_many_processes(db: Database, storage_url: str, processes: Processes) -> None:
     job = submitted(db, budget={"trials": 30})
     script = (
-        "import sys, json; from tests.search.hands import opened, train_all\n"
+        "import sys, json; from tests.search.factories import opened, train_all\n"
         "with opened(sys.argv[1]) as db: print(json.dumps([c.number for c in train_all(db)]))"
     )
     started = [
@@ -77,9 +77,9 @@ def test_epochs_are_reserved_and_what_is_not_used_comes_back(db: Database) -> No
     assert take(db) is None  # all epochs are promised
     for claim, state in ((first, TrialState.PRUNED), (second, TrialState.FAILED)):
         attach(db, claim)
-        ledger.report(db, claim.token, claim.trial_id, epoch(1))
+        reporting.report(db, claim.token, claim.trial_id, epoch(1))
         assert take(db) is None  # what the first gave back alone does not pay for a whole trial
-        ledger.finish(db, claim.token, claim.trial_id, state, reason=DIVERGED)
+        reporting.finish(db, claim.token, claim.trial_id, state, reason=DIVERGED)
     fourth = taken(db)
     assert fourth.stage is Stage.SEARCH
     for claim in (third, fourth):
@@ -177,7 +177,7 @@ def test_a_job_runs_to_its_end(db: Database) -> None:
 def test_a_job_whose_search_trained_nothing_fails(db: Database) -> None:
     job = submitted(db, baselines={"share": 0})
     while (claim := take(db)) is not None:
-        ledger.finish(db, claim.token, claim.trial_id, TrialState.FAILED, reason=DIVERGED)
+        reporting.finish(db, claim.token, claim.trial_id, TrialState.FAILED, reason=DIVERGED)
     done = jobs.get_job(db, job.id, ME)
     assert done.state is JobState.FAILED
     assert done.problem is not None
@@ -211,7 +211,7 @@ def test_what_a_trial_costs_does_not_creep_up(db: Database) -> None:
     doing = "attach"
     attach(db, claim)
     doing = "finish"
-    ledger.finish(db, claim.token, claim.trial_id, TrialState.COMPLETED, value=0.0, said=epochs)
+    reporting.finish(db, claim.token, claim.trial_id, TrialState.COMPLETED, value=0.0, epoch_reports=epochs)
     # SQLite's driver is told to begin by a statement
     begins = {"claim": 2, "attach": 1, "finish": 1} if db.dialect == "sqlite" else {}
     assert said - Counter(begins) == {"claim": 8, "attach": 2, "finish": 7}

@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import select, update
 
 from search.answer import Importances
+from search.claims import artifacts, finalization, leases, reporting, workers
 from search.errors import ArtifactCorrupt, LeaseLost, NotFound, NotReady
-from search.leasing import artifacts, closing, leases, ledger, workers
 from search.records import Job
 from search.requests import jobs, results
 from search.requests.trials import get_trial
@@ -18,17 +18,7 @@ from search.storage import tables
 from search.storage.db import Database
 from search.storage.events import read_events
 from search.storage.folder import Folder
-from tests.search.hands import (
-    ADMIN,
-    EXPIRED,
-    ME,
-    OTHER,
-    at_once,
-    spec,
-    submitted,
-    taken,
-    train_all,
-)  # fmt: skip
+from tests.search.factories import ADMIN, EXPIRED, ME, OTHER, at_once, spec, submitted, taken, train_all  # fmt: skip
 from trainers.spec import Metrics, TeacherFacts
 
 METRICS = Metrics(0.5, 0.6, 0.05, 0.9, 1.2)
@@ -58,17 +48,17 @@ def confirmed(db: Database) -> Job:
 
 
 def test_one_worker_closes_a_job(db: Database, confirmed: Job) -> None:
-    claims = at_once([lambda: closing.claim_closing(db, "w", 60.0)] * 6)
+    claims = at_once([lambda: finalization.claim_closing(db, "w", 60.0)] * 6)
     [claim] = [claim for claim in claims if claim is not None]
     assert (claim.job_id, claim.spec, claim.round) == (confirmed.id, spec(baselines={"share": 0}), 0)
     assert (claim.search_stopped, claim.test_seen_before) == (False, False)
     assert claim.wall_seconds > 0
-    permit = closing.open_test(db, claim.token, confirmed.id)
-    assert closing.open_test(db, claim.token, confirmed.id) == permit  # what was opened stays opened
-    closing.record_test(db, claim.token, id_of(db, confirmed, 0), METRICS)
+    permit = finalization.open_test(db, claim.token, confirmed.id)
+    assert finalization.open_test(db, claim.token, confirmed.id) == permit  # what was opened stays opened
+    finalization.record_test(db, claim.token, id_of(db, confirmed, 0), METRICS)
     with pytest.raises(NotReady, match="analysing"):
         results.get_importances(db, confirmed.id, ME)
-    closing.complete(db, claim.token, confirmed.id, {"importances": importances(confirmed)})
+    finalization.complete(db, claim.token, confirmed.id, {"importances": importances(confirmed)})
     done = jobs.get_job(db, confirmed.id, ME)
     assert (done.state, done.test_opened_at and done.test_opened_at.timestamp()) == (
         JobState.COMPLETED,
@@ -78,7 +68,7 @@ def test_one_worker_closes_a_job(db: Database, confirmed: Job) -> None:
     assert get_trial(db, confirmed.id, 0, ME)[0].test_metrics == {
         "accuracy": 0.5, "nll": 0.6, "ece": 0.05, "teacher_agreement": 0.9, "teacher_entropy": 1.2,
     }  # fmt: skip
-    assert closing.claim_closing(db, "w", 60.0) is None
+    assert finalization.claim_closing(db, "w", 60.0) is None
     for read in (results.get_result, results.get_response):
         with pytest.raises(NotReady, match="completed and left no"):
             read(db, confirmed.id, ME)
@@ -92,48 +82,48 @@ def test_the_test_part_stays_shut_for_everybody_else(db: Database, confirmed: Jo
     for token in (trial.token, "no token"):
         for job_id in (other.id, confirmed.id):
             with pytest.raises(LeaseLost):
-                closing.open_test(db, token, job_id)
-    claim = closing.claim_closing(db, "w", 60.0)
+                finalization.open_test(db, token, job_id)
+    claim = finalization.claim_closing(db, "w", 60.0)
     assert claim is not None
     with pytest.raises(LeaseLost):
-        closing.open_test(db, claim.token, other.id)
+        finalization.open_test(db, claim.token, other.id)
     with pytest.raises(LeaseLost):
-        closing.record_test(db, trial.token, trial.trial_id, METRICS)
+        finalization.record_test(db, trial.token, trial.trial_id, METRICS)
     with pytest.raises(LeaseLost):
-        closing.complete(db, trial.token, other.id, {})
+        finalization.complete(db, trial.token, other.id, {})
     with pytest.raises(LeaseLost):
-        closing.complete(db, claim.token, other.id, {})
-    closing.record_test(db, claim.token, trial.trial_id, METRICS)  # of another job: nothing is written
+        finalization.complete(db, claim.token, other.id, {})
+    finalization.record_test(db, claim.token, trial.trial_id, METRICS)  # of another job: nothing is written
     assert get_trial(db, other.id, 0, ME)[0].test_metrics is None
     assert jobs.get_job(db, confirmed.id, ME).test_opened_at is None
 
 
 def test_a_lost_closing_is_taken_by_another(db: Database, confirmed: Job) -> None:
-    lost = closing.claim_closing(db, "lost", EXPIRED)
+    lost = finalization.claim_closing(db, "lost", EXPIRED)
     assert lost is not None
-    closing.open_test(db, lost.token, confirmed.id)
+    finalization.open_test(db, lost.token, confirmed.id)
     assert leases.reap(db).closings == [confirmed.id]
-    claim = closing.claim_closing(db, "w", 60.0)
+    claim = finalization.claim_closing(db, "w", 60.0)
     assert claim is not None
     assert not claim.test_seen_before  # nothing was decided since
     for late in (
-        lambda: closing.open_test(db, lost.token, confirmed.id),
-        lambda: closing.record_test(db, lost.token, 1, METRICS),
-        lambda: closing.complete(db, lost.token, confirmed.id, {}),
+        lambda: finalization.open_test(db, lost.token, confirmed.id),
+        lambda: finalization.record_test(db, lost.token, 1, METRICS),
+        lambda: finalization.complete(db, lost.token, confirmed.id, {}),
     ):
         with pytest.raises(LeaseLost):
             late()
     leases.give_back(db, claim.token)
-    assert closing.claim_closing(db, "w", 60.0) is not None
+    assert finalization.claim_closing(db, "w", 60.0) is not None
 
 
 def test_an_extended_job_answers_anew(db: Database, confirmed: Job) -> None:
     for round_, optimizer in enumerate((0.25, 0.5)):
-        claim = closing.claim_closing(db, "w", 60.0)
+        claim = finalization.claim_closing(db, "w", 60.0)
         assert claim is not None
         assert (claim.round, claim.test_seen_before) == (round_, round_ > 0)
-        closing.open_test(db, claim.token, confirmed.id)
-        closing.complete(db, claim.token, confirmed.id, {"importances": importances(confirmed, optimizer)})
+        finalization.open_test(db, claim.token, confirmed.id)
+        finalization.complete(db, claim.token, confirmed.id, {"importances": importances(confirmed, optimizer)})
         assert results.get_importances(db, confirmed.id, ME).importances["optimizer"] == optimizer
         jobs.extend_job(db, confirmed.id, ME, trials=5 + round_)
         train_all(db)
@@ -142,7 +132,7 @@ def test_an_extended_job_answers_anew(db: Database, confirmed: Job) -> None:
 def test_files_are_kept_by_digest_and_given_by_name(db: Database, confirmed: Job, tmp_path: Path) -> None:
     root, source = tmp_path / "store", tmp_path / "student"
     source.write_bytes(b"weights")
-    claim = closing.claim_closing(db, "w", 60.0)
+    claim = finalization.claim_closing(db, "w", 60.0)
     assert claim is not None
     stored = artifacts.store(
         db, Folder(root), claim.token, "student.safetensors", "application/x", source, id_of(db, confirmed, 0)
@@ -174,7 +164,7 @@ def test_files_are_kept_by_digest_and_given_by_name(db: Database, confirmed: Job
 def test_a_lost_lease_leaves_no_file(db: Database, confirmed: Job, tmp_path: Path) -> None:
     source = tmp_path / "student"
     source.write_bytes(b"weights")
-    claim = closing.claim_closing(db, "w", EXPIRED)
+    claim = finalization.claim_closing(db, "w", EXPIRED)
     assert claim is not None
     leases.reap(db)
     with pytest.raises(LeaseLost):
@@ -189,14 +179,14 @@ def test_files_go_when_nothing_refers_to_them(db: Database, tmp_path: Path) -> N
     for name, content in (("one", b"one"), ("two", b"two")):
         job = submitted(db, name=name, baselines={"share": 0})
         train_all(db)
-        claim = closing.claim_closing(db, "w", 60.0)
+        claim = finalization.claim_closing(db, "w", 60.0)
         assert claim is not None
         for file, what in (("own", content), ("shared", b"shared"), ("taught", b"teacher " + content)):
             (tmp_path / file).write_bytes(what)
             stored[name, file] = artifacts.store(db, Folder(root), claim.token, file, "application/x", tmp_path / file)
         (tmp_path / "own").write_bytes(content + b", newer")  # takes the older one's place
         stored[name, "newer"] = artifacts.store(db, Folder(root), claim.token, "own", "application/x", tmp_path / "own")
-        closing.complete(db, claim.token, job.id, {})
+        finalization.complete(db, claim.token, job.id, {})
     teacher = {"source": "weights", "model": {"name": "mlp"}, "artifact": stored["one", "taught"].sha256}
     submitted(db, teacher=teacher)
     [one] = jobs.list_jobs(db, ME, name="one").items
@@ -211,7 +201,7 @@ def test_the_teacher_is_told_once(db: Database) -> None:
     claim = taken(db)
     facts = TeacherFacts("fingerprint", 10, 900, 100, METRICS)
     for _ in range(2):
-        ledger.set_teacher(db, claim.token, facts)
+        reporting.set_teacher(db, claim.token, facts)
     teacher = jobs.get_job(db, job.id, ME).teacher
     assert teacher is not None
     assert (teacher["classes"], teacher["validation"]["accuracy"]) == (10, 0.5)

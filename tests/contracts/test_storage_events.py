@@ -6,14 +6,14 @@ import threading
 
 import pytest
 
+from search.claims import reporting
 from search.errors import NotFound
-from search.leasing import ledger
 from search.requests import jobs
 from search.states import TrialState
 from search.storage import events
 from search.storage.db import Database
 from search.storage.events import read_events
-from tests.search.hands import (
+from tests.search.factories import (  # fmt: skip
     DIVERGED,
     ME,
     OTHER,
@@ -26,7 +26,7 @@ from tests.search.hands import (
     taken,
     train,
     train_all,
-)  # fmt: skip
+)
 
 
 def test_numbers_are_dense_while_many_write(db: Database, storage_url: str) -> None:
@@ -65,7 +65,7 @@ def test_events_tell_a_trials_way(db: Database) -> None:
     for state in (TrialState.PRUNED, TrialState.FAILED):
         claim = taken(db)
         attach(db, claim)
-        ledger.finish(db, claim.token, claim.trial_id, state, reason=DIVERGED)
+        reporting.finish(db, claim.token, claim.trial_id, state, reason=DIVERGED)
     train(db, taken(db), 0.25)  # not the best
     train(db, taken(db), 0.75)
     told = [(event.kind, event.payload.get("trial")) for event in read_events(db, job.id, ME)]

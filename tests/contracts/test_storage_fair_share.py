@@ -7,12 +7,12 @@ from collections.abc import Callable
 
 import pytest
 
+from search.claims.claiming import Claim
 from search.errors import IllegalMove, SpecInvalid
-from search.leasing.claiming import Claim
 from search.records import Principal, Quota
 from search.requests import jobs, keys
 from search.storage.db import Database
-from tests.search.hands import ME, at_once, opened, submitted, take, taken, train
+from tests.search.factories import ME, at_once, opened, submitted, take, taken, train
 
 HUGE = {"trials": 500}
 

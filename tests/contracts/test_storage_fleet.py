@@ -7,21 +7,21 @@ from typing import Any
 
 import pytest
 
+from search.claims import claiming, leases, workers
+from search.claims.claiming import Claim
 from search.errors import IllegalMove, QuotaExceeded, SpecInvalid
-from search.fleet import FleetSpec
-from search.leasing import claiming, leases, workers
-from search.leasing.claiming import Claim
 from search.records import Job, Key, Principal, Quota
-from search.requests import census, jobs, keys
+from search.requests import fleet_counts, jobs, keys
+from search.spec.scheduling import FleetSpec
 from search.states import JobState
 from search.storage.db import Database
-from tests.search import hands
+from tests.search import factories
 
 HUGE = {"budget": {"trials": 500}, "baselines": {"share": 0.0}}
 
 
-def submitted(db: Database, name: str, principal: Principal = hands.ME, **fleet: Any) -> Job:
-    return hands.submitted(db, principal, name=name, fleet=fleet, **HUGE)
+def submitted(db: Database, name: str, principal: Principal = factories.ME, **fleet: Any) -> Job:
+    return factories.submitted(db, principal, name=name, fleet=fleet, **HUGE)
 
 
 def claimed(db: Database, lanes: int, most: int = 1) -> list[Claim]:
@@ -29,7 +29,7 @@ def claimed(db: Database, lanes: int, most: int = 1) -> list[Claim]:
     taken: list[Claim] = []
     while len(taken) < lanes:
         more = claiming.claim_many(
-            db, "w", 60.0, min(most, lanes - len(taken)), fixed=lambda _: hands.FIXED, room=lambda *_: True
+            db, "w", 60.0, min(most, lanes - len(taken)), fixed=lambda _: factories.FIXED, room=lambda *_: True
         )
         if not more:
             break
@@ -56,7 +56,7 @@ def test_a_small_job_behind_a_huge_one_begins_at_once(db: Database) -> None:
     submitted(db, "huge", priority=100)
     assert shares(claimed(db, 20)) == {"huge": 20}
     small = submitted(db, "small", priority=1)
-    assert hands.taken(db).job_id == small.id
+    assert factories.taken(db).job_id == small.id
 
 
 def test_nobody_starves_where_one_lane_is_free_at_a_time(db: Database) -> None:
@@ -65,8 +65,8 @@ def test_nobody_starves_where_one_lane_is_free_at_a_time(db: Database) -> None:
     submitted(db, "low")
     names = list[str]()
     while "low" not in names and len(names) < 60:
-        claim = hands.taken(db)
-        hands.train(db, claim)
+        claim = factories.taken(db)
+        factories.train(db, claim)
         names.append(claim.spec.name)
     assert set(names) == {"high", "low"}
 
@@ -81,17 +81,17 @@ def test_a_cap_holds_and_leaves_the_rest_to_others(db: Database) -> None:
 def test_a_share_changes_while_it_is_searched(db: Database) -> None:
     job = submitted(db, "capped", parallel=2)
     assert len(claimed(db, 10)) == 2
-    changed = jobs.share_job(db, job.id, hands.ME, {"parallel": 5, "priority": 20})
+    changed = jobs.share_job(db, job.id, factories.ME, {"parallel": 5, "priority": 20})
     assert (changed.parallel, changed.priority) == (5, 20)
     assert len(claimed(db, 10)) == 3
-    assert jobs.share_job(db, job.id, hands.ME, {"parallel": None}).parallel is None
+    assert jobs.share_job(db, job.id, factories.ME, {"parallel": None}).parallel is None
     assert len(claimed(db, 10)) == 10
     for wrong in ({"priority": 0}, {"priority": 101}, {"parallel": 0}):
         with pytest.raises(SpecInvalid):
-            jobs.share_job(db, job.id, hands.ME, wrong)
-    jobs.cancel_job(db, job.id, hands.ME)
+            jobs.share_job(db, job.id, factories.ME, wrong)
+    jobs.cancel_job(db, job.id, factories.ME)
     with pytest.raises(IllegalMove):
-        jobs.share_job(db, job.id, hands.ME, {"priority": 20})
+        jobs.share_job(db, job.id, factories.ME, {"priority": 20})
 
 
 def seen(db: Database, name: str, *labels: str, memory_gb: float | None = 8.0, lease: float = 60.0) -> None:
@@ -103,7 +103,7 @@ def test_a_job_says_which_worker_it_waits_for(db: Database) -> None:
     job = submitted(db, "picky", labels=["gpu"], memory_gb=16)
 
     def waits() -> str | None:
-        return jobs.get_job(db, job.id, hands.ME).progress.waits_for
+        return jobs.get_job(db, job.id, factories.ME).progress.waits_for
 
     assert waits() == "a worker with gpu and 16 GB of memory"
     seen(db, "small", "gpu")
@@ -142,7 +142,7 @@ def test_a_quota_of_jobs_counts_those_that_have_not_ended(db: Database) -> None:
     submitted(db, "b", me)
     with pytest.raises(QuotaExceeded, match=f"2 unfinished jobs at once and has 2.*keys quota {key.id}"):
         submitted(db, "c", me)
-    submitted(db, "d", hands.OTHER)
+    submitted(db, "d", factories.OTHER)
     jobs.cancel_job(db, first.id, me)
     submitted(db, "c", me)
     assert keys.quota_use(db, key.id) == Quota(jobs=2, trials=1000, parallel=0)
@@ -163,7 +163,7 @@ def test_a_quota_of_parallel_trials_is_of_all_jobs_together(db: Database) -> Non
     submitted(db, "a", me)
     submitted(db, "b", me)
     assert len(claimed(db, 10, most=4)) == 3
-    submitted(db, "c", hands.OTHER)
+    submitted(db, "c", factories.OTHER)
     assert shares(claimed(db, 5)) == {"c": 5}
     keys.set_quota(db, key.id, Quota(parallel=5))
     assert sum(shares(claimed(db, 1)).values()) == 1
@@ -178,15 +178,15 @@ def test_two_requests_at_once_do_not_both_take_the_last_place(db: Database) -> N
         except QuotaExceeded:
             return None
 
-    made = hands.at_once([lambda n=n: submit(f"job {n}") for n in range(6)])  # type: ignore[misc]
+    made = factories.at_once([lambda n=n: submit(f"job {n}") for n in range(6)])  # type: ignore[misc]
     assert sum(job is not None for job in made) == 1
 
 
 def test_workers_at_once_do_not_exceed_a_cap(db: Database) -> None:
     job = submitted(db, "capped", parallel=3)
-    taken = hands.at_once([lambda n=n: hands.take(db, f"w{n}") for n in range(8)])  # type: ignore[misc]
+    taken = factories.at_once([lambda n=n: factories.take(db, f"w{n}") for n in range(8)])  # type: ignore[misc]
     assert sum(claim is not None for claim in taken) == 3
-    assert jobs.get_job(db, job.id, hands.ME).state is JobState.RUNNING
+    assert jobs.get_job(db, job.id, factories.ME).state is JobState.RUNNING
 
 
 def test_quotas_that_cannot_be(db: Database) -> None:
@@ -196,23 +196,23 @@ def test_quotas_that_cannot_be(db: Database) -> None:
 
 
 def test_a_job_and_its_claims_know_the_request_that_asked(db: Database) -> None:
-    job, _ = jobs.submit(db, hands.spec(), hands.ME, request_id="ci-4711")
+    job, _ = jobs.submit(db, factories.spec(), factories.ME, request_id="ci-4711")
     assert job.request_id == "ci-4711"
-    assert hands.taken(db).request_id == "ci-4711"
+    assert factories.taken(db).request_id == "ci-4711"
 
 
 def test_figures_tell_whether_the_fleet_keeps_up(db: Database) -> None:
-    hands.submitted(db)
-    before = census.count(db)
+    factories.submitted(db)
+    before = fleet_counts.count(db)
     assert (before.queue, before.lanes, before.lanes_busy, before.epochs) == (1, 0, 0, 0)
     seen(db, "w")
     seen(db, "gone", lease=-1.0)
-    hands.train(db, hands.taken(db))
-    hands.taken(db, "gone", hands.EXPIRED)
-    stale = census.count(db)
+    factories.train(db, factories.taken(db))
+    factories.taken(db, "gone", factories.EXPIRED)
+    stale = fleet_counts.count(db)
     assert (stale.lanes, stale.lanes_busy, stale.stale_leases) == (1, 1, 1)
-    assert (stale.epochs, stale.train_seconds) == (hands.EPOCHS, pytest.approx(0.1))
+    assert (stale.epochs, stale.train_seconds) == (factories.EPOCHS, pytest.approx(0.1))
     leases.reap(db)
-    hands.taken(db)
-    after = census.count(db)
+    factories.taken(db)
+    after = fleet_counts.count(db)
     assert (after.stale_leases, after.losses, after.retries) == (0, 1, 1)

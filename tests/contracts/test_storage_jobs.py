@@ -11,6 +11,7 @@ import optuna
 import pytest
 from sqlalchemy import event, func, select, update
 
+from search.claims import artifacts, finalization
 from search.errors import (
     CursorInvalid,
     IdempotencyConflict,
@@ -19,19 +20,18 @@ from search.errors import (
     NotFound,
     SpecInvalid,
 )
-from search.leasing import artifacts, closing
+from search.optuna_bridge import study
 from search.records import Job, Principal
 from search.requests import jobs
 from search.requests.trials import list_trials
-from search.sampling import study
-from search.spec import JobSpec
+from search.spec.job import JobSpec
 from search.states import Arm, JobState, Stage, TrialState
 from search.storage.db import Database, now_sql
 from search.storage.events import read_events
 from search.storage.folder import Folder
 from search.storage.tables import idempotency, metadata
 from search.storage.tables import jobs as job_table
-from tests.search.hands import (
+from tests.search.factories import (  # fmt: skip
     ADMIN,
     ME,
     OTHER,
@@ -44,7 +44,7 @@ from tests.search.hands import (
     taken,
     train,
     train_all,
-)  # fmt: skip
+)
 
 HOSTILE = ["", "x", "\x00", "\ud800", "0" * 33, "job:1", "' OR 1=1 --", "../..", "%", "🌡"]
 ACTS: dict[str, Callable[[Database, str, Principal], object]] = {
@@ -68,12 +68,12 @@ def completed(db: Database, **changes: object) -> Job:
     return jobs.get_job(db, job.id, ME)
 
 
-def close(db: Database) -> closing.ClosingClaim:
+def close(db: Database) -> finalization.ClosingClaim:
     """Closes the job that waits for it."""
-    claim = closing.claim_closing(db, "w", 60.0)
+    claim = finalization.claim_closing(db, "w", 60.0)
     assert claim is not None
-    closing.open_test(db, claim.token, claim.job_id)
-    closing.complete(db, claim.token, claim.job_id, {})
+    finalization.open_test(db, claim.token, claim.job_id)
+    finalization.complete(db, claim.token, claim.job_id, {})
     return claim
 
 

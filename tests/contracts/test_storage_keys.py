@@ -13,7 +13,7 @@ from search.records import Principal
 from search.requests import keys
 from search.storage import tables
 from search.storage.db import Database
-from tests.search.hands import at_once
+from tests.search.factories import at_once
 
 
 def test_a_key_opens_what_its_scopes_say(db: Database) -> None:

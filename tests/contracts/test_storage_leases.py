@@ -10,9 +10,9 @@ from functools import partial
 import pytest
 from sqlalchemy import Connection, select, text
 
+from search.claims import claiming, finalization, leases, reporting
+from search.claims.leases import MAX_LOSSES
 from search.errors import DatabaseUnavailable, LeaseLost
-from search.leasing import claiming, closing, leases, ledger
-from search.leasing.leases import MAX_LOSSES
 from search.records import Reason
 from search.requests import jobs
 from search.requests.trials import get_trial, list_trials
@@ -20,7 +20,7 @@ from search.states import JobState, Stage, TrialState
 from search.storage import db as databases
 from search.storage.db import Database
 from search.storage.tables import metadata
-from tests.search.hands import (
+from tests.search.factories import (  # fmt: skip
     DIVERGED,
     EPOCHS,
     EXPIRED,
@@ -36,19 +36,19 @@ from tests.search.hands import (
     taken,
     train,
     train_all,
-)  # fmt: skip
+)
 from trainers.spec import Metrics, TeacherFacts
 
 METRICS = Metrics(0.5, 0.6, 0.05, 0.9, 1.2)
 WRITES: dict[str, Callable[[Database, claiming.Claim], object]] = {
-    "attach": lambda db, claim: ledger.attach(db, claim.token, claim.trial_id, 99, configuration(claim)),
-    "report": lambda db, claim: ledger.report(db, claim.token, claim.trial_id, epoch(2)),
-    "complete": lambda db, claim: ledger.finish(db, claim.token, claim.trial_id, TrialState.COMPLETED, value=1.0),
-    "prune": lambda db, claim: ledger.finish(db, claim.token, claim.trial_id, TrialState.PRUNED, value=1.0),
-    "fail": lambda db, claim: ledger.finish(db, claim.token, claim.trial_id, TrialState.FAILED, reason=DIVERGED),
+    "attach": lambda db, claim: reporting.attach(db, claim.token, claim.trial_id, 99, configuration(claim)),
+    "report": lambda db, claim: reporting.report(db, claim.token, claim.trial_id, epoch(2)),
+    "complete": lambda db, claim: reporting.finish(db, claim.token, claim.trial_id, TrialState.COMPLETED, value=1.0),
+    "prune": lambda db, claim: reporting.finish(db, claim.token, claim.trial_id, TrialState.PRUNED, value=1.0),
+    "fail": lambda db, claim: reporting.finish(db, claim.token, claim.trial_id, TrialState.FAILED, reason=DIVERGED),
     "give back": lambda db, claim: leases.give_back(db, claim.token),
-    "set teacher": lambda db, claim: ledger.set_teacher(db, claim.token, TeacherFacts("f", 10, 90, 10, METRICS)),
-    "fail job": lambda db, claim: ledger.fail_job(db, claim.token, Reason("dataset-missing", "fetch it")),
+    "set teacher": lambda db, claim: reporting.set_teacher(db, claim.token, TeacherFacts("f", 10, 90, 10, METRICS)),
+    "fail job": lambda db, claim: reporting.fail_job(db, claim.token, Reason("dataset-missing", "fetch it")),
 }
 
 
@@ -66,7 +66,7 @@ def test_an_old_token_writes_nothing(db: Database, fenced: str) -> None:
     job = submitted(db)
     claim = taken(db, "slow", EXPIRED)
     attach(db, claim)
-    ledger.report(db, claim.token, claim.trial_id, epoch(1))
+    reporting.report(db, claim.token, claim.trial_id, epoch(1))
     if fenced == "cancelled":
         jobs.cancel_job(db, job.id, ME)
     elif fenced == "finished":
@@ -95,7 +95,7 @@ def test_a_lost_trial_waits_again_and_keeps_its_number(db: Database) -> None:
     job = submitted(db)
     lost = taken(db, "lost", EXPIRED)
     attach(db, lost)
-    ledger.report(db, lost.token, lost.trial_id, epoch(1))
+    reporting.report(db, lost.token, lost.trial_id, epoch(1))
     assert leases.reap(db).trials == [(job.id, 0)]
     trial, _ = get_trial(db, job.id, 0, ME)
     assert (trial.state, trial.worker_id) == (TrialState.WAITING, None)
@@ -182,7 +182,7 @@ def test_a_closing_that_kills_its_workers_pauses_the_job(db: Database) -> None:
     job = submitted(db, baselines={"share": 0})
     train_all(db)
     for _ in range(MAX_LOSSES):
-        assert closing.claim_closing(db, "lost", EXPIRED) is not None
+        assert finalization.claim_closing(db, "lost", EXPIRED) is not None
         assert leases.reap(db).closings == [job.id]
     paused = jobs.get_job(db, job.id, ME)
     assert (paused.state, paused.problem and paused.problem.type) == (JobState.PAUSED, "closing-lost")
@@ -200,7 +200,7 @@ def test_a_cancelled_job_fences_all_its_workers(db: Database) -> None:
 def test_a_job_that_cannot_be_trained_fails_whole(db: Database) -> None:
     job = submitted(db)
     claim, other = taken(db), taken(db)
-    ledger.fail_job(db, claim.token, Reason("dataset-missing", "run `thermowell data fetch CIFAR10`"))
+    reporting.fail_job(db, claim.token, Reason("dataset-missing", "run `thermowell data fetch CIFAR10`"))
     failed = jobs.get_job(db, job.id, ME)
     assert (failed.state, failed.problem) == (
         JobState.FAILED,
@@ -219,7 +219,7 @@ def test_whoever_renews_reaps_and_cancels_at_once_waits_for_nobody_for_ever(db: 
     calls += [partial(leases.renew, db, f"w{number % 2}", tokens, 60.0) for number in range(6)]
     calls += [partial(jobs.cancel_job, db, job.id, ME) for job in chosen]
     entries = [(claim.token, claim.trial_id, epoch(1)) for claim in claims]
-    calls.append(lambda: ledger.report_all(db, entries))
+    calls.append(lambda: reporting.report_all(db, entries))
     at_once(calls)
     assert {jobs.get_job(db, job.id, ME).state for job in chosen} == {JobState.CANCELLED}
 
@@ -227,13 +227,13 @@ def test_whoever_renews_reaps_and_cancels_at_once_waits_for_nobody_for_ever(db: 
 def test_only_the_search_and_the_baselines_are_mirrored(db: Database) -> None:
     submitted(db)
     trained = train_all(db)
-    behind = ledger.unmirrored(db)
+    behind = reporting.unmirrored(db)
     asked = [claim for claim in trained if claim.stage in (Stage.SEARCH, Stage.BASELINE)]
     assert {each.trial_id for each in behind} == {claim.trial_id for claim in asked}
     assert {each.metric for each in behind} == {"accuracy"}
     for each in behind:
-        ledger.mark_mirrored(db, each.trial_id)
-    assert ledger.unmirrored(db) == []
+        reporting.mark_mirrored(db, each.trial_id)
+    assert reporting.unmirrored(db) == []
 
 
 def test_a_trial_that_never_got_a_number_has_nothing_to_mirror(db: Database) -> None:
@@ -241,7 +241,7 @@ def test_a_trial_that_never_got_a_number_has_nothing_to_mirror(db: Database) -> 
     asked, unasked = taken(db), taken(db)
     attach(db, asked)
     jobs.cancel_job(db, job.id, ME)
-    assert [each.trial_id for each in ledger.unmirrored(db)] == [asked.trial_id]
+    assert [each.trial_id for each in reporting.unmirrored(db)] == [asked.trial_id]
     assert unasked.number == 1
 
 
@@ -258,9 +258,9 @@ def test_a_number_that_is_being_attached_stays(db: Database) -> None:
     def again() -> int:
         assert begun.wait(10)
         threading.Timer(0.2, going_on.set).start()
-        return ledger.attach(db, claim.token, claim.trial_id, 2, configuration(claim))
+        return reporting.attach(db, claim.token, claim.trial_id, 2, configuration(claim))
 
     def first() -> int:
-        return ledger.attach(db, claim.token, claim.trial_id, slowly, configuration(claim))
+        return reporting.attach(db, claim.token, claim.trial_id, slowly, configuration(claim))
 
     assert at_once([first, again]) == [1, 1]

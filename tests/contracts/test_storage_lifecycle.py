@@ -18,10 +18,10 @@ from hypothesis.stateful import (
 )
 from sqlalchemy import select
 
+from search.claims import finalization, leases, reporting
+from search.claims.attempts import Failure
+from search.claims.claiming import Claim
 from search.errors import IllegalMove, LeaseLost, SpecInvalid
-from search.leasing import closing, leases, ledger
-from search.leasing.attempts import Failure
-from search.leasing.claiming import Claim
 from search.records import Job, Reason
 from search.requests import jobs
 from search.requests.trials import list_trials
@@ -30,7 +30,7 @@ from search.storage.db import Database
 from search.storage.events import read_events
 from search.storage.tables import leases as lease_rows
 from search.storage.tables import trials as trial_rows
-from tests.search.hands import DIVERGED, EPOCHS, EXPIRED, ME, attach, epoch, submitted, take, train
+from tests.search.factories import DIVERGED, EPOCHS, EXPIRED, ME, attach, epoch, submitted, take, train
 
 ENDS = st.sampled_from([TrialState.COMPLETED, TrialState.PRUNED, TrialState.FAILED])
 
@@ -47,7 +47,7 @@ class Lifecycle(RuleBasedStateMachine):
         budget = {"trials": trials} if epochs is None else {"trials": trials, "epochs": epochs}
         self.job = submitted(self.db, budget=budget, baselines={"share": share})
         self.held: list[Claim] = []
-        self.closings: list[closing.ClosingClaim] = []
+        self.closings: list[finalization.ClosingClaim] = []
 
     @rule(lease=st.sampled_from([60.0, EXPIRED]))
     def claim(self, lease: float) -> None:
@@ -63,9 +63,9 @@ class Lifecycle(RuleBasedStateMachine):
         try:
             attach(self.db, claim)
             for number in range(1, reported + 1):
-                ledger.report(self.db, claim.token, claim.trial_id, epoch(number))
+                reporting.report(self.db, claim.token, claim.trial_id, epoch(number))
             value = 0.5 if end is TrialState.COMPLETED else None
-            ledger.finish(self.db, claim.token, claim.trial_id, end, value=value, reason=DIVERGED)
+            reporting.finish(self.db, claim.token, claim.trial_id, end, value=value, reason=DIVERGED)
         except LeaseLost:
             assert claim.token not in self.tokens()
 
@@ -95,7 +95,7 @@ class Lifecycle(RuleBasedStateMachine):
 
     @rule(lease=st.sampled_from([60.0, EXPIRED]))
     def claim_closing(self, lease: float) -> None:
-        claim = closing.claim_closing(self.db, "w", lease)
+        claim = finalization.claim_closing(self.db, "w", lease)
         if claim is not None:
             assert self.now().state is JobState.ANALYSING
             self.closings.append(claim)
@@ -104,8 +104,8 @@ class Lifecycle(RuleBasedStateMachine):
     @rule()
     def close(self) -> None:
         claim = self.closings.pop()
-        self.allowed(lambda: closing.open_test(self.db, claim.token, claim.job_id))
-        self.allowed(lambda: closing.complete(self.db, claim.token, claim.job_id, {}))
+        self.allowed(lambda: finalization.open_test(self.db, claim.token, claim.job_id))
+        self.allowed(lambda: finalization.complete(self.db, claim.token, claim.job_id, {}))
 
     @precondition(lambda self: self.closings)
     @rule(lasting=st.booleans())
@@ -123,13 +123,13 @@ class Lifecycle(RuleBasedStateMachine):
     @rule(data=st.data())
     def suspend(self, data: st.DataObject) -> None:
         claim = self.held.pop(data.draw(st.integers(0, len(self.held) - 1)))
-        self.allowed(lambda: ledger.suspend_job(self.db, claim.token, Reason("dataset-missing", "fetch it")))
+        self.allowed(lambda: reporting.suspend_job(self.db, claim.token, Reason("dataset-missing", "fetch it")))
 
     @precondition(lambda self: self.held)
     @rule(rarely=st.integers(0, 9))
     def fail(self, rarely: int) -> None:
         if rarely == 0:
-            self.allowed(lambda: ledger.fail_job(self.db, self.held[0].token, Reason("dataset-missing", "fetch it")))
+            self.allowed(lambda: reporting.fail_job(self.db, self.held[0].token, Reason("dataset-missing", "fetch it")))
 
     @rule(rarely=st.integers(0, 9))
     def cancel(self, rarely: int) -> None:
@@ -179,9 +179,9 @@ class Lifecycle(RuleBasedStateMachine):
             leases.reap(self.db)
             while (claim := take(self.db)) is not None:
                 train(self.db, claim)
-            closer = closing.claim_closing(self.db, "w", 60.0)
+            closer = finalization.claim_closing(self.db, "w", 60.0)
             if closer is not None:
-                closing.complete(self.db, closer.token, closer.job_id, {})
+                finalization.complete(self.db, closer.token, closer.job_id, {})
             assert self.now().state in TERMINAL_JOBS
             assert all(trial.state in TERMINAL_TRIALS for trial in self.trials())
 

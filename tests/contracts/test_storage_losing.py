@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from search.leasing import claiming, leases, ledger, resuming
-from search.leasing.claiming import Claim
-from search.leasing.losing import MAX_LOSSES, MAX_WORKERS, SUSPECT
-from search.leasing.resuming import Checkpoint
+from search.claims import checkpointing, claiming, leases, reporting
+from search.claims.checkpointing import Checkpoint
+from search.claims.claiming import Claim
+from search.claims.worker_loss import MAX_LOSSES, MAX_WORKERS, SUSPECT
 from search.records import Trial
 from search.requests import jobs
 from search.requests.trials import get_trial
 from search.states import JobState, TrialState
 from search.storage.db import Database
 from search.storage.events import read_events
-from tests.search.hands import EXPIRED, FIXED, ME, attach, epoch, submitted, take, taken, train
+from tests.search.factories import EXPIRED, FIXED, ME, attach, epoch, submitted, take, taken, train
 
 
 def many(db: Database, worker: str, most: int = 4, seconds: float = EXPIRED) -> list[Claim]:
@@ -84,8 +84,8 @@ def test_a_trial_that_comes_further_each_time_is_not_poison(db: Database) -> Non
         claim = taken(db, f"w{step}", EXPIRED)
         attach(db, claim)
         assert claim.epoch == step - 1
-        ledger.report(db, claim.token, claim.trial_id, epoch(step))
-        assert resuming.checkpoint_all(db, [Checkpoint(claim.token, claim.trial_id, step, f"at-{step}")]) == set()
+        reporting.report(db, claim.token, claim.trial_id, epoch(step))
+        assert checkpointing.checkpoint_all(db, [Checkpoint(claim.token, claim.trial_id, step, f"at-{step}")]) == set()
         leases.reap(db)
         assert trial(db, job.id).state is TrialState.WAITING
     assert jobs.get_job(db, job.id, ME).state is JobState.RUNNING

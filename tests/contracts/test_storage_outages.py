@@ -18,20 +18,20 @@ import pytest
 from optuna.study import StudyDirection
 from sqlalchemy import exc, text
 
+from search.claims import leases
+from search.claims.reaper import Reaper
 from search.errors import DatabaseUnavailable, LeaseLost
-from search.leasing import leases
-from search.leasing.reaper import Reaper
+from search.optuna_bridge.study import close_storage, converted, optuna_storage
 from search.requests import jobs
 from search.requests.trials import list_trials
-from search.sampling.study import close_storage, converted, optuna_storage
 from search.schema import check_ready, migrate
 from search.states import JobState
 from search.storage import connections
 from search.storage.db import Database, open_database
-from search.storage.patience import patiently
+from search.storage.patience import with_retries
 from tests.pgbouncer import PgBouncer, running_pgbouncer
 from tests.postgres import Postgres, running_postgres
-from tests.search.hands import EXPIRED, ME, submitted, taken, train, train_all
+from tests.search.factories import EXPIRED, ME, submitted, taken, train, train_all
 from tests.standby import Pair
 
 SECONDS = 30.0
@@ -121,7 +121,7 @@ def test_a_failover_is_gone_through_with_every_trial(pair: Pair, both: Hands) ->
     both.read()
     pair.promote()
     for call in (lambda: leases.renew(both.db, "w", [claim.token], SECONDS), both.read, *both.writes):
-        patiently(call, threading.Event(), SECONDS)
+        with_retries(call, threading.Event(), SECONDS)
     train(both.db, claim)
     train_all(both.db)
     assert {trial.attempt for trial in list_trials(both.db, job.id, ME).items} == {1}
@@ -136,7 +136,7 @@ def test_who_knows_one_server_alone_waits_while_it_is_a_standby(pair: Pair, fast
     working = hands(on(server, pair.create()))
     working.work()
     pair.fail_over(fast=fast)
-    patiently(working.read, threading.Event(), SECONDS)  # from the standby: connections to the primary are cut once
+    with_retries(working.read, threading.Event(), SECONDS)  # from the standby: connections to the primary are cut once
     for call in working.writes * 2:
         refused(call)
     refused(lambda: check_ready(working.db), "standby")
@@ -144,7 +144,7 @@ def test_who_knows_one_server_alone_waits_while_it_is_a_standby(pair: Pair, fast
     working.read()
     pair.fail_over(fast=fast)
     for call in working.writes:
-        patiently(call, threading.Event(), SECONDS)
+        with_retries(call, threading.Event(), SECONDS)
     working.work()
     working.close()
 
@@ -287,7 +287,7 @@ def test_a_database_that_is_made_read_only_is_read_and_waited_for(server: Postgr
         server.query("SELECT pg_reload_conf()")
     _until(lambda: _says(plain, "off"))
     for call in plain.writes:
-        patiently(call, threading.Event(), SECONDS)
+        with_retries(call, threading.Event(), SECONDS)
     plain.work()
 
 
@@ -373,7 +373,7 @@ def test_a_server_that_is_restarted_behind_a_pooler_is_found_again(server: Postg
         f" WHERE datname = '{pooled.db.engine.url.database}' AND pid <> pg_backend_pid()"
     )
     for call in (*pooled.writes, pooled.read):
-        patiently(call, threading.Event(), SECONDS)
+        with_retries(call, threading.Event(), SECONDS)
     pooled.work()
 
 

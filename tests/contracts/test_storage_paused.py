@@ -7,10 +7,10 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import update
 
+from search.claims import finalist_choice, finalization, leases, reporting
+from search.claims.attempts import ATTEMPTS, Failure
+from search.claims.worker_loss import MAX_LOSSES
 from search.errors import IllegalMove, LeaseLost, QuotaExceeded
-from search.leasing import choosing, closing, leases, ledger
-from search.leasing.attempts import ATTEMPTS, Failure
-from search.leasing.losing import MAX_LOSSES
 from search.records import Job, Principal, Quota, Reason
 from search.requests import jobs, keys
 from search.requests.trials import list_trials
@@ -18,7 +18,7 @@ from search.states import LOST, JobState, Stage, TrialState
 from search.storage import tables
 from search.storage.db import Database
 from search.storage.events import read_events, read_news
-from tests.search.hands import EXPIRED, ME, choose, chosen, submitted, take, taken, train, train_all
+from tests.search.factories import EXPIRED, ME, choose, chosen, submitted, take, taken, train, train_all
 
 FULL = Failure("OSError: [Errno 28] No space left on device")
 SINGULAR = Failure("LinAlgError: Singular matrix", lasting=True)
@@ -41,18 +41,18 @@ def searched(db: Database) -> Job:
 
 
 def lose_closing(db: Database) -> None:
-    assert closing.claim_closing(db, "lost", EXPIRED) is not None
+    assert finalization.claim_closing(db, "lost", EXPIRED) is not None
     leases.reap(db)
 
 
 def lose_choosing(db: Database) -> None:
-    assert choosing.claim_choosing(db, "lost", EXPIRED) is not None
+    assert finalist_choice.claim_choosing(db, "lost", EXPIRED) is not None
     leases.reap(db)
 
 
 def attempt(db: Database, failure: Failure, worker: str = "w") -> None:
     """A worker cannot close the job, and the pause after its attempt is over."""
-    claim = closing.claim_closing(db, worker, EXPIRED)
+    claim = finalization.claim_closing(db, worker, EXPIRED)
     assert claim is not None
     leases.fail_attempt(db, claim.token, failure)
     leases.reap(db)
@@ -60,10 +60,10 @@ def attempt(db: Database, failure: Failure, worker: str = "w") -> None:
 
 def complete(db: Database, job: Job) -> None:
     """Closes the job, as it waits to be."""
-    claim = closing.claim_closing(db, "well", 60.0)
+    claim = finalization.claim_closing(db, "well", 60.0)
     assert claim is not None
     assert claim.job_id == job.id
-    closing.complete(db, claim.token, job.id, {})
+    finalization.complete(db, claim.token, job.id, {})
     assert now(db, job).state is JobState.COMPLETED
 
 
@@ -98,7 +98,9 @@ def test_lost_workers_pause_the_job_and_each_resume_counts_anew(db: Database, ki
         assert f"thermowell resume {job.id}" in paused.problem.detail
         assert paused.resumable
         assert not read_news(db, job.id, ME, 0, 10_000)[1], "its stream goes on"
-        assert (closing.claim_closing(db, "w", 60.0), choosing.claim_choosing(db, "w", 60.0), take(db)) == (None,) * 3
+        assert (finalization.claim_closing(db, "w", 60.0), finalist_choice.claim_choosing(db, "w", 60.0), take(db)) == (
+            None,
+        ) * 3
         resumed = jobs.resume_job(db, job.id, ME)
         assert (resumed.state, resumed.problem) == (state, None)
     train_all(db)
@@ -109,11 +111,11 @@ def test_a_choice_that_comes_while_the_job_is_paused_is_fenced(db: Database) -> 
     job = searched(db)
     for _ in range(MAX_LOSSES - 1):
         lose_choosing(db)
-    late = choosing.claim_choosing(db, "late", EXPIRED)
+    late = finalist_choice.claim_choosing(db, "late", EXPIRED)
     assert late is not None
     leases.reap(db)
     with pytest.raises(LeaseLost):
-        choosing.store_finalists(db, late.token, chosen(db, late))
+        finalist_choice.store_finalists(db, late.token, chosen(db, late))
     jobs.resume_job(db, job.id, ME)
     assert choose(db) is not None
 
@@ -137,11 +139,11 @@ def test_errors_of_the_machines_pause_the_job_whichever_worker_meets_them(db: Da
 
 def test_what_failed_rests_until_its_lease_is_over(db: Database) -> None:
     confirmed(db)
-    claim = closing.claim_closing(db, "w", 60.0)
+    claim = finalization.claim_closing(db, "w", 60.0)
     assert claim is not None
     leases.fail_attempt(db, claim.token, FULL)
     leases.reap(db)
-    assert closing.claim_closing(db, "other", 60.0) is None
+    assert finalization.claim_closing(db, "other", 60.0) is None
 
 
 def test_an_error_that_lasts_fails_the_job_with_its_own_reason(db: Database) -> None:
@@ -168,9 +170,9 @@ def test_an_error_that_is_not_the_same_each_time_is_not_known_to_last(db: Databa
 @pytest.mark.parametrize("slug", sorted(LOST))
 def test_a_job_that_failed_so_before_is_resumed_by_its_slug(db: Database, slug: str) -> None:
     job = searched(db) if slug.startswith("choosing") else confirmed(db)
-    claim = choosing.claim_choosing(db, "w", 60.0) or closing.claim_closing(db, "w", 60.0)
+    claim = finalist_choice.claim_choosing(db, "w", 60.0) or finalization.claim_closing(db, "w", 60.0)
     assert claim is not None
-    ledger.fail_job(db, claim.token, Reason(slug, "as it was told then"))
+    reporting.fail_job(db, claim.token, Reason(slug, "as it was told then"))
     failed = now(db, job)
     assert (failed.state, failed.resumable, failed.ended_at is None) == (JobState.FAILED, True, False)
     resumed = jobs.resume_job(db, job.id, ME)
@@ -184,7 +186,7 @@ def test_a_job_that_failed_so_before_is_resumed_by_its_slug(db: Database, slug: 
 @pytest.mark.parametrize("slug", ["dataset-missing", "crashed", "no-trials", "analysis-failed"])
 def test_no_other_reason_lets_a_failed_job_go_on(db: Database, slug: str) -> None:
     job = submitted(db)
-    ledger.fail_job(db, taken(db).token, Reason(slug, "why"))
+    reporting.fail_job(db, taken(db).token, Reason(slug, "why"))
     with pytest.raises(IllegalMove, match="closing-lost"):
         jobs.resume_job(db, job.id, ME)
     assert not now(db, job).resumable
@@ -194,9 +196,9 @@ def test_a_failed_job_that_goes_on_is_one_of_its_owners_unfinished_jobs_again(db
     key, _ = keys.create_key(db, "narrow", frozenset({"submit"}), Quota(jobs=1))
     owner = Principal(key.id, key.name, key.scopes)
     job = confirmed(db, owner)
-    claim = closing.claim_closing(db, "w", 60.0)
+    claim = finalization.claim_closing(db, "w", 60.0)
     assert claim is not None
-    ledger.fail_job(db, claim.token, Reason("closing-lost", "before"))
+    reporting.fail_job(db, claim.token, Reason("closing-lost", "before"))
     other = submitted(db, owner)
     with pytest.raises(QuotaExceeded, match="without this one"):
         jobs.resume_job(db, job.id, owner)
@@ -206,11 +208,11 @@ def test_a_failed_job_that_goes_on_is_one_of_its_owners_unfinished_jobs_again(db
 
 def test_a_user_may_pause_a_job_while_its_answer_is_worked_out(db: Database) -> None:
     job = confirmed(db)
-    late = closing.claim_closing(db, "w", 60.0)
+    late = finalization.claim_closing(db, "w", 60.0)
     assert late is not None
     assert jobs.pause_job(db, job.id, ME).state is JobState.PAUSED
     with pytest.raises(LeaseLost):
-        closing.complete(db, late.token, job.id, {})
+        finalization.complete(db, late.token, job.id, {})
     assert jobs.resume_job(db, job.id, ME).state is JobState.ANALYSING
     complete(db, job)
 
@@ -254,7 +256,7 @@ def test_what_a_machine_lacks_pauses_a_job_that_was_trained(db: Database) -> Non
     job = submitted(db, baselines={"share": 0})
     train(db, taken(db))
     other, claim = taken(db), taken(db, "lacking")
-    assert ledger.suspend_job(db, claim.token, Reason("dataset-missing", "it is not there")) is JobState.PAUSED
+    assert reporting.suspend_job(db, claim.token, Reason("dataset-missing", "it is not there")) is JobState.PAUSED
     paused = now(db, job)
     assert (paused.state, problem(db, job)) == (JobState.PAUSED, "dataset-missing")
     assert paused.problem is not None
@@ -269,7 +271,7 @@ def test_what_a_machine_lacks_pauses_a_job_that_was_trained(db: Database) -> Non
 
 def test_what_a_machine_lacks_fails_a_job_of_which_nothing_was_trained(db: Database) -> None:
     job, claim = submitted(db), taken(db)
-    assert ledger.suspend_job(db, claim.token, Reason("dataset-missing", "fetch it")) is JobState.FAILED
+    assert reporting.suspend_job(db, claim.token, Reason("dataset-missing", "fetch it")) is JobState.FAILED
     assert now(db, job).problem == Reason("dataset-missing", "fetch it")
 
 
@@ -295,7 +297,7 @@ def test_a_job_that_is_made_ready_in_between_goes_on(db: Database) -> None:
 
 def test_an_error_is_stored_as_far_as_anybody_reads_it(db: Database) -> None:
     confirmed(db)
-    claim = closing.claim_closing(db, "w", 60.0)
+    claim = finalization.claim_closing(db, "w", 60.0)
     assert claim is not None
     leases.fail_attempt(db, claim.token, Failure("x" * 10_000))
     [said] = [event for event in read_events(db, claim.job_id, ME, limit=1000) if event.kind == "closing_failed"]

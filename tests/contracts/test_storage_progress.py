@@ -14,8 +14,8 @@ from search.requests.progress import progress_of
 from search.states import Stage
 from search.storage import tables
 from search.storage.db import Database
-from tests.search import hands
-from tests.search.hands import ME
+from tests.search import factories
+from tests.search.factories import ME
 
 
 @contextmanager
@@ -48,8 +48,8 @@ STILL = [name for name in Progress.__slots__ if name not in ("epochs_per_second"
 
 
 def test_a_second_look_counts_no_ended_trial(db: Database) -> None:
-    job = hands.submitted(db)
-    hands.train(db, hands.taken(db))
+    job = factories.submitted(db)
+    factories.train(db, factories.taken(db))
     with statements(db) as first:
         jobs.get_job(db, job.id, ME)
     with statements(db) as second:
@@ -58,12 +58,12 @@ def test_a_second_look_counts_no_ended_trial(db: Database) -> None:
 
 
 def test_every_step_of_a_job_is_seen(db: Database) -> None:
-    job = hands.submitted(db)
+    job = factories.submitted(db)
     done = []
     while not done or done[-1].stage is not Stage.ESTIMATE:
-        claim = hands.taken(db)
+        claim = factories.taken(db)
         assert same(jobs.get_job(db, job.id, ME).progress, counted_anew(db, job.id))
-        hands.train(db, claim)
+        factories.train(db, claim)
         done.append(claim)
         found = jobs.get_job(db, job.id, ME).progress
         assert same(found, counted_anew(db, job.id))
@@ -77,15 +77,15 @@ def test_every_step_of_a_job_is_seen(db: Database) -> None:
 
 @pytest.mark.parametrize(("metric", "best"), [("accuracy", 1), ("nll", 2)])
 def test_the_best_is_the_first_of_equals(db: Database, metric: str, best: int) -> None:
-    job = hands.submitted(db, objective={"metric": metric})
+    job = factories.submitted(db, objective={"metric": metric})
     for value in (0.5, 0.7, 0.2, 0.7):
-        hands.train(db, hands.taken(db), value)
+        factories.train(db, factories.taken(db), value)
     assert jobs.get_job(db, job.id, ME).progress.best_trial == best
 
 
 def test_what_a_writer_sees_of_itself_is_not_remembered(db: Database) -> None:
-    job = hands.submitted(db)
-    hands.train(db, hands.taken(db))
+    job = factories.submitted(db)
+    factories.train(db, factories.taken(db))
     before = jobs.get_job(db, job.id, ME).progress
     with suppress(KeyError), db.write() as connection:
         connection.execute(tables.trials.update().values(state="failed"))

@@ -7,13 +7,14 @@ from contextlib import contextmanager
 
 import pytest
 
-from search.leasing import ledger
-from search.leasing.claiming import Claim
-from search.sampling import asking, pruners, study
-from search.sampling.repair import Repairer
+from search.claims import reporting
+from search.claims.claiming import Claim
+from search.optuna_bridge import proposals, study
+from search.optuna_bridge.repair import Repairer
+from search.pruners import pruner_factory
 from search.states import TrialState
 from search.storage.db import Database
-from tests.search import hands
+from tests.search import factories
 
 EPOCHS, FIRST = 8, 2
 
@@ -29,15 +30,15 @@ def anew(db: Database) -> Iterator[study.Storage]:
 
 
 def asked(db: Database, storage: study.Storage) -> tuple[Claim, int]:
-    claim = hands.taken(db)
-    number, configuration = asking.ask(storage, claim, "w")
-    ledger.attach(db, claim.token, claim.trial_id, number, configuration)
+    claim = factories.taken(db)
+    number, configuration = proposals.ask(storage, claim, "w")
+    reporting.attach(db, claim.token, claim.trial_id, number, configuration)
     return claim, number
 
 
 @pytest.mark.parametrize("name", ["stratified", "curve"])
 def test_decisions_come_from_the_storage_alone(db: Database, name: str) -> None:
-    hands.submitted(
+    factories.submitted(
         db,
         training={"epochs": EPOCHS},
         budget={"trials": 12},
@@ -48,9 +49,9 @@ def test_decisions_come_from_the_storage_alone(db: Database, name: str) -> None:
         for place in range(6):
             claim, number = asked(db, storage)
             value = 0.9 - 0.001 * place if name == "curve" else 0.5 + 0.05 * place  # the halving would stop worse ones
-            for epoch in sorted(pruners.rungs(claim.spec)):
+            for epoch in sorted(pruner_factory.rungs(claim.spec)):
                 assert not study.should_prune(storage, claim, number, epoch, value - 0.1 / epoch)
-            ledger.finish(db, claim.token, claim.trial_id, TrialState.COMPLETED, value=value)
+            reporting.finish(db, claim.token, claim.trial_id, TrialState.COMPLETED, value=value)
         Repairer(db, storage, 10.0).run()
         hopeless, its = asked(db, storage)
         best, its_own = asked(db, storage)

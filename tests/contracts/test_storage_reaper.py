@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 import pytest
 
-from search.leasing import leases
-from search.leasing.reaper import Reaper
+from search.claims import leases
+from search.claims.reaper import Reaper
 from search.schema import migrate
 from search.storage.db import Database, open_database
 from tests.postgres import running_postgres
-from tests.search.hands import EXPIRED, submitted, taken, train
+from tests.search.factories import EXPIRED, submitted, taken, train
 
 LEASE = 120.0
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import pytest
 
+from search.claims import checkpointing, claiming, leases, reporting
+from search.claims.checkpointing import Checkpoint
+from search.claims.claiming import Claim
 from search.errors import LeaseLost
-from search.leasing import claiming, leases, ledger, resuming
-from search.leasing.claiming import Claim
-from search.leasing.resuming import Checkpoint
 from search.records import Report
 from search.requests import jobs, trials
 from search.states import Stage, TrialState
 from search.storage import tables
 from search.storage.db import Database
-from tests.search.hands import (
+from tests.search.factories import (  # fmt: skip
     DIVERGED,
     EPOCHS,
     EXPIRED,
@@ -25,15 +25,17 @@ from tests.search.hands import (
     take,
     taken,
     train,
-)  # fmt: skip
+)
 
 
 def report(db: Database, claim: Claim, *epochs: int) -> None:
-    ledger.report_all(db, [(claim.token, claim.trial_id, epoch(number, number / 10)) for number in epochs])
+    reporting.report_all(db, [(claim.token, claim.trial_id, epoch(number, number / 10)) for number in epochs])
 
 
 def saved(db: Database, claim: Claim, epochs: int) -> set[str]:
-    return resuming.checkpoint_all(db, [Checkpoint(claim.token, claim.trial_id, epochs, f"{claim.attempt}-{epochs}")])
+    return checkpointing.checkpoint_all(
+        db, [Checkpoint(claim.token, claim.trial_id, epochs, f"{claim.attempt}-{epochs}")]
+    )
 
 
 def reported(db: Database, claim: Claim) -> list[Report]:
@@ -80,13 +82,13 @@ def test_a_useless_checkpoint_is_forgotten(db: Database) -> None:
     saved(db, first, 1)
     leases.give_back(db, first.token)
     second = taken(db)
-    resuming.start_over(db, second.token, second.trial_id)
+    checkpointing.start_over(db, second.token, second.trial_id)
     assert reported(db, second) == []
     row = next(iter(trials.iter_trials(db, job.id, ME)))
     assert (row.epoch, row.metrics) == (0, None)
     leases.give_back(db, second.token)
     with pytest.raises(LeaseLost):
-        resuming.start_over(db, second.token, second.trial_id)
+        checkpointing.start_over(db, second.token, second.trial_id)
     assert taken(db).checkpoint is None
 
 
@@ -100,7 +102,7 @@ def test_a_checkpoint_is_fenced(db: Database) -> None:
     again = taken(db)
     assert again.trial_id == lost.trial_id
     both = [Checkpoint(claim.token, claim.trial_id, 1, "late") for claim in (lost, held)]
-    assert resuming.checkpoint_all(db, both) == {lost.token}
+    assert checkpointing.checkpoint_all(db, both) == {lost.token}
     with db.read() as connection:
         rows = connection.execute(tables.trials.select()).all()
     assert {row.id: row.checkpoint for row in rows} == {lost.trial_id: None, held.trial_id: "late"}
@@ -115,7 +117,7 @@ def test_epochs_are_paid_for_once(db: Database) -> None:
     leases.give_back(db, first.token)
     again = taken(db)
     report(db, again, 2)
-    ledger.finish(db, again.token, again.trial_id, TrialState.PRUNED, reason=DIVERGED)
+    reporting.finish(db, again.token, again.trial_id, TrialState.PRUNED, reason=DIVERGED)
     train(db, taken(db))
     assert jobs.get_job(db, job.id, ME).progress.epochs_done == 2 + EPOCHS
     assert taken(db).stage is not Stage.SEARCH  # what is left pays for no whole trial
@@ -128,7 +130,7 @@ def test_no_checkpoint_outlives_its_trial(db: Database, end: str) -> None:
     report(db, claim, 1)
     saved(db, claim, 1)
     if end == "finished":
-        ledger.finish(db, claim.token, claim.trial_id, TrialState.FAILED, reason=DIVERGED)
+        reporting.finish(db, claim.token, claim.trial_id, TrialState.FAILED, reason=DIVERGED)
     else:
         jobs.cancel_job(db, job.id, ME)
     with db.read() as connection:
@@ -136,7 +138,7 @@ def test_no_checkpoint_outlives_its_trial(db: Database, end: str) -> None:
     assert (row.checkpoint, row.checkpoint_epoch) == (None, None)
 
 
-def many(db: Database, most: int, room: claiming.Room = lambda *_: True) -> list[Claim]:
+def many(db: Database, most: int, room: claiming.CapacityCheck = lambda *_: True) -> list[Claim]:
     return claiming.claim_many(db, "w", 60.0, most, fixed=lambda _: FIXED, room=room)
 
 

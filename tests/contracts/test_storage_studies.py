@@ -11,13 +11,13 @@ import pytest
 from search.errors import CursorInvalid, IdempotencyConflict, NotFound, NotReady, QuotaExceeded, SpecInvalid
 from search.records import Principal, Quota
 from search.requests import jobs, keys, studies
-from search.spec import JobSpec
+from search.spec.job import JobSpec
 from search.states import JobState
 from search.storage.db import Database
 from search.storage.folder import Folder
 from search.studies.records import StudyDetail
 from search.studies.spec import StudyExtension, StudySpec
-from tests.search.hands import ADMIN, ME, OTHER, at_once, spec, taken, train
+from tests.search.factories import ADMIN, ME, OTHER, at_once, spec, taken, train
 
 HOSTILE = ["", "x", "\x00", "\ud800", "0" * 33, "' OR 1=1 --", "../..", "🌡"]
 ACTS: dict[str, Callable[[Database, str, Principal], object]] = {

@@ -7,15 +7,15 @@ import itertools
 import pytest
 from sqlalchemy import update
 
+from search.claims import reporting
 from search.errors import CursorInvalid, LeaseLost, NotFound
-from search.leasing import ledger
 from search.records import Trial
 from search.requests import jobs
 from search.requests.trials import SORTS, get_trial, iter_trials, list_trials
 from search.states import Arm, Stage, TrialState
 from search.storage import tables
 from search.storage.db import Database
-from tests.search.hands import (
+from tests.search.factories import (  # fmt: skip
     DIVERGED,
     EPOCHS,
     ME,
@@ -27,7 +27,7 @@ from tests.search.hands import (
     take,
     taken,
     train,
-)  # fmt: skip
+)
 
 
 def in_pages(db: Database, job_id: str, size: int, sort: str) -> list[Trial]:
@@ -98,7 +98,7 @@ def test_a_trial_shows_what_was_reported(db: Database) -> None:
     claim = taken(db, "worker 1")
     attach(db, claim)
     for number in (1, 2, 3):
-        ledger.report(db, claim.token, claim.trial_id, epoch(number, number / 10))
+        reporting.report(db, claim.token, claim.trial_id, epoch(number, number / 10))
     trial, curve = get_trial(db, job.id, 0, ME)
     assert (trial.state, trial.epoch, trial.worker_id, trial.attempt) == (TrialState.RUNNING, 3, "worker 1", 1)
     assert trial.configuration is not None
@@ -110,7 +110,7 @@ def test_a_trial_shows_what_was_reported(db: Database) -> None:
         (2, 0.2, 0.6),
         (3, 0.3, 0.6),
     ]
-    ledger.finish(db, claim.token, claim.trial_id, TrialState.PRUNED, value=0.3, reason=DIVERGED, train_seconds=1.5)
+    reporting.finish(db, claim.token, claim.trial_id, TrialState.PRUNED, value=0.3, reason=DIVERGED, train_seconds=1.5)
     trial, _ = get_trial(db, job.id, 0, ME)
     assert (trial.state, trial.value, trial.reason, trial.train_seconds) == (TrialState.PRUNED, 0.3, DIVERGED, 1.5)
     assert trial.started_at is not None
@@ -122,8 +122,8 @@ def test_saying_an_epoch_twice_changes_nothing(db: Database) -> None:
     job = submitted(db)
     claim = taken(db)
     entries = [(claim.token, claim.trial_id, epoch(number, 0.1)) for number in (1, 2)]
-    assert ledger.report_all(db, entries) == set()
-    assert ledger.report_all(db, [(claim.token, claim.trial_id, epoch(1, 0.9))]) == set()
+    assert reporting.report_all(db, entries) == set()
+    assert reporting.report_all(db, [(claim.token, claim.trial_id, epoch(1, 0.9))]) == set()
     trial, curve = get_trial(db, job.id, 0, ME)
     assert (trial.epoch, [report.accuracy for report in curve]) == (2, [0.1, 0.1])
 
@@ -132,7 +132,7 @@ def test_of_many_reports_the_fenced_ones_alone_are_lost(db: Database) -> None:
     job, other = submitted(db), submitted(db)
     claims = [taken(db), taken(db)]
     jobs.cancel_job(db, other.id, ME)
-    lost = ledger.report_all(db, [(claim.token, claim.trial_id, epoch(1)) for claim in claims])
+    lost = reporting.report_all(db, [(claim.token, claim.trial_id, epoch(1)) for claim in claims])
     assert lost == {claim.token for claim in claims if claim.job_id == other.id}
     assert get_trial(db, job.id, 0, ME)[0].epoch == 1
     assert get_trial(db, other.id, 0, ME)[0].epoch == 0
@@ -150,13 +150,13 @@ def test_numbers_that_are_not_finite_are_refused(db: Database) -> None:
     claim = taken(db)
     for bad in (float("nan"), float("inf")):
         with pytest.raises(ValueError, match="diverged"):
-            ledger.report(db, claim.token, claim.trial_id, epoch(1, bad))
+            reporting.report(db, claim.token, claim.trial_id, epoch(1, bad))
         with pytest.raises(ValueError, match="diverged"):
-            ledger.finish(db, claim.token, claim.trial_id, TrialState.COMPLETED, value=bad)
+            reporting.finish(db, claim.token, claim.trial_id, TrialState.COMPLETED, value=bad)
     with pytest.raises(ValueError, match="value"):
-        ledger.finish(db, claim.token, claim.trial_id, TrialState.COMPLETED)
+        reporting.finish(db, claim.token, claim.trial_id, TrialState.COMPLETED)
     with pytest.raises(ValueError, match="cancelled"):
-        ledger.finish(db, claim.token, claim.trial_id, TrialState.CANCELLED)
+        reporting.finish(db, claim.token, claim.trial_id, TrialState.CANCELLED)
     assert get_trial(db, job.id, 0, ME)[0].state is TrialState.RUNNING
 
 
@@ -165,7 +165,7 @@ def test_one_number_of_optunas_is_one_trial(db: Database) -> None:
     first, second = taken(db), taken(db)
     attach(db, first)
     with pytest.raises(Exception, match=r"(?i)unique"):
-        ledger.attach(db, second.token, second.trial_id, first.number, configuration(second))
+        reporting.attach(db, second.token, second.trial_id, first.number, configuration(second))
 
 
 def test_progress_tells_the_best_and_the_speed(db: Database) -> None:
@@ -211,4 +211,4 @@ def test_a_fenced_report_is_an_error(db: Database) -> None:
     claim = taken(db)
     jobs.cancel_job(db, job.id, ME)
     with pytest.raises(LeaseLost):
-        ledger.report(db, claim.token, claim.trial_id, epoch(1))
+        reporting.report(db, claim.token, claim.trial_id, epoch(1))

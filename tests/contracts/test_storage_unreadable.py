@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
-from search.analysis.finalists import by_value
+from search.analysis.job.finalists import by_value
 from search.answer import Interim, Result
+from search.claims import finalist_choice, finalization, reporting, workers
 from search.errors import NotStorable, Unreadable
-from search.leasing import choosing, closing, ledger, workers
 from search.records import Reason
-from search.requests import jobs, keys, showing, studies
+from search.requests import jobs, keys, plot_queue, studies
 from search.requests.advice import get_advice
 from search.requests.trials import list_trials
 from search.states import JobState, TrialState
@@ -23,8 +23,8 @@ from search.storage.db import Database
 from search.storage.stored import as_stored
 from tests.contracts.test_storage_advice import KNOWN, WINNER, finished, result
 from tests.contracts.test_storage_studies import submitted as study_of
-from tests.search import hands
-from tests.search.hands import ADMIN, ME, OTHER
+from tests.search import factories
+from tests.search.factories import ADMIN, ME, OTHER
 from trainers.spec import Metrics, TeacherFacts
 
 SPEC = {"name": "from another world"}
@@ -45,18 +45,18 @@ def endless(job_id: str, bad: float) -> Result:
 
 @BAD
 def test_no_document_is_stored_that_could_not_be_read(db: Database, bad: float) -> None:
-    job = hands.submitted(db)
+    job = factories.submitted(db)
     said = r"Result\.winner\.validation\.mean is (-?inf|nan)"
     with pytest.raises(NotStorable, match=said):
         as_stored(endless(job.id, bad))
     with pytest.raises(NotStorable, match=said):
-        closing.complete(db, "no token", job.id, {"result": endless(job.id, bad)})
-    finalists = by_value(job.id, hands.spec(), [], 0, datetime.now(UTC)).model_copy(update={"round": bad})
+        finalization.complete(db, "no token", job.id, {"result": endless(job.id, bad)})
+    finalists = by_value(job.id, factories.spec(), [], 0, datetime.now(UTC)).model_copy(update={"round": bad})
     with pytest.raises(NotStorable, match=r"Finalists\.round"):
-        choosing.store_finalists(db, "no token", finalists)
+        finalist_choice.store_finalists(db, "no token", finalists)
     interim = Interim.model_construct(event=1, result=endless(job.id, bad), response=answer_of(db), importances=None)
     with pytest.raises(NotStorable):
-        showing.keep_interim(db, interim)
+        plot_queue.keep_interim(db, interim)
     with db.read() as connection:
         kept = connection.execute(select(tables.analyses.c.kind).where(tables.analyses.c.job_id == job.id)).all()
     assert kept == []
@@ -70,11 +70,11 @@ def answer_of(db: Database) -> Any:
 
 @BAD
 def test_no_column_of_json_takes_a_number_without_end(db: Database, bad: float) -> None:
-    job = hands.submitted(db)
-    claim = hands.taken(db)
+    job = factories.submitted(db)
+    claim = factories.taken(db)
     facts = TeacherFacts("f", 10, 10, 10, Metrics(bad, 1.0, 0.1, 0.1, 0.1))
     with pytest.raises(NotStorable, match=r"validation\.accuracy cannot be stored"):
-        ledger.set_teacher(db, claim.token, facts)
+        reporting.set_teacher(db, claim.token, facts)
     assert jobs.get_job(db, job.id, ME).teacher is None
     seen = {"capabilities": {"memory_gb": bad}, "engines": [{"seconds": bad, "lanes": 2}]}
     workers.worker_seen(db, "w", host="h", pid=1, lanes=1, **seen)  # no heartbeat fails for a figure
@@ -83,10 +83,12 @@ def test_no_column_of_json_takes_a_number_without_end(db: Database, bad: float) 
 
 
 def test_a_reason_of_any_text_is_kept(db: Database) -> None:
-    claim = hands.taken(db) if hands.submitted(db) else None
+    claim = factories.taken(db) if factories.submitted(db) else None
     assert claim is not None
     said = "broken \0 \ud800 " + "x" * 100_000
-    ledger.finish(db, claim.token, claim.trial_id, TrialState.FAILED, reason=Reason("crashed", said), train_seconds=0.1)
+    reporting.finish(
+        db, claim.token, claim.trial_id, TrialState.FAILED, reason=Reason("crashed", said), train_seconds=0.1
+    )
     [trial] = list_trials(db, claim.job_id, ME).items
     assert trial.reason is not None
     assert trial.reason.detail.startswith("broken")
@@ -95,16 +97,16 @@ def test_a_reason_of_any_text_is_kept(db: Database) -> None:
 
 @pytest.mark.parametrize("spec", [SPEC, [], "x", 7], ids=str)
 def test_a_job_that_cannot_be_read_keeps_no_other_from_being_trained(db: Database, spec: Any) -> None:
-    lost = [hands.submitted(db, ME), hands.submitted(db, ME)]
+    lost = [factories.submitted(db, ME), factories.submitted(db, ME)]
     broken(db, lost[0].id, spec=spec)
-    broken(db, lost[1].id, spec=spec, fixed=hands.FIXED, state=JobState.RUNNING)
-    good = hands.submitted(db, OTHER)
-    assert {hands.taken(db).job_id for _ in range(3)} == {good.id}
+    broken(db, lost[1].id, spec=spec, fixed=factories.FIXED, state=JobState.RUNNING)
+    good = factories.submitted(db, OTHER)
+    assert {factories.taken(db).job_id for _ in range(3)} == {good.id}
     for state in (JobState.CONFIRMING, JobState.ANALYSING):
         for job in lost:
             broken(db, job.id, state=state, started_at=0.0)
-        assert choosing.claim_choosing(db, "w", 60.0) is None
-        assert closing.claim_closing(db, "w", 60.0) is None
+        assert finalist_choice.claim_choosing(db, "w", 60.0) is None
+        assert finalization.claim_closing(db, "w", 60.0) is None
     listed = {job.id: job for job in jobs.list_jobs(db, ADMIN).items}
     assert listed[good.id].unreadable is None
     for job in lost:
@@ -113,7 +115,7 @@ def test_a_job_that_cannot_be_read_keeps_no_other_from_being_trained(db: Databas
 
 
 def test_an_answer_that_cannot_be_read_advises_nobody_and_hides_no_other(db: Database) -> None:
-    from search.priors.context import of_spec
+    from search.analysis.priors.context import of_spec
     from search.requests.results import get_result
 
     good, lost, worse = (finished(db, ME) for _ in range(3))
@@ -121,7 +123,7 @@ def test_an_answer_that_cannot_be_read_advises_nobody_and_hides_no_other(db: Dat
     with db.write() as connection:
         connection.execute(update(tables.analyses).where(of_lost).values(document='{"winner": null}'))
     broken(db, worse.id, spec=SPEC)
-    advice = get_advice(db, of_spec(hands.spec()), ME, KNOWN)
+    advice = get_advice(db, of_spec(factories.spec()), ME, KNOWN)
     assert {source.job_id for source in advice.sources} == {None, good.id}
     with pytest.raises(Unreadable, match=f"the result of job {lost.id} is stored, and cannot be read"):
         get_result(db, lost.id, ME)

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from search.claims import artifacts
 from search.errors import StoreUnavailable
-from search.leasing import artifacts
 from search.settings import Settings
 from search.storage.bucket import Bucket
 from search.storage.folder import Folder

@@ -16,9 +16,9 @@ from pydantic import ValidationError
 
 from search.requests import jobs
 from search.schema import migrate
-from search.spec import JobSpec
+from search.spec.job import JobSpec
 from search.storage.db import Database, open_database
-from tests.search.hands import ME
+from tests.search.factories import ME
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "kubernetes"
 CORE = ("ConfigMap", "PersistentVolumeClaim", "Deployment", "Service")

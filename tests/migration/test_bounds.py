@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
-from search.analysis.build import CLAMPED, build_documents
-from search.documents.parsing import parse_spec
+from search.analysis.job.build import CLAMPED, build_documents
 from search.errors import SpecInvalid
-from search.requests import jobs, results, standing
+from search.requests import job_view, jobs, results
 from search.requests.trials import iter_trials
 from search.schema import migrate
-from search.spec import JobSpec
+from search.spec.job import JobSpec
+from search.spec.parsing import parse_spec
 from search.states import JobState
 from search.storage import tables
 from search.storage.db import Database, open_database
@@ -85,7 +85,7 @@ def check(db: Database, job_id: str, path: str, spec: dict[str, Any]) -> None:
     [there] = [job for job in by_name(db).values() if job.id == job_id]
     assert (there.state, there.unreadable) == (JobState.COMPLETED, None)
     assert results.get_result(db, job_id, ADMIN).winner.validation.mean is not None
-    assert "<svg" in report.render(standing.get_standing(db, job_id, ADMIN), picture_base=None)
+    assert "<svg" in report.render(job_view.get_job_view(db, job_id, ADMIN), picture_base=None)
     answered = build_documents(
         job_id=job_id, spec=JobSpec.model_validate(spec), trials=list(iter_trials(db, job_id, ADMIN)),
         softness=[(1.0, 0.2), (4.0, 1.0)], teacher=None, search_stopped=False, test_seen_before=False,

@@ -19,7 +19,7 @@ from sqlalchemy import Engine, inspect, text
 
 from search import schema
 from search.errors import SchemaMissing
-from search.sampling import study
+from search.optuna_bridge import study
 from search.schema import check_schema, migrate
 from search.storage.db import Database, open_database
 from search.storage.tables import PREFIX, VERSION_TABLE, metadata

@@ -17,19 +17,19 @@ from sqlalchemy import update
 from sqlalchemy.engine import make_url
 
 from benchmarks import chaos_checks
+from search.claims import finalization, leases
 from search.errors import SchemaMissing
-from search.leasing import closing, leases
 from search.records import Job, Principal, Trial
 from search.requests import jobs, keys, results, studies
 from search.requests.trials import iter_trials
 from search.schema import alembic_config, check_schema, migrate
-from search.spec import SamplerSpec
+from search.spec.job import SamplerSpec
 from search.states import JobState, Stage, TrialState
 from search.storage import tables
 from search.storage.db import Database, open_database
 from search.studies.spec import StudyExtension, StudySpec
 from tests.processes import Processes
-from tests.search import hands
+from tests.search import factories
 
 FIRST = Path(__file__).parent / "first"
 ADMIN = Principal("admin", "admin", frozenset({"admin"}))
@@ -126,10 +126,10 @@ def test_a_job_that_failed_while_it_was_closed_goes_on(database_url: str) -> Non
     db, job = lost_while_it_was_closed(database_url)
     assert (job.state, job.resumable) == (JobState.FAILED, True)
     assert jobs.resume_job(db, job.id, ADMIN).state is JobState.ANALYSING
-    claim = closing.claim_closing(db, "w", 60.0)
+    claim = finalization.claim_closing(db, "w", 60.0)
     assert claim is not None
     assert claim.job_id == job.id
-    closing.complete(db, claim.token, job.id, {})
+    finalization.complete(db, claim.token, job.id, {})
     assert jobs.get_job(db, job.id, ADMIN).state is JobState.COMPLETED
     db.close()
 
@@ -152,7 +152,7 @@ def test_a_job_begun_with_an_earlier_default_sampler_keeps_it(database_url: str)
     migrate(db)
     leases.reap(db)
     jobs_left = {job.id for job in by_name(db).values() if job.state is not JobState.COMPLETED}
-    claims = [hands.taken(db), hands.taken(db)]
+    claims = [factories.taken(db), factories.taken(db)]
     assert {claim.job_id for claim in claims} == jobs_left
     assert [claim.spec.sampler for claim in claims] == [SamplerSpec(name="tpe", startup_trials=10)] * 2
     db.close()
@@ -165,7 +165,7 @@ def test_a_study_begun_with_an_earlier_default_sampler_keeps_it_and_its_cells(
     """What is there is not queued again when it is extended, and what is new is searched in the same way."""
     db = open_database(database_url)
     migrate(db)
-    base = hands.spec(sampler={"name": "tpe"} | (said or {})).model_dump(mode="json", exclude_none=True)
+    base = factories.spec(sampler={"name": "tpe"} | (said or {})).model_dump(mode="json", exclude_none=True)
     asked = StudySpec(name="old", base=base, factors={"training.epochs": [1, 2]})
     begun, _ = studies.submit_study(db, asked, ADMIN)
     base = {name: part for name, part in base.items() if name != "sampler"} | ({"sampler": said} if said else {})

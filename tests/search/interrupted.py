@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import sqlalchemy
 
-from search.leasing import artifacts, ledger
+from search.claims import artifacts, reporting
 from search.records import Job
 from search.requests import jobs, trials
 from search.settings import Settings
@@ -22,10 +22,10 @@ from search.storage import tables
 from search.storage.db import Database
 from search.storage.store import open_store
 from search.worker import process as worker
-from search.worker import work
+from search.worker import training_loop
 from search.worker.context import Interruption
 from tests.processes import Processes, Started
-from tests.search import hands
+from tests.search import factories
 
 PATIENCE = 120.0
 EPOCHS = 12
@@ -46,7 +46,7 @@ JOB: dict[str, Any] = {
 
 
 def submitted(db: Database, **changes: Any) -> Job:
-    return hands.submitted(db, **(JOB | changes))
+    return factories.submitted(db, **(JOB | changes))
 
 
 def settings_for(db: Database, var: Path, **changes: Any) -> Settings:
@@ -57,7 +57,7 @@ def settings_for(db: Database, var: Path, **changes: Any) -> Settings:
 
 def stop_after(reports: int, monkeypatch: pytest.MonkeyPatch) -> Interruption:
     """Asks the worker to stop while it writes down its so-many-th epoch."""
-    interruption, report_all, said = Interruption(), ledger.report_all, [0]
+    interruption, report_all, said = Interruption(), reporting.report_all, [0]
 
     def report_and_ask(*given: Any) -> Any:
         said[0] += 1
@@ -65,22 +65,22 @@ def stop_after(reports: int, monkeypatch: pytest.MonkeyPatch) -> Interruption:
             interruption.ask()
         return report_all(*given)
 
-    monkeypatch.setattr(work.ledger, "report_all", report_and_ask)
-    monkeypatch.setattr(work, "REPORT_SECONDS", 0.0)
+    monkeypatch.setattr(training_loop.reporting, "report_all", report_and_ask)
+    monkeypatch.setattr(training_loop, "REPORT_SECONDS", 0.0)
     return interruption
 
 
 def outcome(db: Database, job: Job, settings: Settings) -> list[Any]:
     """All that a job came to: every trial with every report, and the student's bytes. The same twice to the bit."""
-    done = jobs.get_job(db, job.id, hands.ME)
+    done = jobs.get_job(db, job.id, factories.ME)
     assert done.state is JobState.COMPLETED, done.problem
     answer: list[Any] = []
-    for each in trials.iter_trials(db, job.id, hands.ME):
-        said = trials.get_trial(db, job.id, each.number, hands.ME)[1]
+    for each in trials.iter_trials(db, job.id, factories.ME):
+        said = trials.get_trial(db, job.id, each.number, factories.ME)[1]
         curve = [(one.epoch, one.train_loss, one.learning_rate, one.accuracy, one.nll, one.ece) for one in said]
         assert [one[0] for one in curve] == list(range(1, each.epoch + 1))
         answer.append((each.number, each.stage, each.configuration, each.seed, each.state, each.value, curve))
-    with artifacts.open_artifact(db, open_store(settings), job.id, "student.safetensors", hands.ME) as (_, student):
+    with artifacts.open_artifact(db, open_store(settings), job.id, "student.safetensors", factories.ME) as (_, student):
         answer.append(student.read_bytes())
     return answer
 
@@ -95,7 +95,7 @@ def calm(db: Database, settings: Settings) -> list[Any]:
 def calm_alone(migrated: Path, folder: Path) -> list[Any]:
     """The same in a database of its own: a copy of a migrated SQLite file in an empty folder."""
     file = shutil.copy(migrated, folder / "thermowell.db")
-    with hands.opened(f"sqlite:///{file}") as db:
+    with factories.opened(f"sqlite:///{file}") as db:
         return calm(db, settings_for(db, folder))
 
 

@@ -14,15 +14,16 @@ import optuna
 from optuna.trial import TrialState as OptunaState
 
 from search import configurations
-from search.analysis.finalists import choose_finalists
+from search.analysis.job.finalists import choose_finalists
 from search.answer import Finalists
-from search.leasing import plan
-from search.leasing.claiming import Claim
-from search.leasing.lifecycle import chosen_of
-from search.leasing.plan import Choose, Finished, JobSnapshot, MoveTo, NewTrial, PlanRows
+from search.claims import planner
+from search.claims.claiming import Claim
+from search.claims.lifecycle import chosen_of
+from search.claims.planner import Choose, Finished, JobSnapshot, MoveTo, NewTrial, PlanRows
+from search.optuna_bridge import proposals, study
+from search.pruners import pruner_factory
 from search.records import Reason, Trial
-from search.sampling import asking, pruners, study
-from search.spec import JobSpec
+from search.spec.job import JobSpec
 from search.states import Arm, JobState, Stage, TrialState
 from search.storage.rows import study_name
 from trainers.spec import Configuration
@@ -44,7 +45,7 @@ class Played:
     def play(self, until: JobState = JobState.ANALYSING) -> None:
         """On, until it is in this state, or has failed."""
         while self.state not in (until, JobState.FAILED):
-            following = plan.decide(self._snapshot(), self._finished, self._chosen)
+            following = planner.decide(self._snapshot(), self._finished, self._chosen)
             if isinstance(following, NewTrial):
                 self._search(following.stage, following.arm)
             elif isinstance(following, MoveTo):
@@ -58,20 +59,22 @@ class Played:
                 assert isinstance(following, Choose)
                 self.finalists = choose_finalists("j", self.spec, self.trials, 0, START, members=2)
 
-    def _chosen(self) -> plan.Chosen | None:
+    def _chosen(self) -> planner.FinalistChoice | None:
         return None if self.finalists is None else chosen_of(self.finalists)
 
     def _search(self, stage: Stage, arm: Arm) -> None:
         number = len(self.trials)
         claim = Claim(
-            "j", number, number, stage, arm, None, 0, plan.trial_seed(self.spec.seed, number), 1, "", None, None,
+            "j", number, number, stage, arm, None, 0, planner.trial_seed(self.spec.seed, number), 1, "", None, None,
             self.spec, {},
         )  # fmt: skip
-        found, configuration = asking.ask(self.storage, claim)
+        found, configuration = proposals.ask(self.storage, claim)
         trial = self._end(stage, arm, None, None, configuration, claim.seed)
         trial_id = study.id_of(self.storage, study_name("j", arm), found)
         worst = study.WORST[self.spec.objective.metric]
-        for epoch in sorted(pruners.rungs(self.spec)) if arm is Arm.JOINT else ():  # asked; here nobody is stopped
+        for epoch in (
+            sorted(pruner_factory.rungs(self.spec)) if arm is Arm.JOINT else ()
+        ):  # asked; here nobody is stopped
             reached = worst if trial.value is None else trial.value * (1 - 0.5 / epoch)
             study.should_prune(self.storage, claim, found, epoch, reached)
         if trial.value is None:

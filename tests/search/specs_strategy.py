@@ -14,8 +14,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from search.parts import LEAST, NARROWEST
-from search.spec import COLDEST, MOST_CONFIDENCE
+from search.spec.fields import LEAST, NARROWEST
+from search.spec.job import COLDEST, MOST_CONFIDENCE
 
 Strategy = st.SearchStrategy[Any]
 TINY = 5e-324

@@ -11,7 +11,7 @@ import pytest
 
 from search.answer import Document, Importances, Interactions, Result, TemperatureResponse
 from search.records import Reason, Trial
-from search.spec import JobSpec
+from search.spec.job import JobSpec
 from search.states import Arm, Stage, TrialState
 from tests import synthetic
 from trainers.spec import Configuration

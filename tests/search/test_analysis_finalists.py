@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from search import configurations
-from search.analysis.finalists import best_set, by_value, choose_finalists
+from search.analysis.job.finalists import best_set, by_value, choose_finalists
 from search.answer import ArmFinalists, Finalists
 from search.records import Trial
-from search.spec import JobSpec
+from search.spec.job import JobSpec
 from search.states import Arm, Stage
 from tests import synthetic
 

@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 
 from search import configurations
-from search.analysis.gains import Finals, estimate
+from search.analysis.job.gains import Finals, estimate
 from search.records import Trial
 from search.states import Arm, Stage, TrialState
 from tests import synthetic

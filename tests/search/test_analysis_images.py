@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from search.analysis.gains import Finals, estimate
-from search.analysis.images import accuracy_interval, gain_interval
+from search.analysis.job.gains import Finals, estimate
+from search.analysis.job.images import accuracy_interval, gain_interval
 from search.states import Stage, TrialState
 from tests import synthetic
 

@@ -7,10 +7,10 @@ import dataclasses
 import numpy as np
 import pytest
 
-from search.analysis.importance import importances
+from search.analysis.job.importance import importances
 from search.answer import Importances
 from search.records import Trial
-from search.spec import JobSpec
+from search.spec.job import JobSpec
 from search.states import Stage
 from tests import synthetic
 from trainers.spec import Configuration

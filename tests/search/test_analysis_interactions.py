@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from search.analysis import aside
-from search.analysis.build import build_interim
-from search.analysis.interactions import COLUMNS, ROWS, interactions
-from search.analysis.observations import softness_seen
+from search.analysis.job import question
+from search.analysis.job.build import build_interim
+from search.analysis.job.interactions import COLUMNS, ROWS, interactions
+from search.analysis.job.observations import softness_seen
 from search.answer import InteractionMap, Interim
-from search.spec import JobSpec
+from search.spec.job import JobSpec
 from search.states import Arm, Stage, TrialState
 from tests import synthetic
 from trainers.spec import Configuration
@@ -165,8 +165,8 @@ def test_the_program_aside_says_what_the_function_says() -> None:
         "search_stopped": False, "test_seen_before": False, "wall_seconds": 3.0, "now": synthetic.NOW,
     }  # fmt: skip
     done = subprocess.run(
-        [sys.executable, *aside.PROGRAM],
-        input=aside.Question(**values | {"spec": synthetic.job(SPEC).spec}).model_dump_json().encode(),
+        [sys.executable, *question.PROGRAM],
+        input=question.Question(**values | {"spec": synthetic.job(SPEC).spec}).model_dump_json().encode(),
         capture_output=True,
         check=True,
     )

@@ -10,11 +10,11 @@ import time
 import numpy as np
 import pytest
 
-from search.analysis.fits import ENOUGH
-from search.analysis.response import temperature_response
+from search.analysis.job.fits import ENOUGH
+from search.analysis.job.response import temperature_response
 from search.answer import ResponseCurve, TemperatureResponse, TemperatureSet
 from search.records import Trial
-from search.spec import JobSpec
+from search.spec.job import JobSpec
 from search.states import Arm, Stage, TrialState
 from tests import synthetic
 from trainers.spec import Configuration
@@ -272,7 +272,7 @@ def test_confidence_sets_and_bands_hold_the_truth_as_often_as_they_say() -> None
 def test_the_latest_trials_are_kept_where_there_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
     numbers = [trial.number for trial in TRIALS if trial.arm is not Arm.LABEL_ONLY]
     kept = numbers[len(numbers) // 2 :]
-    monkeypatch.setattr("search.analysis.joint_surface.AT_MOST", len(kept))
+    monkeypatch.setattr("search.analysis.job.joint_surface.AT_MOST", len(kept))
 
     def drawn(trials: list[Trial]) -> ResponseCurve | None:
         return respond(SPEC, trials).overall

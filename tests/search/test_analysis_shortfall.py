@@ -12,16 +12,16 @@ import numpy as np
 import pytest
 
 from search import configurations, units
-from search.analysis import shortfall as room
-from search.analysis.joint_surface import answer_surface, joint_of, joint_surface
-from search.analysis.shortfall import shortfall
+from search.analysis.job import shortfall as room
+from search.analysis.job.joint_surface import answer_surface, joint_of, joint_surface
+from search.analysis.job.shortfall import shortfall
 from search.answer import Result, Shortfall
 from search.records import Trial
-from search.spec import JobSpec
+from search.spec.job import JobSpec
 from search.states import Arm, Stage, TrialState
-from search.surfaces.joint import Joint
+from search.surrogate.encoding import Encoding
 from service.client import Result as Sent
-from service.remote.documents import read
+from service.remote.documents import read_document
 from tests import synthetic
 from trainers.spec import Configuration
 
@@ -172,7 +172,7 @@ def of(spec: JobSpec, configuration: dict[str, Any]) -> tuple[str, dict[str, flo
 
 
 def values(spec: JobSpec, configuration: dict[str, Any]) -> dict[str, float]:
-    joint: Joint = joint_of(spec, False)
+    joint: Encoding = joint_of(spec, False)
     return {s.axis.name: s.axis.value(configuration) for s in joint.settings[configuration["optimizer"]["name"]]}
 
 
@@ -210,11 +210,11 @@ def test_the_answer_says_it_and_older_answers_still_load() -> None:
     said = units.chance(found.shortfall.chance_within_delta)
     shown = f"with a chance of {said}" if found.shortfall.chance_within_delta >= 0.01 else f"is {units.NOT_SHOWN}"
     assert f"of the searched space {shown}; expected shortfall" in found.summary
-    assert read(Sent, found.model_dump(mode="json")).shortfall is not None
+    assert read_document(Sent, found.model_dump(mode="json")).shortfall is not None
     older = found.model_dump(mode="json")
     del older["shortfall"]
     assert Result.model_validate_json(json.dumps(older)).shortfall is None
-    assert read(Sent, older).shortfall is None
+    assert read_document(Sent, older).shortfall is None
 
 
 def test_an_extended_job_says_it_of_its_new_winner_with_what_both_rounds_have_shown() -> None:

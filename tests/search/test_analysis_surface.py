@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from search.analysis import profile
-from search.surfaces.surface import Squeeze, Surface
+from search.analysis.job import profile
+from search.surrogate.surface import Squeeze, Surface
 
 VALUES = arrays.arrays(np.float64, st.integers(8, 40), elements=st.floats(-10, 1, width=32))
 

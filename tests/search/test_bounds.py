@@ -14,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from search import scales
-from search.documents.parsing import parse_spec, spec_json_schema
 from search.errors import SpecInvalid
-from search.parts import DOOR
-from search.spec import JobSpec, Range, SpaceSpec
+from search.spec.fields import DOOR
+from search.spec.job import JobSpec, Range, SpaceSpec
+from search.spec.parsing import parse_spec, spec_json_schema
 from search.studies import cells
 from search.studies.parsing import parse_extension, parse_study
 from search.studies.spec import StudyExtension, StudySpec

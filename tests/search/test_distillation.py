@@ -9,14 +9,14 @@ import pytest
 from pydantic import ValidationError
 
 from search import configurations
-from search.analysis import wording
-from search.documents.parsing import parse_spec
-from search.priors import points
-from search.priors.evidence import Settings
-from search.sampling import advised, space
-from search.spec import JobSpec, Range, SpaceSpec
+from search.analysis.job import wording
+from search.analysis.priors import points
+from search.analysis.priors.evidence import Settings
+from search.samplers import advised, space
+from search.spec.job import JobSpec, Range, SpaceSpec
+from search.spec.parsing import parse_spec
 from search.states import Arm
-from search.surfaces.axes import axes, temperature_axis
+from search.surrogate.axes import axes, temperature_axis
 from trainers import catalogue
 from trainers.spec import Configuration, Distillation, Optimizer
 
@@ -131,10 +131,10 @@ def test_what_is_searched_is_asked_for_by_name() -> None:
     assert space.suggest(optuna.trial.FixedTrial(asked), searched, Arm.JOINT) == expected
     space.suggest(trial, searched, Arm.JOINT)
     assert list(trial.params) == ["temperature", "final_temperature", "student_temperature"]
-    assert space.listed(searched) == {"student_temperature": (1.0, 2.0, 4.0)}
+    assert space.listed_values(searched) == {"student_temperature": (1.0, 2.0, 4.0)}
     assert advised.parameters(expected).items() >= asked.items()
     assert configurations.from_json(configurations.to_json(expected)) == expected
-    drawn = points.guessed(searched, 5.0, Settings(), seed=1)
+    drawn = points.complete_guess(searched, 5.0, Settings(), seed=1)
     assert drawn.student_temperature in (1, 2, 4)
     assert 1 <= (drawn.final_temperature or 0) <= 8
     assert [one.name for one in axes(searched, "adam")] == ["final_temperature", "student_temperature"]

@@ -12,10 +12,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from search.documents.parsing import default_spec_yaml, markup, parse_spec, refusals, spec_json_schema
 from search.errors import FieldProblem, SpecInvalid
-from search.pieces import DatasetSpec
-from search.spec import JobSpec
+from search.spec.job import JobSpec
+from search.spec.parsing import default_spec_yaml, markup, parse_spec, spec_json_schema, validation_errors
+from search.spec.training import DatasetSpec
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.yaml"))
 DIGEST = "0" * 64
@@ -61,7 +61,7 @@ def test_the_default_shows_every_field() -> None:
         part = data
         for step in path:
             part = part[step]
-        absent |= set(refusals.allowed_fields(path)) - set(part)
+        absent |= set(validation_errors.allowed_fields(path)) - set(part)
     assert absent <= commented
 
 
@@ -193,7 +193,7 @@ def test_documents_without_end_are_refused_before_they_cost_anything() -> None:
             assert "more than 20,000 keys and values" in problem.message
     for media in ("json", "yaml"):
         problems = refused(json.dumps({f"k{i}": 1 for i in range(9_000)}), media)
-        assert len(problems) == refusals.MOST_PROBLEMS + 1
+        assert len(problems) == validation_errors.MOST_PROBLEMS + 1
         assert "the first 100 problems" in problems[-1].message
 
 

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from search.documents.parsing import parse_spec
 from search.errors import SpecInvalid
 from search.requests import jobs, results
 from search.settings import Settings
+from search.spec.parsing import parse_spec
 from search.states import JobState
 from search.storage.db import Database
 from search.worker import process as worker
-from tests.search import hands
+from tests.search import factories
 
 ONE: dict[str, Any] = {"model": {"name": "mlp"}, "training": {"epochs": 2}, "optimizer": {}}
 OTHER: dict[str, Any] = ONE | {"seed": 1}
@@ -23,7 +23,9 @@ SAME_DATA = {"pretrained_on": {"dataset": {"name": "digits"}}}
 
 
 def refusal(**teacher: Any) -> tuple[str, str]:
-    document = hands.spec().model_dump(mode="json", exclude_none=True) | {"teacher": {"source": "ensemble"} | teacher}
+    document = factories.spec().model_dump(mode="json", exclude_none=True) | {
+        "teacher": {"source": "ensemble"} | teacher
+    }
     with pytest.raises(SpecInvalid) as caught:
         parse_spec(json.dumps(document), "json")
     (problem,) = caught.value.problems
@@ -57,7 +59,7 @@ def test_what_an_ensemble_cannot_be(teacher: dict[str, Any], path: str, message:
 
 
 def test_a_job_without_an_ensemble_is_told_as_before() -> None:
-    assert "members" not in hands.spec().model_dump(mode="json", exclude_none=True)["teacher"]
+    assert "members" not in factories.spec().model_dump(mode="json", exclude_none=True)["teacher"]
 
 
 def test_its_job_is_answered_as_any_other(db: Database, tmp_path: Path) -> None:
@@ -65,12 +67,12 @@ def test_its_job_is_answered_as_any_other(db: Database, tmp_path: Path) -> None:
     small = {"budget": {"trials": 2}, "confirmation": {"finalists": 1, "select_seeds": 1, "estimate_seeds": 2}}
     data = {"name": "digits", "train_size": 100}
     common = small | {"dataset": data, "training": {"epochs": 2}}
-    job = hands.submitted(db, teacher={"source": "ensemble", "members": [ONE, OTHER]}, **common)
-    alone = hands.submitted(db, teacher=OTHER, **common)
+    job = factories.submitted(db, teacher={"source": "ensemble", "members": [ONE, OTHER]}, **common)
+    alone = factories.submitted(db, teacher=OTHER, **common)
     worker.run_worker(settings, exit_when_idle=True)
     for each in (job, alone):
-        seen = jobs.get_job(db, each.id, hands.ME)
+        seen = jobs.get_job(db, each.id, factories.ME)
         assert (seen.state, seen.problem) == (JobState.COMPLETED, None)
-    assert results.get_result(db, job.id, hands.ME).winner.test is not None
+    assert results.get_result(db, job.id, factories.ME).winner.test is not None
     trained = list((settings.artifact_root / "teachers").rglob("weights-*.safetensors"))
     assert len(trained) == 2, "the other job's teacher is one of the members"

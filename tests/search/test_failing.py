@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from search.leasing.failing import no_trials
+from search.claims.search_failure import no_trials
 from search.records import Reason
 from search.states import TrialState
 

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from search.settings import Settings
 from search.storage.db import Database
 from search.worker.context import Context, Interruption
-from tests.search import hands
+from tests.search import factories
 
 
 def context(tmp_path: Path, device: str = "cpu", labels: str = "") -> Context:
@@ -38,7 +38,7 @@ def test_a_worker_has_its_device_and_the_operators_words(tmp_path: Path) -> None
     ],
 )
 def test_it_takes_only_jobs_whose_wishes_it_has(tmp_path: Path, asked: dict[str, Any], may: bool) -> None:
-    spec = hands.spec(fleet=asked)
+    spec = factories.spec(fleet=asked)
     worker = context(tmp_path, labels="big")
     assert worker.allowed(spec, None) is may
     assert worker.allowed(spec, {"device": "cpu"}) is may

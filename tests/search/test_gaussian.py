@@ -11,12 +11,12 @@ import optuna
 import pytest
 from optuna.trial import TrialState as OptunaState
 
-from search.sampling import gaussian, samplers, space
-from search.sampling.gaussian import MOST, GaussianSampler
-from search.sampling.tpe import Columns
-from search.spec import SamplerSpec, SpaceSpec
+from search.samplers import gaussian_process, sampler_factory, space
+from search.samplers.gaussian_process import MOST, GaussianSampler
+from search.samplers.tpe import Columns
+from search.spec.job import SamplerSpec, SpaceSpec
 from search.states import Arm
-from search.surfaces.joint import Joint
+from search.surrogate.encoding import Encoding
 from trainers.spec import Configuration
 
 LISTS = SpaceSpec.model_validate(
@@ -42,7 +42,7 @@ def quality(found: Configuration) -> float:
 def asked(study: optuna.Study, number: int, searched: SpaceSpec = LISTS, name: Any = "gp", seed: int = 0) -> Any:
     """The trial, which runs from now on, and its configuration."""
     spec = SamplerSpec(name=name, startup_trials=STARTUP)
-    study.sampler = samplers.build_sampler(spec, searched, Arm.JOINT, seed, number)
+    study.sampler = sampler_factory.build_sampler(spec, searched, Arm.JOINT, seed, number)
     trial = study.ask()
     return trial, space.suggest(trial, searched, Arm.JOINT)
 
@@ -100,7 +100,7 @@ def test_any_values_are_learnt_from(value: Callable[[Configuration, int], float]
 
 def test_one_trial_is_enough_where_startup_says_so() -> None:
     study = history(1)
-    study.sampler = samplers.build_sampler(SamplerSpec(name="gp", startup_trials=1), LISTS, Arm.JOINT, 0, 1)
+    study.sampler = sampler_factory.build_sampler(SamplerSpec(name="gp", startup_trials=1), LISTS, Arm.JOINT, 0, 1)
     space.suggest(study.ask(), LISTS, Arm.JOINT)
 
 
@@ -147,11 +147,11 @@ def test_beyond_what_it_bears_tpe_proposes(monkeypatch: pytest.MonkeyPatch) -> N
     spec = SamplerSpec(name="gp", startup_trials=STARTUP)
 
     def kind() -> type:
-        return type(samplers.build_sampler(spec, SpaceSpec(), Arm.JOINT, 0, 12, columns))
+        return type(sampler_factory.build_sampler(spec, SpaceSpec(), Arm.JOINT, 0, 12, columns))
 
     assert kind() is GaussianSampler
-    monkeypatch.setattr(samplers, "MOST", 11)
-    assert kind() is samplers.ColumnsTPESampler
+    monkeypatch.setattr(sampler_factory, "MOST", 11)
+    assert kind() is sampler_factory.ColumnsTPESampler
     assert MOST == 500
 
 
@@ -165,10 +165,10 @@ def test_several_hyperparameters_have_their_say(monkeypatch: pytest.MonkeyPatch)
         noises.append(noise)
         return gains
 
-    monkeypatch.setattr(gaussian, "knowledge_gradient", apart)
+    monkeypatch.setattr(gaussian_process, "knowledge_gradient", apart)
     several = asked(history(20), 20)[1]
-    assert len(set(noises)) == gaussian.MEMBERS > 1
-    monkeypatch.setattr(gaussian, "knowledge_gradient", lambda *given: 1.0 * (np.arange(len(given[3])) == 7))
+    assert len(set(noises)) == gaussian_process.MEMBERS > 1
+    monkeypatch.setattr(gaussian_process, "knowledge_gradient", lambda *given: 1.0 * (np.arange(len(given[3])) == 7))
     assert several == asked(history(20), 20)[1]
 
 
@@ -183,7 +183,7 @@ def test_it_finds_what_noise_hides_more_often_than_chance() -> None:
 
 
 def _cells() -> list[Configuration]:
-    joint = Joint.of(LISTS)
+    joint = Encoding.of(LISTS)
     found = []
     for name in joint.settings:
         grid = joint.grid(name, 1000)

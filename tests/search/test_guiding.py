@@ -9,13 +9,13 @@ from itertools import product
 import numpy as np
 import pytest
 
+from search.analysis.study.cells import CENSORED, Cell, Optimum, optimum_of
+from search.analysis.study.design import Point, design_of
+from search.analysis.study.documents import Guidance
+from search.analysis.study.guidance import compute_guidance
+from search.analysis.study.guidance_table import markdown
+from search.analysis.study.likelihood import BEYOND, grid_likelihood, unknown
 from search.answer import Estimate, Gain, Interval, ResponseCurve, ResponsePoint, TemperatureSet
-from search.guiding.cells import CENSORED, Cell, Optimum, optimum_of
-from search.guiding.design import Point, design_of
-from search.guiding.documents import Guidance
-from search.guiding.guidance_table import markdown
-from search.guiding.guide import guide
-from search.guiding.likelihood import BEYOND, gridded, unknown
 
 TEMPERATURES = tuple(float(one) for one in np.geomspace(1, 32, 41))
 OCTAVES = np.log2(TEMPERATURES)
@@ -25,8 +25,8 @@ LISTED = (1.0, 2.0, 4.0, 7.0, 12.0, 32.0)
 
 @pytest.fixture(autouse=True)
 def _few_sweeps(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("search.guiding.sampler.WARM", 40)
-    monkeypatch.setattr("search.guiding.sampler.KEPT", 120)
+    monkeypatch.setattr("search.analysis.study.gibbs.WARM", 40)
+    monkeypatch.setattr("search.analysis.study.gibbs.KEPT", 120)
 
 
 def optimum(centre: float, width: float = 0.4) -> Optimum:
@@ -80,7 +80,7 @@ def by_name(found: Guidance) -> dict[str, str]:
 
 def test_finds_the_factor_that_moves_the_best_temperature_and_by_how_much() -> None:
     cells = study(lambda at: 2 + 1.5 * (at["optimizer"] == "sgd"), optimizer=("adamw", "sgd"), epochs=("10", "40"))
-    found = guide("mine", cells)
+    found = compute_guidance("mine", cells)
     assert by_name(found) == {"optimizer": "moves", "epochs": found.factors[1].verdict}
     assert found.factors[1].verdict != "moves"
     (moved,) = found.factors[0].contrasts
@@ -98,14 +98,14 @@ def test_finds_the_factor_that_moves_the_best_temperature_and_by_how_much() -> N
 
 def test_the_same_cells_give_the_same_document_whatever_happened_before() -> None:
     cells = study(lambda at: 2.0, repeats=2, a=("x", "y"))
-    assert guide("mine", cells) == guide("mine", cells)
+    assert compute_guidance("mine", cells) == compute_guidance("mine", cells)
 
 
 def test_an_interaction_is_found_where_the_design_carries_it() -> None:
     cells = study(
         lambda at: 2.5 + 2.0 * (at["a"] == "1") * (at["b"] == "1"), a=("0", "1"), b=("0", "1"), repeats=4, seed=3
     )
-    (found,) = guide("mine", cells).interactions
+    (found,) = compute_guidance("mine", cells).interactions
     assert found.factors == ("a", "b")
     assert found.verdict == "moves"
     assert found.interval.low < 2.0 < found.interval.high + 0.5
@@ -116,7 +116,7 @@ def test_intervals_hold_the_truth_and_no_effect_is_seldom_claimed() -> None:
     held, claimed = [], []
     for seed in range(6):
         cells = study(lambda at: 2 + 0.8 * (at["a"] == "1"), seed, 2, a=("0", "1"), b=("0", "1"))
-        found = guide("mine", cells, seed=seed)
+        found = compute_guidance("mine", cells, seed=seed)
         first, second = found.factors
         held += [one.interval.low <= 0.8 <= one.interval.high for one in first.contrasts]
         held += [one.interval.low <= 0 <= one.interval.high for one in second.contrasts]
@@ -128,7 +128,7 @@ def test_intervals_hold_the_truth_and_no_effect_is_seldom_claimed() -> None:
 def test_a_censored_optimum_is_beyond_the_edge_and_does_not_draw_others_to_it() -> None:
     """The jobs of one level have their best T an octave and a half above the range: that is all that they tell."""
     cells = study(lambda at: 3.0 if at["a"] == "low" else 6.5, a=("low", "high"), repeats=4)
-    (factor,) = guide("mine", cells).factors
+    (factor,) = compute_guidance("mine", cells).factors
     low, high = factor.levels
     assert high.best.censored_high
     assert high.best.above > 0.9
@@ -145,11 +145,11 @@ def test_a_censored_optimum_is_beyond_the_edge_and_does_not_draw_others_to_it() 
 def test_a_job_that_knows_nothing_of_its_optimum_says_nothing() -> None:
     """Of a flat response half of the draws have their best T at an end of the range; that is no evidence for it."""
     flat = Optimum(TEMPERATURES, tuple(unknown(EVEN)))
-    assert np.allclose(gridded([flat]).likelihood, 1.0)
+    assert np.allclose(grid_likelihood([flat]).likelihood, 1.0)
     assert unknown(EVEN)[0] > 0.1
     told = study(lambda at: 2.5, a=("0", "1"), repeats=3)
     mute = [Cell(f"mute-{n}", {"a": "0"}, {"seed": str(n)}, best=flat) for n in range(3)]
-    (with_mute,) = guide("mine", [*told, *mute]).factors
+    (with_mute,) = compute_guidance("mine", [*told, *mute]).factors
     assert with_mute.levels[0].best.interval.low > 2.5
     assert with_mute.levels[0].best.interval.high < 16
 
@@ -159,9 +159,9 @@ def test_temperatures_of_a_list_count_where_they_are() -> None:
     nothing = unknown(tuple(at.round(6).tolist()))
     assert nothing.sum() == pytest.approx(1)
     assert nothing[-1] > nothing[0] > nothing[1]  # the last stands for more than the first, and both are ends
-    flat = gridded([Optimum(LISTED, tuple(nothing))])
+    flat = grid_likelihood([Optimum(LISTED, tuple(nothing))])
     assert np.allclose(flat.likelihood, 1.0)
-    told = gridded([Optimum(LISTED, (0.0, 0.0, 0.1, 0.8, 0.1, 0.0))])
+    told = grid_likelihood([Optimum(LISTED, (0.0, 0.0, 0.1, 0.8, 0.1, 0.0))])
     most = told.centres[told.likelihood[0] == told.likelihood.max()]
     assert most.min() == pytest.approx(math.log2(4 * 7) / 2, abs=0.13)
     assert most.max() == pytest.approx(math.log2(7 * 12) / 2, abs=0.13)
@@ -173,7 +173,7 @@ def test_a_cell_whose_jobs_know_nothing_has_its_best_anywhere(repeats: int) -> N
     flat = Optimum(TEMPERATURES, tuple(unknown(EVEN)))
     mute = [Cell(f"mute-{n}", {"a": "0"}, {"seed": str(n)}, best=flat) for n in range(repeats)]
     told = study(lambda at: 2.5, a=("1", "2"), repeats=3)
-    nowhere, somewhere, _ = guide("mine", [*mute, *told]).cells
+    nowhere, somewhere, _ = compute_guidance("mine", [*mute, *told]).cells
     assert nowhere.best is not None
     assert nowhere.best.censored_low
     assert nowhere.best.censored_high
@@ -185,7 +185,7 @@ def test_a_cell_leaves_to_a_job_that_knows_nothing_no_word() -> None:
     flat = Optimum(TEMPERATURES, tuple(unknown(EVEN)))
     told = study(lambda at: 2.5, a=("0", "1"), repeats=3)
     mute = [Cell(f"mute-{n}", {"a": "0"}, {"seed": str(n)}, best=flat) for n in range(3)]
-    alone, beside = guide("mine", told).cells[0].best, guide("mine", [*told, *mute]).cells[0].best
+    alone, beside = compute_guidance("mine", told).cells[0].best, compute_guidance("mine", [*told, *mute]).cells[0].best
     assert alone is not None
     assert beside is not None
     assert math.log2(beside.temperature) == pytest.approx(math.log2(alone.temperature), abs=0.15)
@@ -193,7 +193,7 @@ def test_a_cell_leaves_to_a_job_that_knows_nothing_no_word() -> None:
 
 
 def test_the_likelihood_goes_on_beyond_the_range_as_at_its_end() -> None:
-    found = gridded([optimum(9.0)])
+    found = grid_likelihood([optimum(9.0)])
     assert found.centres[0] > -BEYOND
     assert found.centres[-1] < 5 + BEYOND
     assert math.isclose(found.widths.sum(), 5 + 2 * BEYOND)
@@ -202,7 +202,7 @@ def test_the_likelihood_goes_on_beyond_the_range_as_at_its_end() -> None:
 
 def test_one_job_for_each_level_cannot_tell() -> None:
     cells = study(lambda at: 1.0 if at["a"] == "0" else 4.0, repeats=1, a=("0", "1"))
-    found = guide("mine", cells)
+    found = compute_guidance("mine", cells)
     assert by_name(found) == {"a": "cannot tell"}
     assert "cannot tell" in found.summary
     assert "too few jobs" in found.factors[0].words
@@ -226,7 +226,7 @@ def test_one_job_for_each_level_cannot_tell() -> None:
     ],
 )
 def test_what_cannot_be_compared_is_answered_plainly(cells: list[Cell], said: str) -> None:
-    found = guide("mine", cells)
+    found = compute_guidance("mine", cells)
     assert said in found.summary
     assert found.factors == [] == found.interactions
     assert markdown(found).startswith("# mine")
@@ -235,7 +235,7 @@ def test_what_cannot_be_compared_is_answered_plainly(cells: list[Cell], said: st
 
 def test_where_all_are_censored_nothing_is_claimed() -> None:
     cells = study(lambda at: 9.0, a=("0", "1"), b=("0", "1"), repeats=2)
-    found = guide("mine", cells)
+    found = compute_guidance("mine", cells)
     assert set(by_name(found).values()) == {"cannot tell"}
     assert all(level.best.censored_high for factor in found.factors for level in factor.levels)
     assert any("beyond the range" in limit for limit in found.limits)
@@ -247,7 +247,7 @@ def test_factors_that_change_together_are_not_told_apart() -> None:
         for level in "01"
         for n in range(3)
     ]
-    found = guide("mine", cells)
+    found = compute_guidance("mine", cells)
     assert by_name(found) == {"a": "cannot tell", "b": "cannot tell"}
     assert any("change together" in limit for limit in found.limits)
 
@@ -259,13 +259,13 @@ def test_optimizers_that_every_job_has_searched_are_a_factor_within_jobs() -> No
         for n in range(3)
         for both in [{"sgd": optimum(4 + 0.1 * n), "adamw": optimum(2 + 0.1 * n)}]
     ]
-    found = guide("mine", cells)
+    found = compute_guidance("mine", cells)
     assert by_name(found)["optimizer"] == "moves"
     assert found.factors[1].contrasts[0].octaves == pytest.approx(-2, abs=0.4)
     assert set(found.cells[0].by_optimizer) == {"sgd", "adamw"}
     assert "best T, AdamW" in markdown(found)
     named = [Cell(c.job_id, {"space.optimizer": c.levels["a"]}, c.replicate, best=c.best) for c in cells]
-    assert [one.name for one in guide("mine", named).factors] == ["optimizer"]
+    assert [one.name for one in compute_guidance("mine", named).factors] == ["optimizer"]
 
 
 def test_a_design_carries_the_interactions_that_it_can_tell_from_chance() -> None:
@@ -308,11 +308,11 @@ def test_older_answers_give_their_confidence_set() -> None:
     assert optimum_of(curve(True, [math.nan, 0.5, 0.5, 0.0])) is None
     assert optimum_of(curve(True, [0.5, 0.5])) is None
     cells = [Cell("a", {"x": "1"}, best=old), Cell("b", {"x": "2"}, best=new)]
-    assert any("older" in limit for limit in guide("mine", cells).limits)
+    assert any("older" in limit for limit in compute_guidance("mine", cells).limits)
 
 
 def test_quality_and_gain_of_a_cell_are_its_jobs_means() -> None:
-    found = guide("mine", study(lambda at: 2.0, a=("0", "1"), repeats=3))
+    found = compute_guidance("mine", study(lambda at: 2.0, a=("0", "1"), repeats=3))
     for cell in found.cells:
         assert cell.finished == 3
         assert cell.quality is not None
@@ -326,5 +326,5 @@ def test_quality_and_gain_of_a_cell_are_its_jobs_means() -> None:
 
 def test_names_do_not_become_markup() -> None:
     cells = study(lambda at: 2.0, repeats=1, a=("x|y", "<b>"))
-    assert "x\\|y" in markdown(guide("*mine*", cells))
-    assert "\\*mine\\*" in markdown(guide("*mine*", cells))
+    assert "x\\|y" in markdown(compute_guidance("*mine*", cells))
+    assert "\\*mine\\*" in markdown(compute_guidance("*mine*", cells))

@@ -6,14 +6,14 @@ import json
 from pathlib import Path
 from typing import Any
 
-from search.leasing import artifacts
+from search.claims import artifacts
 from search.requests import jobs, results
 from search.settings import Settings
 from search.states import JobState
 from search.storage.db import Database
 from search.storage.store import open_store
 from search.worker import process as worker
-from tests.search import hands
+from tests.search import factories
 from tests.trainers.elsewhere import lay
 
 ELSEWHERE: dict[str, Any] = {
@@ -50,13 +50,13 @@ def test_it_is_answered_as_any_other(db: Database, tmp_path: Path) -> None:
     settings = Settings(var=tmp_path, database_url=db.url, lease_seconds=30, poll_seconds=0.05, threads=1)
     settings.data_root.mkdir(parents=True)
     lay(settings.data_root)
-    job = hands.submitted(db, **UNUSUAL)
+    job = factories.submitted(db, **UNUSUAL)
     worker.run_worker(settings, exit_when_idle=True)
-    seen = jobs.get_job(db, job.id, hands.ME)
+    seen = jobs.get_job(db, job.id, factories.ME)
     assert (seen.state, seen.problem) == (JobState.COMPLETED, None)
     assert (seen.teacher or {})["classes"] == 3
-    assert results.get_result(db, job.id, hands.ME).winner.test is not None
-    with artifacts.open_artifact(db, open_store(settings), job.id, "student.json", hands.ME) as (_, path):
+    assert results.get_result(db, job.id, factories.ME).winner.test is not None
+    with artifacts.open_artifact(db, open_store(settings), job.id, "student.json", factories.ME) as (_, path):
         papers = json.loads(path.read_text())
     assert sorted(set(papers["class_map"])) == [0, 1, 2]
     assert len(papers["class_map"]) == 10

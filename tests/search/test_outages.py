@@ -25,7 +25,7 @@ from search.schema import migrate
 from search.storage import outages
 from search.storage.db import Database, engine_options, normal_url, open_database
 from search.storage.outages import Drop
-from search.storage.patience import LAST_SECONDS, patiently
+from search.storage.patience import LAST_SECONDS, with_retries
 from search.storage.tables import keys
 
 # What each kind of fault is and what becomes of the connection, by the codes that PostgreSQL's manual gives.
@@ -248,7 +248,7 @@ def test_who_is_to_stop_asks_a_moment_longer() -> None:
             raise DatabaseUnavailable("cut")
         return "given back"
 
-    assert patiently(cut_once, stop, 60.0) == "given back"
+    assert with_retries(cut_once, stop, 60.0) == "given back"
 
     def away() -> None:
         calls[0] += 1
@@ -256,5 +256,5 @@ def test_who_is_to_stop_asks_a_moment_longer() -> None:
 
     begun = time.monotonic()
     with pytest.raises(DatabaseUnavailable):
-        patiently(away, stop, 60.0)
+        with_retries(away, stop, 60.0)
     assert time.monotonic() - begun < LAST_SECONDS + 5

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from search import configurations
-from search.leasing import plan
-from search.leasing.plan import Choose, Chosen, Finished, JobSnapshot, MoveTo, NewTrial, Nothing, PlanRows
-from search.spec import JobSpec
+from search.claims import planner
+from search.claims.planner import Choose, FinalistChoice, Finished, JobSnapshot, MoveTo, NewTrial, NothingToDo, PlanRows
+from search.spec.job import JobSpec
 from search.states import BASELINE_ARMS, Arm, JobState, Stage, TrialState
 from trainers.spec import Configuration, Optimizer
 
@@ -50,7 +50,7 @@ class Life:
     stopped: bool = False
     budget: int = 0
     trials: list[dict[str, Any]] = field(default_factory=list)
-    chosen: dict[int, Chosen] = field(default_factory=dict)
+    chosen: dict[int, FinalistChoice] = field(default_factory=dict)
     reason: Any = None
 
     def snapshot(self) -> JobSnapshot:
@@ -88,7 +88,7 @@ class Life:
         """Until nothing is left to be decided; every job must come to an end."""
         for _ in range(100_000):
             running = [trial for trial in self.trials if trial["state"] is TrialState.RUNNING]
-            following = plan.decide(self.snapshot(), self.finished, lambda: self.chosen.get(self.round))
+            following = planner.decide(self.snapshot(), self.finished, lambda: self.chosen.get(self.round))
             if isinstance(following, NewTrial) and len(running) < lanes:
                 self.state = JobState.RUNNING
                 self.add(following.stage, following.arm)
@@ -116,8 +116,10 @@ class Life:
     def choose(self) -> None:
         """As a worker would that has no model: the best values of each arm."""
         most, finished = self.spec.confirmation.finalists, self.finished()
-        best = {arm: plan.candidates(self.spec, finished, arm)[:most] for arm in Arm}
-        self.chosen[self.round] = Chosen({arm: tuple(one.number for one in found) for arm, found in best.items()})
+        best = {arm: planner.candidates(self.spec, finished, arm)[:most] for arm in Arm}
+        self.chosen[self.round] = FinalistChoice(
+            {arm: tuple(one.number for one in found) for arm, found in best.items()}
+        )
 
     def of(self, stage: Stage, **wanted: Any) -> list[dict[str, Any]]:
         return [
@@ -148,7 +150,7 @@ def test_a_job_from_its_first_trial_to_its_analysis(lanes: int) -> None:
 def test_contestants_share_their_seeds_and_no_seed_has_two_purposes() -> None:
     life = Life(spec_of(budget={"trials": 40}), rising)
     life.live(4)
-    searched = {plan.trial_seed(life.spec.seed, number) for number in range(500)}
+    searched = {planner.trial_seed(life.spec.seed, number) for number in range(500)}
     selected = {trial["seed"] for trial in life.of(Stage.SELECT)}
     estimated = {trial["seed"] for trial in life.of(Stage.ESTIMATE)}
     assert (len(searched), len(selected), len(estimated)) == (500, 3, 5)
@@ -207,9 +209,9 @@ def test_the_same_configuration_twice_is_one_finalist() -> None:
     same = configurations.to_json(Configuration(3.0, 0.5, 0.5, Optimizer("sgd", 0.1)))
     finished = [replace(trial, configuration=same) if trial.number > 3 else trial for trial in life.finished()
                 if trial.stage in (Stage.SEARCH, Stage.BASELINE)]  # fmt: skip
-    found = plan.candidates(life.spec, finished, Arm.JOINT)
+    found = planner.candidates(life.spec, finished, Arm.JOINT)
     assert [trial.number for trial in found] == [4, 3, 2, 1, 0]  # 5 is 4 again
-    assert len(plan.candidates(life.spec, finished, Arm.T4)) == 1
+    assert len(planner.candidates(life.spec, finished, Arm.T4)) == 1
 
 
 def test_nobody_drops_out_and_nothing_ends_before_there_is_a_spread() -> None:
@@ -241,7 +243,7 @@ def test_every_block_is_shared_by_all_that_are_left() -> None:
 
     life = Life(spec_of(budget={"trials": 8}, confirmation={"select_seeds": 4}), ends)
     life.live(5)
-    seeds = plan.confirmation_seeds(life.spec, Stage.SELECT, 0)
+    seeds = planner.confirmation_seeds(life.spec, Stage.SELECT, 0)
     order = [seed for seed, _ in itertools.groupby(trial["seed"] for trial in life.of(Stage.SELECT))]
     assert order == seeds  # one block after the other, none twice
     for arm in (Arm.JOINT, Arm.T1):
@@ -257,17 +259,17 @@ def test_finalists_are_chosen_once_the_search_has_ended_and_not_before() -> None
     for _ in range(4):
         life.add(Stage.SEARCH, Arm.JOINT)
     life.state = JobState.RUNNING
-    assert plan.decide(life.snapshot(), unread, unread) == Nothing()  # they are still running
+    assert planner.decide(life.snapshot(), unread, unread) == NothingToDo()  # they are still running
     for number, trial in enumerate(life.trials):
         trial |= {"state": TrialState.COMPLETED, "value": number / 10}
-    assert plan.decide(life.snapshot(), life.finished, unread) == MoveTo(JobState.CONFIRMING)
+    assert planner.decide(life.snapshot(), life.finished, unread) == MoveTo(JobState.CONFIRMING)
     life.state = JobState.CONFIRMING
     for _ in range(2):  # whoever asks, whenever
-        assert plan.decide(life.snapshot(), life.finished, lambda: None) == Choose()
-    rows = plan.decide(life.snapshot(), life.finished, lambda: Chosen({Arm.JOINT: (1, 3)}))
+        assert planner.decide(life.snapshot(), life.finished, lambda: None) == Choose()
+    rows = planner.decide(life.snapshot(), life.finished, lambda: FinalistChoice({Arm.JOINT: (1, 3)}))
     assert isinstance(rows, PlanRows)
     assert [(row.origin, row.seed) for row in rows.rows] == [
-        (origin, seed) for seed in plan.confirmation_seeds(spec, Stage.SELECT, 0)[:2] for origin in (1, 3)
+        (origin, seed) for seed in planner.confirmation_seeds(spec, Stage.SELECT, 0)[:2] for origin in (1, 3)
     ]
 
 
@@ -277,11 +279,11 @@ def test_a_confirmation_that_began_before_choices_were_kept_goes_on() -> None:
     life = Life(spec, rising)
     for number in range(6):
         life.add(Stage.SEARCH, Arm.JOINT, state=TrialState.COMPLETED, value=number / 10)
-    for seed in plan.confirmation_seeds(spec, Stage.SELECT, 0):
+    for seed in planner.confirmation_seeds(spec, Stage.SELECT, 0):
         for origin in (5, 4):
             life.add(Stage.SELECT, Arm.JOINT, origin=origin, seed=seed)
     life.state = JobState.CONFIRMING
-    assert plan.decide(life.snapshot(), unread, unread) == Nothing()
+    assert planner.decide(life.snapshot(), unread, unread) == NothingToDo()
     for trial in life.of(Stage.SELECT):
         trial |= {"state": TrialState.COMPLETED, "value": 0.5 + (0.1 if trial["origin"] == 4 else 0.0)}
     life.live(2)
@@ -330,7 +332,7 @@ def test_stop_lets_running_trials_end_and_confirms_with_what_there_is() -> None:
     for _ in range(5):
         life.add(Stage.SEARCH, Arm.JOINT)
     life.state, life.stopped = JobState.RUNNING, True
-    assert plan.decide(life.snapshot(), unread, unread) == Nothing()
+    assert planner.decide(life.snapshot(), unread, unread) == NothingToDo()
     life.live(4)
     assert life.state is JobState.ANALYSING
     assert (len(life.of(Stage.SEARCH)), len(life.of(Stage.BASELINE))) == (5, 0)
@@ -370,9 +372,12 @@ def test_epochs_that_a_pruned_trial_gave_back_are_spent() -> None:
 def test_epochs_are_waited_for_while_a_trial_may_give_some_back() -> None:
     spec = spec_of(budget={"trials": 100, "epochs": 25})
     running = {(Stage.SEARCH, Arm.JOINT): {TrialState.RUNNING: 2}}
-    assert plan.decide(snapshot(spec, search_trials=2, search_epochs=20, counts=running), unread, unread) == Nothing()
+    assert (
+        planner.decide(snapshot(spec, search_trials=2, search_epochs=20, counts=running), unread, unread)
+        == NothingToDo()
+    )
     done = {(Stage.SEARCH, Arm.JOINT): {TrialState.COMPLETED: 2}}
-    assert plan.decide(snapshot(spec, search_trials=2, search_epochs=20, counts=done), unread, unread) == NewTrial(
+    assert planner.decide(snapshot(spec, search_trials=2, search_epochs=20, counts=done), unread, unread) == NewTrial(
         Stage.BASELINE, Arm.LABEL_ONLY
     )
 
@@ -380,22 +385,22 @@ def test_epochs_are_waited_for_while_a_trial_may_give_some_back() -> None:
 def test_no_trial_begins_after_the_time_is_up() -> None:
     counts = {(Stage.SEARCH, Arm.JOINT): {TrialState.COMPLETED: 4}}
     open_ = snapshot(spec_of(), seconds_left=0.1, search_trials=4, search_epochs=40, counts=counts)
-    assert plan.decide(open_, unread, unread) == NewTrial(Stage.SEARCH, Arm.JOINT)
-    assert plan.decide(replace(open_, seconds_left=0.0), unread, unread) == NewTrial(Stage.BASELINE, Arm.LABEL_ONLY)
+    assert planner.decide(open_, unread, unread) == NewTrial(Stage.SEARCH, Arm.JOINT)
+    assert planner.decide(replace(open_, seconds_left=0.0), unread, unread) == NewTrial(Stage.BASELINE, Arm.LABEL_ONLY)
 
 
 def test_baselines_wait_for_the_last_claim_of_the_search_not_for_its_end() -> None:
     spec = spec_of(budget={"trials": 8})
     running = {(Stage.SEARCH, Arm.JOINT): {TrialState.RUNNING: 8}, (Stage.BASELINE, Arm.LABEL_ONLY): {
         TrialState.WAITING: 1}}  # fmt: skip
-    assert plan.decide(snapshot(spec, search_trials=8, counts=running), unread, unread) == NewTrial(
+    assert planner.decide(snapshot(spec, search_trials=8, counts=running), unread, unread) == NewTrial(
         Stage.BASELINE, Arm.T1
     )
 
 
 @pytest.mark.parametrize("state", sorted(set(JobState) - {JobState.QUEUED, JobState.RUNNING, JobState.CONFIRMING}))
 def test_nothing_is_trained_for_a_job_that_rests(state: JobState) -> None:
-    assert plan.decide(snapshot(spec_of(), state=state), unread, unread) == Nothing()
+    assert planner.decide(snapshot(spec_of(), state=state), unread, unread) == NothingToDo()
 
 
 @given(

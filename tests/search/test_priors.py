@@ -12,14 +12,24 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from search.analysis.priors import literature
+from search.analysis.priors.context import (
+    FEATURES,
+    UNKNOWN,
+    Context,
+    as_json,
+    describe_feature,
+    differences,
+    distance,
+    kind_of,
+    of_spec,
+)
+from search.analysis.priors.evidence import Evidence, Settings, from_winner
+from search.analysis.priors.points import MOST, first_points, how_many, weight
 from search.errors import LiteratureInvalid
-from search.parts import Choices, Range
-from search.priors import literature
-from search.priors.context import FEATURES, UNKNOWN, Context, apart, as_json, distance, kind_of, of_spec, told
-from search.priors.evidence import Evidence, Settings, from_winner
-from search.priors.points import MOST, first_points, how_many, weight
-from search.spec import SpaceSpec
-from tests.search import hands
+from search.spec.fields import Choices, Range
+from search.spec.job import SpaceSpec
+from tests.search import factories
 from trainers.spec import Configuration, Optimizer
 
 KNOWN = Context(
@@ -108,7 +118,7 @@ def inside(space: SpaceSpec, configuration: Configuration) -> bool:
 
 @given(contexts, contexts)
 def test_a_distance_is_symmetric_and_the_sum_of_its_features(one: Context, other: Context) -> None:
-    parts = apart(one, other)
+    parts = differences(one, other)
     assert [part.feature for part in parts] == list(FEATURES)
     assert all(part.distance >= 0 for part in parts)
     assert distance(one, other) == pytest.approx(sum(part.distance for part in parts))
@@ -117,7 +127,7 @@ def test_a_distance_is_symmetric_and_the_sum_of_its_features(one: Context, other
 
 @given(contexts)
 def test_nothing_is_far_from_itself_but_what_is_unknown(one: Context) -> None:
-    unknown = sum(told(one, feature) is None for feature in FEATURES if feature != "teacher_sharpness")
+    unknown = sum(describe_feature(one, feature) is None for feature in FEATURES if feature != "teacher_sharpness")
     unknown += one.teacher_entropy is None or one.classes is None
     assert distance(one, one) == pytest.approx(UNKNOWN * unknown)
 
@@ -156,14 +166,14 @@ def test_a_weight_falls_with_the_distance(evidence: Evidence, decades: float) ->
 
 
 def test_a_job_has_a_context() -> None:
-    spec = hands.spec()
+    spec = factories.spec()
     context = of_spec(spec)
     assert context == Context(
         data="digits",
         classes=10,
         train_images=1797 - round(0.4 * 1797),
         optimizers=("sgd", "adamw"),
-        epochs=hands.EPOCHS,
+        epochs=factories.EPOCHS,
         batch_size=64,
         label_smoothing=0.0,
         student="dense",
@@ -187,15 +197,15 @@ def test_a_job_has_a_context() -> None:
     ],
 )
 def test_a_context_has_the_classes_that_the_job_trains_on(dataset: dict[str, Any], classes: int) -> None:
-    assert of_spec(hands.spec(dataset=dataset)).classes == classes
+    assert of_spec(factories.spec(dataset=dataset)).classes == classes
 
 
 def test_a_student_that_has_seen_something_is_no_random_one() -> None:
     seen = {"training": {"epochs": 2}, "optimizer": {"name": "adamw", "learning_rate": 0.01}}
-    student = hands.spec().student.model_dump(exclude_none=True)
-    spec = hands.spec(student=student | {"initial": {"source": "trained"} | seen})
+    student = factories.spec().student.model_dump(exclude_none=True)
+    spec = factories.spec(student=student | {"initial": {"source": "trained"} | seen})
     assert of_spec(spec).student_init == "pretrained"
-    assert of_spec(hands.spec(student=student | {"initial": {"source": "random"}})).student_init == "random"
+    assert of_spec(factories.spec(student=student | {"initial": {"source": "random"}})).student_init == "random"
 
 
 def test_the_packaged_table_names_its_sources() -> None:

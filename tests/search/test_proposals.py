@@ -12,8 +12,9 @@ import structlog
 
 from search import configurations
 from search.errors import DatabaseUnavailable
-from search.sampling import asking, samplers
-from search.spec import JobSpec, SamplerSpec
+from search.optuna_bridge import proposals
+from search.samplers import sampler_factory
+from search.spec.job import JobSpec, SamplerSpec
 from search.states import JobState, Stage
 from tests import synthetic
 from tests.search.played import Played
@@ -69,7 +70,7 @@ def test_a_proposal_that_fails_is_a_place_of_the_even_walk(
     error: Exception | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     walk = [configurations.from_json(one) for one in searched(job("gp", sampler={"name": "gp", "startup_trials": 100}))]
-    monkeypatch.setattr(samplers, "build_sampler", lambda *_: Failing(error))
+    monkeypatch.setattr(sampler_factory, "build_sampler", lambda *_: Failing(error))
     with structlog.testing.capture_logs() as logs:
         found = [configurations.from_json(one) for one in searched(job("tpe"))]
     assert found == walk
@@ -78,6 +79,6 @@ def test_a_proposal_that_fails_is_a_place_of_the_even_walk(
 
 
 def test_a_database_that_does_not_answer_is_no_failed_proposal(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(asking.samplers, "build_sampler", lambda *_: Failing(DatabaseUnavailable("away")))
+    monkeypatch.setattr(proposals.sampler_factory, "build_sampler", lambda *_: Failing(DatabaseUnavailable("away")))
     with pytest.raises(DatabaseUnavailable):
         searched(job("tpe"))

@@ -12,15 +12,15 @@ import optuna
 import pytest
 from optuna.trial import TrialState as OptunaState
 
-from search.leasing import ledger
-from search.leasing.claiming import Claim
-from search.sampling import asking, study
-from search.sampling.repair import Repairer
+from search.claims import reporting
+from search.claims.claiming import Claim
+from search.optuna_bridge import proposals, study
+from search.optuna_bridge.repair import Repairer
 from search.states import TrialState
 from search.storage.db import Database
 from search.storage.rows import study_name
 from tests.processes import Processes, free_port
-from tests.search import hands
+from tests.search import factories
 
 PATIENCE = 90.0
 
@@ -29,7 +29,7 @@ PATIENCE = 90.0
 def proxied(db: Database, tmp_path: Path) -> Iterator[study.Storage]:
     processes, port = Processes(tmp_path), free_port()
     environment = {"THERMOWELL_DATABASE_URL": db.url}
-    program = [sys.executable, "-m", "search.sampling.proxy", "--port", str(port)]
+    program = [sys.executable, "-m", "search.optuna_bridge.proxy", "--port", str(port)]
     proxy = processes.start(*program, env=environment, cwd=Path(__file__).parents[2])
     storage = study.optuna_storage(db, f"127.0.0.1:{port}")
     assert isinstance(storage, optuna.storages.GrpcStorageProxy)
@@ -44,15 +44,17 @@ def proxied(db: Database, tmp_path: Path) -> Iterator[study.Storage]:
 
 
 def test_a_trial_goes_its_way_through_the_proxy(db: Database, proxied: study.Storage) -> None:
-    hands.submitted(db, pruner={"name": "median", "min_epochs": 1, "startup_trials": 9})
-    claim = hands.taken(db)
-    proposal = asking.propose(proxied, claim, "w")
-    write = asking.numbering(proxied, proposal)
-    number = ledger.attach(db, claim.token, claim.trial_id, write, proposal.configuration)
+    factories.submitted(db, pruner={"name": "median", "min_epochs": 1, "startup_trials": 9})
+    claim = factories.taken(db)
+    proposal = proposals.propose(proxied, claim, "w")
+    write = proposals.numbering(proxied, proposal)
+    number = reporting.attach(db, claim.token, claim.trial_id, write, proposal.configuration)
     assert not study.should_prune(proxied, claim, number, 1, 0.5)
-    ledger.report(db, claim.token, claim.trial_id, hands.epoch(1))
-    assert study.telling(proxied, ledger.Unmirrored(*_of(claim, number))) is None  # not in a transaction of ours
-    ledger.finish(db, claim.token, claim.trial_id, TrialState.COMPLETED, value=0.7)
+    reporting.report(db, claim.token, claim.trial_id, factories.epoch(1))
+    assert (
+        study.mirror_writer(proxied, reporting.Unmirrored(*_of(claim, number))) is None
+    )  # not in a transaction of ours
+    reporting.finish(db, claim.token, claim.trial_id, TrialState.COMPLETED, value=0.7)
     assert Repairer(db, proxied, 10.0).run() == (1, 0)
     beside = study.optuna_storage(db)
     try:

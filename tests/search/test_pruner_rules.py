@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from search.sampling import pruners
-from search.sampling.extrapolation import CurvePruner, predict, quality, settings
-from search.sampling.stratified import StratifiedPruner, equal_edges
-from tests.search import hands
+from search.pruners import pruner_factory
+from search.pruners.extrapolation import CurvePruner, predict, quality, settings
+from search.pruners.stratified import StratifiedPruner, equal_edges
+from tests.search import factories
 
 EPOCHS, RUNGS = 40, (4, 12, 36)
 TEMPERATURE = FloatDistribution(1.0, 40.0, log=True)
@@ -29,7 +29,7 @@ starts = st.floats(0.05, 0.6)
 
 
 def pruner_of(name: str, **changes: Any) -> optuna.pruners.BasePruner:
-    return pruners.build_pruner(hands.spec(training={"epochs": EPOCHS}, pruner={"name": name} | changes))
+    return pruner_factory.build_pruner(factories.spec(training={"epochs": EPOCHS}, pruner={"name": name} | changes))
 
 
 def played(

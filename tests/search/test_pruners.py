@@ -7,13 +7,13 @@ from typing import Any, get_args
 import optuna
 import pytest
 
-from search.sampling import pruners
-from search.spec import JobSpec, PrunerSpec
-from tests.search import hands
+from search.pruners import pruner_factory
+from search.spec.job import JobSpec, PrunerSpec
+from tests.search import factories
 
 
 def spec_of(epochs: int = 40, **pruner: Any) -> JobSpec:
-    return hands.spec(training={"epochs": epochs}, pruner=pruner)
+    return factories.spec(training={"epochs": epochs}, pruner=pruner)
 
 
 @pytest.mark.parametrize(
@@ -27,18 +27,18 @@ def spec_of(epochs: int = 40, **pruner: Any) -> JobSpec:
     ],
 )
 def test_rungs_lie_before_the_end(epochs: int, pruner: dict[str, Any], expected: set[int]) -> None:
-    assert pruners.rungs(spec_of(epochs, **pruner)) == expected
+    assert pruner_factory.rungs(spec_of(epochs, **pruner)) == expected
 
 
 @pytest.mark.parametrize("name", get_args(PrunerSpec.model_fields["name"].annotation))
 @pytest.mark.parametrize("direction", ["maximize", "minimize"])
 def test_the_worse_stop_and_the_best_goes_on(name: str, direction: str) -> None:
     spec = spec_of(name=name, startup_trials=2)
-    study = optuna.create_study(direction=direction, pruner=pruners.build_pruner(spec))
+    study = optuna.create_study(direction=direction, pruner=pruner_factory.build_pruner(spec))
     stopped = []
     for value in (0.5, 0.6, 0.7, 0.1, 0.2, 0.15, 0.3, 0.12, 0.9):
         trial, said = study.ask(), value if direction == "maximize" else 1 - value
-        for rung in sorted(pruners.rungs(spec)) or [4]:
+        for rung in sorted(pruner_factory.rungs(spec)) or [4]:
             trial.report(said, rung)
             if trial.should_prune():
                 study.tell(trial, state=optuna.trial.TrialState.PRUNED)

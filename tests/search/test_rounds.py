@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from search.leasing import rounds
-from search.leasing.rounds import evidence, leader, race
+from search.claims import racing
+from search.claims.racing import evidence, leader, race
 
 ALPHA = 0.1
 JOBS = 400
@@ -59,7 +59,7 @@ def test_the_evidence_is_a_martingale_where_nothing_differs() -> None:
 
 @given(st.floats(-50, 50), st.integers(1, 40))
 def test_the_distribution_is_students(at: float, freedom: int) -> None:
-    assert rounds._student(at, freedom) == pytest.approx(stats.t.cdf(at, freedom), abs=1e-9)
+    assert racing._student(at, freedom) == pytest.approx(stats.t.cdf(at, freedom), abs=1e-9)
 
 
 def test_a_clearly_worse_one_goes_within_few_seeds() -> None:

@@ -7,14 +7,14 @@ from typing import Any
 import optuna
 import pytest
 
-from search.sampling import samplers, space
-from search.spec import SamplerSpec, SpaceSpec
+from search.samplers import sampler_factory, space
+from search.spec.job import SamplerSpec, SpaceSpec
 from search.states import Arm
 from trainers.spec import Configuration
 
 
 def proposal(name: Any, trial: int, seed: int = 0, arm: Arm = Arm.JOINT) -> Configuration:
-    sampler = samplers.build_sampler(SamplerSpec(name=name), SpaceSpec(), arm, seed, trial)
+    sampler = sampler_factory.build_sampler(SamplerSpec(name=name), SpaceSpec(), arm, seed, trial)
     return space.suggest(optuna.create_study(sampler=sampler).ask(), SpaceSpec(), Arm.JOINT)
 
 
@@ -34,7 +34,7 @@ def test_qmc_walks_along_one_sequence() -> None:
     study = optuna.create_study()
     drawn = []
     for trial in range(16):
-        study.sampler = samplers.build_sampler(SamplerSpec(name="qmc"), SpaceSpec(), Arm.JOINT, 0, trial)
+        study.sampler = sampler_factory.build_sampler(SamplerSpec(name="qmc"), SpaceSpec(), Arm.JOINT, 0, trial)
         asked = study.ask()
         drawn.append(asked.suggest_float("x", 0, 1))
         study.tell(asked, 0.0)

@@ -13,10 +13,10 @@ from search.storage.bucket import Bucket
 from search.storage.folder import Folder
 from search.storage.store import Store
 from search.worker import students
-from search.worker.sharing import Shared
+from search.worker.shared_files import Shared
 from tests.buckets import Server, closed
 from trainers import derived
-from trainers.teaching.kept import kept
+from trainers.teaching.weight_cache import cached
 from trainers.zoo import weights
 
 KEY = "teachers/one/weights.safetensors"
@@ -48,7 +48,7 @@ class Machine:
             meanwhile()
             return self.train()
 
-        return int(kept(self.path, make, self.shared)["weight"][0])
+        return int(cached(self.path, make, self.shared)["weight"][0])
 
 
 def damage(server: Server, bucket: Bucket) -> None:

@@ -11,12 +11,12 @@ from benchmarks.search.ground import Ground
 from benchmarks.table.spec import spec
 from search.requests import jobs, trials
 from search.settings import Settings
-from search.spec import JobSpec
+from search.spec.job import JobSpec
 from search.states import Arm, JobState
 from search.storage.db import Database
-from search.surfaces.surface import MEMBERS
+from search.surrogate.surface import MEMBERS
 from search.worker import process as worker
-from tests.search import hands
+from tests.search import factories
 from tests.trainers import tables
 from trainers.replay import runs
 from trainers.replay.world import World
@@ -29,14 +29,14 @@ def test_a_simulated_job_is_the_real_one(db: Database, tmp_path: Path, monkeypat
     )
     recorded = tables.lay(settings.data_root)
     asked = JobSpec.model_validate(spec(recorded.context, recorded.grid, budget={"trials": 16}, seed=5))
-    job, _ = jobs.submit(db, asked, hands.ME)
+    job, _ = jobs.submit(db, asked, factories.ME)
     worker.run_worker(settings, exit_when_idle=True)
-    assert jobs.get_job(db, job.id, hands.ME).state is JobState.COMPLETED
+    assert jobs.get_job(db, job.id, factories.ME).state is JobState.COMPLETED
 
     monkeypatch.setattr(simulated, "MEMBERS", MEMBERS)  # as many as a worker takes
-    ground = Ground(World(runs.read(settings.data_root / "synthetic.parquet")))  # rounded, as the worker reads it
+    ground = Ground(World(runs.read_runs(settings.data_root / "synthetic.parquet")))  # rounded, as the worker reads it
     run = simulated.Job(ground, asked, simulated.Search(ground, asked, Arm.JOINT)).run()
-    real = sorted(trials.iter_trials(db, job.id, hands.ME), key=lambda trial: trial.number)
+    real = sorted(trials.iter_trials(db, job.id, factories.ME), key=lambda trial: trial.number)
     assert [(t.stage, t.arm, t.variant, t.origin, t.configuration, t.seed) for t in run.trials] == [
         (t.stage, t.arm, t.variant, t.origin, t.configuration, t.seed) for t in real
     ]

@@ -8,9 +8,9 @@ import optuna
 import pytest
 from pydantic import ValidationError
 
-from search.sampling import space
-from search.sampling.samplers import build_sampler
-from search.spec import Choices, Range, SamplerSpec, SpaceSpec
+from search.samplers import space
+from search.samplers.sampler_factory import build_sampler
+from search.spec.job import Choices, Range, SamplerSpec, SpaceSpec
 from search.states import Arm
 from trainers.spec import Configuration, Optimizer
 
@@ -95,7 +95,7 @@ LISTED = {
 @pytest.mark.parametrize("name", get_args(SamplerSpec.model_fields["name"].annotation))
 def test_of_a_list_every_sampler_proposes_what_is_listed(name: str) -> None:
     listing = SpaceSpec.model_validate(LISTED)
-    listed = space.listed(listing)
+    listed = space.listed_values(listing)
     assert listed == {
         "temperature": (1, 2, 4, 40), "kd_weight": (0.5, 0.9, 1.0),
         "sgd.learning_rate": (0.01, 0.1), "sgd.weight_decay": (0, 5e-4),

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from search.errors import FieldProblem, SpecInvalid
-from search.parts import Range
-from search.spec import JobSpec
+from search.spec.fields import Range
+from search.spec.job import JobSpec
 from search.studies import cells, design
 from search.studies.parsing import parse_extension, parse_study, study_json_schema
 from search.studies.spec import MOST_CELLS, DesignSpec, StudyExtension, StudySpec

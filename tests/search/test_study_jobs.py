@@ -11,13 +11,13 @@ from benchmarks.table.spec import spec as of_table
 from search.records import Job, Trial
 from search.requests import jobs, results, studies, trials
 from search.settings import Settings
-from search.spec import JobSpec
+from search.spec.job import JobSpec
 from search.states import JobState
 from search.storage.db import Database
 from search.studies.records import StudyDetail
 from search.studies.spec import StudySpec
 from search.worker import process as worker
-from tests.search import hands
+from tests.search import factories
 from tests.trainers import tables
 from trainers.teaching import teacher
 
@@ -31,13 +31,13 @@ def settings(db: Database, tmp_path: Path) -> Settings:
 
 def submitted(db: Database, base: dict[str, Any], name: str = "crossed", **changes: Any) -> StudyDetail:
     document = {"name": name, "base": {key: value for key, value in base.items() if key != "name"}} | changes
-    return studies.submit_study(db, StudySpec.model_validate(document), hands.ME)[0]
+    return studies.submit_study(db, StudySpec.model_validate(document), factories.ME)[0]
 
 
 def trained(db: Database, job_id: str) -> tuple[Job, list[Trial]]:
-    job = jobs.get_job(db, job_id, hands.ME)
+    job = jobs.get_job(db, job_id, factories.ME)
     assert job.state is JobState.COMPLETED, job.problem
-    return job, list(trials.iter_trials(db, job_id, hands.ME))
+    return job, list(trials.iter_trials(db, job_id, factories.ME))
 
 
 def said(trial: Trial) -> tuple[object, ...]:
@@ -58,15 +58,17 @@ def said(trial: Trial) -> tuple[object, ...]:
 def test_a_study_of_one_cell_answers_what_the_plain_job_answers(db: Database, settings: Settings) -> None:
     recorded = tables.lay(settings.data_root)
     base = of_table(recorded.context, recorded.grid, budget={"trials": 6}, seed=3)
-    plain, _ = jobs.submit(db, JobSpec.model_validate(base), hands.ME)
+    plain, _ = jobs.submit(db, JobSpec.model_validate(base), factories.ME)
     worker.run_worker(settings, exit_when_idle=True)
     study = submitted(db, base)
     worker.run_worker(settings, exit_when_idle=True)
-    [cell] = studies.get_study(db, study.id, hands.ME).cells
+    [cell] = studies.get_study(db, study.id, factories.ME).cells
     (_, expected), (_, found) = trained(db, plain.id), trained(db, cell.job_id)
     assert [said(trial) for trial in found] == [said(trial) for trial in expected]
     changing = {"job_id", "computed_at", "wall_seconds"}
-    answers = [results.get_result(db, one, hands.ME).model_dump(exclude=changing) for one in (plain.id, cell.job_id)]
+    answers = [
+        results.get_result(db, one, factories.ME).model_dump(exclude=changing) for one in (plain.id, cell.job_id)
+    ]
     assert answers[0] == answers[1]
     assert cell.quality is not None
     assert cell.quality.mean is not None
@@ -83,7 +85,7 @@ def test_two_studies_that_share_a_teacher_train_it_once(
         return train(*arguments)
 
     monkeypatch.setattr(teacher, "_trained", counted)
-    base = hands.spec(
+    base = factories.spec(
         dataset={"name": "digits", "train_size": 60},
         student={"name": "mlp", "arguments": {"width": 4}},
         training={"epochs": 1},
@@ -96,7 +98,7 @@ def test_two_studies_that_share_a_teacher_train_it_once(
         submitted(db, base, "by width", factors={"student.arguments.width": [3]}),
     ]
     worker.run_worker(settings, exit_when_idle=True)
-    ended = [studies.get_study(db, study.id, hands.ME) for study in made]
+    ended = [studies.get_study(db, study.id, factories.ME) for study in made]
     assert [study.state for study in ended] == ["completed"] * 2
     teachers = {trained(db, cell.job_id)[0].teacher["fingerprint"] for study in ended for cell in study.cells}  # type: ignore[index]
     assert len(teachers) == 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from search.surfaces.gain import knowledge_gradient
+from search.surrogate.acquisition import knowledge_gradient
 
 
 def beliefs(seed: int, count: int = 6) -> tuple[np.ndarray, np.ndarray]:

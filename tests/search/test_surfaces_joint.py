@@ -8,10 +8,10 @@ import numpy as np
 import optuna
 import pytest
 
-from search.sampling import space
-from search.spec import SpaceSpec
+from search.samplers import space
+from search.spec.job import SpaceSpec
 from search.states import Arm
-from search.surfaces.joint import Joint
+from search.surrogate.encoding import Encoding
 
 SPACES: dict[str, dict[str, Any]] = {
     "default": {},
@@ -26,7 +26,7 @@ SPACES: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("name", SPACES)
 def test_it_has_the_settings_that_a_trial_is_asked_for_and_gives_them_back(name: str, arm: Arm) -> None:
     searched = SpaceSpec.model_validate(SPACES[name])
-    joint = Joint.of(searched, arm)
+    joint = Encoding.of(searched, arm)
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     for _ in range(12):
         trial = study.ask()
@@ -39,14 +39,14 @@ def test_it_has_the_settings_that_a_trial_is_asked_for_and_gives_them_back(name:
 
 
 def test_no_two_optimizers_share_a_point() -> None:
-    joint = Joint.of(SpaceSpec.model_validate(SPACES["three optimizers"]))
+    joint = Encoding.of(SpaceSpec.model_validate(SPACES["three optimizers"]))
     middles = [joint.points(name, np.full((1, len(joint.active(name))), 0.5))[0] for name in joint.settings]
     assert len({tuple(point) for point in middles}) == 3
     assert joint.lengths.shape == (joint.dimensions, 2)
 
 
 def test_of_lists_there_is_a_grid_and_all_goes_to_the_nearest_number() -> None:
-    joint = Joint.of(SpaceSpec.model_validate(SPACES["lists"] | {"kd_weight": [0.5, 1.0]}))
+    joint = Encoding.of(SpaceSpec.model_validate(SPACES["lists"] | {"kd_weight": [0.5, 1.0]}))
     grid = joint.grid("sgd", 16)
     assert grid is not None
     found = [joint.values("sgd", point) for point in joint.points("sgd", grid)]
@@ -61,7 +61,7 @@ def test_of_lists_there_is_a_grid_and_all_goes_to_the_nearest_number() -> None:
 
 
 def test_a_range_has_no_grid_and_its_ends_are_kept() -> None:
-    joint = Joint.of(SpaceSpec())
+    joint = Encoding.of(SpaceSpec())
     assert joint.grid("sgd", 10**6) is None
     beyond = joint.snapped("sgd", np.array([[-0.1, 1.2, 0.3, 5.0]]))
     assert beyond == pytest.approx(np.array([[0.1, 0.8, 0.3, 0.0]]))  # reflected, and never outside

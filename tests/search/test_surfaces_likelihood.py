@@ -9,7 +9,7 @@ import pytest
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
-from search.surfaces.likelihood import Likelihood
+from search.surrogate.likelihood import Likelihood
 
 
 @pytest.mark.parametrize(("count", "dimensions"), [(1, 1), (6, 3), (40, 5)])

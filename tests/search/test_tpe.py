@@ -12,7 +12,7 @@ import pytest
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 from optuna.trial import TrialState as OptunaState
 
-from search.sampling.tpe import Columns, ColumnsTPESampler
+from search.samplers.tpe import Columns, ColumnsTPESampler
 
 SHARED: dict[str, BaseDistribution] = {
     "temperature": FloatDistribution(1, 40, log=True),

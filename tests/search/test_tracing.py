@@ -19,14 +19,14 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from search import tracing
+from search.optuna_bridge import proposals
 from search.requests import jobs
-from search.sampling import asking
 from search.states import JobState, Stage, TrialState
 from search.storage.db import Database
 from search.worker import process as worker
-from search.worker import work
+from search.worker import training_loop
 from tests.collector import collecting
-from tests.search import hands
+from tests.search import factories
 from tests.search.interrupted import rows, settings_for, stop_after, submitted
 
 ROOT = Path(__file__).parents[2]
@@ -150,14 +150,14 @@ class TestSpans:
         assert {f"{span.context.trace_id:032x}" for spans in told.values() for span in spans} == {TRACE}
 
     def test_a_span_can_be_pointed_to_by_whoever_knows_its_words(self, finish: Finish) -> None:
-        first, second = (tracing.named(CLIENT, "job", "trial", 7, attempt) for attempt in (1, 2))
-        tracing.begin("trial", below=CLIENT, own=first).end()
-        tracing.begin("trial", below=CLIENT, own=second, after=first).end()
+        first, second = (tracing.span_parent(CLIENT, "job", "trial", 7, attempt) for attempt in (1, 2))
+        tracing.begin("trial", below=CLIENT, traceparent=first).end()
+        tracing.begin("trial", below=CLIENT, traceparent=second, after=first).end()
         one, two = finish()["trial"]
         assert [id_of(one), id_of(two)] == [str(first).split("-")[2], str(second).split("-")[2]]
         assert [link.context.span_id for link in two.links] == [one.context.span_id]
         assert one.links == ()
-        assert tracing.named(None, "job") is None
+        assert tracing.span_parent(None, "job") is None
 
     @pytest.mark.parametrize("given", [None, "", "no traceparent", "00-" + "0" * 32 + "-b7ad6b7169203331-01"])
     def test_what_is_no_traceparent_begins_a_trace(self, finish: Finish, given: str | None) -> None:
@@ -246,7 +246,11 @@ def test_closing_waits_no_longer_than_it_may() -> None:
 class TestWorker:
     def test_a_job(self, db: Database, tmp_path: Path, finish: Finish, monkeypatch: pytest.MonkeyPatch) -> None:
         """One trace: of its trials one is given back and goes on, one is pruned, one diverges, one crashes."""
-        stops_at, end, propose = work.Work._stops_at, work.Work._end, asking.propose
+        stops_at, end, propose = (
+            training_loop.TrainingLoop._stops_at,
+            training_loop.TrainingLoop._end,
+            proposals.propose,
+        )
         with tracing.span("request", below=CLIENT):
             job = submitted(db, budget={"trials": 5})
         settings = settings_for(db, tmp_path, engine="loop")
@@ -258,7 +262,7 @@ class TestWorker:
 
         def diverges(self: Any, bench: Any, lane: int, state: TrialState, **given: Any) -> None:
             if bench.seats[lane].claim.number == 2:
-                state, given = TrialState.FAILED, given | {"value": None, "metrics": None, "reason": hands.DIVERGED}
+                state, given = TrialState.FAILED, given | {"value": None, "metrics": None, "reason": factories.DIVERGED}
             end(self, bench, lane, state, **given)
 
         def crashes(storage: Any, claim: Any, name: str = "") -> Any:
@@ -266,11 +270,11 @@ class TestWorker:
                 raise RuntimeError("hunter2")
             return propose(storage, claim, name)
 
-        monkeypatch.setattr(work.Work, "_stops_at", stops)
-        monkeypatch.setattr(work.Work, "_end", diverges)
-        monkeypatch.setattr(asking, "propose", crashes)
+        monkeypatch.setattr(training_loop.TrainingLoop, "_stops_at", stops)
+        monkeypatch.setattr(training_loop.TrainingLoop, "_end", diverges)
+        monkeypatch.setattr(proposals, "propose", crashes)
         worker.run_worker(settings, exit_when_idle=True)
-        assert jobs.get_job(db, job.id, hands.ME).state is JobState.COMPLETED
+        assert jobs.get_job(db, job.id, factories.ME).state is JobState.COMPLETED
         told = finish()
         assert {f"{span.context.trace_id:032x}" for spans in told.values() for span in spans} == {TRACE}
         assert "hunter2" not in "".join(span.to_json() for spans in told.values() for span in spans)
@@ -314,7 +318,7 @@ class TestWorker:
         }
 
     def test_a_problem_that_cannot_be_made_ready_is_told(self, db: Database, tmp_path: Path, finish: Finish) -> None:
-        hands.submitted(db, dataset={"name": "CIFAR10"})
+        factories.submitted(db, dataset={"name": "CIFAR10"})
         worker.run_worker(settings_for(db, tmp_path), exit_when_idle=True)
         [span] = finish()["prepare teacher"]
         assert (span.status.status_code.name, span.attributes["error.type"]) == ("ERROR", "DatasetMissing")
@@ -333,7 +337,7 @@ def test_a_collector_that_does_not_answer_delays_no_job(
         monkeypatch.setattr(worker, "TRACES_SECONDS", (0.1, 0.1))
         worker.run_worker(settings_for(db, tmp_path, engine="loop"), exit_when_idle=True)
         assert collector.asked.is_set() is hangs
-    assert jobs.get_job(db, job.id, hands.ME).state is JobState.COMPLETED
+    assert jobs.get_job(db, job.id, factories.ME).state is JobState.COMPLETED
     complaints = [line for line in lines if "trace" in line["event"]]
     assert len(complaints) <= 1, complaints
     assert all("not delivered" in line["event"] for line in complaints)

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from search.analysis.build import build_documents, build_interim
-from search.parts import DOOR, Choices, Ranged
-from search.spec import JobSpec
+from search.analysis.job.build import build_documents, build_interim
+from search.spec.fields import DOOR, Choices, Ranged
+from search.spec.job import JobSpec
 from search.states import Arm, JobState
-from service.pages import figures, note, report
+from service.pages import dashboard_note, figures, report
 from tests import synthetic
 from tests.search import specs_strategy as drawn
 from tests.search.played import START, Played
@@ -78,7 +78,7 @@ def draw(spec: JobSpec, job: Played, found: dict[str, Any], final: bool) -> None
     standing = synthetic.standing(spec, job.trials, found, final=final)
     assert "<svg" in report.render(standing, picture_base=None)
     assert figures.all_of(standing)
-    assert note.note(standing)
+    assert dashboard_note.note(standing)
 
 
 def valid(data: st.DataObject) -> None:

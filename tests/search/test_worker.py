@@ -13,21 +13,21 @@ from typing import Any
 import numpy as np
 import pytest
 
+from search.claims import artifacts, reporting
 from search.errors import DatabaseUnavailable
-from search.leasing import artifacts, ledger
+from search.optuna_bridge import proposals, study
 from search.records import Job
 from search.requests import jobs, results, trials
-from search.sampling import asking, study
 from search.settings import Settings
 from search.states import JobState, Stage, TrialState
 from search.storage import tables
 from search.storage.db import Database
 from search.storage.store import open_store
-from search.worker import ending, seating, work
+from search.worker import admission, training_loop, trial_finisher
 from search.worker import process as worker
 from search.worker.context import Interruption
 from tests.processes import Processes
-from tests.search import hands
+from tests.search import factories
 
 SMALL: dict[str, Any] = {
     "dataset": {"name": "digits", "train_size": 100},
@@ -45,15 +45,15 @@ def settings(db: Database, tmp_path: Path) -> Settings:
 
 
 def submitted(db: Database, **changes: Any) -> Job:
-    return hands.submitted(db, **(SMALL | changes))
+    return factories.submitted(db, **(SMALL | changes))
 
 
 def seen(db: Database, job: Job) -> Job:
-    return jobs.get_job(db, job.id, hands.ME)
+    return jobs.get_job(db, job.id, factories.ME)
 
 
 def all_trials(db: Database, job: Job) -> list[Any]:
-    return list(trials.iter_trials(db, job.id, hands.ME))
+    return list(trials.iter_trials(db, job.id, factories.ME))
 
 
 def test_a_whole_job(db: Database, settings: Settings) -> None:
@@ -64,12 +64,15 @@ def test_a_whole_job(db: Database, settings: Settings) -> None:
     assert by_stage.count(Stage.SEARCH) == 4
     assert all(trial.test_metrics for trial in all_trials(db, job) if trial.stage is Stage.ESTIMATE)
     assert not any(trial.test_metrics for trial in all_trials(db, job) if trial.stage is not Stage.ESTIMATE)
-    result = results.get_result(db, job.id, hands.ME)
+    result = results.get_result(db, job.id, factories.ME)
     assert result.winner.test is not None
-    names = [artifact.name for artifact in artifacts.list_artifacts(db, job.id, hands.ME)]
+    names = [artifact.name for artifact in artifacts.list_artifacts(db, job.id, factories.ME)]
     assert names == ["student.json", "student.safetensors", "test-right.npz"]
     files = open_store(settings)
-    with artifacts.open_artifact(db, files, job.id, "test-right.npz", hands.ME) as (_, kept), np.load(kept) as found:
+    with (
+        artifacts.open_artifact(db, files, job.id, "test-right.npz", factories.ME) as (_, kept),
+        np.load(kept) as found,
+    ):
         right = np.unpackbits(found["right"], axis=1, count=int(found["images"])).mean(axis=1)
         of_trial = dict(zip(found["trial"].tolist(), right, strict=True))
     tested = {trial.number: trial.test_metrics for trial in all_trials(db, job) if trial.test_metrics is not None}
@@ -77,9 +80,9 @@ def test_a_whole_job(db: Database, settings: Settings) -> None:
     assert all(gain.test_interval_images is not None for gain in result.gains)
     [joint] = [one for one in result.selection if one.arm == "joint"]
     assert [one.trial for one in joint.finalists if one.winner] == [result.winner.origin_trial]
-    with artifacts.open_artifact(db, files, job.id, "student.json", hands.ME) as (_, path):
+    with artifacts.open_artifact(db, files, job.id, "student.json", factories.ME) as (_, path):
         assert json.loads(path.read_text())["configuration"] == result.winner.configuration
-    assert ledger.unmirrored(db) == []
+    assert reporting.unmirrored(db) == []
     assert not (settings.artifact_root / artifacts.work(job.id)).exists()
 
 
@@ -95,7 +98,7 @@ def test_a_missing_data_set_fails_the_job_and_says_how_to_get_it(db: Database, s
 def test_one_crash_fails_its_trial_and_three_in_a_row_their_job(
     db: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    propose, calls = asking.propose, [0]
+    propose, calls = proposals.propose, [0]
 
     def crash_once(storage: Any, claim: Any, worker: str = "") -> Any:
         calls[0] += 1
@@ -103,7 +106,7 @@ def test_one_crash_fails_its_trial_and_three_in_a_row_their_job(
             raise RuntimeError("the first one")
         return propose(storage, claim, worker)
 
-    monkeypatch.setattr(seating.asking, "propose", crash_once)
+    monkeypatch.setattr(admission.proposals, "propose", crash_once)
     job = submitted(db)
     worker.run_worker(settings, exit_when_idle=True)
     assert seen(db, job).state is JobState.COMPLETED
@@ -113,7 +116,7 @@ def test_one_crash_fails_its_trial_and_three_in_a_row_their_job(
     def crash(*_: Any) -> Any:
         raise RuntimeError("always")
 
-    monkeypatch.setattr(seating.asking, "propose", crash)
+    monkeypatch.setattr(admission.proposals, "propose", crash)
     job = submitted(db)
     worker.run_worker(settings, exit_when_idle=True)
     problem = seen(db, job).problem
@@ -124,7 +127,7 @@ def test_one_crash_fails_its_trial_and_three_in_a_row_their_job(
 def test_a_database_that_fails_for_a_moment_disturbs_nothing(
     db: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    finish, failures = ledger.finish, [0]
+    finish, failures = reporting.finish, [0]
 
     def flaky(*given: Any, **named: Any) -> None:
         failures[0] += 1
@@ -132,7 +135,7 @@ def test_a_database_that_fails_for_a_moment_disturbs_nothing(
             raise DatabaseUnavailable("a moment")
         finish(*given, **named)
 
-    monkeypatch.setattr(ending.ledger, "finish", flaky)
+    monkeypatch.setattr(trial_finisher.reporting, "finish", flaky)
     job = submitted(db)
     worker.run_worker(settings, exit_when_idle=True)
     assert failures[0] > 3
@@ -163,13 +166,13 @@ def test_short_epochs_are_written_down_several_at_a_time(
 ) -> None:
     """As long as nobody has to decide by them, they wait for the trial's end, and none is lost."""
     alone: list[int] = []
-    monkeypatch.setattr(work, "REPORT_SECONDS", 600.0)
-    monkeypatch.setattr(work.ledger, "report_all", lambda _, entries: alone.append(len(entries)))
+    monkeypatch.setattr(training_loop, "REPORT_SECONDS", 600.0)
+    monkeypatch.setattr(training_loop.reporting, "report_all", lambda _, entries: alone.append(len(entries)))
     job = submitted(db, pruner={"name": "none"})
     worker.run_worker(settings, exit_when_idle=True)
     assert alone == []
     for trial in all_trials(db, job):
-        reports = trials.get_trial(db, job.id, trial.number, hands.ME)[1]
+        reports = trials.get_trial(db, job.id, trial.number, factories.ME)[1]
         assert trial.state is TrialState.COMPLETED
         assert [each.epoch for each in reports] == list(range(1, SMALL["training"]["epochs"] + 1))
 
@@ -177,14 +180,14 @@ def test_short_epochs_are_written_down_several_at_a_time(
 def test_a_worker_that_is_asked_to_stop_gives_its_trial_back(
     db: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    interruption, report_all = Interruption(), ledger.report_all
+    interruption, report_all = Interruption(), reporting.report_all
 
     def report_and_ask(*given: Any) -> Any:
         interruption.ask()
         return report_all(*given)
 
-    monkeypatch.setattr(work.ledger, "report_all", report_and_ask)
-    monkeypatch.setattr(work, "REPORT_SECONDS", 0.0)
+    monkeypatch.setattr(training_loop.reporting, "report_all", report_and_ask)
+    monkeypatch.setattr(training_loop, "REPORT_SECONDS", 0.0)
     job = submitted(db)
     worker.run_worker(settings, interruption=interruption)
     [trial] = all_trials(db, job)
@@ -199,11 +202,11 @@ def test_sigterm_ends_the_process_with_zero(db: Database, settings: Settings, pr
     job = submitted(db, training={"epochs": 10_000})
     env = {"THERMOWELL_VAR": str(settings.var), "THERMOWELL_DATABASE_URL": settings.database_url}
     started = processes.start(sys.executable, "-m", "search.worker", env=env | {"THERMOWELL_THREADS": "1"})
-    ending = os.pidfd_open(started.pid)
+    trial_finisher = os.pidfd_open(started.pid)
     while "trial started" not in started.output():
-        ended, _, _ = select.select([ending], [], [], 0.05)
+        ended, _, _ = select.select([trial_finisher], [], [], 0.05)
         assert not ended, started.output()
-    os.close(ending)
+    os.close(trial_finisher)
     started.signal(signal.SIGTERM)
     assert started.wait() == 0
     [trial] = all_trials(db, job)

@@ -12,17 +12,17 @@ import safetensors.torch
 import structlog
 import torch
 
+from search.claims import artifacts, reporting
 from search.errors import StoreUnavailable
-from search.leasing import artifacts, ledger
 from search.requests import jobs
 from search.settings import Settings
 from search.states import JobState, TrialState
 from search.storage.bucket import Bucket
 from search.storage.db import Database
 from search.worker import process as worker
-from search.worker import sharing, work
+from search.worker import shared_files, training_loop
 from tests.buckets import Server
-from tests.search import hands
+from tests.search import factories
 from tests.search.interrupted import calm_alone, outcome, rows, settings_for, starts, stop_after, submitted
 from trainers.errors import TeacherInvalid
 
@@ -65,7 +65,9 @@ def test_another_machine_goes_on_from_what_is_in_the_bucket(
     [taught] = teachers(bucket)
     last = machine(db, tmp_path, "last", bucket)
     with monkeypatch.context() as patch:
-        patch.setattr("trainers.teaching.labelled.learn", None)  # a teacher that was trained again would fail on this
+        patch.setattr(
+            "trainers.teaching.supervised.train_on_labels", None
+        )  # a teacher that was trained again would fail on this
         worker.run_worker(last, exit_when_idle=True)
     assert outcome(db, job, last) == undisturbed, "to the bit, teacher and checkpoints came through the bucket"
     assert teachers(bucket) == [taught]
@@ -73,8 +75,8 @@ def test_another_machine_goes_on_from_what_is_in_the_bucket(
     assert [start["epoch"] > 0 for start in resumed] == [True, True]
     assert bucket.names("work") == []
     assert not list(tmp_path.glob("*/artifacts/work"))
-    kept = [each.sha256 for each in artifacts.list_artifacts(db, job.id, hands.ME)]
-    jobs.delete_job(db, job.id, hands.ME, bucket)
+    kept = [each.sha256 for each in artifacts.list_artifacts(db, job.id, factories.ME)]
+    jobs.delete_job(db, job.id, factories.ME, bucket)
     assert not any(bucket.exists(artifacts.place(sha256)) for sha256 in kept)
     assert teachers(bucket) == [taught], "other jobs may ask it"
 
@@ -88,7 +90,7 @@ def test_an_outage_loses_no_trial(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """It begins in the middle of a trial and outlasts it; saving fails with a warning, and goes on later."""
-    report_all, said = ledger.report_all, [0]
+    report_all, said = reporting.report_all, [0]
 
     def report(*given: Any) -> Any:
         said[0] += 1
@@ -98,8 +100,8 @@ def test_an_outage_loses_no_trial(
             s3.start()
         return report_all(*given)
 
-    monkeypatch.setattr(work.ledger, "report_all", report)
-    monkeypatch.setattr(work, "REPORT_SECONDS", 0.0)
+    monkeypatch.setattr(training_loop.reporting, "report_all", report)
+    monkeypatch.setattr(training_loop, "REPORT_SECONDS", 0.0)
     job, settings = submitted(db), machine(db, tmp_path, "one", bucket)
     with structlog.testing.capture_logs() as told:
         worker.run_worker(settings, exit_when_idle=True)
@@ -140,7 +142,7 @@ def test_what_needs_the_store_waits_for_it(
     settings = machine(db, tmp_path, "one", bucket).model_copy(update={"lease_seconds": 4.0})
     worker.run_worker(settings, exit_when_idle=True)
     assert failed == [2]
-    done = jobs.get_job(db, job.id, hands.ME)
+    done = jobs.get_job(db, job.id, factories.ME)
     assert (done.state, done.problem) == (JobState.COMPLETED, None)
     assert outcome(db, job, settings) == undisturbed
 
@@ -152,14 +154,14 @@ def test_of_two_machines_that_train_a_teacher_at_once_the_first_one_s_counts(buc
         made, path = root / "teachers" / "of" / "made-weights", root / "teachers" / "of" / "weights"
         made.parent.mkdir(parents=True)
         made.write_text(f"weights {number}")
-        sharing.Shared(bucket, root).settle(made, path)
+        shared_files.Shared(bucket, root).settle(made, path)
         assert not made.exists()
         paths.append(path)
     assert [path.read_text() for path in paths] == ["weights 0", "weights 0"]
 
 
 def test_a_teacher_s_weights_are_brought_once_and_checked(bucket: Bucket, tmp_path: Path) -> None:
-    source, shared = tmp_path / "teacher", sharing.Shared(bucket, tmp_path / "machine")
+    source, shared = tmp_path / "teacher", shared_files.Shared(bucket, tmp_path / "machine")
     safetensors.torch.save_file({"weight": torch.zeros(3)}, source)
     sha256 = artifacts.keep(bucket, source)
     path = shared.root / artifacts.place(sha256)

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from PIL import UnidentifiedImageError
 
-from search.analysis.build import build_documents
-from search.leasing import artifacts, attempts
+from search.analysis.job.build import build_documents
+from search.claims import artifacts, attempts
 from search.records import Job
 from search.requests import jobs, trials
 from search.settings import Settings
@@ -20,10 +20,10 @@ from search.states import JobState, TrialState
 from search.storage import tables
 from search.storage.db import Database
 from search.storage.store import open_store
-from search.worker import conclude, ending, faults, finalists, keeping
+from search.worker import checkpoint_store, faults, finalists, job_finalizer, trial_finisher
 from search.worker import process as worker
 from search.worker.context import Interruption
-from tests.search import hands
+from tests.search import factories
 from tests.search.test_worker import submitted
 from trainers import errors, run
 
@@ -49,17 +49,17 @@ def raising(error: BaseException) -> Raise:
 
 
 def now(db: Database, job: Job) -> tuple[JobState, str | None]:
-    found = jobs.get_job(db, job.id, hands.ME)
+    found = jobs.get_job(db, job.id, factories.ME)
     return found.state, None if found.problem is None else found.problem.type
 
 
 def goes_on(db: Database, job: Job, settings: Settings) -> None:
     """Resumed, the job is answered, and none of its trials is trained again."""
-    before = {trial.number: (trial.attempt, trial.value) for trial in trials.iter_trials(db, job.id, hands.ME)}
-    jobs.resume_job(db, job.id, hands.ME)
+    before = {trial.number: (trial.attempt, trial.value) for trial in trials.iter_trials(db, job.id, factories.ME)}
+    jobs.resume_job(db, job.id, factories.ME)
     worker.run_worker(settings, exit_when_idle=True)
     assert now(db, job) == (JobState.COMPLETED, None)
-    after = {trial.number: (trial.attempt, trial.value) for trial in trials.iter_trials(db, job.id, hands.ME)}
+    after = {trial.number: (trial.attempt, trial.value) for trial in trials.iter_trials(db, job.id, factories.ME)}
     assert before.items() <= after.items()
 
 
@@ -74,7 +74,7 @@ def test_a_closing_that_a_machine_cannot_do_waits_for_the_user_and_keeps_what_th
 ) -> None:
     job = submitted(db)
     with monkeypatch.context() as patched:
-        patched.setattr(conclude, "build_documents", raising(error))
+        patched.setattr(job_finalizer, "build_documents", raising(error))
         worker.run_worker(settings, exit_when_idle=True)
     assert now(db, job) == (JobState.PAUSED, "closing-failed")
     files = open_store(settings)
@@ -88,11 +88,11 @@ def test_a_closing_that_a_machine_cannot_do_waits_for_the_user_and_keeps_what_th
 def test_an_analysis_that_cannot_be_computed_fails_with_its_own_reason(
     db: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    monkeypatch.setattr(conclude, "build_documents", raising(error))
+    monkeypatch.setattr(job_finalizer, "build_documents", raising(error))
     job = submitted(db)
     worker.run_worker(settings, exit_when_idle=True)
     assert now(db, job) == (JobState.FAILED, "analysis-failed")
-    problem = jobs.get_job(db, job.id, hands.ME).problem
+    problem = jobs.get_job(db, job.id, factories.ME).problem
     assert problem is not None
     assert problem.detail.startswith(faults.words(error))
 
@@ -108,7 +108,7 @@ def test_it_is_tried_again_after_a_while_before_anybody_gives_up(
             raise np.linalg.LinAlgError("not this time")
         return build(**given)
 
-    monkeypatch.setattr(conclude, "build_documents", second)
+    monkeypatch.setattr(job_finalizer, "build_documents", second)
     job = submitted(db)
     worker.run_worker(settings.model_copy(update={"lease_seconds": 1.0}), exit_when_idle=True)
     assert (now(db, job), calls) == ((JobState.COMPLETED, None), [2])
@@ -158,10 +158,10 @@ def test_a_teacher_that_a_machine_cannot_make_ready_costs_no_trial(
         patched.setattr(worker, "prepare", raising(error))
         worker.run_worker(settings, exit_when_idle=True)
     assert now(db, job) == (JobState.PAUSED, "preparing-failed")
-    jobs.resume_job(db, job.id, hands.ME)
+    jobs.resume_job(db, job.id, factories.ME)
     worker.run_worker(settings, exit_when_idle=True)
     assert now(db, job) == (JobState.COMPLETED, None)
-    assert {trial.state for trial in trials.iter_trials(db, job.id, hands.ME)} == {TrialState.COMPLETED}
+    assert {trial.state for trial in trials.iter_trials(db, job.id, factories.ME)} == {TrialState.COMPLETED}
 
 
 def test_data_that_goes_away_in_the_middle_pauses_the_job(
@@ -169,20 +169,20 @@ def test_data_that_goes_away_in_the_middle_pauses_the_job(
 ) -> None:
     """Another worker comes, which does not have it."""
     job, interruption = submitted(db), Interruption()
-    end = ending.Endings.end
+    end = trial_finisher.TrialFinisher.end
 
     def end_and_stop(*given: Any, **named: Any) -> None:
         end(*given, **named)
         interruption.asked.set()
 
     with monkeypatch.context() as patched:
-        patched.setattr(ending.Endings, "end", end_and_stop)
+        patched.setattr(trial_finisher.TrialFinisher, "end", end_and_stop)
         worker.run_worker(settings, interruption=interruption)
     with monkeypatch.context() as patched:
         patched.setattr(worker, "prepare", raising(errors.DatasetMissing("digits is not there")))
         worker.run_worker(settings, exit_when_idle=True)
     assert now(db, job) == (JobState.PAUSED, "dataset-missing")
-    jobs.resume_job(db, job.id, hands.ME)
+    jobs.resume_job(db, job.id, factories.ME)
     worker.run_worker(settings, exit_when_idle=True)
     assert now(db, job) == (JobState.COMPLETED, None)
 
@@ -199,7 +199,7 @@ def test_what_was_kept_of_a_job_that_may_go_on_is_not_swept(
         failed = {"state": JobState.FAILED, "problem": {"type": slug, "detail": "before"}}
         connection.execute(tables.jobs.update().values(**failed))
     context: Any = type("Shared", (), {"files": files, "database": db})()
-    keeping.Keeper(context).sweep()
+    checkpoint_store.CheckpointStore(context).sweep()
     assert bool(files.names(artifacts.work(job.id))) is kept
 
 

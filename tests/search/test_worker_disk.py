@@ -13,8 +13,8 @@ from typing import Any, TextIO, cast
 import pytest
 import structlog
 
+from search.claims import finalization, reporting
 from search.errors import StoreUnavailable
-from search.leasing import closing, ledger
 from search.logs import Lines
 from search.records import Job
 from search.requests import jobs
@@ -22,11 +22,11 @@ from search.settings import Settings
 from search.states import JobState, TrialState
 from search.storage import tables
 from search.storage.db import Database
-from search.worker import benches, conclude, resting, work
+from search.worker import engine_cache, job_finalizer, resting, training_loop
 from search.worker import process as worker
 from search.worker.resting import Rest
 from tests.disks import KINDS, Faulty, mounted
-from tests.search import hands
+from tests.search import factories
 from tests.search.interrupted import calm_alone, outcome, rows, settings_for, stop_after, submitted
 
 
@@ -47,14 +47,14 @@ class Scene:
     empty: Callable[[], None]
 
     def waits_for(self) -> str | None:
-        return jobs.get_job(self.db, self.job.id, hands.ME).progress.waits_for
+        return jobs.get_job(self.db, self.job.id, factories.ME).progress.waits_for
 
 
 @pytest.fixture
 def scene(db: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
     """On a real disk of 2 MB where one may be mounted, else on one whose system calls fail."""
     monkeypatch.setattr(resting, "FIRST_SECONDS", 0.1)
-    monkeypatch.setattr(work, "REPORT_SECONDS", 0.0)
+    monkeypatch.setattr(training_loop, "REPORT_SECONDS", 0.0)
     settings = settings_for(db, tmp_path, lease_seconds=4.0)
     with mounted(settings.artifact_root, megabytes=2) as small:
         if small is not None:
@@ -80,7 +80,7 @@ def after_failures(count: int, then: Callable[[], None], monkeypatch: pytest.Mon
 
 
 def at_report(number: int, then: Callable[[], None], monkeypatch: pytest.MonkeyPatch) -> None:
-    report_all, said = ledger.report_all, [0]
+    report_all, said = reporting.report_all, [0]
 
     def report(*given: Any) -> Any:
         said[0] += 1
@@ -88,11 +88,11 @@ def at_report(number: int, then: Callable[[], None], monkeypatch: pytest.MonkeyP
             then()
         return report_all(*given)
 
-    monkeypatch.setattr(work.ledger, "report_all", report)
+    monkeypatch.setattr(training_loop.reporting, "report_all", report)
 
 
 def at_closing(then: Callable[[], None], monkeypatch: pytest.MonkeyPatch) -> None:
-    open_test, begun = closing.open_test, []
+    open_test, begun = finalization.open_test, []
 
     def opening(*given: Any) -> Any:
         if not begun:
@@ -100,11 +100,11 @@ def at_closing(then: Callable[[], None], monkeypatch: pytest.MonkeyPatch) -> Non
         begun.append(1)
         return open_test(*given)
 
-    monkeypatch.setattr(conclude.closing, "open_test", opening)
+    monkeypatch.setattr(job_finalizer.finalization, "open_test", opening)
 
 
 def nothing_counted(db: Database, job: Job) -> bool:
-    assert jobs.get_job(db, job.id, hands.ME).problem is None
+    assert jobs.get_job(db, job.id, factories.ME).problem is None
     return all(row.losses == 0 and row.state != TrialState.FAILED for row in rows(db, job))
 
 
@@ -155,16 +155,16 @@ def test_a_worker_that_is_to_stop_on_a_full_disk_gives_its_trials_back(
 def test_whatever_fails_while_saving_at_the_stop_the_trials_are_given_back(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    drain = work.Work.drain
+    drain = training_loop.TrainingLoop.drain
 
     def fail(*_: Any) -> None:
         raise ZeroDivisionError
 
-    def draining(self: work.Work) -> None:
-        monkeypatch.setattr(work.Keeper, "save", fail)
+    def draining(self: training_loop.TrainingLoop) -> None:
+        monkeypatch.setattr(training_loop.CheckpointStore, "save", fail)
         drain(self)
 
-    monkeypatch.setattr(work.Work, "drain", draining)
+    monkeypatch.setattr(training_loop.TrainingLoop, "drain", draining)
     worker.run_worker(scene.settings, interruption=stop_after(3, monkeypatch))
     [trial] = rows(scene.db, scene.job)
     assert trial.state == TrialState.WAITING
@@ -185,7 +185,7 @@ def test_a_disk_that_fails_otherwise_loses_nothing_either(
 ) -> None:
     """Over quota, read-only, broken, stale or refused, from the third epoch on until it was met twice."""
     monkeypatch.setattr(resting, "FIRST_SECONDS", 0.1)
-    monkeypatch.setattr(work, "REPORT_SECONDS", 0.0)
+    monkeypatch.setattr(training_loop, "REPORT_SECONDS", 0.0)
     settings, job = settings_for(db, tmp_path, lease_seconds=4.0), submitted(db)
     faulty = Faulty(settings.artifact_root, monkeypatch)
     at_report(3, lambda: faulty.fail(*(KINDS[kind][0], *KINDS[kind][1])), monkeypatch)
@@ -208,7 +208,7 @@ def test_a_full_temporary_folder_keeps_a_job_from_being_closed_no_longer_than_it
     waits: list[str | None] = []
 
     def empty() -> None:
-        waits.append(jobs.get_job(db, job.id, hands.ME).progress.waits_for)
+        waits.append(jobs.get_job(db, job.id, factories.ME).progress.waits_for)
         faulty.fail(0)
 
     after_failures(2, empty, monkeypatch)
@@ -223,7 +223,7 @@ def test_a_disk_that_fails_in_the_middle_of_an_epoch_is_no_crash(
     """Compiled code comes to disk while training: more often than three times in a row, and with another's error."""
     monkeypatch.setattr(resting, "FIRST_SECONDS", 0.05)
     settings, job = settings_for(db, tmp_path, lease_seconds=4.0), submitted(db)
-    step, failed = benches.Bench.step, [0]
+    step, failed = engine_cache.EngineSession.step, [0]
 
     def failing(self: Any) -> Any:
         if failed[0] < 5:
@@ -231,10 +231,10 @@ def test_a_disk_that_fails_in_the_middle_of_an_epoch_is_no_crash(
             raise RuntimeError("g++ ended with 1: cannot write: No space left on device")
         return step(self)
 
-    monkeypatch.setattr(benches.Bench, "step", failing)
+    monkeypatch.setattr(engine_cache.EngineSession, "step", failing)
     worker.run_worker(settings, exit_when_idle=True)
     assert failed == [5]
-    assert jobs.get_job(db, job.id, hands.ME).state is JobState.COMPLETED
+    assert jobs.get_job(db, job.id, factories.ME).state is JobState.COMPLETED
     assert nothing_counted(db, job)
     assert outcome(db, job, settings) == undisturbed
 

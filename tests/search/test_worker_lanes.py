@@ -15,18 +15,18 @@ import sqlalchemy
 import structlog
 import torch
 
-from search.leasing import claiming, ledger, plan
-from search.leasing.workers import list_workers
+from search.claims import claiming, planner, reporting
+from search.claims.workers import list_workers
 from search.requests import jobs
 from search.settings import Settings
 from search.states import JobState, Stage, TrialState
 from search.storage import tables
 from search.storage.db import Database
-from search.worker import benches, seating, work
+from search.worker import admission, engine_cache, training_loop
 from search.worker import process as worker
-from search.worker.choosing import Chooser
+from search.worker.engine_choice import EngineChooser
 from tests.processes import Processes
-from tests.search import hands
+from tests.search import factories
 from tests.search.interrupted import JOB, rows, settings_for, starts, stop_after, submitted
 from trainers import run
 from trainers.engines import memory
@@ -57,7 +57,7 @@ def settings(db: Database, tmp_path: Path) -> Settings:
 def together(monkeypatch: pytest.MonkeyPatch) -> list[Counter[str]]:
     """How many trials of each job were reported at once, epoch by epoch."""
     said: list[Counter[str]] = []
-    report_all = ledger.report_all
+    report_all = reporting.report_all
 
     def noted(database: Database, entries: Any) -> Any:
         said.append(Counter(jobs_of[trial] for _, trial, _ in entries))
@@ -71,9 +71,9 @@ def together(monkeypatch: pytest.MonkeyPatch) -> list[Counter[str]]:
         jobs_of.update({claim.trial_id: f"{claim.job_id} {claim.stage}" for claim in claims})
         return claims
 
-    monkeypatch.setattr(work.ledger, "report_all", noted)
-    monkeypatch.setattr(work, "REPORT_SECONDS", 0.0)
-    monkeypatch.setattr(seating.claiming, "claim_many", claimed)
+    monkeypatch.setattr(training_loop.reporting, "report_all", noted)
+    monkeypatch.setattr(training_loop, "REPORT_SECONDS", 0.0)
+    monkeypatch.setattr(admission.claiming, "claim_many", claimed)
     return said
 
 
@@ -84,7 +84,7 @@ def test_lanes_are_kept_full_with_a_quarter_of_the_search_at_once(
     job = submitted(db, budget={"trials": 12}, training={"epochs": 4}, pruner={"name": "none"})
     said = together(monkeypatch)
     worker.run_worker(settings, exit_when_idle=True)
-    assert jobs.get_job(db, job.id, hands.ME).state is JobState.COMPLETED
+    assert jobs.get_job(db, job.id, factories.ME).state is JobState.COMPLETED
     most = {stage: max(each[f"{job.id} {stage}"] for each in said) for stage in (Stage.SEARCH, Stage.ESTIMATE)}
     assert most == {Stage.SEARCH: 3, Stage.ESTIMATE: 3}
     assert {row.state for row in rows(db, job)} == {TrialState.COMPLETED}
@@ -112,14 +112,14 @@ def test_two_jobs_are_trained_side_by_side(db: Database, settings: Settings) -> 
     begun = sorted((row.started_at, row.job_id) for row in rows(db, large) + rows(db, small))
     assert [job_id for _, job_id in begun[:8]].count(small.id) == 2  # a quarter of its search
     for job in (large, small):
-        assert jobs.get_job(db, job.id, hands.ME).state is JobState.COMPLETED
+        assert jobs.get_job(db, job.id, factories.ME).state is JobState.COMPLETED
 
 
 def test_a_worker_that_is_full_asks_no_job_for_a_trial(
     db: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Five problems, of which four are trained side by side, one student each: the fifth waits, and is not asked."""
-    for seed in range(benches.MOST + 1):
+    for seed in range(engine_cache.MOST + 1):
         submitted(db, dataset=JOB["dataset"] | {"split_seed": seed}, training={"epochs": 1}, pruner={"name": "none"})
     held, claim_many = list[int](), claiming.claim_many
 
@@ -129,25 +129,25 @@ def test_a_worker_that_is_full_asks_no_job_for_a_trial(
             held.append(connection.execute(of_trials.where(tables.leases.c.job_id.is_not(None))).scalar_one())
         return claim_many(*given, **named)
 
-    monkeypatch.setattr(seating.claiming, "claim_many", counted)
+    monkeypatch.setattr(admission.claiming, "claim_many", counted)
     worker.run_worker(settings_for(db, tmp_path, engine="loop"), exit_when_idle=True)
-    assert {job.state for job in jobs.list_jobs(db, hands.ME).items} == {JobState.COMPLETED}
-    assert set(held) == set(range(benches.MOST))
+    assert {job.state for job in jobs.list_jobs(db, factories.ME).items} == {JobState.COMPLETED}
+    assert set(held) == set(range(engine_cache.MOST))
 
 
 def test_a_quarter_is_at_least_one() -> None:
-    spec = hands.spec(budget={"trials": 3}, baselines={"share": 0.1})
-    assert plan.at_once(spec, Stage.SEARCH) == 1
-    assert plan.at_once(spec, Stage.BASELINE) == 3  # one of each arm
-    assert plan.at_once(spec, Stage.SELECT) is None
-    spec = hands.spec(budget={"trials": 64}, baselines={"share": 0.25})
-    assert (plan.at_once(spec, Stage.SEARCH), plan.at_once(spec, Stage.BASELINE)) == (16, 12)
+    spec = factories.spec(budget={"trials": 3}, baselines={"share": 0.1})
+    assert planner.at_once(spec, Stage.SEARCH) == 1
+    assert planner.at_once(spec, Stage.BASELINE) == 3  # one of each arm
+    assert planner.at_once(spec, Stage.SELECT) is None
+    spec = factories.spec(budget={"trials": 64}, baselines={"share": 0.25})
+    assert (planner.at_once(spec, Stage.SEARCH), planner.at_once(spec, Stage.BASELINE)) == (16, 12)
 
 
 def test_a_job_s_trials_are_counted_beforehand(db: Database, settings: Settings) -> None:
     job = submitted(db, training={"epochs": 1}, pruner={"name": "none"}, baselines={"share": 0.5})
     worker.run_worker(settings, exit_when_idle=True)
-    assert plan.trials_of(hands.spec(**(JOB | {"baselines": {"share": 0.5}}))) == len(rows(db, job))
+    assert planner.trials_of(factories.spec(**(JOB | {"baselines": {"share": 0.5}}))) == len(rows(db, job))
 
 
 def test_the_worker_says_with_what_it_trains(db: Database, settings: Settings) -> None:
@@ -172,11 +172,11 @@ def test_out_of_memory_halves_the_lanes_and_fails_nobody(
     worker.run_worker(one_by_one, exit_when_idle=True)
     opened: list[int] = []
 
-    def tight(self: Chooser, prepared: run.Prepared, choice: Any) -> Tight:
+    def tight(self: EngineChooser, prepared: run.Prepared, choice: Any) -> Tight:
         opened.append(choice.lanes)
         return Tight(prepared, choice.lanes)
 
-    monkeypatch.setattr(Chooser, "open", tight)
+    monkeypatch.setattr(EngineChooser, "open", tight)
     job = submitted(db, **changes)
     with structlog.testing.capture_logs() as said:
         worker.run_worker(settings, exit_when_idle=True)
@@ -194,10 +194,10 @@ def test_a_student_that_never_fits_fails_alone(
 ) -> None:
     """Even one lane is too many: nothing is halved for ever."""
     monkeypatch.setattr(Tight, "bears", 0)
-    monkeypatch.setattr(Chooser, "open", lambda _, prepared, choice: Tight(prepared, choice.lanes))
+    monkeypatch.setattr(EngineChooser, "open", lambda _, prepared, choice: Tight(prepared, choice.lanes))
     job = submitted(db, budget={"trials": 8})
     worker.run_worker(settings, exit_when_idle=True)
-    problem = jobs.get_job(db, job.id, hands.ME).problem
+    problem = jobs.get_job(db, job.id, factories.ME).problem
     assert problem is not None
     assert problem.type == "crashed"
     assert "OutOfMemoryError" in problem.detail
@@ -210,23 +210,23 @@ def test_a_training_process_that_is_killed_takes_no_trial_with_it(
 ) -> None:
     """Its trials and their neighbours go on from their checkpoints, one by one, for nobody knows whose fault it was."""
     settings = settings.model_copy(update={"engine": "processes", "threads": 2, "lanes": 2})
-    step, calls = work.Bench.step, [0]
+    step, calls = training_loop.EngineSession.step, [0]
 
-    def killing(bench: work.Bench) -> Any:
+    def killing(session: training_loop.EngineSession) -> Any:
         calls[0] += 1
-        engine = bench.running
+        engine = session.running
         assert isinstance(engine, ProcessesEngine)
         if calls[0] == 3 and when == "within an epoch":
             os.kill(engine.pids()[0], signal.SIGKILL)
-        said = step(bench)
+        said = step(session)
         if calls[0] == 3 and when == "between epochs":
             os.kill(engine.pids()[0], signal.SIGKILL)
         return said
 
-    monkeypatch.setattr(work.Bench, "step", killing)
+    monkeypatch.setattr(training_loop.EngineSession, "step", killing)
     job = submitted(db, budget={"trials": 8}, training={"epochs": 6}, pruner={"name": "none"})
     worker.run_worker(settings, exit_when_idle=True)
-    assert jobs.get_job(db, job.id, hands.ME).state is JobState.COMPLETED
+    assert jobs.get_job(db, job.id, factories.ME).state is JobState.COMPLETED
     assert {row.state for row in rows(db, job)} == {TrialState.COMPLETED}
     again = [start for start in starts(db, job) if start["attempt"] == 2]
     assert [(start["trial"], start["epoch"]) for start in again] == [(0, 2), (1, 2)]
@@ -237,19 +237,19 @@ def test_a_trial_that_kills_its_training_process_each_time_fails_alone(
     db: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = settings.model_copy(update={"engine": "processes", "threads": 2, "lanes": 2})
-    step = work.Bench.step
+    step = training_loop.EngineSession.step
 
-    def poisoned(bench: work.Bench) -> Any:
-        if 1 in {seat.claim.number for seat in bench.seats.values()}:
-            engine = bench.running
+    def poisoned(session: training_loop.EngineSession) -> Any:
+        if 1 in {running_trial.claim.number for running_trial in session.seats.values()}:
+            engine = session.running
             assert isinstance(engine, ProcessesEngine)
             os.kill(engine.pids()[0], signal.SIGKILL)
-        return step(bench)
+        return step(session)
 
-    monkeypatch.setattr(work.Bench, "step", poisoned)
+    monkeypatch.setattr(training_loop.EngineSession, "step", poisoned)
     job = submitted(db, budget={"trials": 6}, training={"epochs": 3}, pruner={"name": "none"})
     worker.run_worker(settings, exit_when_idle=True)
-    assert jobs.get_job(db, job.id, hands.ME).state is JobState.COMPLETED
+    assert jobs.get_job(db, job.id, factories.ME).state is JobState.COMPLETED
     of = {row.number: row for row in rows(db, job)}
     assert {number for number, row in of.items() if row.state != TrialState.COMPLETED} == {1}
     assert of[1].reason["type"] == "worker-lost"

@@ -11,21 +11,22 @@ import optuna
 import pytest
 import structlog
 
+from search.claims import artifacts, checkpointing, leases, reporting
 from search.errors import DatabaseUnavailable
-from search.leasing import artifacts, leases, ledger, resuming
+from search.optuna_bridge import study
+from search.pruners import pruner_factory
 from search.records import Job
 from search.requests import jobs
-from search.sampling import pruners, study
 from search.schema import migrate
 from search.settings import Settings
 from search.states import TrialState
 from search.storage import tables
 from search.storage.db import Database, open_database
-from search.worker import keeping, work
+from search.worker import checkpoint_store, training_loop
 from search.worker import process as worker
 from search.worker.context import Interruption
 from tests.processes import Processes
-from tests.search import hands
+from tests.search import factories
 from tests.search.interrupted import (
     EPOCHS,
     JOB,
@@ -41,7 +42,7 @@ from tests.search.interrupted import (
     until,
 )
 
-RUNGS = pruners.rungs(hands.spec(training={"epochs": EPOCHS}, pruner=PRUNER))
+RUNGS = pruner_factory.rungs(factories.spec(training={"epochs": EPOCHS}, pruner=PRUNER))
 
 
 @pytest.fixture
@@ -77,7 +78,7 @@ def test_stopped_again_and_again_it_comes_to_the_same(
     assert len(resumed) == 4
     assert all(start["epoch"] > 0 for start in resumed)
     assert not (settings.artifact_root / artifacts.work(job.id)).exists()
-    done = jobs.get_job(db, job.id, hands.ME)
+    done = jobs.get_job(db, job.id, factories.ME)
     assert done.progress.epochs_done == sum(row.epoch for row in rows(db, job))
     check_mirror(db, job)
 
@@ -156,7 +157,7 @@ def test_a_frozen_worker_finds_itself_fenced_and_writes_nothing(
     until(lambda: any((row.checkpoint_epoch or 0) > 1 for row in rows(db, job)), frozen)
     frozen.signal(signal.SIGSTOP)
     until(lambda: bool(leases.reap(db).trials), frozen)
-    mine = hands.taken(db, "other", 600.0)
+    mine = factories.taken(db, "other", 600.0)
     assert (mine.attempt, mine.epoch > 1) == (2, True)
     [before] = rows(db, job)
     frozen.signal(signal.SIGCONT)
@@ -221,14 +222,14 @@ def test_an_epoch_longer_than_the_grace_period_is_broken_off(
     db: Database, settings: Settings, undisturbed: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What stands on the lane then is worth nothing: the trial goes on from the checkpoint before."""
-    interruption, train_epoch, calls = Interruption(), work.Bench.step, [0]
+    interruption, train_epoch, calls = Interruption(), training_loop.EngineSession.step, [0]
 
-    def interrupted(bench: work.Bench) -> Any:
+    def interrupted(session: training_loop.EngineSession) -> Any:
         calls[0] += 1
-        said = train_epoch(bench) if calls[0] != 6 else None
+        said = train_epoch(session) if calls[0] != 6 else None
         if said is None:
-            bench.settled = False
-            bench.running.step_epoch()  # half of it, say
+            session.settled = False
+            session.running.step_epoch()  # half of it, say
             interruption.ask()  # the epoch may go on
             interruption.out_of_time()
             raise AssertionError("not reached")
@@ -236,7 +237,7 @@ def test_an_epoch_longer_than_the_grace_period_is_broken_off(
 
     job = submitted(db)
     with monkeypatch.context() as patch:
-        patch.setattr(work.Bench, "step", interrupted)
+        patch.setattr(training_loop.EngineSession, "step", interrupted)
         worker.run_worker(settings, interruption=interruption)
     [waiting] = rows(db, job)
     assert (waiting.state, waiting.checkpoint_epoch, waiting.epoch) == (TrialState.WAITING, 5, 5)
@@ -248,7 +249,7 @@ def test_an_epoch_that_was_not_written_down_is_not_saved(
     db: Database, settings: Settings, undisturbed: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The database is gone just when the worker is told to stop; it answers again when the trials are given back."""
-    interruption, report_all, said = Interruption(), ledger.report_all, [0]
+    interruption, report_all, said = Interruption(), reporting.report_all, [0]
 
     def gone(*given: Any) -> Any:
         said[0] += 1
@@ -259,7 +260,7 @@ def test_an_epoch_that_was_not_written_down_is_not_saved(
 
     job = submitted(db)
     with monkeypatch.context() as patch:
-        patch.setattr(work.ledger, "report_all", gone)
+        patch.setattr(training_loop.reporting, "report_all", gone)
         with pytest.raises(DatabaseUnavailable):
             worker.run_worker(settings, interruption=interruption)
     [waiting] = rows(db, job)
@@ -272,13 +273,13 @@ def test_students_are_saved_at_rungs_and_when_much_would_be_lost(
     db: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     saved: list[tuple[int, int]] = []
-    checkpoint_all = resuming.checkpoint_all
+    checkpoint_all = checkpointing.checkpoint_all
 
     def noted(database: Database, checkpoints: Any) -> Any:
         saved.extend((each.trial_id, each.epoch) for each in checkpoints)
         return checkpoint_all(database, checkpoints)
 
-    monkeypatch.setattr(keeping.resuming, "checkpoint_all", noted)
+    monkeypatch.setattr(checkpoint_store.checkpointing, "checkpoint_all", noted)
     job = submitted(db, pruner=PRUNER | {"startup_trials": 100})
     worker.run_worker(settings.model_copy(update={"checkpoint_seconds": 600.0}), exit_when_idle=True)
     searched = [row.id for row in rows(db, job) if row.stage == "search"]
@@ -290,7 +291,7 @@ def test_what_jobs_that_failed_have_left_is_swept_up(db: Database, settings: Set
     for job in (failed, going_on):
         ((settings.artifact_root / artifacts.work(job.id)) / "checkpoints" / "0" / "1-1").mkdir(parents=True)
     (settings.artifact_root / "work" / "not-a-job").mkdir()
-    jobs.pause_job(db, going_on.id, hands.ME)
+    jobs.pause_job(db, going_on.id, factories.ME)
     worker.run_worker(settings, exit_when_idle=True)
     worker.run_worker(settings, exit_when_idle=True)
     assert not (settings.artifact_root / artifacts.work(failed.id)).exists()

@@ -13,15 +13,15 @@ import pytest
 from search import public
 from search.public import Database, Scope
 from service.settings import Settings
-from tests.service import house
-from tests.service.house import Jobs, serving
+from tests.service import server_fixtures
+from tests.service.server_fixtures import Jobs, serving
 
 
 @pytest.fixture(scope="session")
 def furnished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Jobs]:
     """A folder with a database and files, made once and copied for each test."""
     var = tmp_path_factory.mktemp("furnished")
-    return var, house.furnish(var)
+    return var, server_fixtures.furnish(var)
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def over(furnished: Path, var: Path) -> Settings:
     shutil.copytree(furnished, var)
     quick = {"stream_poll_seconds": 0.02, "reap_seconds": 0.05, "shutdown_seconds": 2}
     quick |= {"show_seconds": 3600.0}  # what is shown, and how the tests of that await it, is told there
-    return Settings.model_validate({"var": var, "lease_seconds": house.LEASE, **quick})
+    return Settings.model_validate({"var": var, "lease_seconds": server_fixtures.LEASE, **quick})
 
 
 @pytest.fixture

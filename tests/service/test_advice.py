@@ -20,8 +20,8 @@ from service.app import create_app
 from service.client import Thermowell
 from service.settings import Settings
 from service.terminal.console import Exit
-from tests.service import house
-from tests.service.house import Jobs, serving
+from tests.service import server_fixtures
+from tests.service.server_fixtures import Jobs, serving
 
 Key = Callable[..., dict[str, str]]
 WARM = {"budget": {"trials": 16}, "warm_start": {"mode": "literature", "share": 0.25}}
@@ -94,11 +94,11 @@ class TestOverHttp:
         assert [one["job_id"] for one in by_admin["sources"]] == [jobs.completed.id]
 
     def test_a_job_and_its_trials_tell_who_advised_them(self, client: httpx.Client, db: Database) -> None:
-        document = house.document("warm", **WARM)
+        document = server_fixtures.document("warm", **WARM)
         job = client.post("/v1/jobs", json=document).json()
         assert job["advice"]["mode"] == "literature"
         assert [point["origin"] for point in job["advice"]["points"]][-1] == "space"
-        house.train(db, public.get_job(db, job["id"], house.LOCAL), trials=5)
+        server_fixtures.train(db, public.get_job(db, job["id"], server_fixtures.LOCAL), trials=5)
         trials = client.get(f"/v1/jobs/{job['id']}/trials").json()["items"]
         told = [trial["advice"] for trial in trials]
         points = job["advice"]["points"]
@@ -110,13 +110,13 @@ class TestOverHttp:
         assert "literature: " in lines[0]
 
     def test_the_page_shows_who_advised_what_is_in_training(self, client: httpx.Client, db: Database) -> None:
-        job = client.post("/v1/jobs", json=house.document("warm", **WARM)).json()
-        house.claim_one(db, public.get_job(db, job["id"], house.LOCAL))
+        job = client.post("/v1/jobs", json=server_fixtures.document("warm", **WARM)).json()
+        server_fixtures.claim_one(db, public.get_job(db, job["id"], server_fixtures.LOCAL))
         assert "search: literature" in client.get(f"/jobs/{job['id']}").text
 
     def test_a_guess_outside_of_the_space_is_refused(self, client: httpx.Client) -> None:
         points = [{"temperature": 90.0}]
-        refused = client.post("/v1/jobs", json=house.document(warm_start={"points": points}))
+        refused = client.post("/v1/jobs", json=server_fixtures.document(warm_start={"points": points}))
         assert refused.status_code == 422
         assert "warm_start.points.0.temperature must be in the space: from 1 to 40, got 90" in refused.text
 
@@ -155,7 +155,7 @@ class TestOnTheCommandLine:
     @pytest.fixture
     def spec(self, tmp_path: Path) -> Path:
         file = tmp_path / "spec.yaml"
-        file.write_text(yaml.safe_dump(house.document("asked")))
+        file.write_text(yaml.safe_dump(server_fixtures.document("asked")))
         return file
 
     def test_a_specs_setting(self, run: Callable[..., click.testing.Result], spec: Path, jobs: Jobs) -> None:
@@ -184,7 +184,7 @@ class TestOnTheCommandLine:
 def test_a_checked_spec_hears_where_to_begin(reader: httpx.Client) -> None:
     form = reader.get("/jobs/new").text
     token = form.split('name="form_token" value="')[1].split('"')[0]
-    data = {"spec": yaml.safe_dump(house.document("asked")), "then": "check", "form_token": token}
+    data = {"spec": yaml.safe_dump(server_fixtures.document("asked")), "then": "check", "form_token": token}
     page = reader.post("/jobs", data=data)
     assert page.status_code == 200
     assert "half of what is known lies from T = " in page.text

@@ -11,12 +11,12 @@ from rich.console import Console
 
 from search import units
 from service.client import Result, TemperatureResponse
-from service.remote.documents import read
+from service.remote.documents import read_document
 from service.terminal.answers import print_answer
 from tests import synthetic
 
 DOCUMENTS = synthetic.documents(synthetic.spec(budget={"trials": 24}), list(synthetic.few()))
-RESULT = read(Result, DOCUMENTS["result"].model_dump(mode="json"))
+RESULT = read_document(Result, DOCUMENTS["result"].model_dump(mode="json"))
 
 
 def shown(result: Result) -> list[str]:
@@ -26,7 +26,7 @@ def shown(result: Result) -> list[str]:
 
     job: Any = Named()
     into = io.StringIO()
-    response = read(TemperatureResponse, DOCUMENTS["response"].model_dump(mode="json"))
+    response = read_document(TemperatureResponse, DOCUMENTS["response"].model_dump(mode="json"))
     print_answer(Console(width=80, file=into), job, result, response)
     return [" ".join(line.split()) for line in into.getvalue().splitlines()]
 

@@ -16,8 +16,8 @@ import httpx
 import pytest
 
 from search.public import Scope
-from tests.service.house import Jobs, document
 from tests.service.problems import refused
+from tests.service.server_fixtures import Jobs, document
 
 JSON, YAML = {"Content-Type": "application/json"}, {"Content-Type": "application/yaml"}
 SUBMIT = "/v1/jobs"

@@ -12,9 +12,9 @@ from search import public
 from search.public import Database, Principal
 from service import auth
 from service.settings import Settings
-from tests.service import house
-from tests.service.house import Jobs, serving
+from tests.service import server_fixtures
 from tests.service.problems import refused
+from tests.service.server_fixtures import Jobs, serving
 
 Headers = dict[str, str]
 MakeKey = Callable[..., Headers]
@@ -164,7 +164,7 @@ def test_what_is_no_credential_is_refused(reader: httpx.Client, presented: str) 
 
 def test_jobs_of_other_keys_are_as_good_as_none(client: httpx.Client, key: MakeKey) -> None:
     mine, theirs, admin = key("submit"), key("submit"), key("admin")
-    job = client.post("/v1/jobs", json=house.document("mine"), headers=mine).json()
+    job = client.post("/v1/jobs", json=server_fixtures.document("mine"), headers=mine).json()
     for method, path in (("GET", ""), ("GET", "/trials"), ("POST", "/cancel"), ("DELETE", ""), ("GET", "/events")):
         refused(client.request(method, f"/v1/jobs/{job['id']}{path}", headers=theirs), 404, "not-found")
     assert client.get("/v1/jobs", headers=theirs).json()["items"] == []

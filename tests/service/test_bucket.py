@@ -18,8 +18,8 @@ from service.server import run
 from service.settings import Settings
 from tests.buckets import SECRET, Server
 from tests.processes import Processes
-from tests.service.house import Jobs, serving
 from tests.service.problems import refused
+from tests.service.server_fixtures import Jobs, serving
 
 
 @pytest.fixture

@@ -21,8 +21,8 @@ from service.settings import Settings
 from service.terminal import cli_operate
 from service.terminal.console import Exit
 from tests.processes import Processes
-from tests.service import house
-from tests.service.house import Jobs, serving
+from tests.service import server_fixtures
+from tests.service.server_fixtures import Jobs, serving
 
 Run = Callable[..., click.testing.Result]
 
@@ -46,7 +46,7 @@ def url(settings: Settings, run: Run, monkeypatch: pytest.MonkeyPatch) -> Iterat
 @pytest.fixture
 def spec_file(tmp_path: Path) -> Path:
     file = tmp_path / "spec.yaml"
-    file.write_text(yaml.safe_dump(house.document("from-a-file")))
+    file.write_text(yaml.safe_dump(server_fixtures.document("from-a-file")))
     return file
 
 
@@ -55,13 +55,13 @@ class TestWithAService:
     def test_submit_prints_the_id_alone(self, run: Run, db: Database, spec_file: Path) -> None:
         done = run("submit", spec_file)
         assert done.exit_code == Exit.OK
-        assert public.get_job(db, done.stdout.strip(), house.LOCAL).name == "from-a-file"
+        assert public.get_job(db, done.stdout.strip(), server_fixtures.LOCAL).name == "from-a-file"
         assert f"thermowell watch {done.stdout.strip()}" in done.stderr
 
     def test_submit_reads_json_and_the_standard_input(self, run: Run, tmp_path: Path) -> None:
-        (tmp_path / "spec.json").write_text(json.dumps(house.document("as-json")))
+        (tmp_path / "spec.json").write_text(json.dumps(server_fixtures.document("as-json")))
         assert json.loads(run("submit", tmp_path / "spec.json", "--json").stdout)["name"] == "as-json"
-        piped = run("submit", "-", "--json", input=yaml.safe_dump(house.document("piped")))
+        piped = run("submit", "-", "--json", input=yaml.safe_dump(server_fixtures.document("piped")))
         assert json.loads(piped.stdout)["name"] == "piped"
 
     def test_the_same_key_is_the_same_job(self, run: Run, spec_file: Path) -> None:
@@ -90,7 +90,7 @@ class TestWithAService:
     def test_result(self, run: Run, db: Database, jobs: Jobs) -> None:
         done = run("result", jobs.completed.id)
         assert done.exit_code == Exit.OK
-        summary = public.get_result(db, jobs.completed.id, house.LOCAL).summary
+        summary = public.get_result(db, jobs.completed.id, server_fixtures.LOCAL).summary
         for words in (
             "Best configuration",
             "Temperature response",
@@ -123,7 +123,7 @@ class TestWithAService:
             ("cancel", "cancelled"),
         ):
             done = run(command, job)
-            assert (done.exit_code, public.get_job(db, job, house.LOCAL).state) == (Exit.OK, state)
+            assert (done.exit_code, public.get_job(db, job, server_fixtures.LOCAL).state) == (Exit.OK, state)
             assert f"is {state}" in done.stderr
         assert run("resume", job).exit_code == Exit.REFUSED
         assert run("delete", job).exit_code == Exit.OK
@@ -138,7 +138,7 @@ class TestWithAService:
     def test_watching_an_ended_job_ends_as_it_did(self, run: Run, jobs: Jobs) -> None:
         done = run("watch", jobs.completed.id)
         assert done.exit_code == Exit.OK
-        assert f"completed, search {house.ENOUGH}/{house.ENOUGH}" in done.stderr
+        assert f"completed, search {server_fixtures.ENOUGH}/{server_fixtures.ENOUGH}" in done.stderr
         assert run("watch", jobs.cancelled.id).exit_code == Exit.FAILED
         assert run("watch", "0" * 16).exit_code == Exit.REFUSED
 
@@ -152,10 +152,10 @@ class TestWithAService:
         self, run: Run, db: Database, settings: Settings, spec_file: Path, as_json: bool
     ) -> None:
         def work() -> None:
-            while not (found := public.list_jobs(db, house.LOCAL, name="from-a-file").items):
+            while not (found := public.list_jobs(db, server_fixtures.LOCAL, name="from-a-file").items):
                 pass
-            house.train(db, found[0])
-            house.close(db, settings.artifact_root, found[0])
+            server_fixtures.train(db, found[0])
+            server_fixtures.close(db, settings.artifact_root, found[0])
 
         worker = threading.Thread(target=work)
         worker.start()
@@ -181,7 +181,7 @@ def test_interrupting_the_watch_leaves_the_job(
         assert watching.wait() == Exit.INTERRUPTED
     assert "The job goes on" in watching.output()
     assert f"thermowell watch {jobs.running.id}" in watching.output()
-    assert public.get_job(db, jobs.running.id, house.LOCAL).state == "running"
+    assert public.get_job(db, jobs.running.id, server_fixtures.LOCAL).state == "running"
 
 
 def test_no_service(run: Run, spec_file: Path, free_port: int) -> None:
@@ -304,7 +304,7 @@ def test_spec_prints_a_spec_that_is_fine(run: Run, tmp_path: Path) -> None:
 
 def test_spec_check_says_what_is_wrong(run: Run, tmp_path: Path) -> None:
     file = tmp_path / "spec.yaml"
-    file.write_text(yaml.safe_dump(house.document() | {"seed": -1}))
+    file.write_text(yaml.safe_dump(server_fixtures.document() | {"seed": -1}))
     done = run("spec", "check", file)
     assert done.exit_code == Exit.FAILED
     assert "seed (line" in done.stderr

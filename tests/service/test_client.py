@@ -28,8 +28,8 @@ from service.remote import advice, answers, documents, studies
 from service.remote.frames import PandasMissing
 from service.schemas import EventOut
 from service.settings import Settings
-from tests.service import house
-from tests.service.house import Jobs, serving
+from tests.service import server_fixtures
+from tests.service.server_fixtures import Jobs, serving
 
 # Our name, where the service's is another; and what we leave out: links are for those who read JSON.
 SCHEMAS = {"Job": "JobOut", "JobDetail": "JobDetailOut", "EpochReport": "ReportOut"}
@@ -172,7 +172,7 @@ def _routes() -> Iterator[tuple[str, str]]:
 
 class TestAJob:
     def test_submit_takes_mappings_files_and_text(self, client: Thermowell, tmp_path: Path) -> None:
-        document = house.document("given")
+        document = server_fixtures.document("given")
         file = tmp_path / "spec.yaml"
         file.write_text(yaml.safe_dump(document))
         for given in (document, file, str(file), yaml.safe_dump(document), yaml.safe_dump(document).encode()):
@@ -195,17 +195,20 @@ class TestAJob:
         with pytest.raises(Refused) as refused:
             client.job(job)
         assert refused.value.slug == "not-found"
-        assert client.extend(jobs.completed.id, trials=house.ENOUGH + 1).budget_trials == house.ENOUGH + 1
+        assert (
+            client.extend(jobs.completed.id, trials=server_fixtures.ENOUGH + 1).budget_trials
+            == server_fixtures.ENOUGH + 1
+        )
 
     def test_wait_shows_a_bar_and_answers_the_job(
         self, client: Thermowell, db: Database, settings: Settings, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        job = client.submit(house.document("awaited"))
-        record = public.get_job(db, job.id, house.LOCAL)
+        job = client.submit(server_fixtures.document("awaited"))
+        record = public.get_job(db, job.id, server_fixtures.LOCAL)
 
         def work() -> None:
-            house.train(db, record)
-            house.close(db, settings.artifact_root, record)
+            server_fixtures.train(db, record)
+            server_fixtures.close(db, settings.artifact_root, record)
 
         worker = threading.Thread(target=work)
         worker.start()
@@ -241,12 +244,15 @@ class TestAJob:
         assert len(whole) == jobs.completed.progress.trials_done > 7
         best = next(asking.trials(jobs.completed.id, sort="-value", stage="search"))
         assert best.number == jobs.completed.progress.best_trial
-        assert len(asking.trial(jobs.completed.id, best.number).curve) == house.EPOCHS
+        assert len(asking.trial(jobs.completed.id, best.number).curve) == server_fixtures.EPOCHS
 
 
 class TestTheAnswer:
     def test_as_dataclasses(self, asking: Thermowell, db: Database, jobs: Jobs) -> None:
-        result, stored = asking.result(jobs.completed.id), public.get_result(db, jobs.completed.id, house.LOCAL)
+        result, stored = (
+            asking.result(jobs.completed.id),
+            public.get_result(db, jobs.completed.id, server_fixtures.LOCAL),
+        )
         assert dataclasses.asdict(result) == _with_defaults(stored.model_dump())
         assert result.winner.configuration.temperature == stored.winner.configuration["temperature"]
         response = asking.response(jobs.completed.id)
@@ -254,8 +260,8 @@ class TestTheAnswer:
         assert response.overall.best_temperature in [point.temperature for point in response.overall.points]
         assert sum(asking.importances(jobs.completed.id).importances.values()) == pytest.approx(1)
         together = asking.interactions(jobs.completed.id)
-        assert together == documents.read(
-            type(together), public.get_interactions(db, jobs.completed.id, house.LOCAL).model_dump()
+        assert together == documents.read_document(
+            type(together), public.get_interactions(db, jobs.completed.id, server_fixtures.LOCAL).model_dump()
         )
         with pytest.raises(Refused) as refused:
             asking.result(jobs.running.id)
@@ -306,7 +312,7 @@ def _with_defaults(document: dict[str, Any]) -> dict[str, Any]:
     """A stored result with each configuration as a client has it: with student_temperature, and all of an optimizer."""
     finalists = [finalist for selection in document["selection"] for finalist in selection["finalists"]]
     for contestant in (document["winner"], *document["baselines"], *finalists):
-        read = documents.read(documents.Configuration, contestant["configuration"])
+        read = documents.read_document(documents.Configuration, contestant["configuration"])
         contestant["configuration"] = dataclasses.asdict(read)
     return document
 
@@ -341,7 +347,7 @@ def test_waiting_bears_a_service_that_goes_away(
         waiting.start()
         assert back.wait(20), "it has asked while there was no service"
         with serving(settings, free_port):
-            public.cancel_job(db, jobs.queued.id, house.LOCAL)
+            public.cancel_job(db, jobs.queued.id, server_fixtures.LOCAL)
             waiting.join(20)
         assert waited == ["cancelled"]
         monkeypatch.setattr(front, "PATIENCE_SECONDS", 0.0)

@@ -12,8 +12,8 @@ import httpx
 import pytest
 
 from service.settings import Settings
-from tests.service.house import Jobs, serving
 from tests.service.problems import refused
+from tests.service.server_fixtures import Jobs, serving
 
 HEALTH = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
 POST = (

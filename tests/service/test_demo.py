@@ -16,14 +16,14 @@ from benchmarks.newcomer import DEMO, MARKS, OWN
 from service.terminal import programs
 from service.terminal.console import Exit
 from tests.processes import Processes, Started
-from tests.service import house
+from tests.service import server_fixtures
 
 
 @pytest.fixture
 def spec_file(tmp_path: Path) -> Path:
     file = tmp_path / "spec.yaml"
     small = {"dataset": {"name": "digits", "train_size": 100}, "student": {"name": "mlp", "arguments": {"width": 4}}}
-    file.write_text(yaml.safe_dump(house.document("tiny", training={"epochs": 1}, **small)))
+    file.write_text(yaml.safe_dump(server_fixtures.document("tiny", training={"epochs": 1}, **small)))
     return file
 
 

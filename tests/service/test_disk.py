@@ -12,14 +12,14 @@ import pytest
 
 from search import public
 from search.public import Database
-from service.drawing import Drawn
+from service.drawing import DrawnPlots
 from service.pages import jobs_page
+from service.plot_refresh import PlotRefresher
 from service.settings import Settings
-from service.showing import Shower
 from service.terminal import screen
 from tests.disks import KINDS, Faulty
-from tests.service.house import Jobs
 from tests.service.problems import refused
+from tests.service.server_fixtures import Jobs
 
 
 @pytest.fixture
@@ -92,10 +92,10 @@ def test_a_report_that_cannot_be_kept_holds_up_nothing_else(
     full.root.mkdir(exist_ok=True)
     monkeypatch.setattr(tempfile, "tempdir", str(full.root) if below != "store" else None)
     written: list[Any] = []
-    monkeypatch.setattr(public, "write_beside", lambda _, change: written.append(change))
-    shower = Shower(db, settings, public.open_store(settings), None)  # type: ignore[arg-type]
-    beside = public.Beside(study_id=1, changed={}, gone=[])
-    drawn = Drawn(event=7, interim=None, report="<p>", beside=beside, untracked=None).model_dump_json().encode()
+    monkeypatch.setattr(public, "write_dashboard_change", lambda _, change: written.append(change))
+    shower = PlotRefresher(db, settings, public.open_store(settings), None)  # type: ignore[arg-type]
+    beside = public.DashboardChange(study_id=1, changed={}, gone=[])
+    drawn = DrawnPlots(event=7, interim=None, report="<p>", beside=beside, untracked=None).model_dump_json().encode()
     fail(full, "full")
     assert shower._write(jobs.completed.id, drawn) == 6, "so that it is tried again"
     full.fail(0)
@@ -104,7 +104,7 @@ def test_a_report_that_cannot_be_kept_holds_up_nothing_else(
 
 
 def test_what_a_job_waits_for_is_said_everywhere(client: httpx.Client, jobs: Jobs, db: Database) -> None:
-    from search.leasing.workers import worker_seen
+    from search.claims.workers import worker_seen
     from service.client import Thermowell
     from service.terminal.cli_jobs import _jobs_table
     from service.terminal.following import View

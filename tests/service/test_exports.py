@@ -20,8 +20,8 @@ from benchmarks import peers
 from search.public import Configuration, JobSpec
 from service.exports import mdistiller, torchdistill
 from service.exports.winner import Winner
-from tests.service import house
-from tests.service.house import Jobs
+from tests.service import server_fixtures
+from tests.service.server_fixtures import Jobs
 from trainers.spec import Optimizer
 from trainers.training import losses
 
@@ -53,7 +53,7 @@ def winner(configuration: Configuration, model: str = "wrn", **changes: Any) -> 
         "student": {"name": model, "arguments": students[model]},
         "training": STEPS,
     }
-    spec = house.document("exported", **(common | changes))
+    spec = server_fixtures.document("exported", **(common | changes))
     return Winner(JobSpec.model_validate(spec), configuration, "0" * 16, "A summary: of one line.", 100)
 
 

@@ -11,8 +11,8 @@ import pytest
 from search import public
 from service.settings import Settings
 from tests.postgres import Postgres
-from tests.service.house import serving
 from tests.service.problems import refused
+from tests.service.server_fixtures import serving
 from tests.standby import Pair
 
 SECONDS = 30.0

@@ -11,7 +11,7 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 
-from search.public import Standing
+from search.public import JobView
 from search.states import Arm, Stage, TrialState
 from service.pages import figures
 from tests import synthetic
@@ -168,5 +168,5 @@ def test_the_ceiling_is_the_entropy_of_all_classes_alike() -> None:
 def test_names_that_users_gave_are_in_no_plot() -> None:
     """Plotly takes some HTML in its texts: nothing that a user wrote may come there."""
     job = dataclasses.replace(STANDING.job, name="<b>mine</b>", labels={"mine": "<u>mine</u>"})
-    changed: Standing = dataclasses.replace(STANDING, job=job)
+    changed: JobView = dataclasses.replace(STANDING, job=job)
     assert "mine" not in json.dumps(figures.all_of(changed))

@@ -15,8 +15,8 @@ from service import cli
 from service.client import Thermowell
 from service.settings import Settings
 from service.terminal.console import Exit
-from tests.service import house
-from tests.service.house import Jobs
+from tests.service import server_fixtures
+from tests.service.server_fixtures import Jobs
 
 Key = Callable[..., dict[str, str]]
 
@@ -24,8 +24,8 @@ Key = Callable[..., dict[str, str]]
 def test_a_quota_that_is_used_up_says_so_and_how_to_go_on(client: httpx.Client, db: Database) -> None:
     key, secret = public.create_key(db, "small", frozenset({"submit", "read"}), Quota(jobs=1, trials=10))
     header = {"Authorization": f"Bearer {secret}"}
-    assert client.post("/v1/jobs", json=house.document("one"), headers=header).status_code == 201
-    refused = client.post("/v1/jobs", json=house.document("two"), headers=header)
+    assert client.post("/v1/jobs", json=server_fixtures.document("one"), headers=header).status_code == 201
+    refused = client.post("/v1/jobs", json=server_fixtures.document("two"), headers=header)
     assert (refused.status_code, refused.json()["type"]) == (403, "/problems/quota-exceeded")
     assert f"thermowell keys quota {key.id} --jobs N" in refused.json()["detail"]
     me = client.get("/v1/me", headers=header).json()
@@ -35,7 +35,7 @@ def test_a_quota_that_is_used_up_says_so_and_how_to_go_on(client: httpx.Client, 
 
 def test_a_new_key_has_the_usual_quota_unless_it_is_given_one(settings: Settings, key: Key) -> None:
     usual = settings.model_copy(update={"key_jobs": 2, "key_trials": 500})
-    with house.serving(usual) as url, httpx.Client(base_url=url, headers=key("admin")) as client:
+    with server_fixtures.serving(usual) as url, httpx.Client(base_url=url, headers=key("admin")) as client:
         for given, expected in (
             ({}, [2, 500, None]),
             ({"quota": {"trials": 90, "parallel": 4}}, [2, 90, 4]),
@@ -91,7 +91,7 @@ def test_a_request_keeps_its_name_or_gets_one(reader: httpx.Client, given: str, 
 
 
 def test_a_job_carries_the_name_of_its_request(client: httpx.Client) -> None:
-    answered = client.post("/v1/jobs", json=house.document("named"), headers={"X-Request-ID": "ci-4711"})
+    answered = client.post("/v1/jobs", json=server_fixtures.document("named"), headers={"X-Request-ID": "ci-4711"})
     assert answered.headers["X-Request-ID"] == answered.json()["request_id"] == "ci-4711"
 
 

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from search.analysis.study.cells import Cell, Optimum
+from search.analysis.study.documents import Guidance
+from search.analysis.study.guidance import compute_guidance
 from search.answer import Estimate, Gain, Interval
-from search.guiding.cells import Cell, Optimum
-from search.guiding.documents import Guidance
-from search.guiding.guide import guide
 from service.pages import guidance_page, picture_factor
 from service.terminal.guidance import print_guidance
 
@@ -23,8 +23,8 @@ TEMPERATURES = tuple(float(one) for one in np.geomspace(1, 40, 40))
 
 @pytest.fixture(autouse=True)
 def _few_sweeps(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("search.guiding.sampler.WARM", 40)
-    monkeypatch.setattr("search.guiding.sampler.KEPT", 60)
+    monkeypatch.setattr("search.analysis.study.gibbs.WARM", 40)
+    monkeypatch.setattr("search.analysis.study.gibbs.KEPT", 60)
 
 
 def _optimum(octaves: float) -> Optimum:
@@ -57,7 +57,7 @@ def _cell(optimizer: str, epochs: str, seed: int) -> Cell:
 @cache
 def _guidance() -> Guidance:
     cells = [_cell(o, e, seed) for o in ("adamw", "sgd") for e in ("10", "160 <b>") for seed in range(3)]
-    return guide("optimizer & length", cells)
+    return compute_guidance("optimizer & length", cells)
 
 
 def test_the_page_says_all_of_it_and_loads_nothing() -> None:
@@ -73,7 +73,7 @@ def test_the_page_says_all_of_it_and_loads_nothing() -> None:
 
 
 def test_a_page_of_a_study_without_finished_jobs_stands() -> None:
-    page = guidance_page.render(guide("mine", [Cell("a", {"x": "1"}, state="queued")]))
+    page = guidance_page.render(compute_guidance("mine", [Cell("a", {"x": "1"}, state="queued")]))
     assert "No finished job tells of its best T yet." in page
     assert "<svg" not in page
 

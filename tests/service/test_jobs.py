@@ -12,13 +12,13 @@ import yaml
 from search import public
 from search.public import Database
 from service.settings import Settings
-from tests.service import house
-from tests.service.house import Jobs
+from tests.service import server_fixtures
 from tests.service.problems import refused
+from tests.service.server_fixtures import Jobs
 
 
 def test_submit_answers_with_the_job_and_its_place(client: httpx.Client) -> None:
-    answer = client.post("/v1/jobs", json=house.document("one", labels={"team": "vision"}))
+    answer = client.post("/v1/jobs", json=server_fixtures.document("one", labels={"team": "vision"}))
     assert answer.status_code == 201
     job = answer.json()
     assert answer.headers["location"] == f"/v1/jobs/{job['id']}" == job["links"]["self"]
@@ -30,7 +30,7 @@ def test_submit_answers_with_the_job_and_its_place(client: httpx.Client) -> None
 
 @pytest.mark.parametrize("media", ["application/yaml", "application/x-yaml", "text/yaml; charset=utf-8"])
 def test_submit_takes_yaml(client: httpx.Client, media: str) -> None:
-    body = yaml.safe_dump(house.document("from-yaml")).encode()
+    body = yaml.safe_dump(server_fixtures.document("from-yaml")).encode()
     answer = client.post("/v1/jobs", content=body, headers={"Content-Type": media})
     assert (answer.status_code, answer.json()["name"]) == (201, "from-yaml")
 
@@ -68,7 +68,7 @@ def test_a_body_of_unknown_length_is_bounded_too(reader: httpx.Client) -> None:
 
 
 def test_the_same_request_twice_is_one_job(client: httpx.Client) -> None:
-    body = json.dumps(house.document("twice"))
+    body = json.dumps(server_fixtures.document("twice"))
     headers = {"Content-Type": "application/json", "Idempotency-Key": "k-1"}
     first = client.post("/v1/jobs", content=body, headers=headers)
     second = client.post("/v1/jobs", content=body, headers=headers)
@@ -77,7 +77,7 @@ def test_the_same_request_twice_is_one_job(client: httpx.Client) -> None:
     assert "idempotency-replayed" not in first.headers
     assert second.json()["id"] == first.json()["id"]
     assert second.headers["location"] == first.headers["location"]
-    other = client.post("/v1/jobs", json=house.document("another"), headers={"Idempotency-Key": "k-1"})
+    other = client.post("/v1/jobs", json=server_fixtures.document("another"), headers={"Idempotency-Key": "k-1"})
     refused(other, 422, "idempotency-mismatch")
     refused(client.post("/v1/jobs", content=body, headers=headers | {"Idempotency-Key": "a b"}), 422, "request-invalid")
     names = [job["name"] for job in client.get("/v1/jobs").json()["items"]]
@@ -121,7 +121,7 @@ def test_list_refuses_a_cursor_of_another_list(reader: httpx.Client, jobs: Jobs)
 
 def test_read_a_job(reader: httpx.Client, jobs: Jobs) -> None:
     job = reader.get(f"/v1/jobs/{jobs.completed.id}").json()
-    assert job["progress"]["search_done"] == job["progress"]["search_budget"] == house.ENOUGH
+    assert job["progress"]["search_done"] == job["progress"]["search_budget"] == server_fixtures.ENOUGH
     assert job["teacher"]["validation"]["accuracy"] == 0.97
     assert job["fixed"]["precision"] == "fp32"
     for part, address in job["links"].items():
@@ -168,10 +168,10 @@ def test_extend(client: httpx.Client, jobs: Jobs) -> None:
 
 def test_a_key_lives_as_long_as_its_job_and_the_description_says_so(client: httpx.Client) -> None:
     headers = {"Idempotency-Key": "k-1"}
-    first = client.post("/v1/jobs", json=house.document("twice"), headers=headers).json()["id"]
+    first = client.post("/v1/jobs", json=server_fixtures.document("twice"), headers=headers).json()["id"]
     client.post(f"/v1/jobs/{first}/cancel")
     assert client.delete(f"/v1/jobs/{first}").status_code == 204
-    again = client.post("/v1/jobs", json=house.document("twice"), headers=headers)
+    again = client.post("/v1/jobs", json=server_fixtures.document("twice"), headers=headers)
     assert (again.status_code, again.json()["id"] == first) == (201, False)
     paths = client.get("/openapi.json").json()["paths"]
     [told] = [one for one in paths["/v1/jobs"]["post"]["parameters"] if one["name"] == "idempotency-key"]
@@ -206,4 +206,4 @@ def test_delete_forgets_a_job_and_its_files(client: httpx.Client, settings: Sett
 
 def test_delete_refuses_a_job_that_goes_on(client: httpx.Client, db: Database, jobs: Jobs) -> None:
     refused(client.delete(f"/v1/jobs/{jobs.running.id}"), 409, "illegal-move")
-    assert public.get_job(db, jobs.running.id, house.LOCAL).state == "running"
+    assert public.get_job(db, jobs.running.id, server_fixtures.LOCAL).state == "running"

@@ -10,9 +10,9 @@ import pytest
 
 from service.errors import KINDS
 from service.settings import Settings
-from tests.service import house
-from tests.service.house import serving
+from tests.service import server_fixtures
 from tests.service.problems import refused
+from tests.service.server_fixtures import serving
 
 Headers = dict[str, str]
 
@@ -37,10 +37,10 @@ def test_the_schema_describes_a_spec(reader: httpx.Client) -> None:
 
 
 def test_validate_says_what_submit_would(reader: httpx.Client) -> None:
-    verdict = reader.post("/v1/spec/validate", json=house.document()).json()
+    verdict = reader.post("/v1/spec/validate", json=server_fixtures.document()).json()
     assert (verdict["valid"], verdict["errors"]) == (True, [])
     assert verdict["spec"]["objective"] == {"metric": "accuracy"}
-    verdict = reader.post("/v1/spec/validate", json=house.document(seed=-1)).json()
+    verdict = reader.post("/v1/spec/validate", json=server_fixtures.document(seed=-1)).json()
     assert (verdict["valid"], verdict["spec"], [error["path"] for error in verdict["errors"]]) == (
         False,
         None,

@@ -17,31 +17,31 @@ from fastapi.sse import EventSourceResponse
 
 from search.public import Database
 from service.app import create_app
-from service.routes import (
+from service.routes import (  # fmt: skip
     advice,
-    changes,
     exports,
     jobs,
     keys,
     lookup,
     metrics,
     openapi,
+    page_updates,
     pages,
     results,
     signing,
     stream,
     studies,
     trials,
-)  # fmt: skip
+)
 from service.routes.methods import OtherMethods
 from service.settings import Settings
-from tests.service.house import Jobs, serving
 from tests.service.problems import refused
+from tests.service.server_fixtures import Jobs, serving
 
 MakeKey = Callable[..., dict[str, str]]
 ROOMS = (
     advice,
-    changes,
+    page_updates,
     exports,
     jobs,
     keys,

@@ -15,7 +15,7 @@ from nbclient import NotebookClient
 
 from service.client import Thermowell
 from tests.processes import Processes
-from tests.service import house
+from tests.service import server_fixtures
 
 NOTEBOOK = Path(__file__).parents[2] / "examples" / "tour.ipynb"
 SMALL: dict[str, Any] = {
@@ -49,7 +49,9 @@ def url(processes: Processes, tmp_path: Path, free_port: int, monkeypatch: pytes
 @pytest.mark.slow
 def test_the_notebook_runs(url: str, tmp_path: Path) -> None:
     storage = f"sqlite:///{tmp_path / 'thermowell.db'}"
-    (tmp_path / "small.yaml").write_text(yaml.safe_dump(house.document("small", training={"epochs": 2}, **SMALL)))
+    (tmp_path / "small.yaml").write_text(
+        yaml.safe_dump(server_fixtures.document("small", training={"epochs": 2}, **SMALL))
+    )
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     nbformat.validate(notebook)
     [parameters] = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]

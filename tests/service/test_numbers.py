@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.service.house import Jobs
+from tests.service.server_fixtures import Jobs
 
 
 @pytest.mark.parametrize(

@@ -13,13 +13,13 @@ from search import public
 from search.public import Database
 from service.auth import SESSION_COOKIE
 from service.pages import jobs_page_one
-from service.pages.jobs_page_spec import excerpts, read
-from service.routes import changes, pages, signing
+from service.pages.jobs_page_spec import excerpts, read_spec
+from service.routes import page_updates, pages, signing
 from service.settings import Settings
-from tests.search import hands
-from tests.service import house
-from tests.service.house import Jobs, serving
+from tests.search import factories
+from tests.service import server_fixtures
 from tests.service.problems import refused
+from tests.service.server_fixtures import Jobs, serving
 from tests.service.test_auth import ROUTES
 
 Headers = dict[str, str]
@@ -170,10 +170,10 @@ def test_a_session_changes_nothing_without_its_pages_word(
     window.last = other.last  # the form of another session
     assert "not made for your session" in words(window.send(pause))
     assert window.post("/signout", {"form_token": "x"}).status_code == 403
-    assert public.get_job(db, jobs.running.id, house.LOCAL).state == "running"
+    assert public.get_job(db, jobs.running.id, server_fixtures.LOCAL).state == "running"
     window.get(f"/jobs/{jobs.running.id}")
     assert window.send(pause).status_code == 303
-    assert public.get_job(db, jobs.running.id, house.LOCAL).state == "paused"
+    assert public.get_job(db, jobs.running.id, server_fixtures.LOCAL).state == "paused"
     other.http.close()
 
 
@@ -208,7 +208,7 @@ def test_the_list(reader: httpx.Client, jobs: Jobs) -> None:
 
 def test_more_jobs_than_fit_on_a_page(window: Window, db: Database) -> None:
     for place in range(pages.PER_PAGE):
-        house.submit(db, name=f"many-{place}")
+        server_fixtures.submit(db, name=f"many-{place}")
     first = window.get("/jobs")
     older = re.search(r'href="(/jobs\?cursor=[^"]+)">Older', first.text)
     assert older
@@ -219,9 +219,11 @@ def test_more_jobs_than_fit_on_a_page(window: Window, db: Database) -> None:
 
 
 def test_the_list_tells_jobs_whose_teacher_is_no_single_model(window: Window, db: Database) -> None:
-    taught = house.document()["teacher"]
-    house.submit(db, name="from logits", teacher={"source": "logits", "artifact": "a" * 64})
-    house.submit(db, name="from two", teacher={"source": "ensemble", "members": [taught, taught | {"seed": 1}]})
+    taught = server_fixtures.document()["teacher"]
+    server_fixtures.submit(db, name="from logits", teacher={"source": "logits", "artifact": "a" * 64})
+    server_fixtures.submit(
+        db, name="from two", teacher={"source": "ensemble", "members": [taught, taught | {"seed": 1}]}
+    )
     page = window.get("/jobs").text
     assert "mlp from given logits, on digits" in page
     assert "mlp from an ensemble of 2, on digits" in page
@@ -241,7 +243,7 @@ def test_a_running_job(reader: httpx.Client, jobs: Jobs) -> None:
 def test_a_job_says_its_share_and_which_worker_it_waits_for(window: Window, db: Database) -> None:
     asked = {"fleet": {"labels": ["gpu"], "priority": 40, "parallel": 2}}
     me = public.Principal(public.LOCAL_OWNER, "local", frozenset(public.SCOPES))
-    job, _ = public.submit(db, hands.spec(**asked), me)
+    job, _ = public.submit(db, factories.spec(**asked), me)
     page = words(window.http.get(f"/jobs/{job.id}"))
     assert "waits for a worker with gpu" in words(window.http.get("/jobs"))
     assert "waits for a worker with gpu" in page
@@ -259,7 +261,7 @@ def test_an_answered_job(reader: httpx.Client, jobs: Jobs) -> None:
 
 
 def test_names_are_text_and_never_markup(window: Window, db: Database) -> None:
-    job = house.submit(db, labels={"note": "<script>alert(1)</script>"})
+    job = server_fixtures.submit(db, labels={"note": "<script>alert(1)</script>"})
     answer = window.get(f"/jobs/{job.id}")
     assert "<script>alert" not in answer.text
     assert "note: <script>alert(1)</script>" in unescape(answer.text)
@@ -306,7 +308,7 @@ def test_a_reader_is_offered_nothing_that_it_may_not_do(
 ) -> None:
     headers = key("read")
     mine = public.Principal(headers["Authorization"].split("_")[1], "read", frozenset({"read"}))
-    job = house.submit(db, mine, name="mine")
+    job = server_fixtures.submit(db, mine, name="mine")
     window.sign_in(headers)
     assert "New job" not in words(window.get("/jobs"))
     page = words(window.get(f"/jobs/{job.id}"))
@@ -334,7 +336,7 @@ def test_every_move(window: Window, db: Database, jobs: Jobs) -> None:
     job_id = jobs.running.id
 
     def state() -> str:
-        return public.get_job(db, job_id, house.LOCAL).state
+        return public.get_job(db, job_id, server_fixtures.LOCAL).state
 
     window.get(f"/jobs/{job_id}")
     told = window.get(window.send(f"/jobs/{job_id}/pause").headers["location"])
@@ -345,10 +347,10 @@ def test_every_move(window: Window, db: Database, jobs: Jobs) -> None:
     assert state() == "running"
     window.get(f"/jobs/{job_id}")
     window.send(f"/jobs/{job_id}/extend", trials="9")
-    assert public.get_job(db, job_id, house.LOCAL).budget_trials == 9
+    assert public.get_job(db, job_id, server_fixtures.LOCAL).budget_trials == 9
     window.get(f"/jobs/{job_id}")
     window.send(f"/jobs/{job_id}/stop")
-    stopped = public.get_job(db, job_id, house.LOCAL)
+    stopped = public.get_job(db, job_id, server_fixtures.LOCAL)
     assert stopped.search_stopped
     assert "Stop the search" not in words(window.get(f"/jobs/{job_id}"))
     window.send(f"/jobs/{job_id}/cancel")
@@ -399,7 +401,7 @@ def test_the_form_submits_what_it_shows(window: Window, db: Database) -> None:
     first = window.send("/jobs", spec=as_sent, once=once[1])
     assert first.status_code == 303
     job_id = first.headers["location"].split("/")[2].partition("?")[0]
-    assert public.get_job(db, job_id, house.LOCAL).spec == public.parse_spec(text, "yaml").model_dump(
+    assert public.get_job(db, job_id, server_fixtures.LOCAL).spec == public.parse_spec(text, "yaml").model_dump(
         mode="json", exclude_none=True
     )
     window.last = page.text
@@ -415,7 +417,7 @@ def test_a_file_counts_instead_of_the_text(window: Window, db: Database) -> None
     document = public.default_spec_yaml().replace("name: ", "name: from-file-", 1)
     answer = window.post("/jobs", {"spec": "nonsense"}, files={"file": ("spec.yaml", document.encode("utf-8-sig"))})
     assert answer.status_code == 303, words(answer)
-    assert public.list_jobs(db, house.LOCAL).items[0].name.startswith("from-file-")
+    assert public.list_jobs(db, server_fixtures.LOCAL).items[0].name.startswith("from-file-")
 
 
 def test_a_job_begins_from_another_ones_spec(window: Window, db: Database, jobs: Jobs) -> None:
@@ -423,16 +425,16 @@ def test_a_job_begins_from_another_ones_spec(window: Window, db: Database, jobs:
     shown = re.search(r"<textarea[^>]*>\n(.*)</textarea>", page.text, re.DOTALL)
     assert shown
     window.send("/jobs", spec=unescape(shown[1]))
-    assert public.list_jobs(db, house.LOCAL).items[0].spec == jobs.completed.spec
+    assert public.list_jobs(db, server_fixtures.LOCAL).items[0].spec == jobs.completed.spec
 
 
 def test_a_spec_can_be_checked_without_submitting(window: Window, db: Database) -> None:
-    before = len(public.list_jobs(db, house.LOCAL).items)
+    before = len(public.list_jobs(db, server_fixtures.LOCAL).items)
     window.get("/jobs/new")
     answer = window.send("/jobs", spec=public.default_spec_yaml(), then="check")
     assert answer.status_code == 200
     assert "can be submitted as it is" in words(answer)
-    assert len(public.list_jobs(db, house.LOCAL).items) == before
+    assert len(public.list_jobs(db, server_fixtures.LOCAL).items) == before
 
 
 YAML = "schema_version: 1\nname: x\ndataset:\n  name: digitz\ntraining: {epochs: many}\n"
@@ -469,7 +471,7 @@ def test_excerpts_leave_out_what_is_right() -> None:
     groups = excerpts(text, [*problems, public.FieldProblem("b", "nowhere")])
     assert [[line.number for line in group] for group in groups] == [list(range(1, 7)), list(range(13, 18))]
     assert [len(line.problems) for group in groups for line in group if line.problems] == [1, 1, 2]
-    assert read(public.default_spec_yaml()).name
+    assert read_spec(public.default_spec_yaml()).name
 
 
 # Liveness
@@ -488,7 +490,7 @@ def test_a_page_is_told_of_changes(client: httpx.Client, db: Database, jobs: Job
         with client.stream("GET", path) as stream:
             lines = stream.iter_lines()
             changed(lines)
-            house.train(db, jobs.running, trials=1)
+            server_fixtures.train(db, jobs.running, trials=1)
             changed(lines)
 
 
@@ -496,7 +498,7 @@ def test_a_stream_says_when_its_job_is_gone(client: httpx.Client, db: Database, 
     with client.stream("GET", f"/jobs/{jobs.cancelled.id}/changes") as stream:
         lines = stream.iter_lines()
         changed(lines)
-        public.delete_job(db, jobs.cancelled.id, house.LOCAL, public.open_store(settings))
+        public.delete_job(db, jobs.cancelled.id, server_fixtures.LOCAL, public.open_store(settings))
         changed(lines)
         assert "event: changed" not in list(lines)
 
@@ -509,6 +511,6 @@ def test_streams_end_with_the_service(settings: Settings) -> None:
 
 def test_every_page_is_in_the_table_of_who_may() -> None:
     free = {"GET /", "GET /signin", "POST /signin", "POST /signout", "GET /jobs/changes"}  # the last one is tried above
-    routes = [route for room in (signing, changes, pages) for route in room.router.routes]
+    routes = [route for room in (signing, page_updates, pages) for route in room.router.routes]
     found = {f"{method} {route.path}" for route in routes for method in route.methods}  # type: ignore[attr-defined]
     assert {one.format(job_id="x") for one in found} - free <= set(ROUTES)

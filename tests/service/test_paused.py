@@ -8,16 +8,16 @@ import httpx
 import pytest
 
 from search import public
-from search.leasing import closing, leases, ledger
-from search.leasing.losing import MAX_LOSSES
+from search.claims import finalization, leases, reporting
+from search.claims.worker_loss import MAX_LOSSES
 from search.public import Database, Reason
 from service.client import Thermowell
 from service.settings import Settings
 from service.terminal.console import Exit
 from tests.processes import Processes
-from tests.service import house
-from tests.service.house import serving
+from tests.service import server_fixtures
 from tests.service.problems import refused
+from tests.service.server_fixtures import serving
 from tests.service.test_pages import HTML, Window, words
 from tests.service.test_stream import read
 
@@ -25,22 +25,22 @@ from tests.service.test_stream import read
 @pytest.fixture
 def analysed(db: Database) -> public.Job:
     """A job that waits to be closed."""
-    job = house.submit(db, name="paid-for")
-    house.train(db, job)
+    job = server_fixtures.submit(db, name="paid-for")
+    server_fixtures.train(db, job)
     return job
 
 
 def lose(db: Database, times: int = MAX_LOSSES) -> None:
     for _ in range(times):
-        assert closing.claim_closing(db, "lost", -1.0) is not None
+        assert finalization.claim_closing(db, "lost", -1.0) is not None
         leases.reap(db)
 
 
 def failed_before(db: Database, job: public.Job, slug: str = "closing-lost") -> None:
     """As such jobs ended before they were paused."""
-    claim = closing.claim_closing(db, "w", house.LEASE)
+    claim = finalization.claim_closing(db, "w", server_fixtures.LEASE)
     assert claim is not None
-    ledger.fail_job(db, claim.token, Reason(slug, "5 workers were lost while they closed it"))
+    reporting.fail_job(db, claim.token, Reason(slug, "5 workers were lost while they closed it"))
 
 
 def test_the_api_says_why_it_waits_and_its_stream_follows_it_to_its_answer(
@@ -59,7 +59,7 @@ def test_the_api_says_why_it_waits_and_its_stream_follows_it_to_its_answer(
         resumed = client.post(f"/v1/jobs/{analysed.id}/resume").json()
         assert (resumed["state"], resumed["problem"], resumed["resumable"]) == ("analysing", None, False)
         assert next(arriving)["data"]["payload"]["to"] == "analysing"
-        house.close(db, settings.artifact_root, analysed)
+        server_fixtures.close(db, settings.artifact_root, analysed)
         told = list(arriving)
         assert told[-1]["data"] == {"reason": "job-ended"}
     assert client.get(f"/v1/jobs/{analysed.id}/result").status_code == 200
@@ -94,7 +94,7 @@ def test_its_page_says_why_and_offers_to_go_on(
     assert "5 workers were lost while they closed it" in words(page)
     assert f'action="/jobs/{analysed.id}/resume"' in page.text
     window.send(f"/jobs/{analysed.id}/resume")
-    assert public.get_job(db, analysed.id, house.LOCAL).state == "analysing"
+    assert public.get_job(db, analysed.id, server_fixtures.LOCAL).state == "analysing"
     window.http.close()
 
 

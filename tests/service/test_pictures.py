@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from search.answer import TemperatureSet
-from search.public import Standing
+from search.public import JobView
 from service.pages import pictures, png, svg
-from service.pages.panel import COLD_TO_HOT, heat
+from service.pages.chart_axes import COLD_TO_HOT, heat
 from service.pages.picture_curves import shades
 from service.pages.picture_interactions import best_temperatures
 from tests import synthetic
@@ -34,7 +34,7 @@ SPECS: dict[str, dict[str, Any]] = {
 }
 
 
-def answer(kind: str) -> Standing:
+def answer(kind: str) -> JobView:
     spec = synthetic.spec(**SPECS[kind])
     sign = 1 if spec.objective.metric == "accuracy" else -1
     builder = synthetic.Builder(
@@ -49,7 +49,7 @@ def answer(kind: str) -> Standing:
 ANSWERS = {kind: answer(kind) for kind in SPECS}
 
 
-def drawn(name: pictures.Name, standing: Standing) -> ElementTree.Element:
+def drawn(name: pictures.Name, standing: JobView) -> ElementTree.Element:
     return ElementTree.fromstring(pictures.draw(name, standing))
 
 
@@ -196,13 +196,13 @@ def test_a_job_without_an_answer_has_its_pictures_too(name: pictures.Name) -> No
 
 def test_every_picture_becomes_the_same_png_twice_with_its_words_in_it() -> None:
     text = pictures.draw("softness", ANSWERS["usual"])
-    made = png.drawn(text)
+    made = png.draw_png(text)
     assert made.startswith(b"\x89PNG")
     width, height = (int.from_bytes(made[at : at + 4]) for at in (16, 20))
     assert (width, height) == (1440, 640)
-    assert png.drawn(text) == made
+    assert png.draw_png(text) == made
     wordless = re.sub(r"(<text[^>]*>)[^<]*", r"\1", text)
-    assert png.drawn(wordless) != made, "the font that lies beside draws the words"
+    assert png.draw_png(wordless) != made, "the font that lies beside draws the words"
 
 
 def test_maps_are_blank_where_nothing_is_known_and_show_the_best_temperature_elsewhere() -> None:
@@ -267,7 +267,7 @@ def test_ticks_are_round(low: float, high: float, log: bool, ticks: list[float])
 
 
 def test_labels_are_kept_apart_and_in_order() -> None:
-    places = svg.apart([50.0, 52.0, 10.0, 99.0], 15, 0, 100)
+    places = svg.spread_out([50.0, 52.0, 10.0, 99.0], 15, 0, 100)
     assert sorted(places) == [places[2], places[0], places[1], places[3]]
     assert np.diff(sorted(places)).min() >= 15
     assert max(places) <= 100

@@ -22,8 +22,8 @@ from service.routes.dashboard import PATHS
 from service.settings import Settings
 from tests import nginx
 from tests.nginx import PREFIX
-from tests.service import house
-from tests.service.house import Jobs, serving
+from tests.service import server_fixtures
+from tests.service.server_fixtures import Jobs, serving
 
 HTML = {"Accept": "text/html"}
 WAYS = {  # how the service learns of its prefix, and whether nginx takes it away
@@ -127,7 +127,7 @@ def test_no_page_leads_outside_or_nowhere(below: str, secret: str, jobs: Jobs) -
 
 def test_every_address_in_a_document_begins_with_the_prefix(below: str, secret: str, jobs: Jobs) -> None:
     with httpx.Client(timeout=20, headers={"Authorization": f"Bearer {secret}"}) as http:
-        made = http.post(f"{below}/v1/jobs", json=house.document())
+        made = http.post(f"{below}/v1/jobs", json=server_fixtures.document())
         assert (made.status_code, made.headers["location"]) == (201, f"{PREFIX}/v1/jobs/{made.json()['id']}")
         assert http.get(urljoin(below, made.headers["location"])).status_code == 200
         done = http.get(f"{below}/v1/jobs/{jobs.completed.id}").json()
@@ -153,7 +153,7 @@ def test_every_address_in_a_document_begins_with_the_prefix(below: str, secret: 
 def test_the_client_takes_an_address_with_a_path(below: str, secret: str, jobs: Jobs) -> None:
     for address in (below, f"{below}/"):
         with Thermowell(address, secret) as client:
-            job = client.submit(json.dumps(house.document()))
+            job = client.submit(json.dumps(server_fixtures.document()))
             assert client.job(job).id == job.id
             events = client.events(job)
             assert next(events).kind == "submitted"

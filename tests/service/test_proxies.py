@@ -16,8 +16,8 @@ from service import proxies
 from service.app import create_app
 from service.server import Server
 from service.settings import Settings
-from tests.service.house import serving
 from tests.service.problems import refused
+from tests.service.server_fixtures import serving
 
 TRUSTED = tuple(ipaddress.ip_network(text) for text in ("10.0.0.0/8", "fd00::/8", "127.0.0.1"))
 

@@ -14,9 +14,9 @@ import yaml
 
 from search import units
 from search.records import Reason
-from search.spec import JobSpec, SamplerSpec
+from search.spec.job import JobSpec, SamplerSpec
 from search.states import JobState, Stage, TrialState
-from service.pages import note, pictures, report, spec_words
+from service.pages import dashboard_note, pictures, report, spec_words
 from tests import synthetic
 
 SPEC = synthetic.spec(labels={"team": "vision"})
@@ -220,7 +220,7 @@ def test_an_answer_that_is_still_being_measured_says_so() -> None:
 
 
 def test_the_note_says_the_answer_the_doubts_and_the_spec() -> None:
-    told = note.note(STANDING)
+    told = dashboard_note.note(STANDING)
     shown = unescaped(told)
     assert f"**{DOCUMENTS['result'].summary}**" in shown
     for caution in DOCUMENTS["result"].cautions:
@@ -228,7 +228,7 @@ def test_the_note_says_the_answer_the_doubts_and_the_spec() -> None:
     [block] = re.findall(r"```yaml\n(.*?)```", told, flags=re.DOTALL)
     assert JobSpec.model_validate(yaml.safe_load(block)) == SPEC
     running = dataclasses.replace(STANDING, final=False, result=None, job=synthetic.job(SPEC, state=JobState.RUNNING))
-    assert "The best so far is trial 12 with 93.0 %, on one seed." in note.note(running)
+    assert "The best so far is trial 12 with 93.0 %, on one seed." in dashboard_note.note(running)
 
 
 def unescaped(markdown: str) -> str:
@@ -248,7 +248,7 @@ def test_whatever_a_note_quotes_is_text() -> None:
         dataclasses.replace(STANDING, result=result),
         dataclasses.replace(STANDING, final=False, result=result),
     ):
-        told = note.note(standing).partition("## The spec")[0]
+        told = dashboard_note.note(standing).partition("## The spec")[0]
         assert "alert" in told
         bare = re.sub(r"\\[!-/:-@\[-`{-~]", "", told)
         assert not set("<>`") & set(
@@ -263,7 +263,7 @@ def test_what_users_wrote_does_nothing_in_a_note() -> None:
     attack = "# <img src=x>\n```\n[click](javascript:1)"
     job = synthetic.job(SPEC)
     changed = dataclasses.replace(job, name=attack, spec=dict(job.spec) | {"name": attack})
-    told = note.note(dataclasses.replace(STANDING, job=changed))
+    told = dashboard_note.note(dataclasses.replace(STANDING, job=changed))
     head, _, spec = told.partition("## The spec")
     assert "<img" not in head.replace("\\<", "")
     assert "[click](" not in head

@@ -18,23 +18,23 @@ from structlog.testing import capture_logs
 
 from search import public
 from search.public import Database
-from search.requests.showing import DRAWINGS
+from search.requests.plot_queue import DRAWINGS
 from search.storage.folder import Folder
-from service import drawing, showing
+from service import drawing, plot_refresh
 from service.client import Thermowell
 from service.drawing import REPORT
+from service.plot_refresh import PlotRefresher
 from service.settings import Settings
-from service.showing import Shower
-from tests.service.house import LOCAL, Jobs
+from tests.service.server_fixtures import LOCAL, Jobs
 
 SOON = 20.0
 PATIENCE = 90.0  # seconds; children that load much are started on a machine that may be busy
 
 
-def shower(db: Database, settings: Settings) -> tuple[Shower, asyncio.Event]:
+def shower(db: Database, settings: Settings) -> tuple[PlotRefresher, asyncio.Event]:
     stopping = asyncio.Event()
     quick = settings.model_copy(update={"show_seconds": 0.01})
-    return Shower(db, quick, public.open_store(settings), stopping), stopping
+    return PlotRefresher(db, quick, public.open_store(settings), stopping), stopping
 
 
 def test_every_job_that_began_is_shown_once(db: Database, settings: Settings, jobs: Jobs) -> None:
@@ -48,7 +48,7 @@ def test_every_job_that_began_is_shown_once(db: Database, settings: Settings, jo
         return count
 
     assert asyncio.run(until_done()) == 2  # completed and running; the others never began
-    completed = public.get_standing(db, jobs.completed.id, LOCAL)
+    completed = public.get_job_view(db, jobs.completed.id, LOCAL)
     names = [file.name for file in public.list_artifacts(db, jobs.completed.id, LOCAL)]
     assert names == [REPORT, "student.safetensors"]
     with public.open_artifact(db, public.open_store(settings), jobs.completed.id, REPORT, LOCAL) as (file, path):
@@ -56,7 +56,7 @@ def test_every_job_that_began_is_shown_once(db: Database, settings: Settings, jo
     assert file.media_type == "text/html; charset=utf-8"
     assert completed.result is not None
     assert "Distil at" in page
-    running = public.get_standing(db, jobs.running.id, LOCAL)
+    running = public.get_job_view(db, jobs.running.id, LOCAL)
     assert running.importances is not None, "computed aside, and kept"
     assert running.importances.evaluator == "too few trials"
     assert public.claim_showing(db, 60.0) is None
@@ -65,18 +65,18 @@ def test_every_job_that_began_is_shown_once(db: Database, settings: Settings, jo
 def test_without_the_numerics_the_trials_are_shown_as_they_are(
     db: Database, settings: Settings, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(public.aside, "possible", lambda: False)
+    monkeypatch.setattr(public.question, "interim_possible", lambda: False)
     drawn = drawing.draw(db, jobs.running.id)
     assert drawn is not None
     assert (drawn.interim, drawn.report, drawn.beside) == (None, None, None)
-    assert drawn.event == public.get_standing(db, jobs.running.id, LOCAL).event
+    assert drawn.event == public.get_job_view(db, jobs.running.id, LOCAL).event
 
 
 @pytest.mark.parametrize("program", ["import sys; sys.exit('no such figure')", "print('no json')"])
 def test_a_child_that_fails_is_told_and_tried_again_later(
     db: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch, program: str
 ) -> None:
-    monkeypatch.setattr(showing, "DRAWING", ("-c", program))
+    monkeypatch.setattr(plot_refresh, "DRAWING", ("-c", program))
 
     async def twice() -> None:
         shows, _ = shower(db, settings)
@@ -107,15 +107,15 @@ def test_a_job_that_can_never_be_drawn_is_given_up_and_its_cause_is_told(
     db: Database, settings: Settings, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its pauses are left out here."""
-    monkeypatch.setattr(showing, "FAILED_SECONDS", 0.0)
-    monkeypatch.setattr(showing, "DRAWING", ("-c", BROKEN))
+    monkeypatch.setattr(plot_refresh, "FAILED_SECONDS", 0.0)
+    monkeypatch.setattr(plot_refresh, "DRAWING", ("-c", BROKEN))
     public.cancel_job(db, jobs.running.id, LOCAL)
     both = {jobs.running.id, jobs.completed.id}
 
-    async def until_given_up(shows: Shower) -> int:
+    async def until_given_up(shows: PlotRefresher) -> int:
         attempts = 0
         while True:
-            with suppress(showing.NotShown):
+            with suppress(plot_refresh.NotShown):
                 if not await shows.show_one():
                     return attempts
             attempts += 1
@@ -168,8 +168,8 @@ def test_a_store_that_is_away_is_no_fault_of_the_job(
     def away(*_: object) -> None:
         raise public.StoreUnavailable("no room on the device")
 
-    monkeypatch.setattr(Shower, "_write", away)
-    monkeypatch.setattr(showing, "DRAWING", ("-c", "print('{}')"))
+    monkeypatch.setattr(PlotRefresher, "_write", away)
+    monkeypatch.setattr(plot_refresh, "DRAWING", ("-c", "print('{}')"))
 
     async def once() -> None:
         shows, _ = shower(db, settings)
@@ -206,7 +206,7 @@ def test_by_which_error_a_program_has_ended(complained: bytes, status: int, told
 
 def test_an_analysis_that_fails_tells_its_own_error(db: Database, jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
     program = "-c", "import sys; sys.stdin.read(); raise ArithmeticError('singular')"
-    monkeypatch.setattr(public.aside, "PROGRAM", program)
+    monkeypatch.setattr(public.question, "PROGRAM", program)
     with pytest.raises(RuntimeError, match="the analysis ended by ArithmeticError: singular"):
         drawing.draw(db, jobs.running.id)
 
@@ -221,7 +221,7 @@ def test_its_task_outlives_faults_and_ends_at_once(
         "if not failed.exists():\n    failed.touch(); sys.exit(1)\n"
         f"pathlib.Path({str(started)!r}).touch(); time.sleep(600)"
     )
-    monkeypatch.setattr(showing, "DRAWING", ("-c", program))
+    monkeypatch.setattr(plot_refresh, "DRAWING", ("-c", program))
 
     async def serve() -> float:
         shows, stopping = shower(db, settings)
@@ -287,6 +287,6 @@ def test_optunas_store_reads_our_files_and_keeps_others_beside(tmp_path: Path) -
 
 def test_the_api_loads_neither_numerics_nor_the_dashboard_for_it() -> None:
     heavy = {"sklearn", "scipy", "optuna_dashboard", "plotly"}
-    program = f"import service.showing, service.app, sys; print(sorted(set(sys.modules) & {heavy}))"
+    program = f"import service.plot_refresh, service.app, sys; print(sorted(set(sys.modules) & {heavy}))"
     said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
     assert said.strip() == "[]"

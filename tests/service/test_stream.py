@@ -24,9 +24,9 @@ from service.app import create_app
 from service.auth import SESSION_COOKIE
 from service.client import Refused, Thermowell
 from service.settings import Settings
-from tests.service import house
-from tests.service.house import Jobs, serving
+from tests.service import server_fixtures
 from tests.service.problems import refused
+from tests.service.server_fixtures import Jobs, serving
 
 
 def read(response: httpx.Response) -> Iterator[dict[str, Any]]:
@@ -73,9 +73,9 @@ def test_what_happens_later_arrives(client: httpx.Client, db: Database, jobs: Jo
     with client.stream("GET", f"/v1/jobs/{jobs.queued.id}/events") as response:
         arriving = read(response)
         assert next(arriving)["event"] == "submitted"
-        public.pause_job(db, jobs.queued.id, house.LOCAL)
+        public.pause_job(db, jobs.queued.id, server_fixtures.LOCAL)
         assert next(arriving)["data"]["payload"]["to"] == "paused"
-        public.cancel_job(db, jobs.queued.id, house.LOCAL)
+        public.cancel_job(db, jobs.queued.id, server_fixtures.LOCAL)
         assert next(arriving)["data"]["payload"]["to"] == "cancelled"
         assert next(arriving)["data"] == {"reason": "job-ended"}
 
@@ -83,8 +83,8 @@ def test_what_happens_later_arrives(client: httpx.Client, db: Database, jobs: Jo
 def test_a_deleted_job_ends_its_stream(client: httpx.Client, db: Database, settings: Settings, jobs: Jobs) -> None:
     after = {"after": 2**31 - 1}
     with client.stream("GET", f"/v1/jobs/{jobs.running.id}/events", params=after) as response:
-        public.cancel_job(db, jobs.running.id, house.LOCAL)
-        public.delete_job(db, jobs.running.id, house.LOCAL, public.open_store(settings))
+        public.cancel_job(db, jobs.running.id, server_fixtures.LOCAL)
+        public.delete_job(db, jobs.running.id, server_fixtures.LOCAL, public.open_store(settings))
         [end] = read(response)
         assert end["data"]["reason"] in ("job-ended", "job-deleted")
 
@@ -178,7 +178,7 @@ def test_a_stream_says_nothing_after_its_key_or_session_has_ended(
             arriving = read(response)
             assert next(arriving)["event"] == "submitted"
             end()
-            public.pause_job(db, jobs.queued.id, house.LOCAL)
+            public.pause_job(db, jobs.queued.id, server_fixtures.LOCAL)
             [last] = list(arriving)
             assert (last["event"], last["data"]["reason"]) == ("end", reason)
             assert last["data"]["detail"]
@@ -229,7 +229,7 @@ def test_who_follows_is_told_that_the_key_was_revoked(settings: Settings, db: Da
         events = thermowell.events(jobs.queued.id)
         assert next(events).kind == "submitted"
         end()
-        public.pause_job(db, jobs.queued.id, house.LOCAL)
+        public.pause_job(db, jobs.queued.id, server_fixtures.LOCAL)
         with pytest.raises(Refused, match="the key was revoked") as caught:
             next(events)
         assert caught.value.slug == "unauthenticated"
@@ -280,7 +280,7 @@ def test_streams_have_so_many_places_for_each_key(settings: Settings, db: Databa
         assert int(answer.headers["Retry-After"]) > 0
         assert open_now.enter_context(client.stream("GET", path, headers=second)).status_code == 200
         assert client.get("/v1/me", headers=first).status_code == 200
-        public.cancel_job(db, jobs.queued.id, house.LOCAL)
+        public.cancel_job(db, jobs.queued.id, server_fixtures.LOCAL)
         list(streams[0])
         until = time.monotonic() + 10
         while client.get(path, headers=first).status_code == 429:  # the place is free once the server has seen it

@@ -13,7 +13,7 @@ from search import public
 from search.public import Database
 from service.client import Refused, Thermowell
 from service.settings import Settings
-from tests.service import house
+from tests.service import server_fixtures
 from tests.service.problems import refused
 
 YAML = {"Content-Type": "application/yaml"}
@@ -21,7 +21,7 @@ YAML = {"Content-Type": "application/yaml"}
 
 def document(**changes: Any) -> dict[str, Any]:
     """Two cells that differ in the training's length."""
-    base = house.document(budget={"trials": house.ENOUGH})
+    base = server_fixtures.document(budget={"trials": server_fixtures.ENOUGH})
     del base["name"]
     return {"name": "lengths", "base": base, "factors": {"training.epochs": [2, 3]}} | changes
 
@@ -29,9 +29,9 @@ def document(**changes: Any) -> dict[str, Any]:
 def answered(db: Database, settings: Settings, study: public.StudyDetail) -> None:
     """Trains and closes the jobs of a study."""
     for cell in study.cells:
-        job = public.get_job(db, cell.job_id, house.LOCAL)
-        house.train(db, job)
-        house.close(db, settings.artifact_root, job)
+        job = public.get_job(db, cell.job_id, server_fixtures.LOCAL)
+        server_fixtures.train(db, job)
+        server_fixtures.close(db, settings.artifact_root, job)
 
 
 def test_submitting_reading_extending_and_cancelling(client: httpx.Client) -> None:
@@ -102,11 +102,11 @@ def test_a_body_of_another_type_is_refused(client: httpx.Client) -> None:
 
 
 def test_answered_cells_tell_their_best_temperature_and_guide(db: Database, settings: Settings) -> None:
-    study, _ = public.submit_study(db, public.StudySpec.model_validate(document()), house.LOCAL)
+    study, _ = public.submit_study(db, public.StudySpec.model_validate(document()), server_fixtures.LOCAL)
     with pytest.raises(public.NotReady):
-        public.get_guidance(db, study.id, house.LOCAL)
+        public.get_guidance(db, study.id, server_fixtures.LOCAL)
     answered(db, settings, study)
-    with house.serving(settings) as url, Thermowell(url) as client:
+    with server_fixtures.serving(settings) as url, Thermowell(url) as client:
         told = client.study(study.id)
         assert (told.state, told.jobs, told.ended) == ("completed", {"completed": 2}, True)
         for cell in told.cells:
@@ -118,7 +118,7 @@ def test_answered_cells_tell_their_best_temperature_and_guide(db: Database, sett
             assert cell.quality is not None
         guidance = client.guidance(told)
         assert "epochs" in {factor.name for factor in guidance.factors}
-        assert guidance == public.get_guidance(db, study.id, house.LOCAL)
+        assert guidance == public.get_guidance(db, study.id, server_fixtures.LOCAL)
         page = httpx.get(f"{url}/v1/studies/{study.id}/report", trust_env=False)
         assert page.headers["Content-Type"].startswith("text/html")
         assert "default-src 'none'" in page.headers["Content-Security-Policy"]
@@ -128,7 +128,7 @@ def test_answered_cells_tell_their_best_temperature_and_guide(db: Database, sett
 def test_a_client_submits_lists_extends_and_cancels(settings: Settings, tmp_path: Any) -> None:
     file = tmp_path / "study.yaml"
     file.write_text(yaml.safe_dump(document()))
-    with house.serving(settings) as url, Thermowell(url) as client:
+    with server_fixtures.serving(settings) as url, Thermowell(url) as client:
         study = client.submit_study(file, idempotency_key="once")
         assert client.submit_study(str(file), idempotency_key="once") == study
         assert [one.id for one in client.studies()] == [study.id]

@@ -21,7 +21,7 @@ from service.settings import Settings
 from service.terminal import cli_studies, studies
 from service.terminal.console import Exit
 from tests.processes import Processes
-from tests.service import house
+from tests.service import server_fixtures
 
 Run = Callable[..., click.testing.Result]
 
@@ -30,7 +30,7 @@ Run = Callable[..., click.testing.Result]
 def url(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A running service, which the commands find by themselves."""
     monkeypatch.setenv("COLUMNS", "80")
-    with house.serving(settings) as address:
+    with server_fixtures.serving(settings) as address:
         monkeypatch.setenv("THERMOWELL_URL", address)
         yield address
 
@@ -42,7 +42,7 @@ def run(url: str) -> Run:
 
 def document(**changes: Any) -> dict[str, Any]:
     """Two cells that differ in the training's length."""
-    base = house.document(budget={"trials": house.ENOUGH})
+    base = server_fixtures.document(budget={"trials": server_fixtures.ENOUGH})
     del base["name"]
     factors = {"training.epochs": [2, 3]}
     return {"name": "lengths", "base": base, "factors": factors, "replicates": 1} | changes
@@ -102,11 +102,11 @@ def test_running_needs_torch(run: Run, file: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_an_answered_study_is_shown_in_80_columns(run: Run, url: str, db: Database, settings: Settings) -> None:
-    study, _ = public.submit_study(db, public.StudySpec.model_validate(document()), house.LOCAL)
+    study, _ = public.submit_study(db, public.StudySpec.model_validate(document()), server_fixtures.LOCAL)
     cell = study.cells[0]
-    job = public.get_job(db, cell.job_id, house.LOCAL)
-    house.train(db, job)
-    house.close(db, settings.artifact_root, job)
+    job = public.get_job(db, cell.job_id, server_fixtures.LOCAL)
+    server_fixtures.train(db, job)
+    server_fixtures.close(db, settings.artifact_root, job)
     shown = run("study", "show", study.id)
     first, second = shown.stdout.splitlines()[-2:]
     assert first.split()[:2] == ["2", "completed"]
@@ -117,7 +117,7 @@ def test_an_answered_study_is_shown_in_80_columns(run: Run, url: str, db: Databa
     assert guided.exit_code == Exit.OK
     assert "What this does not cover" in guided.stdout
     assert json.loads(run("study", "guidance", study.id, "--json").stdout)["study"] == "lengths"
-    public.cancel_study(db, study.id, house.LOCAL)
+    public.cancel_study(db, study.id, server_fixtures.LOCAL)
     with Thermowell(url) as client:
         told = client.study(study.id)
     console = Console(width=80, height=7, record=True, force_terminal=True)
@@ -130,7 +130,7 @@ def test_an_answered_study_is_shown_in_80_columns(run: Run, url: str, db: Databa
 
 @pytest.mark.slow
 def test_a_study_from_start_to_its_table(processes: Processes, tmp_path: Path) -> None:
-    small = house.document(
+    small = server_fixtures.document(
         training={"epochs": 1},
         dataset={"name": "digits", "train_size": 100},
         student={"name": "mlp", "arguments": {"width": 4}},

@@ -16,8 +16,8 @@ from search.public import Database
 from service.remote.transport import Transport
 from service.routes import jobs as routes
 from service.settings import Settings
-from tests.service import house
-from tests.service.house import serving
+from tests.service import server_fixtures
+from tests.service.server_fixtures import serving
 
 CLIENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 TRACE, PARENT = CLIENT.split("-")[1:3]
@@ -41,7 +41,7 @@ def finish() -> Iterator[Finish]:
 def test_a_job_keeps_the_trace_of_its_client(settings: Settings, db: Database, finish: Finish) -> None:
     with serving(settings) as url, httpx.Client(base_url=url, timeout=20) as client:
         headers = {"traceparent": CLIENT, "X-Request-ID": "ci-4711"}
-        answered = client.post("/v1/jobs", json=house.document("traced"), headers=headers)
+        answered = client.post("/v1/jobs", json=server_fixtures.document("traced"), headers=headers)
         assert answered.status_code == 201
         job = answered.json()
         assert client.get(f"/v1/jobs/{job['id']}").json()["traceparent"] == job["traceparent"]
@@ -53,7 +53,7 @@ def test_a_job_keeps_the_trace_of_its_client(settings: Settings, db: Database, f
     assert f"{request.parent.span_id:016x}" == PARENT
     assert submission.parent.span_id == request.context.span_id
     assert job["traceparent"] == f"00-{TRACE}-{submission.context.span_id:016x}-{job['traceparent'][-2:]}"
-    assert public.get_job(db, job["id"], house.LOCAL).traceparent == job["traceparent"]
+    assert public.get_job(db, job["id"], server_fixtures.LOCAL).traceparent == job["traceparent"]
     assert (
         request.attributes.items()
         >= {
@@ -70,7 +70,7 @@ def test_a_job_keeps_the_trace_of_its_client(settings: Settings, db: Database, f
 
 
 def test_jobs_of_a_study_are_in_the_trace_that_asked_for_it(settings: Settings, finish: Finish) -> None:
-    base = house.document()
+    base = server_fixtures.document()
     del base["name"]
     study = {"name": "lengths", "base": base, "factors": {"training.epochs": [2, 3]}}
     with serving(settings) as url, httpx.Client(base_url=url, timeout=20) as client:
@@ -107,7 +107,7 @@ def test_a_fault_of_the_service_is_an_error(
 
 
 def test_without_tracing_there_is_no_trace(client: httpx.Client) -> None:
-    answered = client.post("/v1/jobs", json=house.document("plain"), headers={"traceparent": CLIENT})
+    answered = client.post("/v1/jobs", json=server_fixtures.document("plain"), headers={"traceparent": CLIENT})
     assert answered.json()["traceparent"] is None
 
 

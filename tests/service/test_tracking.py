@@ -14,9 +14,9 @@ from structlog.testing import capture_logs
 from search import public
 from search.public import Database
 from service import tracking
+from service.plot_refresh import PlotRefresher
 from service.settings import Settings
-from service.showing import Shower
-from tests.service.house import LOCAL, Jobs
+from tests.service.server_fixtures import LOCAL, Jobs
 
 # mlflow's own: it is not at the newest SQLAlchemy yet, and leaves connections to the garbage collector.
 pytestmark = [
@@ -34,7 +34,7 @@ def uri(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def track(db: Database, job_id: str, uri: str, note: str = "# Words") -> None:
-    tracking.track(db, public.get_standing(db, job_id, LOCAL), uri, note)
+    tracking.track(db, public.get_job_view(db, job_id, LOCAL), uri, note)
 
 
 def runs(uri: str, job_id: str) -> tuple[Run, dict[int, Run]]:
@@ -100,7 +100,7 @@ def test_the_service_logs_by_its_setting(db: Database, settings: Settings, jobs:
     over = settings.model_copy(update={"mlflow_uri": uri})
 
     async def show_all() -> None:
-        shower = Shower(db, over, public.open_store(over), asyncio.Event())
+        shower = PlotRefresher(db, over, public.open_store(over), asyncio.Event())
         while await shower.show_one():
             pass
 
@@ -117,7 +117,7 @@ def test_where_mlflow_is_away_the_plots_are_shown_and_it_is_told(
         taken.bind(("127.0.0.1", 0))  # nobody listens there
         away = settings.model_copy(update={"mlflow_uri": f"http://127.0.0.1:{taken.getsockname()[1]}"})
         with capture_logs() as said:
-            assert asyncio.run(Shower(db, away, public.open_store(away), asyncio.Event()).show_one())
+            assert asyncio.run(PlotRefresher(db, away, public.open_store(away), asyncio.Event()).show_one())
     (warning,) = (entry for entry in said if entry["log_level"] == "warning")
     assert "MLflow" in warning["event"]
     assert "refused" in warning["detail"]

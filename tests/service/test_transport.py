@@ -16,8 +16,8 @@ from service.client import Refused, Unreachable
 from service.remote import transport
 from service.remote.transport import Transport
 from service.settings import Settings
-from tests.service import house
-from tests.service.house import Jobs, serving
+from tests.service import server_fixtures
+from tests.service.server_fixtures import Jobs, serving
 
 
 def test_events_go_on_where_a_dropped_connection_left_them(
@@ -28,11 +28,11 @@ def test_events_go_on_where_a_dropped_connection_left_them(
         with serving(settings, free_port):
             events = client.events(jobs.running.id)
             numbers += [next(events)["number"] for _ in range(3)]
-        house.train(db, jobs.running, trials=2)  # while nobody listens
+        server_fixtures.train(db, jobs.running, trials=2)  # while nobody listens
         with serving(settings, free_port):
-            public.cancel_job(db, jobs.running.id, house.LOCAL)
+            public.cancel_job(db, jobs.running.id, server_fixtures.LOCAL)
             numbers += [event["number"] for event in events]
-    last = public.read_events(db, jobs.running.id, house.LOCAL, after=0, limit=10_000)[-1].number
+    last = public.read_events(db, jobs.running.id, server_fixtures.LOCAL, after=0, limit=10_000)[-1].number
     assert numbers == list(range(1, last + 1))
 
 
@@ -41,9 +41,9 @@ def test_events_go_on_after_a_stream_that_was_long_enough(settings: Settings, db
     with serving(short) as url, closing(Transport(url)) as client:
         events = client.events(jobs.queued.id)
         assert next(events)["kind"] == "submitted"
-        public.pause_job(db, jobs.queued.id, house.LOCAL)
+        public.pause_job(db, jobs.queued.id, server_fixtures.LOCAL)
         assert next(events)["payload"]["to"] == "paused"
-        public.cancel_job(db, jobs.queued.id, house.LOCAL)
+        public.cancel_job(db, jobs.queued.id, server_fixtures.LOCAL)
         assert [event["payload"]["to"] for event in events] == ["cancelled"]
 
 

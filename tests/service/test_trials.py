@@ -8,8 +8,8 @@ import io
 import httpx
 import pytest
 
-from tests.service.house import EPOCHS, Jobs
 from tests.service.problems import refused
+from tests.service.server_fixtures import EPOCHS, Jobs
 
 
 def test_list_says_what_each_trial_was(reader: httpx.Client, jobs: Jobs) -> None:

@@ -11,10 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from service.errors import TooOften
+from service.errors import RateLimited
 from service.routes import turns
 from service.settings import Settings
-from tests.service.house import serving
+from tests.service.server_fixtures import serving
 
 YAML = {"Content-Type": "application/yaml"}
 
@@ -46,7 +46,7 @@ async def test_a_key_has_so_many_that_wait_and_what_is_given_up_takes_no_thread(
     await asyncio.sleep(0)
     waiting = [asyncio.create_task(work.run("a", gate.wait, 10)) for _ in range(turns.MOST_WAITING)]
     await asyncio.sleep(0)
-    with pytest.raises(TooOften, match="wait for their turn"):
+    with pytest.raises(RateLimited, match="wait for their turn"):
         await work.run("a", gate.wait, 10)
     for task in waiting:
         task.cancel()

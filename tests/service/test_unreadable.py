@@ -16,8 +16,8 @@ from sqlalchemy import text
 from search import public
 from search.public import Database
 from service.settings import Settings
-from tests.service import house
-from tests.service.house import Jobs, serving
+from tests.service import server_fixtures
+from tests.service.server_fixtures import Jobs, serving
 
 JUNK = ["{broken", "[]", "{}", '"x"', "7", '{"temperature": null}', '[{"a": NaN}]']
 NULLED = '{"validation": {"interval": {"low": null, "high": null, "confidence": 0.9}}}'
@@ -46,10 +46,10 @@ ONE = (
 @pytest.fixture
 def asking(settings: Settings, db: Database) -> Iterator[tuple[httpx.Client, str]]:
     """A service with a study besides, and the study's id."""
-    base = house.document()
+    base = server_fixtures.document()
     del base["name"]
     spec = public.parse_study(json.dumps({"name": "s", "base": base, "factors": {"training.epochs": [2, 3]}}), "json")
-    study = public.submit_study(db, spec, house.LOCAL)[0]
+    study = public.submit_study(db, spec, server_fixtures.LOCAL)[0]
     with serving(settings) as url, httpx.Client(base_url=url, timeout=20) as client:
         yield client, study.id
 

@@ -13,17 +13,17 @@ import pytest
 from rich.console import Console
 
 from search import public
-from search.leasing import claiming, ledger
+from search.claims import claiming, reporting
 from search.public import Database
 from service.client import Event, Job, Thermowell, TrialDetail
 from service.settings import Settings
 from service.terminal import following, screen
 from service.terminal.console import Exit
 from service.terminal.drawing import undisturbed
-from service.terminal.following import Pace, follow
+from service.terminal.following import Throughput, follow
 from tests.processes import Processes
-from tests.service import house
-from tests.service.house import serving
+from tests.service import server_fixtures
+from tests.service.server_fixtures import serving
 from tests.terminals import terminal
 from trainers.spec import EpochReport, Metrics
 
@@ -34,9 +34,9 @@ EPOCHS = 10
 @pytest.fixture
 def going(db: Database) -> public.Job:
     """A job with a trial that has ended and one halfway through."""
-    job = house.submit(db, name="under-watch", training={"epochs": EPOCHS})
-    house.train(db, job, trials=1)
-    claim = house.claim_one(db, job)
+    job = server_fixtures.submit(db, name="under-watch", training={"epochs": EPOCHS})
+    server_fixtures.train(db, job, trials=1)
+    claim = server_fixtures.claim_one(db, job)
     assert claim is not None
     for epoch in range(1, len(CURVE) + 1):
         report(db, claim, epoch)
@@ -46,7 +46,9 @@ def going(db: Database) -> public.Job:
 def report(db: Database, claim: claiming.Claim, epoch: int) -> None:
     """What a worker says after an epoch."""
     metrics = Metrics(CURVE[epoch - 1], 0.4, 0.05, 0.9, 1.2)
-    ledger.report(db, claim.token, claim.trial_id, EpochReport(0, str(claim.trial_id), epoch, 0.5, 0.1, 0.01, metrics))
+    reporting.report(
+        db, claim.token, claim.trial_id, EpochReport(0, str(claim.trial_id), epoch, 0.5, 0.1, 0.01, metrics)
+    )
 
 
 @pytest.fixture
@@ -91,19 +93,19 @@ def test_the_screen_shows_lanes_and_ctrl_c_leaves_the_job(
         assert after[-2:] == ["The job goes on. Follow it again with:", f"  thermowell watch {going.id}"]
         assert sum("under-watch" in line for line in after) == 1, "what was drawn last stays, once"
         assert seen.screen.cursor.hidden is False
-    assert public.get_job(db, going.id, house.LOCAL).state == "running"
+    assert public.get_job(db, going.id, server_fixtures.LOCAL).state == "running"
 
 
 @pytest.mark.parametrize(("end", "code"), [("completed", Exit.OK), ("cancelled", Exit.FAILED)])
 def test_the_screen_ends_with_the_job(url: str, settings: Settings, db: Database, end: str, code: Exit) -> None:
-    job = house.submit(db, name="brief")
+    job = server_fixtures.submit(db, name="brief")
     with terminal("watch", job.id, "--url", url) as seen:
         seen.until(lambda text: "brief  waiting for a worker" in text)
         if end == "completed":
-            house.train(db, job)
-            house.close(db, settings.artifact_root, job)
+            server_fixtures.train(db, job)
+            server_fixtures.close(db, settings.artifact_root, job)
         else:
-            public.cancel_job(db, job.id, house.LOCAL)
+            public.cancel_job(db, job.id, server_fixtures.LOCAL)
         assert seen.wait() == code
         assert seen.lines()[0] == f"brief  {end}"
         assert (f"thermowell result {job.id}" in seen.text()) == (end == "completed")
@@ -117,16 +119,16 @@ def test_the_screen_bears_a_service_that_goes_away(
         with serving(settings, free_port):
             seen.until(lambda text: "5/10" in text)
         seen.until(lambda text: "has not answered" in text)
-        house.train(db, going, trials=1)
+        server_fixtures.train(db, going, trials=1)
         with serving(settings, free_port):
             seen.until(lambda text: " 2/4" in text and "has not answered" not in text)
-            public.cancel_job(db, going.id, house.LOCAL)
+            public.cancel_job(db, going.id, server_fixtures.LOCAL)
             assert seen.wait() == Exit.FAILED
 
 
 def test_many_lanes_fit_a_short_terminal(url: str, db: Database, going: public.Job) -> None:
     for _ in range(2):
-        house.claim_one(db, going)
+        server_fixtures.claim_one(db, going)
     with terminal("watch", going.id, "--url", url, lines=screen.BESIDE_LANES + 1) as seen:
         seen.until(lambda text: "and 2 more" in text)
         assert seen.lines()[0] == "under-watch  searching", "nothing has scrolled away"
@@ -137,7 +139,7 @@ def test_a_pipe_gets_plain_lines(url: str, processes: Processes, db: Database, g
     watching = processes.thermowell("watch", going.id, "--url", url, env={"COLUMNS": "40"})
     while "search 1/4" not in watching.output():
         assert watching.process.poll() is None, watching.output()
-    public.pause_job(db, going.id, house.LOCAL)
+    public.pause_job(db, going.id, server_fixtures.LOCAL)
     while "paused" not in watching.output():
         assert watching.process.poll() is None, watching.output()
     watching.signal(signal.SIGINT)
@@ -147,7 +149,7 @@ def test_a_pipe_gets_plain_lines(url: str, processes: Processes, db: Database, g
     assert all(
         re.match(r"\d\d:\d\d:\d\d (searching|paused), search 1/4, trials 1/", line) for line in said.splitlines()[:2]
     )
-    assert public.get_job(db, going.id, house.LOCAL).state == "paused"
+    assert public.get_job(db, going.id, server_fixtures.LOCAL).state == "paused"
 
 
 def test_a_lane_waits_in_its_place_for_the_next_trial(url: str, db: Database, going: public.Job) -> None:
@@ -155,16 +157,16 @@ def test_a_lane_waits_in_its_place_for_the_next_trial(url: str, db: Database, go
         views = follow(client, going.id, room=lambda: 4)
         view = next(views)
         assert [(lane.number, lane.trial.state) for lane in view.lanes] == [(1, "running")]
-        house.claim_one(db, going)
+        server_fixtures.claim_one(db, going)
         assert [lane.number for lane in next(views).lanes] == [1, 2]
-        public.cancel_job(db, going.id, house.LOCAL)
+        public.cancel_job(db, going.id, server_fixtures.LOCAL)
         assert list(views)[-1].lanes == []
 
 
 def test_a_curve_is_asked_for_again_only_where_epochs_were_missed(
     url: str, db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    claim = house.claim_one(db, house.submit(db, name="followed", training={"epochs": EPOCHS}))
+    claim = server_fixtures.claim_one(db, server_fixtures.submit(db, name="followed", training={"epochs": EPOCHS}))
     assert claim is not None
     asked: list[int] = []
     whole = Thermowell.trial
@@ -188,7 +190,7 @@ def test_a_curve_is_asked_for_again_only_where_epochs_were_missed(
 def test_pace_counts_the_last_minute_or_ten(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = 1000.0
     monkeypatch.setattr(following.time, "monotonic", lambda: clock)
-    begun, pace = datetime(2026, 1, 1, tzinfo=UTC), Pace()
+    begun, pace = datetime(2026, 1, 1, tzinfo=UTC), Throughput()
 
     def hear(kind: str, second: float) -> None:
         pace.hear(Event(1, kind, begun + timedelta(seconds=second), {}))

@@ -6,7 +6,7 @@ import dataclasses
 from pathlib import Path
 
 from trainers.replay import runs, synthetic
-from trainers.spec import Data, Model, Optimizer, Problem, Teacher, Training, plain
+from trainers.spec import Data, Model, Optimizer, Problem, Teacher, Training, to_jsonable
 
 EPOCHS = 12
 PROBLEM = Problem(
@@ -20,7 +20,7 @@ PROBLEM = Problem(
 def recorded() -> runs.Runs:
     """Runs from a formula, said to be of PROBLEM."""
     made = synthetic.runs(epochs=EPOCHS)
-    return dataclasses.replace(made, context=dataclasses.replace(made.context, problem=plain(PROBLEM)))
+    return dataclasses.replace(made, context=dataclasses.replace(made.context, problem=to_jsonable(PROBLEM)))
 
 
 def lay(folder: Path) -> runs.Runs:

@@ -123,7 +123,8 @@ def test_the_last_finite_loss_goes_along(ready: run.Prepared, tmp_path: Path) ->
     engine.step_epoch()
     engine.save_lane(lane, tmp_path / "one")
     fresh, one = (
-        checkpoints.read(tmp_path / name, ready.problem.fingerprint(), assignment()) for name in ("fresh", "one")
+        checkpoints.read_checkpoint(tmp_path / name, ready.problem.fingerprint(), assignment())
+        for name in ("fresh", "one")
     )
     assert (fresh.epochs, fresh.last_finite_loss, dict(fresh.first), dict(fresh.second)) == (0, None, {}, {})
     assert one.epochs == 1
@@ -220,7 +221,7 @@ def test_what_is_damaged_is_refused(ready: run.Prepared, saved: Path) -> None:
 
 def test_what_does_not_fit_the_model_is_refused(ready: run.Prepared, saved: Path) -> None:
     fingerprint = ready.problem.fingerprint()
-    state = checkpoints.read(saved, fingerprint, assignment())
+    state = checkpoints.read_checkpoint(saved, fingerprint, assignment())
     name, moment = next(iter(state.first.items()))
     wrong = {
         "weights": dataclasses.replace(state, weights={}),

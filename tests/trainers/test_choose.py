@@ -19,7 +19,7 @@ from trainers.engines.forms import Form
 from trainers.engines.loop import LoopEngine
 from trainers.engines.warmup import Figure
 from trainers.spec import Data, Model
-from trainers.teaching import labelled
+from trainers.teaching import supervised
 
 Chosen = Callable[..., choose.Choice]
 LONG = 10**7
@@ -282,7 +282,7 @@ def test_nothing_is_measured_where_there_is_nothing_to_choose(chosen: Chosen) ->
 
 
 def test_data_that_streams_has_no_bank(roots: run.Roots, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(labelled, "fits", lambda images, device: False)
+    monkeypatch.setattr(supervised, "fits", lambda images, device: False)
     streams = run.prepare(problem(data=Data("digits", train_size=64)), roots, "cpu")
     machine = Machine({})
     choose.choose(streams, most_lanes=16, work=LONG, store=roots.store, threads=2, measure=machine)

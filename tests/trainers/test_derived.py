@@ -128,7 +128,7 @@ def test_files_from_before_there_were_digests_are_taken_and_get_theirs(
     for path in store.rglob(f"*{derived.SUFFIX}"):
         path.unlink()
     with monkeypatch.context() as patch:
-        patch.setattr("trainers.teaching.labelled.learn", None)  # nothing is trained again
+        patch.setattr("trainers.teaching.supervised.train_on_labels", None)  # nothing is trained again
         patch.setattr("trainers.teaching.teacher._on_views", None)
         assert same(answer(fresh[0] / "data", store), fresh[1])
     assert len(list(store.rglob(f"*{derived.SUFFIX}"))) >= len(KINDS) - 1
@@ -243,10 +243,10 @@ def test_figures_of_engines_are_guarded_alike(tmp_path: Path, damage: Damage) ->
     path = tmp_path / "figures.json"
     figures = Figures([Figure(Form("loop", 1, 1), 1000.5, 0.25)])
     choose._write(figures, path)
-    assert derived.read(path, lambda: choose._read(path)) == figures
+    assert derived.read(path, lambda: choose._read_figures(path)) == figures
     damage(path)
     if json.dumps(dataclasses.asdict(figures)) == path.read_text():
         return
-    assert derived.read(path, lambda: choose._read(path)) is None
+    assert derived.read(path, lambda: choose._read_figures(path)) is None
     assert not path.exists()
     assert (tmp_path / ".damaged-figures.json.1").is_file()

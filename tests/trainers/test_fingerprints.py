@@ -22,7 +22,7 @@ from trainers.spec import (
     Teacher,
     Training,
     digest,
-    plain,
+    to_jsonable,
 )
 
 DATA = problem().data
@@ -160,10 +160,14 @@ def test_what_was_stored_before_is_found_still() -> None:
 
 
 def test_plain_leaves_out_what_says_nothing_new() -> None:
-    assert "classes" not in plain(DATA)
-    assert plain(replace(DATA, classes=Classes("coarse")))["classes"] == {"kind": "coarse", "map": [], "clusters": 0}
-    assert plain({"a": (1, Model("cnn"))}) == {"a": [1, {"name": "cnn", "arguments": {}}]}
-    assert digest([Model("cnn")]) == digest([plain(Model("cnn"))])
+    assert "classes" not in to_jsonable(DATA)
+    assert to_jsonable(replace(DATA, classes=Classes("coarse")))["classes"] == {
+        "kind": "coarse",
+        "map": [],
+        "clusters": 0,
+    }
+    assert to_jsonable({"a": (1, Model("cnn"))}) == {"a": [1, {"name": "cnn", "arguments": {}}]}
+    assert digest([Model("cnn")]) == digest([to_jsonable(Model("cnn"))])
 
 
 def test_initial_weights_depend_on_what_makes_them_alone() -> None:

@@ -22,7 +22,7 @@ from trainers.engines.processes import ProcessesEngine
 from trainers.errors import CheckpointInvalid, TeacherInvalid
 from trainers.spec import EpochReport, Initial, Model, Problem, Training
 from trainers.teaching import initial
-from trainers.teaching.kept import kept
+from trainers.teaching.weight_cache import cached
 from trainers.training.epoch import predict
 from trainers.zoo import weights
 
@@ -191,7 +191,7 @@ def test_who_comes_second_waits_for_the_first(tmp_path: Path) -> None:
 
     def ask() -> dict[str, Tensor]:
         gate.wait(timeout=60)
-        return kept(tmp_path / "deep" / "it.safetensors", make)
+        return cached(tmp_path / "deep" / "it.safetensors", make)
 
     with ThreadPoolExecutor(2) as pool:
         answers = [job.result(timeout=60) for job in [pool.submit(ask), pool.submit(ask)]]
@@ -199,7 +199,7 @@ def test_who_comes_second_waits_for_the_first(tmp_path: Path) -> None:
     assert same(*answers)
     (tmp_path / "deep" / "it.safetensors").unlink()
     with pytest.raises(RuntimeError, match="no luck"):
-        kept(tmp_path / "deep" / "it.safetensors", _fails)
+        cached(tmp_path / "deep" / "it.safetensors", _fails)
     assert not list((tmp_path / "deep").glob("*.safetensors"))
 
 

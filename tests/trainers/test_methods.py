@@ -165,16 +165,16 @@ def test_decoupled_with_the_weight_of_all_others_is_kl() -> None:
     zs, zt, y = drawn(4)
     student, teacher, targets = torch.tensor(zs), torch.tensor(zt), torch.tensor(y)
     rest = 1 - (teacher / 2.0).softmax(-1)[torch.arange(ROWS), targets]
-    got = methods.decoupled(student, teacher, targets, 2.0, 2.0, 1.0, rest).mean()
+    got = methods.dkd_loss(student, teacher, targets, 2.0, 2.0, 1.0, rest).mean()
     assert float(got) == pytest.approx(float(methods.distillation(student, teacher, 2.0, 2.0)), rel=1e-9)
 
 
 VECTORISED: dict[str, Callable[..., Tensor]] = {
     "kl": lambda z, t, y, at, w: methods.distillation(z, t, at, at),
-    "zscore": lambda z, t, y, at, w: methods.standardized(z, t, at, at),
-    "dkd": lambda z, t, y, at, w: methods.decoupled(z, t, y, at, at, w, 2 * w).mean(),
-    "mse": lambda z, t, y, at, w: w * methods.squared(z, t),
-    "dist": lambda z, t, y, at, w: methods.relations(z, t, at, at, w, 2 * w),
+    "zscore": lambda z, t, y, at, w: methods.standardize_logits(z, t, at, at),
+    "dkd": lambda z, t, y, at, w: methods.dkd_loss(z, t, y, at, at, w, 2 * w).mean(),
+    "mse": lambda z, t, y, at, w: w * methods.logit_mse_loss(z, t),
+    "dist": lambda z, t, y, at, w: methods.dist_loss(z, t, at, at, w, 2 * w),
     "wsld": lambda z, t, y, at, w: w * methods.weighted(z, t, y, at, at).mean(),
 }
 

@@ -15,10 +15,10 @@ from tests.trainers.elsewhere import lay, quarters
 from tests.trainers.problems import SGD, problem, teacher
 from trainers import run
 from trainers.data import datasets
-from trainers.data.fitting import fitted
+from trainers.data.fitting import fit_images
 from trainers.errors import DatasetInvalid, DatasetMissing, ModelUnavailable, TeacherInvalid
 from trainers.spec import Data, Model, Pretraining, Schedule, Teacher, TestPermit, Training
-from trainers.teaching import elsewhere, labelled
+from trainers.teaching import pretraining, supervised
 from trainers.zoo import heads, models, weights
 
 PERMIT = TestPermit("job", confirmed_at=1.0)
@@ -45,7 +45,7 @@ def prepare(roots: run.Roots, **changes: object) -> run.Prepared:
 def test_images_get_the_shape_of_the_others(tmp_path: Path) -> None:
     lay(tmp_path)
     colour = datasets.load(quarters().data, tmp_path)
-    grey = fitted(colour, 1, (8, 8))
+    grey = fit_images(colour, 1, (8, 8))
     assert grey.train.images.shape[1:] == (1, 8, 8)
     assert grey.train.images.dtype == torch.uint8
     assert torch.equal(grey.train.labels, colour.train.labels)
@@ -53,11 +53,11 @@ def test_images_get_the_shape_of_the_others(tmp_path: Path) -> None:
     assert torch.allclose(grey.train.images.float().mean((1, 2, 3)), shades, atol=1.0)
     assert grey.mean == pytest.approx([float(grey.train.images.double().mean() / 255)])
     digits = datasets.load(Data("digits", train_size=20), tmp_path)
-    three = fitted(digits, 3, (8, 8))
+    three = fit_images(digits, 3, (8, 8))
     assert torch.equal(three.train.images, digits.train.images.expand(-1, 3, -1, -1))
-    assert fitted(digits, 1, (8, 8)).train is digits.train
+    assert fit_images(digits, 1, (8, 8)).train is digits.train
     with pytest.raises(DatasetInvalid, match="1 or 3"):
-        fitted(digits, 2, (8, 8))
+        fit_images(digits, 2, (8, 8))
 
 
 @pytest.mark.parametrize("name", ["mlp", "cnn", "resnet", "wrn", "resnet18", "squeezenet1_1", "swin_t"])
@@ -115,7 +115,7 @@ def test_a_head_alone_leaves_the_rest_as_it_was(placed: run.Roots) -> None:
 
 def test_what_is_there_is_not_made_again(placed: run.Roots, monkeypatch: pytest.MonkeyPatch) -> None:
     one = prepare(placed, teacher=FROM_QUARTERS)
-    monkeypatch.setattr(elsewhere, "learn", None)  # a second pretraining would fail
+    monkeypatch.setattr(pretraining, "train_on_labels", None)  # a second pretraining would fail
     assert torch.equal(prepare(placed, teacher=FROM_QUARTERS).train_logits, one.train_logits)
     prepare(placed, teacher=replace(FROM_QUARTERS, label_smoothing=0.1))
 
@@ -151,12 +151,12 @@ def test_a_teacher_taken_early_is_that_of_the_whole_schedule(roots: run.Roots) -
 
 def test_other_data_of_npz_are_told_by_their_content(tmp_path: Path) -> None:
     lay(tmp_path)
-    first = elsewhere.stamp(quarters(), tmp_path)
+    first = pretraining.stamp(quarters(), tmp_path)
     np.savez(tmp_path / "other.npz", images=np.zeros((4, 2, 2), np.uint8), labels=np.arange(4) % 2)
-    assert elsewhere.stamp(quarters(), tmp_path) == first
+    assert pretraining.stamp(quarters(), tmp_path) == first
     lay(tmp_path, seed=1)
-    assert elsewhere.stamp(quarters(), tmp_path) != first
-    assert elsewhere.stamp(None, tmp_path) == elsewhere.stamp(
+    assert pretraining.stamp(quarters(), tmp_path) != first
+    assert pretraining.stamp(None, tmp_path) == pretraining.stamp(
         Pretraining(Data("digits"), Training(1, 1), SGD), tmp_path
     )
 
@@ -189,7 +189,7 @@ def test_members_are_trained_once_whoever_has_them(placed: run.Roots, monkeypatc
     prepare(placed, teacher=one)
     first = prepare(placed, teacher=Teacher("ensemble", members=(one, other)))
     assert len(list((placed.store / "teachers").rglob("weights-*.safetensors"))) == 2
-    monkeypatch.setattr(labelled, "learn", None)  # training any of them again would fail
+    monkeypatch.setattr(supervised, "train_on_labels", None)  # training any of them again would fail
     again = prepare(placed, teacher=Teacher("ensemble", members=(other, one)))
     assert torch.equal(again.train_logits, first.train_logits)
     prepare(placed, teacher=other)

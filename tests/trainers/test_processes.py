@@ -16,7 +16,7 @@ import torch
 
 from tests.trainers.problems import assignment
 from trainers import run
-from trainers.engines import parcel
+from trainers.engines import shared_tensors
 from trainers.engines.loop import LoopEngine
 from trainers.engines.processes import ChildDied, ProcessesEngine
 from trainers.spec import EpochReport, Optimizer
@@ -171,12 +171,12 @@ def test_no_child_outlives_a_parent_that_is_killed(tmp_path: Path) -> None:
 def test_a_parcel_shares_what_is_shared(tmp_path: Path) -> None:
     images = torch.arange(100_000, dtype=torch.int64).reshape(10, -1)
     value = {"a": images, "b": [images, images[:, ::2], torch.tensor(1.5), "words"], "half": torch.ones(3).half()}
-    content = parcel.pack(value, tmp_path / "parcel")
+    content = shared_tensors.save_tensors(value, tmp_path / "parcel")
     assert len(content) < 2000
     assert (tmp_path / "parcel").stat().st_size < 1.6 * images.nbytes  # the whole once, and every second column
     with pytest.raises(FileExistsError):
-        parcel.pack(value, tmp_path / "parcel")
-    back = parcel.unpack(content, tmp_path / "parcel")
+        shared_tensors.save_tensors(value, tmp_path / "parcel")
+    back = shared_tensors.load_tensors(content, tmp_path / "parcel")
     (tmp_path / "parcel").unlink()
     assert torch.equal(back["a"], images)
     assert back["b"][0] is not images

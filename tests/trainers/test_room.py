@@ -11,19 +11,19 @@ from PIL import Image
 
 from tests.trainers.problems import assignment, problem
 from trainers import run
-from trainers.data import datasets, room
+from trainers.data import datasets, pixel_storage
 from trainers.spec import Data
 
 
 def test_few_lie_in_memory_and_many_in_a_file_without_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room, "MEMORY_BYTES", 100)
-    assert not isinstance(room.pixels((10, 10), tmp_path), np.memmap)
-    many = room.pixels((11, 10), tmp_path / "new")
+    monkeypatch.setattr(pixel_storage, "MEMORY_BYTES", 100)
+    assert not isinstance(pixel_storage.pixels((10, 10), tmp_path), np.memmap)
+    many = pixel_storage.pixels((11, 10), tmp_path / "new")
     assert isinstance(many, np.memmap)
     many[:] = 7
     assert int(many.sum()) == 770
     assert not list((tmp_path / "new").iterdir())
-    assert not isinstance(room.pixels((11, 10), None), np.memmap)  # nowhere to put it
+    assert not isinstance(pixel_storage.pixels((11, 10), None), np.memmap)  # nowhere to put it
 
 
 @pytest.mark.parametrize("name", ["image_folder", "npz"])
@@ -39,7 +39,7 @@ def test_mapped_data_trains_as_data_in_memory(name: str, roots: run.Roots, monke
     data = Data(name, path="a.npz" if name == "npz" else "pictures", image_size=8, augmentation="crop")
     said = []
     for limit in (2**31, 100):
-        monkeypatch.setattr(room, "MEMORY_BYTES", limit)
+        monkeypatch.setattr(pixel_storage, "MEMORY_BYTES", limit)
         split = datasets.load(data, roots.data, roots.store)
         ready = run.prepare(problem(data=data), roots, "cpu")
         engine = run.open_engine(ready)

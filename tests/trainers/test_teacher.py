@@ -14,14 +14,14 @@ import pytest
 import safetensors.torch
 import torch
 
-from search.leasing import artifacts
+from search.claims import artifacts
 from search.storage.folder import Folder
 from tests.trainers.problems import assignment, problem, teacher
 from trainers import run
 from trainers.data import datasets
 from trainers.errors import TeacherInvalid
 from trainers.spec import Data, Model, Optimizer, Precision, Problem, Teacher, TestPermit, Training
-from trainers.teaching import labelled
+from trainers.teaching import supervised
 from trainers.teaching import teacher as room
 from trainers.training import evaluate
 from trainers.zoo import models, weights
@@ -119,7 +119,7 @@ def test_each_view_is_shown_once(roots: run.Roots, monkeypatch: pytest.MonkeyPat
 def test_streamed_images_teach_and_train_the_same(roots: run.Roots, monkeypatch: pytest.MonkeyPatch) -> None:
     said = []
     for name, fits in (("one", True), ("two", False)):
-        monkeypatch.setattr(labelled, "fits", lambda images, device, fits=fits: fits)
+        monkeypatch.setattr(supervised, "fits", lambda images, device, fits=fits: fits)
         ready = run.prepare(problem(), run.Roots(roots.data, roots.store / name), "cpu")
         assert ready.views.streams is not fits
         engine = run.open_engine(ready)

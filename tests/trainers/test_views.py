@@ -40,11 +40,11 @@ def test_half_of_the_images_are_mirrored_by_crop_flip() -> None:
 def test_one_move_by_hand() -> None:
     image = torch.arange(1, 10, dtype=torch.uint8).reshape(1, 1, 3, 3)
     one = torch.tensor([1])
-    down_right = augment.moved(image, torch.tensor([0]), one, one, torch.tensor([False]))
+    down_right = augment.move_images(image, torch.tensor([0]), one, one, torch.tensor([False]))
     assert down_right[0, 0].tolist() == [[0, 0, 0], [0, 1, 2], [0, 4, 5]]
-    mirrored = augment.moved(image, torch.tensor([0]), one * 0, one * 0, torch.tensor([True]))
+    mirrored = augment.move_images(image, torch.tensor([0]), one * 0, one * 0, torch.tensor([True]))
     assert mirrored[0, 0].tolist() == [[3, 2, 1], [6, 5, 4], [9, 8, 7]]
-    both = augment.moved(image, torch.tensor([0]), one * 0, -one, torch.tensor([True]))
+    both = augment.move_images(image, torch.tensor([0]), one * 0, -one, torch.tensor([True]))
     assert both[0, 0].tolist() == [[2, 1, 0], [5, 4, 0], [8, 7, 0]]
 
 

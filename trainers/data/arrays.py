@@ -67,9 +67,9 @@ class Arrays:
 
     def train(self) -> tuple[Pair, labels.Classes]:
         """The training part, and the classes that it has."""
-        images, named = self._keys["train"]
+        images, label_key = self._keys["train"]
         pixels, dtype = _as_eight_bits(self._read(images), images)
-        numbers, classes = labels.train(self._read(named), named, len(pixels))
+        numbers, classes = labels.train(self._read(label_key), label_key, len(pixels))
         return Pair(pixels, dtype, numbers), classes
 
     def classes(self) -> labels.Classes:
@@ -83,48 +83,48 @@ class Arrays:
         try:
             with self._file.zip.open(f"{key}.npy") as member:
                 version = np.lib.format.read_magic(member)
-                read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-                dtype: np.dtype[Any] = read[version](member)[2]
+                readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+                dtype: np.dtype[Any] = readers[version](member)[2]
         except _UNREADABLE:
             return self._read(key).dtype.newbyteorder("=")
         return dtype.newbyteorder("=")
 
     def other(self, part: PartName, classes: labels.Classes) -> Pair:
         """A part that is there, with the training part's classes."""
-        images, named = self._keys[part]
+        images, label_key = self._keys[part]
         pixels, dtype = _as_eight_bits(self._read(images), images)
-        return Pair(pixels, dtype, labels.other(self._read(named), named, len(pixels), classes))
+        return Pair(pixels, dtype, labels.other(self._read(label_key), label_key, len(pixels), classes))
 
     def _found(self) -> dict[PartName, tuple[str, str]]:
         """The names of each part's two arrays. DatasetInvalid where one lacks its mate, or a part is there twice."""
         by_name: dict[str, str] = {}
         for name in sorted(self._file.files):  # of names that differ by case, the lower one counts
             by_name[name.lower()] = name
-        found: dict[PartName, tuple[str, str]] = {}
+        keys: dict[PartName, tuple[str, str]] = {}
         for part, pairs in _PAIRS.items():
-            begun = [pair for pair in pairs if set(pair) & set(by_name)]
-            for pair in begun:
+            present_pairs = [pair for pair in pairs if set(pair) & set(by_name)]
+            for pair in present_pairs:
                 lacking = [name for name in pair if name not in by_name]
                 if lacking:
                     raise self._lacks(lacking[0], f", the mate of {next(name for name in pair if name in by_name)}")
-            if len(begun) > 1:
-                named = " and ".join(" with ".join(pair) for pair in begun)
-                raise DatasetInvalid(f"{self.path} has its {part} part twice, as {named}: keep one of them")
-            if begun:
-                found[part] = (by_name[begun[0][0]], by_name[begun[0][1]])
-        if "train" not in found:
+            if len(present_pairs) > 1:
+                words = " and ".join(" with ".join(pair) for pair in present_pairs)
+                raise DatasetInvalid(f"{self.path} has its {part} part twice, as {words}: keep one of them")
+            if present_pairs:
+                keys[part] = (by_name[present_pairs[0][0]], by_name[present_pairs[0][1]])
+        if "train" not in keys:
             raise self._lacks("images and labels", " (or train_images and train_labels, or x_train and y_train)")
-        return found
+        return keys
 
-    def _lacks(self, name: str, what: str) -> DatasetInvalid:
-        return DatasetInvalid(f"the npz file {self.path} has no {name}{what}; it has {', '.join(self._file.files)}")
+    def _lacks(self, name: str, detail: str) -> DatasetInvalid:
+        return DatasetInvalid(f"the npz file {self.path} has no {name}{detail}; it has {', '.join(self._file.files)}")
 
     def _read(self, key: str) -> NDArray[Any]:
         try:
-            read: NDArray[Any] = np.asarray(self._file[key])
+            values: NDArray[Any] = np.asarray(self._file[key])
         except _UNREADABLE as error:
             raise DatasetInvalid(f"{key} of {self.path} cannot be read (objects are refused): {error}") from error
-        return read
+        return values
 
 
 def _open(data: Data, root: Path) -> Any:

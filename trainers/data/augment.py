@@ -48,7 +48,7 @@ def draw(augmentation: Moving, split_seed: int, views: int, images: int, size: t
     return Moves(torch.stack(downs), torch.stack(rights), mirrored if augmentation == "crop_flip" else mirrored & False)
 
 
-def moved(images: Tensor, numbers: Tensor, down: Tensor, right: Tensor, mirrored: Tensor) -> Tensor:
+def move_images(images: Tensor, numbers: Tensor, down: Tensor, right: Tensor, mirrored: Tensor) -> Tensor:
     """images[numbers] ([..., C, H, W], same type as `images` [n, C, H, W]), each mirrored and moved; black comes in.
 
     `numbers`, `down`, `right` and `mirrored` share one shape [...]: one gather, no loop over images.
@@ -56,8 +56,8 @@ def moved(images: Tensor, numbers: Tensor, down: Tensor, right: Tensor, mirrored
     height, width = images.shape[2:]
     rows = torch.arange(height, device=images.device) - down.long().unsqueeze(-1)
     columns = torch.arange(width, device=images.device) - right.long().unsqueeze(-1)
-    seen = ((rows >= 0) & (rows < height)).unsqueeze(-1) & ((columns >= 0) & (columns < width)).unsqueeze(-2)
+    inside = ((rows >= 0) & (rows < height)).unsqueeze(-1) & ((columns >= 0) & (columns < width)).unsqueeze(-2)
     columns = torch.where(mirrored.unsqueeze(-1), width - 1 - columns, columns)
     rows, columns = rows.clamp(0, height - 1), columns.clamp(0, width - 1)
     gathered = images[numbers[..., None, None], :, rows.unsqueeze(-1), columns.unsqueeze(-2)]  # [..., H, W, C]
-    return (gathered * seen.unsqueeze(-1)).movedim(-1, -3)
+    return (gathered * inside.unsqueeze(-1)).movedim(-1, -3)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from trainers import derived
-from trainers.data import room, sources, splits
+from trainers.data import pixel_storage, sources, splits
 from trainers.data.granularity import class_map
 from trainers.data.sources import Images
 from trainers.errors import DatasetInvalid, TestSplitSealed
@@ -75,16 +75,16 @@ def load(data: Data, root: Path, scratch: Path | None = None) -> Split:
     not in a part of its own. Pixels too many for memory lie in files below `scratch`. Raises DatasetMissing or
     DatasetInvalid.
     """
-    source = sources.read(data, root, scratch)
+    source = sources.read_images(data, root, scratch)
     classes = class_map(data, source.classes)
     train, validation, test = _cut(data, source)
     part = _part(source.pool, train, data, classes, scratch)
     mean, std = moments(part.images)
-    own = source.validation
-    if own is None:
+    has_test = source.validation
+    if has_test is None:
         judged = _part(source.pool, validation, data, classes, scratch)
     else:
-        judged = _part(own, np.arange(len(own.labels)), data, classes, scratch)
+        judged = _part(has_test, np.arange(len(has_test.labels)), data, classes, scratch)
     return Split(part, judged, int(classes.max()) + 1, mean, std, None if source.own_test else len(test))
 
 
@@ -99,13 +99,13 @@ def check_test(data: Data, root: Path, split: Split, store: Path) -> int:
     place = sources.test_place(data, root)
     if place is None:
         return _checked(data, root, split)
-    seen = [data.name, data.path, data.layout, sources.photo_size(data), split.classes, sources.listed([place])]
-    path = store / "checked" / f"{digest(seen)}.json"
+    identity = [data.name, data.path, data.layout, sources.photo_size(data), split.classes, sources.listed([place])]
+    path = store / "checked" / f"{digest(identity)}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path.with_suffix(".lock")):
-        known = derived.read(path, lambda: int(json.loads(path.read_bytes())["test_images"]))
-        if known is not None:
-            return known
+        count_ = derived.read(path, lambda: int(json.loads(path.read_bytes())["test_images"]))
+        if count_ is not None:
+            return count_
         count = _checked(data, root, split)
         partial = path.with_suffix(".partial")
         partial.write_text(json.dumps({"test_images": count}))
@@ -116,11 +116,13 @@ def check_test(data: Data, root: Path, split: Split, store: Path) -> int:
 
 def _checked(data: Data, root: Path, split: Split) -> int:
     count, shape = sources.check_test(data, root)
-    wanted = tuple(split.train.images.shape[1:])
-    if shape is not None and (shape[0] != wanted[0] or (data.image_size is None and tuple(shape) != wanted)):
+    expected_shape = tuple(split.train.images.shape[1:])
+    if shape is not None and (
+        shape[0] != expected_shape[0] or (data.image_size is None and tuple(shape) != expected_shape)
+    ):
         raise DatasetInvalid(
-            f"{data.path or data.name}: the test images are {list(shape)}, those of training are {list(wanted)} "
-            "(channels, height, width)"
+            f"{data.path or data.name}: the test images are {list(shape)}, those of training are {list(expected_shape)}"
+            " (channels, height, width)"
         )
     return count
 
@@ -128,7 +130,7 @@ def _checked(data: Data, root: Path, split: Split) -> int:
 def load_test(data: Data, root: Path, permit: TestPermit, scratch: Path | None = None) -> Part:
     """The test part. Raises TestSplitSealed, DatasetMissing or DatasetInvalid."""
     check_permit(permit)
-    source = sources.read(data, root, scratch)
+    source = sources.read_images(data, root, scratch)
     classes = class_map(data, source.classes)
     if source.own_test:
         images = sources.read_test(data, root, scratch)
@@ -162,7 +164,7 @@ def _part(
     image's label is what `classes` has for its data set's.
     """
     size = images.pixels.shape[2:] if data.image_size is None else (data.image_size, data.image_size)
-    pixels = room.pixels((len(numbers), images.pixels.shape[1], *size), scratch)
+    pixels = pixel_storage.pixels((len(numbers), images.pixels.shape[1], *size), scratch)
     for start in range(0, len(numbers), 1000):
         chunk = images.pixels[numbers[start : start + 1000]]
         pixels[start : start + 1000] = chunk if chunk.shape[2:] == size else resized(chunk, size)

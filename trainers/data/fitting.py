@@ -12,7 +12,7 @@ _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as PIL's convert("L")
 _CHUNK = 1000
 
 
-def fitted(split: Split, channels: int, size: tuple[int, int]) -> Split:
+def fit_images(split: Split, channels: int, size: tuple[int, int]) -> Split:
     """The same images with so many channels (1 or 3) and of that size (bilinear with antialiasing), and their moments.
 
     Raises DatasetInvalid for other numbers of channels.
@@ -32,12 +32,14 @@ def _part(part: Part, channels: int, size: tuple[int, int]) -> Part:
 def _images(images: Tensor, channels: int, size: tuple[int, int]) -> Tensor:
     if images.shape[2:] != size:
         images = torch.from_numpy(resized(images.numpy(), size))
-    found = images.shape[1]
-    if found == channels:
+    image_channels = images.shape[1]
+    if image_channels == channels:
         return images
-    if (found, channels) == (1, 3):
+    if (image_channels, channels) == (1, 3):
         return images.expand(-1, 3, -1, -1).contiguous()
-    if (found, channels) == (3, 1):
+    if (image_channels, channels) == (3, 1):
         weights = torch.tensor(_LUMA).reshape(1, 3, 1, 1)
         return (images.float() * weights).sum(1, keepdim=True).round().clamp(0, 255).to(torch.uint8)
-    raise DatasetInvalid(f"images of {found} channels cannot be shown to a model of {channels}: it takes 1 or 3")
+    raise DatasetInvalid(
+        f"images of {image_channels} channels cannot be shown to a model of {channels}: it takes 1 or 3"
+    )

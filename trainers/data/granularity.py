@@ -10,26 +10,26 @@ from trainers.errors import DatasetInvalid
 from trainers.spec import Data
 
 
-def class_map(data: Data, own: int) -> NDArray[np.int64]:
-    """For each of the data set's `own` classes its class, [own] (int64). Raises DatasetInvalid."""
+def class_map(data: Data, count: int) -> NDArray[np.int64]:
+    """For each of the data set's `count` classes its class, [own] (int64). Raises DatasetInvalid."""
     classes = data.classes
     if classes is None:
-        return np.arange(own)
+        return np.arange(count)
     if classes.kind == "clusters":
         raise DatasetInvalid(
             f"{data.name}: clusters of classes are a map only once a teacher has been confused by them"
         )
-    found = SUPERCLASSES.get(data.name, ()) if classes.kind == "coarse" else classes.map
-    if classes.kind == "coarse" and not found:
+    mapping = SUPERCLASSES.get(data.name, ()) if classes.kind == "coarse" else classes.map
+    if classes.kind == "coarse" and not mapping:
         raise DatasetInvalid(f"{data.name} has no superclasses of its own: give a map, or a number of clusters")
-    if len(found) != own:
-        raise DatasetInvalid(f"{data.name} has {own} classes, the map has {len(found)} entries: give one for each")
-    if len(set(found)) < 2 or set(found) != set(range(len(set(found)))):
+    if len(mapping) != count:
+        raise DatasetInvalid(f"{data.name} has {count} classes, the map has {len(mapping)} entries: give one for each")
+    if len(set(mapping)) < 2 or set(mapping) != set(range(len(set(mapping)))):
         raise DatasetInvalid(f"the map of {data.name}'s classes must name 0, 1, ... without a gap, two or more")
-    return np.array(found, dtype=np.int64)
+    return np.array(mapping, dtype=np.int64)
 
 
-def told(data: Data) -> tuple[int, ...] | None:
+def coarse_labels(data: Data) -> tuple[int, ...] | None:
     """The same map as plain numbers, for people; None where the classes are the data set's own."""
     if data.classes is None:
         return None

@@ -27,10 +27,10 @@ def train(values: NDArray[Any], key: str, images: int) -> tuple[Numbers, Classes
     """The labels [images] of the part that says which classes there are, and these. DatasetInvalid."""
     values = _one_each(values, key, images)
     if values.dtype.kind in "US":
-        named = _text(values, key)
-        names = tuple(sorted(set(named)))
+        texts = _text(values, key)
+        names = tuple(sorted(set(texts)))
         _check_two(len(names), key)
-        return _numbers_of(named, names, key), Classes(len(names), names)
+        return _numbers_of(texts, names, key), Classes(len(names), names)
     labels = _whole(values, key)
     top = int(labels.max())
     if top >= _MOST:
@@ -107,18 +107,18 @@ def _text(values: NDArray[Any], key: str) -> list[str]:
             values = np.char.decode(values, "utf-8")
         except UnicodeDecodeError as error:
             raise DatasetInvalid(f"{key} are bytes that are no UTF-8: {error}") from error
-    named = [str(value) for value in values]
-    if "" in named:
-        raise DatasetInvalid(f"{key} has no name for image {named.index('')}")
-    return named
+    texts = [str(value) for value in values]
+    if "" in texts:
+        raise DatasetInvalid(f"{key} has no name for image {texts.index('')}")
+    return texts
 
 
-def _numbers_of(named: list[str], names: tuple[str, ...], key: str) -> Numbers:
+def _numbers_of(texts: list[str], names: tuple[str, ...], key: str) -> Numbers:
     numbers = {name: number for number, name in enumerate(names)}
-    unknown = sorted(set(named) - set(names))
+    unknown = sorted(set(texts) - set(names))
     if unknown:
         raise DatasetInvalid(f"{key} names {_listed(unknown)}, which training does not have")
-    return np.array([numbers[name] for name in named], dtype=np.int64)
+    return np.array([numbers[name] for name in texts], dtype=np.int64)
 
 
 def _check_two(count: int, key: str) -> None:

@@ -67,9 +67,9 @@ def hidden(name: str) -> bool:
 
 def shown(names: Iterable[str]) -> str:
     """The first of some names, and how many more there are."""
-    known = list(names)
-    more = f" and {len(known) - _SHOWN} more" if len(known) > _SHOWN else ""
-    return ", ".join(known[:_SHOWN]) + more
+    words = list(names)
+    more = f" and {len(words) - _SHOWN} more" if len(words) > _SHOWN else ""
+    return ", ".join(words[:_SHOWN]) + more
 
 
 def pictures(folder: Path) -> list[Path]:
@@ -100,52 +100,61 @@ def tree(folder: Path, layout: Layout | None) -> Tree:
     folders = [_look(path) for path in _folders(folder)]
     if layout == "parts":
         return _parts(folder, folders)
-    named = [each for each in folders if each.name.casefold() in _PART_OF]
-    others = [each for each in folders if each.name.casefold() not in _PART_OF]
-    if not any(each.filled for each in named):
-        return _classes(folder, named, others)
-    pictured = [each for each in others if each.pictures]
-    train = next((each for each in named if _PART_OF[each.name.casefold()] == "train" and each.filled), None)
-    if train is None or (pictured and not _clear(train, named, pictured)):
+    part_folders = [subfolder for subfolder in folders if subfolder.name.casefold() in _PART_OF]
+    rest = [subfolder for subfolder in folders if subfolder.name.casefold() not in _PART_OF]
+    if not any(subfolder.filled for subfolder in part_folders):
+        return _classes(folder, part_folders, rest)
+    pictured = [subfolder for subfolder in rest if subfolder.pictures]
+    train = next(
+        (
+            subfolder
+            for subfolder in part_folders
+            if _PART_OF[subfolder.name.casefold()] == "train" and subfolder.filled
+        ),
+        None,
+    )
+    if train is None or (pictured and not _clear(train, part_folders, pictured)):
         raise _ambiguous(folder, folders)
     if pictured:
-        _log.warning("%s: %s are no part: passed over", folder.name, shown(f"{each.name}/" for each in pictured))
+        _log.warning(
+            "%s: %s are no part: passed over", folder.name, shown(f"{subfolder.name}/" for subfolder in pictured)
+        )
     return _parts(folder, folders)
 
 
-def _classes(folder: Path, named: list[_Folder], others: list[_Folder]) -> Tree:
+def _classes(folder: Path, part_folders: list[_Folder], rest: list[_Folder]) -> Tree:
     """The tree whose folders are classes, none with a part's name holding folders of pictures."""
-    if any(each.pictures for each in named) and not any(each.pictures for each in others):
-        raise _ambiguous(folder, named)
-    filled = [each for each in others if each.filled]
+    if any(subfolder.pictures for subfolder in part_folders) and not any(subfolder.pictures for subfolder in rest):
+        raise _ambiguous(folder, part_folders)
+    filled = [subfolder for subfolder in rest if subfolder.filled]
     if len(filled) > 1 and all(
-        not each.loose and {name.casefold() for name in each.filled} <= set(_PART_OF) for each in filled
+        not subfolder.loose and {name.casefold() for name in subfolder.filled} <= set(_PART_OF) for subfolder in filled
     ):
-        raise _ambiguous(folder, others)
+        raise _ambiguous(folder, rest)
     return Tree(folder)
 
 
-def _clear(train: _Folder, named: list[_Folder], others: list[_Folder]) -> bool:
+def _clear(train: _Folder, part_folders: list[_Folder], rest: list[_Folder]) -> bool:
     """Whether folders are parts for sure, whatever lies beside them: two or more have the same classes, no other."""
-    alike = [each for each in named if set(each.filled) == set(train.filled)]
-    return len(alike) > 1 and not any(set(each.filled) & set(train.filled) for each in others)
+    alike = [subfolder for subfolder in part_folders if set(subfolder.filled) == set(train.filled)]
+    return len(alike) > 1 and not any(set(subfolder.filled) & set(train.filled) for subfolder in rest)
 
 
 def _parts(folder: Path, folders: list[_Folder]) -> Tree:
-    found: dict[str, str] = {}
-    for each in folders:
-        part = _PART_OF.get(each.name.casefold())
+    by_part: dict[str, str] = {}
+    for subfolder in folders:
+        part = _PART_OF.get(subfolder.name.casefold())
         if part is None:
             continue
-        if part in found:
+        if part in by_part:
             raise DatasetInvalid(
-                f"{folder.name} has two folders for {part}, {found[part]}/ and {each.name}/: remove or rename one, or "
-                "say `dataset.layout: classes` where each folder is a class"
+                f"{folder.name} has two folders for {part}, {by_part[part]}/ and {subfolder.name}/: remove or rename "
+                "one, or say `dataset.layout: classes` where each folder is a class"
             )
-        found[part] = each.name
-    if "train" not in found:
+        by_part[part] = subfolder.name
+    if "train" not in by_part:
         raise DatasetInvalid(f"{folder.name} has no train/ or training/; it has {_seen(folders)}")
-    places = {part: folder / name for part, name in found.items()}
+    places = {part: folder / name for part, name in by_part.items()}
     return Tree(places["train"], places.get("validation"), places.get("test"))
 
 
@@ -159,14 +168,14 @@ def _lack(folder: Path, inside: _Folder) -> str:
         loose = f"{inside.loose} pictures lie in it without one" if inside.loose else "it has no pictures"
         empty = f", and {shown(f'{name}/' for name in inside.empty)} is empty" if inside.empty else ""
         return f"{loose}{empty}"
-    only = inside.filled[0]
-    if _look(folder / only).filled:
-        return f"the pictures lie one folder deeper: take them out of {only}/, or give the path that ends with {only}"
-    return f"there is {only}/ alone"
+    subfolder = inside.filled[0]
+    if _look(folder / subfolder).filled:
+        return f"the pictures lie a folder deeper: take them out of {subfolder}/, or give the path that ends with it"
+    return f"there is {subfolder}/ alone"
 
 
 def _seen(folders: list[_Folder]) -> str:
-    return shown(each.words() for each in folders) or "no folders"
+    return shown(subfolder.words() for subfolder in folders) or "no folders"
 
 
 def _folders(folder: Path) -> list[Path]:

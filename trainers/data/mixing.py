@@ -63,13 +63,13 @@ def _cut(length: int, share: Tensor, place: Tensor) -> tuple[Tensor, Tensor]:
     return tuple((middle + sign * half).clamp(0, length).short() for sign in (-1, 1))  # type: ignore[return-value]
 
 
-def mixed(own: Tensor, other: Tensor, share: Tensor, box: Tensor | None) -> Tensor:
+def mix_images(first: Tensor, second: Tensor, share: Tensor, box: Tensor | None) -> Tensor:
     """Images [..., C, H, W] mixed with others, by shares [...] or in boxes [..., 4]."""
     if box is None:
         part = share[..., None, None, None]
-        return part * own + (1 - part) * other
+        return part * first + (1 - part) * second
     top, bottom, left, right = box.long()[..., None].unbind(-2)  # [..., 1] each
-    rows, columns = (torch.arange(length, device=own.device) for length in own.shape[-2:])
+    rows, columns = (torch.arange(length, device=first.device) for length in first.shape[-2:])
     down, across = (rows >= top) & (rows < bottom), (columns >= left) & (columns < right)
     inside = down[..., :, None] & across[..., None, :]
-    return torch.where(inside.unsqueeze(-3), other, own)
+    return torch.where(inside.unsqueeze(-3), second, first)

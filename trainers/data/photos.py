@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from trainers.data import layout, modes, room
+from trainers.data import layout, modes, pixel_storage
 from trainers.errors import DatasetInvalid
 
 NAMED = 20
@@ -45,9 +45,11 @@ class Problems:
         if not self.count:
             return
         more = f"; and {self.count - len(self.named)} more" if self.count > len(self.named) else ""
-        what = "one thing is" if self.count == 1 else f"{self.count} things are"
-        told = "; ".join(self.named)
-        raise DatasetInvalid(f"{path}: {what} wrong: {told}{more}. Mend or remove these files, and submit again")
+        count_words = "one thing is" if self.count == 1 else f"{self.count} things are"
+        details = "; ".join(self.named)
+        raise DatasetInvalid(
+            f"{path}: {count_words} wrong: {details}{more}. Mend or remove these files, and submit again"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,23 +92,23 @@ def fit(image: Image.Image, size: int) -> NDArray[np.uint8]:
     width, height = (max(size, round(length * scale)) for length in image.size)
     if width * height > _MOST_PIXELS:
         raise ValueError(f"it is too long for its width ({image.size[0]} x {image.size[1]} pixels)")
-    left, top = (width - size) // 2, (height - size) // 2
-    resized = image.resize((width, height), Image.Resampling.BILINEAR).crop((left, top, left + size, top + size))
+    x_left, top = (width - size) // 2, (height - size) // 2
+    resized = image.resize((width, height), Image.Resampling.BILINEAR).crop((x_left, top, x_left + size, top + size))
     return np.asarray(resized, dtype=np.uint8).transpose(2, 0, 1)
 
 
 def read_items(sets: Sequence[Any], size: int, scratch: Path | None, problems: Problems) -> Decoded:
     """All (picture, label) of some of torchvision's data sets, one after the other; a damaged one is a problem."""
     total = sum(len(items) for items in sets)
-    pixels = room.pixels((total, 3, size, size), scratch)
+    pixels = pixel_storage.pixels((total, 3, size, size), scratch)
     labels = np.zeros(total, dtype=np.int64)
-    at = 0
+    position = 0
     for items in sets:
         for i in range(len(items)):  # they end by no IndexError, so that a plain `for` would not end
             with _reading(_item_name(items, i), problems):
-                image, labels[at] = items[i]
-                pixels[at] = fit(image, size)
-            at += 1
+                image, labels[position] = items[i]
+                pixels[position] = fit(image, size)
+            position += 1
     return pixels, labels
 
 
@@ -127,18 +129,18 @@ def list_folder(folder: Path, names: Sequence[str], root: Path, problems: Proble
     files: list[Path] = []
     labels: list[int] = []
     for label, name in enumerate(names):
-        found = layout.pictures(folder / name)
-        if not found:
-            where = (folder / name).relative_to(root)
-            problems.add(f"the class {name} has no pictures in {where} ({', '.join(sorted(layout.SUFFIXES))})")
-        files.extend(found)
-        labels.extend([label] * len(found))
+        pictures = layout.pictures(folder / name)
+        if not pictures:
+            place = (folder / name).relative_to(root)
+            problems.add(f"the class {name} has no pictures in {place} ({', '.join(sorted(layout.SUFFIXES))})")
+        files.extend(pictures)
+        labels.extend([label] * len(pictures))
     return Listing(files, np.asarray(labels, dtype=np.int64))
 
 
 def read(listing: Listing, root: Path, size: int, scratch: Path | None, problems: Problems) -> Decoded:
     """The pictures, decoded; those that cannot be, or that a link leads to out of the root, are problems."""
-    pixels = room.pixels((len(listing.files), 3, size, size), scratch)
+    pixels = pixel_storage.pixels((len(listing.files), 3, size, size), scratch)
     for i, picture in _decoded(listing.files, root, problems, lambda image: fit(image, size)):
         pixels[i] = picture
     return pixels, listing.labels

@@ -42,7 +42,7 @@ class Source:
     validation: Images | None = None
 
 
-def read(data: Data, root: Path, scratch: Path | None) -> Source:
+def read_images(data: Data, root: Path, scratch: Path | None) -> Source:
     """The images from which train and validation are cut; a test part that the files have is not touched.
 
     `scratch` is where decoded pictures go that are too many for memory.
@@ -81,10 +81,10 @@ def listed(folders: Sequence[Path]) -> str:
     """The digest of the names, sizes and times of all files below some folders; hidden ones do not count."""
     lines: list[str] = []
     for folder in folders:
-        seen = [(path, path.stat()) for path in sorted(folder.rglob("*")) if path.is_file()]
+        entries = [(path, path.stat()) for path in sorted(folder.rglob("*")) if path.is_file()]
         lines += [
             f"{path.relative_to(folder)} {stat.st_size} {stat.st_mtime_ns}"
-            for path, stat in seen
+            for path, stat in entries
             if not any(map(layout.hidden, path.relative_to(folder).parts))
         ]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
@@ -154,7 +154,7 @@ def open_torchvision(name: str, root: Path, test: bool, download: bool = False) 
     Raises what torchvision raises where the files are not there: RuntimeError, mostly.
     """
     build: Callable[..., Any] = getattr(torchvision.datasets, name)
-    return [build(root=str(root), download=download, **chosen) for chosen in _parts(name, test)]
+    return [build(root=str(root), download=download, **arguments) for arguments in _parts(name, test)]
 
 
 def _from_torchvision(data: Data, root: Path, scratch: Path | None, test: bool) -> Images:
@@ -165,9 +165,9 @@ def _from_torchvision(data: Data, root: Path, scratch: Path | None, test: bool) 
         problems.check(data.name)
         _check_labels(data.name, images.labels)
         return images
-    (one,) = sets
-    pixels = np.asarray(one.data)
-    labels = np.asarray(one.labels if hasattr(one, "labels") else one.targets).astype(np.int64)
+    (dataset,) = sets
+    pixels = np.asarray(dataset.data)
+    labels = np.asarray(dataset.labels if hasattr(dataset, "labels") else dataset.targets).astype(np.int64)
     if pixels.ndim == 3:
         pixels = pixels[:, None]
     elif pixels.shape[1] != 3:
@@ -197,9 +197,9 @@ def _check_labels(name: str, labels: NDArray[np.int64]) -> None:
         raise _damaged(name, f"labels must be 0 .. {classes - 1}")
 
 
-def _damaged(name: str, what: str) -> DatasetInvalid:
+def _damaged(name: str, detail: str) -> DatasetInvalid:
     return DatasetInvalid(
-        f"the files of {name} below the data root are damaged ({what}): delete them and fetch them anew with "
+        f"the files of {name} below the data root are damaged ({detail}): delete them and fetch them anew with "
         f"`thermowell data fetch {name}`"
     )
 
@@ -226,8 +226,8 @@ def _tree(data: Data, root: Path) -> Tree:
     if not folder.is_dir():
         raise DatasetMissing(f"there is no folder {data.path!r} below the data root: put it there")
     tree = layout.tree(folder, data.layout)
-    for each in filter(None, (tree.train, tree.validation, tree.test)):
-        below(root, f"{data.path}/{each.relative_to(folder)}")
+    for part in filter(None, (tree.train, tree.validation, tree.test)):
+        below(root, f"{data.path}/{part.relative_to(folder)}")
     return tree
 
 
@@ -256,29 +256,32 @@ def _check_folder_test(data: Data, root: Path, tree: Tree, problems: Problems) -
 
 def _same_classes(part: Path, names: list[str], tree: Tree) -> list[str]:
     """The class names of a part, which are those of the training part. DatasetInvalid with what is too many or few."""
-    own = layout.classes(part)
-    if own != names:
-        lacking, other = sorted(set(names) - set(own)), sorted(set(own) - set(names))
-        told = [f"it has no {layout.shown(lacking)}"] if lacking else []
-        told += [f"it has {layout.shown(other)}, which {tree.train.name} has not"] if other else []
+    part_classes = layout.classes(part)
+    if part_classes != names:
+        lacking, extra = sorted(set(names) - set(part_classes)), sorted(set(part_classes) - set(names))
+        differences = [f"it has no {layout.shown(lacking)}"] if lacking else []
+        differences += [f"it has {layout.shown(extra)}, which {tree.train.name} has not"] if extra else []
         raise DatasetInvalid(
-            f"{part.name} does not have the same classes as {tree.train.name}: {' and '.join(told)}. Names must be "
-            "alike to the letter"
+            f"{part.name} does not have the same classes as {tree.train.name}: {' and '.join(differences)}. Names "
+            "must be alike to the letter"
         )
-    return own
+    return part_classes
 
 
 def _read_npz(data: Data, root: Path) -> Source:
     with Arrays(data, root) as arrays:
         train, classes = arrays.train()
-        own = arrays.other("validation", classes) if arrays.has("validation") else None
+        validation = arrays.other("validation", classes) if arrays.has("validation") else None
         own_test = arrays.has("test")
-    if own is not None and (own.pixels.shape[1:], own.dtype) != (train.pixels.shape[1:], train.dtype):
+    if validation is not None and (validation.pixels.shape[1:], validation.dtype) != (
+        train.pixels.shape[1:],
+        train.dtype,
+    ):
         raise DatasetInvalid(
-            f"{data.path}: validation images are {own.dtype} {list(own.pixels.shape[1:])}, those of training are "
-            f"{train.dtype} {list(train.pixels.shape[1:])} (channels, height, width)"
+            f"{data.path}: validation images are {validation.dtype} {list(validation.pixels.shape[1:])}, those of "
+            f"training are {train.dtype} {list(train.pixels.shape[1:])} (channels, height, width)"
         )
-    return Source(_images(train), classes.count, own_test, None if own is None else _images(own))
+    return Source(_images(train), classes.count, own_test, None if validation is None else _images(validation))
 
 
 def _images(pair: Pair) -> Images:

@@ -20,16 +20,16 @@ def cut(
     """
     total = len(labels)
     tests, validations = round(test * total), round(validation * total)
-    left = total - tests - validations
-    if (test > 0 and tests == 0) or (validation > 0 and validations == 0) or left <= 0:
+    available = total - tests - validations
+    if (test > 0 and tests == 0) or (validation > 0 and validations == 0) or available <= 0:
         raise ValueError(f"{total} images are too few for test {test:g} and validation {validation:g} of them")
-    if train_size is not None and train_size > left:
-        raise ValueError(f"train_size is {train_size}, but only {left} images are left to train on")
+    if train_size is not None and train_size > available:
+        raise ValueError(f"train_size is {train_size}, but only {available} images are left to train on")
     chance = np.random.default_rng(seed)
     classes = [chance.permutation(np.flatnonzero(labels == label)) for label in np.unique(labels)]
     test_part = _take(classes, tests)
     validation_part = _take(classes, validations)
-    return _take(classes, left if train_size is None else train_size), validation_part, test_part
+    return _take(classes, available if train_size is None else train_size), validation_part, test_part
 
 
 def _take(classes: list[Numbers], size: int) -> Numbers:
@@ -37,10 +37,10 @@ def _take(classes: list[Numbers], size: int) -> Numbers:
 
     Whole shares first, then one more from those with the largest remainders (Hare's quota), earlier classes first.
     """
-    left = np.array([len(members) for members in classes])
-    shares = left * size / left.sum()
+    remaining = np.array([len(members) for members in classes])
+    shares = remaining * size / remaining.sum()
     counts = np.floor(shares).astype(np.int64)
     counts[np.argsort(counts - shares, kind="stable")[: size - counts.sum()]] += 1
-    taken = np.concatenate([members[:count] for members, count in zip(classes, counts, strict=True)])
+    selection = np.concatenate([members[:count] for members, count in zip(classes, counts, strict=True)])
     classes[:] = [members[count:] for members, count in zip(classes, counts, strict=True)]
-    return np.sort(taken)
+    return np.sort(selection)

@@ -59,8 +59,8 @@ class Views:
         self._resident: Tensor | None = None
         if not streams and self.different * images.numel() * 4 <= RESIDENT_BYTES:
             numbers = torch.arange(len(images), device=device)
-            each = [self._make(torch.full_like(numbers, view), numbers) for view in range(self.different)]
-            self._resident = torch.stack(each)
+            tensors = [self._make(torch.full_like(numbers, view), numbers) for view in range(self.different)]
+            self._resident = torch.stack(tensors)
 
     def batch(self, view: Tensor | int, numbers: Tensor) -> Tensor:
         """The images of those numbers in that view, [..., C, H, W] float32; a tensor `view` broadcasts with them.
@@ -80,20 +80,23 @@ class Views:
         if self._mixing is None:
             return labels[numbers]
         drawn, device = self._mixing, labels.device
-        at = torch.as_tensor(view, device=device).expand_as(numbers), numbers
+        index = torch.as_tensor(view, device=device).expand_as(numbers), numbers
         if self.streams:
-            at = at[0].to(drawn.partner.device), numbers.to(drawn.partner.device)
-        partners, share = drawn.partner[at].to(device), drawn.share[at].to(device)
+            index = index[0].to(drawn.partner.device), numbers.to(drawn.partner.device)
+        partners, share = drawn.partner[index].to(device), drawn.share[index].to(device)
         return labels[numbers], labels[partners], share
 
     def _make(self, view: Tensor, numbers: Tensor) -> Tensor:
         if self._mixing is None:
             return self._moved(view, numbers)
-        drawn, there = self._mixing, self._mixing.partner.device
-        at = view.to(there), numbers.to(there)
-        own, other = self._moved(view, numbers), self._moved(view, drawn.partner[at].to(numbers.device))
-        share, box = drawn.share[at].to(own.device), None if drawn.box is None else drawn.box[at].to(own.device)
-        return mixing.mixed(own, other, share, box)
+        drawn, device = self._mixing, self._mixing.partner.device
+        index = view.to(device), numbers.to(device)
+        first, second = self._moved(view, numbers), self._moved(view, drawn.partner[index].to(numbers.device))
+        share, box = (
+            drawn.share[index].to(first.device),
+            None if drawn.box is None else drawn.box[index].to(first.device),
+        )
+        return mixing.mix_images(first, second, share, box)
 
     def _moved(self, view: Tensor, numbers: Tensor) -> Tensor:
         images, places = self._images, numbers
@@ -106,7 +109,7 @@ class Views:
             return self._normalise(images[places])
         moves = self._moves
         down, right, mirrored = moves.down[view, numbers], moves.right[view, numbers], moves.mirrored[view, numbers]
-        return self._normalise(augment.moved(images, places, down, right, mirrored))
+        return self._normalise(augment.move_images(images, places, down, right, mirrored))
 
     def _fetched(self, numbers: Tensor) -> Tensor:
         """The pixels of those images on the device, one after the other."""

@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from trainers.engines import bank_kernels, bank_step, checkpoints, learned
+from trainers.engines import bank_kernels, bank_step, checkpoints, temperature_weight
 from trainers.engines.bank_layers import make_stackable
 from trainers.engines.bank_stack import Layout, Stack
 from trainers.engines.lanes import LanedEngine, Student, fail, note_losses, report
@@ -83,7 +83,7 @@ class BankEngine(LanedEngine[_Stacked]):
         model = self._build(assignment.seed, configuration)
         trainee = Trainee.fresh(model, configuration.optimizer, assignment.seed)
         if checkpoint is not None:
-            state = checkpoints.read(checkpoint, ready.problem.fingerprint(), assignment)
+            state = checkpoints.read_checkpoint(checkpoint, ready.problem.fingerprint(), assignment)
             checkpoints.into_trainee(trainee, state, state.epochs * self._plan.steps)
             student.epochs, student.last_finite_loss = state.epochs, state.last_finite_loss
         start = checkpoints.of_trainee(trainee, student.last_finite_loss)
@@ -121,7 +121,7 @@ class BankEngine(LanedEngine[_Stacked]):
     def save_student(self, lane: int, path: Path) -> None:
         """Writes the lane's weights and buffers as safetensors, atomically, names as in `state_dict`."""
         _ = self._students[lane]
-        weights.save(learned.without(self._stack.state(lane)), path)
+        weights.save(temperature_weight.without_temperature(self._stack.state(lane)), path)
 
     def evict(self, lane: int) -> None:
         """Frees the lane; RuntimeError when it is free already."""
@@ -135,7 +135,7 @@ class BankEngine(LanedEngine[_Stacked]):
 
     def _build(self, seed: int, configuration: Configuration | None = None) -> torch.nn.Module:
         student = initial.student(self._prepared, seed).to(self._prepared.device)
-        return learned.equip(student, self._prepared.problem, configuration)
+        return temperature_weight.add_temperature(student, self._prepared.problem, configuration)
 
     def _set(self, lane: int, settings: list[float]) -> None:
         self._settings[:, lane] = torch.tensor(settings, dtype=self._settings.dtype, device=self._settings.device)
@@ -143,7 +143,7 @@ class BankEngine(LanedEngine[_Stacked]):
     def _positions(self, busy: Mapping[int, _Stacked]) -> list[tuple[Configuration, int] | None]:
         """Each lane's configuration and the epochs behind it; None where it is not busy."""
         seated = [busy.get(lane) for lane in range(self.lanes)]
-        return [None if one is None else (one.assignment.configuration, one.epochs) for one in seated]
+        return [None if stacked is None else (stacked.assignment.configuration, stacked.epochs) for stacked in seated]
 
     def _train(self, busy: Mapping[int, _Stacked], scalars: Tensor) -> Tensor:
         """One epoch of the busy lanes; each step's loss of each lane, [steps, lanes], on the CPU.
@@ -172,17 +172,17 @@ class BankEngine(LanedEngine[_Stacked]):
     def _measure(self, busy: Mapping[int, _Stacked]) -> dict[int, Metrics | None]:
         """How good each busy lane is on the validation part; None where its logits are not finite."""
         ready, lanes = self._prepared, list(busy)
-        labels, said = ready.validation_labels, ready.validation_logits
+        labels, teacher_logits = ready.validation_labels, ready.validation_logits
         logits = self._predict()[lanes]
-        each = {
+        metrics = {
             "accuracy": evaluate.accuracy(logits, labels).tolist(),
             "nll": evaluate.nll(logits, labels).tolist(),
             "ece": evaluate.ece(logits, labels).tolist(),
-            "teacher_agreement": evaluate.agreement(logits, said).tolist(),
+            "teacher_agreement": evaluate.agreement(logits, teacher_logits).tolist(),
         }
         answer: dict[int, Metrics | None] = dict.fromkeys(lanes)
         for i, lane in enumerate(lanes):
-            values = {name: measured[i] for name, measured in each.items()}
+            values = {name: measured[i] for name, measured in metrics.items()}
             if math.isfinite(values["nll"]) and math.isfinite(values["ece"]):
                 answer[lane] = Metrics(**values, teacher_entropy=busy[lane].teacher_entropy)
         return answer

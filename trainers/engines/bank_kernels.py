@@ -199,8 +199,8 @@ def binding(name: str) -> Binding:
 def coefficients(optimizer: Optimizer) -> dict[str, float]:
     """What a lane of this optimizer tells its kernel, all COEFFICIENTS. NameUnknown."""
     bound = binding(optimizer.name)
-    given = bound.coefficients(optimizer)
-    return dict.fromkeys(COEFFICIENTS, 0.0) | given | {"kernel": float(KERNELS.index(bound.kernel))}
+    values = bound.coefficients(optimizer)
+    return dict.fromkeys(COEFFICIENTS, 0.0) | values | {"kernel": float(KERNELS.index(bound.kernel))}
 
 
 def corrections(names: Sequence[str | None], count: Tensor) -> Tensor:
@@ -210,7 +210,7 @@ def corrections(names: Sequence[str | None], count: Tensor) -> Tensor:
     answer = torch.zeros((len(count), CORRECTIONS, len(names)), dtype=count.dtype)
     kernels = [KERNELS[0] if name is None else binding(name).kernel for name in names]
     for kernel in dict.fromkeys(kernels):
-        lanes = [lane for lane, own in enumerate(kernels) if own is kernel]
+        lanes = [lane for lane, lane_kernel in enumerate(kernels) if lane_kernel is kernel]
         for place, values in enumerate(kernel.correct(count[:, lanes])):
             answer[:, place, lanes] = values
     return answer
@@ -234,7 +234,7 @@ def update(
     """The new weights and moments of all lanes, [lanes, n] each, where these `moves` are all that lanes need."""
     changed = moving[0][1](weight, first, second, gradient, row, rate, corrections)
     for place, move in moving[1:]:
-        here = row["kernel"] == place
-        other = move(weight, first, second, gradient, row, rate, corrections)
-        changed = tuple(torch.where(here, new, old) for new, old in zip(other, changed, strict=True))
+        mask = row["kernel"] == place
+        candidates = move(weight, first, second, gradient, row, rate, corrections)
+        changed = tuple(torch.where(mask, new, old) for new, old in zip(candidates, changed, strict=True))
     return changed

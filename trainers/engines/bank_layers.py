@@ -20,13 +20,13 @@ class StackableConv2d(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         (high, wide), (down, right) = self.kernel_size, self.stride
-        above, beside = (int(pad) for pad in self.padding)
+        above, aside = (int(pad) for pad in self.padding)
         rows = (x.shape[2] + 2 * above - high) // down + 1
-        columns = (x.shape[3] + 2 * beside - wide) // right + 1
+        columns = (x.shape[3] + 2 * aside - wide) // right + 1
         size = x.shape[0] * rows * columns * high * wide * x.shape[1]
         if size * x.element_size() > UNFOLDED_BYTES:
             return super().forward(x)
-        pixels = F.pad(x.permute(0, 2, 3, 1), (0, 0, beside, beside, above, above))
+        pixels = F.pad(x.permute(0, 2, 3, 1), (0, 0, aside, aside, above, above))
         patches = torch.cat(
             [
                 pixels[:, i : i + down * (rows - 1) + 1 : down, j : j + right * (columns - 1) + 1 : right]

@@ -33,11 +33,11 @@ class Row:
 
     def split(self, row: Tensor) -> dict[str, Tensor]:
         """Views of a row [length] under their names."""
-        answer, at = {}, 0
+        answer, offset = {}, 0
         for name, shape in self.shapes.items():
             size = math.prod(shape)
-            answer[name] = row[at : at + size].view(shape)
-            at += size
+            answer[name] = row[offset : offset + size].view(shape)
+            offset += size
         return answer
 
     def join(self, tensors: Mapping[str, Tensor]) -> Tensor:
@@ -119,9 +119,9 @@ class Stack:
     def state(self, lane: int) -> dict[str, Tensor]:
         """The lane's state_dict, views of the stack."""
         layout = self.layout
-        named = layout.parameters.split(self.weights[lane]) | layout.statistics.split(self.statistics[lane])
-        named |= layout.counts.split(self.counts[lane])
-        return {name: tensor for name, tensor in named.items() if name in layout.kept}
+        tensors = layout.parameters.split(self.weights[lane]) | layout.statistics.split(self.statistics[lane])
+        tensors |= layout.counts.split(self.counts[lane])
+        return {name: tensor for name, tensor in tensors.items() if name in layout.kept}
 
     def moments(self, lane: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """The lane's first and second moments by parameter name, views of the stack."""

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad_and_value, vmap
 
-from trainers.engines import bank_kernels, learned
+from trainers.engines import bank_kernels, temperature_weight
 from trainers.engines.bank_kernels import Kernel
 from trainers.engines.bank_stack import Layout
 from trainers.spec import Configuration
@@ -50,7 +50,7 @@ def idle() -> list[float]:
     return [0.0] * len(_ROWS)
 
 
-def _told(configuration: Configuration, epochs: int) -> tuple[float, float, float, float]:
+def _lane_scalars(configuration: Configuration, epochs: int) -> tuple[float, float, float, float]:
     """The base learning rate, T's first and last value, and the student's own, 0 where it has none."""
     first, last = temperature.ends(configuration)
     return configuration.optimizer.learning_rate, first, last, configuration.student_temperature or 0.0
@@ -72,8 +72,8 @@ class Schedule:
         training = prepared.problem.training
         total = training.epochs * per_epoch
         factors = [optim.factor(step, per_epoch, training) for step in range(total)]
-        gone = [temperature.share(prepared.problem.distillation, step, total) for step in range(total)]
-        return cls(torch.tensor(factors, dtype=torch.float64), torch.tensor(gone, dtype=torch.float64), per_epoch)
+        progress = [temperature.share(prepared.problem.distillation, step, total) for step in range(total)]
+        return cls(torch.tensor(factors, dtype=torch.float64), torch.tensor(progress, dtype=torch.float64), per_epoch)
 
     def scalars(self, lanes: Sequence[tuple[Configuration, int] | None]) -> Tensor:
         """For lanes of these configurations with so many epochs behind them, [steps of one epoch, 7, lanes] (float64):
@@ -83,10 +83,10 @@ class Schedule:
         """
         epochs = torch.tensor([0 if lane is None else lane[1] for lane in lanes])
         steps = epochs[None, :] * self.per_epoch + torch.arange(self.per_epoch)[:, None]
-        told = [(0.0, 1.0, 1.0, 0.0) if lane is None else _told(*lane) for lane in lanes]
-        base, first, last, own = torch.tensor(told, dtype=torch.float64).T
+        lane_scalars = [(0.0, 1.0, 1.0, 0.0) if lane is None else _lane_scalars(*lane) for lane in lanes]
+        base, first, last, student_temperature = torch.tensor(lane_scalars, dtype=torch.float64).T
         teacher = first + self.gone[steps] * (last - first)
-        student = torch.where(own > 0, own.expand_as(teacher), teacher)
+        student = torch.where(student_temperature > 0, student_temperature.expand_as(teacher), teacher)
         reversal = torch.tensor([methods.reversal(epoch + 1) for epoch in epochs.tolist()], dtype=torch.float64)
         rows = torch.stack((self.factors[steps] * base, teacher, student, reversal.expand_as(teacher)), dim=1)
         names = [None if lane is None else lane[0].optimizer.name for lane in lanes]
@@ -109,24 +109,27 @@ def _make_one(model: nn.Module, layout: Layout, prepared: Prepared) -> Callable[
         parameters: dict[str, Tensor],
         buffers: dict[str, Tensor],
         images: Tensor,
-        said: Tensor,
+        teacher_logits: Tensor,
         targets: losses.Targets,
         settings: Tensor,
         scalars: Tensor,
     ) -> tuple[Tensor, dict[str, Tensor]]:
         with autocast(prepared.device, precision):
             logits = functional_call(model, (parameters, buffers), (images,))
-        at = scalars[_TEACHER], scalars[_STUDENT]
+        temperatures = scalars[_TEACHER], scalars[_STUDENT]
         plain = None if rule.method == losses.PLAIN.method else settings[_PLAIN]
         if plain is not None and rule.method in methods.LEARNING:
-            own = methods.learned_temperature(parameters[learned.NAME], scalars[_REVERSAL])
-            at = torch.where(plain != 0, at[0], own), torch.where(plain != 0, at[1], own)
+            learned_t = methods.learned_temperature(parameters[temperature_weight.NAME], scalars[_REVERSAL])
+            temperatures = (
+                torch.where(plain != 0, temperatures[0], learned_t),
+                torch.where(plain != 0, temperatures[1], learned_t),
+            )
         value = losses.student_loss(
             at_least_float32(logits),
-            said,
+            teacher_logits,
             targets,
-            teacher_temperature=at[0],
-            student_temperature=at[1],
+            teacher_temperature=temperatures[0],
+            student_temperature=temperatures[1],
             kd_weight=settings[0],
             label_weight=settings[1],
             rule=rule,
@@ -140,7 +143,7 @@ def _make_one(model: nn.Module, layout: Layout, prepared: Prepared) -> Callable[
         counts: Tensor,
         key: Tensor,
         images: Tensor,
-        said: Tensor,
+        teacher_logits: Tensor,
         targets: losses.Targets,
         settings: Tensor,
         scalars: Tensor,
@@ -149,7 +152,7 @@ def _make_one(model: nn.Module, layout: Layout, prepared: Prepared) -> Callable[
         views = layout.buffers(statistics, counts, key)
         buffers = {name: view.clone(memory_format=torch.contiguous_format) for name, view in views.items()}
         gradients, (value, after) = grad_and_value(loss, has_aux=True)(
-            layout.parameters.split(weights), buffers, images, said, targets, settings, scalars
+            layout.parameters.split(weights), buffers, images, teacher_logits, targets, settings, scalars
         )
         return layout.parameters.join(gradients), value, layout.statistics.join(after), layout.counts.join(after)
 
@@ -175,19 +178,19 @@ def make(model: nn.Module, layout: Layout, prepared: Prepared, kernels: Sequence
         active: Tensor,
     ) -> Tensor:
         images = prepared.views.batch(view[:, None].expand_as(numbers), numbers)
-        said = prepared.train_logits[view[:, None], numbers]
+        teacher_logits = prepared.train_logits[view[:, None], numbers]
         targets = prepared.views.targets(prepared.train_labels, view[:, None], numbers)
         gradient, values, new_statistics, new_counts = every(
-            weights, statistics, counts, keys, images, said, targets, settings, scalars
+            weights, statistics, counts, keys, images, teacher_logits, targets, settings, scalars
         )
-        written = active[:, None]
+        mask = active[:, None]
         row = {key: settings[i][:, None] for i, key in enumerate(_ROWS)}
-        rate, corrections = scalars[_RATE][:, None], [one[:, None] for one in scalars[_CORRECTIONS:]]
+        rate, corrections = scalars[_RATE][:, None], [correction[:, None] for correction in scalars[_CORRECTIONS:]]
         changed = bank_kernels.update(moving, weights, first, second, gradient, row, rate, corrections)
         for tensor, value in zip(
             (weights, first, second, statistics, counts), (*changed, new_statistics, new_counts), strict=True
         ):
-            tensor.copy_(torch.where(written, value, tensor))
+            tensor.copy_(torch.where(mask, value, tensor))
         return values
 
     return step
@@ -217,11 +220,11 @@ def compile_apart(function: Program) -> Program:
 
     torch counts how often one piece of code is compiled and gives up after eight: each program gets its own.
     """
-    own = types.FunctionType(
+    copy = types.FunctionType(
         function.__code__.replace(),
         function.__globals__,
         function.__name__,
         function.__defaults__,
         function.__closure__,
     )
-    return cast(Program, torch.compile(own, fullgraph=True, dynamic=False))
+    return cast(Program, torch.compile(copy, fullgraph=True, dynamic=False))

@@ -63,8 +63,8 @@ def _write(folder: Path, state: LaneState, problem_fingerprint: str, assignment:
         raise FileExistsError(f"{folder.name} exists: a checkpoint is never overwritten")
     partial = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}")
     try:
-        named = {f"{part}/{name}": tensor for part in _PARTS for name, tensor in getattr(state, part).items()}
-        weights.save(named, partial / STATE)
+        tensors = {f"{part}/{name}": tensor for part in _PARTS for name, tensor in getattr(state, part).items()}
+        weights.save(tensors, partial / STATE)
         papers = {
             "format": FORMAT,
             "problem": problem_fingerprint,
@@ -80,7 +80,7 @@ def _write(folder: Path, state: LaneState, problem_fingerprint: str, assignment:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def read(folder: Path, problem_fingerprint: str, assignment: Assignment) -> LaneState:
+def read_checkpoint(folder: Path, problem_fingerprint: str, assignment: Assignment) -> LaneState:
     """What `write` wrote, on the CPU.
 
     CheckpointInvalid where it is missing or damaged, of another problem, of another student, or of a newer format;
@@ -115,10 +115,10 @@ def of_trainee(trainee: Trainee, last_finite_loss: float | None) -> LaneState:
     first: dict[str, Tensor] = {}
     second: dict[str, Tensor] = {}
     for name, parameter in trainee.model.named_parameters():
-        held = trainee.optimizer.state.get(parameter, {})
+        moments_of = trainee.optimizer.state.get(parameter, {})
         for key, moments in ((trainee.binding.first, first), (trainee.binding.second, second)):
-            if key is not None and held.get(key) is not None:
-                moments[name] = held[key]
+            if key is not None and moments_of.get(key) is not None:
+                moments[name] = moments_of[key]
     return LaneState(trainee.epochs, last_finite_loss, trainee.model.state_dict(), first, second)
 
 
@@ -135,14 +135,14 @@ def into_trainee(trainee: Trainee, state: LaneState, steps: int) -> None:
                 raise CheckpointInvalid(f"the checkpoint's moment of {name} does not fit the model: {_OVER}")
     binding = trainee.binding
     for name, parameter in parameters.items():
-        kept = {key: moments.get(name) for key, moments in binding.moments(state.first, state.second).items()}
+        stored_moments = {key: moments.get(name) for key, moments in binding.moments(state.first, state.second).items()}
         if binding.count is None:
-            begun, counted = any(moment is not None for moment in kept.values()), {}
+            has_steps, counters = any(moment is not None for moment in stored_moments.values()), {}
         else:
-            begun, counted = steps > 0, binding.count(steps, parameter)
-        if begun:
-            moments_of = {key: _like(parameter, moment) for key, moment in kept.items()}
-            trainee.optimizer.state[parameter] = counted | moments_of
+            has_steps, counters = steps > 0, binding.count(steps, parameter)
+        if has_steps:
+            moments_of = {key: _like(parameter, moment) for key, moment in stored_moments.items()}
+            trainee.optimizer.state[parameter] = counters | moments_of
     trainee.epochs = state.epochs
 
 
@@ -176,9 +176,9 @@ def _papers(folder: Path) -> dict[str, Any]:
 def _sound(papers: Mapping[str, Any]) -> bool:
     epochs, loss = papers.get("epochs"), papers.get("last_finite_loss", "")
     texts = all(isinstance(papers.get(name), str) for name in ("problem", "assignment", "sha256"))
-    known = loss is None or (isinstance(loss, int | float) and math.isfinite(loss))
-    return texts and known and isinstance(epochs, int) and epochs >= 0
+    loss_valid = loss is None or (isinstance(loss, int | float) and math.isfinite(loss))
+    return texts and loss_valid and isinstance(epochs, int) and epochs >= 0
 
 
-def _damaged(folder: Path, what: str) -> CheckpointInvalid:
-    return CheckpointInvalid(f"the checkpoint {folder.name} is damaged ({what}): {_OVER}")
+def _damaged(folder: Path, cause: str) -> CheckpointInvalid:
+    return CheckpointInvalid(f"the checkpoint {folder.name} is damaged ({cause}): {_OVER}")

@@ -75,7 +75,7 @@ def choose(
         return _choice(Form("loop", 1, 1), (), "a loop on one thread: one lane and one thread leave nothing to choose")
     path = store / "engines" / f"{fingerprint(prepared, most_threads)}.json"
     with locked(path):
-        figures = derived.read(path, lambda: _read(path)) or Figures()
+        figures = derived.read(path, lambda: _read_figures(path)) or Figures()
         if warmup.complete(figures, prepared, most_lanes, most_threads, images, measure):
             _write(figures, path)
     return decide(figures, most_lanes, most_threads, images, prepared.images)
@@ -88,18 +88,16 @@ def decide(figures: Figures, most_lanes: int, most_threads: int, images: float, 
     ]
     seconds = {figure.form: figure.job_seconds(images) for figure in allowed}
     soonest = min(seconds.values())
-    chosen = min((figure for figure in allowed if seconds[figure.form] <= NOISE * soonest), key=_simplicity)
-    others = sorted((figure for figure in allowed if figure != chosen), key=lambda figure: seconds[figure.form])
-    words = [
-        f"{chosen.form}: {_words(chosen, seconds[chosen.form])}, for {images / images_per_epoch:,.0f} epochs to train"
-    ]
-    words += [f"{figure.form}: {_words(figure, seconds[figure.form])}" for figure in others[:3]]
+    best = min((figure for figure in allowed if seconds[figure.form] <= NOISE * soonest), key=_simplicity)
+    rest = sorted((figure for figure in allowed if figure != best), key=lambda figure: seconds[figure.form])
+    words = [f"{best.form}: {_words(best, seconds[best.form])}, for {images / images_per_epoch:,.0f} epochs to train"]
+    words += [f"{figure.form}: {_words(figure, seconds[figure.form])}" for figure in rest[:3]]
     words += [f"{form}: {why}" for form, why in figures.refused.items()]
     if not has_compiler():
         words.append("nothing was compiled: there is no C++ compiler (CXX, g++)")
     elif not any(figure.form.compiled for figure in figures.measured):
         words.append("nothing was compiled: the job is too small to earn it back, or no bank is fast enough")
-    return _choice(chosen.form, tuple(dataclasses.asdict(figure) for figure in figures.measured), "; ".join(words))
+    return _choice(best.form, tuple(dataclasses.asdict(figure) for figure in figures.measured), "; ".join(words))
 
 
 def fingerprint(prepared: Prepared, most_threads: int) -> str:
@@ -142,8 +140,10 @@ def _forced(
     if not has_compiler():
         return Form(engine, lanes, most_threads), f"{reason}; not compiled, for there is no C++ compiler (CXX, g++)"
     compiled = images >= WORTH_COMPILING
-    how = "compiled" if compiled else f"not compiled, since fewer than {WORTH_COMPILING:,} student images are left"
-    return Form(engine, lanes, most_threads, compiled=compiled), f"{reason}; {how}"
+    compilation = (
+        "compiled" if compiled else f"not compiled, since fewer than {WORTH_COMPILING:,} student images are left"
+    )
+    return Form(engine, lanes, most_threads, compiled=compiled), f"{reason}; {compilation}"
 
 
 def _choice(form: Form, figures: tuple[dict[str, Any], ...], reason: str) -> Choice:
@@ -166,11 +166,11 @@ def _duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.0f} h"
 
 
-def _read(path: Path) -> Figures:
+def _read_figures(path: Path) -> Figures:
     """The figures of a file. ValueError, TypeError or KeyError where it is not one of ours."""
-    stored = json.loads(path.read_text())
-    measured = [Figure(**(one | {"form": Form(**one["form"])})) for one in stored["measured"]]
-    return Figures(measured, dict(stored["refused"]))
+    document = json.loads(path.read_text())
+    measured = [Figure(**(entry | {"form": Form(**entry["form"])})) for entry in document["measured"]]
+    return Figures(measured, dict(document["refused"]))
 
 
 def _write(figures: Figures, path: Path) -> None:

@@ -26,8 +26,8 @@ class Form:
 
     def __str__(self) -> str:
         if self.engine == "bank":
-            how = "compiled" if self.compiled else "not compiled"
-            return f"a bank of {_count(self.lanes, 'lane')}, {how}, on {_count(self.threads, 'thread')}"
+            compilation = "compiled" if self.compiled else "not compiled"
+            return f"a bank of {_count(self.lanes, 'lane')}, {compilation}, on {_count(self.threads, 'thread')}"
         if self.engine == "processes":
             return f"{self.processes} processes of one thread"
         return f"a loop on {_count(self.threads, 'thread')}"
@@ -42,5 +42,5 @@ def open_form(prepared: Prepared, form: Form) -> Engine:
     return LoopEngine(prepared, form.lanes)
 
 
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

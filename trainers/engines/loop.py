@@ -10,7 +10,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from trainers.engines import checkpoints, learned
+from trainers.engines import checkpoints, temperature_weight
 from trainers.engines.lanes import LanedEngine, Student, fail, note_losses, report
 from trainers.order import batches
 from trainers.spec import Assignment, EpochReport, LaneFailure
@@ -47,11 +47,13 @@ class LoopEngine(LanedEngine[_Looped]):
         lane = self._students.first_free()
         losses.is_plain(assignment.configuration)
         ready = self._prepared
-        model = learned.equip(initial.student(ready, assignment.seed), ready.problem, assignment.configuration)
+        model = temperature_weight.add_temperature(
+            initial.student(ready, assignment.seed), ready.problem, assignment.configuration
+        )
         trainee = Trainee.fresh(place(model, ready.device), assignment.configuration.optimizer, assignment.seed)
         student = _Looped(assignment, trainee=trainee)
         if checkpoint is not None:
-            state = checkpoints.read(checkpoint, ready.problem.fingerprint(), assignment)
+            state = checkpoints.read_checkpoint(checkpoint, ready.problem.fingerprint(), assignment)
             steps = batches(ready.images, ready.problem.training.batch_size).steps
             checkpoints.into_trainee(trainee, state, state.epochs * steps)
             student.last_finite_loss = state.last_finite_loss
@@ -71,7 +73,7 @@ class LoopEngine(LanedEngine[_Looped]):
 
     def save_student(self, lane: int, path: Path) -> None:
         """Writes the lane's weights and buffers as safetensors, atomically, names as in `state_dict`."""
-        weights.save(learned.without(self._students[lane].trainee.model.state_dict()), path)
+        weights.save(temperature_weight.without_temperature(self._students[lane].trainee.model.state_dict()), path)
 
     def _step(self, lane: int, student: _Looped) -> EpochReport | LaneFailure:
         started = time.perf_counter()
@@ -106,17 +108,17 @@ def _loss(student: _Looped, ready: Prepared) -> Loss:
     reversal = methods.reversal(trainee.epochs + 1)
 
     def loss(logits: Tensor, numbers: Tensor, view: int) -> Tensor:
-        gone = temperature.share(problem.distillation, next(steps), problem.training.epochs * per_epoch)
-        at: tuple[methods.Scalar, methods.Scalar] = temperature.at(configuration, gone)
+        progress = temperature.share(problem.distillation, next(steps), problem.training.epochs * per_epoch)
+        temperatures: tuple[methods.Scalar, methods.Scalar] = temperature.temperatures_at(configuration, progress)
         if rule.method in methods.LEARNING:
-            own = methods.learned_temperature(trainee.model.get_parameter(learned.NAME), reversal)
-            at = own, own
+            learned_t = methods.learned_temperature(trainee.model.get_parameter(temperature_weight.NAME), reversal)
+            temperatures = learned_t, learned_t
         return losses.student_loss(
             logits,
             ready.train_logits[view, numbers],
             ready.views.targets(ready.train_labels, view, numbers),
-            teacher_temperature=at[0],
-            student_temperature=at[1],
+            teacher_temperature=temperatures[0],
+            student_temperature=temperatures[1],
             kd_weight=configuration.kd_weight,
             label_weight=configuration.label_weight,
             rule=rule,

@@ -22,7 +22,7 @@ def ran_out(error: BaseException) -> bool:
     """Whether an error means that memory did not suffice, on an accelerator or on the CPU."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
-    return isinstance(error, RuntimeError | OSError) and any(said in str(error) for said in _SAID)
+    return isinstance(error, RuntimeError | OSError) and any(phrase in str(error) for phrase in _SAID)
 
 
 def total_gb(device: torch.device, limit: Path = Path("/sys/fs/cgroup/memory.max")) -> float | None:
@@ -33,12 +33,12 @@ def total_gb(device: torch.device, limit: Path = Path("/sys/fs/cgroup/memory.max
     if device.type == "cuda":
         return round(torch.cuda.get_device_properties(device).total_memory / 1e9, 1)
     try:
-        there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (OSError, ValueError):
         return None
     with suppress(OSError, ValueError):  # no such file, or "max": no limit
-        there = min(there, int(limit.read_text()))
-    return round(there / 1e9, 1)
+        available = min(available, int(limit.read_text()))
+    return round(available / 1e9, 1)
 
 
 def give_back() -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from trainers.engines import parcel
+from trainers.engines import shared_tensors
 from trainers.engines.loop import LoopEngine
 
 
@@ -44,7 +44,7 @@ def serve(pipe: Connection, path: Path, content: bytes, lanes: int) -> None:
         signal.signal(number, signal.SIG_IGN)  # a terminal's Ctrl-C reaches children too
     threading.Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(1)
-    engine = LoopEngine(parcel.unpack(content, path), lanes)
+    engine = LoopEngine(shared_tensors.load_tensors(content, path), lanes)
     pipe.send(Answer(-1))
     while True:
         try:

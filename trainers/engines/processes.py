@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from trainers import disk
-from trainers.engines import parcel, process_child
+from trainers.engines import process_child, shared_tensors
 from trainers.engines.process_child import Answer, Request
 from trainers.spec import Assignment, EpochReport, LaneFailure
 from trainers.teaching.prepared import Prepared
@@ -62,7 +62,7 @@ class ProcessesEngine:
         path = prepared.roots.store / f".shared-{uuid.uuid4().hex}"
         try:
             with disk.guarded("what training processes share cannot be written", path):
-                content = parcel.pack(prepared, path)
+                content = shared_tensors.save_tensors(prepared, path)
             for number in range(self.processes):
                 self._children.append(_start(range(number, lanes, self.processes), path, content))
             for child in self._children:
@@ -93,7 +93,7 @@ class ProcessesEngine:
         with_room = [child for child in self._children if len(child.occupied) < len(child.lanes)]
         if not with_room:
             raise RuntimeError(f"all {self._lanes} lanes are occupied")
-        child = min(with_room, key=lambda one: len(one.occupied))
+        child = min(with_room, key=lambda candidate: len(candidate.occupied))
         lane: int = child.lanes[self._ask(child, "admit", assignment, checkpoint)]
         child.occupied.add(lane)
         return lane
@@ -106,18 +106,18 @@ class ProcessesEngine:
         self._check()
         busy = [child for child in self._children if child.occupied]
         try:
-            asked = [(child, self._send(child, "step_epoch", ())) for child in busy]
-            answers = [(child, self._receive(child, number)) for child, number in asked]
+            requests = [(child, self._send(child, "step_epoch", ())) for child in busy]
+            answers = [(child, self._receive(child, number)) for child, number in requests]
         except BaseException as error:
             self._lost = self._lost or f"training was broken off by {type(error).__name__}"
             self.close()
             raise
         wall = max((answer.seconds for _, answer in answers), default=0.0)
-        said = [replace(one, lane=child.lanes[one.lane]) for child, answer in answers for one in answer.value]
-        total = sum(one.seconds for one in said if isinstance(one, EpochReport)) or 1.0
+        results = [replace(item, lane=child.lanes[item.lane]) for child, answer in answers for item in answer.value]
+        total = sum(item.seconds for item in results if isinstance(item, EpochReport)) or 1.0
         return [
-            replace(one, seconds=one.seconds * wall / total) if isinstance(one, EpochReport) else one
-            for one in sorted(said, key=lambda one: one.lane)
+            replace(item, seconds=item.seconds * wall / total) if isinstance(item, EpochReport) else item
+            for item in sorted(results, key=lambda item: item.lane)
         ]
 
     def save_lane(self, lane: int, folder: Path) -> None:
@@ -187,8 +187,8 @@ class ProcessesEngine:
         child.process.join(PATIENCE)
         code, lanes = child.process.exitcode, sorted(child.occupied)
         self.close()
-        how = f"by signal {-code}" if code is not None and code < 0 else f"with status {code}"
-        self._lost = f"a training process ended {how}; lanes {lanes} were on it"
+        cause = f"by signal {-code}" if code is not None and code < 0 else f"with status {code}"
+        self._lost = f"a training process ended {cause}; lanes {lanes} were on it"
         return ChildDied(self._lost)
 
 

@@ -58,7 +58,7 @@ class ReplayEngine(LanedEngine[_Replayed]):
         cell = self._replayed.world.grid.index(assignment.configuration)
         student = _Replayed(assignment, run=self._replayed.run(cell, assignment.seed))
         if checkpoint is not None:
-            state = checkpoints.read(checkpoint, self._replayed.problem.fingerprint(), assignment)
+            state = checkpoints.read_checkpoint(checkpoint, self._replayed.problem.fingerprint(), assignment)
             student.behind = state.epochs
             if state.weights.keys() != {RUN} or not torch.equal(state.weights[RUN], student.tensor):
                 raise CheckpointInvalid(f"the checkpoint {checkpoint.name} is not of a replayed run: start it over")
@@ -102,10 +102,10 @@ def tested(replayed: Replayed, file: Path, configuration: Configuration, permit:
     Raises TestSplitSealed without a permit, TeacherInvalid where the file is no replayed student's.
     """
     check_permit(permit)
-    known = weights.load(file)
-    if known.keys() != {RUN}:
+    tensors = weights.load(file)
+    if tensors.keys() != {RUN}:
         raise TeacherInvalid(f"{file.name} is not a replayed student's")
-    cell, seed, epoch = known[RUN].tolist()
+    cell, seed, epoch = tensors[RUN].tolist()
     metrics = replayed.metrics(replayed.run(cell, seed), epoch, configuration.temperature)
     images = replayed.facts.validation_images
     hardest_last = np.random.default_rng(0).permutation(images)  # the same images are hard for every student

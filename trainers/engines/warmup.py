@@ -60,8 +60,8 @@ class Figures:
 
     def best(self, engines: tuple[str, ...] = ("loop", "processes", "bank")) -> Figure | None:
         """The fastest figure of those engines, its start not counted."""
-        found = [figure for figure in self.measured if figure.form.engine in engines]
-        return max(found, key=lambda figure: figure.images_per_second, default=None)
+        figures = [figure for figure in self.measured if figure.form.engine in engines]
+        return max(figures, key=lambda figure: figure.images_per_second, default=None)
 
 
 Measure = Callable[[Prepared, Form, float], Figure]
@@ -76,15 +76,15 @@ def complete(
     A form is measured where that is expected to end within SHARE of the time that the job would take in the best form
     known, all that was spent so far included; the first, a loop on one thread, always, which takes a few steps.
     """
-    begun = time.perf_counter()
+    start = time.perf_counter()
     new = False
-    for form, seconds in _wanted(figures, prepared, most_lanes, most_threads):
+    for form, seconds in _missing_forms(figures, prepared, most_lanes, most_threads):
         best = figures.best()
         if figures.of(form) is not None or str(form) in figures.refused:
             continue
         if best is not None:
             allowed = SHARE * images / best.images_per_second
-            if time.perf_counter() - begun + seconds > allowed:
+            if time.perf_counter() - start + seconds > allowed:
                 continue
         new = True
         try:
@@ -98,7 +98,9 @@ def complete(
     return new
 
 
-def _wanted(figures: Figures, prepared: Prepared, most_lanes: int, most_threads: int) -> Iterator[tuple[Form, float]]:
+def _missing_forms(
+    figures: Figures, prepared: Prepared, most_lanes: int, most_threads: int
+) -> Iterator[tuple[Form, float]]:
     """The forms to look at, cheapest first, and how many seconds each is expected to take; figures come in between."""
     short = SECONDS * (EPOCHS + 2)
     device = prepared.device.type
@@ -110,10 +112,10 @@ def _wanted(figures: Figures, prepared: Prepared, most_lanes: int, most_threads:
     if device == "cpu" and min(most_lanes, most_threads) > 1:
         processes = min(most_lanes, most_threads)
         yield Form("processes", processes, most_threads, processes=processes), START_SECONDS + short
-    bank, other = figures.best(("bank",)), figures.best(("loop", "processes"))
+    bank, rival = figures.best(("bank",)), figures.best(("loop", "processes"))
     if bank is None or bank.form.compiled or not has_compiler():
         return
-    if other is None or bank.images_per_second > other.images_per_second / 2:
+    if rival is None or bank.images_per_second > rival.images_per_second / 2:
         yield replace(bank.form, compiled=True), compile_seconds(prepared) + short
 
 
@@ -166,21 +168,21 @@ def timed(prepared: Prepared, form: Form, expected: float) -> Figure:
 
 def _time(prepared: Prepared, form: Form, steps: int, epochs: int) -> Figure:
     short = _short(prepared, steps)
-    begun = time.perf_counter()
+    start = time.perf_counter()
     engine = open_form(short, form)
     try:
         for lane in range(form.lanes):
             engine.admit(Assignment(str(lane), _PLAIN, seed=lane))
-        taken = []
+        durations = []
         engine.step_epoch()
-        first = time.perf_counter() - begun
+        first = time.perf_counter() - start
         for _ in range(epochs):
-            begun = time.perf_counter()
+            start = time.perf_counter()
             engine.step_epoch()
-            taken.append(time.perf_counter() - begun)
+            durations.append(time.perf_counter() - start)
     finally:
         engine.close()
-    return Figure(form, form.lanes * short.images / min(taken), max(0.0, first - min(taken)))
+    return Figure(form, form.lanes * short.images / min(durations), max(0.0, first - min(durations)))
 
 
 _PLAIN = Configuration(4.0, 0.5, 0.5, Optimizer(optimizers.DEFAULT, 1e-3, momentum=0.9))

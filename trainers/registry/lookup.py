@@ -11,21 +11,21 @@ from trainers.errors import NameUnknown
 Value = TypeVar("Value")
 
 
-def find(what: str, name: str, known: Mapping[str, Value]) -> Value:
+def find(kind: str, name: str, candidates: Mapping[str, Value]) -> Value:
     """The value of a name. NameUnknown, with the nearest names, where there is none."""
-    value = known.get(name)
+    value = candidates.get(name)
     if value is None:
         raise NameUnknown(
-            f"{unknown(what, name, known)}. A newer version may know it: update this worker, or choose one of "
-            f"{', '.join(known)}"
+            f"{unknown(kind, name, candidates)}. A newer version may know it: update this worker, or choose one of "
+            f"{', '.join(candidates)}"
         )
     return value
 
 
-def unknown(what: str, name: str, known: Iterable[str], also: str = "") -> str:
+def unknown(kind: str, name: str, candidates: Iterable[str], also: str = "") -> str:
     """A sentence about an unknown name, with the nearest known ones; `also` says what else is allowed."""
-    names = list(known)
+    names = list(candidates)
     lowered = {candidate.lower(): candidate for candidate in names}
     near = [lowered[match] for match in difflib.get_close_matches(name.lower(), lowered, n=3, cutoff=0.5)]
     hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(names[:12])}"
-    return f"unknown {what} {name!r}: {hint}" + (f" ({also})" if also and not near else "")
+    return f"unknown {kind} {name!r}: {hint}" + (f" ({also})" if also and not near else "")

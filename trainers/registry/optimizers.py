@@ -74,8 +74,8 @@ class OptimizerRecord:
 
     def setting_names(self) -> tuple[str, ...]:
         """The names of its settings in the order of `SETTINGS`."""
-        own = {setting.name for setting in self.settings}
-        return tuple(name for name in SETTINGS if name in own)
+        names = {setting.name for setting in self.settings}
+        return tuple(name for name in SETTINGS if name in names)
 
 
 def _rate(low: float, high: float) -> Setting:
@@ -195,7 +195,7 @@ def by_owners(settings: Sequence[str]) -> list[tuple[str, str]]:
     groups: dict[str, list[str]] = {}
     for name in settings:
         groups.setdefault(" and ".join(owners(name)), []).append(name)
-    return [(" and ".join(names), whose) for whose, names in groups.items()]
+    return [(" and ".join(names), owners_) for owners_, names in groups.items()]
 
 
 def relatives(name: str, among: Sequence[str]) -> list[str]:
@@ -203,4 +203,8 @@ def relatives(name: str, among: Sequence[str]) -> list[str]:
     if name not in OPTIMIZERS:
         return []
     family = OPTIMIZERS[name].family
-    return [other for other in among if other != name and other in OPTIMIZERS and OPTIMIZERS[other].family == family]
+    return [
+        candidate
+        for candidate in among
+        if candidate != name and candidate in OPTIMIZERS and OPTIMIZERS[candidate].family == family
+    ]

@@ -65,12 +65,15 @@ class Grid:
         """Places of a cell's temperature, kd_weight, learning rate and weight decay among the grid's values; the first
         two are -1 for a label-only cell.
         """
-        one = self._cells[cell]
-        settings = self.optimizers[one.optimizer]
-        rate, decay = settings.learning_rates.index(one.learning_rate), settings.weight_decays.index(one.weight_decay)
-        if one.temperature is None:
+        entry = self._cells[cell]
+        settings = self.optimizers[entry.optimizer]
+        rate, decay = (
+            settings.learning_rates.index(entry.learning_rate),
+            settings.weight_decays.index(entry.weight_decay),
+        )
+        if entry.temperature is None:
             return -1, -1, rate, decay
-        return self.temperatures.index(one.temperature), self.kd_weights.index(one.kd_weight), rate, decay
+        return self.temperatures.index(entry.temperature), self.kd_weights.index(entry.kd_weight), rate, decay
 
     def index(self, configuration: Configuration) -> int:
         """The number of the configuration's cell. OffGrid, naming the allowed values, where it has none."""
@@ -78,8 +81,10 @@ class Grid:
         settings = self.optimizers.get(optimizer.name)
         if settings is None:
             raise OffGrid(f"the table has no optimizer {optimizer.name}: there are {', '.join(self.optimizers)}")
-        own = configuration.student_temperature
-        if own is not None and not math.isclose(own, configuration.temperature, rel_tol=CLOSE):
+        student_temperature = configuration.student_temperature
+        if student_temperature is not None and not math.isclose(
+            student_temperature, configuration.temperature, rel_tol=CLOSE
+        ):
             raise OffGrid("the table knows no student_temperature of its own")
         rate = _nearest(f"{optimizer.name} learning_rate", optimizer.learning_rate, settings.learning_rates)
         decay = _nearest(f"{optimizer.name} weight_decay", optimizer.weight_decay, settings.weight_decays)
@@ -114,11 +119,11 @@ class Grid:
         return {cell: number for number, cell in enumerate(self._cells)}
 
 
-def _nearest(what: str, value: float, allowed: Sequence[float]) -> float:
+def _nearest(name: str, value: float, allowed: Sequence[float]) -> float:
     """The allowed value that `value` is; OffGrid where it is none."""
-    for one in allowed:
-        if math.isclose(value, one, rel_tol=CLOSE, abs_tol=CLOSE * CLOSE):
-            return one
+    for candidate in allowed:
+        if math.isclose(value, candidate, rel_tol=CLOSE, abs_tol=CLOSE * CLOSE):
+            return candidate
     raise OffGrid(
-        f"{what} {value:g} is not on the table's grid: it must be one of {', '.join(map('{:g}'.format, allowed))}"
+        f"{name} {value:g} is not on the table's grid: it must be one of {', '.join(map('{:g}'.format, allowed))}"
     )

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from trainers.errors import DatasetInvalid, DatasetMissing
 from trainers.replay import runs
 from trainers.replay.world import World
-from trainers.spec import Metrics, Problem, TeacherFacts, plain
+from trainers.spec import Metrics, Problem, TeacherFacts, to_jsonable
 
 COMPARED = ("student", "training", "teacher")
 """Parts of a problem that must be as they were recorded. The data are the table; views and precision are its own."""
@@ -77,8 +77,8 @@ class Replayed:
 
     def softness(self, temperatures: Sequence[float]) -> list[float]:
         """The teacher's mean entropy (nats) at each T, between those that were recorded on a logarithmic scale of T."""
-        known = self.world.context.softness
-        places, entropies = np.log([one[0] for one in known]), [one[1] for one in known]
+        points = self.world.context.softness
+        places, entropies = np.log([point[0] for point in points]), [point[1] for point in points]
         return [float(np.interp(math.log(temperature), places, entropies)) for temperature in temperatures]
 
 
@@ -88,17 +88,17 @@ def replayed(problem: Problem, data_root: Path) -> Replayed:
     path = data_root / name
     if not path.is_file():
         raise DatasetMissing(f"there is no table of recorded runs {name!r} below the data root")
-    world = World(runs.read(path))
+    world = World(runs.read_runs(path))
     context = world.context
     if not context.softness:
         raise DatasetInvalid(f"{name} does not say how soft its teacher is: build it again")
-    asked: dict[str, Any] = plain(problem)
-    for part in (*COMPARED, *(part for part in LATER if part in asked)):
+    requested: dict[str, Any] = to_jsonable(problem)
+    for part in (*COMPARED, *(part for part in LATER if part in requested)):
         recorded = context.problem.get(part)
-        if asked[part] != recorded:
+        if requested[part] != recorded:
             raise DatasetInvalid(
                 f"{name} has runs of another {part}: it recorded {json.dumps(recorded, sort_keys=True)}, "
-                f"the spec says {json.dumps(asked[part], sort_keys=True)}"
+                f"the spec says {json.dumps(requested[part], sort_keys=True)}"
             )
     return Replayed(problem, world, _facts(world))
 

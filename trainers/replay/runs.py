@@ -63,7 +63,7 @@ def write(runs: Runs, path: Path) -> None:
 
     cells, seeds, length = runs.accuracy.shape
     cell, seed = np.divmod(np.arange(cells * seeds), seeds)
-    others = pyarrow.array(seed != 0)
+    later_seeds = pyarrow.array(seed != 0)
 
     def lists(values: NDArray[Any], mask: pyarrow.Array | None = None) -> pyarrow.Array:
         return pyarrow.FixedSizeListArray.from_arrays(pyarrow.array(values.reshape(-1)), length, mask=mask)
@@ -73,8 +73,8 @@ def write(runs: Runs, path: Path) -> None:
         "seed": pyarrow.array(seed.astype(np.uint16)),
         "accuracy": lists(np.rint(runs.accuracy * SCALE).astype(np.uint16)),
         "nll": lists(np.minimum(runs.nll, MOST_NLL).astype(np.float16)),
-        "mean_ece": lists(np.repeat(runs.ece, seeds, axis=0).astype(np.float16), others),
-        "mean_agreement": lists(np.repeat(runs.agreement, seeds, axis=0).astype(np.float16), others),
+        "mean_ece": lists(np.repeat(runs.ece, seeds, axis=0).astype(np.float16), later_seeds),
+        "mean_agreement": lists(np.repeat(runs.agreement, seeds, axis=0).astype(np.float16), later_seeds),
     }
     table = pyarrow.table(columns, metadata={_KEY: json.dumps(_papers(runs), sort_keys=True)})
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -86,7 +86,7 @@ def write(runs: Runs, path: Path) -> None:
         partial.unlink(missing_ok=True)
 
 
-def read(path: Path) -> Runs:
+def read_runs(path: Path) -> Runs:
     """What `write` wrote. DatasetMissing where there is no file, DatasetInvalid where it is none of ours."""
     pyarrow = _pyarrow()
     try:
@@ -114,7 +114,7 @@ def read(path: Path) -> Runs:
         nll=values("nll").reshape(cells, seeds, length),
         ece=values("mean_ece").reshape(cells, length),
         agreement=values("mean_agreement").reshape(cells, length),
-        lengths=[(one[0], one[1], one[2], one[3]) for one in papers["lengths"]],
+        lengths=[(lengths_[0], lengths_[1], lengths_[2], lengths_[3]) for lengths_ in papers["lengths"]],
         built=papers["built"],
     )
 
@@ -130,7 +130,7 @@ def _papers(runs: Runs) -> dict[str, Any]:
             "optimizers": {name: dataclasses.asdict(settings) for name, settings in grid.optimizers.items()},
         },
         "epochs": runs.epochs.tolist(),
-        "lengths": [list(one) for one in runs.lengths],
+        "lengths": [list(lengths_) for lengths_ in runs.lengths],
         "built": dict(runs.built),
     }
 
@@ -164,9 +164,9 @@ def _read_papers(schema: pyarrow.Schema, path: Path) -> Mapping[str, Any]:
     return papers
 
 
-def _grid(said: Mapping[str, Any]) -> Grid:
+def _grid(document: Mapping[str, Any]) -> Grid:
     optimizers = {
-        name: Settings(tuple(one["learning_rates"]), tuple(one["weight_decays"]), one["momentum"])
-        for name, one in said["optimizers"].items()
+        name: Settings(tuple(settings["learning_rates"]), tuple(settings["weight_decays"]), settings["momentum"])
+        for name, settings in document["optimizers"].items()
     }
-    return Grid(tuple(said["temperatures"]), tuple(said["kd_weights"]), optimizers)
+    return Grid(tuple(document["temperatures"]), tuple(document["kd_weights"]), optimizers)

@@ -40,8 +40,8 @@ def neighbours(grid: Grid) -> list[NDArray[np.int64]]:
     places = np.asarray([grid.coordinates(cell) for cell in range(len(grid.cells()))])
     answer: list[NDArray[np.int64]] = [np.empty(0, dtype=np.int64)] * len(places)
     for numbers in surfaces(grid):
-        own = places[numbers]
-        apart = np.abs(own[:, None] - own[None])
+        coordinates = places[numbers]
+        apart = np.abs(coordinates[:, None] - coordinates[None])
         near = (apart[..., 0] <= 1) & (apart[..., 1] <= 1) & (apart[..., 2] == 0)
         for row, number in enumerate(numbers):
             answer[number] = numbers[near[row]]

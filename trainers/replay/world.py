@@ -43,10 +43,10 @@ class World:
     """One context's runs. With `held_out` seeds, the truth and all chance come from the other seeds alone."""
 
     def __init__(self, runs: Runs, held_out: Sequence[int] = ()) -> None:
-        kept = [seed for seed in range(runs.seeds) if seed not in set(held_out)]
-        if len(kept) < 2 or not set(held_out) <= set(range(runs.seeds)):
+        training_seeds = [seed for seed in range(runs.seeds) if seed not in set(held_out)]
+        if len(training_seeds) < 2 or not set(held_out) <= set(range(runs.seeds)):
             raise ValueError(f"of {runs.seeds} seeds, two must remain when {list(held_out)} are held out")
-        self.runs, self.seeds, self.held_out = runs, tuple(kept), tuple(held_out)
+        self.runs, self.seeds, self.held_out = runs, tuple(training_seeds), tuple(held_out)
         self.name, self.sealed = runs.context.name, runs.context.sealed
         self.context: Context = runs.context
         self.grid: Grid = runs.grid
@@ -139,13 +139,13 @@ class World:
         degrees of freedom that the cells' means have taken.
         """
         count = values.shape[1]
-        left = values - values.mean(1, keepdims=True)
-        wild = self._means_of_neighbours((left**2).sum(1) / (count - 1))
-        effects = np.empty((count, *left[:, 0].shape))
+        deviations = values - values.mean(1, keepdims=True)
+        wild = self._means_of_neighbours((deviations**2).sum(1) / (count - 1))
+        effects = np.empty((count, *deviations[:, 0].shape))
         for cells in smoothing.surfaces(self.grid):
             weights = 1.0 / (wild[cells] + 1e-8)
-            effects[:, cells] = ((left[cells] * weights[:, None]).sum(0) / weights.sum(0))[:, None]
-        residuals = (left - effects.transpose(1, 0, 2)) * np.sqrt(count / (count - 1))
+            effects[:, cells] = ((deviations[cells] * weights[:, None]).sum(0) / weights.sum(0))[:, None]
+        residuals = (deviations - effects.transpose(1, 0, 2)) * np.sqrt(count / (count - 1))
         return Chance(residuals, effects / np.sqrt(count - 1))
 
     def _smooth(self, values: Floats, chance: Chance) -> Floats:
@@ -184,17 +184,17 @@ def _between(values: Floats, low: float, high: float) -> Floats:
 
 def load(name: str, folder: Path = TABLES, held_out: Sequence[int] = ()) -> World:
     """The world of that context; DatasetMissing where the folder has none of that name, DatasetInvalid."""
-    if name not in (known := _files(folder)):
-        raise DatasetMissing(f"there is no table {name!r}: there are {', '.join(known) or 'none'}")
-    return World(recorded.read(folder / f"{name}.parquet"), held_out)
+    if name not in (available := _files(folder)):
+        raise DatasetMissing(f"there is no table {name!r}: there are {', '.join(available) or 'none'}")
+    return World(recorded.read_runs(folder / f"{name}.parquet"), held_out)
 
 
 def names(sealed: bool | None = None, folder: Path = TABLES) -> tuple[str, ...]:
     """The contexts that have a table, sorted; only the sealed or only the open ones if asked."""
-    found = _files(folder)
+    available = _files(folder)
     if sealed is None:
-        return found
-    return tuple(name for name in found if recorded.read_context(folder / f"{name}.parquet").sealed is sealed)
+        return available
+    return tuple(name for name in available if recorded.read_context(folder / f"{name}.parquet").sealed is sealed)
 
 
 def _files(folder: Path) -> tuple[str, ...]:

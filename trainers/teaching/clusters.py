@@ -31,8 +31,8 @@ def resolved(problem: Problem, roots: Roots, device: torch.device) -> Problem:
     split = datasets.load(fine.data, roots.data, roots.store)
     if not 2 <= classes.clusters < split.classes:
         raise DatasetInvalid(f"{split.classes} classes can be grouped into 2 to {split.classes - 1} clusters")
-    said = teacher.answers(teacher.Setting(fine, split, roots.store, device, roots.data, roots.shared)).train
-    groups = grouped(confusion(said, split.train.labels, split.classes), classes.clusters)
+    logits = teacher.answers(teacher.Setting(fine, split, roots.store, device, roots.data, roots.shared)).train
+    groups = grouped(confusion(logits, split.train.labels, split.classes), classes.clusters)
     return replace(problem, data=replace(problem.data, classes=Classes("map", map=groups)))
 
 
@@ -45,8 +45,8 @@ def confusion(logits: Tensor, labels: Tensor, classes: int) -> Tensor:
     total = torch.zeros((classes, classes), dtype=torch.float64)
     for view in logits:
         total.index_add_(0, labels, view.double().softmax(-1))
-    shown = torch.bincount(labels, minlength=classes).clamp(min=1) * len(logits)
-    return total / shown[:, None]
+    counts = torch.bincount(labels, minlength=classes).clamp(min=1) * len(logits)
+    return total / counts[:, None]
 
 
 def grouped(confused: Tensor, count: int) -> tuple[int, ...]:
@@ -60,6 +60,6 @@ def grouped(confused: Tensor, count: int) -> tuple[int, ...]:
     similar = (confused + confused.T) / 2
     distance = -similar.clamp(min=_NEVER).log()
     distance.fill_diagonal_(0)
-    found = AgglomerativeClustering(count, metric="precomputed", linkage="average").fit_predict(distance.numpy())
+    groups = AgglomerativeClustering(count, metric="precomputed", linkage="average").fit_predict(distance.numpy())
     numbers: dict[int, int] = {}
-    return tuple(numbers.setdefault(int(group), len(numbers)) for group in found)
+    return tuple(numbers.setdefault(int(group), len(numbers)) for group in groups)

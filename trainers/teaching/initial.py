@@ -8,11 +8,11 @@ from torch import Tensor, nn
 
 from trainers.errors import TeacherInvalid
 from trainers.spec import Problem
-from trainers.teaching import elsewhere
-from trainers.teaching.kept import kept
-from trainers.teaching.labelled import Lesson, learn
+from trainers.teaching import pretraining
 from trainers.teaching.prepared import Prepared
+from trainers.teaching.supervised import SupervisedTask, train_on_labels
 from trainers.teaching.teacher import Setting
+from trainers.teaching.weight_cache import cached
 from trainers.training import threads
 from trainers.training.epoch import place
 from trainers.zoo import models, weights
@@ -29,10 +29,10 @@ def start(setting: Setting) -> dict[str, Tensor] | None:
     problem, split = setting.problem, setting.split
     if problem.initial.source == "random":
         return None
-    stamp = elsewhere.stamp(problem.initial.pretrained_on, setting.data)
+    stamp = pretraining.stamp(problem.initial.pretrained_on, setting.data)
     name = f"{_FORMAT}-{split.train.digest()[:20]}{stamp}.safetensors"
     path = setting.store / "initial" / problem.initial_fingerprint() / name
-    return kept(path, lambda: _make(setting), setting.shared)
+    return cached(path, lambda: _make(setting), setting.shared)
 
 
 def student(prepared: Prepared, seed: int) -> nn.Module:
@@ -52,7 +52,7 @@ def _make(setting: Setting) -> Mapping[str, Tensor]:
         if initial.pretrained_on is None:
             raise TeacherInvalid(f"students that begin {initial.source} need data that they are pretrained on")
         pupil = setting.pupil(problem.student, initial.seed)
-        model, head = elsewhere.prepared(pupil, initial.pretrained_on, problem.data, split.classes)
+        model, head = pretraining.pretrained_model(pupil, initial.pretrained_on, problem.data, split.classes)
     if initial.source != "pretrained":
         _learn(model, setting, head if initial.finetune == "head" else frozenset())
     return model.state_dict()
@@ -63,7 +63,7 @@ def _learn(model: nn.Module, setting: Setting, head: frozenset[str]) -> None:
     initial, split = problem.initial, setting.split
     if initial.training is None or initial.optimizer is None:
         raise TeacherInvalid(f"students that begin {initial.source} need a training and an optimizer for it")
-    lesson = Lesson(
+    lesson = SupervisedTask(
         who="the student with whose weights all begin",
         split=split,
         data=problem.data,
@@ -75,4 +75,4 @@ def _learn(model: nn.Module, setting: Setting, head: frozenset[str]) -> None:
     )
     operations = threads.step_operations(model, split.channels, split.size, initial.training.batch_size)
     with threads.exactly(threads.suited(operations)):
-        learn(place(model, setting.device), lesson, setting.device)
+        train_on_labels(place(model, setting.device), lesson, setting.device)

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from trainers.data.views import Normaliser, Views
 from trainers.spec import Problem, TeacherFacts
-from trainers.teaching.kept import Shared
-from trainers.teaching.sealed import SealedTest
+from trainers.teaching.test_split import SealedTest
+from trainers.teaching.weight_cache import Shared
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,11 +17,11 @@ from trainers import derived, disk
 from trainers.data.datasets import Split
 from trainers.data.views import Normaliser, Views
 from trainers.errors import TeacherInvalid
-from trainers.spec import Metrics, Model, Problem, Teacher, TeacherFacts, digest, told
-from trainers.teaching import elsewhere, labelled
-from trainers.teaching.elsewhere import Pupil
-from trainers.teaching.kept import Shared, kept
-from trainers.teaching.labelled import Lesson
+from trainers.spec import Metrics, Model, Problem, Teacher, TeacherFacts, canonicalize, digest
+from trainers.teaching import pretraining, supervised
+from trainers.teaching.pretraining import PretrainedModel
+from trainers.teaching.supervised import SupervisedTask
+from trainers.teaching.weight_cache import Shared, cached
 from trainers.training import evaluate, threads
 from trainers.training.epoch import PREDICTION_BATCH, pieces, place, predict, predict_batches
 from trainers.zoo import models, weights
@@ -55,9 +55,9 @@ class Setting:
     shared: Shared | None = None
     test_images: int | None = None
 
-    def pupil(self, model: Model, seed: int) -> Pupil:
+    def pupil(self, model: Model, seed: int) -> PretrainedModel:
         """A model of that seed which is to know other data before it comes here."""
-        return Pupil(
+        return PretrainedModel(
             model,
             self.split.channels,
             self.split.size,
@@ -79,26 +79,26 @@ def answers(setting: Setting) -> Answers:
     16 bits, of which a bfloat16 product leaves no more than 8 to begin with. Raises TeacherInvalid or ModelUnavailable.
     """
     if setting.problem.teacher.source == "logits":
-        return _given(setting)
+        return _given_logits(setting)
     path = _place(setting)
 
     def load() -> Answers:
-        stored = weights.load(path)
-        return Answers(stored["train"], stored["validation"], _read_facts(_facts_path(path)))
+        tensors = weights.load(path)
+        return Answers(tensors["train"], tensors["validation"], _read_facts(_facts_path(path)))
 
-    def adopt(found: Answers) -> None:
-        _check_old(setting, found)
+    def adopt(old_answers: Answers) -> None:
+        _check_old(setting, old_answers)
 
     return derived.opened([path, _facts_path(path)], load, lambda: _compute(setting, path), adopt)
 
 
-def _check_old(setting: Setting, found: Answers) -> None:
+def _check_old(setting: Setting, old_answers: Answers) -> None:
     """Damaged where answers that have no digest are not what their facts say, but for how machines round."""
-    facts, split = _facts(setting, found.train, found.validation), setting.split
-    if tuple(found.train.shape) != (setting.problem.views, len(split.train.labels), split.classes):
-        raise derived.Damaged(f"the logits have the shape {tuple(found.train.shape)}")
-    measured, written = dataclasses.asdict(facts.validation), dataclasses.asdict(found.facts.validation)
-    if any(not abs(measured[name] - written[name]) < _ROUNDING for name in measured):
+    facts, split = _facts(setting, old_answers.train, old_answers.validation), setting.split
+    if tuple(old_answers.train.shape) != (setting.problem.views, len(split.train.labels), split.classes):
+        raise derived.Damaged(f"the logits have the shape {tuple(old_answers.train.shape)}")
+    measured, recorded = dataclasses.asdict(facts.validation), dataclasses.asdict(old_answers.facts.validation)
+    if any(not abs(measured[name] - recorded[name]) < _ROUNDING for name in measured):
         raise derived.Damaged("the logits are not those that the facts tell of")
 
 
@@ -108,8 +108,8 @@ def test_logits(setting: Setting, images: Tensor) -> Tensor:
     if teacher.source == "ensemble":
         return _mean([test_logits(member, images) for member in _members(setting)])
     if teacher.source == "logits":
-        given = weights.load_artifact(setting.store, _artifact(teacher))
-        return _shaped(given, "test", (len(images), setting.split.classes))
+        tensors = weights.load_artifact(setting.store, _artifact(teacher))
+        return _check_shape(tensors, "test", (len(images), setting.split.classes))
     answers(setting)  # the weights are there once the logits are
     model = _taught(setting, _place(setting))
     return predict(model, images, _normaliser(setting), setting.problem.precision).cpu()
@@ -117,7 +117,7 @@ def test_logits(setting: Setting, images: Tensor) -> Tensor:
 
 def make_views(setting: Setting, count: int) -> Views:
     """So many views of the training part, on the setting's device where they fit."""
-    return labelled.views(setting.split, setting.problem.data, count, setting.device)
+    return supervised.views(setting.split, setting.problem.data, count, setting.device)
 
 
 def _place(setting: Setting) -> Path:
@@ -133,7 +133,7 @@ def _stamp(setting: Setting) -> str:
     if setting.problem.teacher.source == "ensemble":
         stamps = [_stamp(member) for member in _members(setting)]
         return digest(stamps)[:20] if any(stamps) else ""
-    return elsewhere.stamp(setting.problem.teacher.pretrained_on, setting.data)
+    return pretraining.stamp(setting.problem.teacher.pretrained_on, setting.data)
 
 
 def _facts_path(path: Path) -> Path:
@@ -146,7 +146,9 @@ def _weights_path(path: Path) -> Path:
 
 def _compute(setting: Setting, path: Path) -> None:
     """Makes the answers and writes them and, as the sign that all is there, facts."""
-    train, validation = _averaged(setting) if setting.problem.teacher.source == "ensemble" else _asked(setting, path)
+    train, validation = (
+        _average(setting) if setting.problem.teacher.source == "ensemble" else _compute_logits(setting, path)
+    )
     facts = _facts(setting, train, validation)
     weights.save({"train": train, "validation": validation}, path)
     partial = path.with_suffix(".json.partial")
@@ -155,20 +157,20 @@ def _compute(setting: Setting, path: Path) -> None:
         os.replace(partial, _facts_path(path))
 
 
-def _averaged(setting: Setting) -> tuple[Tensor, Tensor]:
+def _average(setting: Setting) -> tuple[Tensor, Tensor]:
     """An ensemble's answers: each member's are made, or found, as those of a teacher of its own."""
     answered = [answers(member) for member in _members(setting)]
-    train = _mean([each.train for each in answered])
-    kept = torch.float16 if setting.problem.precision == "bf16" else torch.float32
-    return train.to(kept), _mean([each.validation for each in answered])
+    train = _mean([answer.train for answer in answered])
+    dtype = torch.float16 if setting.problem.precision == "bf16" else torch.float32
+    return train.to(dtype), _mean([answer.validation for answer in answered])
 
 
 def _members(setting: Setting) -> list[Setting]:
     """Where each member of an ensemble works, in an order that does not depend on how they are named."""
-    problem, members = setting.problem, told(setting.problem.teacher).members
+    problem, members = setting.problem, canonicalize(setting.problem.teacher).members
     if not members or any(member.source == "ensemble" for member in members):
         raise TeacherInvalid("an ensemble needs members that are teachers of their own")
-    return [dataclasses.replace(setting, problem=dataclasses.replace(problem, teacher=each)) for each in members]
+    return [dataclasses.replace(setting, problem=dataclasses.replace(problem, teacher=member_)) for member_ in members]
 
 
 def _mean(logits: list[Tensor]) -> Tensor:
@@ -178,12 +180,12 @@ def _mean(logits: list[Tensor]) -> Tensor:
     Hinton et al. (arXiv:1503.02531, section 1) form the soft targets of an ensemble, and the one of which T stays free.
     """
     total = torch.zeros_like(logits[0], dtype=torch.float32)
-    for each in logits:
-        total += each / len(logits)
+    for member_logits in logits:
+        total += member_logits / len(logits)
     return total
 
 
-def _asked(setting: Setting, path: Path) -> tuple[Tensor, Tensor]:
+def _compute_logits(setting: Setting, path: Path) -> tuple[Tensor, Tensor]:
     """Trains or loads the teacher, keeps its weights where the job has made them, and asks it."""
     problem, split = setting.problem, setting.split
     model = _taught(setting, path)
@@ -204,11 +206,11 @@ def _taught(setting: Setting, path: Path) -> nn.Module:
     """The teacher, on its device: with the given weights, or with those that are trained once and kept."""
     teacher, model = setting.problem.teacher, _untrained(setting)
     if teacher.source == "weights":
-        stored = weights.load_artifact(setting.store, _artifact(teacher))
-        weights.fill(model, stored, f"artifact {teacher.artifact}")
+        tensors = weights.load_artifact(setting.store, _artifact(teacher))
+        weights.fill(model, tensors, f"artifact {teacher.artifact}")
     else:
-        stored = kept(_weights_path(path), lambda: _trained(setting), setting.shared)
-        weights.fill(model, stored, "the teacher's file")
+        tensors = cached(_weights_path(path), lambda: _trained(setting), setting.shared)
+        weights.fill(model, tensors, "the teacher's file")
     return place(model, setting.device)
 
 
@@ -219,7 +221,7 @@ def _trained(setting: Setting) -> dict[str, Tensor]:
     head = names if teacher.finetune == "head" else frozenset[str]()
     if teacher.training is None or teacher.optimizer is None:
         raise TeacherInvalid("a teacher that the job trains needs a training and an optimizer")
-    lesson = Lesson(
+    lesson = SupervisedTask(
         who="the teacher",
         split=setting.split,
         data=problem.data,
@@ -232,7 +234,7 @@ def _trained(setting: Setting) -> dict[str, Tensor]:
         head=head,
     )
     with threads.exactly(_threads(setting)):
-        labelled.learn(place(model, setting.device), lesson, setting.device)
+        supervised.train_on_labels(place(model, setting.device), lesson, setting.device)
     return model.state_dict()
 
 
@@ -243,34 +245,36 @@ def _on_views(model: nn.Module, setting: Setting) -> Tensor:
     """
     problem, images = setting.problem, len(setting.split.train.labels)
     views = make_views(setting, problem.views)
-    kept = torch.float16 if problem.precision == "bf16" else torch.float32
-    logits = torch.empty((views.different, images, setting.split.classes), dtype=kept)
+    dtype = torch.float16 if problem.precision == "bf16" else torch.float32
+    logits = torch.empty((views.different, images, setting.split.classes), dtype=dtype)
     numbers = torch.arange(images, device="cpu" if views.streams else setting.device)
     for view in range(views.different):
-        shown = (views.batch(view, part) for part in pieces(numbers))
-        logits[view] = predict_batches(model, shown, problem.precision)
+        batches = (views.batch(view, part) for part in pieces(numbers))
+        logits[view] = predict_batches(model, batches, problem.precision)
     return logits.expand(problem.views, -1, -1)
 
 
-def _given(setting: Setting) -> Answers:
+def _given_logits(setting: Setting) -> Answers:
     problem, split = setting.problem, setting.split
-    given = weights.load_artifact(setting.store, _artifact(problem.teacher))
-    train = _shaped(given, "train", (problem.views, len(split.train.labels), split.classes))
-    validation = _shaped(given, "validation", (len(split.validation.labels), split.classes))
-    if "test" not in given:
+    tensors = weights.load_artifact(setting.store, _artifact(problem.teacher))
+    train = _check_shape(tensors, "train", (problem.views, len(split.train.labels), split.classes))
+    validation = _check_shape(tensors, "validation", (len(split.validation.labels), split.classes))
+    if "test" not in tensors:
         raise TeacherInvalid("the logits' file has no tensor `test`, which the confirmation will need")
     if setting.test_images is not None:  # a wrong one would be found after all was paid for
-        _shaped(given, "test", (setting.test_images, split.classes))
+        _check_shape(tensors, "test", (setting.test_images, split.classes))
     return Answers(train, validation, _facts(setting, train, validation))
 
 
-def _shaped(given: dict[str, Tensor], name: str, shape: tuple[int, ...]) -> Tensor:
-    if name not in given or tuple(given[name].shape) != shape or not given[name].is_floating_point():
-        found = (
-            f"{given[name].dtype} {list(given[name].shape)}" if name in given else f"only {', '.join(sorted(given))}"
+def _check_shape(tensors: dict[str, Tensor], name: str, shape: tuple[int, ...]) -> Tensor:
+    if name not in tensors or tuple(tensors[name].shape) != shape or not tensors[name].is_floating_point():
+        actual = (
+            f"{tensors[name].dtype} {list(tensors[name].shape)}"
+            if name in tensors
+            else f"only {', '.join(sorted(tensors))}"
         )
-        raise TeacherInvalid(f"the logits' file needs floats {name!r} of shape {list(shape)}, it has {found}")
-    logits = given[name]
+        raise TeacherInvalid(f"the logits' file needs floats {name!r} of shape {list(shape)}, it has {actual}")
+    logits = tensors[name]
     if name != "train" or logits.dtype not in (torch.float16, torch.float32):
         logits = logits.float()
     if not torch.isfinite(logits).all():
@@ -298,8 +302,8 @@ def _facts(setting: Setting, train: Tensor, validation: Tensor) -> TeacherFacts:
 
 def _read_facts(path: Path) -> TeacherFacts:
     with disk.guarded("what the teacher is worth cannot be read"):
-        stored = json.loads(path.read_text())
-    return TeacherFacts(**{**stored, "validation": Metrics(**stored["validation"])})
+        document = json.loads(path.read_text())
+    return TeacherFacts(**{**document, "validation": Metrics(**document["validation"])})
 
 
 def _beginning(setting: Setting) -> tuple[nn.Module, frozenset[str]]:
@@ -307,7 +311,7 @@ def _beginning(setting: Setting) -> tuple[nn.Module, frozenset[str]]:
     teacher, split = setting.problem.teacher, setting.split
     if teacher.source == "train" and teacher.pretrained_on is not None:
         pupil = setting.pupil(_model(teacher), teacher.seed)
-        return elsewhere.prepared(pupil, teacher.pretrained_on, setting.problem.data, split.classes)
+        return pretraining.pretrained_model(pupil, teacher.pretrained_on, setting.problem.data, split.classes)
     return _untrained(setting), frozenset()
 
 

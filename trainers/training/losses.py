@@ -51,9 +51,9 @@ def labels(logits: Tensor, targets: Targets, smoothing: float = 0.0) -> Tensor:
     """
     if isinstance(targets, Tensor):
         return F.cross_entropy(logits, targets, label_smoothing=smoothing)
-    own, other, share = targets
+    first, second, share = targets
     of_own, of_other = (
-        F.cross_entropy(logits, part, label_smoothing=smoothing, reduction="none") for part in (own, other)
+        F.cross_entropy(logits, part, label_smoothing=smoothing, reduction="none") for part in (first, second)
     )
     return (share * of_own + (1 - share) * of_other).mean()
 

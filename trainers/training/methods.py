@@ -48,8 +48,8 @@ class Batch:
         """
         if isinstance(self.targets, Tensor):
             return of_images(self.targets).mean()
-        own, other, share = self.targets
-        return (share * of_images(own) + (1 - share) * of_images(other)).mean()
+        first, second, share = self.targets
+        return (share * of_images(first) + (1 - share) * of_images(second)).mean()
 
 
 Term = Callable[[Batch, Distillation], Tensor]
@@ -74,7 +74,9 @@ def distillation(
     return divergence * (teacher_temperature * student_temperature)
 
 
-def standardized(student: Tensor, teacher: Tensor, teacher_temperature: Scalar, student_temperature: Scalar) -> Tensor:
+def standardize_logits(
+    student: Tensor, teacher: Tensor, teacher_temperature: Scalar, student_temperature: Scalar
+) -> Tensor:
     """The divergence of logits of which each image's have mean 0 and deviation 1: Z(z) = (z - mean z) / sigma(z).
 
     Logit Standardization: Sun et al. 2024, arXiv:2403.01427, algorithms 1 and 2, T being their base temperature; sigma
@@ -84,7 +86,7 @@ def standardized(student: Tensor, teacher: Tensor, teacher_temperature: Scalar, 
     return distillation(_z_score(student), teacher, teacher_temperature, student_temperature)
 
 
-def decoupled(
+def dkd_loss(
     student: Tensor,
     teacher: Tensor,
     targets: Tensor,
@@ -101,13 +103,15 @@ def decoupled(
     log_teacher = F.log_softmax(teacher.to(student.dtype) / teacher_temperature, dim=-1)
     log_student = F.log_softmax(student / student_temperature, dim=-1)
     target = targets.unsqueeze(-1) == torch.arange(student.shape[-1], device=targets.device)
-    (yes_t, no_t, rest_t), (yes_s, no_s, rest_s) = (_parted(one, target) for one in (log_teacher, log_student))
+    (yes_t, no_t, rest_t), (yes_s, no_s, rest_s) = (
+        _split_target(logarithms, target) for logarithms in (log_teacher, log_student)
+    )
     of_target = yes_t.exp() * (yes_t - yes_s) + no_t.exp() * (no_t - no_s)
     of_others = (rest_t.exp() * (rest_t - rest_s).masked_fill(target, 0.0)).sum(-1)
     return (alpha * of_target + beta * of_others) * (teacher_temperature * student_temperature)
 
 
-def squared(student: Tensor, teacher: Tensor) -> Tensor:
+def logit_mse_loss(student: Tensor, teacher: Tensor) -> Tensor:
     """The mean over images and classes of (z_s - z_t)^2: Kim et al. 2021, arXiv:2105.08919; no temperature.
 
     Their equation has the sum over classes, their code its mean, as here: then it is of the size of the divergence at
@@ -116,7 +120,7 @@ def squared(student: Tensor, teacher: Tensor) -> Tensor:
     return (student - teacher.to(student.dtype)).square().mean()
 
 
-def relations(
+def dist_loss(
     student: Tensor,
     teacher: Tensor,
     teacher_temperature: Scalar,
@@ -158,8 +162,8 @@ def learned_temperature(position: Tensor, reversal: Scalar) -> Tensor:
     """T = 1 + 20 sigmoid(position), whose gradient with respect to `position` is multiplied by -reversal: the student
     descends what the temperature ascends. CTKD: Li et al. 2022, arXiv:2211.16231, section 3.
     """
-    held = position.detach()
-    return LEARNED_LOW + LEARNED_RANGE * torch.sigmoid(held - reversal * (position - held))
+    fixed = position.detach()
+    return LEARNED_LOW + LEARNED_RANGE * torch.sigmoid(fixed - reversal * (position - fixed))
 
 
 def reversal(epoch: int) -> float:
@@ -172,11 +176,11 @@ def _z_score(logits: Tensor) -> Tensor:
     return centred * torch.rsqrt(centred.square().mean(-1, keepdim=True) + EPSILON**2)
 
 
-def _parted(logarithms: Tensor, target: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _split_target(logarithms: Tensor, target: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Logarithms of p of the target and of 1 - p, [batch] each, and of the others' shares among themselves."""
-    others = logarithms.masked_fill(target, -torch.inf)
-    rest = others.logsumexp(-1)
-    return logarithms.masked_fill(~target, 0.0).sum(-1), rest, others - rest.unsqueeze(-1)
+    rest_logarithms = logarithms.masked_fill(target, -torch.inf)
+    rest = rest_logarithms.logsumexp(-1)
+    return logarithms.masked_fill(~target, 0.0).sum(-1), rest, rest_logarithms - rest.unsqueeze(-1)
 
 
 def _from_uniform(logits: Tensor, temperature: Scalar) -> Tensor:
@@ -198,7 +202,7 @@ def _direction(values: Tensor, dim: int) -> Tensor:
 def _decoupled(batch: Batch, rule: Distillation) -> Tensor:
     student, teacher, at_teacher, at_student = batch.plain
     return batch.by_label(
-        lambda labels: decoupled(student, teacher, labels, at_teacher, at_student, rule.alpha, rule.beta)
+        lambda labels: dkd_loss(student, teacher, labels, at_teacher, at_student, rule.alpha, rule.beta)
     )
 
 
@@ -209,10 +213,10 @@ def _weighted(batch: Batch, rule: Distillation) -> Tensor:
 
 TERMS: Mapping[str, Term] = {
     "kl": lambda batch, _: distillation(*batch.plain),
-    "zscore": lambda batch, _: standardized(*batch.plain),
+    "zscore": lambda batch, _: standardize_logits(*batch.plain),
     "dkd": _decoupled,
-    "mse": lambda batch, _: squared(batch.student, batch.teacher),
-    "dist": lambda batch, rule: relations(*batch.plain, rule.beta, rule.gamma),
+    "mse": lambda batch, _: logit_mse_loss(batch.student, batch.teacher),
+    "dist": lambda batch, rule: dist_loss(*batch.plain, rule.beta, rule.gamma),
     "ctkd": lambda batch, _: distillation(*batch.plain),  # at the temperature that the student has learned
     "wsld": _weighted,
 }

@@ -34,8 +34,8 @@ class Binding:
 
     def moments(self, first: Moments, second: Moments) -> dict[str, Moments]:
         """A checkpoint's moments by the names that this optimizer gives them."""
-        named = {self.first: first, self.second: second}
-        return {name: moments for name, moments in named.items() if name is not None}
+        by_name = {self.first: first, self.second: second}
+        return {name: moments for name, moments in by_name.items() if name is not None}
 
 
 def _count(steps: int, parameter: Tensor) -> dict[str, Tensor]:

@@ -27,29 +27,29 @@ def has_bf16(device: torch.device) -> bool:
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported())
     tell = getattr(torch.cpu, "get_capabilities", None)  # older versions of torch cannot
-    known: Mapping[str, Any] = tell() if tell else {}
-    return bool(known.get("avx512_bf16") or known.get("amx_bf16"))
+    capabilities: Mapping[str, Any] = tell() if tell else {}
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
 
 
 def faster(model: nn.Module, channels: int, size: tuple[int, int], classes: int, batch_size: int) -> Precision:
     """The precision in which torch's present threads take a model through its steps sooner, timed on a CPU in some
     tenths of a second: forward and backward on random images, as many of a batch as OPERATIONS allow.
     """
-    each = step_operations(model, channels, size, 1)
-    count = max(2, min(batch_size, int(OPERATIONS / max(each, 1.0))))  # a batch norm wants more than one value
+    operations = step_operations(model, channels, size, 1)
+    count = max(2, min(batch_size, int(OPERATIONS / max(operations, 1.0))))  # a batch norm wants more than one value
     place(model, torch.device("cpu")).train()
     images, labels = torch.rand(count, channels, *size), torch.arange(count) % classes
-    taken: dict[Precision, list[float]] = {precision: [] for precision in _PRECISIONS}
+    durations: dict[Precision, list[float]] = {precision: [] for precision in _PRECISIONS}
     for _ in range(1 + TRIES):
         for precision in _PRECISIONS:
-            taken[precision].append(_step_seconds(model, images, labels, precision))
-    fp32, bf16 = (min(taken[precision][1:]) for precision in _PRECISIONS)  # the first one warms up
+            durations[precision].append(_step_seconds(model, images, labels, precision))
+    fp32, bf16 = (min(durations[precision][1:]) for precision in _PRECISIONS)  # the first one warms up
     return "bf16" if fp32 > CLEARLY * bf16 else "fp32"
 
 
 def _step_seconds(model: nn.Module, images: Tensor, labels: Tensor, precision: Precision) -> float:
-    begun = time.perf_counter()
+    start = time.perf_counter()
     with autocast(images.device, precision):
         logits = model(images)
     F.cross_entropy(at_least_float32(logits), labels).backward()  # type: ignore[no-untyped-call]
-    return time.perf_counter() - begun
+    return time.perf_counter() - start

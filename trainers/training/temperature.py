@@ -32,10 +32,10 @@ def ends(configuration: Configuration) -> tuple[float, float]:
     return first, first if configuration.final_temperature is None else configuration.final_temperature
 
 
-def at(configuration: Configuration, gone: float) -> tuple[float, float]:
+def temperatures_at(configuration: Configuration, progress: float) -> tuple[float, float]:
     """The teacher's and the student's temperature where so much of the way is gone; the student's is the teacher's
     unless the configuration gives it one, which then stays.
     """
     first, last = ends(configuration)
-    ours = first + gone * (last - first)
+    ours = first + progress * (last - first)
     return ours, configuration.student_temperature or ours

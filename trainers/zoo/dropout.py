@@ -57,11 +57,11 @@ class HashedDropout(nn.Module):
         position = torch.arange(count, device=x.device).reshape(shape)
         # the key is mixed once before positions come in: neighbouring keys must not give shifted copies of a mask
         words = _mix(position ^ _mix(self.key + self.layer * 0x9E3779B1 & _WORD))
-        kept = words >= int(self.p * 2**32)
-        return x * kept.to(x.dtype) / (1 - self.p)
+        keep_mask = words >= int(self.p * 2**32)
+        return x * keep_mask.to(x.dtype) / (1 - self.p)
 
 
-def hash_all(model: nn.Module) -> None:
+def hash_positions(model: nn.Module) -> None:
     """Replaces torch's and torchvision's random layers by hashed ones, and numbers all of them."""
     for parent in list(model.modules()):
         for name, child in list(parent.named_children()):

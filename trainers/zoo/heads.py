@@ -18,11 +18,11 @@ def names(model: spec.Model, channels: int, size: tuple[int, int], classes: int)
 
     Raises ModelUnavailable where there are none.
     """
-    one, other = (_shapes(model, channels, size, count) for count in (classes, classes + 1))
-    found = frozenset(name for name in one if one[name] != other.get(name))
-    if not found:
+    shapes, wider_shapes = (_shapes(model, channels, size, count) for count in (classes, classes + 1))
+    head = frozenset(name for name in shapes if shapes[name] != wider_shapes.get(name))
+    if not head:
         raise ModelUnavailable(f"{model.name} has no part that depends on its classes: it cannot be given a new head")
-    return found
+    return head
 
 
 def _shapes(model: spec.Model, channels: int, size: tuple[int, int], classes: int) -> dict[str, torch.Size]:
@@ -35,14 +35,16 @@ def _shapes(model: spec.Model, channels: int, size: tuple[int, int], classes: in
     return {name: tensor.shape for name, tensor in built.state_dict().items()}
 
 
-def renewed(model: nn.Module, tensors: Mapping[str, Tensor], head: frozenset[str], what: str) -> None:
+def replace_head(model: nn.Module, tensors: Mapping[str, Tensor], head: frozenset[str], description: str) -> None:
     """Fills the model with the tensors but for its head, which stays as it is. Raises TeacherInvalid."""
-    own = model.state_dict()
-    weights.fill(model, {name: own[name] if name in head else tensor for name, tensor in tensors.items()}, what)
+    state = model.state_dict()
+    weights.fill(
+        model, {name: state[name] if name in head else tensor for name, tensor in tensors.items()}, description
+    )
 
 
 @contextmanager
-def alone(model: nn.Module, head: frozenset[str]) -> Iterator[Sequence[nn.Module]]:
+def train_only(model: nn.Module, head: frozenset[str]) -> Iterator[Sequence[nn.Module]]:
     """Within, the tensors of that name are the only ones to be trained: all of them where there is no name.
 
     Answers the modules without a part in it: to leave the features as they are, these stay in evaluation mode, so that
@@ -59,7 +61,7 @@ def alone(model: nn.Module, head: frozenset[str]) -> Iterator[Sequence[nn.Module
         yield [
             module
             for name, module in model.named_modules()
-            if not any(one == name or one.startswith(f"{name}.") or not name for one in trained)
+            if not any(tensor_name == name or tensor_name.startswith(f"{name}.") or not name for tensor_name in trained)
         ]
     finally:
         for tensor in frozen:

@@ -35,7 +35,7 @@ def build(model: spec.Model, channels: int, size: tuple[int, int], classes: int,
             built = _make(model, channels, size, classes)
     except (ValueError, RuntimeError, AssertionError) as error:
         raise ModelUnavailable(f"{model.name} cannot be made for {_images(channels, size)}: {error}") from error
-    dropout.hash_all(built)
+    dropout.hash_positions(built)
     return built
 
 
@@ -82,10 +82,10 @@ def _make(model: spec.Model, channels: int, size: tuple[int, int], classes: int)
 
 
 _OWN: Mapping[str, Callable[..., nn.Module]] = {
-    "mlp": lambda channels, size, classes, **own: networks.Mlp(channels * size[0] * size[1], classes, **own),
-    "cnn": lambda channels, _, classes, **own: networks.Cnn(channels, classes, **own),
-    "resnet": lambda channels, _, classes, **own: networks.ResNet(channels, classes, **own),
-    "wrn": lambda channels, _, classes, **own: networks.WideResNet(channels, classes, **own),
+    "mlp": lambda channels, size, classes, **network: networks.Mlp(channels * size[0] * size[1], classes, **network),
+    "cnn": lambda channels, _, classes, **network: networks.Cnn(channels, classes, **network),
+    "resnet": lambda channels, _, classes, **network: networks.ResNet(channels, classes, **network),
+    "wrn": lambda channels, _, classes, **network: networks.WideResNet(channels, classes, **network),
 }
 """This project's own models by their records' names: from channels, size, classes and arguments."""
 

@@ -82,8 +82,8 @@ class _Basic(nn.Module):
         self.drop = _dropout(dropout)
         self.conv2 = _conv(size, size, 3)
         self.bn2 = nn.BatchNorm2d(size)
-        same = before == size and stride == 1
-        self.downsample = None if same else nn.Sequential(_conv(before, size, 1, stride), nn.BatchNorm2d(size))
+        identity = before == size and stride == 1
+        self.downsample = None if identity else nn.Sequential(_conv(before, size, 1, stride), nn.BatchNorm2d(size))
 
     def forward(self, x: Tensor) -> Tensor:
         shortcut = x if self.downsample is None else self.downsample(x)

@@ -56,9 +56,9 @@ def load_artifact(store: Path, digest: str) -> dict[str, Tensor]:
     return load(path)
 
 
-def fill(model: nn.Module, tensors: Mapping[str, Tensor], what: str) -> None:
+def fill(model: nn.Module, tensors: Mapping[str, Tensor], description: str) -> None:
     """Copies the tensors into the model; TeacherInvalid unless names and shapes are exactly the model's."""
     try:
         model.load_state_dict(dict(tensors), strict=True)
     except RuntimeError as error:
-        raise TeacherInvalid(f"{what} does not fit the model: {error}") from error
+        raise TeacherInvalid(f"{description} does not fit the model: {error}") from error

@@ -23,8 +23,8 @@ def upgrade() -> None:
         base = spec["base"]
         sampler = base.get("sampler") or {}
         if isinstance(sampler, dict) and "name" not in sampler:
-            named = {**spec, "base": {**base, "sampler": {"name": "tpe", **sampler}}}
-            connection.execute(sa.update(STUDIES).where(STUDIES.c.id == study_id).values(spec=named))
+            changed = {**spec, "base": {**base, "sampler": {"name": "tpe", **sampler}}}
+            connection.execute(sa.update(STUDIES).where(STUDIES.c.id == study_id).values(spec=changed))
 
 
 def downgrade() -> None:

@@ -1,0 +1,1 @@
+"""Analysis of finished trials: the documents that answer a job."""

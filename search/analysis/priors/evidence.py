@@ -1,0 +1,105 @@
+"""Evidence on T and settings in one form: a row of the literature, or a job that ended here."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from search.analysis.priors.context import Context
+from search.scales import log_ratio
+from trainers.registry import optimizers
+from trainers.spec import Configuration
+
+Origin = Literal["literature", "history", "given"]
+How = Literal["read", "reported", "measured", "given"]
+_POINTS = 7  # along an equivalent set: denser than its ends are known
+_AT_BEST = 0.5  # the share of a job's word that stays with its confirmed winner; the rest is its equivalent set's
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What goes with a temperature; None where a source does not say."""
+
+    kd_weight: float | None = None
+    label_weight: float | None = None
+    optimizer: str | None = None
+    learning_rate: float | None = None
+    weight_decay: float | None = None
+    momentum: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One source's word.
+
+    `temperature` is the one that it names; `spread` are temperatures that it found as good, it among them, each with
+    its share, rising and summing to 1. `strength` is how much it would weigh in its own setting: 1 for what was
+    confirmed here. `job_id` only where who asks may read that job. `censored`: its best lay at an end of its range.
+    """
+
+    origin: Origin
+    source: str
+    how: How
+    context: Context
+    temperature: float
+    spread: tuple[tuple[float, float], ...]
+    settings: Settings
+    strength: float = 1.0
+    reference: str | None = None
+    job_id: str | None = None
+    censored: bool = False
+
+
+def from_winner(
+    context: Context,
+    configuration: Configuration,
+    equivalent: Sequence[tuple[float, float]],
+    *,
+    source: str,
+    job_id: str | None = None,
+    censored: bool = False,
+) -> Evidence:
+    """What a finished job says: its confirmed winner, and the temperatures shown to be as good (intervals).
+
+    Half of its word is the winner's T, half lies evenly over the logarithm of the intervals: where the response is
+    flat, a job has not found one temperature but many.
+    """
+    optimizer = configuration.optimizer
+    return Evidence(
+        origin="history",
+        source=source,
+        how="measured",
+        context=dataclasses.replace(context, optimizers=(optimizer.name,)),
+        temperature=configuration.temperature,
+        spread=_spread(configuration.temperature, equivalent),
+        settings=Settings(
+            kd_weight=configuration.kd_weight,
+            label_weight=configuration.label_weight,
+            optimizer=optimizer.name,
+            learning_rate=optimizer.learning_rate,
+            weight_decay=optimizer.weight_decay,
+            momentum=optimizer.momentum if optimizers.has(optimizer.name, "momentum") else None,
+        ),
+        job_id=job_id,
+        censored=censored,
+    )
+
+
+def _spread(best: float, intervals: Sequence[tuple[float, float]]) -> tuple[tuple[float, float], ...]:
+    lengths = [log_ratio(high, low) for low, high in intervals]
+    total = sum(lengths)
+    if total <= 0:
+        return ((best, 1.0),)
+    shares = {best: _AT_BEST}
+    for point in range(_POINTS):
+        remaining = total * (point + 0.5) / _POINTS  # the middle of each of so many equal pieces
+        for (low, _), length in zip(intervals, lengths, strict=True):
+            if remaining <= length:
+                temperature = low * math.exp(remaining)
+                shares[temperature] = shares.get(temperature, 0.0) + (1 - _AT_BEST) / _POINTS
+                break
+            remaining -= length
+    return tuple(sorted(shares.items()))

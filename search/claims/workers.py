@@ -1,0 +1,106 @@
+"""Registration of workers and their heartbeats; one that is silent for a lease period counts as gone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, func, insert, select, update
+
+from search.errors import Unreadable
+from search.records import Worker
+from search.storage.db import Database, now_sql
+from search.storage.rows import moment, moment_or_none
+from search.storage.stored import finite, readable
+from search.storage.tables import leases, workers
+
+
+@dataclass(frozen=True, slots=True)
+class LiveWorkers:
+    """What a living worker can do for a job: its labels, its device's memory, and the device's kind.
+
+    `waits_for` is what it waits for itself before it can do anything: room on the artifact store, say.
+    """
+
+    labels: frozenset[str]
+    memory_gb: float | None
+    device: str | None
+    waits_for: str | None = None
+
+
+def worker_seen(
+    db: Database,
+    worker_id: str,
+    *,
+    host: str,
+    pid: int,
+    lanes: int,
+    capabilities: Mapping[str, Any],
+    engines: Sequence[Mapping[str, Any]] = (),
+    labels: Sequence[str] = (),
+    lease_seconds: float = 120.0,
+    database_errors: int = 0,
+) -> None:
+    """Notes that a worker is alive, what it can do and with which engines it trains now.
+
+    To be said at its start and with each heartbeat: it counts as gone after `lease_seconds` of silence.
+    `database_errors` is how often the database has not answered it.
+    """
+    values = {"host": host[:255], "pid": pid, "lanes": lanes, "capabilities": finite(dict(capabilities))}
+    values["engines"] = [finite(dict(engine)) for engine in engines]
+    values |= {"labels": list(labels), "database_errors": database_errors}
+    values |= {"seen_at": now_sql(), "silent_at": now_sql() + lease_seconds}
+    with db.write() as connection:
+        statement = update(workers).where(workers.c.id == worker_id)
+        if not connection.execute(statement.values(stopped_at=None, **values)).rowcount:
+            connection.execute(insert(workers).values(id=worker_id, started_at=now_sql(), **values))
+
+
+def worker_stopped(db: Database, worker_id: str) -> None:
+    """Notes that a worker has gone in good order."""
+    with db.write() as connection:
+        connection.execute(update(workers).where(workers.c.id == worker_id).values(stopped_at=now_sql()))
+
+
+def is_alive() -> ColumnElement[bool]:
+    """Whether a row of `workers` is of one that has been heard of in time and has not gone."""
+    return workers.c.stopped_at.is_(None) & (workers.c.silent_at >= now_sql())
+
+
+def living(connection: Connection) -> list[LiveWorkers]:
+    """The workers that are alive, as far as a job may ask something of them."""
+    alive = select(workers.c.labels, workers.c.capabilities).where(is_alive())
+    entries = []
+    for row in connection.execute(alive):
+        with suppress(Unreadable), readable(f"what a worker says of itself: {str(row.capabilities)[:80]}"):
+            memory, device, waits_for = map(row.capabilities.get, ("memory_gb", "device", "waits_for"))
+            labels = frozenset(row.labels or ())
+            entries.append(LiveWorkers(labels, None if memory is None else float(memory), device, waits_for))
+    return entries
+
+
+def list_workers(db: Database, limit: int = 500) -> list[Worker]:
+    """The workers, those seen last first."""
+    lease_count = select(func.count()).where(leases.c.worker_id == workers.c.id).scalar_subquery()
+    query = select(workers, lease_count.label("running"), is_alive().label("alive"))
+    with db.read() as connection:
+        rows = connection.execute(query.order_by(workers.c.seen_at.desc(), workers.c.id).limit(limit))
+        return [
+            Worker(
+                id=row.id,
+                host=row.host,
+                pid=row.pid,
+                lanes=row.lanes,
+                capabilities=row.capabilities,
+                engines=row.engines or [],
+                labels=row.labels or [],
+                running=row.running,
+                alive=bool(row.alive),
+                started_at=moment(row.started_at),
+                seen_at=moment(row.seen_at),
+                stopped_at=moment_or_none(row.stopped_at),
+            )
+            for row in rows
+        ]

@@ -1,1 +1,0 @@
-"""From text to a spec, with every problem said at its line."""

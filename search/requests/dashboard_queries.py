@@ -1,0 +1,75 @@
+"""Queries of the jobs page: changes, best temperatures and last events of many jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from contextlib import suppress
+
+from sqlalchemy import column, func, select, table, tuple_
+
+from search.errors import Unreadable
+from search.records import Event, Principal
+from search.states import TrialState
+from search.storage.access import visible_job
+from search.storage.db import Database
+from search.storage.rows import event_of, study_name
+from search.storage.stored import readable
+from search.storage.tables import events, jobs, trials
+
+_STUDIES = table("studies", column("study_id"), column("study_name"))  # Optuna's own
+
+
+def pulse(db: Database, principal: Principal, job_id: str | None = None) -> str:
+    """A word that differs whenever something has: of all jobs that the principal may see, or of one of them.
+
+    A job's own also follows the epochs of its running trials, which are no events. NotFound.
+    """
+    with db.read() as connection:
+        if job_id is None:
+            query = select(func.count(), func.max(jobs.c.updated_at))
+            if not principal.may("admin"):
+                query = query.where(jobs.c.owner == principal.id)
+            count, latest = connection.execute(query).one()
+            return f"{count} {latest}"
+        job = visible_job(connection, job_id, principal)
+        epochs = select(func.sum(trials.c.epoch)).where(trials.c.job_id == job.id, trials.c.state == TrialState.RUNNING)
+        return f"{job.last_event} {connection.execute(epochs).scalar_one()}"
+
+
+def best_temperatures(db: Database, best: Mapping[str, int]) -> dict[str, float]:
+    """The temperatures of these trials, by job id: `best` names one trial of each job.
+
+    The jobs must have been shown to who asks already.
+    """
+    if not best:
+        return {}
+    criteria = tuple_(trials.c.job_id, trials.c.number).in_(best.items())
+    query = select(trials.c.job_id, trials.c.configuration).where(criteria)
+    with db.read() as connection:
+        rows = connection.execute(query).all()
+    temperatures: dict[str, float] = {}
+    for row in rows:
+        with suppress(Unreadable), readable(f"the configuration of trial {best[row.job_id]} of job {row.job_id}"):
+            if row.configuration is not None:
+                temperatures[row.job_id] = float(row.configuration["temperature"])
+    return temperatures
+
+
+def study_number(db: Database, job_id: str, principal: Principal) -> int | None:
+    """The number under which the dashboard shows a job's joint search; None before its first trial. NotFound."""
+    with db.read() as connection:
+        job = visible_job(connection, job_id, principal)
+        query = select(_STUDIES.c.study_id).where(_STUDIES.c.study_name == study_name(job.id))
+        number: int | None = connection.execute(query).scalar_one_or_none()
+    return number
+
+
+def recent_events(
+    db: Database, job_id: str, principal: Principal, limit: int, excluded: Collection[str] = ()
+) -> list[Event]:
+    """A job's last events, the newest first, at most `limit`, but for these kinds. NotFound."""
+    criteria = (events.c.job_id == job_id) & events.c.kind.not_in(excluded)
+    with db.read() as connection:
+        visible_job(connection, job_id, principal)
+        newest = select(events).where(criteria).order_by(events.c.number.desc()).limit(limit)
+        return [event_of(row) for row in connection.execute(newest)]

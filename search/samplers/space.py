@@ -1,0 +1,96 @@
+"""The search space of a job as Optuna's distributions, and the configuration that a trial's parameters mean."""
+
+from __future__ import annotations
+
+import optuna
+
+from search import configurations
+from search.spec.job import Choices, Ranged, Searched, SpaceSpec
+from search.states import Arm
+from trainers.registry import losses
+from trainers.spec import Configuration, Method, Optimizer, OptimizerName
+
+TEMPERATURES = ("temperature", "final_temperature", "student_temperature")
+SLACK = 1e-9
+"""Of its end, by which a number may lie outside of its range: logarithms round."""
+
+
+def suggest(trial: optuna.trial.BaseTrial, space: SpaceSpec, arm: Arm, method: Method = losses.PLAIN) -> Configuration:
+    """One configuration of a job with this method, in the order temperatures (the first, the final, the student's),
+    kd_weight, label_weight, optimizer, its settings.
+
+    Fixed values are no parameters, nor is what the arm fixes: a study's parameters are exactly what it searches.
+    An optimizer's settings carry its name: the `learning_rate` of one and that of another are two parameters.
+    """
+    if arm is Arm.JOINT:
+        temperature = _number(trial, "temperature", space.temperature)
+        final, student = (
+            None if part is None else _number(trial, name, part)
+            for name, part in (
+                ("final_temperature", space.final_temperature),
+                ("student_temperature", space.student_temperature),
+            )
+        )
+    else:
+        temperature, final, student = configurations.FIXED_TEMPERATURE[arm], None, None
+    if arm is Arm.LABEL_ONLY:
+        kd_weight, label_weight = 0.0, 1.0
+    else:
+        kd_weight = _number(trial, "kd_weight", space.kd_weight)
+        searched_label_weight = space.label_weight
+        label_weight = (
+            1.0 - kd_weight if searched_label_weight is None else _number(trial, "label_weight", searched_label_weight)
+        )
+    plain = None if arm is Arm.JOINT else configurations.baseline_method(method)
+    return Configuration(temperature, kd_weight, label_weight, _optimizer(trial, space), student, final, plain)
+
+
+def checked(configuration: Configuration, space: SpaceSpec, arm: Arm) -> Configuration:
+    """The configuration as it is. ValueError where a number of it is not finite, or lies outside of the space."""
+    optimizer = configuration.optimizer
+    numbers = space.optimizer.choices()[optimizer.name].numbers()
+    pairs: list[tuple[str, Searched | None, float | None]] = [
+        (f"{optimizer.name}.{name}", searched, getattr(optimizer, name)) for name, searched in numbers.items()
+    ]
+    if arm is not Arm.LABEL_ONLY:
+        pairs += [(name, getattr(space, name), getattr(configuration, name)) for name in ("kd_weight", "label_weight")]
+    if arm is Arm.JOINT:
+        pairs += [(name, getattr(space, name), getattr(configuration, name)) for name in TEMPERATURES]
+    for name, searched, value in pairs:
+        if searched is None or value is None:
+            continue
+        low, high = (searched.low, searched.high) if isinstance(searched, Ranged) else (searched, searched)
+        slack = SLACK * max(abs(low), abs(high))
+        if not low - slack <= value <= high + slack:
+            raise ValueError(f"{name} must be from {low!r} to {high!r}, and {value!r} was proposed")
+    return configuration
+
+
+def listed_values(space: SpaceSpec) -> dict[str, tuple[float, ...]]:
+    """The numbers that each parameter which is a list may have, by the names that `suggest` uses."""
+    parts: dict[str, Searched | None] = {
+        "temperature": space.temperature,
+        "final_temperature": space.final_temperature,
+        "student_temperature": space.student_temperature,
+        "kd_weight": space.kd_weight,
+        "label_weight": space.label_weight,
+    }
+    for name, settings in space.optimizer.choices().items():
+        parts |= {f"{name}.{setting}": number for setting, number in settings.numbers().items()}
+    return {name: part.values for name, part in parts.items() if isinstance(part, Choices)}
+
+
+def _optimizer(trial: optuna.trial.BaseTrial, space: SpaceSpec) -> Optimizer:
+    choices = space.optimizer.choices()
+    name: OptimizerName = next(iter(choices))
+    if len(choices) > 1:
+        name = trial.suggest_categorical("optimizer", list(choices))
+    settings = choices[name]
+    numbers = {key: _number(trial, f"{name}.{key}", searched) for key, searched in settings.numbers().items()}
+    return settings.optimizer(name, numbers)
+
+
+def _number(trial: optuna.trial.BaseTrial, name: str, searched: Searched) -> float:
+    if isinstance(searched, Ranged):
+        return trial.suggest_float(name, searched.low, searched.high, log=searched.log)
+    return float(searched)

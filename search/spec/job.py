@@ -1,0 +1,242 @@
+"""What a user may ask for: the job spec, validated field by field, versioned, as JSON or YAML."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, ValidationInfo, field_validator, model_validator
+
+from search.spec.classes import classes_known
+from search.spec.distillation import DistillationSpec, check_distillation, check_least_classes, with_temperature
+from search.spec.fields import LEAST, Label, LogSearched, Name, Seed, Sensible, check_bounds
+from search.spec.fields import Choices as Choices
+from search.spec.fields import Part as Part
+from search.spec.fields import Range as Range
+from search.spec.fields import Ranged as Ranged
+from search.spec.fields import Searched as Searched
+from search.spec.optimizers import OptimizerSpace
+from search.spec.scheduling import FleetSpec
+from search.spec.teacher import StudentSpec, TeacherSpec, check_origins
+from search.spec.training import DatasetSpec, TrainingSpec
+from search.spec.warm_start import FirstGuess, WarmStartSpec
+from trainers import spec as trained
+from trainers.registry import augmentations, optimizers
+
+MOST_CONFIDENCE = 0.999
+"""Beyond it, intervals from a few seeds are as wide as anything: at 1 they have no ends."""
+COLDEST = 1e-3
+"""The lowest T that makes sense: logits that are divided by less no longer fit into single precision."""
+VIEWS = 16  # enough not to be shown worse than fresh augmentation: see benchmarks/README.md
+
+
+def _or_same(schema: dict[str, Any]) -> None:
+    schema["anyOf"].append({"const": "same"})
+
+
+class SpaceSpec(Part):
+    """What is searched. label_weight is 1 - kd_weight unless given."""
+
+    temperature: LogSearched = Range(low=1.0, high=40.0, log=True)
+    kd_weight: Searched = Range(low=0.1, high=1.0)
+    label_weight: Searched | None = None
+    optimizer: OptimizerSpace = OptimizerSpace.model_validate({name: {} for name in optimizers.SEARCHED})
+    final_temperature: LogSearched | None = Field(None, description="where distillation.schedule takes T")
+    student_temperature: LogSearched | None = Field(
+        None,
+        description="of the student's softmax; same or null: the teacher's",
+        json_schema_extra=_or_same,
+    )
+
+    @field_validator("student_temperature", mode="before")
+    @classmethod
+    def _same(cls, value: Any) -> Any:
+        """`same` in words."""
+        return None if value == "same" else value
+
+    @field_validator("optimizer", mode="before")
+    @classmethod
+    def _defaults(cls, value: Any) -> Any:
+        """A name with nothing behind it, in YAML, means that optimizer with its default ranges."""
+        if isinstance(value, dict):
+            return {name: {} if settings is None else settings for name, settings in value.items()}
+        return value
+
+    @model_validator(mode="after")
+    def _bounds(self, info: ValidationInfo) -> Self:
+        for name in ("temperature", "final_temperature", "student_temperature"):
+            check_bounds(name, getattr(self, name), 0, 1e4, info, low_open=True, least=COLDEST)
+        check_bounds("kd_weight", self.kd_weight, 0, 1e3, info)
+        check_bounds("label_weight", self.label_weight, 0, 1e3, info)
+        highest = self.kd_weight.high if isinstance(self.kd_weight, Ranged) else self.kd_weight
+        if self.label_weight is None and highest > 1:
+            raise ValueError("kd_weight above 1 needs a label_weight of its own (1 - kd_weight would be negative)")
+        return self
+
+
+class ObjectiveSpec(Part):
+    """What is optimised on the validation part, at a trial's last epoch."""
+
+    metric: Literal["accuracy", "nll", "ece"] = "accuracy"
+
+    @property
+    def direction(self) -> Literal["maximize", "minimize"]:
+        """Accuracy is maximised; negative log-likelihood and calibration error are minimised."""
+        return "maximize" if self.metric == "accuracy" else "minimize"
+
+
+class SamplerSpec(Part):
+    """Which sampler proposes, gp of ours or another of Optuna's; startup trials are random, gp's spread evenly."""
+
+    name: Literal["gp", "tpe", "cmaes", "qmc", "random"] = "gp"
+    startup_trials: int = Field(10, ge=1, le=10_000)
+
+
+class PrunerSpec(Part):
+    """Which trials are stopped early, at rungs: epochs min_epochs, min_epochs * reduction_factor, ..."""
+
+    name: Literal["none", "median", "successive_halving", "hyperband", "stratified", "curve"] = "none"
+    min_epochs: Annotated[int, Sensible(high=10_000)] = Field(4, ge=1)
+    reduction_factor: int = Field(3, ge=2, le=10)
+    startup_trials: int = Field(5, ge=0, le=10_000, description="median and curve: trials that must have ended before")
+    chance: Annotated[float, Sensible(1e-6)] = Field(
+        0.05, gt=0, lt=0.5, description="curve: stop below this chance to end among as many as there are finalists"
+    )
+
+
+class BudgetSpec(Part):
+    """When the joint search ends: at the first of these to be reached. Never overshot by trials or epochs."""
+
+    trials: int = Field(64, ge=1, le=100_000)
+    epochs: int | None = Field(None, ge=1, le=10**12, description="summed over the trials of the search")
+    seconds: Annotated[float, Sensible(high=1e9)] | None = Field(
+        None, gt=0, description="wall-clock since the first trial, pauses left out"
+    )
+
+
+class BaselineSpec(Part):
+    """label-only, T=1 and T=4, each searched with this share of the search's trials on top of them."""
+
+    share: float = Field(0.25, ge=0, le=1)
+
+
+class ConfirmationSpec(Part):
+    """Fresh seeds: the finalists of every arm on up to select_seeds, then the winners on estimate_seeds."""
+
+    finalists: int = Field(3, ge=1, le=50, description="of each arm, at most: those that may be truly best")
+    select_seeds: int = Field(
+        3, ge=1, le=100, description="at most; a finalist drops out once it is shown to be worse than another"
+    )
+    estimate_seeds: int = Field(5, ge=2, le=1000)
+    confidence: Annotated[float, Sensible(high=MOST_CONFIDENCE)] = Field(0.9, gt=0.5, lt=1)
+    delta: Annotated[float, Sensible(LEAST)] = Field(
+        0.002, gt=0, lt=1, description="differences of the objective below this do not matter"
+    )
+
+
+class JobSpec(Part):
+    """A distillation job: which student, which teacher, which data, what to search and how much to spend."""
+
+    schema_version: Literal[1] = 1
+    name: Name
+    labels: dict[Name, Label] = Field(default_factory=dict, max_length=32)
+    dataset: DatasetSpec
+    teacher: TeacherSpec
+    student: StudentSpec
+    training: TrainingSpec = TrainingSpec()
+    distillation: DistillationSpec = DistillationSpec()
+    space: SpaceSpec = SpaceSpec()
+    objective: ObjectiveSpec = ObjectiveSpec()
+    sampler: SamplerSpec = SamplerSpec()
+    warm_start: WarmStartSpec = WarmStartSpec()
+    pruner: PrunerSpec = PrunerSpec()
+    budget: BudgetSpec = BudgetSpec()
+    baselines: BaselineSpec = BaselineSpec()
+    confirmation: ConfirmationSpec = ConfirmationSpec()
+    fleet: FleetSpec = FleetSpec()
+    seed: Seed = Field(0, description="every seed of the job is derived from it")
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+
+    @model_validator(mode="after")
+    def _affordable(self) -> Self:
+        if self.budget.epochs is not None and self.budget.epochs < self.training.epochs:
+            raise ValueError("budget.epochs must pay for at least one trial of training.epochs")
+        if self.pruner.name != "none" and self.pruner.min_epochs >= self.training.epochs:
+            raise ValueError("pruner.min_epochs must be below training.epochs, or the pruner none")
+        return self
+
+    @model_validator(mode="before")
+    @classmethod
+    def _temperatures_suit(cls, document: Any) -> Any:
+        return with_temperature(document)
+
+    @model_validator(mode="after")
+    def _method_fits(self) -> Self:
+        space = self.space
+        check_distillation(self.distillation, space.temperature, space.final_temperature, space.student_temperature)
+        check_least_classes(self.distillation.method, classes_known(self.dataset.name, self.dataset.classes))
+        return self
+
+    @model_validator(mode="after")
+    def _origins_fit(self) -> Self:
+        check_origins(self.dataset, self.teacher, self.student)
+        return self
+
+    @model_validator(mode="after")
+    def _guesses_fit(self) -> Self:
+        if len(self.warm_start.points) > self.budget.trials:
+            raise ValueError("warm_start.points are more than budget.trials")
+        for number, guess in enumerate(self.warm_start.points):
+            for name, searched, value in _check_guess(self.space, guess):
+                low, high = (searched.low, searched.high) if isinstance(searched, Ranged) else (searched, searched)
+                if not low <= value <= high:
+                    allowed = f"from {low:g} to {high:g}" if low < high else f"{low:g}, which is fixed"
+                    raise ValueError(
+                        f"warm_start.points.{number}.{name} must be in the space: {allowed}, got {value:g}"
+                    )
+                if isinstance(searched, Choices) and value not in searched.values:
+                    allowed = ", ".join(f"{guess_:g}" for guess_ in searched.values)
+                    raise ValueError(f"warm_start.points.{number}.{name} must be one of {allowed}, got {value:g}")
+        return self
+
+    def problem(self, views: int, precision: trained.Precision) -> trained.Problem:
+        """What all students of this job have in common, in the trainers' words."""
+        return trained.Problem(
+            data=self.dataset.to_trained(),
+            teacher=self.teacher.to_trained(),
+            student=self.student.to_trained(),
+            training=self.training.to_trained(),
+            views=views,
+            precision=precision,
+            distillation=self.distillation.to_trained(),
+            initial=self.student.initial.to_trained() if self.student.initial else trained.Initial(),
+        )
+
+    def views(self) -> int:
+        """How many augmented views of the training part the teacher looks at: one where nothing is augmented."""
+        if self.dataset.augmentation == augmentations.UNCHANGED:
+            return 1
+        return self.teacher.views or min(VIEWS, self.training.epochs)
+
+
+def _check_guess(space: SpaceSpec, guess: FirstGuess) -> Iterator[tuple[str, Searched, float]]:
+    """Each number of a guess beside what the space allows for it."""
+    yield "temperature", space.temperature, guess.temperature
+    if guess.kd_weight is not None:
+        yield "kd_weight", space.kd_weight, guess.kd_weight
+    if guess.label_weight is not None:
+        if space.label_weight is None:
+            raise ValueError("warm_start.points: label_weight is 1 - kd_weight in this space: leave it out")
+        yield "label_weight", space.label_weight, guess.label_weight
+    optimizer_space = dict(guess.of_optimizer())
+    if guess.optimizer is None:
+        if optimizer_space:
+            raise ValueError(f"warm_start.points: {', '.join(optimizer_space)} need an optimizer beside them")
+        return
+    settings = space.optimizer.choices().get(guess.optimizer)
+    if settings is None:
+        raise ValueError(f"warm_start.points: {guess.optimizer} is not among the space's optimizers")
+    for name, value in optimizer_space.items():
+        if name not in type(settings).model_fields:
+            raise ValueError(f"warm_start.points: {guess.optimizer} has no {name}")
+        yield name, getattr(settings, name), value

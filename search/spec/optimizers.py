@@ -1,0 +1,100 @@
+"""The optimizers of a search space, each with settings of its own: parts of a spec, made from the records."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias
+
+from pydantic import ValidationInfo, create_model, model_validator
+
+from search.spec.fields import LogSearched, Part, Range, Ranged, Searched, check_bounds
+from trainers.registry.optimizers import COMMON, NUMBERS, OPTIMIZERS, Interval, OptimizerRecord, Setting
+from trainers.spec import Optimizer, OptimizerName
+
+
+class SettingsSpace(Part):
+    """One optimizer's settings; each a number, a range or a list, but for switches, which are never searched."""
+
+    records: ClassVar[tuple[Setting, ...]] = ()
+
+    @model_validator(mode="after")
+    def _bounds(self, info: ValidationInfo) -> Self:
+        for setting in self.records:
+            if not setting.switch:
+                check_bounds(
+                    setting.name,
+                    getattr(self, setting.name),
+                    setting.low,
+                    setting.high,
+                    info,
+                    low_open=setting.low_open,
+                )
+        for setting in self.records:
+            if setting.needs is not None and getattr(self, setting.name):
+                needed = getattr(self, setting.needs)
+                if (needed.low if isinstance(needed, Ranged) else needed) <= 0:
+                    raise ValueError(f"{setting.name} needs a positive {setting.needs}")
+        return self
+
+    def numbers(self) -> dict[str, Searched]:
+        """Its settings that may be searched, in the order in which a sampler is asked for them."""
+        return {name: getattr(self, name) for name in NUMBERS if name in type(self).model_fields}
+
+    def optimizer(self, name: OptimizerName, numbers: dict[str, float]) -> Optimizer:
+        """The optimizer of that name with these numbers and the space's switches."""
+        switches = {setting.name: bool(getattr(self, setting.name)) for setting in self.records if setting.switch}
+        learning_rate, weight_decay = (numbers[common] for common in COMMON)
+        rest: dict[str, Any] = {key: value for key, value in numbers.items() if key not in COMMON}
+        return Optimizer(name, learning_rate, weight_decay, **rest, **switches)
+
+
+class OptimizerChoice(Part):
+    """The choice of optimizers: name one or more, each with settings of its own."""
+
+    @model_validator(mode="after")
+    def _some(self) -> Self:
+        if not self.choices():
+            raise ValueError(f"name at least one of {', '.join(OPTIMIZERS)}")
+        return self
+
+    def choices(self) -> dict[OptimizerName, SettingsSpace]:
+        """The optimizers that were named, in a fixed order."""
+        spaces = {name: getattr(self, name) for name in OPTIMIZERS}
+        return {name: space for name, space in spaces.items() if space is not None}
+
+
+def _field(setting: Setting) -> tuple[Any, Any]:
+    """The type and the default of a spec's field."""
+    if setting.switch:
+        return bool, setting.default
+    default = setting.default
+    default_value = (
+        Range(low=default.low, high=default.high, log=default.log) if isinstance(default, Interval) else default
+    )
+    return LogSearched if setting.log else Searched, default_value
+
+
+def _settings_space(record: OptimizerRecord) -> type[SettingsSpace]:
+    fields: dict[str, Any] = {setting.name: _field(setting) for setting in record.settings}
+    model = create_model(
+        f"{record.group}Space",
+        __base__=SettingsSpace,
+        __module__=__name__,
+        __doc__=f"{record.group_summary}; each a number, a range or a list.",
+        **fields,
+    )
+    model.records = record.settings
+    return model
+
+
+def _optimizer_space() -> type[OptimizerChoice]:
+    groups = {record.group: _settings_space(record) for record in OPTIMIZERS.values()}
+    fields: dict[str, Any] = {name: (groups[record.group] | None, None) for name, record in OPTIMIZERS.items()}
+    return create_model(
+        "OptimizerSpace", __base__=OptimizerChoice, __module__=__name__, __doc__=OptimizerChoice.__doc__, **fields
+    )
+
+
+if TYPE_CHECKING:
+    OptimizerSpace: TypeAlias = OptimizerChoice
+else:
+    OptimizerSpace = _optimizer_space()

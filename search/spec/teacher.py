@@ -1,0 +1,209 @@
+"""The teacher and student parts of a spec: trained from scratch, from other data, or given as files."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from search.spec.classes import Clusters
+from search.spec.fields import Digest, Part, Seed, Sensible
+from search.spec.training import DatasetSpec, FixedOptimizer, ModelSpec, TrainingSpec
+from trainers import spec as trained
+
+
+class PretrainingSpec(Part):
+    """On which other data, and how; their images are brought to the job's size and channels."""
+
+    dataset: DatasetSpec
+    training: TrainingSpec = TrainingSpec()
+    optimizer: FixedOptimizer = FixedOptimizer()
+
+    @model_validator(mode="after")
+    def _trainable(self) -> Self:
+        if self.dataset.name == "replay":
+            raise ValueError("dataset must have images: a table of recorded runs has none")
+        if isinstance(self.dataset.classes, Clusters):
+            raise ValueError(
+                "dataset.classes must be fine, coarse or a map: there is no teacher whose clusters to take"
+            )
+        return self
+
+    def to_trained(self) -> trained.Pretraining:
+        """In the trainers' words."""
+        return trained.Pretraining(self.dataset.to_trained(), self.training.to_trained(), self.optimizer.to_trained())
+
+
+class OriginSpec(Part):
+    """A teacher that saw other data first; `head` leaves all but its new head as these made it."""
+
+    pretrained_on: PretrainingSpec
+    finetune: trained.Finetune = "full"
+
+
+class InitialSpec(Part):
+    """With which weights students begin; all but random ones are made once, and every student starts from them."""
+
+    source: trained.InitialSource = "random"
+    training: TrainingSpec | None = Field(None, description="on the job's own labels: trained and finetuned")
+    optimizer: FixedOptimizer | None = None
+    pretrained_on: PretrainingSpec | None = Field(None, description="other data: pretrained and finetuned")
+    finetune: trained.Finetune | None = Field(None, description="finetuned: all of it, unless head is said")
+    seed: Seed = 0
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        needed = {
+            "random": (),
+            "trained": ("training", "optimizer"),
+            "pretrained": ("pretrained_on",),
+            "finetuned": ("training", "optimizer", "pretrained_on"),
+        }
+        for part in ("training", "optimizer", "pretrained_on"):
+            present, required = getattr(self, part) is not None, part in needed[self.source]
+            if present != required:
+                raise ValueError(f"{part} is {'needed' if required else 'not allowed'} where source is {self.source}")
+        if self.finetune is not None and self.source != "finetuned":
+            raise ValueError("finetune belongs to source: finetuned")
+        if self.seed and self.source == "random":
+            raise ValueError("seed belongs to weights that are made once: random ones are each trial's own")
+        return self
+
+    def to_trained(self) -> trained.Initial:
+        """In the trainers' words."""
+        return trained.Initial(
+            source=self.source,
+            training=self.training.to_trained() if self.training else None,
+            optimizer=self.optimizer.to_trained() if self.optimizer else None,
+            pretrained_on=self.pretrained_on.to_trained() if self.pretrained_on else None,
+            finetune=self.finetune or "full",
+            seed=self.seed,
+        )
+
+
+class StudentSpec(ModelSpec):
+    """A model of the catalogue, and with which weights it begins."""
+
+    initial: InitialSpec | None = Field(None, description="random weights of each trial's own, unless said otherwise")
+
+
+class _OneTeacher(Part):
+    """What is said of a teacher, alone or within an ensemble."""
+
+    source: trained.TeacherSource = "train"
+    model: ModelSpec | None = None
+    training: TrainingSpec | None = None
+    optimizer: FixedOptimizer | None = None
+    label_smoothing: Annotated[float, Sensible(high=0.999)] = Field(0.0, ge=0, lt=1)
+    seed: Seed = 0
+    stop_epoch: int | None = Field(
+        None, ge=1, description="take the teacher at this epoch of its training, whose schedule is made for all of them"
+    )
+    origin: OriginSpec | None = Field(None, description="trained elsewhere first; training and optimizer then finetune")
+    artifact: Digest | None = Field(None, description="sha256 of the safetensors file in the artifact store")
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        needed = {
+            "train": ("model", "training", "optimizer"),
+            "weights": ("model", "artifact"),
+            "logits": ("artifact",),
+            "ensemble": (),
+        }
+        for part in ("model", "training", "optimizer", "artifact"):
+            present, required = getattr(self, part) is not None, part in needed[self.source]
+            if present != required:
+                raise ValueError(f"{part} is {'needed' if required else 'not allowed'} where source is {self.source}")
+        if self.label_smoothing and self.source != "train":
+            raise ValueError("label_smoothing belongs to source: train")
+        for part in ("stop_epoch", "origin"):
+            if getattr(self, part) is not None and self.source != "train":
+                raise ValueError(f"{part} belongs to source: train")
+        if self.training is not None and self.stop_epoch is not None and self.stop_epoch > self.training.epochs:
+            raise ValueError(
+                f"stop_epoch must be within training.epochs, which are {self.training.epochs}; for a teacher that is "
+                "trained longer, raise these"
+            )
+        return self
+
+    def to_trained(self) -> trained.Teacher:
+        """In the trainers' words."""
+        return trained.Teacher(
+            source=self.source,
+            model=self.model.to_trained() if self.model else None,
+            training=self.training.to_trained() if self.training else None,
+            optimizer=self.optimizer.to_trained() if self.optimizer else None,
+            label_smoothing=self.label_smoothing,
+            seed=self.seed,
+            artifact=self.artifact,
+            stop_epoch=self.stop_epoch,
+            pretrained_on=self.origin.pretrained_on.to_trained() if self.origin else None,
+            finetune=self.origin.finetune if self.origin else "full",
+        )
+
+
+class MemberSpec(_OneTeacher):
+    """A teacher of an ensemble: trained by the job, given weights, or given logits."""
+
+    source: trained.MemberSource = "train"
+
+
+class TeacherSpec(_OneTeacher):
+    """Where the teacher's logits come from: trained by the job, given weights or logits, or the mean of several."""
+
+    members: tuple[MemberSpec, ...] | None = Field(
+        None, max_length=16, description="two or more, of an ensemble, whose logits are the mean of theirs"
+    )
+    views: int | None = Field(
+        None,
+        ge=1,
+        le=1024,
+        description="augmented views whose logits are kept; 16 or one an epoch unless given, 1 without augmentation",
+    )
+
+    @model_validator(mode="after")
+    def _ensemble(self) -> Self:
+        if (self.members is not None) != (self.source == "ensemble"):
+            raise ValueError("members belong to source: ensemble, which needs them")
+        if self.members is not None and len(self.members) < 2:
+            raise ValueError("members must be two or more; one alone is a teacher without source: ensemble")
+        if self.members and self.seed:
+            raise ValueError("seed belongs to each of the members")
+        digests: dict[str, int] = {}
+        for number, member in enumerate(self.members or ()):
+            first = digests.setdefault(trained.digest(trained.canonicalize(member.to_trained())), number)
+            if first != number:
+                raise ValueError(f"members.{number} is the same teacher as members.{first}: give it another seed")
+        return self
+
+    def each(self) -> dict[str, _OneTeacher]:
+        """The single teachers that there are, with their paths in the spec."""
+        if self.members is None:
+            return {"teacher": self}
+        return {f"teacher.members.{number}": member for number, member in enumerate(self.members)}
+
+    def to_trained(self) -> trained.Teacher:
+        """In the trainers' words."""
+        return replace(super().to_trained(), members=tuple(member.to_trained() for member in self.members or ()))
+
+
+def check_origins(dataset: DatasetSpec, teacher: TeacherSpec, student: StudentSpec) -> None:
+    """ValueError where the job's data do not go with where its teacher and its students come from."""
+    if isinstance(dataset.classes, Clusters) and teacher.source != "train":
+        raise ValueError(
+            "dataset.classes: clusters need a teacher that the job trains (source: train); with given weights or "
+            "logits say which classes they have: {map: [...]}"
+        )
+    origins = {
+        f"{path}.origin.pretrained_on": source.origin.pretrained_on if source.origin else None
+        for path, source in teacher.each().items()
+    }
+    origins |= {
+        "student.initial.pretrained_on": student.initial.pretrained_on if student.initial else None,
+    }
+    for path, origin in origins.items():
+        if origin is not None and (origin.dataset.name, origin.dataset.path) == (dataset.name, dataset.path):
+            raise ValueError(
+                f"{path}.dataset must be another one than the job's: its validation and test images would be among them"
+            )

@@ -1,0 +1,230 @@
+"""The surface: a Gaussian process over trials, whose mean is the value of a setting on average over seeds.
+
+Values are oriented so that more is better, and squeezed at the bad end: a cliff of diverging learning rates would
+otherwise set the scale by which the plateau, which alone matters here, is judged.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import linalg, optimize
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import ConstantKernel, Kernel, Matern
+
+from search.surrogate.likelihood import Likelihood
+
+Array = NDArray[np.float64]
+
+FIT_ON = 250
+"""Trials that the hyperparameters are fitted on: the cost grows with the cube, the knowledge does not."""
+SAME = 1e-12
+"""Of their size: values that differ by no more are one value, rounded."""
+JITTERS = 4
+"""Times that a covariance is tried, each with ten times the jitter, before its eigenvalues are cut."""
+MEMBERS = 12
+"""Plausible hyperparameters over which the posterior is averaged."""
+
+# Priors of the logarithms (mean, deviation): of variance and noise relative to the spread of the squeezed values,
+# and of length scales relative to the searched range. Wide: they only keep few trials from absurd surfaces.
+_VARIANCE = (0.0, 1.0)
+_LENGTH = (math.log(0.8), 0.8)
+_NOISE = (math.log(0.05), 1.5)
+
+
+@dataclass(frozen=True, slots=True)
+class Squeeze:
+    """v stays v above `knee`; below, the distance is taken logarithmically. Monotone and smooth, so invertible."""
+
+    knee: float
+    width: float
+
+    @classmethod
+    def of(cls, values: Array) -> Squeeze:
+        """The knee lies below the median by twice the spread of the better half; width is that spread."""
+        middle, top = np.quantile(values, [0.5, 0.9])
+        whole = float(np.ptp(values))
+        width = float(top - middle)
+        if width <= SAME * whole:  # the better half is as good as one value
+            width = whole or 1.0
+        return cls(float(middle) - 2 * width, width)
+
+    def __call__(self, values: Array) -> Array:
+        below = np.maximum(self.knee - values, 0.0)
+        return np.where(values < self.knee, self.knee - self.width * np.log1p(below / self.width), values)
+
+    def undo(self, squeezed: Array) -> Array:
+        """The values that were squeezed to these."""
+        below = np.maximum(self.knee - squeezed, 0.0)
+        return np.where(squeezed < self.knee, self.knee - self.width * np.expm1(below / self.width), squeezed)
+
+
+class Surface:
+    """The posterior of mean quality over the unit cube, given trials at `points` [n, d] with `values` [n].
+
+    `lengths` [d, 2] are priors of the logarithmic length scales, mean and deviation, where something is known of them;
+    `fit_on` is the number of trials, at most, that the hyperparameters are fitted on.
+    """
+
+    def __init__(
+        self,
+        points: Array,
+        values: Array,
+        rng: np.random.Generator,
+        members: int = MEMBERS,
+        lengths: Array | None = None,
+        fit_on: int = FIT_ON,
+    ) -> None:
+        self.squeeze = Squeeze.of(values)
+        squeezed = self.squeeze(values)
+        self.worst = float(squeezed.min())
+        self.centre = float(squeezed.mean())
+        spread = float(squeezed.std())
+        self.spread = spread if spread > SAME * float(np.abs(squeezed).max()) else 1.0
+        targets = (squeezed - self.centre) / self.spread
+        subset = np.arange(len(targets)) if len(targets) <= fit_on else rng.choice(len(targets), fit_on, replace=False)
+        length_priors = np.array([_LENGTH] * points.shape[1]).reshape(-1, 2) if lengths is None else lengths
+        self.thetas = _plausible(points[subset], targets[subset], length_priors, rng, members)
+        self.members = [_member(theta, points, targets) for theta in self.thetas]
+
+    @property
+    def noise(self) -> float:
+        """The deviation of a single run about its mean over seeds, away from the squeezed end."""
+        return float(np.mean([math.exp(theta[-1] / 2) for theta in self.thetas])) * self.spread
+
+    def noise_variance(self, member: int = 0) -> float:
+        """Of a single run about its mean, under one set of plausible hyperparameters, in the units of `posterior`."""
+        return math.exp(self.thetas[member][-1])
+
+    def standard(self, points: Array) -> tuple[Array, Array]:
+        """Mean and deviation [m] of the mean quality at `points` [m, d], in the units of `posterior`, averaged over the
+        plausible hyperparameters.
+        """
+        predictions = [member.predict(points, return_std=True) for member in self.members]
+        means, deviations = (np.array(part) for part in zip(*predictions, strict=True))
+        return mixture_moments(means, deviations**2)
+
+    def posterior(self, points: Array, assumed: Array, member: int = 0) -> tuple[Array, Array]:
+        """Mean [m] and covariance [m, m] of the mean quality at `points` [m, d], under one set of plausible
+        hyperparameters, the most plausible one unless asked; squeezed and in units of how much trials vary.
+
+        Trials at `assumed` [k, d] are under way: they are taken to come out as expected (the kriging believer of
+        Ginsbourger et al. 2010), so that less remains to be learned near them.
+        """
+        process = self.members[member]
+        if len(assumed):
+            every = np.concatenate([process.X_train_, assumed])
+            targets = np.concatenate([process.y_train_, process.predict(assumed)])
+            process = _member(self.thetas[member], every, targets)
+        theta = self.thetas[member]
+        across = _covariance(theta, points, process.X_train_)
+        solved = linalg.solve_triangular(process.L_, across.T, lower=True, check_finite=False)
+        return across @ process.alpha_, _covariance(theta, points, points) - solved.T @ solved
+
+    def mean(self, points: Array) -> Array:
+        """Posterior mean [m] at `points` [m, d], squeezed, under the most plausible hyperparameters."""
+        return np.asarray(self.members[0].predict(points)) * self.spread + self.centre
+
+    def levels(self, points: Array) -> tuple[Array, Array]:
+        """Median of the mean quality [m] at `points` [m, d], and its deviation [m] as a share of all that trials vary.
+
+        Averaged over the plausible hyperparameters; the deviation is of the squeezed values, where it is even, and
+        approaches the prior's (about one) where no trial is near.
+        """
+        mean, deviation = self.standard(points)
+        return self.squeeze.undo(np.maximum(mean * self.spread + self.centre, self.worst)), deviation
+
+    def draws(self, points: Array, count: int, rng: np.random.Generator) -> Array:
+        """Joint posterior draws [count, m] of the mean quality at `points` [m, d]: seed noise is not in them.
+
+        None is worse than the worst value seen: where nothing is known, undoing the squeeze would give absurd ones.
+        """
+        shares = np.full(len(self.members), count // len(self.members))
+        shares[: count % len(self.members)] += 1
+        parts = [_draw(member, points, int(share), rng) for member, share in zip(self.members, shares, strict=True)]
+        return self.squeeze.undo(np.maximum(np.concatenate(parts) * self.spread + self.centre, self.worst))
+
+
+def mixture_moments(means: Array, variances: Array) -> tuple[Array, Array]:
+    """Mean and deviation [m] over several sets of hyperparameters [k, m], each as likely as the others."""
+    return means.mean(axis=0), np.sqrt(np.maximum(variances, 0.0).mean(axis=0) + means.var(axis=0))
+
+
+def _plausible(points: Array, targets: Array, lengths: Array, rng: np.random.Generator, members: int) -> list[Array]:
+    """Log hyperparameters: the most plausible ones first, then draws from Laplace's approximation around them."""
+    likelihood = Likelihood(points, targets)
+    prior = np.array([_VARIANCE, *lengths, _NOISE])
+    low, high = prior[:, 0] - 4 * prior[:, 1], prior[:, 0] + 4 * prior[:, 1]
+
+    def cost(theta: Array) -> tuple[float, Array]:
+        value, gradient = likelihood(theta)
+        off = (theta - prior[:, 0]) / prior[:, 1]
+        return float(0.5 * off @ off - value), off / prior[:, 1] - gradient
+
+    best = min(
+        (
+            optimize.minimize(cost, start, jac=True, method="L-BFGS-B", bounds=list(zip(low, high, strict=True)))
+            for start in _starts(prior)
+        ),
+        key=lambda solution: float(solution.fun),
+    )
+    if members == 1:
+        return [best.x]
+    spread = _laplace(lambda theta: cost(theta)[1], best.x, prior[:, 1])
+    draws = best.x + rng.standard_normal((members - 1, len(best.x))) @ spread.T
+    return [best.x, *np.clip(draws, low, high)]
+
+
+def _starts(prior: Array) -> list[Array]:
+    """Two: all at their prior means, and much noise over a smooth surface (the other usual mode)."""
+    smooth = prior[:, 0].copy()
+    smooth[1:-1] += math.log(2)
+    smooth[-1] = math.log(0.5)
+    return [prior[:, 0].copy(), smooth]
+
+
+def _laplace(gradient: Callable[[Array], Array], mode: Array, prior_deviation: Array) -> Array:
+    """A square root [p, p] of the covariance whose inverse is the cost's curvature; never wider than the prior."""
+    step = 1e-3
+    columns = [(gradient(mode + step * axis) - gradient(mode - step * axis)) / (2 * step) for axis in np.eye(len(mode))]
+    curvature = np.array(columns)
+    eigenvalues, vectors = np.linalg.eigh((curvature + curvature.T) / 2)
+    floor = 1.0 / float(np.max(prior_deviation)) ** 2
+    return np.asarray(vectors / np.sqrt(np.maximum(eigenvalues, floor)))
+
+
+def _member(theta: Array, points: Array, targets: Array) -> GaussianProcessRegressor:
+    """The process with these hyperparameters; noise goes to the diagonal of the data alone, not into predictions."""
+    kernel: Kernel = ConstantKernel(math.exp(theta[0])) * Matern(np.exp(theta[1:-1]), nu=2.5)
+    return GaussianProcessRegressor(kernel, alpha=float(np.exp(theta[-1])), optimizer=None).fit(points, targets)
+
+
+def _covariance(theta: Array, points: Array, other_points: Array) -> Array:
+    """The kernel of `_member` [n, m] between points [n, d] and [m, d], which scikit-learn takes thrice as long for."""
+    scales = math.sqrt(5) / np.exp(theta[1:-1])
+    first, second = points * scales, other_points * scales
+    squared = (first**2).sum(axis=1)[:, None] + (second**2).sum(axis=1) - 2 * first @ second.T
+    distance = np.sqrt(np.maximum(squared, 0.0))
+    covariance: Array = math.exp(theta[0]) * (1 + distance + distance**2 / 3) * np.exp(-distance)
+    return covariance
+
+
+def _draw(member: GaussianProcessRegressor, points: Array, count: int, rng: np.random.Generator) -> Array:
+    mean, covariance = member.predict(points, return_cov=True)
+    jitter = 1e-7 * float(np.trace(covariance)) / len(points) + 1e-9  # close points make it singular
+    return np.asarray(mean + rng.standard_normal((count, len(points))) @ _root(covariance, jitter).T)
+
+
+def _root(covariance: Array, jitter: float) -> Array:
+    """A square root of a covariance that rounding may have made indefinite: with more jitter where it takes more."""
+    for _ in range(JITTERS):
+        with suppress(np.linalg.LinAlgError):
+            return np.asarray(np.linalg.cholesky(covariance + jitter * np.eye(len(covariance))))
+        jitter *= 10
+    eigenvalues, vectors = np.linalg.eigh(covariance)
+    return np.asarray(vectors * np.sqrt(np.maximum(eigenvalues, 0.0)))

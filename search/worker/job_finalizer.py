@@ -1,0 +1,229 @@
+"""The closing of a job after confirmation: test part, the winner's student, and the answer's documents.
+
+Any worker may do it that has the job's lease, and do it again if the one before it was lost: every step overwrites.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import asdict
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import structlog
+from numpy.typing import NDArray
+
+from search import configurations, tracing
+from search.analysis.job.build import build_documents
+from search.claims import artifacts, finalization
+from search.claims.finalization import ClosingClaim
+from search.errors import DatabaseUnavailable, LeaseLost, StoreUnavailable
+from search.optuna_bridge.repair import Repairer
+from search.records import Reason, Trial
+from search.scales import value_at
+from search.spec.job import JobSpec, Ranged
+from search.states import Arm, Stage, TrialState
+from search.storage import disk_faults
+from search.worker import faults, students
+from search.worker.context import Context, Stopped
+from search.worker.engine_cache import EngineCache, EngineSession
+from search.worker.heartbeat import Heartbeat
+from trainers import run
+from trainers.errors import TrainingError
+from trainers.spec import Assignment
+from trainers.training.evaluate import NotFinite
+
+SOFTNESS_POINTS = 33
+_log = structlog.get_logger(__name__)
+
+
+class JobFinalizer:
+    """Closes jobs, one at a time."""
+
+    def __init__(self, context: Context, sessions: EngineCache, heartbeat: Heartbeat, repairer: Repairer) -> None:
+        self.context, self.sessions, self.heartbeat, self.repairer = context, sessions, heartbeat, repairer
+
+    def close_one(self) -> bool:
+        """Closes the job that has waited longest; False where none waits, or there is nothing to be had for it now."""
+        context = self.context
+        if not context.rests.closing.permits(context.files, context.store_seconds):
+            return False
+        claim = context.patiently(
+            partial(finalization.claim_closing, context.database, context.worker_id, context.settings.lease_seconds)
+        )
+        if claim is None:
+            return False
+        log = _log.bind(job=claim.job_id)
+        with self.heartbeat.holding(claim.token):
+            try:
+                of_job = {"thermowell.job.id": claim.job_id, "thermowell.worker.id": context.worker_id}
+                with tracing.span("close job", of_job, kind="consumer", below=claim.traceparent):
+                    self._close(claim)
+                    log.info("job completed")
+                if context.rests.closing.over():
+                    self.heartbeat.try_to_tell()
+            except LeaseLost:
+                log.info("lease lost while closing")
+            except DatabaseUnavailable:
+                raise
+            except Exception as error:
+                away = context.store_fault(error)
+                if away is not None:  # no fault of the job's: it is closed when the store answers
+                    self._put_off(claim, away)
+                    return False
+                if isinstance(error, TrainingError) and faults.lasting(error) and self._ready(claim):
+                    context.fail_job(claim.job_id, claim.token, Reason(error.slug, str(error)))
+                else:
+                    self._failed(claim, error)
+            except Stopped:
+                context.give_back(claim.job_id, claim.token)
+                raise
+        return True
+
+    def _close(self, claim: ClosingClaim) -> None:
+        context = self.context
+        context.patiently(partial(self.repairer.settle, claim.job_id))
+        with context.interruption.breakable():
+            session = self.sessions.get(context.problem(claim.spec, claim.fixed))
+        permit = context.patiently(partial(finalization.open_test, context.database, claim.token, claim.job_id))
+        right: dict[int, NDArray[np.bool_]] = {}
+        for trial_id, trial in context.trials(claim.job_id):
+            if trial.stage is Stage.ESTIMATE and trial.round == claim.round and trial.state is TrialState.COMPLETED:
+                of_trial = {"thermowell.trial.number": trial.number}
+                evaluating = tracing.span("evaluate test", of_trial)
+                with context.interruption.breakable(), evaluating, self._student(claim, session, trial) as student:
+                    try:
+                        tested = run.evaluate_test(session.prepared, student, _configuration(trial), permit)
+                    except NotFinite:
+                        continue  # it has no figures on test; its validation figures stand
+                record = partial(finalization.record_test, context.database, claim.token, trial_id, tested.metrics)
+                context.patiently(record)
+                bits = np.unpackbits(np.frombuffer(tested.right, np.uint8), count=tested.images)
+                right[trial.number] = bits.astype(bool)
+        trials = context.trials(claim.job_id)
+        self._keep_winner(claim, session, trials)
+        self._keep_right(claim, right)
+        with tracing.span("analyse job"):
+            documents = build_documents(
+                job_id=claim.job_id,
+                spec=claim.spec,
+                trials=[trial for _, trial in trials],
+                softness=_softness(claim.spec, session),
+                teacher=claim.teacher,
+                search_stopped=claim.search_stopped,
+                test_seen_before=claim.test_seen_before,
+                wall_seconds=claim.wall_seconds,
+                now=datetime.now(UTC),
+                finalists=claim.finalists,
+                right=right,
+            )
+        context.patiently(partial(finalization.complete, context.database, claim.token, claim.job_id, documents))
+        with suppress(StoreUnavailable):  # then the next sweep deletes them
+            context.files.delete(artifacts.work(claim.job_id))
+
+    @contextmanager
+    def _student(self, claim: ClosingClaim, session: EngineSession, trial: Trial) -> Iterator[Path]:
+        """The trial's student as it was saved; trained again from its seed where this worker cannot see the file, or
+        finds it damaged.
+        """
+        files, key = self.context.files, self.context.student_key(claim.job_id, trial.number)
+        if not students.is_whole(files, key):
+            engine = run.open_engine(session.prepared)
+            lane = engine.admit(Assignment(str(trial.number), _configuration(trial), trial.seed))
+            for _ in range(claim.spec.training.epochs):
+                engine.step_epoch()
+            students.keep(files, key, partial(engine.save_student, lane))
+        with files.reading(key) as path:
+            yield path
+
+    def _keep_winner(self, claim: ClosingClaim, session: EngineSession, trials: list[tuple[int, Trial]]) -> None:
+        """Of the winner's students the one that is best on validation becomes the job's artifact, with its papers."""
+        sign = 1 if claim.spec.objective.direction == "maximize" else -1
+        estimates = [
+            (trial_id, trial)
+            for trial_id, trial in trials
+            if (trial.stage, trial.arm, trial.round) == (Stage.ESTIMATE, Arm.JOINT, claim.round)
+            and trial.state is TrialState.COMPLETED
+        ]
+        if not estimates:
+            return  # it diverged on every seed; the answer says so
+        trial_id, best = max(estimates, key=lambda pair: (sign * (pair[1].value or 0.0), -pair[1].number))
+        with self._student(claim, session, best) as student:
+            self._store(claim, "student.safetensors", "application/octet-stream", student, trial_id)
+        with disk_faults.scratch() as folder:
+            papers = folder / "student.json"
+            papers.write_text(json.dumps(_papers(claim, session, best), indent=2, sort_keys=True))
+            self._store(claim, papers.name, "application/json", papers, trial_id)
+
+    def _keep_right(self, claim: ClosingClaim, right: Mapping[int, NDArray[np.bool_]]) -> None:
+        """Which test images each student got right becomes a file, for whoever asks another question of it."""
+        if not right:
+            return
+        bits = np.packbits(np.array(list(right.values())), axis=1)
+        images = len(next(iter(right.values())))
+        with disk_faults.scratch() as folder:
+            file = folder / "test-right.npz"
+            np.savez_compressed(file, trial=np.array(list(right)), right=bits, images=images)
+            self._store(claim, file.name, "application/octet-stream", file, None)
+
+    def _store(self, claim: ClosingClaim, name: str, media_type: str, path: Path, trial_id: int | None) -> None:
+        store = partial(artifacts.store, self.context.database, self.context.files, claim.token)
+        with tracing.span("store artifact", {"thermowell.artifact.name": name}) as span:
+            artifact = self.context.patiently(partial(store, name, media_type, path, trial_id))
+            span.note({"thermowell.artifact.size": artifact.size})
+
+    def _put_off(self, claim: ClosingClaim, away: StoreUnavailable) -> None:
+        """Gives the closing back, to be taken up again after a while, by whoever comes to it first."""
+        _log.warning("closing waits for the artifact store", job=claim.job_id, error=str(away))
+        self.context.give_back(claim.job_id, claim.token)
+        self.context.rests.closing.fail(away, self.context.store_seconds)
+        self.heartbeat.try_to_tell()
+
+    def _ready(self, claim: ClosingClaim) -> bool:
+        """Whether this machine has what the job's trials were trained with: then it is the test part that is wrong."""
+        return self.sessions.known(self.context.problem(claim.spec, claim.fixed).fingerprint()) is not None
+
+    def _failed(self, claim: ClosingClaim, error: Exception) -> None:
+        """It is tried again after a while, here or elsewhere; after a few times the job is paused, or fails."""
+        _log.error("closing failed", job=claim.job_id, exc_info=error)
+        self.context.fail_attempt(claim.job_id, claim.token, faults.failure(error))
+
+
+def _configuration(trial: Trial) -> Any:
+    return configurations.from_json(trial.configuration or {})
+
+
+def _softness(spec: JobSpec, session: EngineSession) -> list[tuple[float, float]]:
+    """How soft the teacher is over the searched temperatures, evenly on a logarithmic scale; over 1 to 40 if fixed."""
+    searched = spec.space.temperature
+    low, high = (searched.low, searched.high) if isinstance(searched, Ranged) else (1.0, 40.0)
+    shares = (point / (SOFTNESS_POINTS - 1) for point in range(SOFTNESS_POINTS))
+    temperatures = [value_at(share, low, high, log=True) for share in shares]
+    return list(zip(temperatures, run.teacher_softness(session.prepared, temperatures), strict=True))
+
+
+def _papers(claim: ClosingClaim, session: EngineSession, trial: Trial) -> Mapping[str, Any]:
+    """What somebody needs who loads the student elsewhere, and how good it was measured to be."""
+    return {
+        "job": claim.job_id,
+        "trial": trial.number,
+        "seed": trial.seed,
+        "student": asdict(session.prepared.problem.student),
+        "classes": session.prepared.classes,
+        "class_map": session.prepared.class_map,
+        "image_size": list(session.prepared.size),
+        "channels": session.prepared.channels,
+        "initial": claim.spec.student.initial and claim.spec.student.initial.model_dump(mode="json", exclude_none=True),
+        "dataset": claim.spec.dataset.model_dump(mode="json"),
+        "training": claim.spec.training.model_dump(mode="json"),
+        "fixed": dict(claim.fixed),
+        "configuration": trial.configuration,
+        "validation": trial.metrics,
+        "test": trial.test_metrics,
+        "chosen": "best of the winner's students on validation; the answer's estimates speak of all of them",
+    }

@@ -1,0 +1,51 @@
+"""The Markdown note beside a job's study in Optuna Dashboard: the answer in words, its limitations, and the spec."""
+
+from __future__ import annotations
+
+import re
+
+from search.public import JobView, units
+from service.pages.spec_words import spec_yaml
+
+BESIDE = (
+    "This study holds the joint search alone, since it is what the sampler learns from. The tuned baselines have "
+    "studies of their own beside it, and the trials on fresh seeds (select, estimate) are draws of no search: they are "
+    "in the plots above the table, in the report and under `/v1/jobs/{id}/trials`."
+)
+
+
+def note(standing: JobView, root_path: str = "") -> str:
+    """The note. What users wrote is text, or stands in code, where Markdown does nothing with it."""
+    job, result = standing.job, standing.result
+    parts = [f"# {_text(job.name)}"]
+    if result is not None:
+        summary = _text(result.summary)
+        parts.append(f"**{summary}**" if standing.final else f"**So far:** {summary}")
+    if not standing.final:
+        parts.append(_text(so_far(standing)))
+    if result is not None and result.cautions:
+        parts.append("## What to distrust\n\n" + "\n".join(f"- {_text(caution)}" for caution in result.cautions))
+    parts.append(f"[Report]({root_path}/v1/jobs/{job.id}/report) of job `{job.id}`. " + BESIDE.format(id=job.id))
+    fence = "`" * max(3, 1 + max(map(len, re.findall("`+", str(job.spec))), default=0))
+    parts.append(f"## The spec\n\n{fence}yaml\n{spec_yaml(job)}{fence}")
+    return "\n\n".join(parts) + "\n"
+
+
+def so_far(standing: JobView) -> str:
+    """Where an unfinished job is, in a sentence or two; for those that will never finish, why."""
+    job, progress = standing.job, standing.job.progress
+    if job.problem is not None:
+        return f"The job has failed: {job.problem.detail}"
+    text = f"The job is {job.state.value}: {progress.search_done} of {progress.search_budget} search trials have ended"
+    text += f", {progress.trials_done} of about {progress.trials_planned} trials in all."
+    if progress.best_value is not None:
+        level = units.level(standing.response.metric, progress.best_value)
+        text += f" The best so far is trial {progress.best_trial} with {level}, on one seed."
+    return text
+
+
+def _text(words: str) -> str:
+    """Words, which may name what users named, without what Markdown, or HTML in it, would make something of."""
+    visible = re.sub(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", " ", words)
+    line = re.sub(r"([\\`*_\[\]<>#!|~&$])", r"\\\1", " ".join(visible.split()))
+    return re.sub(r"^(\d*)([-+=.)])", r"\1\\\2", line)
