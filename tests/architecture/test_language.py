@@ -1,0 +1,34 @@
+"""Docstrings state, and names name: the figures of `make style`, held to their goals."""
+
+from __future__ import annotations
+
+import ast
+import re
+
+import pytest
+
+from benchmarks import style
+from benchmarks.style import ROOMS, ROOT, Source
+
+FILES = style.sources(ROOT, ROOMS)
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.path.relative_to(ROOT)))
+def test_no_docstring_asks(file: Source) -> None:
+    assert style.question_docstrings([file])[0] == 0
+
+
+def test_variables_are_named_by_nouns() -> None:
+    vague, total = style.vague_names(FILES)
+    assert vague <= 0.002 * total, f"{vague} of {total} names say nothing of what they hold: `make style`"
+
+
+def test_the_counting_sees_what_it_counts() -> None:
+    text = '''"""Is this a question? It is."""\n\n\ndef find(told: int, left: int) -> int:\n    """A sum."""\n    return told + left\n'''
+    file = Source(ROOT / "example.py", text, ast.parse(text))
+    assert style.question_docstrings([file]) == (1, 2)
+    assert style.vague_names([file]) == (1, 2)
+
+
+def test_the_readme_is_short() -> None:
+    assert len(re.findall(r"\S+", (ROOT / "README.md").read_text())) <= 1200
