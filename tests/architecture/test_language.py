@@ -24,7 +24,9 @@ def test_variables_are_named_by_nouns() -> None:
 
 
 def test_the_counting_sees_what_it_counts() -> None:
-    text = '''"""Is this a question? It is."""\n\n\ndef find(told: int, left: int) -> int:\n    """A sum."""\n    return told + left\n'''
+    text = (
+        """'Is this a question? It is.'\n\n\ndef find(told: int, left: int) -> int:\n    'A sum.'\n    return told\n"""
+    )
     file = Source(ROOT / "example.py", text, ast.parse(text))
     assert style.question_docstrings([file]) == (1, 2)
     assert style.vague_names([file]) == (1, 2)
