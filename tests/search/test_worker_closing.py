@@ -66,7 +66,7 @@ def goes_on(db: Database, job: Job, settings: Settings) -> None:
 @pytest.mark.usefixtures("once")
 @pytest.mark.parametrize(
     "error",
-    [OSError(28, "No space left on device"), MemoryError()],
+    [OSError(24, "Too many open files"), MemoryError()],
     ids=lambda error: type(error).__name__,
 )
 def test_a_closing_that_a_machine_cannot_do_waits_for_the_user_and_keeps_what_there_is(
@@ -149,7 +149,7 @@ def test_finalists_wait_for_memory_and_are_ranked_by_value_where_they_cannot_be_
 
 
 @pytest.mark.usefixtures("once")
-@pytest.mark.parametrize("error", [MemoryError(), OSError(5, "Input/output error")])
+@pytest.mark.parametrize("error", [MemoryError(), OSError(24, "Too many open files")])
 def test_a_teacher_that_a_machine_cannot_make_ready_costs_no_trial(
     db: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:

@@ -161,7 +161,7 @@ SPECS: Mapping[str, tuple[Mapping[str, str], bytes, int, str]] = {
     "a pickle": ({"Content-Type": "application/octet-stream"}, b"\x80\x04\x8c\x05posix\x94\x8c\x06system", 415,
                  "media-type-unsupported"),
     "a pickle said to be JSON": (JSON, b"\x80\x04\x8c\x05posix\x94\x8c\x06system", 422, "spec-invalid"),
-    "compressed": (JSON | {"Content-Encoding": "gzip"}, b"\x1f\x8b\x08\x00", 422, "spec-invalid"),
+    "compressed": (JSON | {"Content-Encoding": "gzip"}, b"\x1f\x8b\x08\x00", 415, "media-type-unsupported"),
     "an idempotency key with a space": (JSON | {"Idempotency-Key": "a b"}, spec(), 422, "request-invalid"),
     "an idempotency key of 256 letters": (JSON | {"Idempotency-Key": "a" * 256}, spec(), 422, "request-invalid"),
 }  # fmt: skip

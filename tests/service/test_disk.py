@@ -97,9 +97,13 @@ def test_a_report_that_cannot_be_kept_holds_up_nothing_else(
     beside = public.DashboardChange(study_id=1, changed={}, gone=[])
     drawn = DrawnPlots(event=7, interim=None, report="<p>", beside=beside, untracked=None).model_dump_json().encode()
     fail(full, "full")
-    assert shower._write(jobs.completed.id, drawn) == 6, "so that it is tried again"
+    shown = shower._write(jobs.completed.id, drawn)
+    assert shown is not None
+    assert shown.event == 6, "so that it is tried again"
     full.fail(0)
-    assert shower._write(jobs.completed.id, drawn) == 7
+    shown = shower._write(jobs.completed.id, drawn)
+    assert shown is not None
+    assert shown.event == 7
     assert written == [beside, beside]
 
 
