@@ -170,7 +170,10 @@ def _lack(folder: Path, inside: _Folder) -> str:
         return f"{loose}{empty}"
     subfolder = inside.filled[0]
     if _look(folder / subfolder).filled:
-        return f"the pictures lie a folder deeper: take them out of {subfolder}/, or give the path that ends with it"
+        return (
+            f"the pictures lie one folder deeper: take them out of {subfolder}/, or give the path that ends with "
+            f"{subfolder}"
+        )
     return f"there is {subfolder}/ alone"
 
 
