@@ -14,16 +14,22 @@ import optuna
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 
+from search.scales import value_at
+
 STRATA = 3  # from 1 to 40: below 3.4, up to 12, above
 
 
 def equal_edges(low: float, high: float, strata: int) -> tuple[float, ...]:
-    """The inner edges of strata that are equally wide in log T, between two temperatures; one fewer than strata."""
+    """The inner edges of strata that are equally wide in log T, between two temperatures, in rising order.
+
+    One fewer than strata; fewer still where the ends are so near that no number lies between two strata.
+    """
     if not 0 < low < high:
         raise ValueError(f"temperatures must be positive and rise, got {low:g} and {high:g}")
     if strata < 1:
         raise ValueError(f"strata must be at least 1, got {strata}; 1 compares all temperatures")
-    return tuple(low * (high / low) ** (place / strata) for place in range(1, strata))
+    places = {value_at(place / strata, low, high, log=True) for place in range(1, strata)}
+    return tuple(sorted(places))
 
 
 class StratifiedPruner(optuna.pruners.BasePruner):

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import optuna
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
@@ -178,6 +178,16 @@ def test_settings_are_numbers_whatever_a_trial_has() -> None:
     assert found[:, 1] == pytest.approx([-1.0, 1.0, 0.0])  # logarithmic, and 0 where there is none
     assert found[0, 0] == found[1, 0] != found[2, 0]
     assert settings(trials[:1]).tolist() == [[0.0, 0.0]]
+
+
+@given(st.tuples(*[st.floats(5e-324, 1.7e308)] * 2).filter(lambda ends: ends[0] != ends[1]).map(sorted))
+@example([5e-324, 1.0])
+@example([1.0, math.nextafter(1.0, 2.0)])
+def test_strata_of_any_two_temperatures_have_edges_between_them(ends: list[float]) -> None:
+    low, high = ends
+    edges = equal_edges(low, high, 3)
+    assert all(low <= edge <= high for edge in edges)
+    StratifiedPruner(RUNGS, 3, edges, 20)
 
 
 def test_quality_rises_as_errors_fall() -> None:
