@@ -117,6 +117,10 @@ def path(points: Sequence[tuple[float, float]], closed: bool = False) -> str:
     return "M" + "L".join(f"{x:.1f},{y:.1f}" for x, y in points) + ("Z" if closed else "")
 
 
+NARROW = 1e-12
+"""Of a scale's larger end: steps between ticks below it are lost in rounding."""
+
+
 class Scale:
     """From values to places, linear or logarithmic."""
 
@@ -129,10 +133,16 @@ class Scale:
         return self.places[0] + share * (self.places[1] - self.places[0])
 
     def ticks(self, about: int = 6) -> list[float]:
-        """Round values within the scale: some `about` of them, at steps of 1, 2 or 5; powers of two where it is log."""
+        """Round values within the scale: some `about` of them, at steps of 1, 2 or 5; powers of two where it is log.
+
+        The ends alone where they are so near, so small or so far apart that no such step is a number.
+        """
         if self.log:
             return _log_ticks(self.low, self.high)
-        step = _round_step((self.high - self.low) / about)
+        rough = (self.high - self.low) / about
+        if not max(scales.SMALL, NARROW * max(abs(self.low), abs(self.high))) < rough < scales.LARGE:
+            return sorted({self.low, self.high})
+        step = _round_step(rough)
         first = math.ceil(self.low / step - 1e-9)
         last = math.floor(self.high / step + 1e-9)
         digits = max(12, 3 - math.floor(math.log10(step)))
@@ -145,9 +155,10 @@ def _round_step(rough: float) -> float:
 
 
 def _log_ticks(low: float, high: float) -> list[float]:
-    if high / low > 300:
+    far = scales.log_ratio(high, low)
+    if far > math.log(300):
         candidates = [10.0**power for power in range(-12, 13)]
-    elif high / low < 4:
+    elif far < math.log(4):
         return Scale((low, high), (0, 1)).ticks()
     else:
         candidates = [2.0**power for power in range(-20, 20)]

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
 from typing import Any, get_args
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from search.answer import TemperatureSet
 from search.public import JobView
@@ -248,6 +251,18 @@ def test_a_winner_without_a_mean_is_left_out() -> None:
     assert drawn("response", standing).find(f"{SVG}desc") is not None
     words = [element.text for element in drawn("gains", standing).iter(f"{SVG}text")]
     assert "No baseline can be compared." in words
+
+
+@given(st.tuples(*[st.floats(5e-324, 1e308)] * 2).map(sorted), st.booleans())
+@example([0.0, 5e-324], False)
+@example([5e-324, 1e-323], True)
+@example([1.0, math.nextafter(1.0, 2.0)], False)
+def test_ticks_of_any_two_ends_lie_between_them(ends: list[float], log: bool) -> None:
+    low, high = ends
+    ticks = svg.Scale((low, high), (0, 100), log=log).ticks()
+    assert 0 < len(ticks) < 50
+    assert ticks == sorted(set(ticks))
+    assert all(low - 1e-9 * high <= tick <= high * (1 + 1e-9) for tick in ticks)
 
 
 @pytest.mark.parametrize(
