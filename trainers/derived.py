@@ -6,12 +6,11 @@ import hashlib
 import logging
 import os
 import re
-import uuid
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from trainers.disk import guarded, has_file
+from trainers.disk import guarded, has_file, whole
 from trainers.errors import TrainingError
 from trainers.locks import locked
 
@@ -63,10 +62,8 @@ def read(path: Path, load: Callable[[], Value]) -> Value | None:
 
 def seal(path: Path, sha256: str | None = None) -> None:
     """Writes the digest beside the file: the file's, unless it is known what it should be."""
-    partial = path.with_name(f".{path.name}{SUFFIX}.{uuid.uuid4().hex}")
-    with guarded(f"the digest of {path.name} cannot be written", partial):
+    with whole(_beside(path), f"the digest of {path.name} cannot be written") as partial:
         partial.write_text(f"{sha256 or digest_of(path)}  {path.name}\n")
-        os.replace(partial, _beside(path))
 
 
 def unseal(path: Path) -> None:

@@ -10,6 +10,7 @@ import errno
 import os
 import re
 import stat
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -75,10 +76,9 @@ def _number_of(error: BaseException, of_store: bool) -> int | None:
         for words, number in _WORDS.items():
             if words in lowered:
                 return number
+    # filelock's, and what a library raises without a number
     failed_without_number = isinstance(error, OSError) and not isinstance(error, FileNotFoundError | FileExistsError)
-    return (
-        errno.EIO if of_store and failed_without_number else None
-    )  # filelock's, and what a library raises without a number
+    return errno.EIO if of_store and failed_without_number else None
 
 
 def has_file(path: Path) -> bool:
@@ -98,21 +98,26 @@ def guarded(action: str, partial: Path | None = None) -> Iterator[None]:
     """
     try:
         yield
-    except StorageFault:
-        _discard(partial)
-        raise
-    except Exception as error:
-        _discard(partial)
+    except BaseException as error:
+        if partial is not None:
+            with suppress(OSError):  # a disk that is read-only by now keeps it
+                partial.unlink(missing_ok=True)
+        if isinstance(error, StorageFault) or not isinstance(error, Exception):
+            raise
         number = fault_of(error, of_store=True)
         if number is None:
             raise
         raise StorageFault(number, f"{action}: {error}") from error
-    except BaseException:
-        _discard(partial)
-        raise
 
 
-def _discard(partial: Path | None) -> None:
-    if partial is not None:
-        with suppress(OSError):  # a disk that is read-only by now keeps it
-            partial.unlink(missing_ok=True)
+@contextmanager
+def whole(path: Path, action: str) -> Iterator[Path]:
+    """A name beside `path` to write to, which becomes `path` after the block: that is complete or does not exist.
+
+    Makes the folder. StorageFault where the disk fails; nothing is left where the block does.
+    """
+    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    with guarded(action, partial):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield partial
+        os.replace(partial, path)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -31,6 +31,23 @@ def unavailable(error: BaseException, *, of_store: bool = False) -> StoreUnavail
 @contextmanager
 def guarded(action: str) -> Iterator[None]:
     """The store's files are used in the block: StoreUnavailable where the disk fails at it, whatever raises that."""
+    with _told_as(lambda away, _: type(away)(f"{action}: {away}")):
+        yield
+
+
+@contextmanager
+def scratch() -> Iterator[Path]:
+    """A temporary folder, which is gone after the block. ScratchUnavailable where it has no room."""
+    with (
+        _told_as(_no_scratch),
+        tempfile.TemporaryDirectory(prefix="thermowell-", ignore_cleanup_errors=True) as folder,
+    ):
+        yield Path(folder)
+
+
+@contextmanager
+def _told_as(told: Callable[[StoreUnavailable, Exception], StoreUnavailable]) -> Iterator[None]:
+    """A disk's fault in the block is raised as what `told` makes of it; StoreUnavailable passes as it is."""
     try:
         yield
     except StoreUnavailable:
@@ -39,23 +56,12 @@ def guarded(action: str) -> Iterator[None]:
         away = unavailable(error, of_store=True)
         if away is None:
             raise
-        raise type(away)(f"{action}: {away}") from error
+        raise told(away, error) from error
 
 
-@contextmanager
-def scratch() -> Iterator[Path]:
-    """A temporary folder, which is gone after the block. ScratchUnavailable where it has no room."""
-    try:
-        with tempfile.TemporaryDirectory(prefix="thermowell-", ignore_cleanup_errors=True) as folder:
-            yield Path(folder)
-    except StoreUnavailable:
-        raise
-    except Exception as error:
-        away = unavailable(error, of_store=True)
-        if away is None:
-            raise
-        detail = f"{tempfile.gettempdir() if tempfile.tempdir else 'the temporary folder'}: {error}"
-        raise ScratchUnavailable(f"{detail}; free some room there, or set TMPDIR to a folder that has it") from error
+def _no_scratch(_: StoreUnavailable, error: Exception) -> StoreUnavailable:
+    detail = f"{tempfile.gettempdir() if tempfile.tempdir else 'the temporary folder'}: {error}"
+    return ScratchUnavailable(f"{detail}; free some room there, or set TMPDIR to a folder that has it")
 
 
 def _of_number(number: int, detail: str) -> StoreUnavailable:

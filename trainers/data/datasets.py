@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from filelock import FileLock
 from numpy.typing import NDArray
 from torch import Tensor
 
-from trainers import derived
+from trainers import derived, disk
 from trainers.data import pixel_storage, sources, splits
 from trainers.data.granularity import class_map
 from trainers.data.sources import Images
@@ -103,14 +102,12 @@ def check_test(data: Data, root: Path, split: Split, store: Path) -> int:
     path = store / "checked" / f"{digest(identity)}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path.with_suffix(".lock")):
-        count_ = derived.read(path, lambda: int(json.loads(path.read_bytes())["test_images"]))
-        if count_ is not None:
-            return count_
-        count = _checked(data, root, split)
-        partial = path.with_suffix(".partial")
-        partial.write_text(json.dumps({"test_images": count}))
-        os.replace(partial, path)
-        derived.seal(path)
+        count = derived.read(path, lambda: int(json.loads(path.read_bytes())["test_images"]))
+        if count is None:
+            count = _checked(data, root, split)
+            with disk.whole(path, "that the test part is whole cannot be written") as partial:
+                partial.write_text(json.dumps({"test_images": count}))
+            derived.seal(path)
     return count
 
 

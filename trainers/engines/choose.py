@@ -8,7 +8,6 @@ import dataclasses
 import json
 import os
 import platform
-import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -174,8 +173,6 @@ def _read_figures(path: Path) -> Figures:
 
 
 def _write(figures: Figures, path: Path) -> None:
-    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    with disk.guarded("how fast each engine is cannot be written", partial):
+    with disk.whole(path, "how fast each engine is cannot be written") as partial:
         partial.write_text(json.dumps(dataclasses.asdict(figures)))
-        os.replace(partial, path)
-        derived.seal(path)
+    derived.seal(path)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from trainers import disk
 from trainers.errors import DatasetInvalid, DatasetMissing
 from trainers.replay.context import Context
 from trainers.replay.grid import Grid, Settings
@@ -77,13 +76,8 @@ def write(runs: Runs, path: Path) -> None:
         "mean_agreement": lists(np.repeat(runs.agreement, seeds, axis=0).astype(np.float16), later_seeds),
     }
     table = pyarrow.table(columns, metadata={_KEY: json.dumps(_papers(runs), sort_keys=True)})
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    try:
+    with disk.whole(path, f"{path.name} cannot be written") as partial:
         pyarrow.parquet.write_table(table, partial, compression="zstd", compression_level=19)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def read_runs(path: Path) -> Runs:
@@ -114,7 +108,7 @@ def read_runs(path: Path) -> Runs:
         nll=values("nll").reshape(cells, seeds, length),
         ece=values("mean_ece").reshape(cells, length),
         agreement=values("mean_agreement").reshape(cells, length),
-        lengths=[(lengths_[0], lengths_[1], lengths_[2], lengths_[3]) for lengths_ in papers["lengths"]],
+        lengths=[(row[0], row[1], row[2], row[3]) for row in papers["lengths"]],
         built=papers["built"],
     )
 
@@ -130,7 +124,7 @@ def _papers(runs: Runs) -> dict[str, Any]:
             "optimizers": {name: dataclasses.asdict(settings) for name, settings in grid.optimizers.items()},
         },
         "epochs": runs.epochs.tolist(),
-        "lengths": [list(lengths_) for lengths_ in runs.lengths],
+        "lengths": [list(row) for row in runs.lengths],
         "built": dict(runs.built),
     }
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -151,10 +150,8 @@ def _compute(setting: Setting, path: Path) -> None:
     )
     facts = _facts(setting, train, validation)
     weights.save({"train": train, "validation": validation}, path)
-    partial = path.with_suffix(".json.partial")
-    with disk.guarded("what the teacher is worth cannot be written", partial):
+    with disk.whole(_facts_path(path), "what the teacher is worth cannot be written") as partial:
         partial.write_text(json.dumps(dataclasses.asdict(facts)))
-        os.replace(partial, _facts_path(path))
 
 
 def _average(setting: Setting) -> tuple[Tensor, Tensor]:
@@ -170,7 +167,7 @@ def _members(setting: Setting) -> list[Setting]:
     problem, members = setting.problem, canonicalize(setting.problem.teacher).members
     if not members or any(member.source == "ensemble" for member in members):
         raise TeacherInvalid("an ensemble needs members that are teachers of their own")
-    return [dataclasses.replace(setting, problem=dataclasses.replace(problem, teacher=member_)) for member_ in members]
+    return [dataclasses.replace(setting, problem=dataclasses.replace(problem, teacher=other)) for other in members]
 
 
 def _mean(logits: list[Tensor]) -> Tensor:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
-import uuid
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -21,11 +19,8 @@ def save(tensors: Mapping[str, Tensor], path: Path) -> None:
     """Writes the tensors so that `path` either is complete or does not exist; makes its folder. StorageFault."""
     # clones: tensors that share memory are refused by the format
     copies = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    with disk.guarded(f"{path.name} cannot be written", partial):
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with disk.whole(path, f"{path.name} cannot be written") as partial:
         safetensors.torch.save_file(copies, partial)
-        os.replace(partial, path)
 
 
 def load(path: Path) -> dict[str, Tensor]:
