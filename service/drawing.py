@@ -119,7 +119,7 @@ def _files(db: Database, standing: JobView, page: str | None) -> list[Artifact]:
 
 
 def main() -> int:
-    """Reads an Order, writes what was Drawn, or nothing."""
+    """Reads a DrawingRequest, writes the DrawnPlots, or nothing where there is no such job."""
     os.nice(19)
     order = DrawingRequest.model_validate_json(sys.stdin.buffer.read())
     db = public.open_database(order.database_url)

@@ -35,7 +35,6 @@ class ReapedLease:
 # What is said for every trial is built once.
 _GRANT = insert(leases).values(acquired_at=now_sql(), expires_at=now_sql() + bindparam("seconds", type_=Double))
 _END = delete(leases).where(leases.c.token == bindparam("held"), leases.c.trial_id == bindparam("trial"))
-_JOB = select(leases.c.job_id).where(leases.c.token == bindparam("held")).scalar_subquery()
 _TRIAL = (
     select(trials)
     .join(leases, leases.c.trial_id == trials.c.id)

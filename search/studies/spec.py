@@ -14,7 +14,6 @@ from search.studies.factors import Factor, check_apart, read_factor
 MOST_CELLS = 256
 """Jobs of one study, repeats included."""
 MOST_FACTORS = 12
-DESIGNS = ("full", "one_at_a_time", "fractional")
 Base = Annotated[dict[str, Any], Field(description="a job spec; its name may be left out")]
 Factors = Annotated[
     dict[Name, list[Any] | dict[str, Any]],

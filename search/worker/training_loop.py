@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 
 import structlog
@@ -70,10 +70,7 @@ class TrainingLoop:
 
     def drop_lost(self) -> None:
         """Takes trials off whose lease is gone: cancelled, or given to another worker."""
-        lost_tokens = self.heartbeat.lost()
-        for session, lane, running_trial in self.sessions.seated():
-            if running_trial.claim.token in lost_tokens:
-                self.finisher.drop(session.evict(lane).claim)
+        self._drop(self.heartbeat.lost())
 
     def drain(self) -> None:
         """Saves every trial, as far as it stands between two epochs, and gives all back, for others to go on with."""
@@ -126,8 +123,12 @@ class TrainingLoop:
         )
         self._said.clear()
         self._written_at = time.monotonic()
+        self._drop(lost_tokens)
+
+    def _drop(self, tokens: Collection[str]) -> None:
+        """Takes the trials of these leases off their lanes."""
         for session, lane, running_trial in self.sessions.seated():
-            if running_trial.claim.token in lost_tokens:
+            if running_trial.claim.token in tokens:
                 self.finisher.drop(session.evict(lane).claim)
 
     def _end(

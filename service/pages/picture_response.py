@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import bisect
-import math
 from collections.abc import Sequence
 
-from search.public import Contestant, ResponsePoint, Result, TemperatureResponse, TemperatureSet, scales, units
+from search.public import Contestant, ResponsePoint, Result, TemperatureResponse, TemperatureSet, units
 from service.pages import svg
-from service.pages.chart_axes import log_scale, roomy
+from service.pages.chart_axes import log_scale, quality_ticks, roomy
+from service.pages.picture_softness import entropy_at
 from service.pages.svg import Element, Scale
 
 WIDTH, HEIGHT = 720, 486
@@ -89,13 +88,8 @@ def _label_only_mean(result: Result | None) -> float | None:
 
 
 def _axes(root: Element, response: TemperatureResponse, across: Scale, up: Scale) -> None:
-    ticks = up.ticks()
-    step = ticks[1] - ticks[0] if len(ticks) > 1 else 1.0
-    places = max(0, -math.floor(math.log10(step * units.scale(response.metric)) + 1e-9))
-    unit = "" if response.metric == "nll" else " %"
-    for value in ticks:
+    for value, label in quality_ticks(up, response.metric, about=6):
         svg.line(root, LEFT, up(value), RIGHT, up(value), "rule")
-        label = units.plain(response.metric, value, places) + (unit if value == ticks[-1] else "")
         svg.text(root, LEFT - 8, up(value) + 4, label, fill="soft", anchor="end")
     softness = sorted(response.softness)
     if softness:
@@ -106,19 +100,10 @@ def _axes(root: Element, response: TemperatureResponse, across: Scale, up: Scale
         svg.line(root, x, TOP, x, BOTTOM + 5, "rule")
         svg.text(root, x, BOTTOM + 19, units.number(value), fill="soft", anchor="middle")
         if softness:
-            words = units.number(_temperature_words(softness, value), 2)
+            words = units.number(entropy_at(softness, value), 2)
             svg.text(root, x, TOP - 10, words, fill="soft", size=11.5, anchor="middle")
     svg.line(root, LEFT, BOTTOM, RIGHT, BOTTOM, "soft")
     svg.text(root, RIGHT + 16, BOTTOM + 19, "temperature", fill="soft")
-
-
-def _temperature_words(pairs: Sequence[tuple[float, float]], temperature: float) -> float:
-    """Between the known temperatures, in equal ratios."""
-    index = bisect.bisect_left([pair[0] for pair in pairs], temperature)
-    if index == 0 or index == len(pairs):
-        return pairs[min(index, len(pairs) - 1)][1]
-    (t1, v1), (t2, v2) = pairs[index - 1], pairs[index]
-    return v1 + (v2 - v1) * scales.share_of(temperature, t1, t2, log=True)
 
 
 def _observations(root: Element, response: TemperatureResponse, across: Scale, up: Scale) -> None:

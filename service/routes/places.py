@@ -26,7 +26,7 @@ class Places:
 
     @contextmanager
     def taken(self, client: str) -> Iterator[None]:
-        """One place as long as the context lasts. TooOften."""
+        """One place as long as the context lasts. RateLimited."""
         if self._taken[client] >= self._each:
             raise RateLimited(f"at most {self._each} event streams at once: close one first", FULL_SECONDS)
         if self._taken.total() >= self._all:

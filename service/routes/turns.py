@@ -33,7 +33,7 @@ class Turns:
         self._waiting: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
 
     async def run(self, key: str, work: Callable[[*Ts], T], *arguments: *Ts) -> T:
-        """What the work answers, done in one of the threads when it is this one's turn. TooOften."""
+        """What the work answers, done in one of the threads when it is this one's turn. RateLimited."""
         async with self._turn(key):
             return await anyio.to_thread.run_sync(work, *arguments, limiter=self._limiter)
 

@@ -27,6 +27,17 @@ def one_thread() -> Iterator[None]:
     run.set_threads(before)
 
 
+@pytest.fixture
+def double() -> Iterator[None]:
+    """Weights in float64, where rounding hides nothing."""
+    import torch
+
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(before)
+
+
 @pytest.fixture(scope="session")
 def storage_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An SQLite file with all tables, to be copied."""

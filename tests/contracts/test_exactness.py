@@ -8,7 +8,7 @@ two float32 loops whose sums run in another order end apart too.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -65,15 +65,6 @@ TOLD: list[dict[str, Any]] = [
     {"final_temperature": 2.0},
     {},
 ]
-
-
-@pytest.fixture
-def double() -> Iterator[None]:
-    """Everything that the test makes, it makes in float64."""
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(before)
 
 
 def prepared(student: Model, folder: Path, size: int | None = None, **changes: object) -> Prepared:

@@ -6,12 +6,11 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 import safetensors.torch
-import torch
 from torch import Tensor
 
 from tests.trainers.problems import assignment, problem, teacher
@@ -26,15 +25,6 @@ from trainers.teaching.prepared import Prepared
 pytestmark = pytest.mark.usefixtures("one_thread", "double")
 EPOCHS = 3
 every = pytest.mark.parametrize("name", OPTIMIZERS)
-
-
-@pytest.fixture
-def double() -> Iterator[None]:
-    """Weights in float64, where rounding hides nothing."""
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(before)
 
 
 @pytest.fixture
