@@ -72,9 +72,9 @@ def difference(metric: Metric, value: float, decimal_places: int | None = None) 
     return f"{plain(metric, value, decimal_places)} {'nats' if metric == 'nll' else 'points'}"
 
 
-def places(metric: Metric, interval_: Interval | None) -> int:
+def places(metric: Metric, bounds: Interval | None) -> int:
     """How many decimals say a value that is known as well as this interval tells."""
-    return decimals(metric) if interval_ is None else decimals(metric, (interval_.high - interval_.low) / 2)
+    return decimals(metric) if bounds is None else decimals(metric, (bounds.high - bounds.low) / 2)
 
 
 def interval(metric: Metric, bounds: Interval) -> str:
@@ -83,18 +83,18 @@ def interval(metric: Metric, bounds: Interval) -> str:
     return f"{percent(bounds.confidence)} interval {low} to {high}"
 
 
-def level_within(metric: Metric, value: float, interval_: Interval | None) -> str:
+def level_within(metric: Metric, value: float, bounds: Interval | None) -> str:
     """A value and its interval: 92.1 % (90 % interval 91.5 to 92.6)."""
-    return f"{level(metric, value, places(metric, interval_))}{_behind(metric, interval_)}"
+    return f"{level(metric, value, places(metric, bounds))}{_behind(metric, bounds)}"
 
 
-def difference_within(metric: Metric, value: float, interval_: Interval | None) -> str:
+def difference_within(metric: Metric, value: float, bounds: Interval | None) -> str:
     """A difference and its interval: 0.4 points (90 % interval −0.1 to 0.9)."""
-    return f"{difference(metric, value, places(metric, interval_))}{_behind(metric, interval_)}"
+    return f"{difference(metric, value, places(metric, bounds))}{_behind(metric, bounds)}"
 
 
-def _behind(metric: Metric, interval_: Interval | None) -> str:
-    return f" ({interval(metric, interval_)})" if interval_ else ""
+def _behind(metric: Metric, bounds: Interval | None) -> str:
+    return f" ({interval(metric, bounds)})" if bounds else ""
 
 
 def percent(share: float) -> str:

@@ -71,9 +71,9 @@ def _prepare(problem: Problem, roots: Roots, device: str) -> Prepared:
     on_classes = clusters.resolved(problem, roots, on)
     split = datasets.load(on_classes.data, roots.data, roots.store)
     models.check(problem.student, split.channels, split.size, split.classes)
-    for teacher_ in (problem.teacher, *problem.teacher.members):
-        if teacher_.model is not None:
-            models.check(teacher_.model, split.channels, split.size, split.classes)
+    for member in (problem.teacher, *problem.teacher.members):
+        if member.model is not None:
+            models.check(member.model, split.channels, split.size, split.classes)
     tests = datasets.check_test(on_classes.data, roots.data, split, roots.store)
     setting = teacher.Setting(on_classes, split, roots.store, on, roots.data, roots.shared, tests)
     answers = teacher.answers(setting)

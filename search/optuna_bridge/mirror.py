@@ -205,8 +205,8 @@ def _details(criteria: Callable[[Table], Any]) -> Any:
 
     def part(kind: str, table: Table, *columns: Any) -> Any:
         identity = next(iter(table.primary_key.columns))
-        columns_ = (literal(kind).label("kind"), identity.label("part"), table.c.trial_id, *columns)
-        return select(*columns_).where(criteria(table))
+        selected = (literal(kind).label("kind"), identity.label("part"), table.c.trial_id, *columns)
+        return select(*selected).where(criteria(table))
 
     no_text, no_step, no_number = cast(null(), String), cast(null(), Integer), cast(null(), Float)
     parts = union_all(

@@ -45,8 +45,8 @@ def propose(storage: study.Storage, claim: Claim, worker: str = "") -> Proposal:
     """
     name = study_name(claim.job_id, claim.arm)
     with study.converted():
-        state_ = study.known_study(storage, name, claim.spec.objective.direction)
-        trials = storage.get_all_trials(state_.study_id, deepcopy=False)
+        known = study.known_study(storage, name, claim.spec.objective.direction)
+        trials = storage.get_all_trials(known.study_id, deepcopy=False)
         if claim.attempt > 1:
             before = [
                 trial.number
@@ -56,11 +56,11 @@ def propose(storage: study.Storage, claim: Claim, worker: str = "") -> Proposal:
             for number in before:
                 study.fail_running(storage, name, number)
             if before:
-                trials = storage.get_all_trials(state_.study_id, deepcopy=False)
-        state_.columns.update(trials)
+                trials = storage.get_all_trials(known.study_id, deepcopy=False)
+        known.columns.update(trials)
 
         def proposed(sampler: optuna.samplers.BaseSampler) -> Proposal:
-            draft = Draft(storage, state_.study_id, state_.directions, trials, _attributes(claim, worker))
+            draft = Draft(storage, known.study_id, known.directions, trials, _attributes(claim, worker))
             method = claim.spec.distillation.method
             configuration = space.suggest(draft.begin(name, sampler), claim.spec.space, claim.arm, method)
             return Proposal(name, draft.trial, space.checked(configuration, claim.spec.space, claim.arm))
@@ -70,7 +70,7 @@ def propose(storage: study.Storage, claim: Claim, worker: str = "") -> Proposal:
         spec = claim.spec
         of_job = (spec.space, claim.arm, spec.seed, claim.number)
         try:
-            return proposed(sampler_factory.build_sampler(spec.sampler, *of_job, state_.columns))
+            return proposed(sampler_factory.build_sampler(spec.sampler, *of_job, known.columns))
         except study.NUMERICAL as error:  # a proposal is owed in any case: no job fails for its sampler
             job = {"job": claim.job_id, "trial": claim.number, "sampler": spec.sampler.name}
             detail = f"{type(error).__name__}: {error}"[:500]

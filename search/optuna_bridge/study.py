@@ -98,16 +98,16 @@ def should_prune(storage: Storage, claim: Claim, number: int, epoch: int, value:
     """
     with converted():
         name = study_name(claim.job_id, claim.arm)
-        state_ = known_study(storage, name)
+        known = known_study(storage, name)
         backend = mirror_of(storage)
         if backend is not None:
             with backend.database.write() as connection:
-                mirror.report_step(connection, state_.study_id, number, epoch, value)
+                mirror.report_step(connection, known.study_id, number, epoch, value)
         else:
             trial_id = id_of(storage, name, number)
             if epoch not in storage.get_trial(trial_id).intermediate_values:
                 storage.set_trial_intermediate_value(trial_id, epoch, value)
-        trial = storage.get_all_trials(state_.study_id, deepcopy=False)[number]
+        trial = storage.get_all_trials(known.study_id, deepcopy=False)[number]
         if epoch < max(trial.intermediate_values):
             return False
         study = optuna.load_study(study_name=name, storage=storage, pruner=pruner_factory.build_pruner(claim.spec))

@@ -130,12 +130,10 @@ class CurvePruner(optuna.pruners.BasePruner):
         """The probability that the trial ends at least as good as the `keep`-th best of those that ended."""
         everyone = [*completed, trial]
         earlier = max((step for step in trial.intermediate_values if step < rung), default=rung)
-        values = np.array([quality(trial_.intermediate_values[rung], direction) for trial_ in everyone])
-        before = np.array(
-            [quality(trial_.intermediate_values.get(earlier, math.nan), direction) for trial_ in everyone]
-        )
+        values = np.array([quality(past.intermediate_values[rung], direction) for past in everyone])
+        before = np.array([quality(past.intermediate_values.get(earlier, math.nan), direction) for past in everyone])
         slope = np.nan_to_num(values - before)  # of a trial that did not report there nothing is known
-        last = np.array([quality(trial_.value or 0.0, direction) for trial_ in completed])
+        last = np.array([quality(past.value or 0.0, direction) for past in completed])
         features = np.column_stack([values / _STEP, slope / _STEP, settings(everyone)])
         gain, deviation = predict(features[:-1], last - values[:-1], features[-1])
         threshold = float(np.sort(last)[-self._keep])

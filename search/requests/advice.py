@@ -55,15 +55,22 @@ def priors(file: Path | None = None, sharing: Sharing = "own") -> Priors:
 
 
 def get_advice(
-    db: Database, context: Context, principal: Principal, priors_: Priors, mode: Mode = "both", most_sources: int = 20
+    db: Database,
+    context: Context,
+    principal: Principal,
+    prior_settings: Priors,
+    mode: Mode = "both",
+    most_sources: int = 20,
 ) -> Advice:
     """The distribution over T and settings in a context, with its sources and their distances."""
     with db.read() as connection:
-        evidence = _evidence(connection, context, principal, priors_, mode)
+        evidence = _evidence(connection, context, principal, prior_settings, mode)
     return checked(advise(context, evidence, mode, most_sources))
 
 
-def begin_with(db: Database, spec: JobSpec, principal: Principal, priors_: Priors | None) -> dict[str, Any] | None:
+def begin_with(
+    db: Database, spec: JobSpec, principal: Principal, prior_settings: Priors | None
+) -> dict[str, Any] | None:
     """The first trials of a job as they are stored with it when it is submitted; None where it starts from nothing.
 
     The spec's own guesses come first; advice fills up to the share of the budget that the spec allows.
@@ -74,14 +81,14 @@ def begin_with(db: Database, spec: JobSpec, principal: Principal, priors_: Prior
     if warm.mode != "none" and allowed > 0:
         with db.read() as connection:
             context = _with_known_teacher(connection, spec, of_spec(spec), principal)
-            evidence = _evidence(connection, context, principal, priors_ or priors(), warm.mode)
+            evidence = _evidence(connection, context, principal, prior_settings or priors(), warm.mode)
         first += points.first_points(context, evidence, spec.space, allowed, spec.seed) if evidence else []
     if not first:
         return None
-    points_ = [
+    point_documents = [
         dataclasses.asdict(point) | {"configuration": configurations.to_json(point.configuration)} for point in first
     ]
-    return {"mode": warm.mode, "points": points_}
+    return {"mode": warm.mode, "points": point_documents}
 
 
 def _point_of_guess(spec: JobSpec, place: int, guess: FirstGuess) -> points.FirstPoint:
@@ -91,11 +98,13 @@ def _point_of_guess(spec: JobSpec, place: int, guess: FirstGuess) -> points.Firs
 
 
 def _evidence(
-    connection: Connection, context: Context, principal: Principal, priors_: Priors, mode: Mode
+    connection: Connection, context: Context, principal: Principal, prior_settings: Priors, mode: Mode
 ) -> list[Evidence]:
     fields = mode in ("literature", "both") and context.method is None  # its rows are of plain KL at one T
-    sources = list(priors_.table) if fields else []
-    return sources + (_history(connection, context, principal, priors_.sharing) if mode in ("history", "both") else [])
+    sources = list(prior_settings.table) if fields else []
+    return sources + (
+        _history(connection, context, principal, prior_settings.sharing) if mode in ("history", "both") else []
+    )
 
 
 def _history(connection: Connection, context: Context, principal: Principal, sharing: Sharing) -> list[Evidence]:

@@ -48,7 +48,7 @@ class DistillationSpec(Part):
         record = LOSSES[self.method]
         for name in WEIGHTS:
             if getattr(self, name) is not None and name not in record.weights:
-                owners = " and ".join(record_.name for record_ in LOSSES.values() if name in record_.weights)
+                owners = " and ".join(other.name for other in LOSSES.values() if name in other.weights)
                 raise ValueError(f"{name} belongs to {owners}: {self.method} has none")
         if self.step_at is not None and self.schedule != "step":
             raise ValueError("step_at belongs to the step schedule")

@@ -61,9 +61,9 @@ class Sensible:
         return with_info_after_validator_function(self._check, handler(source))
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        schema_ = handler(schema)
-        schema_ |= {} if self.low is None else {"minimum": self.low}
-        return schema_ | ({} if self.high is None else {"maximum": self.high})
+        described = handler(schema)
+        described |= {} if self.low is None else {"minimum": self.low}
+        return described | ({} if self.high is None else {"maximum": self.high})
 
     def _check(self, value: Any, info: ValidationInfo) -> Any:
         if value is None or not at_door(info):

@@ -195,7 +195,7 @@ class JobSpec(Part):
                         f"warm_start.points.{number}.{name} must be in the space: {allowed}, got {value:g}"
                     )
                 if isinstance(searched, Choices) and value not in searched.values:
-                    allowed = ", ".join(f"{guess_:g}" for guess_ in searched.values)
+                    allowed = ", ".join(f"{choice:g}" for choice in searched.values)
                     raise ValueError(f"warm_start.points.{number}.{name} must be one of {allowed}, got {value:g}")
         return self
 

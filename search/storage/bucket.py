@@ -109,16 +109,16 @@ class Bucket:
         """A copy in a temporary folder."""
         with scratch() as folder:
             path = folder / key.rpartition("/")[2]
-            keys_ = self._below(key)
-            if not keys_:
+            entries = self._below(key)
+            if not entries:
                 raise FileNotFoundError(f"there is no {key} in {self.url}")
-            for key_ in keys_:
-                target = Path(os.path.normpath(path / key_[len(key) + 1 :]))
+            for found in entries:
+                target = Path(os.path.normpath(path / found[len(key) + 1 :]))
                 if not target.is_relative_to(path):
-                    raise StoreUnavailable(f"{self.url} holds {key_!r}, which leads out of its folder")
+                    raise StoreUnavailable(f"{self.url} holds {found!r}, which leads out of its folder")
                 target.parent.mkdir(parents=True, exist_ok=True)
                 with self._asking() as client:  # FileNotFoundError where it was deleted meanwhile
-                    client.download_file(self._bucket, self._full(key_), str(target), Config=self._transfer)
+                    client.download_file(self._bucket, self._full(found), str(target), Config=self._transfer)
             yield path
 
     def exists(self, key: str) -> bool:
@@ -128,18 +128,18 @@ class Bucket:
     def names(self, key: str) -> list[str]:
         """The next parts of the keys that begin with this one."""
         inside = self._full(f"{key}/")
-        keys_ = [
+        entries = [
             entry["Prefix"] if "Prefix" in entry else entry["Key"]
             for page in self._pages(inside, Delimiter="/")
             for entry in (*page.get("CommonPrefixes", ()), *page.get("Contents", ()))
         ]
-        return sorted(key_[len(inside) :].rstrip("/") for key_ in keys_)
+        return sorted(found[len(inside) :].rstrip("/") for found in entries)
 
     def delete(self, key: str) -> None:
         """Deletes one by one: not everything that speaks S3 takes a list."""
-        for key_ in self._below(key):
+        for found in self._below(key):
             with self._asking() as client:
-                client.delete_object(Bucket=self._bucket, Key=self._full(key_))
+                client.delete_object(Bucket=self._bucket, Key=self._full(found))
 
     def close(self) -> None:
         """Closes the connections; the next request would open new ones."""
@@ -149,9 +149,9 @@ class Bucket:
 
     def _below(self, key: str) -> list[str]:
         """The file of this key, or those of the folder."""
-        keys_ = [entry["Key"] for page in self._pages(self._full(key)) for entry in page.get("Contents", ())]
-        keys = [key_[len(self._prefix) :] for key_ in keys_]
-        return [key_ for key_ in keys if key_ == key or key_.startswith(f"{key}/")]
+        entries = [entry["Key"] for page in self._pages(self._full(key)) for entry in page.get("Contents", ())]
+        keys = [found[len(self._prefix) :] for found in entries]
+        return [found for found in keys if found == key or found.startswith(f"{key}/")]
 
     def _pages(self, prefix: str, **options: str) -> list[dict[str, Any]]:
         with self._asking() as client:

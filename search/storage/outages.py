@@ -166,8 +166,8 @@ def _only_reads(context: ExceptionContext) -> bool:
 
 def _at_standby(context: ExceptionContext) -> bool:
     """What PostgreSQL 14 and later tells each session of itself, in no language."""
-    connection_: Any = context.connection and not context.connection.invalidated and context.connection.connection
-    info = getattr(connection_ and connection_.dbapi_connection, "info", None)
+    pooled: Any = context.connection and not context.connection.invalidated and context.connection.connection
+    info = getattr(pooled and pooled.dbapi_connection, "info", None)
     return bool(info and info.parameter_status("in_hot_standby") == "on")
 
 

@@ -252,13 +252,11 @@ def _seeds(document: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str]]:
     yield document, "seed"
     teacher = document.get("teacher")
     members = teacher.get("members") if isinstance(teacher, dict) and teacher.get("source") == "ensemble" else None
-    teachers = [
-        teacher_ for teacher_ in (members if isinstance(members, list) else [teacher]) if isinstance(teacher_, dict)
-    ]
-    if not any(teacher_.get("source") == "logits" for teacher_ in teachers):
+    teachers = [member for member in (members if isinstance(members, list) else [teacher]) if isinstance(member, dict)]
+    if not any(member.get("source") == "logits" for member in teachers):
         if isinstance(document.get("dataset"), dict):
             yield document["dataset"], "split_seed"
-        yield from ((teacher_, "seed") for teacher_ in teachers)
+        yield from ((member, "seed") for member in teachers)
     student = document.get("student")
     initial = student.get("initial") if isinstance(student, dict) else None
     if isinstance(initial, dict) and initial.get("source", "random") != "random":

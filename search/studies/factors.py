@@ -111,11 +111,11 @@ def _level(value: object) -> str:
     return text[:LONGEST_NAME] or "empty"
 
 
-def _check_nested(place_: str, paths: Sequence[str]) -> None:
+def _check_nested(label: str, paths: Sequence[str]) -> None:
     for place, path in enumerate(paths):
         for earlier in paths[:place]:
             if _overlap(path, earlier):
-                raise ValueError(f"{place_}: sets {earlier}, and {path} as well")
+                raise ValueError(f"{label}: sets {earlier}, and {path} as well")
 
 
 def _overlap(first: str, second: str) -> bool:

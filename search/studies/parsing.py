@@ -56,9 +56,9 @@ def _read_model(text: str | bytes, media: Literal["json", "yaml"], kind: type[As
 
 def _problems(error: ValidationError, kind: type[BaseModel], data: Any) -> list[FieldProblem]:
     """One for each field; of a field that may be one of several kinds, all that was tried is told in one sentence."""
-    messages_: dict[str, list[str]] = {}
+    by_path: dict[str, list[str]] = {}
     for entry in error.errors(include_url=False):
-        if len(messages_) == MOST_PROBLEMS:
+        if len(by_path) == MOST_PROBLEMS:
             break
         path, inside = [], data
         for part in entry["loc"]:
@@ -74,8 +74,8 @@ def _problems(error: ValidationError, kind: type[BaseModel], data: Any) -> list[
         elif message.startswith("factors."):  # a check of the whole, which begins its sentence with the field
             field_path, _, message = message.partition(": ")
             path = [field_path]
-        messages_.setdefault(".".join(path), []).append("is missing" if entry["type"] == "missing" else message)
-    return [FieldProblem(path, ", or ".join(dict.fromkeys(messages))) for path, messages in messages_.items()]
+        by_path.setdefault(".".join(path), []).append("is missing" if entry["type"] == "missing" else message)
+    return [FieldProblem(path, ", or ".join(dict.fromkeys(messages))) for path, messages in by_path.items()]
 
 
 def _at_lines(problems: Iterable[FieldProblem], marked: LocatedDocument) -> list[FieldProblem]:

@@ -22,10 +22,10 @@ def draw(standing: JobView) -> dict[str, Json]:
         empty = figure("Temperature with each other setting", LATER, [], xaxis=axis("temperature"), yaxis=axis(""))
         return {"interactions": empty}
     limits = limits_of(maps, interactions.direction == "minimize")
-    optimizers = list(dict.fromkeys(map_.optimizer for map_ in maps))
+    optimizers = list(dict.fromkeys(heatmap.optimizer for heatmap in maps))
     return {
         f"interactions-{name}": _optimizer_figure(
-            interactions, name, [map_ for map_ in maps if map_.optimizer == name], limits
+            interactions, name, [heatmap for heatmap in maps if heatmap.optimizer == name], limits
         )
         for name in optimizers
     }
@@ -45,26 +45,26 @@ def _optimizer_figure(
         "annotations": [],
     }
     data: list[Json] = []
-    for place, map_ in enumerate(maps):
+    for place, heatmap in enumerate(maps):
         suffix = str(place + 1) if place else ""
         places: Json = {"xaxis": f"x{suffix}", "yaxis": f"y{suffix}"}
-        label = setting(map_.setting).removeprefix(words).strip()
+        label = setting(heatmap.setting).removeprefix(words).strip()
         below = place + columns >= len(maps)
         layout[f"xaxis{suffix}"] = axis("temperature" if below else "", log=True) | {"showgrid": False}
-        scale: Json = {"type": "log", "dtick": 1, "exponentformat": "e"} if map_.log else {}
+        scale: Json = {"type": "log", "dtick": 1, "exponentformat": "e"} if heatmap.log else {}
         layout[f"yaxis{suffix}"] = axis("") | scale | {"showgrid": False}
         layout["annotations"].append(
             {"text": f"<b>{label}</b>", "xref": f"x{suffix} domain", "yref": f"y{suffix} domain", "x": 0, "y": 1.02,
              "xanchor": "left", "yanchor": "bottom", "showarrow": False, "font": {"size": 12}}
         )  # fmt: skip
-        data += _map(interactions, map_, label, limits, minimize=minimize, places=places, bar=place == 0)
+        data += _map(interactions, heatmap, label, limits, minimize=minimize, places=places, bar=place == 0)
     subtitle = "line: the best T for each value; dots: trials; blank: too few trials near to say"
     return figure(f"Temperature with each other setting of {words}", subtitle, data, **layout)
 
 
 def _map(
     interactions: Interactions,
-    map_: InteractionMap,
+    heatmap: InteractionMap,
     label: str,
     limits: tuple[float, float],
     *,
@@ -77,9 +77,9 @@ def _map(
     low, high = rounded([end * units.scale(interactions.metric) for end in limits])
     surface: Json = {
         "type": "heatmap",
-        "x": rounded(map_.temperatures),
-        "y": rounded(map_.values),
-        "z": _known_means(map_, interactions.metric),
+        "x": rounded(heatmap.temperatures),
+        "y": rounded(heatmap.values),
+        "z": _known_means(heatmap, interactions.metric),
         "zmin": low,
         "zmax": high,
         "showscale": bar,
@@ -89,8 +89,8 @@ def _map(
     }
     if bar:
         surface["colorbar"] = {"title": {"text": units.NAMES[interactions.metric]}, "thickness": 14}
-    ridge = best_temperatures(map_, limits, minimize)
-    temperatures, values = [t for t, _, _ in map_.trials], rounded([v for _, v, _ in map_.trials])
+    ridge = best_temperatures(heatmap, limits, minimize)
+    temperatures, values = [t for t, _, _ in heatmap.trials], rounded([v for _, v, _ in heatmap.trials])
     dot = {"line": {"color": COLOURS["bright"], "width": 0.7}}
     trials = marks(temperatures, values, COLOURS["ridge"], "trials", symbol="circle", size=4, **places)
     trials["marker"] |= dot
@@ -98,8 +98,8 @@ def _map(
     return [surface, line([t for _, t in ridge], best, COLOURS["ridge"], "best T", **places), trials]
 
 
-def _known_means(map_: InteractionMap, metric: units.Metric) -> list[list[float | None]]:
+def _known_means(heatmap: InteractionMap, metric: units.Metric) -> list[list[float | None]]:
     return [
         [value if ok else None for value, ok in zip(display_values(metric, means), mask, strict=True)]
-        for means, mask in zip(map_.means, map_.known, strict=True)
+        for means, mask in zip(heatmap.means, heatmap.known, strict=True)
     ]

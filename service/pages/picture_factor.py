@@ -31,7 +31,7 @@ def draw(guidance: Guidance, factor: FactorGuide) -> str:
     across = log_scale(*(guidance.searched or (1.0, 40.0)), (LEFT, RIGHT))
     bottom = TOP + ROW * len(factor.levels)
     _axis(root, across, bottom)
-    against = {contrast_.level: contrast_ for contrast_ in factor.contrasts}
+    against = {entry.level: entry for entry in factor.contrasts}
     for place, level in enumerate(factor.levels):
         y = TOP + ROW * (place + 0.5)
         contrast = against.get(level.level)

@@ -33,12 +33,12 @@ def draw(interactions: Interactions | None) -> str:
         svg.text(root, WIDTH / 2, 84, words, fill="soft", anchor="middle")
         return svg.to_text(root)
     width = (WIDTH - LEFT - EDGE - GAP * (COLUMNS - 1)) / COLUMNS
-    for place, map_ in enumerate(maps):
+    for place, heatmap in enumerate(maps):
         x_left = LEFT + (place % COLUMNS) * (width + GAP)
         top = TOP + (place // COLUMNS) * (PLOT + BETWEEN)
-        across = log_scale(map_.temperatures[0], map_.temperatures[-1], (x_left, x_left + width))
-        up = Scale((map_.values[0], map_.values[-1]), (top + PLOT, top), log=map_.log)
-        _map(Panel(root, x_left, x_left + width, top, top + PLOT, across, up), map_, limits, minimize)
+        across = log_scale(heatmap.temperatures[0], heatmap.temperatures[-1], (x_left, x_left + width))
+        up = Scale((heatmap.values[0], heatmap.values[-1]), (top + PLOT, top), log=heatmap.log)
+        _map(Panel(root, x_left, x_left + width, top, top + PLOT, across, up), heatmap, limits, minimize)
     low, high = (units.level(interactions.metric, end) for end in limits)
     colours = POOR_TO_GOOD[::-1] if minimize else POOR_TO_GOOD
     low, high = (low, f"{high} or worse") if minimize else (f"{low} or worse", high)
@@ -48,16 +48,18 @@ def draw(interactions: Interactions | None) -> str:
 
 def _description(maps: list[InteractionMap], limits: tuple[float, float], minimize: bool) -> str:
     sentences = []
-    for map_ in maps:
-        ridge = best_temperatures(map_, limits, minimize)
+    for heatmap in maps:
+        ridge = best_temperatures(heatmap, limits, minimize)
         if ridge:
             low, high = (f"{units.number(ridge[end][1], 2)} at {units.number(ridge[end][0], 2)}" for end in (0, -1))
-            sentences.append(f"{setting(map_.setting)} of {units.OPTIMIZERS[map_.optimizer]}: best T {low}, {high}")
+            sentences.append(
+                f"{setting(heatmap.setting)} of {units.OPTIMIZERS[heatmap.optimizer]}: best T {low}, {high}"
+            )
     return "; ".join(sentences) or "No setting has trials enough for a map."
 
 
 def best_temperatures(
-    map_: InteractionMap, limits: tuple[float, float], minimize: bool = False
+    heatmap: InteractionMap, limits: tuple[float, float], minimize: bool = False
 ) -> list[tuple[float, float]]:
     """(setting, T with the best mean) in the setting's order, where that mean is known and not beyond the worse limit.
 
@@ -65,8 +67,8 @@ def best_temperatures(
     """
     sign = -1 if minimize else 1
     ridge = []
-    for value, means, mask in zip(map_.values, map_.means, map_.known, strict=True):
-        means_known = [(sign * mean, t) for mean, t, ok in zip(means, map_.temperatures, mask, strict=True) if ok]
+    for value, means, mask in zip(heatmap.values, heatmap.means, heatmap.known, strict=True):
+        means_known = [(sign * mean, t) for mean, t, ok in zip(means, heatmap.temperatures, mask, strict=True) if ok]
         if means_known and max(means_known)[0] >= sign * limits[1 if minimize else 0]:
             ridge.append((value, max(means_known)[1]))
     return ridge
@@ -76,8 +78,8 @@ def limits_of(maps: list[InteractionMap], minimize: bool) -> tuple[float, float]
     """The better two thirds of what is known: a cliff would leave the plateau one colour."""
     means_known = sorted(
         mean
-        for map_ in maps
-        for means, mask in zip(map_.means, map_.known, strict=True)
+        for heatmap in maps
+        for means, mask in zip(heatmap.means, heatmap.known, strict=True)
         for mean, ok in zip(means, mask, strict=True)
         if ok
     )
@@ -88,36 +90,37 @@ def limits_of(maps: list[InteractionMap], minimize: bool) -> tuple[float, float]
     return (low, high) if low < high else (low - 0.01, high + 0.01)
 
 
-def _map(panel: Panel, map_: InteractionMap, limits: tuple[float, float], minimize: bool) -> None:
+def _map(panel: Panel, heatmap: InteractionMap, limits: tuple[float, float], minimize: bool) -> None:
     svg.add(panel.root, "rect", fill="rule", x=panel.left, y=panel.top, width=panel.right - panel.left, height=PLOT)
-    for level, shape in sorted(_levels(panel, map_, limits).items()):
+    for level, shape in sorted(_levels(panel, heatmap, limits).items()):
         colour = POOR_TO_GOOD[-1 - level] if minimize else POOR_TO_GOOD[level]
         svg.add(panel.root, "path", d="".join(shape), style=f"fill:{colour}")
     ridge = [
-        (panel.across(temperature), panel.up(value)) for value, temperature in best_temperatures(map_, limits, minimize)
+        (panel.across(temperature), panel.up(value))
+        for value, temperature in best_temperatures(heatmap, limits, minimize)
     ]
     if len(ridge) > 1:
         svg.add(panel.root, "path", stroke="ridge", d=svg.path(ridge), stroke_width=2, stroke_linejoin="round")
     group = svg.add(panel.root, "g")
-    for temperature, value, _ in map_.trials:
+    for temperature, value, _ in heatmap.trials:
         if panel.holds(temperature, value):
             x, y = panel.across(temperature), panel.up(value)
             svg.add(group, "circle", stroke="bright", fill="ridge", cx=x, cy=y, r=1.9, stroke_width=0.7)
     panel.ticks_across(grid=False, most=4)
     ticks = panel.up.ticks(4)
-    if map_.log and len(ticks) > 5:
+    if heatmap.log and len(ticks) > 5:
         ticks = ticks[:: math.ceil(len(ticks) / 5)]
     panel.ticks_up([(value, units.number(value, 2)) for value in ticks], grid=False)
-    owner = units.OPTIMIZERS[map_.optimizer]
-    panel.frame(f"{owner}: {setting(map_.setting).removeprefix(owner).strip()}", map_.optimizer)
+    owner = units.OPTIMIZERS[heatmap.optimizer]
+    panel.frame(f"{owner}: {setting(heatmap.setting).removeprefix(owner).strip()}", heatmap.optimizer)
 
 
-def _levels(panel: Panel, map_: InteractionMap, limits: tuple[float, float]) -> dict[int, list[str]]:
+def _levels(panel: Panel, heatmap: InteractionMap, limits: tuple[float, float]) -> dict[int, list[str]]:
     """Runs of cells of the same colour, row by row, as pieces of a path for each colour."""
     shapes: dict[int, list[str]] = {}
-    xs = _edges([panel.across(t) for t in map_.temperatures])
-    ys = _edges([panel.up(value) for value in map_.values])
-    for row, (means, mask) in enumerate(zip(map_.means, map_.known, strict=True)):
+    xs = _edges([panel.across(t) for t in heatmap.temperatures])
+    ys = _edges([panel.up(value) for value in heatmap.values])
+    for row, (means, mask) in enumerate(zip(heatmap.means, heatmap.known, strict=True)):
         steps = [_step(mean, limits) if ok else -1 for mean, ok in zip(means, mask, strict=True)]
         start = 0
         for column in range(1, len(steps) + 1):

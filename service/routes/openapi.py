@@ -89,7 +89,7 @@ def _complete(path: str, operation: dict[str, Any]) -> None:
             text = public.default_spec_yaml()
             content["example"] = text if media == "application/yaml" else yaml.safe_load(text)
     if "HTTPValidationError" in str(operation["responses"].get("422")):  # FastAPI's own word for what is a problem here
-        operation["responses"] |= {str(status): response_ for status, response_ in problems("request-invalid").items()}
+        operation["responses"] |= {str(status): answer for status, answer in problems("request-invalid").items()}
     if "requestBody" in operation:
         for status, response in problems("media-type-unsupported", "too-large").items():
             operation["responses"].setdefault(str(status), response)

@@ -38,16 +38,16 @@ def show_jobs(
 ) -> Response:
     """The list, newest first."""
     db = database(request)
-    jobs_page_ = public.list_jobs(db, principal, state=state, cursor=cursor, limit=PER_PAGE)
+    listing = public.list_jobs(db, principal, state=state, cursor=cursor, limit=PER_PAGE)
     state_query = "" if state is None else f"&state={state}"
     return page(
         "jobs.html",
         visitor_of(request, principal),
-        entries=_entries(db, jobs_page_.items, principal),
-        nobody_works=_nobody_works(request, jobs_page_.items),
+        entries=_entries(db, listing.items, principal),
+        nobody_works=_nobody_works(request, listing.items),
         state=state,
         states=list(JobState),
-        older=prefix.at(f"/jobs?cursor={jobs_page_.next_cursor}{state_query}") if jobs_page_.next_cursor else None,
+        older=prefix.at(f"/jobs?cursor={listing.next_cursor}{state_query}") if listing.next_cursor else None,
         done=jobs_page_one.DONE.get(done),
     )
 

@@ -77,22 +77,22 @@ def register(app: typer.Typer) -> None:
     app.command(rich_help_panel="Jobs")(advice)
 
 
-def print_advice(console: Console, advice_: Advice) -> None:
+def print_advice(console: Console, answer: Advice) -> None:
     """The whole advice, from what the API sent."""
-    console.print(Text(f"Advice for {_context_words(advice_.context)}", style="bold"), soft_wrap=False)
-    if advice_.temperatures:
-        subtitle = f"{advice_.sources_known} sources, worth {advice_.effective_sources:.1f} of equal weight"
+    console.print(Text(f"Advice for {_context_words(answer.context)}", style="bold"), soft_wrap=False)
+    if answer.temperatures:
+        subtitle = f"{answer.sources_known} sources, worth {answer.effective_sources:.1f} of equal weight"
         _heading(console, "Temperature", subtitle)
-        console.print(_temperatures(advice_))
+        console.print(_temperatures(answer))
         _heading(console, "Settings", "of the sources that tell them")
-        console.print(_settings(advice_))
-    if advice_.sources:
+        console.print(_settings(answer))
+    if answer.sources:
         _heading(console, "Sources", "the heaviest first")
-        console.print(_sources(advice_.sources))
-    if advice_.gaps:
+        console.print(_sources(answer.sources))
+    if answer.gaps:
         _heading(console, "What this does not cover")
         gaps = Table.grid(padding=(0, 1, 0, 0))
-        for gap in advice_.gaps:
+        for gap in answer.gaps:
             gaps.add_row(Text("-"), Text(gap))
         console.print(Padding(gaps, (0, 0, 0, 2), expand=False))
 
@@ -134,10 +134,10 @@ def _heading(console: Console, title: str, note: str = "") -> None:
     console.print(Text.assemble((title, "bold cyan"), (f"  {note}" if note else "", "dim")))
 
 
-def _temperatures(advice_: Advice) -> Padding:
+def _temperatures(answer: Advice) -> Padding:
     """The distribution as bars over a few temperatures, each weight at the nearest of them, and its middle half."""
     shares = dict.fromkeys(SHOWN, 0.0)
-    for quantile in advice_.temperatures:
+    for quantile in answer.temperatures:
         nearest = min(SHOWN, key=lambda temperature: abs(scales.log_ratio(quantile.temperature, temperature)))
         shares[nearest] += quantile.weight
     most = max(shares.values())
@@ -146,7 +146,7 @@ def _temperatures(advice_: Advice) -> Padding:
         table.add_column(name, no_wrap=True, justify="left" if not name else "right")
     for temperature, share in shares.items():
         table.add_row(units.number(temperature, 2), Text("█" * round(BAR * share / most), style="cyan"), f"{share:.0%}")
-    by_share = {quantile.share: quantile.temperature for quantile in advice_.quantiles}
+    by_share = {quantile.share: quantile.temperature for quantile in answer.quantiles}
     middle, low, high = (units.number(by_share[share], 2) for share in (0.5, 0.25, 0.75))
     rows = Table.grid()
     rows.add_row(table)
@@ -154,14 +154,14 @@ def _temperatures(advice_: Advice) -> Padding:
     return Padding(rows, (0, 0, 0, 2), expand=False)
 
 
-def _settings(advice_: Advice) -> Padding:
+def _settings(answer: Advice) -> Padding:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False)
     for name in ("setting", "10%", "middle", "90%", "told by"):
         table.add_column(name, no_wrap=True, justify="left" if name == "setting" else "right")
-    for setting in advice_.settings:
+    for setting in answer.settings:
         numbers = [units.number(value, 2) for value in (setting.low, setting.middle, setting.high)]
         table.add_row(setting.setting, *numbers, f"{setting.told:.0%}")
-    shares = ", ".join(f"{units.OPTIMIZERS[setting.name]} {setting.weight:.0%}" for setting in advice_.optimizers)
+    shares = ", ".join(f"{units.OPTIMIZERS[setting.name]} {setting.weight:.0%}" for setting in answer.optimizers)
     rows = Table.grid()
     rows.add_row(table)
     if shares:
@@ -175,8 +175,8 @@ def _sources(sources: list[AdviceSource]) -> Padding:
         table.add_column(name, no_wrap=True, justify="right")
     table.add_column("source", overflow="fold")
     for source in sources:
-        name_ = f"{source.source} ({source.job_id})" if source.job_id else source.source
-        text = Text.assemble(name_, (f"\n{_differences(source.apart)}", "dim") if source.apart else "")
+        title = f"{source.source} ({source.job_id})" if source.job_id else source.source
+        text = Text.assemble(title, (f"\n{_differences(source.apart)}", "dim") if source.apart else "")
         table.add_row(f"{source.weight:.1%}", f"{source.distance:.2f}", units.number(source.temperature, 2), text)
     return Padding(table, (0, 0, 0, 2), expand=False)
 

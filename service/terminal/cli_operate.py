@@ -171,14 +171,14 @@ def list_keys(as_json: AsJson = False) -> None:
     from search import public
 
     with _open_database(_settings()) as db:
-        keys_ = public.list_keys(db)
+        all_keys = public.list_keys(db)
     if as_json:
-        print_json({"items": [_key_document(key) for key in keys_]})
+        print_json({"items": [_key_document(key) for key in all_keys]})
         return
     table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 2, 0, 0))
     for column in ("id", "name", "scopes", "made", "last used", ""):
         table.add_column(column)
-    for key in keys_:
+    for key in all_keys:
         last_used = f"{key.last_used_at:%Y-%m-%d %H:%M}" if key.last_used_at else "never"
         revoked = "revoked" if key.revoked_at else ""
         table.add_row(key.id, key.name, ", ".join(sorted(key.scopes)), f"{key.created_at:%Y-%m-%d}", last_used, revoked)

@@ -31,12 +31,12 @@ class Throughput:
 
     def hear(self, event: Event) -> None:
         """Takes an event into account."""
-        time_ = event.at.timestamp()
-        self.latest = (time_, time.monotonic())
+        timestamp = event.at.timestamp()
+        self.latest = (timestamp, time.monotonic())
         if event.kind == "trial_started" and self.first is None:
-            self.first = time_
+            self.first = timestamp
         if event.kind in ENDS:
-            self.ends.append(time_)
+            self.ends.append(timestamp)
 
     def now(self) -> float:
         """The service's clock, as far as it is known."""
@@ -48,7 +48,7 @@ class Throughput:
             return None
         current = self.now()
         for window in WINDOWS:
-            count = sum(time_ > current - window for time_ in self.ends)
+            count = sum(timestamp > current - window for timestamp in self.ends)
             if count >= ENOUGH_ENDS or (count and window == WINDOWS[-1]):
                 return 60 * count / max(1.0, min(window, current - self.first))
         return None

@@ -64,7 +64,7 @@ def _factor(guidance: Guidance, factor: FactorGuide) -> Table:
     table = _grid("", scale, "best T", "against the first", "gain")
     table.columns[1].no_wrap = True
     table.columns[1].min_width = WHISKER
-    contrasts = {contrast_.level: contrast_ for contrast_ in factor.contrasts}
+    contrasts = {entry.level: entry for entry in factor.contrasts}
     for level in factor.levels:
         contrast = contrasts.get(level.level)
         style = _STYLES[contrast.verdict] if contrast else ""

@@ -195,7 +195,7 @@ def by_owners(settings: Sequence[str]) -> list[tuple[str, str]]:
     groups: dict[str, list[str]] = {}
     for name in settings:
         groups.setdefault(" and ".join(owners(name)), []).append(name)
-    return [(" and ".join(names), owners_) for owners_, names in groups.items()]
+    return [(" and ".join(names), holders) for holders, names in groups.items()]
 
 
 def relatives(name: str, among: Sequence[str]) -> list[str]:

@@ -61,12 +61,12 @@ def _solved(covariance: Array, targets: Array, times: Array, noise: float) -> Ar
 
 def _share(fit: Fit, place: int, weights: list[Array], confidence: float, rng: np.random.Generator) -> InteractionShare:
     points = _points(len(fit.others), place, rng)
-    components_ = [
+    decompositions = [
         _components(member.kernel_(fit.points(points), member.X_train_) @ columns)
         for member, columns in zip(fit.surface.members, weights, strict=True)
     ]
-    whole = np.mean([components[:, 0] for components in components_], axis=0)
-    resampled = np.concatenate([components[2, 1:] for components in components_])
+    whole = np.mean([components[:, 0] for components in decompositions], axis=0)
+    resampled = np.concatenate([components[2, 1:] for components in decompositions])
     low, high = np.quantile(resampled, [(1 - confidence) / 2, (1 + confidence) / 2])
     together = float(whole[2])
     return InteractionShare(

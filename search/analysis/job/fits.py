@@ -68,11 +68,12 @@ def fit_each(spec: JobSpec, trials: Sequence[Trial], surface: Surface | None) ->
         return {}
     listed = next(iter(joint.settings.values()))[0].listed  # T is the first setting of each optimizer
     temperatures = np.unique(listed if listed else profile.grid(temperature.low, temperature.high))
-    units_ = np.array([temperature.unit(float(temperature_)) for temperature_ in temperatures])
+    positions = np.array([temperature.unit(float(value)) for value in temperatures])
     rng = np.random.default_rng([spec.seed, 0, 5])
     with one_thread():
         profiles = {
-            name: _profile(surface, joint, name, observations, units_, rng) for name, observations in observed.items()
+            name: _profile(surface, joint, name, observations, positions, rng)
+            for name, observations in observed.items()
         }
         every = np.concatenate([joint.points(name, units) for name, units in profiles.items()])
         draws = np.split(surface.draws(every, profile.DRAWS, rng), len(profiles), axis=1)

@@ -91,7 +91,7 @@ def joint_of(spec: JobSpec, labels: bool) -> Encoding:
     settings = {str(name): settings_of(spec.space, Arm.JOINT, name) for name in spec.space.optimizer.choices()}
     if temperature_axis(spec.space) is None:
         temperature = Setting(Axis("temperature", 1.0, 40.0, log=True))
-        settings = {name: [temperature, *axes_] for name, axes_ in settings.items()}
+        settings = {name: [temperature, *columns] for name, columns in settings.items()}
     return Encoding(settings)
 
 

@@ -59,7 +59,7 @@ def best_settings(
 def _best(mean: Callable[[Array], Array], settings: Array, temperatures: Array) -> Array:
     """Of settings [m, d], those [len(at), d] with the highest posterior mean at each temperature."""
     means = (mean(np.column_stack([np.full(len(settings), temperature), settings])) for temperature in temperatures)
-    return settings[[int(mean_.argmax()) for mean_ in means]]
+    return settings[[int(row.argmax()) for row in means]]
 
 
 def points(temperatures: Array, draws: Array, confidence: float, sign: int) -> list[ResponsePoint]:

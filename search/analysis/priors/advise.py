@@ -51,10 +51,10 @@ def advise(context: Context, evidence: Sequence[Evidence], mode: Mode, most_sour
     weights = [weight(context, source) for source in evidence]
     total = sum(weights)
     if total > 0:
-        weights = [weight_ / total for weight_ in weights]
+        weights = [share / total for share in weights]
     ranked = sorted(zip(weights, evidence, strict=True), key=lambda pair: (-pair[0], pair[1].source))
     temperatures = _temperatures(ranked)
-    squared = sum(weight_**2 for weight_ in weights)
+    squared = sum(share**2 for share in weights)
     return Advice(
         context=as_json(context),
         mode=mode,

@@ -78,7 +78,12 @@ def cell_of(
         quality=tested if has_test else result.winner.validation,
         tested=has_test,
         gain=next(
-            (gain_ for gain_ in result.gains if gain_.headline and gain_.over == "t4" and gain_.mean is not None), None
+            (
+                difference
+                for difference in result.gains
+                if difference.headline and difference.over == "t4" and difference.mean is not None
+            ),
+            None,
         ),
         data=data,
     )
@@ -101,10 +106,12 @@ def optimum_of(curve: ResponseCurve) -> Optimum | None:
     return Optimum(tuple(temperatures), tuple(share / total for share in shares), not curve.best_shares)
 
 
-def _from_set(temperatures: Sequence[float], set_: TemperatureSet) -> list[float]:
-    shares = [float(any(low <= temperature <= high for low, high in set_.intervals)) for temperature in temperatures]
+def _from_set(temperatures: Sequence[float], best_set: TemperatureSet) -> list[float]:
+    shares = [
+        float(any(low <= temperature <= high for low, high in best_set.intervals)) for temperature in temperatures
+    ]
     inner = sum(shares[1:-1])
-    ends = [(0, set_.censored_low), (-1, set_.censored_high)]
+    ends = [(0, best_set.censored_low), (-1, best_set.censored_high)]
     touched = sum(CENSORED for _, cut in ends if cut)
     scale = (1 - touched) / inner if inner else 1.0
     shares = [scale * share for share in shares]

@@ -77,14 +77,16 @@ class Design:
 
     def groups(self) -> list[Group]:
         """The columns' priors."""
-        groups_ = [Group(0, 1, ANYWHERE)]
+        column_groups = [Group(0, 1, ANYWHERE)]
         for names in self.levels.values():
-            groups_.append(_next(groups_, len(names), MAIN))
+            column_groups.append(_next(column_groups, len(names), MAIN))
         for a, b in self.pairs:
-            groups_.append(_next(groups_, len(self.levels[a]) * len(self.levels[b]), TOGETHER[0], TOGETHER[1]))
+            column_groups.append(
+                _next(column_groups, len(self.levels[a]) * len(self.levels[b]), TOGETHER[0], TOGETHER[1])
+            )
         for _, values in self.blocks:
-            groups_.append(_next(groups_, len(values), REPEATED[0], REPEATED[1]))
-        return groups_
+            column_groups.append(_next(column_groups, len(values), REPEATED[0], REPEATED[1]))
+        return column_groups
 
 
 def _next(groups: Sequence[Group], size: int, scale: float, doubt: float = 0.0) -> Group:
@@ -113,7 +115,7 @@ def _levels(points: Sequence[Point]) -> dict[str, tuple[str, ...]]:
     names = dict.fromkeys(name for point in points for name in point.levels)
     everywhere = [name for name in names if all(name in point.levels for point in points)]
     by_factor = {name: tuple(dict.fromkeys(point.levels[name] for point in points)) for name in everywhere}
-    return {name: names_ for name, names_ in by_factor.items() if len(names_) > 1}
+    return {name: members for name, members in by_factor.items() if len(members) > 1}
 
 
 def _confounded(points: Sequence[Point], levels: Mapping[str, tuple[str, ...]]) -> list[str]:

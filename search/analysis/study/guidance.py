@@ -152,7 +152,7 @@ def _interactions(effects: Effects, names: dict[str, str]) -> list[InteractionGu
         levels, together = effects.corner(pair)
         low, high = np.quantile(together, [(1 - effects.confidence) / 2, (1 + effects.confidence) / 2])
         sufficient = effects.design.spare > 0 and not effects.design.confounded & set(pair)
-        guide_ = InteractionGuide(
+        interaction = InteractionGuide(
             factors=pair,
             levels=levels,
             octaves=float(np.median(together)),
@@ -161,8 +161,8 @@ def _interactions(effects: Effects, names: dict[str, str]) -> list[InteractionGu
             verdict=effects.verdict(together, effects.corners(pair)) if sufficient else "cannot tell",
             words="",
         )
-        words = guidance_words.interaction_words((names[pair[0]], names[pair[1]]), guide_)
-        guides.append(guide_.model_copy(update={"words": words}))
+        words = guidance_words.interaction_words((names[pair[0]], names[pair[1]]), interaction)
+        guides.append(interaction.model_copy(update={"words": words}))
     return guides
 
 
@@ -175,10 +175,10 @@ def _grouped(cells: Sequence[Cell]) -> list[list[Cell]]:
 
 
 def _cells(
-    cells: Sequence[Cell], located_: Sequence[Cell], spreads: Array, confidence: float, seed: int
+    cells: Sequence[Cell], all_located: Sequence[Cell], spreads: Array, confidence: float, seed: int
 ) -> list[CellGuide]:
-    searched = _searched(located_)
-    telling = {cell.job_id for cell in located_}
+    searched = _searched(all_located)
+    telling = {cell.job_id for cell in all_located}
     groups = _grouped(cells)
     finished = [[cell for cell in group if cell.state == FINISHED] for group in groups]
     tell = [[cell for cell in group if cell.job_id in telling] for group in groups]

@@ -40,14 +40,14 @@ def effect(contrast: Contrast, *, short: bool = False) -> str:
     """A contrast's size: ×2.1 (90 % interval 1.3 to 3.0), open ends named; `short` without the confidence."""
     interval = contrast.ratio_interval
     low, high = units.number(interval.low, 2), units.number(interval.high, 2)
-    range_ = f"{low} to {high}"
+    bounds = f"{low} to {high}"
     if contrast.open_low and contrast.open_high:
-        range_ = "open at both ends"
+        bounds = "open at both ends"
     elif contrast.open_low:
-        range_ = f"{high} or less"
+        bounds = f"{high} or less"
     elif contrast.open_high:
-        range_ = f"{low} or more"
-    return f"{times(contrast.ratio)} ({range_ if short else f'{units.percent(interval.confidence)} interval {range_}'})"
+        bounds = f"{low} or more"
+    return f"{times(contrast.ratio)} ({bounds if short else f'{units.percent(interval.confidence)} interval {bounds}'})"
 
 
 def temperature(best: Located) -> str:
@@ -200,7 +200,7 @@ def _design(cells: Sequence[Cell], design: Design | None, names: Mapping[str, st
         if lost_names and located_cells:
             sentences.append(f"No job of {names.get(factor, factor)} {_enumerate(lost_names)} tells of its best T.")
     if design is not None and design.confounded:
-        together = _enumerate(sorted(names.get(factor_, factor_) for factor_ in design.confounded))
+        together = _enumerate(sorted(names.get(factor_name, factor_name) for factor_name in design.confounded))
         sentences.append(f"In the finished jobs {together} change together: their effects cannot be told apart.")
     if design is not None and design.spare < 1:
         sentences.append("There are no more jobs than effects: nothing shows how far jobs of the same levels differ.")

@@ -67,8 +67,12 @@ def quality(cell: Cell) -> Measured | None:
 
 def gain(cell: Cell) -> Measured | None:
     """What a job's winner gains over T = 4."""
-    gain_ = cell.gain
-    return None if gain_ is None or gain_.mean is None else Measured(mean=gain_.mean, interval=gain_.interval)
+    difference = cell.gain
+    return (
+        None
+        if difference is None or difference.mean is None
+        else Measured(mean=difference.mean, interval=difference.interval)
+    )
 
 
 def average(
