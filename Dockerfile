@@ -41,6 +41,7 @@ COPY pyproject.toml README.md LICENSE ./
 COPY trainers trainers
 COPY search search
 COPY service service
+COPY thermowell thermowell
 RUN python3 -m venv /build && /build/bin/pip wheel --no-cache-dir --no-deps --wheel-dir /wheel .
 
 FROM base AS worker

@@ -23,7 +23,7 @@ from benchmarks import facts, output
 from benchmarks.facts import ROOT
 from trainers import catalogue
 
-ROOMS = ("service", "search", "trainers")
+ROOMS = ("service", "search", "trainers", "thermowell")
 SMALLEST, LARGEST, LONGEST_FUNCTION = 15, 400, 60  # lines
 ALIKE = 0.8  # of two documents' fields: from this share on they are one document, declared twice
 LEAST_FIELDS = 4  # documents of fewer fields agree by chance

@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "architecture.md").read_text()
 ROWS = re.findall(r"^\| (a[^|]+) \| (.+) \|$", PAGE, re.MULTILINE)
-PATHS = sorted(set(re.findall(r"`((?:service|search|trainers|tests)/[\w/.]+)`", PAGE)))
+PATHS = sorted(set(re.findall(r"`((?:service|search|trainers|thermowell|tests)/[\w/.]+)`", PAGE)))
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -19,8 +19,8 @@ def test_files_exist(path: str) -> None:
     assert (ROOT / path).exists(), f"docs/architecture.md names {path}, which is not there"
 
 
-def test_ten_changes_have_their_files() -> None:
-    assert len(ROWS) == 10
+def test_changes_have_their_files() -> None:
+    assert len(ROWS) >= 11
     for change, files in ROWS:
         assert re.findall(r"`[\w/.]+`", files), change
 

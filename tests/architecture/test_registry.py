@@ -21,7 +21,9 @@ from trainers.spec import Distillation, Optimizer
 from trainers.training import methods, optim
 
 ROOT = Path(__file__).parents[2]
-PRODUCT = sorted(path for part in ("service", "search", "trainers") for path in (ROOT / part).rglob("*.*"))
+PRODUCT = sorted(
+    path for part in ("service", "search", "trainers", "thermowell") for path in (ROOT / part).rglob("*.*")
+)
 MOST_FILES_OF_AN_OPTIMIZER, MOST_FILES_OF_A_LOSS = 4, 2
 
 
