@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import overhead_fill
-from search import public
-from search.public import Principal
+from search.records import SCOPES, Principal
+from search.requests.dashboard_queries import study_number
+from search.requests.keys import create_key
+from search.storage.db import open_database
 from tests.service import server_fixtures
 
 _ANSWERED_TRIALS = 24
-_ADMIN = Principal("load", "load", frozenset(public.SCOPES))
+_ADMIN = Principal("load", "load", frozenset(SCOPES))
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +37,14 @@ def document() -> dict[str, Any]:
 
 def fill(url: str, trials: int, keys: int) -> Filled:
     """Fills an empty database with so many trials; every key may read and submit, and sees all jobs."""
-    database = public.open_database(url)
+    database = open_database(url)
     try:
         running = overhead_fill.ours(database, trials)
         with tempfile.TemporaryDirectory() as folder:
             completed = server_fixtures.complete(database, Path(folder), budget={"trials": _ANSWERED_TRIALS}).id
-        study = public.study_number(database, running, _ADMIN)
+        study = study_number(database, running, _ADMIN)
         assert study is not None
-        made = [public.create_key(database, f"client-{number}", public.SCOPES)[1] for number in range(keys)]
+        made = [create_key(database, f"client-{number}", SCOPES)[1] for number in range(keys)]
         return Filled(running, completed, study, made)
     finally:
         database.close()

@@ -25,11 +25,18 @@ import yaml
 from benchmarks import facts, output
 from benchmarks.facts import ROOT
 from benchmarks.statistics import median, spread
-from search import public
+from search.records import Principal
+from search.requests import jobs as job_requests
+from search.requests.jobs import get_job
+from search.requests.results import get_result
+from search.schema import migrate
+from search.spec.job import JobSpec
+from search.states import JobState
+from search.storage.db import open_database
 
 CORES = os.cpu_count() or 1
 SPEC = ROOT / "examples" / "digits.yaml"
-ME = public.Principal("local", "local", frozenset({"read", "submit"}))
+ME = Principal("local", "local", frozenset({"read", "submit"}))
 SIDES: tuple[tuple[str, str, int, int | None], ...] = (
     # name, engine, workers, threads of each (None: as the worker decides)
     ("plain loop, one worker", "loop", 1, 1),
@@ -62,10 +69,10 @@ def once(spec: dict[str, Any], engine: str, workers: int, threads: int | None) -
             environment["THERMOWELL_THREADS"] = str(threads)
         # compilation is paid for in every run: a user's first job has nothing to reuse
         environment |= {"TORCHINDUCTOR_CACHE_DIR": f"{folder}/compiled", "PYTHONPATH": str(ROOT)}
-        database = public.open_database(f"sqlite:///{folder}/thermowell.db")
+        database = open_database(f"sqlite:///{folder}/thermowell.db")
         try:
-            public.migrate(database)
-            job, _ = public.submit(database, public.JobSpec.model_validate(spec), ME)
+            migrate(database)
+            job, _ = job_requests.submit(database, JobSpec.model_validate(spec), ME)
             begun = time.perf_counter()
             command = [sys.executable, "-m", "search.worker", "--exit-when-idle"]
             log = Path(folder) / "worker.log"
@@ -80,14 +87,14 @@ def once(spec: dict[str, Any], engine: str, workers: int, threads: int | None) -
                     for one in running:
                         one.kill()
             seconds = time.perf_counter() - begun
-            ended = public.get_job(database, job.id, ME)
-            if any(codes) or ended.state is not public.JobState.COMPLETED:
+            ended = get_job(database, job.id, ME)
+            if any(codes) or ended.state is not JobState.COMPLETED:
                 raise RuntimeError(f"the job ended as {ended.state}:\n{log.read_text()[-2000:]}")
             return {
                 "seconds": seconds,
                 "trials": ended.progress.trials_done,
                 "epochs": ended.progress.epochs_done,
-                "answer": public.get_result(database, job.id, ME).summary,
+                "answer": get_result(database, job.id, ME).summary,
                 "log": [line for line in log.read_text().splitlines() if "engine chosen" in line],
             }
         finally:

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import facts, output, statistics
+from search.analysis.study import guidance_table
+from search.analysis.study.documents import Guidance, Measured
 from search.answer import Interval
-from search.public import Guidance, Measured, guidance_table
 from service.pages import picture_factor
 
 PICTURES = Path(__file__).parents[1] / "docs" / "pictures"

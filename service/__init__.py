@@ -1,1 +1,1 @@
-"""HTTP, command line and pages over `search.public`."""
+"""HTTP, command line and pages over the packages of search that it may use."""

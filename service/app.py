@@ -12,8 +12,12 @@ from fastapi import FastAPI
 from fastapi.telemetry import TelemetryConfig
 from starlette.concurrency import run_in_threadpool
 
-from search import public
-from search.public import Database, DatabaseUnavailable, SchemaMissing
+from search import tracing
+from search.claims.reaper import Reaper
+from search.errors import DatabaseUnavailable, SchemaMissing
+from search.requests import advice as advice_requests
+from search.storage.db import Database, open_database
+from search.storage.store import open_store
 from service import auth, errors, proxies
 from service.pages import templating
 from service.plot_refresh import PlotRefresher
@@ -53,7 +57,7 @@ TRACES_SECONDS = 2.0
 def create_app(settings: Settings | None = None) -> FastAPI:
     """The service over one database, which is connected to at the first request. Torch is not needed."""
     settings = settings or Settings()
-    db = public.open_database(settings.database_url)
+    db = open_database(settings.database_url)
     app = FastAPI(
         title="Thermowell",
         version=version("thermowell"),
@@ -63,8 +67,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redirect_slashes=False,
         telemetry=_telemetry(),
     )
-    app.state.settings, app.state.db, app.state.files = settings, db, public.open_store(settings)
-    app.state.priors = public.priors(settings.literature, settings.advice_from)
+    app.state.settings, app.state.db, app.state.files = settings, db, open_store(settings)
+    app.state.priors = advice_requests.priors(settings.literature, settings.advice_from)
     app.state.metrics = metrics.Metrics(db)
     app.state.stopping = asyncio.Event()
     app.state.parsing, app.state.drawing = turns.Turns(settings.heavy_threads), turns.Turns(settings.heavy_threads)
@@ -112,7 +116,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
 def _telemetry() -> TelemetryConfig | None:
     """A span for each request but those that look whether the service is well; the rest of FastAPI's is in /metrics."""
-    provider = public.tracing.provider()
+    provider = tracing.provider()
     if provider is None:
         return None
     return {
@@ -141,13 +145,13 @@ async def _life(app: FastAPI) -> AsyncIterator[None]:
         app.state.dashboard.close()
         app.state.files.close()
         db.close()
-        await run_in_threadpool(public.tracing.close, TRACES_SECONDS)  # uvicorn ends the process by its signal
+        await run_in_threadpool(tracing.close, TRACES_SECONDS)  # uvicorn ends the process by its signal
 
 
 async def _reap(db: Database, settings: Settings, stopping: asyncio.Event) -> None:
     """Gives the trials of lost workers back, every so often; outlives whatever the database does meanwhile."""
     log = structlog.get_logger()
-    reaper = public.Reaper(db, settings.lease_seconds, settings.reap_seconds)
+    reaper = Reaper(db, settings.lease_seconds, settings.reap_seconds)
     while not stopping.is_set():
         try:
             await run_in_threadpool(reaper.run)

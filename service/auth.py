@@ -18,8 +18,12 @@ from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from search import public
-from search.public import Database, Principal
+from search import records
+from search.errors import ThermowellError
+from search.records import LOCAL_OWNER, SCOPES, Principal
+from search.requests.keys import any_keys, verify_key
+from search.requests.sessions import session_principal
+from search.storage.db import Database
 from service.errors import CrossOrigin, Forbidden, HostRefused, Unauthenticated, respond
 from service.proxies import came_through_stranger
 from service.settings import Settings, is_loopback
@@ -28,7 +32,7 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 SESSION_COOKIE = "thermowell_session"
 
 
-class OpenRefused(public.ThermowellError):
+class OpenRefused(ThermowellError):
     """The service would be open to others: create a key first with `thermowell keys create NAME --scope admin`."""
 
     slug = "open-refused"
@@ -36,7 +40,7 @@ class OpenRefused(public.ThermowellError):
 
 def refuse_open(db: Database, settings: Settings) -> None:
     """Raises OpenRefused where the service would listen beyond this machine and no key guards it."""
-    if not settings.loopback and not public.any_keys(db):
+    if not settings.loopback and not any_keys(db):
         raise OpenRefused(
             f"refusing to listen on {settings.host} without any API key: anybody could use this service. "
             "Create one with `thermowell keys create NAME --scope admin`, or listen on 127.0.0.1."
@@ -57,14 +61,14 @@ def authenticate(connection: HTTPConnection, db: Database, settings: Settings) -
 def _authenticate(connection: HTTPConnection, db: Database, settings: Settings) -> Principal:
     secret = presented_key(connection.headers)
     if secret is not None:
-        principal = public.verify_key(db, secret)
+        principal = verify_key(db, secret)
         if principal is None:
             raise Unauthenticated("this key is unknown, or was revoked")
         return principal
     principal = _signed_in(connection, db)
     if principal is not None:
         return principal
-    if not settings.loopback or public.any_keys(db):  # revoked ones count: revoking the last opens nothing
+    if not settings.loopback or any_keys(db):  # revoked ones count: revoking the last opens nothing
         raise Unauthenticated("an API key is needed: `Authorization: Bearer <key>`, or HTTP Basic with it as password")
     if connection.client is None or not is_loopback(connection.client.host):
         raise Unauthenticated("an API key is needed: without one only this machine is answered")
@@ -76,7 +80,7 @@ def _authenticate(connection: HTTPConnection, db: Database, settings: Settings) 
         )
     if not is_loopback(_host_name(connection.headers.get("host", ""))):
         raise HostRefused("without keys the service answers to localhost, 127.0.0.1 and [::1] alone")
-    return Principal(public.LOCAL_OWNER, "local", frozenset(public.SCOPES))
+    return Principal(LOCAL_OWNER, "local", frozenset(SCOPES))
 
 
 def presented_key(headers: Headers) -> str | None:
@@ -107,7 +111,7 @@ def _signed_in(connection: HTTPConnection, db: Database) -> Principal | None:
     of this origin did. (Everything that sends cookies by itself also sends one of these headers.)
     """
     token = connection.cookies.get(SESSION_COOKIE)
-    principal = public.session_principal(db, token) if token else None
+    principal = session_principal(db, token) if token else None
     if principal is not None and connection.scope["method"] not in SAFE_METHODS and not _is_own(connection.headers):
         raise CrossOrigin("a session may change something only from a page of this service")
     return principal
@@ -133,13 +137,13 @@ def _host_name(host: str) -> str:
         return ""
 
 
-def check_scope(principal: Principal, scope: public.Scope) -> None:
+def check_scope(principal: Principal, scope: records.Scope) -> None:
     """Raises Forbidden unless the principal has the scope."""
     if not principal.may(scope):
         raise Forbidden(f"this key lacks the scope {scope!r}; it has: {', '.join(sorted(principal.scopes))}")
 
 
-def requires(scope: public.Scope) -> Callable[..., Principal]:
+def requires(scope: records.Scope) -> Callable[..., Principal]:
     """A dependency that answers with the principal, if it may do what `scope` stands for."""
 
     def dependency(request: Request) -> Principal:
@@ -184,12 +188,12 @@ def _is_own(headers: Headers) -> bool:
 class Guarded:
     """Another application behind the same keys: `scope` to look, admin to change anything."""
 
-    def __init__(self, app: ASGIApp, scope: public.Scope, db: Database, settings: Settings) -> None:
+    def __init__(self, app: ASGIApp, scope: records.Scope, db: Database, settings: Settings) -> None:
         self.app, self.needed, self.db, self.settings = app, scope, db, settings
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         connection = HTTPConnection(scope)
-        needed: public.Scope = self.needed if scope["method"] in ("GET", "HEAD") else "admin"
+        needed: records.Scope = self.needed if scope["method"] in ("GET", "HEAD") else "admin"
         principal = await run_in_threadpool(authenticate, connection, self.db, self.settings)
         check_scope(principal, needed)
         await self.app(scope, receive, send)

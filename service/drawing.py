@@ -18,8 +18,14 @@ from itertools import dropwhile
 
 from pydantic import BaseModel, Field
 
-from search import public
-from search.public import Artifact, Database, JobView
+from search.analysis.job import question as interim_question
+from search.answer import Interim
+from search.claims.artifacts import list_artifacts
+from search.optuna_bridge.dashboard import DashboardChange, Figure, dashboard_change
+from search.records import Artifact, Principal
+from search.requests.job_view import JobView
+from search.requests.plot_queue import to_be_shown
+from search.storage.db import Database, open_database
 from service import tracking
 from service.pages import dashboard_note, figures, report
 
@@ -41,19 +47,19 @@ class DrawnPlots(BaseModel):
     """All that the API has to write down: of the job as it stood at its event of this number."""
 
     event: int
-    interim: public.Interim | None
+    interim: Interim | None
     report: str | None
-    beside: public.DashboardChange | None
+    beside: DashboardChange | None
     untracked: str | None = Field(None, description="why MLflow does not know of it, though it should")
 
 
 def draw(db: Database, job_id: str, mlflow_uri: str | None = None, root_path: str = "") -> DrawnPlots | None:
     """Asks the analysis where the job has not been answered, and draws; None where there is no such job any more."""
-    pending = public.to_be_shown(db, job_id)
+    pending = to_be_shown(db, job_id)
     if pending is None:
         return None
     standing, question = pending
-    interim = _interim_of(question) if question is not None and public.question.interim_possible() else None
+    interim = _interim_of(question) if question is not None and interim_question.interim_possible() else None
     if interim is not None:
         standing = replace(
             standing,
@@ -63,10 +69,10 @@ def draw(db: Database, job_id: str, mlflow_uri: str | None = None, root_path: st
             interactions=interim.interactions,
         )
     page = report.render(standing, picture_base=None) if standing.final else None
-    plots = {name: public.Figure(drawn) for name, drawn in figures.all_of(standing).items()}
+    plots = {name: Figure(drawn) for name, drawn in figures.all_of(standing).items()}
     files = _files(db, standing, page)
     words = dashboard_note.note(standing, root_path)
-    change = public.dashboard_change(db, job_id, plots, words, files)
+    change = dashboard_change(db, job_id, plots, words, files)
     untracked = None if mlflow_uri is None else _tracked(db, standing, mlflow_uri, words)
     return DrawnPlots(event=standing.event, interim=interim, report=page, beside=change, untracked=untracked)
 
@@ -80,16 +86,16 @@ def _tracked(db: Database, standing: JobView, uri: str, words: str) -> str | Non
     return None
 
 
-def _interim_of(question: public.question.Question) -> public.Interim:
+def _interim_of(question: interim_question.Question) -> Interim:
     process = subprocess.run(
-        [sys.executable, *public.question.PROGRAM],
+        [sys.executable, *interim_question.PROGRAM],
         input=question.model_dump_json().encode(),
         capture_output=True,
     )
     if process.returncode != 0:
         sys.stderr.buffer.write(process.stderr)
         raise RuntimeError(f"the analysis ended by {cause(process.stderr, process.returncode)}")
-    return public.Interim.model_validate_json(process.stdout)
+    return Interim.model_validate_json(process.stdout)
 
 
 def cause(complained: bytes, status: int) -> str:
@@ -109,8 +115,8 @@ def in_short(words: str) -> str:
 
 def _files(db: Database, standing: JobView, page: str | None) -> list[Artifact]:
     """The job's files, and the report that will be one of them by the time anybody looks."""
-    everybody = public.Principal("", "drawing", frozenset({"admin"}))
-    files = [file for file in public.list_artifacts(db, standing.job.id, everybody) if file.name != REPORT]
+    everybody = Principal("", "drawing", frozenset({"admin"}))
+    files = [file for file in list_artifacts(db, standing.job.id, everybody) if file.name != REPORT]
     if page is not None:
         content = page.encode()
         digest = hashlib.sha256(content).hexdigest()
@@ -122,7 +128,7 @@ def main() -> int:
     """Reads a DrawingRequest, writes the DrawnPlots, or nothing where there is no such job."""
     os.nice(19)
     order = DrawingRequest.model_validate_json(sys.stdin.buffer.read())
-    db = public.open_database(order.database_url)
+    db = open_database(order.database_url)
     try:
         drawn = draw(db, order.job_id, order.mlflow_uri, order.root_path)
     finally:

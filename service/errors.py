@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
-from search.public import FieldProblem, SpecInvalid, StoreUnavailable, ThermowellError
+from search.errors import FieldProblem, SpecInvalid, StoreUnavailable, ThermowellError
 from service import prefix
 
 MEDIA_TYPE = "application/problem+json"

@@ -20,8 +20,22 @@ from contextlib import suppress
 import structlog
 from starlette.concurrency import run_in_threadpool
 
-from search import public
-from search.public import Database, DatabaseUnavailable, SchemaMissing, Store
+from search.claims import artifacts
+from search.errors import DatabaseUnavailable, SchemaMissing, StoreUnavailable
+from search.optuna_bridge.dashboard import write_dashboard_change
+from search.records import Trouble
+from search.requests import plot_queue
+from search.requests.plot_queue import (
+    News,
+    claim_showing,
+    fail_showing,
+    fail_tracking,
+    keep_interim,
+    mark_shown,
+    release_showing,
+)
+from search.storage.db import Database
+from search.storage.store import Store
 from service.drawing import REPORT, REPORT_TYPE, DrawingRequest, DrawnPlots, cause, in_short
 from service.settings import Settings
 
@@ -65,35 +79,35 @@ class PlotRefresher:
     async def show_one(self) -> bool:
         """Shows the job that waits longest; False where none waits."""
         start = time.monotonic()
-        job_id = await run_in_threadpool(public.claim_showing, self._db, CLAIM_SECONDS)
+        job_id = await run_in_threadpool(claim_showing, self._db, CLAIM_SECONDS)
         if job_id is None:
             return False
         news = None
         try:
-            news = await run_in_threadpool(public.news, self._db, job_id)
+            news = await run_in_threadpool(plot_queue.news, self._db, job_id)
             drawn = None if news is None else await self._show(job_id, news)
         except (DatabaseUnavailable, SchemaMissing, OSError) as error:  # no fault of this job's
             _log.warning("a job waits for being shown", job_id=job_id, detail=in_short(f"{error}"))
-            await run_in_threadpool(public.release_showing, self._db, job_id, FAILED_SECONDS)
+            await run_in_threadpool(release_showing, self._db, job_id, FAILED_SECONDS)
             raise
         except Exception as error:
             await run_in_threadpool(self._fail, job_id, 0 if news is None else news.event, error)
             raise NotShown(f"{job_id}: {error}") from error
         if drawn is None or news is None:
-            await run_in_threadpool(public.release_showing, self._db, job_id, 0.0)
+            await run_in_threadpool(release_showing, self._db, job_id, 0.0)
         else:
             rest = max(self._settings.show_seconds, 4 * (time.monotonic() - start))
             tracked = self._settings.mlflow_uri is None or (news.track and drawn.untracked is None)
-            await run_in_threadpool(public.mark_shown, self._db, job_id, drawn.event, rest, tracked=tracked)
+            await run_in_threadpool(mark_shown, self._db, job_id, drawn.event, rest, tracked=tracked)
         return True
 
     def _fail(self, job_id: str, event: int, error: Exception) -> None:
         """Says why a job cannot be drawn, in the log and in its record."""
         detail = str(error) if isinstance(error, _Ended) else in_short(f"{type(error).__name__}: {error}")
-        trouble = public.fail_showing(self._db, job_id, event, detail, FAILED_SECONDS)
+        trouble = fail_showing(self._db, job_id, event, detail, FAILED_SECONDS)
         _told("a job could not be drawn", job_id, detail, trouble)
 
-    async def _show(self, job_id: str, news: public.News) -> DrawnPlots | None:
+    async def _show(self, job_id: str, news: News) -> DrawnPlots | None:
         """What is shown now; None where the job has gone on to its end, or the service."""
         order = DrawingRequest(
             database_url=self._db.url,
@@ -128,18 +142,18 @@ class PlotRefresher:
         """Writes down what was drawn, in one short transaction for each part of it."""
         drawn = DrawnPlots.model_validate_json(output)
         unkept = False
-        if drawn.interim is not None and not public.keep_interim(self._db, drawn.interim):
+        if drawn.interim is not None and not keep_interim(self._db, drawn.interim):
             return None
         if drawn.report is not None:
             try:
-                public.publish(self._db, self._files, job_id, REPORT, REPORT_TYPE, drawn.report.encode())
-            except public.StoreUnavailable as error:  # the plots are shown all the same
+                artifacts.publish(self._db, self._files, job_id, REPORT, REPORT_TYPE, drawn.report.encode())
+            except StoreUnavailable as error:  # the plots are shown all the same
                 _log.warning("a report is not kept; it is tried again later", job_id=job_id, detail=str(error))
                 unkept = True
         if drawn.beside is not None:
-            public.write_dashboard_change(self._db, drawn.beside)
+            write_dashboard_change(self._db, drawn.beside)
         if drawn.untracked is not None:
-            trouble = public.fail_tracking(self._db, job_id, drawn.event, drawn.untracked, FAILED_SECONDS)
+            trouble = fail_tracking(self._db, job_id, drawn.event, drawn.untracked, FAILED_SECONDS)
             _told("a job is not in MLflow", job_id, drawn.untracked, trouble)
         # so that there still is news to show
         return drawn.model_copy(update={"event": drawn.event - 1}) if unkept else drawn
@@ -149,7 +163,7 @@ class _Ended(RuntimeError):
     """The child has ended, by the error that is told."""
 
 
-def _told(sentence: str, job_id: str, detail: str, trouble: public.Trouble | None) -> None:
+def _told(sentence: str, job_id: str, detail: str, trouble: Trouble | None) -> None:
     if trouble is None:
         return
     again = "when the job changes" if trouble.again_at is None else trouble.again_at.isoformat(timespec="seconds")

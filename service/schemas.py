@@ -8,19 +8,13 @@ from typing import Annotated, Any, Literal, Self, get_args, get_origin
 from fastapi import Path, Query
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
-from search.public import (
-    Arm,
-    Job,
-    JobState,
-    OptimizerName,
-    Stage,
-    TrialState,
-    losses,
-    note_unreadable,
-    optimizers,
-    refuse_truth,
-)
+from search.records import Job
+from search.spec.fields import refuse_truth
+from search.states import Arm, JobState, Stage, TrialState
+from search.storage.stored import note_unreadable
 from service import prefix
+from trainers.registry import losses, optimizers
+from trainers.spec import OptimizerName
 
 JobId = Annotated[str, Path(description="a job's id", examples=["9f2c4e0b7a1d4c3e"])]
 TrialNumber = Annotated[int, Path(ge=0, lt=2**31, description="a trial's number within its job")]

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from pydantic import BaseModel, Field, field_validator
 
-from search.public import Quota, Scope
+from search.records import Quota, Scope
 from service.schemas import In, Out
 
 

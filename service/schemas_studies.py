@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from fastapi import Path
 from pydantic import Field
 
-from search.public import Estimate, Gain, TemperatureSet
+from search.answer import Estimate, Gain, TemperatureSet
 from service.schemas import Out, ProgressOut, Readable, ReasonOut
 
 StudyId = Annotated[str, Path(description="a study's id", examples=["4e1d0c9b8a7f6e5d"])]

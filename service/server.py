@@ -12,7 +12,9 @@ import structlog
 import uvicorn
 from fastapi import FastAPI
 
-from search import public
+from search import tracing
+from search.errors import DatabaseUnavailable, SchemaMissing
+from search.logs import Lines
 from service.app import create_app
 from service.auth import refuse_open
 from service.connections import protocol_for
@@ -57,24 +59,24 @@ def configure_logging() -> None:
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
-            public.tracing.log_ids,
+            tracing.log_ids,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             *([] if terminal else [structlog.processors.format_exc_info]),
             plain if terminal else structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(cast(TextIO, public.Lines(sys.stderr))),
+        logger_factory=structlog.PrintLoggerFactory(cast(TextIO, Lines(sys.stderr))),
     )
 
 
 def run(settings: Settings) -> None:
     """Serves until SIGINT or SIGTERM. Raises OpenRefused where anybody could use it, StoreUnavailable without one."""
     configure_logging()
-    public.tracing.configure("thermowell-api")
+    tracing.configure("thermowell-api")
     app = create_app(settings)
     if settings.artifact_store is not None:  # a folder may be full, and jobs be deleted by this very service
         app.state.files.check()
-    with suppress(public.DatabaseUnavailable, public.SchemaMissing):  # nothing is answered without a key meanwhile
+    with suppress(DatabaseUnavailable, SchemaMissing):  # nothing is answered without a key meanwhile
         refuse_open(app.state.db, settings)
     Server(app, settings).run()

@@ -9,8 +9,8 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 from pydantic_settings import NoDecode
 
-from search.public import Quota
-from search.public import Settings as SearchSettings
+from search.records import Quota
+from search.settings import Settings as SearchSettings
 from service.prefix import parse_prefix
 from service.proxies import Network
 

@@ -12,8 +12,12 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from search import public
-from search.public import Database, JobState, JobView, Report, Trial, TrialState
+from search.answer import Result
+from search.records import Principal, Report, Trial
+from search.requests.job_view import JobView
+from search.requests.trials import get_trial
+from search.states import JobState, TrialState
+from search.storage.db import Database
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -45,10 +49,10 @@ def track(db: Database, standing: JobView, uri: str, note: str) -> None:
     )
     run_ids = _runs(client, experiment, standing.job.id)
     parent = run_ids.pop(None, None) or _begin(client, experiment, standing)
-    ours = public.Principal("", "tracking", frozenset({"admin"}))
+    ours = Principal("", "tracking", frozenset({"admin"}))
     for trial in standing.trials:
         if trial.ended_at is not None and run_ids.get(trial.number) is None:
-            _, curve = public.get_trial(db, standing.job.id, trial.number, ours)
+            _, curve = get_trial(db, standing.job.id, trial.number, ours)
             _log_trial(client, experiment, parent, standing, trial, curve)
     _log_job(client, parent, standing, note)
 
@@ -138,7 +142,7 @@ def _log(client: MlflowClient, run_id: str, params: Mapping[str, str], metrics: 
         client.log_batch(run_id, metrics=metrics[first : first + MOST_METRICS])
 
 
-def _answer(result: public.Result) -> dict[str, float]:
+def _answer(result: Result) -> dict[str, float]:
     """The winner's estimate, its gains with their intervals' ends, and how far it may be behind the space's best."""
     figures: dict[str, float | None] = {"answer": result.winner.validation.mean}
     if (interval := result.winner.validation.interval) is not None:

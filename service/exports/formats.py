@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Literal
 
-from search.public import Job, Result
+from search.answer import Result
+from search.records import Job
 from service.exports import mdistiller, torchdistill
 from service.exports.winner import Winner, winner_of
 

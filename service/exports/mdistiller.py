@@ -11,8 +11,10 @@ from typing import Any
 
 import yaml
 
-from search.public import Configuration, augmentations, catalogue, optimizers
 from service.exports.winner import Winner, describe_model, differences, head, without_model
+from trainers import catalogue
+from trainers.registry import augmentations, optimizers
+from trainers.spec import Configuration
 
 RESNETS = {(8, 1), (14, 1), (20, 1), (32, 1), (44, 1), (56, 1), (110, 1), (8, 4), (32, 4)}  # (depth, width)
 WIDE_RESNETS = {(16, 1), (16, 2), (40, 1), (40, 2)}

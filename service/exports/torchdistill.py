@@ -10,8 +10,9 @@ from typing import Any
 
 import yaml
 
-from search.public import augmentations, catalogue, optimizers
 from service.exports.winner import Winner, describe_model, differences, head, without_model
+from trainers import catalogue
+from trainers.registry import augmentations, optimizers
 
 HOW = "Use it with torchdistill's examples/torchvision: python image_classification.py --config FILE"
 RENAMED = {"learning_rate": "lr"}  # torch's names of an optimizer's settings

@@ -6,17 +6,14 @@ import textwrap
 from dataclasses import dataclass
 from typing import Any
 
-from search.public import (
-    Configuration,
-    Job,
-    JobSpec,
-    Result,
-    augmentations,
-    catalogue,
-    configurations,
-    losses,
-    readable,
-)
+from search import configurations
+from search.answer import Result
+from search.records import Job
+from search.spec.job import JobSpec
+from search.storage.stored import readable
+from trainers import catalogue
+from trainers.registry import augmentations, losses
+from trainers.spec import Configuration
 
 LINE = 100
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from search.public import units
+from search import units
 from service.pages import svg
 from service.pages.svg import Element, Scale
 

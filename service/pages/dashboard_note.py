@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from search.public import JobView, units
+from search import units
+from search.requests.job_view import JobView
 from service.pages.spec_words import spec_yaml
 
 BESIDE = (

@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from search.public import JobView, ResponseCurve, ResponsePoint, units
+from search import units
+from search.answer import ResponseCurve, ResponsePoint
+from search.requests.job_view import JobView
 from service.pages import figures_maps, picture_optimizers, picture_response
 from service.pages.chart_axes import COLD_TO_HOT, heat
 from service.pages.figures_base import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from search.public import units
+from search import units
 from service.pages import svg
 from service.pages.chart_axes import roomy
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from search.public import InteractionMap, Interactions, JobView, units
+from search import units
+from search.answer import InteractionMap, Interactions
+from search.requests.job_view import JobView
 from service.pages.chart_axes import POOR_TO_GOOD
 from service.pages.figures_base import COLOURS, Json, axis, display_values, figure, line, marks, rounded
 from service.pages.labels import setting

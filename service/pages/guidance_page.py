@@ -7,7 +7,9 @@ from importlib import resources
 
 import jinja2
 
-from search.public import Guidance, guidance_table, guidance_words, units
+from search import units
+from search.analysis.study import guidance_table, guidance_words
+from search.analysis.study.documents import Guidance
 from service.pages import picture_factor, report
 
 

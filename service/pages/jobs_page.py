@@ -6,7 +6,12 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
-from search.public import TERMINAL_JOBS, Job, JobState, Principal, Progress, Result, Unreadable, readable, units
+from search import units
+from search.answer import Result
+from search.errors import Unreadable
+from search.records import Job, Principal, Progress
+from search.states import TERMINAL_JOBS, JobState
+from search.storage.stored import readable
 from service.pages import spec_words
 
 # What each state means to who waits, after the word that the API uses for it.

@@ -8,7 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from search.public import TERMINAL_JOBS, Event, Job, JobState, Trial, Trouble, Unreadable, readable, units
+from search import units
+from search.errors import Unreadable
+from search.records import Event, Job, Trial, Trouble
+from search.states import TERMINAL_JOBS, JobState
+from search.storage.stored import readable
 from service.pages.jobs_page import metric_of
 
 EVENTS = 12

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from search import public
-from search.public import Advice, FieldProblem, JobSpec, SpecInvalid, units
+from search import units
+from search.analysis.priors.documents import Advice
+from search.errors import FieldProblem, SpecInvalid
+from search.spec.job import JobSpec
+from search.spec.parsing import parse_spec
 
 AROUND = 2  # lines that are shown before and after a refused one
 
@@ -23,9 +26,9 @@ class Line:
 def read_spec(text: str) -> JobSpec:
     """The spec in a text that is JSON where it begins with a brace, else YAML. SpecInvalid, with lines for both."""
     if not text.lstrip().startswith("{"):
-        return public.parse_spec(text, "yaml")
+        return parse_spec(text, "yaml")
     try:
-        return public.parse_spec(text, "json")
+        return parse_spec(text, "json")
     except SpecInvalid as refused:
         raise SpecInvalid(_with_lines(text, refused.problems)) from refused
 
@@ -35,7 +38,7 @@ def _with_lines(text: str, problems: Sequence[FieldProblem]) -> list[FieldProble
     if all(problem.line or problem.path == "" for problem in problems):
         return list(problems)
     try:
-        public.parse_spec(text.replace("\t", " "), "yaml")
+        parse_spec(text.replace("\t", " "), "yaml")
     except SpecInvalid as refused:
         lines = {problem.path: problem.line for problem in refused.problems}
         return [problem if problem.line else _excerpt_at(problem, lines.get(problem.path)) for problem in problems]

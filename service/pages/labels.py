@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from search.public import units
+from search import units
 
 
 def setting(name: str) -> str:

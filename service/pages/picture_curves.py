@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from search.public import Curve, JobView, units
+from search import units
+from search.requests.job_view import Curve, JobView
 from service.pages import svg
 from service.pages.chart_axes import COLD_TO_HOT, Panel, colour_bar, heat, quality_ticks, roomy
 from service.pages.svg import Scale

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from search.public import CellGuide, FactorGuide, Guidance, LevelGuide, Located, guidance_words, units
+from search import units
+from search.analysis.study import guidance_words
+from search.analysis.study.documents import CellGuide, FactorGuide, Guidance, LevelGuide, Located
 from service.pages import svg
 from service.pages.chart_axes import log_scale, wide
 from service.pages.svg import Element, Scale

@@ -5,7 +5,8 @@ from __future__ import annotations
 import itertools
 import math
 
-from search.public import InteractionMap, Interactions, units
+from search import units
+from search.answer import InteractionMap, Interactions
 from service.pages import svg
 from service.pages.chart_axes import POOR_TO_GOOD, Panel, colour_bar, log_scale
 from service.pages.labels import setting

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from search.public import Contestant, ResponsePoint, Result, TemperatureResponse, TemperatureSet, units
+from search import units
+from search.answer import Contestant, ResponsePoint, Result, TemperatureResponse, TemperatureSet
 from service.pages import svg
 from service.pages.chart_axes import log_scale, quality_ticks, roomy
 from service.pages.picture_softness import entropy_at

@@ -6,7 +6,8 @@ import bisect
 import math
 from collections.abc import Sequence
 
-from search.public import JobView, scales, units
+from search import scales, units
+from search.requests.job_view import JobView
 from service.pages import svg
 from service.pages.chart_axes import Panel, log_scale
 from service.pages.svg import Scale

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal
 
-from search.public import Gain, Importances, Interval, JobView, units
+from search import units
+from search.answer import Gain, Importances, Interval
+from search.requests.job_view import JobView
 from service.pages import (
     picture_curves,
     picture_interactions,

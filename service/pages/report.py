@@ -15,26 +15,14 @@ from typing import Any
 
 import jinja2
 
-from search.public import (
-    Arm,
-    Contestant,
-    Estimate,
-    Gain,
-    Interactions,
-    Interval,
-    Job,
-    JobView,
-    Result,
-    SelectedFinalist,
-    Selection,
-    Stage,
-    Trial,
-    TrialState,
-    optimizers,
-    units,
-)
+from search import units
+from search.answer import Contestant, Estimate, Gain, Interactions, Interval, Result, SelectedFinalist, Selection
+from search.records import Job, Trial
+from search.requests.job_view import JobView
+from search.states import Arm, Stage, TrialState
 from service.pages import pictures, spec_words
 from service.pages.dashboard_note import so_far
+from trainers.registry import optimizers
 
 BEST_TRIALS = 10
 

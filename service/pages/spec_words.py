@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from search.public import Job
+from search.records import Job
 
 SAMPLERS = {
     "gp": "Gaussian process, knowledge gradient",

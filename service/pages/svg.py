@@ -10,7 +10,8 @@ import math
 from collections.abc import Sequence
 from xml.etree import ElementTree
 
-from search.public import optimizers, scales
+from search import scales
+from trainers.registry import optimizers
 
 Element = ElementTree.Element
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif"

@@ -14,7 +14,8 @@ import jinja2
 from starlette.responses import HTMLResponse
 from starlette.staticfiles import StaticFiles
 
-from search.public import Principal, units
+from search import units
+from search.records import Principal
 from service import prefix
 
 ASSETS = "/assets"

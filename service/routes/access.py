@@ -10,8 +10,9 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from search import public
-from search.public import Database, DatabaseUnavailable, Principal, SchemaMissing
+from search.errors import DatabaseUnavailable, SchemaMissing
+from search.records import LOCAL_OWNER, Principal
+from search.storage.db import Database
 from service.auth import authenticate, check_scope
 from service.errors import Forbidden, HostRefused, Unauthenticated
 from service.settings import Settings
@@ -65,7 +66,7 @@ class Access:
     def _reason(self) -> Reason:
         if "authorization" in self._connection.headers:
             return "key-revoked"
-        return "key-needed" if self.principal.id == public.LOCAL_OWNER else "session-ended"
+        return "key-needed" if self.principal.id == LOCAL_OWNER else "session-ended"
 
 
 class Rechecked:

@@ -8,13 +8,17 @@ from typing import Annotated, Any, Literal, Self
 from fastapi import APIRouter, Query, Request
 from pydantic import Field, model_validator
 
-from search import public
-from search.public import Advice, Context, OptimizerName, optimizers
+from search.analysis.priors.context import Context
+from search.analysis.priors.documents import Advice
+from search.requests import advice as advice_requests
+from search.requests.advice import Priors
 from service.auth import Reader
 from service.errors import problems
 from service.routes.jobs import database
 from service.routes.turns import in_turn
 from service.schemas import In
+from trainers.registry import optimizers
+from trainers.spec import OptimizerName
 
 Count = Annotated[int, Field(ge=1, le=10**12)]
 router = APIRouter(prefix="/v1", tags=["spec"])
@@ -71,7 +75,7 @@ def get_advice(request: Request, principal: Reader, query: Annotated[AdviceQuery
     Each source comes with its distance, feature by feature, and its weight; `gaps` says what they do not cover.
     A job's `warm_start` begins with points of this distribution.
     """
-    priors: public.Priors = request.app.state.priors
-    return public.get_advice(
+    priors: Priors = request.app.state.priors
+    return advice_requests.get_advice(
         database(request), query.context(), principal, priors, query.mode, most_sources=query.most_sources
     )

@@ -15,8 +15,12 @@ from starlette.requests import Request
 from starlette.routing import BaseRoute, Route
 from starlette.types import Message, Receive, Scope, Send
 
-from search import public
-from search.public import Database, Store
+from search.errors import StoreUnavailable
+from search.optuna_bridge.dashboard import Files
+from search.optuna_bridge.study import close_storage, optuna_storage
+from search.schema import check_schema
+from search.storage.db import Database
+from search.storage.store import Store
 from service import prefix
 from service.auth import Guarded
 from service.errors import respond
@@ -92,21 +96,21 @@ class Dashboard:
         if self._made is not None:
             storage, app = self._made
             app.executor.shutdown(wait=False)
-            public.close_storage(storage)
+            close_storage(storage)
 
     def _make(self) -> tuple[Any, WSGIMiddleware]:
         with self._lock:
             if self._made is None:
                 import optuna_dashboard  # takes seconds, which a service that nobody looks at need not spend
 
-                public.check_schema(self._db)
-                storage = public.optuna_storage(self._db)
+                check_schema(self._db)
+                storage = optuna_storage(self._db)
                 app = optuna_dashboard.wsgi(storage, artifact_store=_Files(self._files))
                 self._made = storage, WSGIMiddleware(app, workers=THREADS)
             return self._made
 
 
-class _Files(public.Files):
+class _Files(Files):
     """The files; what the store does is told in the way of its framework, so that its views answer 503 and not 500."""
 
     def open_reader(self, artifact_id: str) -> BinaryIO:
@@ -126,7 +130,7 @@ class _Files(public.Files):
 def _answered() -> Iterator[None]:
     try:
         yield
-    except public.StoreUnavailable as error:
+    except StoreUnavailable as error:
         from bottle import HTTPError  # type: ignore[import-untyped]  # what the dashboard is written in
 
         problem = respond(error, "/artifacts")

@@ -10,8 +10,9 @@ from fastapi.exceptions import RequestValidationError
 from starlette.responses import JSONResponse, Response
 from starlette.types import Scope
 
-from search import public
-from search.public import Database, NotFound
+from search.errors import NotFound
+from search.schema import check_schema
+from search.storage.db import Database
 from service.prefix import inner_path
 
 _STUDY = re.compile(r"/(?:api/studies|api/artifacts|artifacts|csv)/(\d+)(?:/|$)")
@@ -24,7 +25,7 @@ def explain(storage: Any, db: Database, scope: Scope) -> Response | None:
 
     Raises NotFound, RequestValidationError; DatabaseUnavailable where that is why.
     """
-    public.check_schema(db)
+    check_schema(db)
     path = inner_path(scope)
     _check_there(storage, path)
     if path.startswith("/artifacts/"):

@@ -7,7 +7,8 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from search import public
+from search.requests.jobs import get_job
+from search.requests.results import get_result
 from service.auth import Reader
 from service.errors import problems
 from service.exports.formats import Format, export
@@ -40,6 +41,6 @@ def get_export(
 ) -> Response:
     """The winning configuration as a file of torchdistill or mdistiller; its comments say what it cannot express."""
     db = database(request)
-    job, result = public.get_job(db, job_id, principal), public.get_result(db, job_id, principal)
+    job, result = get_job(db, job_id, principal), get_result(db, job_id, principal)
     headers = {"Content-Disposition": f'attachment; filename="{job_id}-{into}.yaml"'}
     return Response(export(job, result, into), media_type="application/yaml", headers=headers)

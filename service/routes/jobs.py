@@ -8,8 +8,13 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from search import public
-from search.public import Database, Job, JobState, Principal
+from search.records import Job, Principal
+from search.requests import jobs as job_requests
+from search.requests.advice import Priors
+from search.requests.jobs import cancel_job, pause_job, resume_job, stop_job
+from search.spec.parsing import parse_spec
+from search.states import JobState
+from search.storage.db import Database
 from service.auth import Reader, Submitter
 from service.errors import problems
 from service.routes.submitting import (
@@ -76,11 +81,11 @@ async def submit(
     replay = replay_of(idempotency_key, body)
 
     turns: Turns = request.app.state.parsing
-    spec = await turns.run(principal.id, public.parse_spec, body, media)
+    spec = await turns.run(principal.id, parse_spec, body, media)
 
     def work() -> tuple[Job, bool]:
-        priors: public.Priors = request.app.state.priors
-        return public.submit(database(request), spec, principal, replay, priors, request.state.request_id)
+        priors: Priors = request.app.state.priors
+        return job_requests.submit(database(request), spec, principal, replay, priors, request.state.request_id)
 
     job, created = await run_in_threadpool(work)
     say_where(response, f"/v1/jobs/{job.id}", created)
@@ -105,7 +110,7 @@ def list_jobs(
 ) -> JobPage:
     """Your own jobs, newest first; an admin sees everybody's."""
     key, _, value = (label or "").partition("=")
-    page = public.list_jobs(
+    page = job_requests.list_jobs(
         database(request),
         principal,
         state=state,
@@ -126,7 +131,7 @@ def list_jobs(
 )
 def get_job(request: Request, job_id: JobId, principal: Reader) -> JobDetailOut:
     """A job, its spec, its progress and why it failed where it did."""
-    return JobDetailOut.of(public.get_job(database(request), job_id, principal))
+    return JobDetailOut.of(job_requests.get_job(database(request), job_id, principal))
 
 
 @router.delete(
@@ -141,7 +146,7 @@ def delete_job(request: Request, job_id: JobId, principal: Submitter) -> None:
 
     The request that made it makes a new job where it is sent again.
     """
-    public.delete_job(database(request), job_id, principal, request.app.state.files)
+    job_requests.delete_job(database(request), job_id, principal, request.app.state.files)
 
 
 def _move(
@@ -165,25 +170,25 @@ def _move(
     )(endpoint)
 
 
-_move("cancel", "Cancel a job", "Ends it now: running trials are dropped and nothing is answered.", public.cancel_job)
+_move("cancel", "Cancel a job", "Ends it now: running trials are dropped and nothing is answered.", cancel_job)
 _move(
     "stop",
     "Stop the search",
     "No new trials are searched; running ones end. What there is goes on to confirmation and is answered.",
-    public.stop_job,
+    stop_job,
 )
 _move(
     "pause",
     "Pause a job",
     "No new trials are handed out; running ones end. Paused time does not count against the budget. An answer that is "
     "being worked out is begun again when the job is resumed.",
-    public.pause_job,
+    pause_job,
 )
 _move(
     "resume",
     "Resume a job",
     "A paused job goes on where it was, and so does one that failed for what its machines did: see `resumable`.",
-    public.resume_job,
+    resume_job,
     "quota-exceeded",
 )
 
@@ -197,7 +202,7 @@ _move(
 )
 def extend_job(request: Request, job_id: JobId, principal: Submitter, budget: ExtendRequest) -> JobDetailOut:
     """Gives a job new, higher totals. A completed one searches on, and its later test figures are marked as seen."""
-    job = public.extend_job(
+    job = job_requests.extend_job(
         database(request), job_id, principal, trials=budget.trials, epochs=budget.epochs, seconds=budget.seconds
     )
     return JobDetailOut.of(job)
@@ -212,4 +217,4 @@ def extend_job(request: Request, job_id: JobId, principal: Submitter, budget: Ex
 )
 def share_job(request: Request, job_id: JobId, principal: Submitter, share: ShareRequest) -> JobDetailOut:
     """Another priority, another cap of trials under way, or both; what is under way already goes on to its end."""
-    return JobDetailOut.of(public.share_job(database(request), job_id, principal, share.changes()))
+    return JobDetailOut.of(job_requests.share_job(database(request), job_id, principal, share.changes()))

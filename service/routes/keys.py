@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Request
 
-from search import public
+from search.requests import keys as key_requests
 from service.auth import Admin
 from service.errors import problems
 from service.routes.jobs import database
@@ -19,7 +19,7 @@ router = APIRouter(prefix="/v1/keys", tags=["keys"])
 @router.get("", operation_id="listKeys", response_model=KeyList, summary="List keys")
 def list_keys(request: Request, principal: Admin) -> KeyList:
     """All keys without their secrets, revoked ones too."""
-    return KeyList(items=[KeyOut.model_validate(key) for key in public.list_keys(database(request))])
+    return KeyList(items=[KeyOut.model_validate(key) for key in key_requests.list_keys(database(request))])
 
 
 @router.post(
@@ -33,7 +33,7 @@ def list_keys(request: Request, principal: Admin) -> KeyList:
 def create_key(request: Request, principal: Admin, key_request: KeyRequest) -> KeyCreated:
     """The secret is in this answer and nowhere else: only its hash is kept."""
     quota = key_request.quota_over(request.app.state.settings.key_quota)
-    key, secret = public.create_key(database(request), key_request.name, frozenset(key_request.scopes), quota)
+    key, secret = key_requests.create_key(database(request), key_request.name, frozenset(key_request.scopes), quota)
     return KeyCreated(**KeyOut.model_validate(key).model_dump(), secret=secret)
 
 
@@ -46,7 +46,7 @@ def create_key(request: Request, principal: Admin, key_request: KeyRequest) -> K
 )
 def set_quota(request: Request, principal: Admin, key_id: KeyId, quota: QuotaRequest) -> KeyOut:
     """For what the key asks from now on; what it has already stays."""
-    return KeyOut.model_validate(public.set_quota(database(request), key_id, quota.quota()))
+    return KeyOut.model_validate(key_requests.set_quota(database(request), key_id, quota.quota()))
 
 
 @router.delete(
@@ -58,4 +58,4 @@ def set_quota(request: Request, principal: Admin, key_id: KeyId, quota: QuotaReq
 )
 def revoke_key(request: Request, principal: Admin, key_id: KeyId) -> None:
     """From now on the key opens nothing; its jobs stay."""
-    public.revoke_key(database(request), key_id)
+    key_requests.revoke_key(database(request), key_id)

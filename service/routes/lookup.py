@@ -7,7 +7,11 @@ from typing import Any
 from fastapi import APIRouter, HTTPException, Request
 from starlette.responses import Response
 
-from search import public
+from search.claims import workers as worker_records
+from search.errors import SpecInvalid
+from search.requests.keys import get_quota, quota_use
+from search.schema import check_ready
+from search.spec.parsing import default_spec_yaml, parse_spec, spec_json_schema
 from service import prefix
 from service.auth import Reader
 from service.errors import KINDS, FieldError, problems
@@ -16,6 +20,7 @@ from service.routes.submitting import media_of, schema_of
 from service.routes.turns import Turns
 from service.schemas_keys import Me, QuotaOut
 from service.schemas_lookup import ProblemKind, SpecVerdict, Status, WorkerList, WorkerOut
+from trainers import catalogue
 
 router = APIRouter(prefix="/v1")
 open_router = APIRouter(tags=["operation"])
@@ -24,13 +29,13 @@ open_router = APIRouter(tags=["operation"])
 @router.get("/catalogue", operation_id="getCatalogue", summary="What a spec can name", tags=["spec"])
 def get_catalogue(principal: Reader) -> dict[str, Any]:
     """Datasets, models with their arguments, optimizers, schedules, augmentations, losses and objectives."""
-    return public.catalogue.describe()
+    return catalogue.describe()
 
 
 @router.get("/spec/schema", operation_id="getSpecSchema", summary="JSON Schema of a spec", tags=["spec"])
 def get_spec_schema(principal: Reader) -> dict[str, Any]:
     """For editors and validators. What depends on several fields at once is checked on submission alone."""
-    return public.spec_json_schema()
+    return spec_json_schema()
 
 
 @router.get(
@@ -45,7 +50,7 @@ def get_spec_schema(principal: Reader) -> dict[str, Any]:
 )
 def get_spec_default(principal: Reader) -> Response:
     """Every field with its default and what it means; it can be submitted as it is."""
-    return Response(public.default_spec_yaml(), media_type="application/yaml")
+    return Response(default_spec_yaml(), media_type="application/yaml")
 
 
 @router.post(
@@ -63,8 +68,8 @@ async def validate_spec(request: Request, principal: Reader) -> SpecVerdict:
     body = await request.body()
     try:
         turns: Turns = request.app.state.parsing
-        spec = await turns.run(principal.id, public.parse_spec, body, media)
-    except public.SpecInvalid as refused:
+        spec = await turns.run(principal.id, parse_spec, body, media)
+    except SpecInvalid as refused:
         errors = [FieldError.model_validate(problem) for problem in refused.problems]
         return SpecVerdict(valid=False, spec=None, errors=errors)
     return SpecVerdict(valid=True, spec=spec.model_dump(mode="json"), errors=[])
@@ -73,15 +78,15 @@ async def validate_spec(request: Request, principal: Reader) -> SpecVerdict:
 @router.get("/workers", operation_id="listWorkers", response_model=WorkerList, summary="Who trains", tags=["operation"])
 def list_workers(request: Request, principal: Reader) -> WorkerList:
     """Workers with their lanes, what they hold and when they were last seen."""
-    workers = public.list_workers(database(request))
+    workers = worker_records.list_workers(database(request))
     return WorkerList(items=[WorkerOut.of(worker) for worker in workers])
 
 
 @router.get("/me", operation_id="getMe", response_model=Me, summary="Whose key is this", tags=["operation"])
 def get_me(request: Request, principal: Reader) -> Me:
     """The key behind the request, its scopes and its quota."""
-    quota = public.get_quota(database(request), principal.id)
-    usage = public.quota_use(database(request), principal.id)
+    quota = get_quota(database(request), principal.id)
+    usage = quota_use(database(request), principal.id)
     identity = {"id": principal.id, "name": principal.name, "scopes": sorted(principal.scopes)}
     return Me(**identity, quota=QuotaOut.model_validate(quota), used=QuotaOut.model_validate(usage))
 
@@ -111,5 +116,5 @@ async def get_health() -> Status:
 )
 def get_readiness(request: Request) -> Status:
     """Whether the database answers, has the tables of this version and takes writes. Needs no key."""
-    public.check_ready(database(request))
+    check_ready(database(request))
     return Status(status="ready")

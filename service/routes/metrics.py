@@ -12,8 +12,9 @@ from prometheus_client.registry import Collector
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from search import public
-from search.public import Database
+from search.requests import fleet_counts
+from search.storage.db import Database
+from search.storage.stored import count_unreadable
 from service.auth import Reader
 
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -28,7 +29,7 @@ class Census(Collector):
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """Raises DatabaseUnavailable."""
-        counts = public.count(self.db)
+        counts = fleet_counts.count(self.db)
         jobs = GaugeMetricFamily("thermowell_jobs", "Jobs by state", labels=["state"])
         for state, number in counts.jobs.items():
             jobs.add_metric([state], number)
@@ -48,7 +49,7 @@ class Census(Collector):
             ("epochs", "Epochs of trials that have ended", counts.epochs),
             ("train_seconds", "Seconds that these epochs took; by epochs: seconds per epoch", counts.train_seconds),
             ("worker_database_errors", "Times that the database did not answer a worker", counts.database_errors),
-            ("unreadable_records", "Stored things that this process could not read", public.count_unreadable()),
+            ("unreadable_records", "Stored things that this process could not read", count_unreadable()),
             ("api_database_errors", "Times that the database did not answer this process", self.db.failures),
         ):
             yield GaugeMetricFamily(f"thermowell_{name}", words, value=value)

@@ -12,7 +12,9 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 from starlette.staticfiles import StaticFiles
 
-from search import public
+from search.spec.job import JobSpec
+from search.spec.parsing import default_spec_yaml
+from search.studies.spec import StudyExtension, StudySpec
 from service import prefix
 from service.errors import Problem, problems
 from service.routes.submitting import schema_of
@@ -74,7 +76,7 @@ def describe(app: FastAPI) -> dict[str, Any]:
 
 def _add_schemas(schemas: dict[str, Any]) -> None:
     """Problem, specs and their parts: no route of FastAPI's own making names them."""
-    for model in (Problem, public.JobSpec, public.StudySpec, public.StudyExtension):
+    for model in (Problem, JobSpec, StudySpec, StudyExtension):
         schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
         schemas.update(schema.pop("$defs", {}))
         schemas[model.__name__] = schema
@@ -86,7 +88,7 @@ def _complete(path: str, operation: dict[str, Any]) -> None:
     """Adds what every guarded route can answer with, and an example of a spec where one is sent."""
     for media, content in operation.get("requestBody", {}).get("content", {}).items():
         if content["schema"] == schema_of("JobSpec"):
-            text = public.default_spec_yaml()
+            text = default_spec_yaml()
             content["example"] = text if media == "application/yaml" else yaml.safe_load(text)
     if "HTTPValidationError" in str(operation["responses"].get("422")):  # FastAPI's own word for what is a problem here
         operation["responses"] |= {str(status): answer for status, answer in problems("request-invalid").items()}

@@ -12,8 +12,10 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from starlette.concurrency import run_in_threadpool
 
-from search import public
-from search.public import Principal
+from search.errors import DatabaseUnavailable, NotFound
+from search.records import Principal
+from search.requests import dashboard_queries
+from search.requests.jobs import get_job
 from service.auth import Reader
 from service.routes.access import Access, AccessEnded
 from service.routes.jobs import database
@@ -27,7 +29,7 @@ router = APIRouter(include_in_schema=False)
 
 def _visible(request: Request, job_id: JobId, principal: Reader) -> str:
     """Refuses before a job's stream begins."""
-    return public.get_job(database(request), job_id, principal).id
+    return get_job(database(request), job_id, principal).id
 
 
 @router.get("/jobs/changes", response_class=EventSourceResponse, dependencies=PLACE)
@@ -57,12 +59,12 @@ async def _changes(request: Request, principal: Principal, job_id: str | None = 
     yield ServerSentEvent(retry=RETRY_MILLISECONDS, comment="thermowell")
     before = ""
     while not state.stopping.is_set() and time.monotonic() < ends_at:
-        with suppress(public.DatabaseUnavailable):  # it may come back while the page waits
+        with suppress(DatabaseUnavailable):  # it may come back while the page waits
             try:
-                current = await run_in_threadpool(public.pulse, state.db, access.principal, job_id)
+                current = await run_in_threadpool(dashboard_queries.pulse, state.db, access.principal, job_id)
                 if current != before or access.due:
                     await access.check()
-            except (public.NotFound, AccessEnded):
+            except (NotFound, AccessEnded):
                 yield ServerSentEvent(event="changed", data={})
                 return
             if current != before:

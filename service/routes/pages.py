@@ -11,8 +11,21 @@ from typing import Annotated, Any
 from fastapi import APIRouter, File, Form, Request, UploadFile
 from starlette.responses import RedirectResponse, Response
 
-from search import public
-from search.public import Database, FieldProblem, IllegalMove, Job, JobState, Principal, SpecInvalid
+from search import units
+from search.analysis.priors import context
+from search.answer import Result
+from search.claims.workers import list_workers
+from search.errors import FieldProblem, IllegalMove, NotReady, SpecInvalid, Unreadable
+from search.records import Event, Job, Principal, Trial
+from search.requests import jobs as job_requests
+from search.requests.advice import Priors, get_advice
+from search.requests.dashboard_queries import best_temperatures, recent_events, study_number
+from search.requests.jobs import cancel_job, delete_job, extend_job, get_job, list_jobs, pause_job, resume_job, stop_job
+from search.requests.results import get_result
+from search.requests.trials import list_trials
+from search.spec.parsing import default_spec_yaml
+from search.states import TERMINAL_JOBS, JobState, Stage, TrialState
+from search.storage.db import Database
 from service import prefix
 from service.auth import Reader, Submitter, check_form
 from service.pages import jobs_page, jobs_page_one, jobs_page_spec, spec_words
@@ -38,7 +51,7 @@ def show_jobs(
 ) -> Response:
     """The list, newest first."""
     db = database(request)
-    listing = public.list_jobs(db, principal, state=state, cursor=cursor, limit=PER_PAGE)
+    listing = list_jobs(db, principal, state=state, cursor=cursor, limit=PER_PAGE)
     state_query = "" if state is None else f"&state={state}"
     return page(
         "jobs.html",
@@ -55,10 +68,7 @@ def show_jobs(
 @router.get("/jobs/new")
 def show_form(request: Request, principal: Submitter, like: str | None = None) -> Response:
     """The form, with a spec that runs as it is: the default one, or that of another job."""
-    if like is None:
-        text = public.default_spec_yaml()
-    else:
-        text = spec_words.spec_yaml(public.get_job(database(request), like, principal))
+    text = default_spec_yaml() if like is None else spec_words.spec_yaml(get_job(database(request), like, principal))
     return _form(request, principal, text)
 
 
@@ -81,15 +91,13 @@ def submit(
     except SpecInvalid as refused:
         return _form(request, principal, text, refused.problems)
     if then == "check":
-        priors: public.Priors = request.app.state.priors
-        advice = public.get_advice(
-            database(request), public.context.of_spec(job_spec), principal, priors, most_sources=1
-        )
+        priors: Priors = request.app.state.priors
+        advice = get_advice(database(request), context.of_spec(job_spec), principal, priors, most_sources=1)
         return _form(request, principal, text, valid=True, hint=jobs_page_spec.hint(advice))
     # pressing twice is submitting once; what was changed in between is another job
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
     replay = (f"{once} {digest}", digest) if once else None
-    job, _ = public.submit(
+    job, _ = job_requests.submit(
         database(request), job_spec, principal, replay, request.app.state.priors, request.state.request_id
     )
     return RedirectResponse(prefix.at(f"/jobs/{job.id}?done=submitted"), 303)
@@ -140,8 +148,8 @@ def _job_page(
     done: str = "",
 ) -> Response:
     db = database(request)
-    job = public.get_job(db, job_id, principal)
-    running = public.list_trials(db, job_id, principal, state=public.TrialState.RUNNING, limit=jobs_page_one.LANES)
+    job = get_job(db, job_id, principal)
+    running = list_trials(db, job_id, principal, state=TrialState.RUNNING, limit=jobs_page_one.LANES)
     result = _result(db, job, principal)
     entry = _entries(db, [job], principal)[0]
     return page(
@@ -152,9 +160,9 @@ def _job_page(
         entry=entry,
         clock=jobs_page_one.clock(job, entry.phase),
         searched=jobs_page.search_trials(job.progress),
-        metric=public.units.NAMES[jobs_page.metric_of(job)],
+        metric=units.NAMES[jobs_page.metric_of(job)],
         summary=None if result is None else result.summary,
-        study=public.study_number(db, job_id, principal),
+        study=study_number(db, job_id, principal),
         nobody_works=_nobody_works(request, [job]),
         troubles=jobs_page_one.troubles(job),
         actions=jobs_page_one.actions(job),
@@ -169,39 +177,37 @@ def _job_page(
     )
 
 
-def _best(db: Database, job: Job, principal: Principal) -> Sequence[public.Trial]:
+def _best(db: Database, job: Job, principal: Principal) -> Sequence[Trial]:
     sort = "-value" if jobs_page.metric_of(job) == "accuracy" else "value"
-    stage, state = public.Stage.SEARCH, public.TrialState.COMPLETED
-    return public.list_trials(
-        db, job.id, principal, sort=sort, stage=stage, state=state, limit=jobs_page_one.BEST
-    ).items
+    stage, state = Stage.SEARCH, TrialState.COMPLETED
+    return list_trials(db, job.id, principal, sort=sort, stage=stage, state=state, limit=jobs_page_one.BEST).items
 
 
-def _events(db: Database, job: Job, principal: Principal) -> Sequence[public.Event]:
-    return public.recent_events(db, job.id, principal, jobs_page_one.EVENTS, excluded=jobs_page_one.LEFT_OUT)
+def _events(db: Database, job: Job, principal: Principal) -> Sequence[Event]:
+    return recent_events(db, job.id, principal, jobs_page_one.EVENTS, excluded=jobs_page_one.LEFT_OUT)
 
 
 def _entries(db: Database, jobs: Sequence[Job], principal: Principal) -> list[jobs_page.Entry]:
     best = {job.id: job.progress.best_trial for job in jobs if job.progress.best_trial is not None}
-    temperatures = public.best_temperatures(db, best)
+    temperatures = best_temperatures(db, best)
     results = {job.id: _result(db, job, principal) for job in jobs}
     return [jobs_page.entry(job, principal, temperatures.get(job.id), results[job.id]) for job in jobs]
 
 
-def _result(db: Database, job: Job, principal: Principal) -> public.Result | None:
+def _result(db: Database, job: Job, principal: Principal) -> Result | None:
     """A completed job's answer, where it can be read."""
     if job.state is not JobState.COMPLETED:
         return None
-    with suppress(public.Unreadable, public.NotReady):
-        return public.get_result(db, job.id, principal)
+    with suppress(Unreadable, NotReady):
+        return get_result(db, job.id, principal)
     return None
 
 
 def _nobody_works(request: Request, jobs: Sequence[Job]) -> bool:
     """Whether jobs wait and no worker is there for them."""
-    if all(job.state in public.TERMINAL_JOBS or job.state is JobState.PAUSED for job in jobs):
+    if all(job.state in TERMINAL_JOBS or job.state is JobState.PAUSED for job in jobs):
         return False
-    return not any(worker.alive for worker in public.list_workers(database(request)))
+    return not any(worker.alive for worker in list_workers(database(request)))
 
 
 def _move(name: str, act: Callable[[Request, str, Principal], object], location: str = "/jobs/{job_id}") -> None:
@@ -221,13 +227,13 @@ def _move(name: str, act: Callable[[Request, str, Principal], object], location:
 
 
 def _delete(request: Request, job_id: str, principal: Principal) -> None:
-    public.delete_job(database(request), job_id, principal, request.app.state.files)
+    delete_job(database(request), job_id, principal, request.app.state.files)
 
 
-_move("stop", lambda request, job_id, principal: public.stop_job(database(request), job_id, principal))
-_move("pause", lambda request, job_id, principal: public.pause_job(database(request), job_id, principal))
-_move("resume", lambda request, job_id, principal: public.resume_job(database(request), job_id, principal))
-_move("cancel", lambda request, job_id, principal: public.cancel_job(database(request), job_id, principal))
+_move("stop", lambda request, job_id, principal: stop_job(database(request), job_id, principal))
+_move("pause", lambda request, job_id, principal: pause_job(database(request), job_id, principal))
+_move("resume", lambda request, job_id, principal: resume_job(database(request), job_id, principal))
+_move("cancel", lambda request, job_id, principal: cancel_job(database(request), job_id, principal))
 _move("delete", _delete, location="/jobs")
 
 
@@ -246,7 +252,7 @@ def extend(
     try:
         totals: dict[str, Any] = {"trials": _number("trials", trials, int), "epochs": _number("epochs", epochs, int)}
         totals["seconds"] = _number("seconds", seconds, float)
-        public.extend_job(database(request), job_id, principal, **totals)
+        extend_job(database(request), job_id, principal, **totals)
     except (SpecInvalid, IllegalMove) as error:
         problems = error.problems if isinstance(error, SpecInvalid) else [FieldProblem("", str(error))]
         return _job_page(request, job_id, principal, 409 if isinstance(error, IllegalMove) else 422, problems)

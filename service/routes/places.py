@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from fastapi import Request
 
-from search import public
+from search.records import LOCAL_OWNER
 from service.auth import Reader
 from service.errors import RateLimited
 from service.routes.rates import address_of
@@ -44,6 +44,6 @@ class Places:
 async def stream_place(request: Request, principal: Reader) -> AsyncIterator[None]:
     """A dependency: the place of a request's event stream, until that has ended."""
     places: Places = request.app.state.places
-    client = principal.id if principal.id != public.LOCAL_OWNER else address_of(request.scope)
+    client = principal.id if principal.id != LOCAL_OWNER else address_of(request.scope)
     with places.taken(client):
         yield

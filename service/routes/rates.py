@@ -17,7 +17,7 @@ from limits.strategies import MovingWindowRateLimiter
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from search import public
+from search.records import LOCAL_OWNER, Principal
 from service.auth import SESSION_COOKIE, presented_key
 from service.errors import RateLimited, Unauthenticated, respond
 from service.prefix import inner_path
@@ -90,8 +90,8 @@ class RateLimit:
             if credential or (scope["method"], inner_path(scope)) == ("POST", "/signin"):
                 self._counted.hit(self._failures, "failures", address)
             return
-        principal: public.Principal | None = scope.get("state", {}).get("principal")
-        if credential and principal is not None and principal.id != public.LOCAL_OWNER:
+        principal: Principal | None = scope.get("state", {}).get("principal")
+        if credential and principal is not None and principal.id != LOCAL_OWNER:
             if credential not in self._keys:
                 self._counted.hit(self._requests, "requests", f"key {principal.id}")
             self._keys[credential] = principal.id

@@ -10,8 +10,12 @@ from fastapi import APIRouter, Depends, Request
 from fastapi import Path as PathParameter
 from starlette.responses import FileResponse, HTMLResponse, Response
 
-from search import public
-from search.public import Artifact, Importances, Interactions, JobView, Result, TemperatureResponse
+from search.answer import Importances, Interactions, Result, TemperatureResponse
+from search.claims import artifacts as artifact_store
+from search.claims.artifacts import open_artifact
+from search.records import Artifact, Principal
+from search.requests import results as result_requests
+from search.requests.job_view import JobView, get_job_view
 from service import prefix
 from service.auth import Reader
 from service.errors import problems
@@ -35,7 +39,7 @@ def get_result(request: Request, job_id: JobId, principal: Reader) -> Result:
 
     Answered once the job is completed; `not-ready` before.
     """
-    return public.get_result(database(request), job_id, principal)
+    return result_requests.get_result(database(request), job_id, principal)
 
 
 @router.get(
@@ -47,7 +51,7 @@ def get_result(request: Request, job_id: JobId, principal: Reader) -> Result:
 )
 def get_response(request: Request, job_id: JobId, principal: Reader) -> TemperatureResponse:
     """Quality as a function of T with the other settings profiled out, with its band, overall and per optimizer."""
-    return public.get_response(database(request), job_id, principal)
+    return result_requests.get_response(database(request), job_id, principal)
 
 
 @router.get(
@@ -59,7 +63,7 @@ def get_response(request: Request, job_id: JobId, principal: Reader) -> Temperat
 )
 def get_importances(request: Request, job_id: JobId, principal: Reader) -> Importances:
     """How much each setting moved the objective."""
-    return public.get_importances(database(request), job_id, principal)
+    return result_requests.get_importances(database(request), job_id, principal)
 
 
 @router.get(
@@ -71,7 +75,7 @@ def get_importances(request: Request, job_id: JobId, principal: Reader) -> Impor
 )
 def get_interactions(request: Request, job_id: JobId, principal: Reader) -> Interactions:
     """How much T and each other setting act together, with an interval, and a map of both."""
-    return public.get_interactions(database(request), job_id, principal)
+    return result_requests.get_interactions(database(request), job_id, principal)
 
 
 @router.get(
@@ -83,7 +87,7 @@ def get_interactions(request: Request, job_id: JobId, principal: Reader) -> Inte
 )
 def list_artifacts(request: Request, job_id: JobId, principal: Reader) -> ArtifactList:
     """What the job left: the winning student as safetensors with its configuration, and the report."""
-    artifacts = public.list_artifacts(database(request), job_id, principal)
+    artifacts = artifact_store.list_artifacts(database(request), job_id, principal)
     return ArtifactList(items=[ArtifactOut.model_validate(artifact) for artifact in artifacts])
 
 
@@ -94,7 +98,7 @@ def _open_artifact(
     principal: Reader,
 ) -> Iterator[tuple[Artifact, Path]]:
     """A job's file, until it has been sent: a copy of what is in a bucket goes then."""
-    with public.open_artifact(database(request), request.app.state.files, job_id, name, principal) as opened:
+    with open_artifact(database(request), request.app.state.files, job_id, name, principal) as opened:
         yield opened
 
 
@@ -178,9 +182,9 @@ def get_picture_png(request: Request, job_id: JobId, picture: pictures.Name, pri
     return Response(png.draw_png(pictures.draw(picture, standing)), media_type="image/png", headers=PAGE_HEADERS)
 
 
-def _standing(request: Request, job_id: str, principal: public.Principal, by_name: tuple[str, ...]) -> JobView:
+def _standing(request: Request, job_id: str, principal: Principal, by_name: tuple[str, ...]) -> JobView:
     """How the job stands. Raises NotReady where it has no answer, and nothing that is asked for names a person."""
     db = database(request)
     if not any(name in request.headers.get("accept", "") for name in by_name):
-        public.get_result(db, job_id, principal)
-    return public.get_job_view(db, job_id, principal)
+        result_requests.get_result(db, job_id, principal)
+    return get_job_view(db, job_id, principal)

@@ -13,8 +13,9 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
-from search import public
-from search.public import Principal, ThermowellError
+from search.errors import ThermowellError
+from search.records import LOCAL_OWNER, Principal
+from search.requests.sessions import begin_session, end_session
 from service import prefix
 from service.auth import SAFE_METHODS, SESSION_COOKIE, authenticate, check_form, form_token
 from service.errors import Problem, Unauthenticated, respond
@@ -28,7 +29,7 @@ router = APIRouter(include_in_schema=False)
 def visitor_of(request: Request, principal: Principal) -> Visitor:
     """Who looks at a page, with what its forms must carry."""
     signed_in = SESSION_COOKIE in request.cookies and "authorization" not in request.headers
-    return Visitor(principal, form_token(request), signed_in and principal.id != public.LOCAL_OWNER)
+    return Visitor(principal, form_token(request), signed_in and principal.id != LOCAL_OWNER)
 
 
 @router.get("/signin")
@@ -45,11 +46,11 @@ def show_signin(request: Request, next: str = "") -> Response:
 def sign_in(request: Request, key: Annotated[str, Form()] = "", next: Annotated[str, Form()] = "") -> Response:
     """Begins a session for who presents a key. The cookie lives as long as the browser; the session ends by itself."""
     db, seconds = database(request), request.app.state.settings.session_seconds
-    token = public.begin_session(db, key.strip(), seconds)
+    token = begin_session(db, key.strip(), seconds)
     if token is None:
         refused = "This key is unknown, or was revoked."
         return page("signin.html", Visitor(None), 401, next=_own_path(next), refused=refused)
-    public.end_session(db, request.cookies.get(SESSION_COOKIE, ""))
+    end_session(db, request.cookies.get(SESSION_COOKIE, ""))
     answer = RedirectResponse(_own_path(next), 303)
     secure = request.url.scheme == "https"
     answer.set_cookie(SESSION_COOKIE, token, path=prefix.current() or "/", httponly=True, samesite="lax", secure=secure)
@@ -60,7 +61,7 @@ def sign_in(request: Request, key: Annotated[str, Form()] = "", next: Annotated[
 def sign_out(request: Request, form_token: Annotated[str, Form()] = "") -> Response:
     """Ends the session here and in the database."""
     check_form(request, form_token)
-    public.end_session(database(request), request.cookies.get(SESSION_COOKIE, ""))
+    end_session(database(request), request.cookies.get(SESSION_COOKIE, ""))
     answer = RedirectResponse(prefix.at("/signin"), 303)
     path, secure = prefix.current() or "/", request.url.scheme == "https"
     answer.delete_cookie(SESSION_COOKIE, path=path, httponly=True, samesite="lax", secure=secure)

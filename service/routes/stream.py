@@ -12,8 +12,9 @@ from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from starlette.concurrency import run_in_threadpool
 
-from search import public
-from search.public import Database, DatabaseUnavailable, NotFound
+from search.errors import DatabaseUnavailable, NotFound
+from search.storage.db import Database
+from search.storage.events import read_news
 from service.auth import Reader
 from service.errors import problems
 from service.routes.access import Access, AccessEnded, Reason
@@ -30,7 +31,7 @@ router = APIRouter(prefix="/v1/jobs/{job_id}", tags=["jobs"])
 
 def _readable(request: Request, job_id: JobId, principal: Reader) -> str:
     """The job's id; refuses before the stream begins."""
-    public.read_news(database(request), job_id, principal, after=0, limit=1)
+    read_news(database(request), job_id, principal, after=0, limit=1)
     return job_id
 
 
@@ -75,7 +76,7 @@ async def follow(
     while True:
         more = False
         try:
-            events, job_ended = await run_in_threadpool(public.read_news, db, job_id, access.principal, after, BATCH)
+            events, job_ended = await run_in_threadpool(read_news, db, job_id, access.principal, after, BATCH)
             if events or job_ended or access.due:
                 before = access.principal
                 await access.check()

@@ -7,8 +7,11 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 from starlette.responses import HTMLResponse
 
-from search import public
-from search.public import Guidance, StudyDetail
+from search.analysis.study.documents import Guidance
+from search.requests import studies as study_requests
+from search.requests.advice import Priors
+from search.studies.parsing import parse_extension, parse_study
+from search.studies.records import StudyDetail
 from service.auth import Reader, Submitter
 from service.errors import problems
 from service.pages import guidance_page
@@ -61,11 +64,13 @@ async def submit_study(
     replay = replay_of(idempotency_key, body)
 
     turns: Turns = request.app.state.parsing
-    study = await turns.run(principal.id, public.parse_study, body, media)
+    study = await turns.run(principal.id, parse_study, body, media)
 
     def work() -> tuple[StudyDetail, bool]:
-        priors: public.Priors = request.app.state.priors
-        return public.submit_study(database(request), study, principal, replay, priors, request.state.request_id)
+        priors: Priors = request.app.state.priors
+        return study_requests.submit_study(
+            database(request), study, principal, replay, priors, request.state.request_id
+        )
 
     detail, created = await turns.run(principal.id, work)
     say_where(response, f"/v1/studies/{detail.id}", created)
@@ -86,7 +91,7 @@ def list_studies(
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> StudyPage:
     """Your own studies, newest first; an admin sees everybody's."""
-    page = public.list_studies(database(request), principal, cursor=cursor, limit=limit)
+    page = study_requests.list_studies(database(request), principal, cursor=cursor, limit=limit)
     return StudyPage(items=[StudyOut.of(study) for study in page.items], next_cursor=page.next_cursor)
 
 
@@ -99,7 +104,7 @@ def list_studies(
 )
 def get_study(request: Request, study_id: StudyId, principal: Reader) -> StudyDetailOut:
     """Its cells, each with its job: how far that is, its best T with an interval, and its gain over T = 4."""
-    return StudyDetailOut.of(public.get_study(database(request), study_id, principal))
+    return StudyDetailOut.of(study_requests.get_study(database(request), study_id, principal))
 
 
 @router.get(
@@ -112,7 +117,7 @@ def get_study(request: Request, study_id: StudyId, principal: Reader) -> StudyDe
 @in_turn
 def get_guidance(request: Request, study_id: StudyId, principal: Reader) -> Guidance:
     """Which factors move the best T, by how much, with intervals, from the cells that are answered so far."""
-    return public.get_guidance(database(request), study_id, principal)
+    return study_requests.get_guidance(database(request), study_id, principal)
 
 
 @router.get(
@@ -128,7 +133,7 @@ def get_guidance(request: Request, study_id: StudyId, principal: Reader) -> Guid
 @in_turn
 def get_study_report(request: Request, study_id: StudyId, principal: Reader) -> HTMLResponse:
     """The guidance for people: the paragraph, the cells, a picture for each factor, and what is not covered."""
-    guidance = public.get_guidance(database(request), study_id, principal)
+    guidance = study_requests.get_guidance(database(request), study_id, principal)
     return HTMLResponse(guidance_page.render(guidance), headers=PAGE_HEADERS)
 
 
@@ -151,9 +156,11 @@ async def extend_study(request: Request, study_id: StudyId, principal: Submitter
     turns: Turns = request.app.state.parsing
 
     def work() -> StudyDetail:
-        priors: public.Priors = request.app.state.priors
-        more = public.parse_extension(body, media)
-        return public.extend_study(database(request), study_id, principal, more, priors, request.state.request_id)
+        priors: Priors = request.app.state.priors
+        more = parse_extension(body, media)
+        return study_requests.extend_study(
+            database(request), study_id, principal, more, priors, request.state.request_id
+        )
 
     return StudyDetailOut.of(await turns.run(principal.id, work))
 
@@ -167,4 +174,4 @@ async def extend_study(request: Request, study_id: StudyId, principal: Submitter
 )
 def cancel_study(request: Request, study_id: StudyId, principal: Submitter) -> StudyDetailOut:
     """Ends all of its jobs that have not ended; what is answered stays."""
-    return StudyDetailOut.of(public.cancel_study(database(request), study_id, principal))
+    return StudyDetailOut.of(study_requests.cancel_study(database(request), study_id, principal))

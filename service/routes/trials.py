@@ -10,8 +10,11 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Request
 from starlette.responses import StreamingResponse
 
-from search import public
-from search.public import Arm, Stage, Trial, TrialState
+from search.records import Trial
+from search.requests import trials as trial_requests
+from search.requests.jobs import get_job
+from search.requests.trials import iter_trials
+from search.states import Arm, Stage, TrialState
 from service.auth import Reader
 from service.errors import problems
 from service.routes.jobs import database
@@ -55,7 +58,7 @@ def list_trials(
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> TrialPage:
     """Trials of all stages. `sort=-value` puts the most accurate first; for NLL and ECE `sort=value` is the best."""
-    page = public.list_trials(
+    page = trial_requests.list_trials(
         database(request),
         job_id,
         principal,
@@ -78,7 +81,7 @@ def list_trials(
 )
 def get_trial(request: Request, job_id: JobId, number: TrialNumber, principal: Reader) -> TrialDetailOut:
     """One trial with what it reported after each epoch."""
-    trial, reports = public.get_trial(database(request), job_id, number, principal)
+    trial, reports = trial_requests.get_trial(database(request), job_id, number, principal)
     curve = [ReportOut.model_validate(report) for report in reports]
     return TrialDetailOut(**TrialOut.of(trial).model_dump(), curve=curve)
 
@@ -96,8 +99,8 @@ def get_trial(request: Request, job_id: JobId, number: TrialNumber, principal: R
 def get_trials_csv(request: Request, job_id: JobId, principal: Reader) -> StreamingResponse:
     """Every trial of the job, in the order of their numbers, with a header line."""
     db = database(request)
-    public.get_job(db, job_id, principal)  # refuses before the first byte is sent
-    lines = csv_lines(public.iter_trials(db, job_id, principal)) if request.method == "GET" else iter(())
+    get_job(db, job_id, principal)  # refuses before the first byte is sent
+    lines = csv_lines(iter_trials(db, job_id, principal)) if request.method == "GET" else iter(())
     headers = {"Content-Disposition": f'attachment; filename="{job_id}-trials.csv"'}
     return StreamingResponse(lines, media_type="text/csv", headers=headers)
 

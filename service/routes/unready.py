@@ -5,8 +5,9 @@ from __future__ import annotations
 from starlette.concurrency import run_in_threadpool
 from starlette.types import Message, Receive, Scope, Send
 
-from search import public
-from search.public import Database
+from search.errors import DatabaseUnavailable, SchemaMissing
+from search.schema import check_ready
+from search.storage.db import Database
 from service.errors import respond
 
 
@@ -18,8 +19,8 @@ def told_apart(db: Database, scope: Scope, receive: Receive, send: Send) -> Send
         nonlocal replaced
         if message["type"] == "http.response.start" and message["status"] == 500:
             try:
-                await run_in_threadpool(public.check_ready, db)
-            except (public.DatabaseUnavailable, public.SchemaMissing) as error:
+                await run_in_threadpool(check_ready, db)
+            except (DatabaseUnavailable, SchemaMissing) as error:
                 replaced = True
                 await respond(error, scope["path"])(scope, receive, send)
         if not replaced:

@@ -11,7 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from search.public import scales, units
+from search import scales, units
 from service.client import DEFAULT_URL, Advice
 from service.remote.advice import AdviceApart, AdviceSource
 from service.terminal.cli_jobs import read_spec
@@ -99,14 +99,16 @@ def print_advice(console: Console, answer: Advice) -> None:
 
 def _setting(file: Path) -> dict[str, Any]:
     """What a spec tells of its setting, as the API asks for it."""
-    from search import public  # here, so that other commands need not load it
+    from search.analysis.priors import context as settings_context  # here, so that other commands need not load it
+    from search.errors import SpecInvalid
+    from search.spec.parsing import parse_spec
 
     text, media = read_spec(file)
     try:
-        spec = public.parse_spec(text, "json" if media == "application/json" else "yaml")
-    except public.SpecInvalid as refused:
+        spec = parse_spec(text, "json" if media == "application/json" else "yaml")
+    except SpecInvalid as refused:
         fail("\n".join(f"{problem.path}: {problem.message}" for problem in refused.problems), Exit.REFUSED)
-    setting = public.context.as_json(public.context.of_spec(spec))
+    setting = settings_context.as_json(settings_context.of_spec(spec))
     setting["optimizer"] = setting.pop("optimizers")
     return setting
 

@@ -18,7 +18,8 @@ from service.terminal.cli_jobs import read_spec
 from service.terminal.console import AsJson, Exit, fail, print_json, say_problem, stderr, stdout
 
 if TYPE_CHECKING:
-    from search.public import Database, Key, Quota, Scope
+    from search.records import Key, Quota, Scope
+    from search.storage.db import Database
     from service.settings import Settings
 
 Jobs = Annotated[int | None, typer.Option(help="Jobs that have not ended, at most.")]
@@ -34,7 +35,7 @@ def serve(
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="[env THERMOWELL_PORT; 8000]")] = None,
 ) -> None:
     """Run the API and the dashboard. On any address but loopback an API key must exist first."""
-    from search.public import LiteratureInvalid, StoreUnavailable
+    from search.errors import LiteratureInvalid, StoreUnavailable
     from service.auth import OpenRefused
     from service.server import run
 
@@ -76,12 +77,12 @@ def optuna_proxy(
 
     It knows no keys: let nobody but workers reach it.
     """
-    from search import public
+    from search.schema import check_schema
 
     if importlib.util.find_spec("grpc") is None:
         fail("this needs gRPC: pip install 'thermowell[proxy]'", Exit.USAGE)
     with _open_database(_settings()) as db:
-        public.check_schema(db)
+        check_schema(db)
     _become("search.optuna_bridge.proxy", "--host", host, "--port", str(port))
 
 
@@ -96,22 +97,24 @@ def migrate(
     (THERMOWELL_HOST) or --admin-key asks for it. The key is taken from THERMOWELL_ADMIN_KEY_FILE, or else
     printed on the standard output, this once.
     """
-    from search import public
+    from search import schema
+    from search.requests import keys as key_requests
+    from search.requests.keys import any_keys, register_key
 
     settings = _settings()
     with _open_database(settings) as db:
-        public.migrate(db)
+        schema.migrate(db)
         stderr().print(f"The database is up to date: {settings.safe_database_url}", markup=False)
-        if public.any_keys(db):
+        if any_keys(db):
             return
         if settings.admin_key_file is not None:
             try:
-                public.register_key(db, "admin", frozenset({"admin"}), _secret_in(settings.admin_key_file))
+                register_key(db, "admin", frozenset({"admin"}), _secret_in(settings.admin_key_file))
             except ValueError as error:
                 fail(f"{settings.admin_key_file}: {error}", Exit.USAGE)
             stderr().print(f"Registered the admin key in {settings.admin_key_file}.", markup=False)
         elif admin_key or not settings.loopback:
-            _, secret = public.create_key(db, "admin", frozenset({"admin"}))
+            _, secret = key_requests.create_key(db, "admin", frozenset({"admin"}))
             stderr().print("The first admin key; it is shown this once:")
             print(secret)
 
@@ -144,18 +147,19 @@ def create_key(
 
     What it may have at once is what THERMOWELL_KEY_JOBS, _KEY_TRIALS and _KEY_PARALLEL say, unless named here.
     """
-    from search import public
+    from search.records import SCOPES, Quota
+    from search.requests import keys as key_requests
 
     settings = _settings()
     limits = {"jobs": jobs, "trials": trials, "parallel": parallel}
     with _open_database(settings) as db:
-        unknown = sorted(set(scope) - set(public.SCOPES))
+        unknown = sorted(set(scope) - set(SCOPES))
         if unknown:
-            fail(f"unknown scope {', '.join(unknown)}; there are {', '.join(public.SCOPES)}", Exit.USAGE)
-        scopes: frozenset[Scope] = frozenset(valid for valid in public.SCOPES if valid in scope)
+            fail(f"unknown scope {', '.join(unknown)}; there are {', '.join(SCOPES)}", Exit.USAGE)
+        scopes: frozenset[Scope] = frozenset(valid for valid in SCOPES if valid in scope)
         try:
-            quota = _change_quota(public.Quota() if unlimited else settings.key_quota, limits)
-            key, secret = public.create_key(db, name, scopes, quota)
+            quota = _change_quota(Quota() if unlimited else settings.key_quota, limits)
+            key, secret = key_requests.create_key(db, name, scopes, quota)
         except ValueError as error:
             fail(str(error), Exit.USAGE)
     if as_json:
@@ -168,10 +172,10 @@ def create_key(
 @keys.command("list")
 def list_keys(as_json: AsJson = False) -> None:
     """List keys, revoked ones too."""
-    from search import public
+    from search.requests import keys as key_requests
 
     with _open_database(_settings()) as db:
-        all_keys = public.list_keys(db)
+        all_keys = key_requests.list_keys(db)
     if as_json:
         print_json({"items": [_key_document(key) for key in all_keys]})
         return
@@ -195,16 +199,17 @@ def key_quota(
     as_json: AsJson = False,
 ) -> None:
     """Show what a key may have at once, and what it has; or limit it. What it has already stays."""
-    from search import public
+    from search.records import Quota
+    from search.requests.keys import get_key, quota_use, set_quota
 
     with _open_database(_settings()) as db:
-        before = public.Quota() if unlimited else public.get_key(db, key_id).quota
+        before = Quota() if unlimited else get_key(db, key_id).quota
         limits = {"jobs": jobs, "trials": trials, "parallel": parallel}
         try:
-            key = public.set_quota(db, key_id, _change_quota(before, limits))
+            key = set_quota(db, key_id, _change_quota(before, limits))
         except ValueError as error:
             fail(str(error), Exit.USAGE)
-        usage = public.quota_use(db, key_id)
+        usage = quota_use(db, key_id)
     if as_json:
         print_json({"quota": asdict(key.quota), "used": asdict(usage)})
         return
@@ -215,10 +220,10 @@ def key_quota(
 @keys.command("revoke")
 def revoke_key(key_id: Annotated[str, typer.Argument(metavar="ID", help="As `keys list` shows it.")]) -> None:
     """Make a key open nothing from now on."""
-    from search import public
+    from search.requests import keys as key_requests
 
     with _open_database(_settings()) as db:
-        public.revoke_key(db, key_id)
+        key_requests.revoke_key(db, key_id)
     stderr().print(f"Revoked {key_id}.")
 
 
@@ -239,11 +244,13 @@ def list_data() -> None:
 @data.command("keep")
 def keep_file(file: Annotated[Path, typer.Argument(help="Weights or logits, as safetensors.")]) -> None:
     """Put a teacher's weights or logits into the artifact store. Prints the digest for `teacher.artifact` of a spec."""
-    from search import public
+    from search.claims import artifacts
+    from search.errors import StoreUnavailable
+    from search.storage.store import open_store
 
     try:
-        print(public.keep(public.open_store(_settings()), file))
-    except public.StoreUnavailable as error:
+        print(artifacts.keep(open_store(_settings()), file))
+    except StoreUnavailable as error:
         fail(str(error), Exit.UNREACHABLE)
     except OSError as error:
         fail(f"cannot keep {file}: {error.strerror}", Exit.USAGE)
@@ -253,9 +260,9 @@ def keep_file(file: Annotated[Path, typer.Argument(help="Weights or logits, as s
 def print_default(context: typer.Context) -> None:
     """Print a commented default spec, which can be submitted as it is."""
     if context.invoked_subcommand is None:
-        from search import public
+        from search.spec.parsing import default_spec_yaml
 
-        print(public.default_spec_yaml(), end="")
+        print(default_spec_yaml(), end="")
 
 
 @spec.command("check")
@@ -264,12 +271,13 @@ def check_spec(
     as_json: AsJson = False,
 ) -> None:
     """Check a spec without a service. Ends with 1 where it would be refused."""
-    from search import public
+    from search.errors import SpecInvalid
+    from search.spec.parsing import parse_spec
 
     text, media_type = read_spec(file)
     try:
-        checked = public.parse_spec(text, "json" if media_type.endswith("json") else "yaml")
-    except public.SpecInvalid as invalid:
+        checked = parse_spec(text, "json" if media_type.endswith("json") else "yaml")
+    except SpecInvalid as invalid:
         errors = [{"path": p.path, "message": p.message, "line": p.line} for p in invalid.problems]
         if as_json:
             print_json({"valid": False, "errors": errors})
@@ -285,9 +293,9 @@ def check_spec(
 @spec.command("schema")
 def print_schema() -> None:
     """Print the JSON Schema of a spec, for editors."""
-    from search import public
+    from search.spec.parsing import spec_json_schema
 
-    print_json(public.spec_json_schema())
+    print_json(spec_json_schema())
 
 
 def register(app: typer.Typer) -> None:
@@ -320,14 +328,15 @@ def _settings(**overrides: object) -> Settings:
 @contextmanager
 def _open_database(settings: Settings) -> Iterator[Database]:
     """The database for the length of a command; what it refuses ends the command with its exit code."""
-    from search import public
+    from search.errors import DatabaseUnavailable, ThermowellError
+    from search.storage.db import open_database
 
-    db = public.open_database(settings.database_url)
+    db = open_database(settings.database_url)
     try:
         yield db
-    except public.DatabaseUnavailable as error:
+    except DatabaseUnavailable as error:
         fail(f"{settings.safe_database_url}: {error}", Exit.UNREACHABLE)
-    except public.ThermowellError as error:
+    except ThermowellError as error:
         fail(str(error), Exit.REFUSED)
     finally:
         db.close()

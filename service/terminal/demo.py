@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from search.public import units
+from search import units
 from service.client import JobDetail, Thermowell
 from service.terminal.answers import print_answer
 from service.terminal.console import Exit, fail, stderr, stdout

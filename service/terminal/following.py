@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from search.public import units
+from search import units
 from service.client import Event, JobDetail, Refused, Thermowell, Trial, Unreachable
 
 REFRESH_SECONDS = 1.0

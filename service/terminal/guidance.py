@@ -10,7 +10,9 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from search.public import FactorGuide, Guidance, LevelGuide, guidance_table, guidance_words, scales, units
+from search import scales, units
+from search.analysis.study import guidance_table, guidance_words
+from search.analysis.study.documents import FactorGuide, Guidance, LevelGuide
 
 WHISKER = 24
 _STYLES = {"moves": "green", "negligible": "cyan", "cannot tell": "dim"}

@@ -12,7 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from search.public import units
+from search import units
 from service.client import Trial
 from service.terminal.answers import configuration_line
 from service.terminal.following import View, elapsed

@@ -12,7 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from search.public import units
+from search import units
 from service.client import Study, StudyCell, StudyDetail, Thermowell, Unreachable
 from service.remote.answers import Gain
 from service.remote.transport import PATIENCE_SECONDS

@@ -11,9 +11,14 @@ from typing import Any
 import httpx
 import pytest
 
-from search import public
-from search.public import Database, JobState
-from search.states import Stage, TrialState
+from search.records import Job, Trial
+from search.requests import jobs as job_requests
+from search.requests.jobs import get_job, pause_job, resume_job
+from search.requests.results import get_result
+from search.requests.trials import iter_trials
+from search.schema import migrate
+from search.states import JobState, Stage, TrialState
+from search.storage.db import Database, open_database
 from service.settings import Settings
 from tests.acceptance.test_whole_job import spec, worker
 from tests.processes import Processes
@@ -31,8 +36,8 @@ def settings(database_url: str, tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def database(settings: Settings) -> Iterator[Database]:
-    opened = public.open_database(settings.database_url)
-    public.migrate(opened)
+    opened = open_database(settings.database_url)
+    migrate(opened)
     yield opened
     opened.close()
 
@@ -46,7 +51,7 @@ def until(happened: Callable[[], Any]) -> Any:
     return answer
 
 
-def study(client: httpx.Client, job: public.Job) -> dict[str, Any]:
+def study(client: httpx.Client, job: Job) -> dict[str, Any]:
     """The job's study as Optuna Dashboard's page gets it, its plots by name."""
     summaries = client.get("/api/studies").json()["study_summaries"]
     [found] = [each["study_id"] for each in summaries if each["study_name"] == job.study_name]
@@ -64,15 +69,15 @@ def dots(shown: dict[str, Any]) -> int:
 def test_a_job_is_shown_while_it_runs_and_at_its_end(
     database: Database, settings: Settings, database_url: str, processes: Processes, tmp_path: Path
 ) -> None:
-    job = public.submit(database, spec(12, pruner={"name": "none"}), LOCAL)[0]
+    job = job_requests.submit(database, spec(12, pruner={"name": "none"}), LOCAL)[0]
 
-    def ended() -> list[public.Trial]:
-        return [t for t in public.iter_trials(database, job.id, LOCAL) if t.state is TrialState.COMPLETED]
+    def ended() -> list[Trial]:
+        return [t for t in iter_trials(database, job.id, LOCAL) if t.state is TrialState.COMPLETED]
 
     with serving(settings) as url, httpx.Client(base_url=url, timeout=60) as client:
         started = worker(processes, database_url, tmp_path)
         until(lambda: len(ended()) >= 3)
-        public.pause_job(database, job.id, LOCAL)  # so that there is time to look
+        pause_job(database, job.id, LOCAL)  # so that there is time to look
         assert started.wait(PATIENCE) == 0, started.output()  # a worker like this one ends when nothing can go on
         so_far = len(ended())
         shown = until(lambda: (now := study(client, job)) and dots(now) == so_far and now)
@@ -81,19 +86,19 @@ def test_a_job_is_shown_while_it_runs_and_at_its_end(
         assert len(lines) == so_far
         assert "The job is paused" in shown["note"]["body"]
         assert shown["artifacts"] == []
-        public.resume_job(database, job.id, LOCAL)
+        resume_job(database, job.id, LOCAL)
         again = worker(processes, database_url, tmp_path)
         assert again.wait(PATIENCE) == 0, again.output()
-        end = public.get_job(database, job.id, LOCAL)
+        end = get_job(database, job.id, LOCAL)
         assert end.state is JobState.COMPLETED, end.problem
         final = until(lambda: (now := study(client, job)) and len(now["artifacts"]) == 4 and now)
         check_end(client, database, job, final)
 
 
-def check_end(client: httpx.Client, database: Database, job: public.Job, final: dict[str, Any]) -> None:
+def check_end(client: httpx.Client, database: Database, job: Job, final: dict[str, Any]) -> None:
     """Plots, note, files and the trials' attributes of the job's end, against our own tables."""
-    trials = list(public.iter_trials(database, job.id, LOCAL))
-    result = public.get_result(database, job.id, LOCAL)
+    trials = list(iter_trials(database, job.id, LOCAL))
+    result = get_result(database, job.id, LOCAL)
     assert set(final["plots"]) >= PLOTS
     with_temperature = [t for t in trials if t.state is TrialState.COMPLETED and t.arm != "label_only"]
     assert dots(final) == len(with_temperature)

@@ -44,7 +44,7 @@ def test_the_extra_is_known_by_its_modules() -> None:
     assert imported("PIL.Image", absent=False) == "['PIL']"
 
 
-MODULES = ["service.app", "service.cli", "search.public"]
+MODULES = ["service.app", "service.cli"]
 
 
 @pytest.mark.parametrize("module", MODULES)

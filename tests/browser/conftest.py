@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Error, expect, sync_playwright
 
-from search.public import Scope
+from search.records import Scope
 from tests.browser.site import PAGE_PATIENCE, Site, Visit, running, spec, visiting
 
 HOW_TO_GET_ONE = (

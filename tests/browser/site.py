@@ -15,8 +15,9 @@ import httpx
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, Response
 
-from search import public
-from search.public import Scope
+from search.records import SCOPES, Scope
+from search.requests.keys import create_key
+from search.storage.db import open_database
 from tests.processes import Processes, Started, free_port
 
 OUTPUT = Path(os.environ.get("CI_OUTPUT") or Path(__file__).parents[1] / "output") / "browser"
@@ -98,8 +99,8 @@ def running(folder: Path) -> Iterator[Site]:
     try:
         made = programs.thermowell("migrate", env=env)
         assert made.wait() == 0, made.output()
-        db = public.open_database(f"sqlite:///{folder / 'var' / 'thermowell.db'}")
-        keys = {scope: public.create_key(db, f"{scope}-key", [scope]) for scope in public.SCOPES}
+        db = open_database(f"sqlite:///{folder / 'var' / 'thermowell.db'}")
+        keys = {scope: create_key(db, f"{scope}-key", [scope]) for scope in SCOPES}
         db.close()
         worker = programs.thermowell("worker", env=env)
         server = programs.thermowell("serve", env=env)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Page, expect
 
-from search.public import Scope
+from search.records import Scope
 from tests.browser.site import Site, Visit, spec
 
 NewVisit = Callable[..., Visit]

@@ -21,7 +21,8 @@ from schemathesis.specs.openapi.checks import (
     use_after_free,
 )
 
-from search import public
+from search.schema import migrate
+from search.storage.db import open_database
 from service.settings import Settings
 from tests.service import server_fixtures
 
@@ -43,8 +44,8 @@ SETTINGS = hypothesis.settings(
 @pytest.fixture
 def url(tmp_path: Path) -> Iterator[str]:
     settings = Settings(var=tmp_path, stream_seconds=0.05, stream_poll_seconds=0.01)
-    db = public.open_database(settings.database_url)
-    public.migrate(db)
+    db = open_database(settings.database_url)
+    migrate(db)
     db.close()
     with server_fixtures.serving(settings) as address:
         yield address

@@ -19,7 +19,9 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from search import public
+from search.records import SCOPES
+from search.requests.keys import create_key
+from search.storage.db import open_database
 from service.routes import advice, exports, jobs, keys, lookup, metrics, results, stream, studies, trials
 from service.settings import Settings
 from tests.service import server_fixtures
@@ -65,9 +67,9 @@ def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     settings = Settings(var=var, stream_seconds=0.05, stream_poll_seconds=0.01, failures_per_minute=10**6)
     callers: list[dict[str, str]] = [{}]
     if request.param == "with keys":
-        db = public.open_database(settings.database_url)
-        for scope in public.SCOPES:
-            _, secret = public.create_key(db, scope, frozenset({scope}))
+        db = open_database(settings.database_url)
+        for scope in SCOPES:
+            _, secret = create_key(db, scope, frozenset({scope}))
             callers.append({"Authorization": f"Bearer {secret}"})
         db.close()
     with server_fixtures.serving(settings) as url:

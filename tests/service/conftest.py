@@ -10,8 +10,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from search import public
-from search.public import Database, Scope
+from search.records import Scope
+from search.requests.keys import create_key
+from search.storage.db import Database, open_database
 from service.settings import Settings
 from tests.service import server_fixtures
 from tests.service.server_fixtures import Jobs, serving
@@ -46,7 +47,7 @@ def over(furnished: Path, var: Path) -> Settings:
 @pytest.fixture
 def db(settings: Settings) -> Iterator[Database]:
     """The test's own way into the service's database."""
-    opened = public.open_database(settings.database_url)
+    opened = open_database(settings.database_url)
     yield opened
     opened.close()
 
@@ -79,7 +80,7 @@ def key(db: Database) -> Callable[..., dict[str, str]]:
     """Makes a key with these scopes, and answers the header that presents it."""
 
     def make(*scopes: Scope) -> dict[str, str]:
-        _, secret = public.create_key(db, "-".join(scopes), frozenset(scopes))
+        _, secret = create_key(db, "-".join(scopes), frozenset(scopes))
         return {"Authorization": f"Bearer {secret}"}
 
     return make

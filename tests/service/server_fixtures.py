@@ -14,11 +14,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from search import configurations, public
+from search import configurations
 from search.analysis.job.build import build_documents
 from search.claims import artifacts, claiming, finalization, reporting, workers
-from search.public import Database, Job, Principal
+from search.records import LOCAL_OWNER, SCOPES, Job, Principal
+from search.requests import jobs as job_requests
+from search.requests.jobs import cancel_job, get_job
+from search.requests.trials import iter_trials
+from search.schema import migrate
+from search.spec.job import JobSpec
 from search.states import TrialState
+from search.storage.db import Database, open_database
 from search.storage.folder import Folder
 from service.app import create_app
 from service.server import Server
@@ -26,7 +32,7 @@ from service.settings import Settings
 from tests.search import factories
 from trainers.spec import Configuration, EpochReport, Metrics, Optimizer, TeacherFacts
 
-LOCAL = Principal(public.LOCAL_OWNER, "local", frozenset(public.SCOPES))
+LOCAL = Principal(LOCAL_OWNER, "local", frozenset(SCOPES))
 EPOCHS = 2
 LEASE = 3600.0  # seconds; longer than any run of the tests
 ENOUGH = 24  # search trials for a temperature response
@@ -44,16 +50,16 @@ class Jobs:
 
 def furnish(var: Path) -> Jobs:
     """A database with a job in every state that matters, and the files of the one that was answered."""
-    db = public.open_database(f"sqlite:///{var / 'thermowell.db'}")
-    public.migrate(db)
+    db = open_database(f"sqlite:///{var / 'thermowell.db'}")
+    migrate(db)
     completed = complete(db, var / "artifacts", name="done", labels={"team": "vision"}, budget={"trials": ENOUGH})
     running = submit(db, name="going", labels={"team": "audio"})
     train(db, running, trials=2)
     claim_one(db, running)
     cancelled = submit(db, name="dropped")
-    public.cancel_job(db, cancelled.id, LOCAL)
+    cancel_job(db, cancelled.id, LOCAL)
     queued = submit(db, name="waiting")
-    found = [public.get_job(db, job.id, LOCAL) for job in (completed, running, queued, cancelled)]
+    found = [get_job(db, job.id, LOCAL) for job in (completed, running, queued, cancelled)]
     db.close()
     return Jobs(*found)
 
@@ -108,7 +114,7 @@ def document(name: str = "digits-small", **changes: Any) -> dict[str, Any]:
 
 def submit(db: Database, owner: Principal = LOCAL, **changes: Any) -> Job:
     """A queued job."""
-    return public.submit(db, public.JobSpec.model_validate(document(**changes)), owner)[0]
+    return job_requests.submit(db, JobSpec.model_validate(document(**changes)), owner)[0]
 
 
 def train(db: Database, job: Job, trials: int | None = None, worker: str = "w1") -> int:
@@ -151,7 +157,7 @@ def close(db: Database, root: Path, job: Job) -> None:
     assert claim is not None
     assert claim.job_id == job.id
     finalization.open_test(db, claim.token, job.id)
-    trials = list(public.iter_trials(db, job.id, LOCAL))
+    trials = list(iter_trials(db, job.id, LOCAL))
     documents = build_documents(
         job_id=job.id,
         spec=claim.spec,
@@ -175,7 +181,7 @@ def complete(db: Database, root: Path, **changes: Any) -> Job:
     job = submit(db, **changes)
     train(db, job)
     close(db, root, job)
-    return public.get_job(db, job.id, LOCAL)
+    return get_job(db, job.id, LOCAL)
 
 
 def _finish(db: Database, claim: claiming.Claim) -> None:

@@ -13,8 +13,9 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from search import public
-from search.public import Database
+from search.errors import LiteratureInvalid
+from search.requests.jobs import get_job
+from search.storage.db import Database
 from service import cli
 from service.app import create_app
 from service.client import Thermowell
@@ -22,6 +23,7 @@ from service.settings import Settings
 from service.terminal.console import Exit
 from tests.service import server_fixtures
 from tests.service.server_fixtures import Jobs, serving
+from trainers.registry import optimizers
 
 Key = Callable[..., dict[str, str]]
 WARM = {"budget": {"trials": 16}, "warm_start": {"mode": "literature", "share": 0.25}}
@@ -69,7 +71,7 @@ class TestOverHttp:
             ("data=%00", "query.data"),
             ("data=" + "x" * 300, "query.data"),
             ("optimizer=rprop", "query.optimizer.0"),
-            ("&".join(["optimizer=sgd"] * (len(public.optimizers.OPTIMIZERS) + 1)), "query.optimizer"),
+            ("&".join(["optimizer=sgd"] * (len(optimizers.OPTIMIZERS) + 1)), "query.optimizer"),
             ("teacher_entropy=nan", "query.teacher_entropy"),
             ("teacher_entropy=-1", "query.teacher_entropy"),
             ("teacher_entropy=3&classes=10", "query"),
@@ -98,7 +100,7 @@ class TestOverHttp:
         job = client.post("/v1/jobs", json=document).json()
         assert job["advice"]["mode"] == "literature"
         assert [point["origin"] for point in job["advice"]["points"]][-1] == "space"
-        server_fixtures.train(db, public.get_job(db, job["id"], server_fixtures.LOCAL), trials=5)
+        server_fixtures.train(db, get_job(db, job["id"], server_fixtures.LOCAL), trials=5)
         trials = client.get(f"/v1/jobs/{job['id']}/trials").json()["items"]
         told = [trial["advice"] for trial in trials]
         points = job["advice"]["points"]
@@ -111,7 +113,7 @@ class TestOverHttp:
 
     def test_the_page_shows_who_advised_what_is_in_training(self, client: httpx.Client, db: Database) -> None:
         job = client.post("/v1/jobs", json=server_fixtures.document("warm", **WARM)).json()
-        server_fixtures.claim_one(db, public.get_job(db, job["id"], server_fixtures.LOCAL))
+        server_fixtures.claim_one(db, get_job(db, job["id"], server_fixtures.LOCAL))
         assert "search: literature" in client.get(f"/jobs/{job['id']}").text
 
     def test_a_guess_outside_of_the_space_is_refused(self, client: httpx.Client) -> None:
@@ -136,7 +138,7 @@ class TestTheOperatorsTable:
     ) -> None:
         file = tmp_path / "ours.yaml"
         file.write_text("version: 2")
-        with pytest.raises(public.LiteratureInvalid, match=r"ours\.yaml is no table"):
+        with pytest.raises(LiteratureInvalid, match=r"ours\.yaml is no table"):
             create_app(settings.model_copy(update={"literature": file}))
         monkeypatch.setenv("THERMOWELL_VAR", str(settings.var))
         monkeypatch.setenv("THERMOWELL_LITERATURE", str(file))

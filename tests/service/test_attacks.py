@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
-from search.public import Scope
+from search.records import Scope
 from tests.service.problems import refused
 from tests.service.server_fixtures import Jobs, document
 

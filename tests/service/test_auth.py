@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator
 import httpx
 import pytest
 
-from search import public
-from search.public import Database, Principal
+from search.records import SCOPES, Principal
+from search.requests.keys import revoke_key
+from search.storage.db import Database
 from service import auth
 from service.settings import Settings
 from tests.service import server_fixtures
@@ -121,7 +122,7 @@ def test_who_may(patient: httpx.Client, db: Database, key: MakeKey, scope: str) 
     elif scope == "revoked":
         headers = key("admin")
         secret = headers["Authorization"].partition(" ")[2]
-        public.revoke_key(db, secret.split("_")[1])
+        revoke_key(db, secret.split("_")[1])
     elif scope == "wrong":
         headers = {"Authorization": keeper["Authorization"][:-1] + "?"}
     for route, needed in ROUTES.items():
@@ -178,7 +179,7 @@ def test_the_first_key_closes_the_service_and_revoking_it_does_not_open_it(
     assert client.get("/v1/me").status_code == 200
     made = key("read")["Authorization"].split("_")[1]
     refused(client.get("/v1/me"), 401, "unauthenticated")
-    public.revoke_key(db, made)
+    revoke_key(db, made)
     refused(client.get("/v1/me"), 401, "unauthenticated")
 
 
@@ -237,6 +238,6 @@ def test_beyond_loopback_nobody_is_answered_without_a_key(db: Database, settings
 
 
 def test_the_scopes_of_the_api_are_those_of_the_database() -> None:
-    assert set(MAY) == set(public.SCOPES)
+    assert set(MAY) == set(SCOPES)
     for scope, may in MAY.items():
-        assert {other for other in public.SCOPES if Principal("k", "k", frozenset({scope})).may(other)} == may
+        assert {other for other in SCOPES if Principal("k", "k", frozenset({scope})).may(other)} == may

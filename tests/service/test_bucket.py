@@ -12,7 +12,8 @@ import httpx
 import pytest
 from optuna.artifacts.exceptions import ArtifactNotFound
 
-from search import public
+from search.errors import StoreUnavailable
+from search.optuna_bridge.dashboard import Files
 from search.storage.bucket import Bucket
 from service.server import run
 from service.settings import Settings
@@ -93,7 +94,7 @@ def test_an_outage_is_told_and_deletes_no_record(client: httpx.Client, s3: Serve
 
 
 def test_the_dashboard_s_files_are_in_the_bucket(bucket: Bucket, jobs: Jobs) -> None:
-    files = public.Files(bucket)
+    files = Files(bucket)
     with files.open_reader(student(jobs)) as reader:
         assert reader.read().startswith(b"weights of")
     files.write("1-2-3", io.BytesIO(b"an upload"))
@@ -107,7 +108,7 @@ def test_the_dashboard_s_files_are_in_the_bucket(bucket: Bucket, jobs: Jobs) -> 
 
 
 def test_a_service_with_a_wrong_bucket_does_not_start(settings: Settings, bucket: Bucket) -> None:
-    with pytest.raises(public.StoreUnavailable, match="NoSuchBucket"):
+    with pytest.raises(StoreUnavailable, match="NoSuchBucket"):
         run(settings.model_copy(update={"artifact_store": "s3://no-such-bucket-here"}))
 
 

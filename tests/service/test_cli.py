@@ -14,8 +14,10 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from search import public
-from search.public import Database
+from search.requests.jobs import get_job, list_jobs
+from search.requests.keys import any_keys, verify_key
+from search.requests.results import get_result
+from search.storage.db import Database, open_database
 from service import cli
 from service.settings import Settings
 from service.terminal import cli_operate
@@ -55,7 +57,7 @@ class TestWithAService:
     def test_submit_prints_the_id_alone(self, run: Run, db: Database, spec_file: Path) -> None:
         done = run("submit", spec_file)
         assert done.exit_code == Exit.OK
-        assert public.get_job(db, done.stdout.strip(), server_fixtures.LOCAL).name == "from-a-file"
+        assert get_job(db, done.stdout.strip(), server_fixtures.LOCAL).name == "from-a-file"
         assert f"thermowell watch {done.stdout.strip()}" in done.stderr
 
     def test_submit_reads_json_and_the_standard_input(self, run: Run, tmp_path: Path) -> None:
@@ -90,7 +92,7 @@ class TestWithAService:
     def test_result(self, run: Run, db: Database, jobs: Jobs) -> None:
         done = run("result", jobs.completed.id)
         assert done.exit_code == Exit.OK
-        summary = public.get_result(db, jobs.completed.id, server_fixtures.LOCAL).summary
+        summary = get_result(db, jobs.completed.id, server_fixtures.LOCAL).summary
         for words in (
             "Best configuration",
             "Temperature response",
@@ -123,7 +125,7 @@ class TestWithAService:
             ("cancel", "cancelled"),
         ):
             done = run(command, job)
-            assert (done.exit_code, public.get_job(db, job, server_fixtures.LOCAL).state) == (Exit.OK, state)
+            assert (done.exit_code, get_job(db, job, server_fixtures.LOCAL).state) == (Exit.OK, state)
             assert f"is {state}" in done.stderr
         assert run("resume", job).exit_code == Exit.REFUSED
         assert run("delete", job).exit_code == Exit.OK
@@ -152,7 +154,7 @@ class TestWithAService:
         self, run: Run, db: Database, settings: Settings, spec_file: Path, as_json: bool
     ) -> None:
         def work() -> None:
-            while not (found := public.list_jobs(db, server_fixtures.LOCAL, name="from-a-file").items):
+            while not (found := list_jobs(db, server_fixtures.LOCAL, name="from-a-file").items):
                 pass
             server_fixtures.train(db, found[0])
             server_fixtures.close(db, settings.artifact_root, found[0])
@@ -181,7 +183,7 @@ def test_interrupting_the_watch_leaves_the_job(
         assert watching.wait() == Exit.INTERRUPTED
     assert "The job goes on" in watching.output()
     assert f"thermowell watch {jobs.running.id}" in watching.output()
-    assert public.get_job(db, jobs.running.id, server_fixtures.LOCAL).state == "running"
+    assert get_job(db, jobs.running.id, server_fixtures.LOCAL).state == "running"
 
 
 def test_no_service(run: Run, spec_file: Path, free_port: int) -> None:
@@ -203,14 +205,14 @@ def test_usage(run: Run, tmp_path: Path) -> None:
 
 def test_keys(run: Run, db: Database) -> None:
     made = run("keys", "create", "laptop", "--scope", "read", "--scope", "dashboard")
-    principal = public.verify_key(db, made.stdout.strip())
+    principal = verify_key(db, made.stdout.strip())
     assert principal is not None
     assert (principal.name, principal.scopes) == ("laptop", {"read", "dashboard"})
     assert "dashboard, read" in run("keys", "list").stdout
     [listed] = json.loads(run("keys", "list", "--json").stdout)["items"]
     assert made.stdout.strip() not in json.dumps(listed)
     assert run("keys", "revoke", principal.id).exit_code == Exit.OK
-    assert public.verify_key(db, made.stdout.strip()) is None
+    assert verify_key(db, made.stdout.strip()) is None
     assert run("keys", "revoke", "unknown").exit_code == Exit.REFUSED
     assert run("keys", "create", "x", "--scope", "root").exit_code == Exit.USAGE
     assert run("keys", "create", "").exit_code == Exit.USAGE
@@ -246,8 +248,8 @@ def test_the_proxy_wants_grpc_and_a_schema(run: Run, monkeypatch: pytest.MonkeyP
 def test_migrate_makes_the_first_admin_key_once(run: Run, tmp_path: Path) -> None:
     elsewhere = {"THERMOWELL_VAR": str(tmp_path / "new"), "THERMOWELL_HOST": "0.0.0.0"}
     first = run("migrate", env=elsewhere)
-    db = public.open_database(f"sqlite:///{tmp_path / 'new' / 'thermowell.db'}")
-    admin = public.verify_key(db, first.stdout.strip())
+    db = open_database(f"sqlite:///{tmp_path / 'new' / 'thermowell.db'}")
+    admin = verify_key(db, first.stdout.strip())
     db.close()
     assert admin is not None
     assert admin.may("admin")
@@ -255,8 +257,8 @@ def test_migrate_makes_the_first_admin_key_once(run: Run, tmp_path: Path) -> Non
 
 
 def test_migrate_on_loopback_makes_a_key_when_asked(run: Run, db: Database) -> None:
-    assert (run("migrate").stdout, public.any_keys(db)) == ("", False)
-    assert public.verify_key(db, run("migrate", "--admin-key").stdout.strip()) is not None
+    assert (run("migrate").stdout, any_keys(db)) == ("", False)
+    assert verify_key(db, run("migrate", "--admin-key").stdout.strip()) is not None
 
 
 def test_migrate_takes_the_admin_key_from_a_file(run: Run, db: Database, tmp_path: Path) -> None:
@@ -268,7 +270,7 @@ def test_migrate_takes_the_admin_key_from_a_file(run: Run, db: Database, tmp_pat
     file.write_text("a-secret-of-the-operator-0123456789\n")
     assert run("migrate", env=environment).stdout == ""
     assert run("migrate", env=environment).exit_code == Exit.OK
-    admin = public.verify_key(db, "a-secret-of-the-operator-0123456789")
+    admin = verify_key(db, "a-secret-of-the-operator-0123456789")
     assert admin is not None
     assert admin.scopes == {"admin"}
 

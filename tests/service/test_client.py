@@ -19,8 +19,10 @@ import httpx
 import pytest
 import yaml
 
-from search import public
-from search.public import Database
+from search.requests.jobs import cancel_job, get_job
+from search.requests.keys import create_key
+from search.requests.results import get_interactions, get_result
+from search.storage.db import Database
 from service import client as front
 from service.app import create_app
 from service.client import Refused, Thermowell, Unreachable
@@ -204,7 +206,7 @@ class TestAJob:
         self, client: Thermowell, db: Database, settings: Settings, capsys: pytest.CaptureFixture[str]
     ) -> None:
         job = client.submit(server_fixtures.document("awaited"))
-        record = public.get_job(db, job.id, server_fixtures.LOCAL)
+        record = get_job(db, job.id, server_fixtures.LOCAL)
 
         def work() -> None:
             server_fixtures.train(db, record)
@@ -251,7 +253,7 @@ class TestTheAnswer:
     def test_as_dataclasses(self, asking: Thermowell, db: Database, jobs: Jobs) -> None:
         result, stored = (
             asking.result(jobs.completed.id),
-            public.get_result(db, jobs.completed.id, server_fixtures.LOCAL),
+            get_result(db, jobs.completed.id, server_fixtures.LOCAL),
         )
         assert dataclasses.asdict(result) == _with_defaults(stored.model_dump())
         assert result.winner.configuration.temperature == stored.winner.configuration["temperature"]
@@ -261,7 +263,7 @@ class TestTheAnswer:
         assert sum(asking.importances(jobs.completed.id).importances.values()) == pytest.approx(1)
         together = asking.interactions(jobs.completed.id)
         assert together == documents.read_document(
-            type(together), public.get_interactions(db, jobs.completed.id, server_fixtures.LOCAL).model_dump()
+            type(together), get_interactions(db, jobs.completed.id, server_fixtures.LOCAL).model_dump()
         )
         with pytest.raises(Refused) as refused:
             asking.result(jobs.running.id)
@@ -320,7 +322,7 @@ def _with_defaults(document: dict[str, Any]) -> dict[str, Any]:
 def test_address_and_key_come_from_the_environment(
     settings: Settings, db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _, secret = public.create_key(db, "notebook", frozenset({"read"}))
+    _, secret = create_key(db, "notebook", frozenset({"read"}))
     with serving(settings) as url:
         monkeypatch.setenv("THERMOWELL_URL", url)
         with Thermowell() as nobody, pytest.raises(Refused) as refused:
@@ -347,7 +349,7 @@ def test_waiting_bears_a_service_that_goes_away(
         waiting.start()
         assert back.wait(20), "it has asked while there was no service"
         with serving(settings, free_port):
-            public.cancel_job(db, jobs.queued.id, server_fixtures.LOCAL)
+            cancel_job(db, jobs.queued.id, server_fixtures.LOCAL)
             waiting.join(20)
         assert waited == ["cancelled"]
         monkeypatch.setattr(front, "PATIENCE_SECONDS", 0.0)

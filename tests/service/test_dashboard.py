@@ -11,8 +11,8 @@ import optuna
 import pytest
 from optuna.trial import FrozenTrial, TrialState
 
-from search import public
-from search.public import Database
+from search.optuna_bridge.study import close_storage, optuna_storage
+from search.storage.db import Database
 from tests.service.problems import refused
 
 Headers = dict[str, str]
@@ -21,11 +21,11 @@ Headers = dict[str, str]
 @pytest.fixture
 def study(db: Database) -> Iterator[int]:
     """The id of a study with one trial."""
-    storage = public.optuna_storage(db)
+    storage = optuna_storage(db)
     made = optuna.create_study(study_name="thermowell-test", storage=storage)
     made.tell(made.ask({"temperature": optuna.distributions.FloatDistribution(1, 40)}), 0.9)
     yield made._study_id
-    public.close_storage(storage)
+    close_storage(storage)
 
 
 def names(client: httpx.Client, headers: Headers) -> list[str]:
@@ -96,10 +96,10 @@ PLOTS = ("contour", "slice", "parallel_coordinate", "rank", "edf", "timeline", "
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("case", ENDED)
 def test_no_study_makes_the_dashboard_fail(client: httpx.Client, db: Database, case: str) -> None:
-    storage = public.optuna_storage(db)
+    storage = optuna_storage(db)
     made = optuna.create_study(study_name=case, storage=storage, direction="maximize")
     made.add_trials(ENDED[case])
-    public.close_storage(storage)
+    close_storage(storage)
     at = f"/api/studies/{made._study_id}"
     assert len(client.get(at).raise_for_status().json()["trials"]) == len(ENDED[case])
     importances = client.get(f"{at}/param_importances").raise_for_status().json()["param_importances"]

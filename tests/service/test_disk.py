@@ -10,8 +10,12 @@ from typing import Any
 import httpx
 import pytest
 
-from search import public
-from search.public import Database
+from search.optuna_bridge.dashboard import DashboardChange
+from search.optuna_bridge.study import close_storage, optuna_storage
+from search.records import LOCAL_OWNER, SCOPES, Principal
+from search.requests.jobs import get_job
+from search.storage.db import Database
+from search.storage.store import open_store
 from service.drawing import DrawnPlots
 from service.pages import jobs_page
 from service.plot_refresh import PlotRefresher
@@ -66,10 +70,10 @@ def test_a_job_is_deleted_from_a_full_disk_and_not_from_one_that_is_read_only(
 def test_the_dashboard_s_uploads_meet_a_full_disk_with_503(
     client: httpx.Client, jobs: Jobs, faulty: Faulty, settings: Settings, db: Database
 ) -> None:
-    storage = public.optuna_storage(db)
+    storage = optuna_storage(db)
     [study] = [each for each in storage.get_all_studies() if each.study_name == jobs.completed.study_name] or [None]
     study_id = study._study_id if study is not None else storage.create_new_study([], "uploads")
-    public.close_storage(storage)
+    close_storage(storage)
     upload = {"file": f"data:text/plain;base64,{base64.b64encode(b'mine').decode()}", "filename": "mine.txt"}
     fail(faulty, "full")
     answer = client.post(f"/api/artifacts/{study_id}", json=upload)
@@ -92,9 +96,9 @@ def test_a_report_that_cannot_be_kept_holds_up_nothing_else(
     full.root.mkdir(exist_ok=True)
     monkeypatch.setattr(tempfile, "tempdir", str(full.root) if below != "store" else None)
     written: list[Any] = []
-    monkeypatch.setattr(public, "write_dashboard_change", lambda _, change: written.append(change))
-    shower = PlotRefresher(db, settings, public.open_store(settings), None)  # type: ignore[arg-type]
-    beside = public.DashboardChange(study_id=1, changed={}, gone=[])
+    monkeypatch.setattr("service.plot_refresh.write_dashboard_change", lambda _, change: written.append(change))
+    shower = PlotRefresher(db, settings, open_store(settings), None)  # type: ignore[arg-type]
+    beside = DashboardChange(study_id=1, changed={}, gone=[])
     drawn = DrawnPlots(event=7, interim=None, report="<p>", beside=beside, untracked=None).model_dump_json().encode()
     fail(full, "full")
     shown = shower._write(jobs.completed.id, drawn)
@@ -117,7 +121,7 @@ def test_what_a_job_waits_for_is_said_everywhere(client: httpx.Client, jobs: Job
     worker_seen(db, "w9", host="here", pid=1, lanes=0, capabilities=told)
     with db.write() as connection:
         connection.exec_driver_sql("UPDATE tw_workers SET stopped_at = 1 WHERE id <> 'w9'")
-    job = public.get_job(db, jobs.queued.id, public.Principal(public.LOCAL_OWNER, "local", frozenset(public.SCOPES)))
+    job = get_job(db, jobs.queued.id, Principal(LOCAL_OWNER, "local", frozenset(SCOPES)))
     assert job.progress.waits_for == "room on the artifact store"
     assert jobs_page.phase(job) == "waits for room on the artifact store"
     with Thermowell(str(client.base_url)) as thermowell:

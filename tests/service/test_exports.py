@@ -17,12 +17,12 @@ import yaml
 from yacs.config import CfgNode
 
 from benchmarks import peers
-from search.public import Configuration, JobSpec
+from search.spec.job import JobSpec
 from service.exports import mdistiller, torchdistill
 from service.exports.winner import Winner
 from tests.service import server_fixtures
 from tests.service.server_fixtures import Jobs
-from trainers.spec import Optimizer
+from trainers.spec import Configuration, Optimizer
 from trainers.training import losses
 
 LOADERS = Path(__file__).with_name("loaders")

@@ -8,7 +8,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from search import public
+from search.schema import migrate
+from search.storage.db import open_database
 from service.settings import Settings
 from tests.postgres import Postgres
 from tests.service.problems import refused
@@ -31,8 +32,8 @@ def submit(client: httpx.Client) -> httpx.Response:
 
 
 def migrated(url: str) -> str:
-    db = public.open_database(url)
-    public.migrate(db)
+    db = open_database(url)
+    migrate(db)
     db.close()
     return url
 
@@ -92,7 +93,7 @@ def test_a_service_that_knows_both_goes_on(pair: Pair, tmp_path: Path) -> None:
 @pytest.mark.parametrize("state", ["53100", "25006"])
 def test_a_write_that_meets_a_fault_is_told_as_one(postgres: Postgres, tmp_path: Path, state: str) -> None:
     url = migrated(postgres.create())
-    db = public.open_database(url)
+    db = open_database(url)
     with db.write() as connection:
         connection.exec_driver_sql(
             "CREATE FUNCTION fault() RETURNS trigger LANGUAGE plpgsql AS"

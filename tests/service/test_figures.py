@@ -11,7 +11,7 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 
-from search.public import JobView
+from search.requests.job_view import JobView
 from search.states import Arm, Stage, TrialState
 from service.pages import figures
 from tests import synthetic

@@ -9,8 +9,9 @@ import httpx
 import pytest
 from typer.testing import CliRunner
 
-from search import public
-from search.public import Database, Quota
+from search.records import Quota
+from search.requests.keys import create_key, get_key
+from search.storage.db import Database
 from service import cli
 from service.client import Thermowell
 from service.settings import Settings
@@ -22,7 +23,7 @@ Key = Callable[..., dict[str, str]]
 
 
 def test_a_quota_that_is_used_up_says_so_and_how_to_go_on(client: httpx.Client, db: Database) -> None:
-    key, secret = public.create_key(db, "small", frozenset({"submit", "read"}), Quota(jobs=1, trials=10))
+    key, secret = create_key(db, "small", frozenset({"submit", "read"}), Quota(jobs=1, trials=10))
     header = {"Authorization": f"Bearer {secret}"}
     assert client.post("/v1/jobs", json=server_fixtures.document("one"), headers=header).status_code == 201
     refused = client.post("/v1/jobs", json=server_fixtures.document("two"), headers=header)
@@ -109,11 +110,11 @@ def test_the_command_line_shares_and_limits(
     assert (code, json.loads(said)["priority"]) == (Exit.OK, 20)
     assert run("share", jobs.queued.id)[0] == Exit.USAGE
     assert run("share", jobs.queued.id, "--parallel", "2", "--no-cap")[0] == Exit.USAGE
-    key, _ = public.create_key(db, "ci", frozenset({"submit"}))
+    key, _ = create_key(db, "ci", frozenset({"submit"}))
     assert run("keys", "quota", key.id, "--jobs", "3") == (
         Exit.OK,
         "jobs      0 of 3\ntrials    0 of any number\nparallel  0 of any number\n",
     )
-    assert public.get_key(db, key.id).quota == Quota(jobs=3)
+    assert get_key(db, key.id).quota == Quota(jobs=3)
     assert json.loads(run("keys", "quota", key.id, "--unlimited", "--json")[1])["quota"]["jobs"] is None
     assert run("keys", "quota", key.id, "--jobs", "0")[0] == Exit.USAGE

@@ -9,8 +9,8 @@ import httpx
 import pytest
 import yaml
 
-from search import public
-from search.public import Database
+from search.requests.jobs import get_job
+from search.storage.db import Database
 from service.settings import Settings
 from tests.service import server_fixtures
 from tests.service.problems import refused
@@ -206,4 +206,4 @@ def test_delete_forgets_a_job_and_its_files(client: httpx.Client, settings: Sett
 
 def test_delete_refuses_a_job_that_goes_on(client: httpx.Client, db: Database, jobs: Jobs) -> None:
     refused(client.delete(f"/v1/jobs/{jobs.running.id}"), 409, "illegal-move")
-    assert public.get_job(db, jobs.running.id, server_fixtures.LOCAL).state == "running"
+    assert get_job(db, jobs.running.id, server_fixtures.LOCAL).state == "running"

@@ -15,7 +15,7 @@ from fastapi import APIRouter
 from fastapi.routing import APIRoute
 from fastapi.sse import EventSourceResponse
 
-from search.public import Database
+from search.storage.db import Database
 from service.app import create_app
 from service.routes import (  # fmt: skip
     advice,

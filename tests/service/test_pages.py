@@ -9,8 +9,14 @@ from html import unescape
 import httpx
 import pytest
 
-from search import public
-from search.public import Database
+from search.errors import FieldProblem
+from search.records import LOCAL_OWNER, SCOPES, Principal
+from search.requests import jobs as job_requests
+from search.requests.jobs import delete_job, get_job, list_jobs
+from search.requests.keys import revoke_key
+from search.spec.parsing import default_spec_yaml, parse_spec
+from search.storage.db import Database
+from search.storage.store import open_store
 from service.auth import SESSION_COOKIE
 from service.pages import jobs_page_one
 from service.pages.jobs_page_spec import excerpts, read_spec
@@ -133,7 +139,7 @@ def test_a_session_ends_with_its_key(window: Window, db: Database, key: Callable
     headers = key("read")
     window.sign_in(headers)
     assert window.get("/jobs").status_code == 200
-    public.revoke_key(db, headers["Authorization"].split("_")[1])
+    revoke_key(db, headers["Authorization"].split("_")[1])
     assert window.get("/jobs").status_code == 303
 
 
@@ -170,10 +176,10 @@ def test_a_session_changes_nothing_without_its_pages_word(
     window.last = other.last  # the form of another session
     assert "not made for your session" in words(window.send(pause))
     assert window.post("/signout", {"form_token": "x"}).status_code == 403
-    assert public.get_job(db, jobs.running.id, server_fixtures.LOCAL).state == "running"
+    assert get_job(db, jobs.running.id, server_fixtures.LOCAL).state == "running"
     window.get(f"/jobs/{jobs.running.id}")
     assert window.send(pause).status_code == 303
-    assert public.get_job(db, jobs.running.id, server_fixtures.LOCAL).state == "paused"
+    assert get_job(db, jobs.running.id, server_fixtures.LOCAL).state == "paused"
     other.http.close()
 
 
@@ -242,8 +248,8 @@ def test_a_running_job(reader: httpx.Client, jobs: Jobs) -> None:
 
 def test_a_job_says_its_share_and_which_worker_it_waits_for(window: Window, db: Database) -> None:
     asked = {"fleet": {"labels": ["gpu"], "priority": 40, "parallel": 2}}
-    me = public.Principal(public.LOCAL_OWNER, "local", frozenset(public.SCOPES))
-    job, _ = public.submit(db, factories.spec(**asked), me)
+    me = Principal(LOCAL_OWNER, "local", frozenset(SCOPES))
+    job, _ = job_requests.submit(db, factories.spec(**asked), me)
     page = words(window.http.get(f"/jobs/{job.id}"))
     assert "waits for a worker with gpu" in words(window.http.get("/jobs"))
     assert "waits for a worker with gpu" in page
@@ -307,7 +313,7 @@ def test_a_reader_is_offered_nothing_that_it_may_not_do(
     window: Window, db: Database, key: Callable[..., Headers]
 ) -> None:
     headers = key("read")
-    mine = public.Principal(headers["Authorization"].split("_")[1], "read", frozenset({"read"}))
+    mine = Principal(headers["Authorization"].split("_")[1], "read", frozenset({"read"}))
     job = server_fixtures.submit(db, mine, name="mine")
     window.sign_in(headers)
     assert "New job" not in words(window.get("/jobs"))
@@ -324,9 +330,9 @@ def test_a_reader_is_offered_nothing_that_it_may_not_do(
         assert answer.status_code == 403
         assert "lacks the scope 'submit'" in words(answer)
         window.last = forms
-    assert window.send("/jobs", spec=public.default_spec_yaml()).status_code == 403
-    assert public.get_job(db, job.id, mine).state == "queued"
-    assert len(public.list_jobs(db, mine).items) == 1
+    assert window.send("/jobs", spec=default_spec_yaml()).status_code == 403
+    assert get_job(db, job.id, mine).state == "queued"
+    assert len(list_jobs(db, mine).items) == 1
 
 
 # What can be done
@@ -336,7 +342,7 @@ def test_every_move(window: Window, db: Database, jobs: Jobs) -> None:
     job_id = jobs.running.id
 
     def state() -> str:
-        return public.get_job(db, job_id, server_fixtures.LOCAL).state
+        return get_job(db, job_id, server_fixtures.LOCAL).state
 
     window.get(f"/jobs/{job_id}")
     told = window.get(window.send(f"/jobs/{job_id}/pause").headers["location"])
@@ -347,10 +353,10 @@ def test_every_move(window: Window, db: Database, jobs: Jobs) -> None:
     assert state() == "running"
     window.get(f"/jobs/{job_id}")
     window.send(f"/jobs/{job_id}/extend", trials="9")
-    assert public.get_job(db, job_id, server_fixtures.LOCAL).budget_trials == 9
+    assert get_job(db, job_id, server_fixtures.LOCAL).budget_trials == 9
     window.get(f"/jobs/{job_id}")
     window.send(f"/jobs/{job_id}/stop")
-    stopped = public.get_job(db, job_id, server_fixtures.LOCAL)
+    stopped = get_job(db, job_id, server_fixtures.LOCAL)
     assert stopped.search_stopped
     assert "Stop the search" not in words(window.get(f"/jobs/{job_id}"))
     window.send(f"/jobs/{job_id}/cancel")
@@ -394,14 +400,14 @@ def test_the_form_submits_what_it_shows(window: Window, db: Database) -> None:
     shown = re.search(r"<textarea[^>]*>\n(.*)</textarea>", page.text, re.DOTALL)
     assert shown
     text = unescape(shown[1])
-    assert text == public.default_spec_yaml()
+    assert text == default_spec_yaml()
     once = re.search(r'name="once" value="([^"]+)"', page.text)
     assert once
     as_sent = text.replace("\n", "\r\n")
     first = window.send("/jobs", spec=as_sent, once=once[1])
     assert first.status_code == 303
     job_id = first.headers["location"].split("/")[2].partition("?")[0]
-    assert public.get_job(db, job_id, server_fixtures.LOCAL).spec == public.parse_spec(text, "yaml").model_dump(
+    assert get_job(db, job_id, server_fixtures.LOCAL).spec == parse_spec(text, "yaml").model_dump(
         mode="json", exclude_none=True
     )
     window.last = page.text
@@ -414,10 +420,10 @@ def test_the_form_submits_what_it_shows(window: Window, db: Database) -> None:
 
 def test_a_file_counts_instead_of_the_text(window: Window, db: Database) -> None:
     window.get("/jobs/new")
-    document = public.default_spec_yaml().replace("name: ", "name: from-file-", 1)
+    document = default_spec_yaml().replace("name: ", "name: from-file-", 1)
     answer = window.post("/jobs", {"spec": "nonsense"}, files={"file": ("spec.yaml", document.encode("utf-8-sig"))})
     assert answer.status_code == 303, words(answer)
-    assert public.list_jobs(db, server_fixtures.LOCAL).items[0].name.startswith("from-file-")
+    assert list_jobs(db, server_fixtures.LOCAL).items[0].name.startswith("from-file-")
 
 
 def test_a_job_begins_from_another_ones_spec(window: Window, db: Database, jobs: Jobs) -> None:
@@ -425,16 +431,16 @@ def test_a_job_begins_from_another_ones_spec(window: Window, db: Database, jobs:
     shown = re.search(r"<textarea[^>]*>\n(.*)</textarea>", page.text, re.DOTALL)
     assert shown
     window.send("/jobs", spec=unescape(shown[1]))
-    assert public.list_jobs(db, server_fixtures.LOCAL).items[0].spec == jobs.completed.spec
+    assert list_jobs(db, server_fixtures.LOCAL).items[0].spec == jobs.completed.spec
 
 
 def test_a_spec_can_be_checked_without_submitting(window: Window, db: Database) -> None:
-    before = len(public.list_jobs(db, server_fixtures.LOCAL).items)
+    before = len(list_jobs(db, server_fixtures.LOCAL).items)
     window.get("/jobs/new")
-    answer = window.send("/jobs", spec=public.default_spec_yaml(), then="check")
+    answer = window.send("/jobs", spec=default_spec_yaml(), then="check")
     assert answer.status_code == 200
     assert "can be submitted as it is" in words(answer)
-    assert len(public.list_jobs(db, server_fixtures.LOCAL).items) == before
+    assert len(list_jobs(db, server_fixtures.LOCAL).items) == before
 
 
 YAML = "schema_version: 1\nname: x\ndataset:\n  name: digitz\ntraining: {epochs: many}\n"
@@ -467,11 +473,11 @@ def test_any_text_may_be_sent(window: Window) -> None:
 
 def test_excerpts_leave_out_what_is_right() -> None:
     text = "\n".join(f"line {number}" for number in range(1, 21))
-    problems = [public.FieldProblem("a", "wrong", line) for line in (2, 4, 15, 15)]
-    groups = excerpts(text, [*problems, public.FieldProblem("b", "nowhere")])
+    problems = [FieldProblem("a", "wrong", line) for line in (2, 4, 15, 15)]
+    groups = excerpts(text, [*problems, FieldProblem("b", "nowhere")])
     assert [[line.number for line in group] for group in groups] == [list(range(1, 7)), list(range(13, 18))]
     assert [len(line.problems) for group in groups for line in group if line.problems] == [1, 1, 2]
-    assert read_spec(public.default_spec_yaml()).name
+    assert read_spec(default_spec_yaml()).name
 
 
 # Liveness
@@ -498,7 +504,7 @@ def test_a_stream_says_when_its_job_is_gone(client: httpx.Client, db: Database, 
     with client.stream("GET", f"/jobs/{jobs.cancelled.id}/changes") as stream:
         lines = stream.iter_lines()
         changed(lines)
-        public.delete_job(db, jobs.cancelled.id, server_fixtures.LOCAL, public.open_store(settings))
+        delete_job(db, jobs.cancelled.id, server_fixtures.LOCAL, open_store(settings))
         changed(lines)
         assert "event: changed" not in list(lines)
 

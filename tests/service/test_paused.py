@@ -7,10 +7,11 @@ import signal
 import httpx
 import pytest
 
-from search import public
 from search.claims import finalization, leases, reporting
 from search.claims.worker_loss import MAX_LOSSES
-from search.public import Database, Reason
+from search.records import Job, Reason
+from search.requests.jobs import get_job
+from search.storage.db import Database
 from service.client import Thermowell
 from service.settings import Settings
 from service.terminal.console import Exit
@@ -23,7 +24,7 @@ from tests.service.test_stream import read
 
 
 @pytest.fixture
-def analysed(db: Database) -> public.Job:
+def analysed(db: Database) -> Job:
     """A job that waits to be closed."""
     job = server_fixtures.submit(db, name="paid-for")
     server_fixtures.train(db, job)
@@ -36,7 +37,7 @@ def lose(db: Database, times: int = MAX_LOSSES) -> None:
         leases.reap(db)
 
 
-def failed_before(db: Database, job: public.Job, slug: str = "closing-lost") -> None:
+def failed_before(db: Database, job: Job, slug: str = "closing-lost") -> None:
     """As such jobs ended before they were paused."""
     claim = finalization.claim_closing(db, "w", server_fixtures.LEASE)
     assert claim is not None
@@ -44,7 +45,7 @@ def failed_before(db: Database, job: public.Job, slug: str = "closing-lost") -> 
 
 
 def test_the_api_says_why_it_waits_and_its_stream_follows_it_to_its_answer(
-    client: httpx.Client, db: Database, settings: Settings, analysed: public.Job
+    client: httpx.Client, db: Database, settings: Settings, analysed: Job
 ) -> None:
     with client.stream("GET", f"/v1/jobs/{analysed.id}/events") as response:
         arriving = read(response)
@@ -66,7 +67,7 @@ def test_the_api_says_why_it_waits_and_its_stream_follows_it_to_its_answer(
 
 
 def test_a_job_that_failed_so_before_is_resumed_over_http_and_by_the_client(
-    client: httpx.Client, db: Database, analysed: public.Job
+    client: httpx.Client, db: Database, analysed: Job
 ) -> None:
     failed_before(db, analysed)
     with Thermowell(str(client.base_url)) as thermowell:
@@ -77,7 +78,7 @@ def test_a_job_that_failed_so_before_is_resumed_over_http_and_by_the_client(
     refused(client.post(f"/v1/jobs/{analysed.id}/resume"), 409, "illegal-move")
 
 
-def test_no_other_failed_job_is_resumed(client: httpx.Client, db: Database, analysed: public.Job) -> None:
+def test_no_other_failed_job_is_resumed(client: httpx.Client, db: Database, analysed: Job) -> None:
     failed_before(db, analysed, "analysis-failed")
     assert client.get(f"/v1/jobs/{analysed.id}").json()["resumable"] is False
     problem = refused(client.post(f"/v1/jobs/{analysed.id}/resume"), 409, "illegal-move")
@@ -85,22 +86,20 @@ def test_no_other_failed_job_is_resumed(client: httpx.Client, db: Database, anal
 
 
 @pytest.mark.parametrize("before", [False, True], ids=["paused", "failed"])
-def test_its_page_says_why_and_offers_to_go_on(
-    client: httpx.Client, db: Database, analysed: public.Job, before: bool
-) -> None:
+def test_its_page_says_why_and_offers_to_go_on(client: httpx.Client, db: Database, analysed: Job, before: bool) -> None:
     failed_before(db, analysed) if before else lose(db)
     window = Window(str(client.base_url))
     page = window.get(f"/jobs/{analysed.id}", headers=HTML)
     assert "5 workers were lost while they closed it" in words(page)
     assert f'action="/jobs/{analysed.id}/resume"' in page.text
     window.send(f"/jobs/{analysed.id}/resume")
-    assert public.get_job(db, analysed.id, server_fixtures.LOCAL).state == "analysing"
+    assert get_job(db, analysed.id, server_fixtures.LOCAL).state == "analysing"
     window.http.close()
 
 
 @pytest.mark.usefixtures("interruptible")
 def test_who_watches_in_a_pipe_reads_the_reason_and_the_way_out(
-    settings: Settings, db: Database, analysed: public.Job, processes: Processes
+    settings: Settings, db: Database, analysed: Job, processes: Processes
 ) -> None:
     with serving(settings) as url:
         watching = processes.thermowell("watch", analysed.id, "--url", url, env={"COLUMNS": "40"})

@@ -14,7 +14,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from search.answer import TemperatureSet
-from search.public import JobView
+from search.requests.job_view import JobView
 from service.pages import pictures, png, svg
 from service.pages.chart_axes import COLD_TO_HOT, heat
 from service.pages.picture_curves import shades

@@ -14,7 +14,7 @@ import httpx
 import pytest
 from pydantic import ValidationError
 
-from search.public import Database
+from search.storage.db import Database
 from service import prefix
 from service.app import create_app
 from service.client import Refused, Thermowell

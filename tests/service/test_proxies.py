@@ -10,8 +10,8 @@ import pytest
 from pydantic import ValidationError
 from starlette.types import Receive, Scope, Send
 
-from search import public
-from search.public import Database
+from search.requests.keys import create_key
+from search.storage.db import Database
 from service import proxies
 from service.app import create_app
 from service.server import Server
@@ -90,7 +90,7 @@ def test_an_open_service_answers_nobody_behind_a_proxy_it_does_not_know(settings
 
 
 def test_a_cookie_is_secure_where_a_trusted_proxy_speaks_tls(settings: Settings, db: Database) -> None:
-    _, secret = public.create_key(db, "browser", frozenset({"read"}))
+    _, secret = create_key(db, "browser", frozenset({"read"}))
     for trusted, secure in (((), False), (TRUSTED, True)):
         with serving(settings.model_copy(update={"trusted_proxies": trusted})) as url:
             answer = httpx.post(f"{url}/signin", data={"key": secret}, headers={"X-Forwarded-Proto": "https"})

@@ -12,8 +12,10 @@ import httpx
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from search import public
-from search.public import Database
+from search.records import Principal
+from search.requests.keys import create_key
+from search.requests.sessions import begin_session
+from search.storage.db import Database
 from service.app import create_app
 from service.auth import SESSION_COOKIE
 from service.routes import rates
@@ -97,8 +99,8 @@ async def test_a_key_counts_once_however_it_is_spelled(settings: Settings, key: 
 
 @pytest.mark.anyio
 async def test_sessions_count_for_the_key_that_opened_them(settings: Settings, db: Database) -> None:
-    _, secret = public.create_key(db, "browser", frozenset({"read"}))
-    tokens = [public.begin_session(db, secret, 60.0) for _ in range(3)]
+    _, secret = create_key(db, "browser", frozenset({"read"}))
+    tokens = [begin_session(db, secret, 60.0) for _ in range(3)]
     async with asking(settings, requests_per_minute=6) as client:
         cookies = [{"Cookie": f"{SESSION_COOKIE}={token}"} for token in tokens] * 3
         answers = [(await client.get("/v1/me", headers=each)).status_code for each in cookies]
@@ -165,9 +167,7 @@ async def test_one_key_has_so_many_requests_under_way(settings: Settings, key: K
     entered, leave = asyncio.Semaphore(0), asyncio.Event()
 
     async def slow(scope: Scope, receive: Receive, send: Send) -> None:
-        scope.setdefault("state", {})["principal"] = public.Principal(
-            scope["path"].strip("/"), "x", frozenset({"read"})
-        )
+        scope.setdefault("state", {})["principal"] = Principal(scope["path"].strip("/"), "x", frozenset({"read"}))
         await send({"type": "http.response.start", "status": 200, "headers": []})
         entered.release()
         await leave.wait()

@@ -9,8 +9,8 @@ from typing import get_args
 import httpx
 import pytest
 
-from search import public
-from search.public import Database
+from search.requests.results import get_result
+from search.storage.db import Database
 from service.pages import pictures
 from service.settings import Settings
 from tests.service import server_fixtures
@@ -24,7 +24,7 @@ PERSON = {"Accept": "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8"}
 
 def test_result(client: httpx.Client, db: Database, jobs: Jobs) -> None:
     result = client.get(f"/v1/jobs/{jobs.completed.id}/result").json()
-    assert result == public.get_result(db, jobs.completed.id, server_fixtures.LOCAL).model_dump(mode="json")
+    assert result == get_result(db, jobs.completed.id, server_fixtures.LOCAL).model_dump(mode="json")
     assert result["winner"]["arm"] == "joint"
     assert {(gain["over"], gain["variant"]) for gain in result["gains"]} == {
         (over, variant) for over in ("label_only", "t1", "t4") for variant in ("tuned", "same_settings")

@@ -16,10 +16,18 @@ import pytest
 from optuna.artifacts.exceptions import ArtifactNotFound
 from structlog.testing import capture_logs
 
-from search import public
-from search.public import Database
-from search.requests.plot_queue import DRAWINGS
+from search.analysis.job import question
+from search.claims import artifacts
+from search.claims.artifacts import list_artifacts, open_artifact
+from search.errors import StoreUnavailable
+from search.optuna_bridge.dashboard import Files
+from search.requests.job_view import get_job_view
+from search.requests.jobs import cancel_job, delete_job, extend_job, get_job
+from search.requests.plot_queue import DRAWINGS, claim_showing, fail_showing, fail_tracking
+from search.storage.db import Database
+from search.storage.events import read_events
 from search.storage.folder import Folder
+from search.storage.store import open_store
 from service import drawing, plot_refresh
 from service.client import Thermowell
 from service.drawing import REPORT
@@ -34,7 +42,7 @@ PATIENCE = 90.0  # seconds; children that load much are started on a machine tha
 def shower(db: Database, settings: Settings) -> tuple[PlotRefresher, asyncio.Event]:
     stopping = asyncio.Event()
     quick = settings.model_copy(update={"show_seconds": 0.01})
-    return PlotRefresher(db, quick, public.open_store(settings), stopping), stopping
+    return PlotRefresher(db, quick, open_store(settings), stopping), stopping
 
 
 def test_every_job_that_began_is_shown_once(db: Database, settings: Settings, jobs: Jobs) -> None:
@@ -48,28 +56,28 @@ def test_every_job_that_began_is_shown_once(db: Database, settings: Settings, jo
         return count
 
     assert asyncio.run(until_done()) == 2  # completed and running; the others never began
-    completed = public.get_job_view(db, jobs.completed.id, LOCAL)
-    names = [file.name for file in public.list_artifacts(db, jobs.completed.id, LOCAL)]
+    completed = get_job_view(db, jobs.completed.id, LOCAL)
+    names = [file.name for file in list_artifacts(db, jobs.completed.id, LOCAL)]
     assert names == [REPORT, "student.safetensors"]
-    with public.open_artifact(db, public.open_store(settings), jobs.completed.id, REPORT, LOCAL) as (file, path):
+    with open_artifact(db, open_store(settings), jobs.completed.id, REPORT, LOCAL) as (file, path):
         page = path.read_text()
     assert file.media_type == "text/html; charset=utf-8"
     assert completed.result is not None
     assert "Distil at" in page
-    running = public.get_job_view(db, jobs.running.id, LOCAL)
+    running = get_job_view(db, jobs.running.id, LOCAL)
     assert running.importances is not None, "computed aside, and kept"
     assert running.importances.evaluator == "too few trials"
-    assert public.claim_showing(db, 60.0) is None
+    assert claim_showing(db, 60.0) is None
 
 
 def test_without_the_numerics_the_trials_are_shown_as_they_are(
     db: Database, settings: Settings, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(public.question, "interim_possible", lambda: False)
+    monkeypatch.setattr(question, "interim_possible", lambda: False)
     drawn = drawing.draw(db, jobs.running.id)
     assert drawn is not None
     assert (drawn.interim, drawn.report, drawn.beside) == (None, None, None)
-    assert drawn.event == public.get_job_view(db, jobs.running.id, LOCAL).event
+    assert drawn.event == get_job_view(db, jobs.running.id, LOCAL).event
 
 
 @pytest.mark.parametrize("program", ["import sys; sys.exit('no such figure')", "print('no json')"])
@@ -109,7 +117,7 @@ def test_a_job_that_can_never_be_drawn_is_given_up_and_its_cause_is_told(
     """Its pauses are left out here."""
     monkeypatch.setattr(plot_refresh, "FAILED_SECONDS", 0.0)
     monkeypatch.setattr(plot_refresh, "DRAWING", ("-c", BROKEN))
-    public.cancel_job(db, jobs.running.id, LOCAL)
+    cancel_job(db, jobs.running.id, LOCAL)
     both = {jobs.running.id, jobs.completed.id}
 
     async def until_given_up(shows: PlotRefresher) -> int:
@@ -123,8 +131,8 @@ def test_a_job_that_can_never_be_drawn_is_given_up_and_its_cause_is_told(
     async def serve() -> list[int]:
         shows, _ = shower(db, settings)
         first = await until_given_up(shows)
-        public.extend_job(db, jobs.completed.id, LOCAL, trials=99)
-        public.cancel_job(db, jobs.completed.id, LOCAL)
+        extend_job(db, jobs.completed.id, LOCAL, trials=99)
+        cancel_job(db, jobs.completed.id, LOCAL)
         return [first, await until_given_up(shows)]
 
     with capture_logs() as said:
@@ -135,7 +143,7 @@ def test_a_job_that_can_never_be_drawn_is_given_up_and_its_cause_is_told(
     assert cause.startswith("ValueError: no such figure at https://***@host!!!")
     assert len(cause) <= drawing.LONGEST_CAUSE
     assert [one["again"] for one in said].count("when the job changes") == 3
-    job = public.get_job(db, jobs.running.id, LOCAL)
+    job = get_job(db, jobs.running.id, LOCAL)
     assert job.undrawn is not None
     assert (job.undrawn.detail, job.undrawn.attempts, job.undrawn.again_at) == (cause, DRAWINGS, None)
 
@@ -143,11 +151,11 @@ def test_a_job_that_can_never_be_drawn_is_given_up_and_its_cause_is_told(
 def test_why_a_job_is_not_drawn_stands_in_the_api_and_on_its_page(
     client: httpx.Client, db: Database, jobs: Jobs
 ) -> None:
-    while (job_id := public.claim_showing(db, 60.0)) != jobs.running.id:
+    while (job_id := claim_showing(db, 60.0)) != jobs.running.id:
         assert job_id is not None
     assert client.get(f"/v1/jobs/{job_id}").json()["undrawn"] is None
-    public.fail_showing(db, job_id, 1, "ValueError: no <such> figure", 60.0)
-    public.fail_tracking(db, job_id, 1, "OSError: refused", 60.0)
+    fail_showing(db, job_id, 1, "ValueError: no <such> figure", 60.0)
+    fail_tracking(db, job_id, 1, "OSError: refused", 60.0)
     found = client.get(f"/v1/jobs/{job_id}").json()
     assert (found["undrawn"]["detail"], found["undrawn"]["attempts"]) == ("ValueError: no <such> figure", 1)
     assert found["undrawn"]["again_at"] > found["undrawn"]["at"]
@@ -166,21 +174,21 @@ def test_a_store_that_is_away_is_no_fault_of_the_job(
     db: Database, settings: Settings, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def away(*_: object) -> None:
-        raise public.StoreUnavailable("no room on the device")
+        raise StoreUnavailable("no room on the device")
 
     monkeypatch.setattr(PlotRefresher, "_write", away)
     monkeypatch.setattr(plot_refresh, "DRAWING", ("-c", "print('{}')"))
 
     async def once() -> None:
         shows, _ = shower(db, settings)
-        with pytest.raises(public.StoreUnavailable):
+        with pytest.raises(StoreUnavailable):
             await shows.show_one()
 
     with capture_logs() as said:
         asyncio.run(once())
     [warning] = said
     assert warning["detail"] == "no room on the device"
-    assert public.get_job(db, warning["job_id"], LOCAL).undrawn is None
+    assert get_job(db, warning["job_id"], LOCAL).undrawn is None
 
 
 @pytest.mark.parametrize(
@@ -206,7 +214,7 @@ def test_by_which_error_a_program_has_ended(complained: bytes, status: int, told
 
 def test_an_analysis_that_fails_tells_its_own_error(db: Database, jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
     program = "-c", "import sys; sys.stdin.read(); raise ArithmeticError('singular')"
-    monkeypatch.setattr(public.question, "PROGRAM", program)
+    monkeypatch.setattr(question, "PROGRAM", program)
     with pytest.raises(RuntimeError, match="the analysis ended by ArithmeticError: singular"):
         drawing.draw(db, jobs.running.id)
 
@@ -235,7 +243,7 @@ def test_its_task_outlives_faults_and_ends_at_once(
         return time.monotonic() - begun
 
     assert asyncio.run(serve()) < SOON / 2
-    assert public.claim_showing(db, 60.0) is not None, "what was broken off is given back"
+    assert claim_showing(db, 60.0) is not None, "what was broken off is given back"
 
 
 async def until(happened: Callable[[], bool]) -> None:
@@ -246,29 +254,29 @@ async def until(happened: Callable[[], bool]) -> None:
 
 
 def test_the_report_is_a_file_of_the_job_like_others(db: Database, settings: Settings, jobs: Jobs) -> None:
-    files, root, job = public.open_store(settings), settings.artifact_root, jobs.completed
-    events = public.read_events(db, job.id, LOCAL, limit=10_000)
-    first = public.publish(db, files, job.id, REPORT, "text/html", b"one")
+    files, root, job = open_store(settings), settings.artifact_root, jobs.completed
+    events = read_events(db, job.id, LOCAL, limit=10_000)
+    first = artifacts.publish(db, files, job.id, REPORT, "text/html", b"one")
     assert first is not None
-    assert public.publish(db, files, job.id, REPORT, "text/html", b"one") is not None
-    with public.open_artifact(db, files, job.id, REPORT, LOCAL) as (_, path):
+    assert artifacts.publish(db, files, job.id, REPORT, "text/html", b"one") is not None
+    with open_artifact(db, files, job.id, REPORT, LOCAL) as (_, path):
         assert path.read_bytes() == b"one"
-    public.publish(db, files, job.id, REPORT, "text/html", b"two")
+    artifacts.publish(db, files, job.id, REPORT, "text/html", b"two")
     assert not path.exists(), "nothing refers to it any more"
-    with public.open_artifact(db, files, job.id, REPORT, LOCAL) as (_, path):
+    with open_artifact(db, files, job.id, REPORT, LOCAL) as (_, path):
         assert path.read_bytes() == b"two"
-    assert public.read_events(db, job.id, LOCAL, limit=10_000) == events, "the job has not changed"
-    public.delete_job(db, job.id, LOCAL, files)
+    assert read_events(db, job.id, LOCAL, limit=10_000) == events, "the job has not changed"
+    delete_job(db, job.id, LOCAL, files)
     assert not path.exists()
-    assert public.publish(db, files, job.id, REPORT, "text/html", b"three") is None
+    assert artifacts.publish(db, files, job.id, REPORT, "text/html", b"three") is None
     assert [found for found in root.rglob("*") if found.is_file()] == []
 
 
 def test_optunas_store_reads_our_files_and_keeps_others_beside(tmp_path: Path) -> None:
     (tmp_path / "ours").write_bytes(b"weights")
     store = Folder(tmp_path)
-    digest = public.keep(store, tmp_path / "ours")
-    files = public.Files(store)
+    digest = artifacts.keep(store, tmp_path / "ours")
+    files = Files(store)
     with files.open_reader(digest) as reader:
         assert reader.read() == b"weights"
     files.remove(digest)

@@ -17,8 +17,11 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import FileResponse
 from starlette.types import Message
 
-from search import public
-from search.public import Database
+from search.requests.jobs import cancel_job, delete_job, pause_job
+from search.requests.keys import create_key, revoke_key
+from search.requests.sessions import begin_session, end_session
+from search.storage.db import Database
+from search.storage.store import open_store
 from search.storage.tables import keys, sessions
 from service.app import create_app
 from service.auth import SESSION_COOKIE
@@ -73,9 +76,9 @@ def test_what_happens_later_arrives(client: httpx.Client, db: Database, jobs: Jo
     with client.stream("GET", f"/v1/jobs/{jobs.queued.id}/events") as response:
         arriving = read(response)
         assert next(arriving)["event"] == "submitted"
-        public.pause_job(db, jobs.queued.id, server_fixtures.LOCAL)
+        pause_job(db, jobs.queued.id, server_fixtures.LOCAL)
         assert next(arriving)["data"]["payload"]["to"] == "paused"
-        public.cancel_job(db, jobs.queued.id, server_fixtures.LOCAL)
+        cancel_job(db, jobs.queued.id, server_fixtures.LOCAL)
         assert next(arriving)["data"]["payload"]["to"] == "cancelled"
         assert next(arriving)["data"] == {"reason": "job-ended"}
 
@@ -83,8 +86,8 @@ def test_what_happens_later_arrives(client: httpx.Client, db: Database, jobs: Jo
 def test_a_deleted_job_ends_its_stream(client: httpx.Client, db: Database, settings: Settings, jobs: Jobs) -> None:
     after = {"after": 2**31 - 1}
     with client.stream("GET", f"/v1/jobs/{jobs.running.id}/events", params=after) as response:
-        public.cancel_job(db, jobs.running.id, server_fixtures.LOCAL)
-        public.delete_job(db, jobs.running.id, server_fixtures.LOCAL, public.open_store(settings))
+        cancel_job(db, jobs.running.id, server_fixtures.LOCAL)
+        delete_job(db, jobs.running.id, server_fixtures.LOCAL, open_store(settings))
         [end] = read(response)
         assert end["data"]["reason"] in ("job-ended", "job-deleted")
 
@@ -123,13 +126,13 @@ Ending = tuple[dict[str, str], Callable[[], object]]
 
 
 def revoked(db: Database) -> Ending:
-    key, secret = public.create_key(db, "follower", frozenset({"admin"}))
-    return {"Authorization": f"Bearer {secret}"}, lambda: public.revoke_key(db, key.id)
+    key, secret = create_key(db, "follower", frozenset({"admin"}))
+    return {"Authorization": f"Bearer {secret}"}, lambda: revoke_key(db, key.id)
 
 
 def signed_out(db: Database) -> Ending:
-    token = public.begin_session(db, revoked(db)[0]["Authorization"].partition(" ")[2], 60.0)
-    return {"Cookie": f"{SESSION_COOKIE}={token}"}, lambda: public.end_session(db, token or "")
+    token = begin_session(db, revoked(db)[0]["Authorization"].partition(" ")[2], 60.0)
+    return {"Cookie": f"{SESSION_COOKIE}={token}"}, lambda: end_session(db, token or "")
 
 
 def expired(db: Database) -> Ending:
@@ -140,7 +143,7 @@ def expired(db: Database) -> Ending:
 
 def robbed_of_its_key(db: Database) -> Ending:
     headers, revoke = revoked(db)
-    token = public.begin_session(db, headers["Authorization"].partition(" ")[2], 60.0)
+    token = begin_session(db, headers["Authorization"].partition(" ")[2], 60.0)
     return {"Cookie": f"{SESSION_COOKIE}={token}"}, revoke
 
 
@@ -150,7 +153,7 @@ def narrowed(db: Database) -> Ending:
 
 
 def closed_to_all(db: Database) -> Ending:
-    return {}, lambda: public.create_key(db, "first", frozenset({"read"}))
+    return {}, lambda: create_key(db, "first", frozenset({"read"}))
 
 
 def executed(db: Database, statement: Update) -> None:
@@ -178,7 +181,7 @@ def test_a_stream_says_nothing_after_its_key_or_session_has_ended(
             arriving = read(response)
             assert next(arriving)["event"] == "submitted"
             end()
-            public.pause_job(db, jobs.queued.id, server_fixtures.LOCAL)
+            pause_job(db, jobs.queued.id, server_fixtures.LOCAL)
             [last] = list(arriving)
             assert (last["event"], last["data"]["reason"]) == ("end", reason)
             assert last["data"]["detail"]
@@ -229,7 +232,7 @@ def test_who_follows_is_told_that_the_key_was_revoked(settings: Settings, db: Da
         events = thermowell.events(jobs.queued.id)
         assert next(events).kind == "submitted"
         end()
-        public.pause_job(db, jobs.queued.id, server_fixtures.LOCAL)
+        pause_job(db, jobs.queued.id, server_fixtures.LOCAL)
         with pytest.raises(Refused, match="the key was revoked") as caught:
             next(events)
         assert caught.value.slug == "unauthenticated"
@@ -280,7 +283,7 @@ def test_streams_have_so_many_places_for_each_key(settings: Settings, db: Databa
         assert int(answer.headers["Retry-After"]) > 0
         assert open_now.enter_context(client.stream("GET", path, headers=second)).status_code == 200
         assert client.get("/v1/me", headers=first).status_code == 200
-        public.cancel_job(db, jobs.queued.id, server_fixtures.LOCAL)
+        cancel_job(db, jobs.queued.id, server_fixtures.LOCAL)
         list(streams[0])
         until = time.monotonic() + 10
         while client.get(path, headers=first).status_code == 429:  # the place is free once the server has seen it

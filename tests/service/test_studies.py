@@ -9,8 +9,12 @@ import httpx
 import pytest
 import yaml
 
-from search import public
-from search.public import Database
+from search.errors import NotReady
+from search.requests.jobs import get_job
+from search.requests.studies import get_guidance, submit_study
+from search.storage.db import Database
+from search.studies.records import StudyDetail
+from search.studies.spec import StudySpec
 from service.client import Refused, Thermowell
 from service.settings import Settings
 from tests.service import server_fixtures
@@ -26,10 +30,10 @@ def document(**changes: Any) -> dict[str, Any]:
     return {"name": "lengths", "base": base, "factors": {"training.epochs": [2, 3]}} | changes
 
 
-def answered(db: Database, settings: Settings, study: public.StudyDetail) -> None:
+def answered(db: Database, settings: Settings, study: StudyDetail) -> None:
     """Trains and closes the jobs of a study."""
     for cell in study.cells:
-        job = public.get_job(db, cell.job_id, server_fixtures.LOCAL)
+        job = get_job(db, cell.job_id, server_fixtures.LOCAL)
         server_fixtures.train(db, job)
         server_fixtures.close(db, settings.artifact_root, job)
 
@@ -102,9 +106,9 @@ def test_a_body_of_another_type_is_refused(client: httpx.Client) -> None:
 
 
 def test_answered_cells_tell_their_best_temperature_and_guide(db: Database, settings: Settings) -> None:
-    study, _ = public.submit_study(db, public.StudySpec.model_validate(document()), server_fixtures.LOCAL)
-    with pytest.raises(public.NotReady):
-        public.get_guidance(db, study.id, server_fixtures.LOCAL)
+    study, _ = submit_study(db, StudySpec.model_validate(document()), server_fixtures.LOCAL)
+    with pytest.raises(NotReady):
+        get_guidance(db, study.id, server_fixtures.LOCAL)
     answered(db, settings, study)
     with server_fixtures.serving(settings) as url, Thermowell(url) as client:
         told = client.study(study.id)
@@ -118,7 +122,7 @@ def test_answered_cells_tell_their_best_temperature_and_guide(db: Database, sett
             assert cell.quality is not None
         guidance = client.guidance(told)
         assert "epochs" in {factor.name for factor in guidance.factors}
-        assert guidance == public.get_guidance(db, study.id, server_fixtures.LOCAL)
+        assert guidance == get_guidance(db, study.id, server_fixtures.LOCAL)
         page = httpx.get(f"{url}/v1/studies/{study.id}/report", trust_env=False)
         assert page.headers["Content-Type"].startswith("text/html")
         assert "default-src 'none'" in page.headers["Content-Security-Policy"]

@@ -13,8 +13,10 @@ import yaml
 from rich.console import Console
 from typer.testing import CliRunner
 
-from search import public
-from search.public import Database
+from search.requests.jobs import get_job
+from search.requests.studies import cancel_study, submit_study
+from search.storage.db import Database
+from search.studies.spec import StudySpec
 from service import cli
 from service.client import Thermowell
 from service.settings import Settings
@@ -102,9 +104,9 @@ def test_running_needs_torch(run: Run, file: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_an_answered_study_is_shown_in_80_columns(run: Run, url: str, db: Database, settings: Settings) -> None:
-    study, _ = public.submit_study(db, public.StudySpec.model_validate(document()), server_fixtures.LOCAL)
+    study, _ = submit_study(db, StudySpec.model_validate(document()), server_fixtures.LOCAL)
     cell = study.cells[0]
-    job = public.get_job(db, cell.job_id, server_fixtures.LOCAL)
+    job = get_job(db, cell.job_id, server_fixtures.LOCAL)
     server_fixtures.train(db, job)
     server_fixtures.close(db, settings.artifact_root, job)
     shown = run("study", "show", study.id)
@@ -117,7 +119,7 @@ def test_an_answered_study_is_shown_in_80_columns(run: Run, url: str, db: Databa
     assert guided.exit_code == Exit.OK
     assert "What this does not cover" in guided.stdout
     assert json.loads(run("study", "guidance", study.id, "--json").stdout)["study"] == "lengths"
-    public.cancel_study(db, study.id, server_fixtures.LOCAL)
+    cancel_study(db, study.id, server_fixtures.LOCAL)
     with Thermowell(url) as client:
         told = client.study(study.id)
     console = Console(width=80, height=7, record=True, force_terminal=True)

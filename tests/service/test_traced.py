@@ -11,8 +11,10 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from search import public
-from search.public import Database
+from search import tracing
+from search.errors import DatabaseUnavailable
+from search.requests.jobs import get_job
+from search.storage.db import Database
 from service.remote.transport import Transport
 from service.routes import jobs as routes
 from service.settings import Settings
@@ -28,14 +30,14 @@ Finish = Callable[[], list[ReadableSpan]]
 def finish() -> Iterator[Finish]:
     """Traces into memory; called, it ends that and answers the spans in the order of their ends."""
     exporter = InMemorySpanExporter()
-    public.tracing.trace_to(exporter, "test")
+    tracing.trace_to(exporter, "test")
 
     def done() -> list[ReadableSpan]:
-        public.tracing.close(10.0)
+        tracing.close(10.0)
         return list(exporter.get_finished_spans())
 
     yield done
-    public.tracing.close(10.0)
+    tracing.close(10.0)
 
 
 def test_a_job_keeps_the_trace_of_its_client(settings: Settings, db: Database, finish: Finish) -> None:
@@ -53,7 +55,7 @@ def test_a_job_keeps_the_trace_of_its_client(settings: Settings, db: Database, f
     assert f"{request.parent.span_id:016x}" == PARENT
     assert submission.parent.span_id == request.context.span_id
     assert job["traceparent"] == f"00-{TRACE}-{submission.context.span_id:016x}-{job['traceparent'][-2:]}"
-    assert public.get_job(db, job["id"], server_fixtures.LOCAL).traceparent == job["traceparent"]
+    assert get_job(db, job["id"], server_fixtures.LOCAL).traceparent == job["traceparent"]
     assert (
         request.attributes.items()
         >= {
@@ -86,7 +88,7 @@ def test_a_fault_of_the_service_is_an_error(
     settings: Settings, finish: Finish, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def away(*_: object, **__: object) -> None:
-        raise public.DatabaseUnavailable("postgresql://me:hunter2@host does not answer")
+        raise DatabaseUnavailable("postgresql://me:hunter2@host does not answer")
 
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("hunter2")

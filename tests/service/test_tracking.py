@@ -11,8 +11,12 @@ from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 from structlog.testing import capture_logs
 
-from search import public
-from search.public import Database
+from search.claims.artifacts import list_artifacts
+from search.requests.job_view import get_job_view
+from search.requests.results import get_result
+from search.requests.trials import get_trial, iter_trials
+from search.storage.db import Database
+from search.storage.store import open_store
 from service import tracking
 from service.plot_refresh import PlotRefresher
 from service.settings import Settings
@@ -34,7 +38,7 @@ def uri(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def track(db: Database, job_id: str, uri: str, note: str = "# Words") -> None:
-    tracking.track(db, public.get_job_view(db, job_id, LOCAL), uri, note)
+    tracking.track(db, get_job_view(db, job_id, LOCAL), uri, note)
 
 
 def runs(uri: str, job_id: str) -> tuple[Run, dict[int, Run]]:
@@ -53,9 +57,9 @@ def runs(uri: str, job_id: str) -> tuple[Run, dict[int, Run]]:
 def test_a_job_is_there_with_its_answer_and_curves(db: Database, jobs: Jobs, uri: str) -> None:
     track(db, jobs.completed.id, uri)
     parent, below = runs(uri, jobs.completed.id)
-    trained = list(public.iter_trials(db, jobs.completed.id, LOCAL))
+    trained = list(iter_trials(db, jobs.completed.id, LOCAL))
     assert sorted(below) == [trial.number for trial in trained]
-    result = public.get_result(db, jobs.completed.id, LOCAL)
+    result = get_result(db, jobs.completed.id, LOCAL)
     assert parent.info.run_name == "done"
     assert parent.info.status == "FINISHED"
     assert parent.data.tags["label.team"] == "vision"
@@ -73,7 +77,7 @@ def test_a_job_is_there_with_its_answer_and_curves(db: Database, jobs: Jobs, uri
     assert float(run.data.params["temperature"]) == one.configuration["temperature"]
     assert float(run.data.params["optimizer.learning_rate"]) == one.configuration["optimizer"]["learning_rate"]
     assert run.data.metrics["value"] == one.value
-    _, curve = public.get_trial(db, jobs.completed.id, 3, LOCAL)
+    _, curve = get_trial(db, jobs.completed.id, 3, LOCAL)
     kept = MlflowClient(uri).get_metric_history(run.info.run_id, "accuracy")
     assert [(point.step, point.value) for point in kept] == [(report.epoch, report.accuracy) for report in curve]
 
@@ -100,12 +104,12 @@ def test_the_service_logs_by_its_setting(db: Database, settings: Settings, jobs:
     over = settings.model_copy(update={"mlflow_uri": uri})
 
     async def show_all() -> None:
-        shower = PlotRefresher(db, over, public.open_store(over), asyncio.Event())
+        shower = PlotRefresher(db, over, open_store(over), asyncio.Event())
         while await shower.show_one():
             pass
 
     asyncio.run(show_all())
-    assert len(runs(uri, jobs.completed.id)[1]) == len(list(public.iter_trials(db, jobs.completed.id, LOCAL)))
+    assert len(runs(uri, jobs.completed.id)[1]) == len(list(iter_trials(db, jobs.completed.id, LOCAL)))
     assert len(runs(uri, jobs.running.id)[1]) == 2
 
 
@@ -117,12 +121,12 @@ def test_where_mlflow_is_away_the_plots_are_shown_and_it_is_told(
         taken.bind(("127.0.0.1", 0))  # nobody listens there
         away = settings.model_copy(update={"mlflow_uri": f"http://127.0.0.1:{taken.getsockname()[1]}"})
         with capture_logs() as said:
-            assert asyncio.run(PlotRefresher(db, away, public.open_store(away), asyncio.Event()).show_one())
+            assert asyncio.run(PlotRefresher(db, away, open_store(away), asyncio.Event()).show_one())
     (warning,) = (entry for entry in said if entry["log_level"] == "warning")
     assert "MLflow" in warning["event"]
     assert "refused" in warning["detail"]
     everything = (jobs.completed.id, jobs.running.id)
-    assert any(public.list_artifacts(db, job_id, LOCAL) for job_id in everything)
+    assert any(list_artifacts(db, job_id, LOCAL) for job_id in everything)
     assert warning["job_id"] in everything
 
 

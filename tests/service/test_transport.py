@@ -10,8 +10,9 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import httpx
 import pytest
 
-from search import public
-from search.public import Database
+from search.requests.jobs import cancel_job, pause_job
+from search.storage.db import Database
+from search.storage.events import read_events
 from service.client import Refused, Unreachable
 from service.remote import transport
 from service.remote.transport import Transport
@@ -30,9 +31,9 @@ def test_events_go_on_where_a_dropped_connection_left_them(
             numbers += [next(events)["number"] for _ in range(3)]
         server_fixtures.train(db, jobs.running, trials=2)  # while nobody listens
         with serving(settings, free_port):
-            public.cancel_job(db, jobs.running.id, server_fixtures.LOCAL)
+            cancel_job(db, jobs.running.id, server_fixtures.LOCAL)
             numbers += [event["number"] for event in events]
-    last = public.read_events(db, jobs.running.id, server_fixtures.LOCAL, after=0, limit=10_000)[-1].number
+    last = read_events(db, jobs.running.id, server_fixtures.LOCAL, after=0, limit=10_000)[-1].number
     assert numbers == list(range(1, last + 1))
 
 
@@ -41,9 +42,9 @@ def test_events_go_on_after_a_stream_that_was_long_enough(settings: Settings, db
     with serving(short) as url, closing(Transport(url)) as client:
         events = client.events(jobs.queued.id)
         assert next(events)["kind"] == "submitted"
-        public.pause_job(db, jobs.queued.id, server_fixtures.LOCAL)
+        pause_job(db, jobs.queued.id, server_fixtures.LOCAL)
         assert next(events)["payload"]["to"] == "paused"
-        public.cancel_job(db, jobs.queued.id, server_fixtures.LOCAL)
+        cancel_job(db, jobs.queued.id, server_fixtures.LOCAL)
         assert [event["payload"]["to"] for event in events] == ["cancelled"]
 
 

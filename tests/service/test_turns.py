@@ -90,7 +90,7 @@ def test_health_is_answered_while_a_key_sends_the_dearest_documents(
 def test_health_needs_no_thread(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     """All threads of the service may wait for a database or compute."""
     gate = threading.Event()
-    monkeypatch.setattr("search.public.list_workers", lambda db: gate.wait(30) and [])
+    monkeypatch.setattr("search.claims.workers.list_workers", lambda db: gate.wait(30) and [])
     with serving(settings) as url, ThreadPoolExecutor(45) as pool:
         for _ in range(45):
             pool.submit(httpx.get, f"{url}/v1/workers", timeout=40)

@@ -13,8 +13,10 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from search import public
-from search.public import Database
+from search.requests.studies import submit_study
+from search.storage.db import Database
+from search.storage.stored import count_unreadable
+from search.studies.parsing import parse_study
 from service.settings import Settings
 from tests.service import server_fixtures
 from tests.service.server_fixtures import Jobs, serving
@@ -48,8 +50,8 @@ def asking(settings: Settings, db: Database) -> Iterator[tuple[httpx.Client, str
     """A service with a study besides, and the study's id."""
     base = server_fixtures.document()
     del base["name"]
-    spec = public.parse_study(json.dumps({"name": "s", "base": base, "factors": {"training.epochs": [2, 3]}}), "json")
-    study = public.submit_study(db, spec, server_fixtures.LOCAL)[0]
+    spec = parse_study(json.dumps({"name": "s", "base": base, "factors": {"training.epochs": [2, 3]}}), "json")
+    study = submit_study(db, spec, server_fixtures.LOCAL)[0]
     with serving(settings) as url, httpx.Client(base_url=url, timeout=20) as client:
         yield client, study.id
 
@@ -113,13 +115,13 @@ def test_an_answer_with_an_interval_of_nulls_is_a_problem_of_its_own_and_counted
         assert (refused.status_code, refused.json()["type"]) == (409, "/problems/unreadable")
         assert f"the result of job {job}" in refused.json()["detail"]
         assert "winner.validation.interval.low" in refused.json()["detail"]
-    before = public.count_unreadable()
+    before = count_unreadable()
     assert client.get(f"/v1/jobs/{job}/report").status_code == 409
     listed = client.get("/v1/jobs")
     assert (listed.status_code, len(listed.json()["items"])) == (200, 6)
     assert client.get("/jobs").status_code == 200
     assert client.get("/v1/advice?data=digits").status_code == 200
-    assert public.count_unreadable() == before, "said once"
+    assert count_unreadable() == before, "said once"
     assert f"thermowell_unreadable_records {float(before)}" in client.get("/metrics").text
 
 

@@ -12,9 +12,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from rich.console import Console
 
-from search import public
+from search import records
 from search.claims import claiming, reporting
-from search.public import Database
+from search.requests.jobs import cancel_job, get_job, pause_job
+from search.storage.db import Database
 from service.client import Event, Job, Thermowell, TrialDetail
 from service.settings import Settings
 from service.terminal import following, screen
@@ -32,7 +33,7 @@ EPOCHS = 10
 
 
 @pytest.fixture
-def going(db: Database) -> public.Job:
+def going(db: Database) -> records.Job:
     """A job with a trial that has ended and one halfway through."""
     job = server_fixtures.submit(db, name="under-watch", training={"epochs": EPOCHS})
     server_fixtures.train(db, job, trials=1)
@@ -75,7 +76,7 @@ def test_ctrl_c_waits_for_the_end_of_a_picture() -> None:
 @pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("columns", [80, 40])
 def test_the_screen_shows_lanes_and_ctrl_c_leaves_the_job(
-    url: str, db: Database, going: public.Job, columns: int
+    url: str, db: Database, going: records.Job, columns: int
 ) -> None:
     with terminal("watch", going.id, "--url", url, columns=columns) as seen:
         seen.until(lambda text: "87.2 %" in text and "trials/min" in text)
@@ -93,7 +94,7 @@ def test_the_screen_shows_lanes_and_ctrl_c_leaves_the_job(
         assert after[-2:] == ["The job goes on. Follow it again with:", f"  thermowell watch {going.id}"]
         assert sum("under-watch" in line for line in after) == 1, "what was drawn last stays, once"
         assert seen.screen.cursor.hidden is False
-    assert public.get_job(db, going.id, server_fixtures.LOCAL).state == "running"
+    assert get_job(db, going.id, server_fixtures.LOCAL).state == "running"
 
 
 @pytest.mark.parametrize(("end", "code"), [("completed", Exit.OK), ("cancelled", Exit.FAILED)])
@@ -105,7 +106,7 @@ def test_the_screen_ends_with_the_job(url: str, settings: Settings, db: Database
             server_fixtures.train(db, job)
             server_fixtures.close(db, settings.artifact_root, job)
         else:
-            public.cancel_job(db, job.id, server_fixtures.LOCAL)
+            cancel_job(db, job.id, server_fixtures.LOCAL)
         assert seen.wait() == code
         assert seen.lines()[0] == f"brief  {end}"
         assert (f"thermowell result {job.id}" in seen.text()) == (end == "completed")
@@ -113,7 +114,7 @@ def test_the_screen_ends_with_the_job(url: str, settings: Settings, db: Database
 
 
 def test_the_screen_bears_a_service_that_goes_away(
-    settings: Settings, db: Database, going: public.Job, free_port: int
+    settings: Settings, db: Database, going: records.Job, free_port: int
 ) -> None:
     with terminal("watch", going.id, "--url", f"http://127.0.0.1:{free_port}") as seen:
         with serving(settings, free_port):
@@ -122,11 +123,11 @@ def test_the_screen_bears_a_service_that_goes_away(
         server_fixtures.train(db, going, trials=1)
         with serving(settings, free_port):
             seen.until(lambda text: " 2/4" in text and "has not answered" not in text)
-            public.cancel_job(db, going.id, server_fixtures.LOCAL)
+            cancel_job(db, going.id, server_fixtures.LOCAL)
             assert seen.wait() == Exit.FAILED
 
 
-def test_many_lanes_fit_a_short_terminal(url: str, db: Database, going: public.Job) -> None:
+def test_many_lanes_fit_a_short_terminal(url: str, db: Database, going: records.Job) -> None:
     for _ in range(2):
         server_fixtures.claim_one(db, going)
     with terminal("watch", going.id, "--url", url, lines=screen.BESIDE_LANES + 1) as seen:
@@ -135,11 +136,11 @@ def test_many_lanes_fit_a_short_terminal(url: str, db: Database, going: public.J
 
 
 @pytest.mark.usefixtures("interruptible")
-def test_a_pipe_gets_plain_lines(url: str, processes: Processes, db: Database, going: public.Job) -> None:
+def test_a_pipe_gets_plain_lines(url: str, processes: Processes, db: Database, going: records.Job) -> None:
     watching = processes.thermowell("watch", going.id, "--url", url, env={"COLUMNS": "40"})
     while "search 1/4" not in watching.output():
         assert watching.process.poll() is None, watching.output()
-    public.pause_job(db, going.id, server_fixtures.LOCAL)
+    pause_job(db, going.id, server_fixtures.LOCAL)
     while "paused" not in watching.output():
         assert watching.process.poll() is None, watching.output()
     watching.signal(signal.SIGINT)
@@ -149,17 +150,17 @@ def test_a_pipe_gets_plain_lines(url: str, processes: Processes, db: Database, g
     assert all(
         re.match(r"\d\d:\d\d:\d\d (searching|paused), search 1/4, trials 1/", line) for line in said.splitlines()[:2]
     )
-    assert public.get_job(db, going.id, server_fixtures.LOCAL).state == "paused"
+    assert get_job(db, going.id, server_fixtures.LOCAL).state == "paused"
 
 
-def test_a_lane_waits_in_its_place_for_the_next_trial(url: str, db: Database, going: public.Job) -> None:
+def test_a_lane_waits_in_its_place_for_the_next_trial(url: str, db: Database, going: records.Job) -> None:
     with Thermowell(url) as client:
         views = follow(client, going.id, room=lambda: 4)
         view = next(views)
         assert [(lane.number, lane.trial.state) for lane in view.lanes] == [(1, "running")]
         server_fixtures.claim_one(db, going)
         assert [lane.number for lane in next(views).lanes] == [1, 2]
-        public.cancel_job(db, going.id, server_fixtures.LOCAL)
+        cancel_job(db, going.id, server_fixtures.LOCAL)
         assert list(views)[-1].lanes == []
 
 
@@ -227,7 +228,7 @@ def test_sparklines_of_a_flat_curve_are_in_the_middle() -> None:
     assert screen.sparkline({1: 0.3, 2: 0.3}, 0.3, 0.3, 2, 5) == "▅▅"
 
 
-def test_news_are_shown_for_a_while(url: str, going: public.Job) -> None:
+def test_news_are_shown_for_a_while(url: str, going: records.Job) -> None:
     def shown(view: following.View) -> str:
         console = Console(width=80, record=True, file=io.StringIO())
         console.print(screen.page(view, 80))
