@@ -1,0 +1,287 @@
+"""The verdict of a job: which configuration one would act on, by expected loss over all contestants of all groups.
+
+A pure function of joint posterior draws: no trials, no words, no randomness. `Field` is all that it sees.
+
+Expected loss decides what is recommended, since waiting for significance loses most; what is *shown* is said beside it.
+The simplest choice that is expected to lose no more than delta wins: the default T before another one, and of
+configurations that are as good as each other the one with the fewest settings off their defaults.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+Array = NDArray[np.float64]
+Group = Literal["joint", "t1", "t4", "label_only"]
+Kind = Literal["use", "keep", "labels", "undecided"]
+
+BET = 0.8
+"""A gain that is expected above delta, and positive with this chance at the least, is the better bet."""
+RISK = 0.2
+"""The labels alone are recommended where distilling gains more than delta over them with at most this chance."""
+DOUBT = 2
+"""What is called shown may be wrong this many times less often than the confidence allows: draws are surer than they
+should be where students' quality is not as smooth as the surface takes it to be."""
+ALIKE = 1.1
+"""Temperatures whose quotient is at most this are one temperature: no claim is made of one against the other."""
+WIDE = 1.5
+"""A range of temperatures whose ends' quotient is below this says nothing that its middle does not."""
+LEVEL = 0.5
+"""Of delta: temperatures that are expected to lose no more, against the best one, make no difference that matters."""
+NEGLIGIBLE = 0.1
+"""Of delta: of configurations at one temperature that are so near to the best, the simplest is taken."""
+MOST_SEEDS = 10_000
+"""More fresh seeds than these are never proposed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One configuration, of whichever group. `temperature` is None where it has no single one: trained on the labels
+    alone, by a loss without T, or along a schedule. `departures` counts its settings off their defaults.
+    """
+
+    group: Group
+    temperature: float | None
+    departures: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """Draws along T [m]: `best` [n, m] with the best settings of each T, `same` [n, m] with one option's own."""
+
+    temperatures: Array
+    best: Array
+    same: Array
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """All that a verdict is decided by.
+
+    Attributes:
+        options: The configurations to choose from, those that cannot be told apart as one.
+        draws: Joint posterior draws [n, options] of their means over seeds, more being better.
+        delta: A difference of the objective up to which nothing matters.
+        default_temperature: What one would take without this job; the job's own T where that is fixed.
+        confidence: Of what is called shown, and of intervals, for all gains together.
+        noise: The deviation of one training about its mean over seeds, for saying how many more would tell.
+        along: By the place of an option its slice along T; None where T was not searched or too little is known.
+    """
+
+    options: Sequence[Option]
+    draws: Array
+    delta: float
+    default_temperature: float
+    confidence: float
+    noise: float
+    along: Callable[[int], Slice | None] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GainOver:
+    """What the recommended option gains over another option; `low` and `high` hold for all gains at once."""
+
+    place: int
+    mean: float
+    low: float
+    high: float
+    chance: float
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The verdict by places in the field.
+
+    Attributes:
+        kind: use (a configuration of one's own), keep (the default T), labels (do not distil), or undecided.
+        shown: Whether what is said is shown at the field's confidence, and not only the better bet.
+        place: The option to train with; of an undecided verdict the one to train with meanwhile.
+        rival: Whom it is weighed against: the default T, else the strongest other choice; None where there is none.
+        gains: What `place` gains over every option that is another choice, the strongest first.
+        between: Temperatures between which it makes no difference that matters, with the settings of `place`.
+        losses: By place, how much less than `place` each option is expected to reach.
+        seeds: Fresh seeds, of `place` and `rival` each, after which it would be decided as likely as not.
+    """
+
+    kind: Kind
+    shown: bool
+    place: int
+    rival: int | None
+    gains: tuple[GainOver, ...]
+    between: tuple[float, float] | None
+    losses: tuple[float, ...]
+    seeds: int | None = None
+
+    @property
+    def gain(self) -> GainOver | None:
+        """What is gained over `rival`."""
+        return next((gain for gain in self.gains if gain.place == self.rival), None)
+
+
+def decide(field: Field) -> Decision:
+    """The verdict of a field with at least one option. The same field gives the same verdict."""
+    means = field.draws.mean(axis=0)
+    everyone = range(len(field.options))
+    best = _simplest(field, means, everyone)
+    kept = _simplest(field, means, [place for place in everyone if _default(field, place)])
+    labels = _simplest(field, means, [place for place in everyone if _labels_alone(field, place)])
+    assert best is not None  # there is at least one
+    useless = labels is not None and _useless(field, means, labels)
+    if useless and labels == best:
+        return replace(_compared(field, means, best), kind="labels")
+    if kept is not None and means[best] - means[kept] <= field.delta:
+        return _keep(field, means, kept)
+    if useless and labels is not None:
+        return replace(_compared(field, means, labels), kind="labels")
+    use = _compared(field, means, best)
+    if use.gain is not None and (best == labels or not _worth(use, field.delta)):
+        return _undecided(field, use)
+    return use
+
+
+def simultaneous(draws: Array, confidence: float) -> tuple[Array, Array]:
+    """Ends [k] and [k] of intervals that hold all of k quantities at once, from their joint draws [n, k].
+
+    Each is its mean and so many of its deviations to both sides, the same number for all: the quantile of the draws'
+    largest standardized distance.
+    """
+    means, deviations = draws.mean(axis=0), draws.std(axis=0)
+    scale = np.where(deviations > 0, deviations, 1.0)
+    reach = float(np.quantile(np.abs((draws - means) / scale).max(axis=1), confidence))
+    return means - reach * deviations, means + reach * deviations
+
+
+def seeds_to_decide(mean: float, deviation: float, noise: float, delta: float) -> int:
+    """Fresh seeds of two options each after which their difference is decided as likely as not.
+
+    `mean` and `deviation` are those of the difference as it is known. It is decided once it is expected to be at most
+    delta, or is positive with a chance of BET; how the expectation moves until then is normal, with the variance that
+    the seeds take away.
+    """
+    count = 1
+    while count < MOST_SEEDS and _chance_decided(mean, deviation, noise, delta, count) < 0.5:
+        count = min(MOST_SEEDS, max(count + 1, round(1.1 * count)))
+    return count
+
+
+def _chance_decided(mean: float, deviation: float, noise: float, delta: float, count: int) -> float:
+    remaining = deviation**2 / (1 + count * deviation**2 / (2 * noise**2)) if noise > 0 else 0.0
+    moves = math.sqrt(max(deviation**2 - remaining, 0.0))
+    limit = float(stats.norm.ppf(BET)) * math.sqrt(remaining)
+    if limit <= delta:
+        return 1.0
+    if moves == 0:
+        return 0.0
+    return float(1 - stats.norm.cdf((limit - mean) / moves) + stats.norm.cdf((delta - mean) / moves))
+
+
+def _keep(field: Field, means: Array, place: int) -> Decision:
+    """The default T: to be kept, or to be used where it is better than all else and next to no other T is as good."""
+    decision = _compared(field, means, place)
+    line = field.along(place) if field.along is not None else None
+    between, equal = _flat(line, field) if line is not None else (None, False)
+    lone = between is None or between[1] < WIDE * between[0]
+    strongest = min((gain.mean for gain in decision.gains), default=0.0)
+    if lone and strongest > field.delta and _worth(decision, field.delta):
+        return decision
+    return replace(decision, kind="keep", shown=equal, between=between)
+
+
+def _worth(use: Decision, delta: float) -> bool:
+    """Whether the gain over the rival is expected to matter, and shown or the better bet."""
+    return use.gain is not None and use.gain.mean > delta and (use.shown or use.gain.chance >= BET)
+
+
+def _undecided(field: Field, use: Decision) -> Decision:
+    assert use.rival is not None
+    difference = field.draws[:, use.place] - field.draws[:, use.rival]
+    seeds = seeds_to_decide(float(difference.mean()), float(difference.std()), field.noise, field.delta)
+    return replace(use, kind="undecided", shown=False, seeds=seeds)
+
+
+def _useless(field: Field, means: Array, labels: int) -> bool:
+    """Whether distilling gains no more than delta over the labels alone, as expected and most likely."""
+    distilled = [place for place in range(len(means)) if not _labels_alone(field, place)]
+    if not distilled:
+        return True
+    strongest = distilled[int(means[distilled].argmax())]
+    gain = field.draws[:, strongest] - field.draws[:, labels]
+    return float(gain.mean()) <= field.delta and float((gain > field.delta).mean()) <= RISK
+
+
+def _compared(field: Field, means: Array, place: int) -> Decision:
+    """The option as something to use: its gains over all that are another choice, at once."""
+    losses = tuple(float(means[place] - mean) for mean in means)
+    rivals = sorted((p for p in range(len(means)) if _another(field, place, p)), key=lambda p: (-means[p], p))
+    if not rivals:
+        return Decision("use", False, place, None, (), None, losses)
+    differences = field.draws[:, [place]] - field.draws[:, rivals]
+    low, high = simultaneous(differences, field.confidence)
+    surer, _ = simultaneous(differences, 1 - (1 - field.confidence) / DOUBT)
+    gains = tuple(
+        GainOver(rival, float(draws.mean()), float(a), float(b), float((draws > 0).mean()))
+        for rival, draws, a, b in zip(rivals, differences.T, low, high, strict=True)
+    )
+    rival = next((p for p in rivals if _default(field, p)), rivals[0])
+    return Decision("use", bool((surer > 0).all()), place, rival, gains, None, losses)
+
+
+def _another(field: Field, first: int, second: int) -> bool:
+    """Whether two options are different choices: distilling or not, or another temperature. Two temperatures of the
+    search, neither of them the default one, are one choice: to search.
+    """
+    mine, other = field.options[first], field.options[second]
+    if _labels_alone(field, first) or _labels_alone(field, second):
+        return mine.group != other.group
+    if first == second or _alike(mine.temperature, other.temperature):
+        return False
+    return not mine.group == other.group == "joint" or _default(field, first) or _default(field, second)
+
+
+def _default(field: Field, place: int) -> bool:
+    return _alike(field.options[place].temperature, field.default_temperature)
+
+
+def _labels_alone(field: Field, place: int) -> bool:
+    return field.options[place].group == "label_only"
+
+
+def _alike(first: float | None, second: float | None) -> bool:
+    return first is not None and second is not None and max(first, second) <= ALIKE * min(first, second)
+
+
+def _flat(line: Slice, field: Field) -> tuple[tuple[float, float] | None, bool]:
+    """The temperatures about the default one that lose nothing that matters, and whether that is shown of all."""
+    top = int(line.best.mean(axis=0).argmax())
+    lost = line.best[:, [top]] - line.same
+    level = lost.mean(axis=0) <= LEVEL * field.delta
+    low = high = int(np.abs(np.log(line.temperatures / field.default_temperature)).argmin())
+    if not level[low]:
+        return None, False
+    while low > 0 and level[low - 1]:
+        low -= 1
+    while high + 1 < len(level) and level[high + 1]:
+        high += 1
+    lost = line.best.max(axis=1, keepdims=True) - line.same[:, low : high + 1]
+    equal = float((lost <= field.delta).all(axis=1).mean()) >= 1 - (1 - field.confidence) / DOUBT
+    return (float(line.temperatures[low]), float(line.temperatures[high])), equal
+
+
+def _simplest(field: Field, means: Array, places: Sequence[int]) -> int | None:
+    """Of those that are as good as the best of these places, the one with the fewest settings off their defaults."""
+    if not places:
+        return None
+    top = max(places, key=lambda place: (means[place], -place))
+    near = [
+        place
+        for place in places
+        if means[top] - means[place] <= NEGLIGIBLE * field.delta and not _another(field, top, place)
+    ]
+    return min(near, key=lambda place: (field.options[place].departures, -means[place], place))

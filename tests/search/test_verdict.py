@@ -1,0 +1,182 @@
+"""The verdict as a function of a field's draws: what it must say, and what it can never say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from search.analysis.job.verdict import (
+    ALIKE,
+    BET,
+    Decision,
+    Field,
+    Option,
+    Slice,
+    decide,
+    seeds_to_decide,
+    simultaneous,
+)
+
+DELTA = 0.002
+T4, T1, LABELS = Option("t4", 4.0), Option("t1", 1.0), Option("label_only", None)
+
+
+def searched(temperature: float, departures: int = 0) -> Option:
+    return Option("joint", temperature, departures)
+
+
+def field(options: Sequence[Option], points: Sequence[float], deviation: float = 0.1, default: float = 4.0) -> Field:
+    """Options of these means, in points, each known as well as `deviation` says, apart from each other."""
+    noise = np.random.default_rng(0).standard_normal((4000, len(points)))
+    noise -= noise.mean(axis=0)  # so that means are what a test says
+    draws = 0.9 + 0.01 * (np.array(points) + deviation * noise)
+    return Field(options, draws, DELTA, default, 0.9, 0.005)
+
+
+def flat(of: Field, loss: Sequence[float], deviation: float = 0.02) -> Field:
+    """The field with a slice along T from 1 to 40: what each temperature loses, in points."""
+    temperatures = np.geomspace(1, 40, len(loss))
+    rng = np.random.default_rng(1)
+    same = 0.9 - 0.01 * (np.array(loss) + deviation * rng.standard_normal((1000, len(loss))))
+    return replace(of, along=lambda place: Slice(temperatures, np.maximum(same, 0.9), same))
+
+
+def test_what_beats_every_other_choice_is_shown() -> None:
+    decision = decide(field([searched(10.0), T4, T1, LABELS], [2.0, 1.0, 0.5, 0.0]))
+    assert (decision.kind, decision.shown, decision.place, decision.rival) == ("use", True, 0, 1)
+    assert [gain.place for gain in decision.gains] == [1, 2, 3]
+    assert decision.gain is not None
+    assert decision.gain.mean == pytest.approx(0.01)
+    assert decision.losses == pytest.approx((0.0, 0.01, 0.015, 0.02))
+
+
+def test_what_is_likely_better_is_a_better_bet() -> None:
+    decision = decide(field([searched(10.0), T4, LABELS], [0.5, 0.0, -1.0], deviation=0.3))
+    assert (decision.kind, decision.shown, decision.place) == ("use", False, 0)
+    assert decision.gain is not None
+    assert BET <= decision.gain.chance < 0.95
+
+
+def test_what_gains_nothing_that_matters_leaves_the_default() -> None:
+    for gain in (0.19, 0.0, -0.1):
+        decision = decide(field([searched(10.0), T4, LABELS], [gain, 0.0, -1.0]))
+        assert (decision.kind, decision.place) == ("keep", 1)
+
+
+def test_the_default_is_ones_own() -> None:
+    options = [searched(10.0), searched(2.0), T4]
+    assert decide(field(options, [0.1, 0.0, -3.0], default=2.0)).place == 1
+    assert decide(field(options, [0.1, 0.0, -3.0])).kind == "use"
+
+
+def test_temperatures_that_lose_nothing_are_between() -> None:
+    known = field([searched(10.0), T4, LABELS], [0.1, 0.0, -1.0])
+    decision = decide(flat(known, [0.0] * 12, deviation=0.01))
+    assert (decision.kind, decision.shown, decision.between) == ("keep", True, pytest.approx((1.0, 40.0)))
+    half = decide(flat(known, [0.0] * 6 + [3.0] * 6))
+    assert half.between is not None
+    assert half.between[0] == 1.0
+    assert 4.0 < half.between[1] < 9.0
+    unsure = decide(flat(known, [0.0] * 12, deviation=0.3))
+    assert unsure.kind == "keep"
+    assert not unsure.shown
+
+
+def test_a_default_that_is_better_than_all_else_is_used() -> None:
+    known = field([searched(10.0), T4, T1, LABELS], [-2.0, 0.0, -2.0, -2.0])
+    decision = decide(flat(known, [9.0] * 4 + [0.0] + [9.0] * 7))
+    assert (decision.kind, decision.shown, decision.place) == ("use", True, 1)
+
+
+def test_labels_that_nothing_beats_are_trained_on() -> None:
+    decision = decide(field([searched(10.0), T4, T1, LABELS], [-0.5, -0.6, -1.0, 0.0]))
+    assert (decision.kind, decision.shown, decision.place) == ("labels", True, 3)
+    near = decide(field([searched(2.0), T4, LABELS], [0.02, -2.0, 0.0]))
+    assert (near.kind, near.shown) == ("labels", False), "the simplest that loses nothing"
+
+
+def test_between_what_nobody_can_tell_it_is_not_decided() -> None:
+    decision = decide(field([searched(10.0), T4, LABELS], [0.5, 0.0, -1.0], deviation=1.0))
+    assert (decision.kind, decision.shown, decision.place, decision.rival) == ("undecided", False, 0, 1)
+    assert decision.seeds is not None
+    assert decision.seeds >= 1
+    labels = decide(field([searched(10.0), T4, LABELS], [0.0, -1.0, 0.1], deviation=1.0))
+    assert (labels.kind, labels.place) == ("undecided", 2)
+
+
+def test_a_fixed_temperature_is_not_compared_with_itself() -> None:
+    decision = decide(field([searched(4.0), T4, LABELS], [1.0, 0.0, -5.0]))
+    assert [gain.place for gain in decision.gains] == [2]
+    alone = decide(field([searched(6.0)], [0.0], default=6.0))
+    assert (alone.kind, alone.gains, alone.rival) == ("keep", (), None)
+
+
+def test_settings_that_are_as_good_give_way_to_the_simplest() -> None:
+    decision = decide(field([searched(10.0, 3), searched(9.0, 1), T4], [3.0, 2.99, 0.0]))
+    assert decision.place == 1
+
+
+def test_the_intervals_hold_all_gains_at_once() -> None:
+    draws = np.random.default_rng(0).standard_normal((20_000, 5)) * [1, 2, 3, 4, 5]
+    low, high = simultaneous(draws, 0.9)
+    inside = (draws >= low) & (draws <= high)
+    assert inside.all(axis=1).mean() == pytest.approx(0.9, abs=0.01)
+    assert inside.mean(axis=0) == pytest.approx([0.979] * 5, abs=0.01)
+
+
+def test_the_seeds_that_would_decide_are_right_about_half_of_the_time() -> None:
+    rng, mean, deviation, noise = np.random.default_rng(0), 0.004, 0.008, 0.01
+    seeds = seeds_to_decide(mean, deviation, noise, DELTA)
+    truths = mean + deviation * rng.standard_normal(20_000)
+    measured = truths + noise * np.sqrt(2 / seeds) * rng.standard_normal(len(truths))
+    remaining = 1 / (1 / deviation**2 + seeds / (2 * noise**2))
+    after = remaining * (mean / deviation**2 + measured * seeds / (2 * noise**2))
+    decided = (after <= DELTA) | (after / np.sqrt(remaining) >= 0.8416)
+    assert 0.45 < decided.mean() < 0.65
+    assert seeds_to_decide(mean, deviation, 2 * noise, DELTA) > seeds
+    assert seeds_to_decide(mean, deviation, 0.0, DELTA) == 1
+
+
+temperatures = st.floats(1.0, 40.0)
+others = st.lists(st.one_of(temperatures.map(searched), st.sampled_from([T4, T1, LABELS])), max_size=6)
+
+
+@st.composite
+def fields(draw: st.DrawFn) -> Field:
+    options = [searched(draw(temperatures)), *draw(others)]
+    points = draw(st.lists(st.floats(-2, 2), min_size=len(options), max_size=len(options)))
+    return field(options, points, draw(st.floats(0, 2)), draw(st.sampled_from([1.0, 4.0, 6.0])))
+
+
+@given(fields())
+@settings(max_examples=300, deadline=None)
+def test_whatever_the_field_the_verdict_contradicts_nothing(known: Field) -> None:
+    decision: Decision = decide(known)
+    means = known.draws.mean(axis=0)
+    option = known.options[decision.place]
+    lost = float(means.max() - means[decision.place])
+    assert lost <= DELTA + 1e-12, "nothing is recommended that is expected to lose what matters"
+    for gain in decision.gains:
+        other = known.options[gain.place]
+        assert gain.low <= gain.mean <= gain.high
+        if option.temperature is not None and other.temperature is not None:
+            assert max(option.temperature / other.temperature, other.temperature / option.temperature) > ALIKE
+    if decision.kind == "keep":
+        assert option.temperature is not None
+        assert option.group != "label_only"
+        assert max(option.temperature, known.default_temperature) <= ALIKE * min(
+            option.temperature, known.default_temperature
+        )
+    if decision.kind == "labels":
+        assert option.group == "label_only"
+    if decision.kind == "use":
+        assert decision.gain is None or decision.gain.mean > 0
+    if decision.shown and decision.kind == "use":
+        assert all(gain.low > 0 for gain in decision.gains)
+    assert (decision.seeds is not None) == (decision.kind == "undecided")
+    assert decide(known) == decision
