@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from benchmarks import facts, output
 from search.analysis.study.cells import Cell, Optimum
-from search.analysis.study.documents import Guidance
 from search.analysis.study.guidance import compute_guidance
+from thermowell.api.guidance import Guidance
 
 Array = NDArray[np.float64]
 

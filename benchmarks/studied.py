@@ -14,9 +14,9 @@ from typing import Any
 
 from benchmarks import facts, output, statistics
 from search.analysis.study import guidance_table
-from search.analysis.study.documents import Guidance, Measured
-from search.answer import Interval
 from service.pages import picture_factor
+from thermowell.api.answers import Interval
+from thermowell.api.guidance import Guidance, Measured
 
 PICTURES = Path(__file__).parents[1] / "docs" / "pictures"
 PLACES = 4  # decimals that are kept: temperatures, octaves and shares are not known better

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Literal
 
-from search.answer import Interval, Shortfall
+from thermowell.api.answers import Interval, Shortfall
 from trainers.registry.optimizers import LABELS
 
 Metric = Literal["accuracy", "nll", "ece"]

@@ -19,7 +19,6 @@ from itertools import dropwhile
 from pydantic import BaseModel, Field
 
 from search.analysis.job import question as interim_question
-from search.answer import Interim
 from search.claims.artifacts import list_artifacts
 from search.optuna_bridge.dashboard import DashboardChange, Figure, dashboard_change
 from search.records import Artifact, Principal
@@ -28,6 +27,7 @@ from search.requests.plot_queue import to_be_shown
 from search.storage.db import Database, open_database
 from service import tracking
 from service.pages import dashboard_note, figures, report
+from thermowell.api.answers import Interim
 
 LONGEST_CAUSE = 500  # characters
 _PASSWORD = re.compile(r"://[^/\s@]*@")

@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 from fastapi import Path
 from pydantic import Field
 
-from search.answer import Estimate, Gain, TemperatureSet
 from service.schemas import Out, ProgressOut, Readable, ReasonOut
+from thermowell.api.answers import Estimate, Gain, TemperatureSet
 
 StudyId = Annotated[str, Path(description="a study's id", examples=["4e1d0c9b8a7f6e5d"])]
 CellState = Literal[

@@ -12,12 +12,12 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from search.answer import Result
 from search.records import Principal, Report, Trial
 from search.requests.job_view import JobView
 from search.requests.trials import get_trial
 from search.states import JobState, TrialState
 from search.storage.db import Database
+from thermowell.api.answers import Result
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient

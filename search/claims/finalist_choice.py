@@ -10,7 +10,6 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, delete, insert, select
 
-from search.answer import Finalists
 from search.claims import leases
 from search.claims.lifecycle import CONFIRMING, FINALISTS, advance, chosen_finalists, first_waiting, spec_of
 from search.spec.job import JobSpec
@@ -20,6 +19,7 @@ from search.storage.events import emit
 from search.storage.stored import as_stored
 from search.storage.tables import analyses, jobs, trials
 from search.storage.tables import leases as held
+from thermowell.api.answers import Finalists
 
 
 @dataclass(frozen=True, slots=True)

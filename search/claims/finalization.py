@@ -10,7 +10,6 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, insert, select, update
 
-from search.answer import Document, Finalists
 from search.claims import leases
 from search.claims.lifecycle import first_waiting, move, now, reread, spec_of, stored_finalists
 from search.errors import LeaseLost
@@ -21,6 +20,8 @@ from search.storage.events import emit
 from search.storage.stored import as_stored
 from search.storage.tables import analyses, jobs, trials
 from search.storage.tables import leases as held
+from thermowell.api.answers import Finalists
+from thermowell.api.document import Document
 from trainers.spec import Metrics, TestPermit
 
 

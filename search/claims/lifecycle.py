@@ -26,7 +26,6 @@ from sqlalchemy import (
     update,
 )
 
-from search.answer import Finalists
 from search.claims import planner
 from search.claims.planner import FinalistChoice, Finished, JobSnapshot, MoveTo, NewTrial, PlannedTrial, PlanRows
 from search.errors import Unreadable
@@ -38,6 +37,7 @@ from search.storage.events import emit
 from search.storage.rows import reason_json, reason_of
 from search.storage.stored import read_or_none, readable
 from search.storage.tables import analyses, jobs, leases, trials
+from thermowell.api.answers import Finalists
 
 Taken = TypeVar("Taken")
 

@@ -19,12 +19,12 @@ import optuna
 from optuna.artifacts.exceptions import ArtifactNotFound
 from sqlalchemy import column, delete, insert, select, table, update
 
-from search.answer import Document
 from search.claims.artifacts import place
 from search.records import Artifact
 from search.storage.db import Database
 from search.storage.rows import study_name
 from search.storage.store import Store
+from thermowell.api.document import Document
 
 _ATTRIBUTES = table("study_system_attributes", column("study_id"), column("key"), column("value_json"))
 _STUDIES = table("studies", column("study_id"), column("study_name"))

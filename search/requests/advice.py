@@ -21,7 +21,6 @@ from search import configurations
 from search.analysis.priors import literature, points
 from search.analysis.priors.advise import advise
 from search.analysis.priors.context import Context, distance, of_spec
-from search.analysis.priors.documents import Advice, Mode
 from search.analysis.priors.evidence import Evidence, Settings, from_winner
 from search.errors import Unreadable
 from search.records import Principal
@@ -32,6 +31,7 @@ from search.states import JobState
 from search.storage.db import Database
 from search.storage.stored import checked, readable
 from search.storage.tables import jobs
+from thermowell.api.advice import Advice, Mode
 
 LATEST = 1_000
 """So many of the latest finished jobs are looked at."""

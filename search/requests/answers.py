@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, select
 
-from search.answer import Result, TemperatureResponse
 from search.storage.stored import read_or_none
 from search.storage.tables import analyses
+from thermowell.api.answers import Result, TemperatureResponse
 
 Answer = tuple[Result, TemperatureResponse | None]
 

@@ -11,7 +11,6 @@ from typing import Any, cast
 from sqlalchemy import Connection, select
 
 from search.analysis.job.observations import observations, softness_seen
-from search.answer import Document, Importances, Interactions, Interim, Result, TemperatureResponse
 from search.claims.lifecycle import spec_of
 from search.errors import Unreadable
 from search.records import Job, Principal, Trial
@@ -24,6 +23,8 @@ from search.storage.db import Database
 from search.storage.rows import job_of, trial_of
 from search.storage.stored import read_or_none
 from search.storage.tables import analyses, reports, trials
+from thermowell.api.answers import Importances, Interactions, Interim, Result, TemperatureResponse
+from thermowell.api.document import Document
 
 MOST_CURVES = 80
 MOST_POINTS = 60

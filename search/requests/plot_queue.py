@@ -15,7 +15,6 @@ from sqlalchemy import Connection, Integer, cast, delete, func, insert, or_, sel
 from sqlalchemy.dialects import postgresql, sqlite
 
 from search.analysis.job.question import Question
-from search.answer import Interim
 from search.records import Trouble
 from search.requests import troubles
 from search.requests.job_view import JobView, job_view_of
@@ -23,6 +22,7 @@ from search.states import JobState
 from search.storage.db import Database, now_sql
 from search.storage.stored import as_stored
 from search.storage.tables import analyses, jobs
+from thermowell.api.answers import Interim
 
 NEVER = -1
 DRAWINGS = 5  # attempts: a job that could not be drawn in half an hour cannot be drawn as it stands

@@ -6,7 +6,6 @@ from typing import TypeVar
 
 from sqlalchemy import select
 
-from search.answer import Document, Importances, Interactions, Result, TemperatureResponse
 from search.errors import NotReady
 from search.records import Principal
 from search.states import TERMINAL_JOBS
@@ -14,6 +13,8 @@ from search.storage.access import visible_job
 from search.storage.db import Database
 from search.storage.stored import read
 from search.storage.tables import analyses
+from thermowell.api.answers import Importances, Interactions, Result, TemperatureResponse
+from thermowell.api.document import Document
 
 Kind = TypeVar("Kind", bound=Document)
 

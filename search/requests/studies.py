@@ -14,7 +14,6 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from search.analysis.study.cells import Cell as GuidedCell
 from search.analysis.study.cells import cell_of
-from search.analysis.study.documents import Guidance
 from search.analysis.study.guidance import compute_guidance
 from search.errors import IdempotencyConflict, IllegalMove, NotFound, NotReady, Unreadable
 from search.records import Page, Principal
@@ -33,6 +32,7 @@ from search.studies import cells
 from search.studies.cells import Cell, Expansion
 from search.studies.records import CellState, Study, StudyCell, StudyDetail, state_of
 from search.studies.spec import StudyExtension, StudySpec
+from thermowell.api.guidance import Guidance
 
 MOST_PER_PAGE = 200
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, delete, insert, select
 
-from search.answer import Document
 from search.records import Trouble
 from search.states import TERMINAL_JOBS, JobState
 from search.storage.db import now_sql
 from search.storage.rows import moment
 from search.storage.tables import analyses, jobs
+from thermowell.api.document import Document
 
 UNDRAWN, UNTRACKED = "undrawn", "untracked"
 LONGEST_PAUSE = 3600.0

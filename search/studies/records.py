@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-from search.answer import Estimate, Gain, TemperatureSet
 from search.records import Progress, Reason
 from search.states import TERMINAL_JOBS, JobState
+from thermowell.api.answers import Estimate, Gain, TemperatureSet
 
 StudyState = Literal["running", "completed", "failed", "cancelled"]
 CellState = JobState | Literal["deleted"]

@@ -12,7 +12,6 @@ import structlog
 
 from search import tracing
 from search.analysis.job.finalists import by_value, choose_finalists
-from search.answer import Finalists
 from search.claims import finalist_choice
 from search.claims.finalist_choice import ChoosingClaim
 from search.errors import DatabaseUnavailable, LeaseLost
@@ -20,6 +19,7 @@ from search.worker import faults
 from search.worker.context import Context
 from search.worker.heartbeat import Heartbeat
 from search.worker.spans import confirmation
+from thermowell.api.answers import Finalists
 
 _log = structlog.get_logger(__name__)
 

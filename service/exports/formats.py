@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Literal
 
-from search.answer import Result
 from search.records import Job
 from service.exports import mdistiller, torchdistill
 from service.exports.winner import Winner, winner_of
+from thermowell.api.answers import Result
 
 Format = Literal["torchdistill", "mdistiller"]
 FORMATS: Mapping[Format, Callable[[Winner], str]] = {

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from search import configurations
-from search.answer import Result
 from search.records import Job
 from search.spec.job import JobSpec
 from search.storage.stored import readable
+from thermowell.api.answers import Result
 from trainers import catalogue
 from trainers.registry import augmentations, losses
 from trainers.spec import Configuration

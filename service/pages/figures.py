@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from search import units
-from search.answer import ResponseCurve, ResponsePoint
 from search.requests.job_view import JobView
 from service.pages import figures_maps, picture_optimizers, picture_response
 from service.pages.chart_axes import COLD_TO_HOT, heat
@@ -28,6 +27,7 @@ from service.pages.figures_base import (
 )
 from service.pages.picture_curves import shades
 from service.pages.picture_softness import ceiling
+from thermowell.api.answers import ResponseCurve, ResponsePoint
 
 
 def _band(points: Sequence[ResponsePoint], metric: units.Metric, colour: str, name: str, **places: Any) -> list[Json]:

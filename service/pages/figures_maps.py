@@ -6,12 +6,12 @@ import math
 from collections.abc import Sequence
 
 from search import units
-from search.answer import InteractionMap, Interactions
 from search.requests.job_view import JobView
 from service.pages.chart_axes import POOR_TO_GOOD
 from service.pages.figures_base import COLOURS, Json, axis, display_values, figure, line, marks, rounded
 from service.pages.labels import setting
 from service.pages.picture_interactions import best_temperatures, limits_of
+from thermowell.api.answers import InteractionMap, Interactions
 
 LATER = "too few trials for a map yet"
 

@@ -9,8 +9,8 @@ import jinja2
 
 from search import units
 from search.analysis.study import guidance_table, guidance_words
-from search.analysis.study.documents import Guidance
 from service.pages import picture_factor, report
+from thermowell.api.guidance import Guidance
 
 
 def render(guidance: Guidance) -> str:

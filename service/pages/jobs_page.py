@@ -7,12 +7,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from search import units
-from search.answer import Result
 from search.errors import Unreadable
 from search.records import Job, Principal, Progress
 from search.states import TERMINAL_JOBS, JobState
 from search.storage.stored import readable
 from service.pages import spec_words
+from thermowell.api.answers import Result
 
 # What each state means to who waits, after the word that the API uses for it.
 PHASES: Mapping[JobState, str] = {

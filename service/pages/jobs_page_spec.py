@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from search import units
-from search.analysis.priors.documents import Advice
 from search.errors import FieldProblem, SpecInvalid
 from search.spec.job import JobSpec
 from search.spec.parsing import parse_spec
+from thermowell.api.advice import Advice
 
 AROUND = 2  # lines that are shown before and after a refused one
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from search import units
 from search.analysis.study import guidance_words
-from search.analysis.study.documents import CellGuide, FactorGuide, Guidance, LevelGuide, Located
 from service.pages import svg
 from service.pages.chart_axes import log_scale, wide
 from service.pages.svg import Element, Scale
+from thermowell.api.guidance import CellGuide, FactorGuide, Guidance, LevelGuide, Located
 
 WIDTH = 748
 LEFT, RIGHT = 196, 528

@@ -6,11 +6,11 @@ import itertools
 import math
 
 from search import units
-from search.answer import InteractionMap, Interactions
 from service.pages import svg
 from service.pages.chart_axes import POOR_TO_GOOD, Panel, colour_bar, log_scale
 from service.pages.labels import setting
 from service.pages.svg import Scale
+from thermowell.api.answers import InteractionMap, Interactions
 
 WIDTH = 720
 COLUMNS, LEFT, GAP, EDGE = 3, 56, 56, 14

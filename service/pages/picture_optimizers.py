@@ -6,10 +6,10 @@ Or, averaged, what a temperature is worth to somebody who does not tune the othe
 from __future__ import annotations
 
 from search import units
-from search.answer import ResponseCurve, TemperatureResponse
 from service.pages import svg
 from service.pages.chart_axes import Panel, log_scale, quality_ticks, roomy
 from service.pages.svg import Scale
+from thermowell.api.answers import ResponseCurve, TemperatureResponse
 
 WIDTH = 720
 LEFT, GAP, EDGE = 58, 30, 20

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from search import units
-from search.answer import Contestant, ResponsePoint, Result, TemperatureResponse, TemperatureSet
 from service.pages import svg
 from service.pages.chart_axes import log_scale, quality_ticks, roomy
 from service.pages.picture_softness import entropy_at
 from service.pages.svg import Element, Scale
+from thermowell.api.answers import Contestant, ResponsePoint, Result, TemperatureResponse, TemperatureSet
 
 WIDTH, HEIGHT = 720, 486
 LEFT, RIGHT, TOP, BOTTOM = 58, 578, 90, 346  # of the plot itself

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Literal
 
 from search import units
-from search.answer import Gain, Importances, Interval
 from search.requests.job_view import JobView
 from service.pages import (
     picture_curves,
@@ -19,6 +18,7 @@ from service.pages import (
 from service.pages.chart_axes import margin_of
 from service.pages.labels import setting
 from service.pages.svg import Element, Scale
+from thermowell.api.answers import Gain, Importances, Interval
 
 WIDTH = 720
 Name = Literal["response", "optimizers", "marginal", "interactions", "curves", "gains", "softness", "importances"]

@@ -16,12 +16,21 @@ from typing import Any
 import jinja2
 
 from search import units
-from search.answer import Contestant, Estimate, Gain, Interactions, Interval, Result, SelectedFinalist, Selection
 from search.records import Job, Trial
 from search.requests.job_view import JobView
 from search.states import Arm, Stage, TrialState
 from service.pages import pictures, spec_words
 from service.pages.dashboard_note import so_far
+from thermowell.api.answers import (
+    Contestant,
+    Estimate,
+    Gain,
+    Interactions,
+    Interval,
+    Result,
+    SelectedFinalist,
+    Selection,
+)
 from trainers.registry import optimizers
 
 BEST_TRIALS = 10

@@ -15,7 +15,7 @@ from service.remote.sending import document
 from service.remote.transport import Transport
 
 if TYPE_CHECKING:
-    from search.analysis.study.documents import Guidance
+    from thermowell.api.guidance import Guidance
 
 CellState = Literal[
     "queued", "running", "paused", "confirming", "analysing", "completed", "cancelled", "failed", "deleted"
@@ -121,7 +121,7 @@ class Studies:
 
     def guidance(self, study: str | Study) -> Guidance:
         """Which factors move the best T. Refused with the slug `not-ready` before the first cell is answered."""
-        from search.analysis.study.documents import Guidance  # here: other methods do without what reads it
+        from thermowell.api.guidance import Guidance  # here: other methods do without what reads it
 
         return Guidance.model_validate(self.http.get(f"{_path(study)}/guidance"))
 

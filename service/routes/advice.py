@@ -9,7 +9,6 @@ from fastapi import APIRouter, Query, Request
 from pydantic import Field, model_validator
 
 from search.analysis.priors.context import Context
-from search.analysis.priors.documents import Advice
 from search.requests import advice as advice_requests
 from search.requests.advice import Priors
 from service.auth import Reader
@@ -17,6 +16,7 @@ from service.errors import problems
 from service.routes.jobs import database
 from service.routes.turns import in_turn
 from service.schemas import In
+from thermowell.api.advice import Advice
 from trainers.registry import optimizers
 from trainers.spec import OptimizerName
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import yaml
@@ -18,6 +19,7 @@ from search.studies.spec import StudyExtension, StudySpec
 from service import prefix
 from service.errors import Problem, problems
 from service.routes.submitting import schema_of
+from trainers.registry import optimizers
 
 ASSETS = "/docs/assets"
 DOCS_POLICY = (
@@ -70,8 +72,16 @@ def describe(app: FastAPI) -> dict[str, Any]:
         for path, item in document["paths"].items():
             for operation in item.values():
                 _complete(path, operation)
-        app.openapi_schema = document
+        app.openapi_schema = _with_names(document)
     return app.openapi_schema
+
+
+def _with_names(document: dict[str, Any]) -> dict[str, Any]:
+    """The description with optimizers' names, which the documents' own texts leave open, put in."""
+    text = json.dumps(document)
+    for placeholder, name in (("{optimizer}", optimizers.SEARCHED[0]), ("{last_optimizer}", optimizers.SEARCHED[-1])):
+        text = text.replace(placeholder, name)
+    return dict(json.loads(text))
 
 
 def _add_schemas(schemas: dict[str, Any]) -> None:

@@ -13,7 +13,6 @@ from starlette.responses import RedirectResponse, Response
 
 from search import units
 from search.analysis.priors import context
-from search.answer import Result
 from search.claims.workers import list_workers
 from search.errors import FieldProblem, IllegalMove, NotReady, SpecInvalid, Unreadable
 from search.records import Event, Job, Principal, Trial
@@ -34,6 +33,7 @@ from service.routes.jobs import database
 from service.routes.signing import visitor_of
 from service.routes.turns import in_turn
 from service.schemas import Cursor, JobId
+from thermowell.api.answers import Result
 
 PER_PAGE = 25
 router = APIRouter(include_in_schema=False)

@@ -10,7 +10,6 @@ from fastapi import APIRouter, Depends, Request
 from fastapi import Path as PathParameter
 from starlette.responses import FileResponse, HTMLResponse, Response
 
-from search.answer import Importances, Interactions, Result, TemperatureResponse
 from search.claims import artifacts as artifact_store
 from search.claims.artifacts import open_artifact
 from search.records import Artifact, Principal
@@ -23,6 +22,7 @@ from service.pages import pictures, png, report
 from service.routes.jobs import database
 from service.routes.turns import in_turn
 from service.schemas import ArtifactList, ArtifactOut, JobId
+from thermowell.api.answers import Importances, Interactions, Result, TemperatureResponse
 
 ANSWERS = problems("not-found", "not-ready", "unreadable", "request-invalid")
 PAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data:; base-uri 'none'; form-action 'none'"

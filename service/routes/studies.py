@@ -7,7 +7,6 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 from starlette.responses import HTMLResponse
 
-from search.analysis.study.documents import Guidance
 from search.requests import studies as study_requests
 from search.requests.advice import Priors
 from search.studies.parsing import parse_extension, parse_study
@@ -29,6 +28,7 @@ from service.routes.submitting import (
 from service.routes.turns import Turns, in_turn
 from service.schemas import Cursor
 from service.schemas_studies import StudyDetailOut, StudyId, StudyOut, StudyPage
+from thermowell.api.guidance import Guidance
 
 router = APIRouter(prefix="/v1/studies", tags=["studies"])
 

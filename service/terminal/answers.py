@@ -11,11 +11,12 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from search import answer, scales, units
-from search.answer import Interval
+from search import scales, units
 from service.client import Job, Result, TemperatureResponse
 from service.remote.answers import Contestant, Estimate, Gain, ResponseCurve, ResponsePoint, Shortfall
 from service.remote.documents import Configuration
+from thermowell.api import answers as api_answers
+from thermowell.api.answers import Interval
 from trainers.registry import optimizers
 
 OVER = {"t4": "T = 4, the field's habit", "t1": "T = 1", "label_only": "no distillation"}
@@ -94,7 +95,7 @@ def _settings(winner: Contestant, shortfall: Shortfall | None, metric: units.Met
         if name == metric:
             rows.append(("on test", _estimate(metric, estimate)))
     if shortfall is not None:
-        behind = answer.Shortfall(**dataclasses.asdict(shortfall))
+        behind = api_answers.Shortfall(**dataclasses.asdict(shortfall))
         rows.append((units.within_delta(metric, behind), _chance(behind.chance_within_delta)))
         rows.append(("expected shortfall", units.shortfall(metric, behind)))
     table = _grid("", "")

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from search import scales, units
 from search.analysis.study import guidance_table, guidance_words
-from search.analysis.study.documents import FactorGuide, Guidance, LevelGuide
+from thermowell.api.guidance import FactorGuide, Guidance, LevelGuide
 
 WHISKER = 24
 _STYLES = {"moves": "green", "negligible": "cyan", "cannot tell": "dim"}

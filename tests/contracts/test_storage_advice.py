@@ -11,7 +11,6 @@ from sqlalchemy import insert, update
 from search import configurations
 from search.analysis.priors.context import Context, of_spec
 from search.analysis.priors.evidence import Evidence, Settings
-from search.answer import Contestant, Estimate, ResponseCurve, Result, TemperatureResponse, TemperatureSet
 from search.claims import claiming, leases
 from search.records import Job, Principal
 from search.requests import jobs
@@ -22,6 +21,7 @@ from search.states import JobState, Stage
 from search.storage import tables
 from search.storage.db import Database
 from tests.search import factories
+from thermowell.api.answers import Contestant, Estimate, ResponseCurve, Result, TemperatureResponse, TemperatureSet
 from trainers.spec import Configuration, Optimizer
 
 TABLE = (

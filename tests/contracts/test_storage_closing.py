@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select, update
 
-from search.answer import Importances
 from search.claims import artifacts, finalization, leases, reporting, workers
 from search.errors import ArtifactCorrupt, LeaseLost, NotFound, NotReady
 from search.records import Job
@@ -19,6 +18,7 @@ from search.storage.db import Database
 from search.storage.events import read_events
 from search.storage.folder import Folder
 from tests.search.factories import ADMIN, EXPIRED, ME, OTHER, at_once, spec, submitted, taken, train_all  # fmt: skip
+from thermowell.api.answers import Importances
 from trainers.spec import Metrics, TeacherFacts
 
 METRICS = Metrics(0.5, 0.6, 0.05, 0.9, 1.2)

@@ -11,7 +11,6 @@ import optuna_dashboard
 import pytest
 from optuna_dashboard._custom_plot_data import get_plotly_graph_objects
 
-from search.answer import Interim
 from search.claims import finalization, reporting
 from search.optuna_bridge import proposals, study
 from search.optuna_bridge.dashboard import PREFIX, Figure, dashboard_change, write_dashboard_change
@@ -25,6 +24,7 @@ from search.storage.rows import study_name
 from tests import synthetic
 from tests.search import factories
 from tests.search.factories import ME
+from thermowell.api.answers import Interim
 
 LONG = 60.0
 

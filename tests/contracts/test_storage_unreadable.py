@@ -10,7 +10,6 @@ import pytest
 from sqlalchemy import select, update
 
 from search.analysis.job.finalists import by_value
-from search.answer import Interim, Result
 from search.claims import finalist_choice, finalization, reporting, workers
 from search.errors import NotStorable, Unreadable
 from search.records import Reason
@@ -25,6 +24,7 @@ from tests.contracts.test_storage_advice import KNOWN, WINNER, finished, result
 from tests.contracts.test_storage_studies import submitted as study_of
 from tests.search import factories
 from tests.search.factories import ADMIN, ME, OTHER
+from thermowell.api.answers import Interim, Result
 from trainers.spec import Metrics, TeacherFacts
 
 SPEC = {"name": "from another world"}

@@ -11,7 +11,6 @@ from typing import Any, TypeVar
 from sqlalchemy import select
 
 from search.analysis.job.finalists import by_value
-from search.answer import Finalists
 from search.claims import claiming, finalist_choice, leases, reporting
 from search.claims.claiming import Claim
 from search.claims.finalist_choice import ChoosingClaim
@@ -23,6 +22,7 @@ from search.states import TrialState
 from search.storage import tables
 from search.storage.db import Database, open_database
 from search.storage.rows import trial_of
+from thermowell.api.answers import Finalists
 from trainers.spec import Configuration, EpochReport, Metrics, Optimizer
 
 ME = Principal("local", "local", frozenset({"read", "submit"}))

@@ -15,7 +15,6 @@ from optuna.trial import TrialState as OptunaState
 
 from search import configurations
 from search.analysis.job.finalists import choose_finalists
-from search.answer import Finalists
 from search.claims import planner
 from search.claims.claiming import Claim
 from search.claims.lifecycle import chosen_of
@@ -26,6 +25,7 @@ from search.records import Reason, Trial
 from search.spec.job import JobSpec
 from search.states import Arm, JobState, Stage, TrialState
 from search.storage.rows import study_name
+from thermowell.api.answers import Finalists
 from trainers.spec import Configuration
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from search.answer import Document, Importances, Interactions, Result, TemperatureResponse
 from search.records import Reason, Trial
 from search.spec.job import JobSpec
 from search.states import Arm, Stage, TrialState
 from tests import synthetic
+from thermowell.api.answers import Importances, Interactions, Result, TemperatureResponse
+from thermowell.api.document import Document
 from trainers.spec import Configuration
 
 SPEC = synthetic.spec()

@@ -10,11 +10,11 @@ import pytest
 
 from search import configurations
 from search.analysis.job.finalists import best_set, by_value, choose_finalists
-from search.answer import ArmFinalists, Finalists
 from search.records import Trial
 from search.spec.job import JobSpec
 from search.states import Arm, Stage
 from tests import synthetic
+from thermowell.api.answers import ArmFinalists, Finalists
 
 SPEC = synthetic.spec(budget={"trials": 32})
 

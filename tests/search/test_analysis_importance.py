@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from search.analysis.job.importance import importances
-from search.answer import Importances
 from search.records import Trial
 from search.spec.job import JobSpec
 from search.states import Stage
 from tests import synthetic
+from thermowell.api.answers import Importances
 from trainers.spec import Configuration
 
 

@@ -16,10 +16,10 @@ from search.analysis.job import question
 from search.analysis.job.build import build_interim
 from search.analysis.job.interactions import COLUMNS, ROWS, interactions
 from search.analysis.job.observations import softness_seen
-from search.answer import InteractionMap, Interim
 from search.spec.job import JobSpec
 from search.states import Arm, Stage, TrialState
 from tests import synthetic
+from thermowell.api.answers import InteractionMap, Interim
 from trainers.spec import Configuration
 
 SPEC = synthetic.spec()

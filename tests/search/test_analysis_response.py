@@ -12,11 +12,11 @@ import pytest
 
 from search.analysis.job.fits import ENOUGH
 from search.analysis.job.response import temperature_response
-from search.answer import ResponseCurve, TemperatureResponse, TemperatureSet
 from search.records import Trial
 from search.spec.job import JobSpec
 from search.states import Arm, Stage, TrialState
 from tests import synthetic
+from thermowell.api.answers import ResponseCurve, TemperatureResponse, TemperatureSet
 from trainers.spec import Configuration
 
 

@@ -15,7 +15,6 @@ from search import configurations, units
 from search.analysis.job import shortfall as room
 from search.analysis.job.joint_surface import answer_surface, joint_of, joint_surface
 from search.analysis.job.shortfall import shortfall
-from search.answer import Result, Shortfall
 from search.records import Trial
 from search.spec.job import JobSpec
 from search.states import Arm, Stage, TrialState
@@ -23,6 +22,7 @@ from search.surrogate.encoding import Encoding
 from service.client import Result as Sent
 from service.remote.documents import read_document
 from tests import synthetic
+from thermowell.api.answers import Result, Shortfall
 from trainers.spec import Configuration
 
 SPEC = synthetic.spec(budget={"trials": 32})

@@ -11,11 +11,11 @@ import pytest
 
 from search.analysis.study.cells import CENSORED, Cell, Optimum, optimum_of
 from search.analysis.study.design import Point, design_of
-from search.analysis.study.documents import Guidance
 from search.analysis.study.guidance import compute_guidance
 from search.analysis.study.guidance_table import markdown
 from search.analysis.study.likelihood import BEYOND, grid_likelihood, unknown
-from search.answer import Estimate, Gain, Interval, ResponseCurve, ResponsePoint, TemperatureSet
+from thermowell.api.answers import Estimate, Gain, Interval, ResponseCurve, ResponsePoint, TemperatureSet
+from thermowell.api.guidance import Guidance
 
 TEMPERATURES = tuple(float(one) for one in np.geomspace(1, 32, 41))
 OCTAVES = np.log2(TEMPERATURES)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from search import units
-from search.answer import Interval
+from thermowell.api.answers import Interval
 
 
 @pytest.mark.parametrize(

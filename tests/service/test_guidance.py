@@ -12,11 +12,11 @@ import pytest
 from rich.console import Console
 
 from search.analysis.study.cells import Cell, Optimum
-from search.analysis.study.documents import Guidance
 from search.analysis.study.guidance import compute_guidance
-from search.answer import Estimate, Gain, Interval
 from service.pages import guidance_page, picture_factor
 from service.terminal.guidance import print_guidance
+from thermowell.api.answers import Estimate, Gain, Interval
+from thermowell.api.guidance import Guidance
 
 TEMPERATURES = tuple(float(one) for one in np.geomspace(1, 40, 40))
 

@@ -13,13 +13,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from search.answer import TemperatureSet
 from search.requests.job_view import JobView
 from service.pages import pictures, png, svg
 from service.pages.chart_axes import COLD_TO_HOT, heat
 from service.pages.picture_curves import shades
 from service.pages.picture_interactions import best_temperatures
 from tests import synthetic
+from thermowell.api.answers import TemperatureSet
 
 SVG = "{http://www.w3.org/2000/svg}"
 NAMES = list(pictures.PICTURES)

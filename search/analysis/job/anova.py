@@ -8,8 +8,8 @@ import numpy as np
 from scipy.stats import qmc
 
 from search.analysis.job.fits import Fit
-from search.answer import InteractionShare, Interval
 from search.surrogate.surface import Array, Surface
+from thermowell.api.answers import InteractionShare, Interval
 
 REPLICATES = 10
 """Resamples of the trials for each plausible set of hyperparameters."""

@@ -19,11 +19,12 @@ from search.analysis.job.response import temperature_response
 from search.analysis.job.selection import selections
 from search.analysis.job.sensible import beyond_bounds, clamped
 from search.analysis.job.shortfall import shortfall
-from search.answer import Document, Finalists, Interim, Result, TemperatureResponse
 from search.records import Trial
 from search.spec.job import JobSpec
 from search.states import TERMINAL_TRIALS, Arm, Stage
 from search.surrogate.surface import Surface
+from thermowell.api.answers import Finalists, Interim, Result, TemperatureResponse
+from thermowell.api.document import Document
 
 CLAMPED = "The answer is computed as near to it as makes sense."
 

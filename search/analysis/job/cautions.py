@@ -11,12 +11,12 @@ from search import units
 from search.analysis.job.fits import ENOUGH
 from search.analysis.job.joint_surface import DIVERGED
 from search.analysis.job.wording import rival
-from search.answer import Contestant, Gain, TemperatureResponse
 from search.records import Trial
 from search.scales import log_ratio
 from search.spec.job import JobSpec
 from search.states import Stage, TrialState
 from search.surrogate.axes import temperature_axis
+from thermowell.api.answers import Contestant, Gain, TemperatureResponse
 
 FEW_SEEDS = 5
 EDGE = 0.05

@@ -11,13 +11,13 @@ from datetime import datetime
 import numpy as np
 
 from search.analysis.job.joint_surface import joint_of, joint_surface, points_of
-from search.answer import ArmFinalists, Finalist, Finalists
 from search.claims import planner
 from search.records import Trial
 from search.spec.job import JobSpec
 from search.states import Arm
 from search.surrogate.surface import MEMBERS, Array, Surface
 from search.surrogate.threads import one_thread
+from thermowell.api.answers import ArmFinalists, Finalist, Finalists
 
 DRAWS = 2000
 CONSIDERED = 200

@@ -10,9 +10,9 @@ from typing import Any, Literal, cast
 from scipy import stats
 
 from search.analysis.job.images import Right, accuracy_interval, gain_interval
-from search.answer import Contestant, Estimate, Gain, Interval
 from search.records import Trial
 from search.states import BASELINE_ARMS, TERMINAL_TRIALS, Arm, Stage, TrialState
+from thermowell.api.answers import Contestant, Estimate, Gain, Interval
 
 Variant = Literal["winner", "tuned", "same_settings"]
 Range = tuple[float, float]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from search.answer import Interval
+from thermowell.api.answers import Interval
 
 REPLICATES = 4000
 Right = Mapping[int, NDArray[np.bool_]]

@@ -11,11 +11,11 @@ from typing import Any
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 
-from search.answer import Importances
 from search.records import Trial
 from search.spec.job import JobSpec
 from search.states import Arm, Stage, TrialState
 from search.surrogate.axes import Axis, axes, temperature_axis
+from thermowell.api.answers import Importances
 
 ENOUGH = 10
 """Trials below which no importance is said: the top tenth of fewer is one lucky seed."""

@@ -10,10 +10,10 @@ import numpy as np
 from search.analysis.job.anova import METHOD as SHARES
 from search.analysis.job.anova import interaction_shares
 from search.analysis.job.fits import Fit
-from search.answer import InteractionMap, Interactions
 from search.spec.job import JobSpec
 from search.surrogate.axes import Axis
 from search.surrogate.threads import one_thread
+from thermowell.api.answers import InteractionMap, Interactions
 
 ROWS, COLUMNS = 20, 28
 """Points of a map: values of the setting, and temperatures; of lists their own numbers."""

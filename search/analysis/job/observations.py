@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from search.answer import Observation
 from search.records import Trial
 from search.states import Arm, TrialState
+from thermowell.api.answers import Observation
 
 
 def observations(trials: Sequence[Trial]) -> list[Observation]:

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import qmc
 
-from search.answer import ResponsePoint, TemperatureSet
 from search.scales import value_at
 from search.surrogate.surface import Array
+from thermowell.api.answers import ResponsePoint, TemperatureSet
 
 GRID = 40
 """Temperatures of a profile over a range."""

@@ -6,8 +6,8 @@ from datetime import datetime
 from importlib.util import find_spec
 from typing import Any
 
-from search.answer import Document
 from search.records import Trial
+from thermowell.api.document import Document
 
 PROGRAM = ("-m", "search.analysis.job")
 """To be run by this Python."""

@@ -12,11 +12,11 @@ from search.analysis.job import profile
 from search.analysis.job.fits import Fit
 from search.analysis.job.marginal import TEMPERATURES, marginal_draws
 from search.analysis.job.observations import observations
-from search.answer import ResponseCurve, TemperatureResponse
 from search.records import Trial
 from search.spec.job import JobSpec
 from search.surrogate.surface import Array
 from search.surrogate.threads import one_thread
+from thermowell.api.answers import ResponseCurve, TemperatureResponse
 
 METHOD = (
     "Gaussian process over T, the optimizer and its settings (Matern 5/2, a length scale for each setting, "

@@ -5,12 +5,12 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 
-from search.answer import Finalists, SelectedFinalist, Selection
 from search.claims import planner
 from search.claims.planner import Finished
 from search.records import Trial
 from search.spec.job import JobSpec
 from search.states import Arm, Stage, TrialState
+from thermowell.api.answers import Finalists, SelectedFinalist, Selection
 
 
 def selections(spec: JobSpec, trials: Sequence[Trial], finalists: Finalists | None) -> list[Selection]:

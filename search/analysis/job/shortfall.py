@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from scipy.stats import qmc
 
 from search.analysis.job.joint_surface import distilled, joint_of, optimizer_of, points_of
-from search.answer import Shortfall
 from search.records import Trial
 from search.spec.job import JobSpec, Ranged
 from search.states import Arm
 from search.surrogate.encoding import Encoding
 from search.surrogate.surface import Array, Surface
 from search.surrogate.threads import one_thread
+from thermowell.api.answers import Shortfall
 
 DRAWS = 2000
 DOUBT = 3

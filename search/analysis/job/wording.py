@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from search import units
-from search.answer import Contestant, Gain, Shortfall, TemperatureResponse
 from search.spec.job import JobSpec
+from thermowell.api.answers import Contestant, Gain, Shortfall, TemperatureResponse
 from trainers import catalogue
 from trainers.registry import losses, optimizers
 

@@ -8,7 +8,9 @@ from collections.abc import Iterable, Sequence
 from typing import Literal, cast
 
 from search.analysis.priors.context import FEATURES, Context, as_json, describe_feature, differences, distance
-from search.analysis.priors.documents import (
+from search.analysis.priors.evidence import Evidence
+from search.analysis.priors.points import at_share, weight
+from thermowell.api.advice import (
     Advice,
     AdviceApart,
     AdviceSource,
@@ -18,8 +20,6 @@ from search.analysis.priors.documents import (
     AdvisedTemperature,
     Mode,
 )
-from search.analysis.priors.evidence import Evidence
-from search.analysis.priors.points import at_share, weight
 
 SHARES = (0.05, 0.25, 0.5, 0.75, 0.95)
 FAR = 0.5

@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from search.answer import Estimate, Gain, ResponseCurve, Result, TemperatureResponse, TemperatureSet
+from thermowell.api.answers import Estimate, Gain, ResponseCurve, Result, TemperatureResponse, TemperatureSet
 
 CENSORED = 0.3
 """Of an answer that does not keep the shares: what an end gets that its confidence set touches."""

@@ -10,10 +10,10 @@ from itertools import combinations
 import numpy as np
 
 from search.analysis.study.design import Design, Point
-from search.analysis.study.documents import Contrast, Measured, Verdict
 from search.analysis.study.gibbs import Array, Posterior
 from search.analysis.study.likelihood import STEP
-from search.answer import Interval
+from thermowell.api.answers import Interval
+from thermowell.api.guidance import Contrast, Measured, Verdict
 
 
 @dataclass(frozen=True, slots=True)

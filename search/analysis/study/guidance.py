@@ -11,13 +11,13 @@ import numpy as np
 from search.analysis.study import guidance_words, intervals
 from search.analysis.study.cells import Cell, Optimum
 from search.analysis.study.design import RESIDUAL, Point, design_of
-from search.analysis.study.documents import CellGuide, FactorGuide, Guidance, InteractionGuide, LevelGuide, Located
 from search.analysis.study.effects import Effects
 from search.analysis.study.gibbs import Array, sample
 from search.analysis.study.intervals import Range
 from search.analysis.study.likelihood import grid_likelihood
-from search.answer import Interval
 from search.states import JobState
+from thermowell.api.answers import Interval
+from thermowell.api.guidance import CellGuide, FactorGuide, Guidance, InteractionGuide, LevelGuide, Located
 
 OPTIMIZER = "optimizer"
 SPREADS = 16

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from search import units
 from search.analysis.study import guidance_words
-from search.analysis.study.documents import CellGuide, Guidance, Located, Measured
 from search.units import Metric
+from thermowell.api.guidance import CellGuide, Guidance, Located, Measured
 
 NONE = "\N{EN DASH}"
 

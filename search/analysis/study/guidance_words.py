@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from search import units
 from search.analysis.study.cells import Cell
 from search.analysis.study.design import Design
-from search.analysis.study.documents import CellGuide, Contrast, FactorGuide, InteractionGuide, Located, Measured
+from thermowell.api.guidance import CellGuide, Contrast, FactorGuide, InteractionGuide, Located, Measured
 
 METHOD = (
     "A job's word on its best T is the posterior of its response: of the joint draws, the share that is best at each "

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from search.analysis.study.cells import Cell, Optimum
-from search.analysis.study.documents import Located, Measured
 from search.analysis.study.gibbs import Array
 from search.analysis.study.likelihood import STEP, grid_likelihood
-from search.answer import Interval
+from thermowell.api.answers import Interval
+from thermowell.api.guidance import Located, Measured
 
 DRAWS = 2000
 Range = tuple[float, float]

@@ -6,10 +6,9 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from search.answer import Document
-from trainers.registry.optimizers import SEARCHED
+from thermowell.api.document import Document
 
-_SETTING = f"kd_weight, or the optimizer's: {SEARCHED[0]}.learning_rate, {SEARCHED[-1]}.weight_decay, ..."
+_SETTING = "kd_weight, or the optimizer's: {optimizer}.learning_rate, {last_optimizer}.weight_decay, ..."
 
 Mode = Literal["none", "literature", "history", "both"]
 

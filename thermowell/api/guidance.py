@@ -9,7 +9,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from search.answer import Document, Interval
+from thermowell.api.answers import Interval
+from thermowell.api.document import Document
 
 Verdict = Literal["moves", "negligible", "cannot tell"]
 

@@ -7,15 +7,9 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from trainers.registry.optimizers import DEFAULT
-
-
-class Document(BaseModel):
-    """Base of all documents: closed and unchanging."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+from thermowell.api.document import Document
 
 
 class Interval(Document):
@@ -236,7 +230,7 @@ class InteractionMap(Document):
     """
 
     optimizer: str
-    setting: str = Field(description=f"the sampler's name of it: kd_weight, {DEFAULT}.learning_rate, ...")
+    setting: str = Field(description="the sampler's name of it: kd_weight, {optimizer}.learning_rate, ...")
     log: bool
     temperatures: list[float]
     values: list[float]
@@ -252,7 +246,7 @@ class InteractionShare(Document):
     """
 
     optimizer: str
-    setting: str = Field(description=f"the sampler's name of it: kd_weight, {DEFAULT}.learning_rate, ...")
+    setting: str = Field(description="the sampler's name of it: kd_weight, {optimizer}.learning_rate, ...")
     share: float
     interval: Interval
     temperature_alone: float
