@@ -22,6 +22,13 @@ NOT_SHOWN = "not shown"
 OPTIMIZERS = LABELS
 
 
+def setting(name: str) -> str:
+    """A searched setting's name for people: `NAME.learning_rate` is that optimizer's."""
+    owner, _, part = name.rpartition(".")
+    words = part if part.endswith("kd_weight") or part == "label_weight" else part.replace("_", " ")
+    return f"{OPTIMIZERS.get(owner, owner)} {words}" if owner else words
+
+
 def number(value: float, digits: int = 3) -> str:
     """Rounded to so many significant digits, without needless zeros: 6.2, 0.012, 1500, 3.1e-6."""
     rounded = float(f"{value:.{digits}g}")

@@ -9,7 +9,6 @@ from search import units
 from search.requests.job_view import JobView
 from service.pages.chart_axes import POOR_TO_GOOD
 from service.pages.figures_base import COLOURS, Json, axis, display_values, figure, line, marks, rounded
-from service.pages.labels import setting
 from service.pages.picture_interactions import best_temperatures, limits_of
 from thermowell.api.answers import InteractionMap, Interactions
 
@@ -50,7 +49,7 @@ def _optimizer_figure(
     for place, heatmap in enumerate(maps):
         suffix = str(place + 1) if place else ""
         places: Json = {"xaxis": f"x{suffix}", "yaxis": f"y{suffix}"}
-        label = setting(heatmap.setting).removeprefix(words).strip()
+        label = units.setting(heatmap.setting).removeprefix(words).strip()
         below = place + columns >= len(maps)
         layout[f"xaxis{suffix}"] = axis("temperature" if below else "", log=True) | {"showgrid": False}
         scale: Json = {"type": "log", "dtick": 1, "exponentformat": "e"} if heatmap.log else {}

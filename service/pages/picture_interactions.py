@@ -8,7 +8,6 @@ import math
 from search import units
 from service.pages import svg
 from service.pages.chart_axes import POOR_TO_GOOD, Panel, colour_bar, log_scale
-from service.pages.labels import setting
 from service.pages.svg import Scale
 from thermowell.api.answers import InteractionMap, Interactions
 
@@ -54,7 +53,7 @@ def _description(maps: list[InteractionMap], limits: tuple[float, float], minimi
         if ridge:
             low, high = (f"{units.number(ridge[end][1], 2)} at {units.number(ridge[end][0], 2)}" for end in (0, -1))
             sentences.append(
-                f"{setting(heatmap.setting)} of {units.OPTIMIZERS[heatmap.optimizer]}: best T {low}, {high}"
+                f"{units.setting(heatmap.setting)} of {units.OPTIMIZERS[heatmap.optimizer]}: best T {low}, {high}"
             )
     return "; ".join(sentences) or "No setting has trials enough for a map."
 
@@ -113,7 +112,7 @@ def _map(panel: Panel, heatmap: InteractionMap, limits: tuple[float, float], min
         ticks = ticks[:: math.ceil(len(ticks) / 5)]
     panel.ticks_up([(value, units.number(value, 2)) for value in ticks], grid=False)
     owner = units.OPTIMIZERS[heatmap.optimizer]
-    panel.frame(f"{owner}: {setting(heatmap.setting).removeprefix(owner).strip()}", heatmap.optimizer)
+    panel.frame(f"{owner}: {units.setting(heatmap.setting).removeprefix(owner).strip()}", heatmap.optimizer)
 
 
 def _levels(panel: Panel, heatmap: InteractionMap, limits: tuple[float, float]) -> dict[int, list[str]]:

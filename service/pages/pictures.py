@@ -16,7 +16,6 @@ from service.pages import (
     svg,
 )
 from service.pages.chart_axes import margin_of
-from service.pages.labels import setting
 from service.pages.svg import Element, Scale
 from thermowell.api.answers import Gain, Importances, Interval
 
@@ -138,7 +137,7 @@ def importances(importance: Importances | None) -> str:
     for index, (name, share) in enumerate(rows):
         y = 74 + 26 * index
         mine = name == "temperature"
-        svg.text(root, 186, y + 4, setting(name), anchor="end", weight=600 if mine else 400)
+        svg.text(root, 186, y + 4, units.setting(name), anchor="end", weight=600 if mine else 400)
         width = max(across(share) - 196, 1)
         svg.add(root, "rect", fill="best" if mine else "band", x=196, y=y - 7, width=width, height=14, rx=2)
         svg.text(root, 196 + width + 8, y + 4, f"{100 * share:.0f} %", fill="soft")

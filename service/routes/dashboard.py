@@ -15,10 +15,10 @@ from starlette.requests import Request
 from starlette.routing import BaseRoute, Route
 from starlette.types import Message, Receive, Scope, Send
 
-from search.errors import StoreUnavailable
+from search.errors import DatabaseUnavailable, SchemaMissing, StoreUnavailable
 from search.optuna_bridge.dashboard import Files
 from search.optuna_bridge.study import close_storage, optuna_storage
-from search.schema import check_schema
+from search.schema import check_ready, check_schema
 from search.storage.db import Database
 from search.storage.store import Store
 from service import prefix
@@ -28,7 +28,6 @@ from service.pages.templating import page
 from service.prefix import inner_path
 from service.routes.dashboard_faults import explain
 from service.routes.signing import known_visitor
-from service.routes.unready import told_apart
 from service.settings import Settings
 
 # It asks for these absolutely: below a prefix it would find nothing, so that a page says why.
@@ -67,7 +66,7 @@ class Dashboard:
         storage, app = instance
         if path.startswith("/artifacts/"):
             send = _harmless(send)
-        send = told_apart(self._db, scope, receive, send)
+        send = _database_problems(self._db, scope, receive, send)
         buffer: list[Message] = []
 
         async def sending(message: Message) -> None:
@@ -162,3 +161,21 @@ def routes(dashboard: Dashboard, db: Database, settings: Settings) -> list[BaseR
     """Its routes, which belong after the service's own: `dashboard` may look, only an admin may change anything."""
     guarded = Guarded(dashboard, "dashboard", db, settings)
     return [Route(path, guarded, include_in_schema=False) for path in PATHS]
+
+
+def _database_problems(db: Database, scope: Scope, receive: Receive, send: Send) -> Send:
+    """A sender that puts the problem of an unready database in place of the dashboard's 500 for every error."""
+    replaced = False
+
+    async def send_or_replace(message: Message) -> None:
+        nonlocal replaced
+        if message["type"] == "http.response.start" and message["status"] == 500:
+            try:
+                await run_in_threadpool(check_ready, db)
+            except (DatabaseUnavailable, SchemaMissing) as error:
+                replaced = True
+                await respond(error, scope["path"])(scope, receive, send)
+        if not replaced:
+            await send(message)
+
+    return send_or_replace

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Callable, Mapping
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
@@ -11,10 +12,17 @@ from search.requests.jobs import get_job
 from search.requests.results import get_result
 from service.auth import Reader
 from service.errors import problems
-from service.exports.formats import Format, export
+from service.exports import mdistiller, torchdistill
+from service.exports.winner import Winner, winner_of
 from service.routes.jobs import database
 from service.routes.turns import in_turn
 from service.schemas import JobId
+
+Format = Literal["torchdistill", "mdistiller"]
+FORMATS: Mapping[Format, Callable[[Winner], str]] = {
+    "torchdistill": torchdistill.export,
+    "mdistiller": mdistiller.export,
+}
 
 router = APIRouter(prefix="/v1/jobs/{job_id}", tags=["answer"])
 
@@ -43,4 +51,4 @@ def get_export(
     db = database(request)
     job, result = get_job(db, job_id, principal), get_result(db, job_id, principal)
     headers = {"Content-Disposition": f'attachment; filename="{job_id}-{into}.yaml"'}
-    return Response(export(job, result, into), media_type="application/yaml", headers=headers)
+    return Response(FORMATS[into](winner_of(job, result)), media_type="application/yaml", headers=headers)

@@ -1,4 +1,4 @@
-"""Does the tree keep the habits that no linter checks: docstring-only packages, short files, short functions?"""
+"""The habits that no linter checks: docstring-only packages, files and functions of a bounded length."""
 
 from __future__ import annotations
 
@@ -13,6 +13,22 @@ SOURCES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
 MAX_FILE_LINES = 400
 LAZY = "thermowell/__init__.py"  # what users import; it loads a name when that is first used
 MAX_FUNCTION_LINES = 60
+MIN_FILE_LINES = 15
+SMALL_FILE_LINES = 45
+SMALL = {
+    "search/analysis/job/__main__.py": "a program: a child process computes an interim answer",
+    "search/optuna_bridge/proxy.py": "a program: Optuna's gRPC proxy beside the database",
+    "search/storage/migrations/env.py": "alembic asks for this file",
+    "search/worker/__main__.py": "a program: the worker",
+    "search/analysis/job/sensible.py": "bounds of older specs, apart from what computes an answer",
+    "search/surrogate/acquisition.py": "a term of the literature beside its Gaussian process, without Optuna",
+    "service/pages/png.py": "the one place that knows resvg",
+    "service/routes/prefixed.py": "middleware: no route, and apart from the list of routes",
+    "service/routes/request_ids.py": "middleware: no route, and apart from the list of routes",
+    "trainers/data/fitting.py": "a transformation of data sets, below the teachers that use it",
+    "trainers/superclasses.py": "a table of a publication",
+}
+"""Files of few lines that at most one other imports, each with the reason why that one does not hold them."""
 
 
 def name(path: Path) -> str:
@@ -29,11 +45,38 @@ def test_packages_import_nothing(path: Path) -> None:
     assert ast.get_docstring(ast.parse(path.read_text()))
 
 
+def _imported_by() -> dict[str, set[str]]:
+    """For each module the files of the product that import it."""
+    users: dict[str, set[str]] = {}
+    for path in SOURCES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                modules = [node.module, *(f"{node.module}.{each.name}" for each in node.names)]
+            else:
+                modules = [each.name for each in node.names] if isinstance(node, ast.Import) else []
+            for module in modules:
+                users.setdefault(module, set()).add(name(path))
+    return users
+
+
+def test_a_module_that_one_caller_could_hold_says_why_it_stands_alone() -> None:
+    users = _imported_by()
+    small = {
+        name(path)
+        for path in SOURCES
+        if path.name != "__init__.py" and "versions" not in path.parts
+        if len(path.read_text().splitlines()) <= SMALL_FILE_LINES
+        if len(users.get(name(path).removesuffix(".py").replace("/", "."), set())) <= 1
+    }
+    assert small == set(SMALL)
+
+
 @pytest.mark.parametrize("path", SOURCES, ids=name)
 def test_files_are_short_and_say_what_they_answer(path: Path) -> None:
     text = path.read_text()
     tree = ast.parse(text)
     assert ast.get_docstring(tree), f"{name(path)} has no docstring"
+    assert path.name in ("__init__.py", "__main__.py") or len(text.splitlines()) >= MIN_FILE_LINES
     assert len(text.splitlines()) < MAX_FILE_LINES
     if "migrations" in path.parts:
         return  # a migration is a list of statements, never changed again once it is released

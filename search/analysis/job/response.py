@@ -7,16 +7,20 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import numpy as np
+from scipy.stats import qmc
 
 from search.analysis.job import profile
 from search.analysis.job.fits import Fit
-from search.analysis.job.marginal import TEMPERATURES, marginal_draws
 from search.analysis.job.observations import observations
 from search.records import Trial
 from search.spec.job import JobSpec
 from search.surrogate.surface import Array
 from search.surrogate.threads import one_thread
 from thermowell.api.answers import ResponseCurve, TemperatureResponse
+
+TEMPERATURES = 20
+_SETTINGS = 32  # spread evenly over the searched space of the others
+_DRAWS = 500
 
 METHOD = (
     "Gaussian process over T, the optimizer and its settings (Matern 5/2, a length scale for each setting, "
@@ -95,3 +99,17 @@ def _curve(
         equivalent_set=profile.equivalent_set(grid, draws, delta, confidence),
         best_shares=[round(float(share), 4) for share in profile.best_shares(draws)],
     )
+
+
+def marginal_draws(fit: Fit, rng: np.random.Generator) -> Array:
+    """Draws [n, TEMPERATURES] of mean quality at temperatures evenly spread over 0..1, the other settings averaged out.
+
+    The average is over their searched ranges, evenly on each one's scale. All of them are drawn together, so that the
+    band is the average's own and not the average of bands.
+    """
+    temperatures = np.linspace(0, 1, TEMPERATURES)
+    dimensions = len(fit.others)
+    even = qmc.Sobol(dimensions, rng=rng).random(_SETTINGS) if dimensions else np.zeros((1, 0))
+    points = np.column_stack([np.repeat(temperatures, len(even)), np.tile(even, (len(temperatures), 1))])
+    drawn = fit.surface.draws(fit.points(points), _DRAWS, rng)
+    return np.asarray(drawn.reshape(_DRAWS, len(temperatures), len(even)).mean(axis=2))
