@@ -26,7 +26,7 @@ from search.storage.folder import Folder
 from tests.disks import KINDS, Faulty, mounted
 from trainers import disk, locks
 from trainers.engines import checkpoints, choose
-from trainers.engines.checkpoints import LaneState
+from trainers.engines.checkpoints import StudentState
 from trainers.engines.warmup import Figures
 from trainers.errors import DatasetInvalid, StorageFault, TeacherInvalid
 from trainers.spec import Assignment, Configuration, Optimizer
@@ -55,8 +55,8 @@ def faulty(root: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Faulty]:
     disk.fail(0)
 
 
-def state() -> LaneState:
-    return LaneState(1, 0.5, TENSORS, {}, {})
+def state() -> StudentState:
+    return StudentState(1, 0.5, TENSORS, {}, {})
 
 
 def assignment() -> Assignment:

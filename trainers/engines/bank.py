@@ -19,6 +19,7 @@ from torch import Tensor
 from trainers.engines import bank_kernels, bank_step, checkpoints, temperature_weight
 from trainers.engines.bank_layers import make_stackable
 from trainers.engines.bank_stack import Layout, Stack
+from trainers.engines.bank_step import LaneBatch, LaneHyperparameters, StepScalars
 from trainers.engines.lanes import LanedEngine, Student, fail, note_losses, report
 from trainers.order import batches, epoch_batches
 from trainers.spec import Assignment, Configuration, EpochReport, LaneFailure, Metrics
@@ -60,6 +61,7 @@ class BankEngine(LanedEngine[_Stacked]):
         self._stack = Stack.of(layout, lanes, prepared.device)
         dtype = layout.parameters.dtype
         self._settings = torch.tensor([bank_step.idle()] * lanes, dtype=dtype, device=prepared.device).T.contiguous()
+        self._hyperparameters = LaneHyperparameters.of(self._settings)
         self._plan = batches(prepared.images, prepared.problem.training.batch_size)
         self._schedule = bank_step.Schedule.of(prepared, self._plan.steps)
         self._trained, self._kernels = trained, [bank_kernels.KERNELS[0]]
@@ -103,11 +105,12 @@ class BankEngine(LanedEngine[_Stacked]):
         if not busy:
             return []
         scalars = self._schedule.scalars(self._positions(busy))
+        rates = StepScalars.of(scalars[-1]).learning_rate
         step_losses = self._train(busy, scalars)
         measures = self._measure(busy)
         share = (time.perf_counter() - started) / len(busy)
         return [
-            self._conclude(lane, student, step_losses[:, lane], measures[lane], float(scalars[-1, 0, lane]), share)
+            self._conclude(lane, student, step_losses[:, lane], measures[lane], float(rates[lane]), share)
             for lane, student in busy.items()
         ]
 
@@ -115,7 +118,9 @@ class BankEngine(LanedEngine[_Stacked]):
         """Writes the lane's checkpoint; RuntimeError where it is free or has failed, FileExistsError."""
         student = self._students.sound(lane)
         first, second = self._stack.moments(lane)
-        state = checkpoints.LaneState(student.epochs, student.last_finite_loss, self._stack.state(lane), first, second)
+        state = checkpoints.StudentState(
+            student.epochs, student.last_finite_loss, self._stack.state(lane), first, second
+        )
         checkpoints.write(folder, state, self._prepared.problem.fingerprint(), student.assignment)
 
     def save_student(self, lane: int, path: Path) -> None:
@@ -166,7 +171,8 @@ class BankEngine(LanedEngine[_Stacked]):
         scalars = scalars.to(self._settings.dtype).to(ready.device)
         values = torch.empty((plan.steps, self.lanes), dtype=self._settings.dtype, device=ready.device)
         for i in range(plan.steps):
-            values[i] = self._step(*self._stack.tensors, numbers[i], view, keys[i], self._settings, scalars[i], active)
+            batch = LaneBatch(numbers[i], view, keys[i], active)
+            values[i] = self._step(self._stack.lanes, batch, self._hyperparameters, StepScalars.of(scalars[i]))
         return values.cpu()
 
     def _measure(self, busy: Mapping[int, _Stacked]) -> dict[int, Metrics | None]:
@@ -193,14 +199,8 @@ class BankEngine(LanedEngine[_Stacked]):
         images = len(ready.validation_images)
         size = min(images, max(self._plan.size, PREDICTION_BATCH // self.lanes))
         numbers = torch.arange(-(-images // size) * size, device=ready.device).remainder(images).reshape(-1, size)
-        stack = self._stack
         with torch.no_grad():
-            parts = [
-                self._judge(
-                    stack.weights, stack.statistics, stack.counts, ready.normalise(ready.validation_images[part])
-                )
-                for part in numbers
-            ]
+            parts = [self._judge(self._stack.lanes, ready.normalise(ready.validation_images[part])) for part in numbers]
         return torch.cat(parts, dim=1)[:, :images]
 
     def _conclude(

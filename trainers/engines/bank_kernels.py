@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -16,24 +17,32 @@ from trainers.registry import lookup
 from trainers.spec import Optimizer
 from trainers.training.optim import Lion, nadam_momenta
 
-COEFFICIENTS = (
-    "coupled_decay",
-    "decoupled_decay",
-    "keep",  # first moment = keep * first moment + take * gradient
-    "take",
-    "gradient_share",  # direction = gradient_share * gradient + moment_share * first moment, where not adaptive
-    "moment_share",
-    "adaptive",
-    "kernel",  # its place in KERNELS
-)
-"""What a lane tells its kernel: rows of a bank's settings. One that a kernel does not use is 0."""
+
+class Coefficients(NamedTuple):
+    """What lanes tell their kernels, a tensor [lanes] or [lanes, 1] each. One that a kernel does not use is 0.
+
+    first moment = keep * first moment + take * gradient; where not adaptive, direction = gradient_share * gradient +
+    moment_share * first moment. `kernel` is its place in KERNELS.
+    """
+
+    coupled_decay: Tensor
+    decoupled_decay: Tensor
+    keep: Tensor
+    take: Tensor
+    gradient_share: Tensor
+    moment_share: Tensor
+    adaptive: Tensor
+    kernel: Tensor
+
+
 CORRECTIONS = 3
 """How many numbers of a step a kernel gets besides the learning rate, which depend on the step's number alone."""
 
-Coefficients = Callable[[Optimizer], dict[str, float]]
-Update = Callable[[Tensor, Tensor, Tensor, Tensor, Mapping[str, Tensor], Tensor, Sequence[Tensor]], tuple[Tensor, ...]]
-"""From weights, first and second moments and gradients, [lanes, n] each, coefficients by name, the learning rate and
-the corrections, [lanes, 1] each: the new weights and moments."""
+Tell = Callable[[Optimizer], dict[str, float]]
+"""From an optimizer: its coefficients by name, those that are not 0."""
+Update = Callable[[Tensor, Tensor, Tensor, Tensor, Coefficients, Tensor, Sequence[Tensor]], tuple[Tensor, ...]]
+"""From weights, first and second moments and gradients, [lanes, n] each, coefficients, the learning rate and the
+corrections, [lanes, 1] each: the new weights and moments."""
 Correct = Callable[[Tensor], tuple[Tensor, ...]]
 """From the numbers of steps, counted from 1 (float64): the corrections of each, at most CORRECTIONS."""
 
@@ -51,7 +60,7 @@ class Binding:
     """Which kernel moves the lanes of an optimizer, and what they tell it."""
 
     kernel: Kernel
-    coefficients: Coefficients
+    tell: Tell
 
 
 _BETA1, _BETA2, _EPSILON = 0.9, 0.999, 1e-8  # as torch's Adam has them
@@ -62,19 +71,19 @@ def _moments(
     first: Tensor,
     second: Tensor,
     gradient: Tensor,
-    row: Mapping[str, Tensor],
+    row: Coefficients,
     rate: Tensor,
     corrections: Sequence[Tensor],
 ) -> tuple[Tensor, ...]:
     """torch.optim's SGD (Sutskever et al. 2013), Adam (arXiv:1412.6980) or AdamW (arXiv:1711.05101), each lane its."""
     first_correction, second_correction = corrections[:2]
-    gradient = gradient + row["coupled_decay"] * weight
-    new_first = row["keep"] * first + row["take"] * gradient
+    gradient = gradient + row.coupled_decay * weight
+    new_first = row.keep * first + row.take * gradient
     new_second = _BETA2 * second + (1 - _BETA2) * gradient * gradient
     adaptive = new_first * first_correction / (new_second.sqrt() * second_correction + _EPSILON)
-    linear = row["gradient_share"] * gradient + row["moment_share"] * new_first
-    direction = torch.where(row["adaptive"] > 0, adaptive, linear)
-    return weight * (1 - rate * row["decoupled_decay"]) - rate * direction, new_first, new_second
+    linear = row.gradient_share * gradient + row.moment_share * new_first
+    direction = torch.where(row.adaptive > 0, adaptive, linear)
+    return weight * (1 - rate * row.decoupled_decay) - rate * direction, new_first, new_second
 
 
 def _bias(count: Tensor) -> tuple[Tensor, ...]:
@@ -107,7 +116,7 @@ def _sign(
     first: Tensor,
     second: Tensor,
     gradient: Tensor,
-    row: Mapping[str, Tensor],
+    row: Coefficients,
     rate: Tensor,
     corrections: Sequence[Tensor],
 ) -> tuple[Tensor, ...]:
@@ -115,7 +124,7 @@ def _sign(
     of_step, of_momentum = Lion.BETAS
     direction = (of_step * first + (1 - of_step) * gradient).sign()
     new_first = of_momentum * first + (1 - of_momentum) * gradient
-    return weight * (1 - rate * row["decoupled_decay"]) - rate * direction, new_first, second
+    return weight * (1 - rate * row.decoupled_decay) - rate * direction, new_first, second
 
 
 def _lion(optimizer: Optimizer) -> dict[str, float]:
@@ -130,14 +139,14 @@ def _root(
     first: Tensor,
     second: Tensor,
     gradient: Tensor,
-    row: Mapping[str, Tensor],
+    row: Coefficients,
     rate: Tensor,
     corrections: Sequence[Tensor],
 ) -> tuple[Tensor, ...]:
     """torch.optim's RMSprop (Tieleman & Hinton 2012), whose momentum is of gradients that are scaled already."""
-    gradient = gradient + row["coupled_decay"] * weight
+    gradient = gradient + row.coupled_decay * weight
     new_second = _ALPHA * second + (1 - _ALPHA) * gradient * gradient
-    new_first = row["keep"] * first + gradient / (new_second.sqrt() + _EPSILON)
+    new_first = row.keep * first + gradient / (new_second.sqrt() + _EPSILON)
     return weight - rate * new_first, new_first, new_second
 
 
@@ -150,13 +159,13 @@ def _nesterov(
     first: Tensor,
     second: Tensor,
     gradient: Tensor,
-    row: Mapping[str, Tensor],
+    row: Coefficients,
     rate: Tensor,
     corrections: Sequence[Tensor],
 ) -> tuple[Tensor, ...]:
     """torch.optim's NAdam (Dozat 2016): Adam, whose momentum is that of the next step."""
     second_correction, of_gradient, of_first = corrections
-    gradient = gradient + row["coupled_decay"] * weight
+    gradient = gradient + row.coupled_decay * weight
     new_first = _BETA1 * first + (1 - _BETA1) * gradient
     new_second = _BETA2 * second + (1 - _BETA2) * gradient * gradient
     scale = new_second.sqrt() * second_correction + _EPSILON
@@ -197,10 +206,10 @@ def binding(name: str) -> Binding:
 
 
 def coefficients(optimizer: Optimizer) -> dict[str, float]:
-    """What a lane of this optimizer tells its kernel, all COEFFICIENTS. NameUnknown."""
+    """What a lane of this optimizer tells its kernel, all by name. NameUnknown."""
     bound = binding(optimizer.name)
-    values = bound.coefficients(optimizer)
-    return dict.fromkeys(COEFFICIENTS, 0.0) | values | {"kernel": float(KERNELS.index(bound.kernel))}
+    values = bound.tell(optimizer)
+    return dict.fromkeys(Coefficients._fields, 0.0) | values | {"kernel": float(KERNELS.index(bound.kernel))}
 
 
 def corrections(names: Sequence[str | None], count: Tensor) -> Tensor:
@@ -227,14 +236,14 @@ def update(
     first: Tensor,
     second: Tensor,
     gradient: Tensor,
-    row: Mapping[str, Tensor],
+    row: Coefficients,
     rate: Tensor,
     corrections: Sequence[Tensor],
 ) -> tuple[Tensor, ...]:
     """The new weights and moments of all lanes, [lanes, n] each, where these `moves` are all that lanes need."""
     changed = moving[0][1](weight, first, second, gradient, row, rate, corrections)
     for place, move in moving[1:]:
-        mask = row["kernel"] == place
+        mask = row.kernel == place
         candidates = move(weight, first, second, gradient, row, rate, corrections)
         changed = tuple(torch.where(mask, new, old) for new, old in zip(candidates, changed, strict=True))
     return changed

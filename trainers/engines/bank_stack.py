@@ -7,6 +7,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -76,16 +77,25 @@ class Layout:
         return self.statistics.split(statistics) | self.counts.split(counts) | dict.fromkeys(self.keys, key)
 
 
-@dataclass(frozen=True, slots=True)
-class Stack:
-    """The students' state, [lanes, numbers] each: weights, the optimizer's moments of them, and the buffers."""
+class LaneState(NamedTuple):
+    """All lanes' numbers, [lanes, numbers] each: weights, the optimizer's moments of them, and the buffers.
 
-    layout: Layout
+    A tuple, as are all structures of tensors that a step takes: `vmap` and the compiler know it as one.
+    """
+
     weights: Tensor
     first: Tensor
     second: Tensor
     statistics: Tensor
     counts: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """The students' state, and how its rows are laid out."""
+
+    layout: Layout
+    lanes: LaneState
 
     @classmethod
     def of(cls, layout: Layout, lanes: int, device: torch.device) -> Stack:
@@ -95,22 +105,17 @@ class Stack:
             return torch.zeros((lanes, row.length), dtype=row.dtype, device=device)
 
         weights, first, second = (rows(layout.parameters) for _ in range(3))
-        return cls(layout, weights, first, second, rows(layout.statistics), rows(layout.counts))
-
-    @property
-    def tensors(self) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-        """All of them, in the order of the fields."""
-        return self.weights, self.first, self.second, self.statistics, self.counts
+        return cls(layout, LaneState(weights, first, second, rows(layout.statistics), rows(layout.counts)))
 
     def put(self, lane: int, model: nn.Module, first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> None:
         """The lane becomes a copy of the model; a moment that is not given is zero. The last one leaves no trace."""
-        layout = self.layout
+        layout, lanes = self.layout, self.lanes
         state = dict(model.named_parameters()) | dict(model.named_buffers())
         with torch.no_grad():
-            self.weights[lane] = layout.parameters.join(state)
-            self.statistics[lane] = layout.statistics.join(state)
-            self.counts[lane] = layout.counts.join(state)
-            for row, moments in ((self.first, first), (self.second, second)):
+            lanes.weights[lane] = layout.parameters.join(state)
+            lanes.statistics[lane] = layout.statistics.join(state)
+            lanes.counts[lane] = layout.counts.join(state)
+            for row, moments in ((lanes.first, first), (lanes.second, second)):
                 row[lane] = 0
                 for name, part in layout.parameters.split(row[lane]).items():
                     if name in moments:
@@ -118,12 +123,12 @@ class Stack:
 
     def state(self, lane: int) -> dict[str, Tensor]:
         """The lane's state_dict, views of the stack."""
-        layout = self.layout
-        tensors = layout.parameters.split(self.weights[lane]) | layout.statistics.split(self.statistics[lane])
-        tensors |= layout.counts.split(self.counts[lane])
+        layout, lanes = self.layout, self.lanes
+        tensors = layout.parameters.split(lanes.weights[lane]) | layout.statistics.split(lanes.statistics[lane])
+        tensors |= layout.counts.split(lanes.counts[lane])
         return {name: tensor for name, tensor in tensors.items() if name in layout.kept}
 
     def moments(self, lane: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """The lane's first and second moments by parameter name, views of the stack."""
         split = self.layout.parameters.split
-        return split(self.first[lane]), split(self.second[lane])
+        return split(self.lanes.first[lane]), split(self.lanes.second[lane])

@@ -9,45 +9,101 @@ from __future__ import annotations
 import types
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar, cast
+from typing import NamedTuple, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad_and_value, vmap
 
 from trainers.engines import bank_kernels, temperature_weight
-from trainers.engines.bank_kernels import Kernel
-from trainers.engines.bank_stack import Layout
+from trainers.engines.bank_kernels import Coefficients, Kernel
+from trainers.engines.bank_stack import LaneState, Layout
 from trainers.spec import Configuration
 from trainers.teaching.prepared import Prepared
 from trainers.training import losses, methods, optim, temperature
 from trainers.training.epoch import at_least_float32, autocast
 
-# What a lane's settings are: the rows of the table [rows, lanes].
-_ROWS = (
-    "kd_weight",
-    "label_weight",
-    "plain",  # 1 where the term is plain KL, whatever the problem's
-    *bank_kernels.COEFFICIENTS,
-)
-_PLAIN = _ROWS.index("plain")
-_RATE, _TEACHER, _STUDENT, _REVERSAL, _CORRECTIONS = range(5)
-"""The scalars of a step: the learning rate, both temperatures, the reversal of a learned one, the kernel's own."""
+
+class LossSettings(NamedTuple):
+    """Weights of both terms of lanes' losses, [lanes] each; `plain` is 1 where the first is plain KL, whatever the
+    problem's.
+    """
+
+    kd_weight: Tensor
+    label_weight: Tensor
+    plain: Tensor
+
+
+class LaneHyperparameters(NamedTuple):
+    """What stays the same along the training of each lane's student."""
+
+    loss: LossSettings
+    update: Coefficients
+
+    @classmethod
+    def of(cls, table: Tensor) -> LaneHyperparameters:
+        """Views of the rows of a table [HYPERPARAMETERS, lanes], whose columns are `column`s."""
+        rows = table.unbind()
+        split = len(LossSettings._fields)
+        return cls(LossSettings(*rows[:split]), Coefficients(*rows[split:]))
+
+
+HYPERPARAMETERS = (*LossSettings._fields, *Coefficients._fields)
+"""The names of a lane's settings, in order."""
+
+
+class Temperatures(NamedTuple):
+    """Temperatures of a step, [lanes] each, and how strongly the gradient of a learned one is reversed."""
+
+    teacher: Tensor
+    student: Tensor
+    reversal: Tensor
+
+
+class StepScalars(NamedTuple):
+    """What a step has of its place in each lane's training, [lanes] each: the learning rate, the temperatures and the
+    corrections of the lane's kernel.
+    """
+
+    learning_rate: Tensor
+    temperatures: Temperatures
+    corrections: tuple[Tensor, ...]
+
+    @classmethod
+    def of(cls, table: Tensor) -> StepScalars:
+        """Views of a table's rows [SCALARS, lanes], or [..., SCALARS, lanes] for as many steps."""
+        rate, teacher, student, reversal, *corrections = table.unbind(-2)
+        return cls(rate, Temperatures(teacher, student, reversal), tuple(corrections))
+
+
+SCALARS = 4 + bank_kernels.CORRECTIONS
+"""How many scalars of a lane a step has."""
+
+
+class LaneBatch(NamedTuple):
+    """What each lane is shown in a step: images' numbers [lanes, b], the view and dropout's key [lanes] each. The lanes
+    that are not `active` [lanes] (bool) stay as they are.
+    """
+
+    numbers: Tensor
+    view: Tensor
+    key: Tensor
+    active: Tensor
 
 
 def column(configuration: Configuration) -> list[float]:
-    """The settings of one student in the order of the table's rows. NameUnknown."""
+    """The settings of one student in the order of HYPERPARAMETERS. NameUnknown."""
     values = bank_kernels.coefficients(configuration.optimizer) | {
         "kd_weight": configuration.kd_weight,
         "label_weight": configuration.label_weight,
         "plain": float(losses.is_plain(configuration)),
     }
-    return [values[name] for name in _ROWS]
+    return [values[name] for name in HYPERPARAMETERS]
 
 
 def idle() -> list[float]:
     """Settings of a lane without a student: harmless numbers."""
-    return [0.0] * len(_ROWS)
+    return [0.0] * len(HYPERPARAMETERS)
 
 
 def _lane_scalars(configuration: Configuration, epochs: int) -> tuple[float, float, float, float]:
@@ -76,10 +132,8 @@ class Schedule:
         return cls(torch.tensor(factors, dtype=torch.float64), torch.tensor(progress, dtype=torch.float64), per_epoch)
 
     def scalars(self, lanes: Sequence[tuple[Configuration, int] | None]) -> Tensor:
-        """For lanes of these configurations with so many epochs behind them, [steps of one epoch, 7, lanes] (float64):
-        the learning rate, the teacher's and the student's temperature, how strongly the gradient of a learned one is
-        reversed, and the corrections of the lane's kernel. Of a lane that is None the learning rate is 0, and the
-        temperatures are 1.
+        """For lanes of these configurations with so many epochs behind them, a table for `StepScalars`, [steps of one
+        epoch, SCALARS, lanes] (float64). Of a lane that is None the learning rate is 0, and the temperatures are 1.
         """
         epochs = torch.tensor([0 if lane is None else lane[1] for lane in lanes])
         steps = epochs[None, :] * self.per_epoch + torch.arange(self.per_epoch)[:, None]
@@ -93,11 +147,10 @@ class Schedule:
         return torch.cat((rows, bank_kernels.corrections(names, steps.double() + 1)), dim=1)
 
 
-Step = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]
-"""From a stack's tensors (changed in place), images' numbers [lanes, b], views [lanes], dropout's keys [lanes],
-settings [rows, lanes], the step's scalars [7, lanes] and the active lanes [lanes] (bool): each lane's loss [lanes]."""
-Predict = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
-"""From a stack's weights, statistics and counts and normalised images [n, C, H, W]: logits [lanes, n, classes]."""
+Step = Callable[[LaneState, LaneBatch, LaneHyperparameters, StepScalars], Tensor]
+"""Changes the lanes' state in place and answers each lane's loss [lanes]."""
+Predict = Callable[[LaneState, Tensor], Tensor]
+"""From the lanes' state and normalised images [n, C, H, W]: logits [lanes, n, classes]."""
 Program = TypeVar("Program", bound=Callable[..., Tensor])
 
 
@@ -111,15 +164,15 @@ def _make_one(model: nn.Module, layout: Layout, prepared: Prepared) -> Callable[
         images: Tensor,
         teacher_logits: Tensor,
         targets: losses.Targets,
-        settings: Tensor,
-        scalars: Tensor,
+        settings: LossSettings,
+        at: Temperatures,
     ) -> tuple[Tensor, dict[str, Tensor]]:
         with autocast(prepared.device, precision):
             logits = functional_call(model, (parameters, buffers), (images,))
-        temperatures = scalars[_TEACHER], scalars[_STUDENT]
-        plain = None if rule.method == losses.PLAIN.method else settings[_PLAIN]
+        temperatures = at.teacher, at.student
+        plain = None if rule.method == losses.PLAIN.method else settings.plain
         if plain is not None and rule.method in methods.LEARNING:
-            learned_t = methods.learned_temperature(parameters[temperature_weight.NAME], scalars[_REVERSAL])
+            learned_t = methods.learned_temperature(parameters[temperature_weight.NAME], at.reversal)
             temperatures = (
                 torch.where(plain != 0, temperatures[0], learned_t),
                 torch.where(plain != 0, temperatures[1], learned_t),
@@ -130,8 +183,8 @@ def _make_one(model: nn.Module, layout: Layout, prepared: Prepared) -> Callable[
             targets,
             teacher_temperature=temperatures[0],
             student_temperature=temperatures[1],
-            kd_weight=settings[0],
-            label_weight=settings[1],
+            kd_weight=settings.kd_weight,
+            label_weight=settings.label_weight,
             rule=rule,
             plain=plain,
         )
@@ -145,14 +198,14 @@ def _make_one(model: nn.Module, layout: Layout, prepared: Prepared) -> Callable[
         images: Tensor,
         teacher_logits: Tensor,
         targets: losses.Targets,
-        settings: Tensor,
-        scalars: Tensor,
+        settings: LossSettings,
+        at: Temperatures,
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         # norms write into theirs; torch's own loses what it writes into a part of a wider row, so each gets a copy
         views = layout.buffers(statistics, counts, key)
         buffers = {name: view.clone(memory_format=torch.contiguous_format) for name, view in views.items()}
         gradients, (value, after) = grad_and_value(loss, has_aux=True)(
-            layout.parameters.split(weights), buffers, images, teacher_logits, targets, settings, scalars
+            layout.parameters.split(weights), buffers, images, teacher_logits, targets, settings, at
         )
         return layout.parameters.join(gradients), value, layout.statistics.join(after), layout.counts.join(after)
 
@@ -161,35 +214,37 @@ def _make_one(model: nn.Module, layout: Layout, prepared: Prepared) -> Callable[
 
 def make(model: nn.Module, layout: Layout, prepared: Prepared, kernels: Sequence[Kernel]) -> Step:
     """The step of students like `model`, which must be in training mode, whose optimizers need no other kernels."""
-    every = vmap(_make_one(model, layout, prepared), in_dims=(0, 0, 0, 0, 0, 0, 0, 1, 1))
+    every = vmap(_make_one(model, layout, prepared))
     moving = bank_kernels.moves(kernels)
 
-    def step(
-        weights: Tensor,
-        first: Tensor,
-        second: Tensor,
-        statistics: Tensor,
-        counts: Tensor,
-        numbers: Tensor,
-        view: Tensor,
-        keys: Tensor,
-        settings: Tensor,
-        scalars: Tensor,
-        active: Tensor,
-    ) -> Tensor:
-        images = prepared.views.batch(view[:, None].expand_as(numbers), numbers)
-        teacher_logits = prepared.train_logits[view[:, None], numbers]
-        targets = prepared.views.targets(prepared.train_labels, view[:, None], numbers)
-        gradient, values, new_statistics, new_counts = every(
-            weights, statistics, counts, keys, images, teacher_logits, targets, settings, scalars
+    def step(state: LaneState, batch: LaneBatch, hyperparameters: LaneHyperparameters, scalars: StepScalars) -> Tensor:
+        numbers, view = batch.numbers, batch.view[:, None]
+        images = prepared.views.batch(view.expand_as(numbers), numbers)
+        teacher_logits = prepared.train_logits[view, numbers]
+        targets = prepared.views.targets(prepared.train_labels, view, numbers)
+        gradient, values, statistics, counts = every(
+            state.weights,
+            state.statistics,
+            state.counts,
+            batch.key,
+            images,
+            teacher_logits,
+            targets,
+            hyperparameters.loss,
+            scalars.temperatures,
         )
-        mask = active[:, None]
-        row = {key: settings[i][:, None] for i, key in enumerate(_ROWS)}
-        rate, corrections = scalars[_RATE][:, None], [correction[:, None] for correction in scalars[_CORRECTIONS:]]
-        changed = bank_kernels.update(moving, weights, first, second, gradient, row, rate, corrections)
-        for tensor, value in zip(
-            (weights, first, second, statistics, counts), (*changed, new_statistics, new_counts), strict=True
-        ):
+        changed = bank_kernels.update(
+            moving,
+            state.weights,
+            state.first,
+            state.second,
+            gradient,
+            Coefficients(*(coefficient[:, None] for coefficient in hyperparameters.update)),
+            scalars.learning_rate[:, None],
+            [correction[:, None] for correction in scalars.corrections],
+        )
+        mask = batch.active[:, None]
+        for tensor, value in zip(state, (*changed, statistics, counts), strict=True):
             tensor.copy_(torch.where(mask, value, tensor))
         return values
 
@@ -208,8 +263,8 @@ def make_predict(model: nn.Module, layout: Layout, prepared: Prepared) -> Predic
 
     every = vmap(one, in_dims=(0, 0, 0, None))
 
-    def predict(weights: Tensor, statistics: Tensor, counts: Tensor, images: Tensor) -> Tensor:
-        answer: Tensor = every(weights, statistics, counts, images)
+    def predict(state: LaneState, images: Tensor) -> Tensor:
+        answer: Tensor = every(state.weights, state.statistics, state.counts, images)
         return answer
 
     return predict

@@ -35,7 +35,7 @@ _OVER = "start this student over"
 
 
 @dataclass(frozen=True, slots=True)
-class LaneState:
+class StudentState:
     """Where a student stands between two epochs: `epochs` are behind it.
 
     `weights` is its state_dict; `first` and `second` are the optimizer's moments by parameter name, as `optim.Binding`
@@ -49,7 +49,7 @@ class LaneState:
     second: Mapping[str, Tensor]
 
 
-def write(folder: Path, state: LaneState, problem_fingerprint: str, assignment: Assignment) -> None:
+def write(folder: Path, state: StudentState, problem_fingerprint: str, assignment: Assignment) -> None:
     """Writes a checkpoint so that `folder` either is complete or does not exist; FileExistsError where it does.
 
     StorageFault where the disk fails.
@@ -58,7 +58,7 @@ def write(folder: Path, state: LaneState, problem_fingerprint: str, assignment: 
         _write(folder, state, problem_fingerprint, assignment)
 
 
-def _write(folder: Path, state: LaneState, problem_fingerprint: str, assignment: Assignment) -> None:
+def _write(folder: Path, state: StudentState, problem_fingerprint: str, assignment: Assignment) -> None:
     if folder.exists():
         raise FileExistsError(f"{folder.name} exists: a checkpoint is never overwritten")
     partial = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}")
@@ -80,7 +80,7 @@ def _write(folder: Path, state: LaneState, problem_fingerprint: str, assignment:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def read_checkpoint(folder: Path, problem_fingerprint: str, assignment: Assignment) -> LaneState:
+def read_checkpoint(folder: Path, problem_fingerprint: str, assignment: Assignment) -> StudentState:
     """What `write` wrote, on the CPU.
 
     CheckpointInvalid where it is missing or damaged, of another problem, of another student, or of a newer format;
@@ -107,10 +107,10 @@ def read_checkpoint(folder: Path, problem_fingerprint: str, assignment: Assignme
         if part not in parts:
             raise _damaged(folder, f"{STATE} holds {name!r}")
         parts[part][key] = tensor
-    return LaneState(papers["epochs"], papers["last_finite_loss"], **parts)
+    return StudentState(papers["epochs"], papers["last_finite_loss"], **parts)
 
 
-def of_trainee(trainee: Trainee, last_finite_loss: float | None) -> LaneState:
+def of_trainee(trainee: Trainee, last_finite_loss: float | None) -> StudentState:
     """A trainee's state; its tensors are the trainee's own, not copies."""
     first: dict[str, Tensor] = {}
     second: dict[str, Tensor] = {}
@@ -119,10 +119,10 @@ def of_trainee(trainee: Trainee, last_finite_loss: float | None) -> LaneState:
         for key, moments in ((trainee.binding.first, first), (trainee.binding.second, second)):
             if key is not None and moments_of.get(key) is not None:
                 moments[name] = moments_of[key]
-    return LaneState(trainee.epochs, last_finite_loss, trainee.model.state_dict(), first, second)
+    return StudentState(trainee.epochs, last_finite_loss, trainee.model.state_dict(), first, second)
 
 
-def into_trainee(trainee: Trainee, state: LaneState, steps: int) -> None:
+def into_trainee(trainee: Trainee, state: StudentState, steps: int) -> None:
     """Puts a state into a fresh trainee that has made `steps` steps by now. CheckpointInvalid where it does not fit."""
     try:
         trainee.model.load_state_dict(dict(state.weights), strict=True)

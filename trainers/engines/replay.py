@@ -14,7 +14,7 @@ import torch
 
 from trainers.data.datasets import check_permit
 from trainers.engines import checkpoints
-from trainers.engines.checkpoints import LaneState
+from trainers.engines.checkpoints import StudentState
 from trainers.engines.lanes import LanedEngine, Student
 from trainers.errors import CheckpointInvalid, TeacherInvalid
 from trainers.replay.ready import Replayed, Run
@@ -75,7 +75,7 @@ class ReplayEngine(LanedEngine[_Replayed]):
     def save_lane(self, lane: int, folder: Path) -> None:
         """Writes the lane's checkpoint; RuntimeError where it is free, FileExistsError."""
         student = self._students.sound(lane)
-        state = LaneState(student.behind, student.last_finite_loss, {RUN: student.tensor}, {}, {})
+        state = StudentState(student.behind, student.last_finite_loss, {RUN: student.tensor}, {}, {})
         checkpoints.write(folder, state, self._replayed.problem.fingerprint(), student.assignment)
 
     def save_student(self, lane: int, path: Path) -> None:
