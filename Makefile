@@ -10,7 +10,7 @@ OPTIONS ?=
 TESTS ?= tests
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo style test test-containers container-engine test-slow test-browser check lint types contracts audit format compose-config chaos clean
+.PHONY: help venv demo docs style test test-containers container-engine test-slow test-browser check lint types contracts audit format compose-config chaos clean
 .PHONY: bench-throughput bench-memory bench-job bench-views bench-precision bench-coverage bench-guidance bench-table bench-confirmation bench-search bench-ranges bench-bias bench-overhead bench-load
 SCALE := $(if $(QUICK),quick,full)
 
@@ -56,6 +56,9 @@ audit: $(STAMP) ## look the installed packages up among known vulnerabilities; s
 format: $(STAMP) ## let ruff repair what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: $(STAMP) ## build the documentation site into build/site; a link or a reference that leads nowhere is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 chaos: $(STAMP) ## kill, freeze and cut off workers, restart the database, fill the disk, and look for what was lost; QUICK=1 is smaller
 	$(BIN)/python -m benchmarks.chaos $(if $(QUICK),--quick) --keep chaos-$(SCALE) $(OPTIONS)
