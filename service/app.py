@@ -44,6 +44,7 @@ from service.routes import (
     signing,
     stream,
     studies,
+    study_pages,
     trials,
     turns,
 )
@@ -102,6 +103,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         signing,
         page_updates,
         pages,
+        study_pages,
     )
     routers = [*(room.router for room in rooms), lookup.open_router, openapi.router]
     for router in routers:

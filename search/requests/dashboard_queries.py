@@ -10,7 +10,7 @@ from sqlalchemy import column, func, select, table, tuple_
 from search.errors import Unreadable
 from search.records import Event, Principal
 from search.states import TrialState
-from search.storage.access import visible_job
+from search.storage.access import visible_job, visible_study
 from search.storage.db import Database
 from search.storage.rows import event_of, study_name
 from search.storage.stored import readable
@@ -19,8 +19,8 @@ from search.storage.tables import events, jobs, trials
 _STUDIES = table("studies", column("study_id"), column("study_name"))  # Optuna's own
 
 
-def pulse(db: Database, principal: Principal, job_id: str | None = None) -> str:
-    """A word that differs whenever something has: of all jobs that the principal may see, or of one of them.
+def pulse(db: Database, principal: Principal, job_id: str | None = None, study_id: str | None = None) -> str:
+    """A word that differs whenever something has: of all jobs that the principal may see, of a study's, or of one.
 
     A job's own also follows the epochs of its running trials, which are no events. NotFound.
     """
@@ -29,6 +29,8 @@ def pulse(db: Database, principal: Principal, job_id: str | None = None) -> str:
             query = select(func.count(), func.max(jobs.c.updated_at))
             if not principal.may("admin"):
                 query = query.where(jobs.c.owner == principal.id)
+            if study_id is not None:
+                query = query.where(jobs.c.study == visible_study(connection, study_id, principal).id)
             count, latest = connection.execute(query).one()
             return f"{count} {latest}"
         job = visible_job(connection, job_id, principal)

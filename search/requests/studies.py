@@ -96,12 +96,17 @@ def list_studies(db: Database, principal: Principal, *, cursor: str | None = Non
     with db.read() as connection:
         rows = connection.execute(newest.limit(limit + 1)).all()
         page = rows[:limit]
-        states = select(jobs.c.study, jobs.c.state, func.count().label("jobs")).group_by(jobs.c.study, jobs.c.state)
-        counts: dict[str, Counter[CellState]] = {row.id: Counter() for row in page}
-        for row in connection.execute(states.where(jobs.c.study.in_(list(counts)))):
-            counts[row.study][JobState(row.state)] = row.jobs
         more = cursors.encode("studies", page[-1].created_at, page[-1].id) if len(rows) > limit else None
-        return Page([_study(row, counts[row.id]) for row in page], more)
+        return Page(summaries(connection, page), more)
+
+
+def summaries(connection: Connection, rows: Sequence[Row[Any]]) -> list[Study]:
+    """Studies, from whole rows of `studies`, with their jobs counted by state."""
+    states = select(jobs.c.study, jobs.c.state, func.count().label("jobs")).group_by(jobs.c.study, jobs.c.state)
+    counts: dict[str, Counter[CellState]] = {row.id: Counter() for row in rows}
+    for row in connection.execute(states.where(jobs.c.study.in_(list(counts)))):
+        counts[row.study][JobState(row.state)] = row.jobs
+    return [_study(row, counts[row.id]) for row in rows]
 
 
 def extend_study(

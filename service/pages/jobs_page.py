@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
+from urllib.parse import urlencode
 
 from search import units
 from search.errors import Unreadable
 from search.records import Job, Principal, Progress
+from search.requests.job_list import JobFilter, ListedStudy, Sort
 from search.states import TERMINAL_JOBS, JobState
 from search.storage.stored import readable
+from search.studies.records import Study
+from service import prefix
 from service.pages import spec_words
 from thermowell.api.answers import Result
 
@@ -24,6 +29,15 @@ PHASES: Mapping[JobState, str] = {
     JobState.COMPLETED: "answered",
     JobState.CANCELLED: "ended before its answer",
     JobState.FAILED: "could not go on",
+}
+
+
+SORTS: Mapping[Sort, str] = {
+    "newest": "newest first",
+    "oldest": "oldest first",
+    "changed": "last changed first",
+    "name": "by name",
+    "priority": "by priority",
 }
 
 
@@ -65,11 +79,55 @@ def entry(job: Job, viewer: Principal, temperature: float | None, result: Result
         job=job,
         phase=phase(job),
         models=models(job),
-        bar=all_trials(job.progress),
+        bar=all_trials(job.progress, job.state),
         pace=pace(job),
         best=best(job, temperature, result),
         foreign=job.owner != viewer.id,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class StudyEntry:
+    """One study in the list, with its cells folded."""
+
+    listed: ListedStudy
+    bar: Bar
+    counts: str
+    more: int  # cells that match and are not named
+    foreign: bool
+
+
+def study_entry(listed: ListedStudy, viewer: Principal) -> StudyEntry:
+    """A study as the list shows it."""
+    study = listed.study
+    return StudyEntry(
+        listed=listed,
+        bar=cells_bar(study),
+        counts=cell_counts(study),
+        more=listed.matching - len(listed.cells),
+        foreign=study.owner != viewer.id,
+    )
+
+
+def cells_bar(study: Study) -> Bar:
+    """How many of a study's jobs have ended."""
+    total = sum(study.jobs.values())
+    finished = sum(count for state, count in study.jobs.items() if state in (*TERMINAL_JOBS, "deleted"))
+    return Bar("Cells", finished, max(total, 1), f"{finished} of {total}")
+
+
+def cell_counts(study: Study) -> str:
+    """How many of a study's jobs are in which state."""
+    return ", ".join(f"{count} {state}" for state, count in study.jobs.items() if count)
+
+
+def address(criteria: JobFilter, cursor: str | None = None, **changes: Any) -> str:
+    """The list's address for a filter that is changed so, from its first page or from a cursor on."""
+    new = replace(criteria, **changes)
+    query = {"q": new.words, "state": new.state, "study": new.study, "sort": new.sort, "cursor": cursor}
+    standard = {"sort": JobFilter().sort}
+    values = {name: str(value) for name, value in query.items() if value and value != standard.get(name)}
+    return prefix.at("/jobs" + (f"?{urlencode(values)}" if values else ""))
 
 
 def metric_of(job: Job) -> units.Metric:
@@ -107,9 +165,13 @@ def search_trials(progress: Progress) -> Bar:
     return Bar("Search trials", finished, max(total, 1), f"{finished} of {total}")
 
 
-def all_trials(progress: Progress) -> Bar:
-    """How far the whole job is, as far as its trials are known now."""
+def all_trials(progress: Progress, state: JobState | str = JobState.RUNNING) -> Bar:
+    """How far the whole job is, as far as its trials are known now; one that ended before its answer is never full."""
     finished, total = progress.trials_done, progress.trials_planned
+    if state in (JobState.FAILED, JobState.CANCELLED):
+        return Bar(
+            "All trials", finished, max(total, progress.search_budget, finished + 1), f"{finished}, then it ended"
+        )
     return Bar("All trials", finished, max(total, 1), f"{finished} of {total}")
 
 

@@ -15,6 +15,7 @@ from starlette.concurrency import run_in_threadpool
 from search.errors import DatabaseUnavailable, NotFound
 from search.records import Principal
 from search.requests import dashboard_queries
+from search.requests.dashboard_queries import pulse
 from search.requests.jobs import get_job
 from service.auth import Reader
 from service.routes.access import Access, AccessEnded
@@ -22,6 +23,7 @@ from service.routes.jobs import database
 from service.routes.places import stream_place
 from service.routes.stream import RETRY_MILLISECONDS
 from service.schemas import JobId
+from service.schemas_studies import StudyId
 
 PLACE = [Depends(stream_place)]
 router = APIRouter(include_in_schema=False)
@@ -48,7 +50,24 @@ async def follow_job(
         yield event
 
 
-async def _changes(request: Request, principal: Principal, job_id: str | None = None) -> AsyncIterator[ServerSentEvent]:
+def _visible_study(request: Request, study_id: StudyId, principal: Reader) -> str:
+    """Refuses before a study's stream begins."""
+    pulse(database(request), principal, study_id=study_id)
+    return study_id
+
+
+@router.get("/studies/{study_id}/changes", response_class=EventSourceResponse, dependencies=PLACE)
+async def follow_study(
+    request: Request, principal: Reader, study_id: Annotated[str, Depends(_visible_study)]
+) -> AsyncIterator[ServerSentEvent]:
+    """Says that one of a study's jobs has changed."""
+    async for event in _changes(request, principal, study_id=study_id):
+        yield event
+
+
+async def _changes(
+    request: Request, principal: Principal, job_id: str | None = None, study_id: str | None = None
+) -> AsyncIterator[ServerSentEvent]:
     """One event at once, since a page may be older than its stream, then one whenever the pulse has changed.
 
     Also one where its reader may read no more: the page is asked for again, and leads to signing in.
@@ -61,7 +80,7 @@ async def _changes(request: Request, principal: Principal, job_id: str | None = 
     while not state.stopping.is_set() and time.monotonic() < ends_at:
         with suppress(DatabaseUnavailable):  # it may come back while the page waits
             try:
-                current = await run_in_threadpool(dashboard_queries.pulse, state.db, access.principal, job_id)
+                current = await run_in_threadpool(dashboard_queries.pulse, state.db, access.principal, job_id, study_id)
                 if current != before or access.due:
                     await access.check()
             except (NotFound, AccessEnded):

@@ -6,9 +6,9 @@ import hashlib
 import secrets
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, File, Form, Request, UploadFile
+from fastapi import APIRouter, File, Form, Query, Request, UploadFile
 from starlette.responses import RedirectResponse, Response
 
 from search import units
@@ -19,8 +19,10 @@ from search.records import Event, Job, Principal, Trial
 from search.requests import jobs as job_requests
 from search.requests.advice import Priors, get_advice
 from search.requests.dashboard_queries import best_temperatures, recent_events, study_number
-from search.requests.jobs import cancel_job, delete_job, extend_job, get_job, list_jobs, pause_job, resume_job, stop_job
+from search.requests.job_list import JobFilter, Sort, browse_jobs
+from search.requests.jobs import cancel_job, delete_job, extend_job, get_job, pause_job, resume_job, stop_job
 from search.requests.results import get_result
+from search.requests.studies import list_studies
 from search.requests.trials import list_trials
 from search.spec.parsing import default_spec_yaml
 from search.states import TERMINAL_JOBS, JobState, Stage, TrialState
@@ -36,6 +38,8 @@ from service.schemas import Cursor, JobId
 from thermowell.api.answers import Result
 
 PER_PAGE = 25
+MOST_STUDIES = 100
+"""In the choice of a study."""
 router = APIRouter(include_in_schema=False)
 
 
@@ -47,20 +51,35 @@ def show_first() -> Response:
 
 @router.get("/jobs")
 def show_jobs(
-    request: Request, principal: Reader, state: JobState | None = None, cursor: Cursor = None, done: str = ""
+    request: Request,
+    principal: Reader,
+    q: Annotated[str, Query(max_length=200)] = "",
+    state: Annotated[JobState | Literal[""], Query()] = "",
+    study: Annotated[str, Query(max_length=32)] = "",
+    sort: Sort = "newest",
+    cursor: Cursor = None,
+    done: str = "",
 ) -> Response:
-    """The list, newest first."""
+    """The list, newest first unless asked for otherwise; a study's jobs are one row of it."""
     db = database(request)
-    listing = list_jobs(db, principal, state=state, cursor=cursor, limit=PER_PAGE)
-    state_query = "" if state is None else f"&state={state}"
+    criteria = JobFilter(q, state or None, study or None, sort)
+    listing = browse_jobs(db, principal, criteria, cursor=cursor, limit=PER_PAGE)
+    jobs = [row for row in listing.items if isinstance(row, Job)]
+    entries = {entry.job.id: entry for entry in _entries(db, jobs, principal)}
     return page(
         "jobs.html",
         visitor_of(request, principal),
-        entries=_entries(db, listing.items, principal),
-        nobody_works=_nobody_works(request, listing.items),
-        state=state,
+        rows=[
+            entries[row.id] if isinstance(row, Job) else jobs_page.study_entry(row, principal) for row in listing.items
+        ],
+        studies=list_studies(db, principal, limit=MOST_STUDIES).items,
+        nobody_works=_nobody_works(request, jobs),
+        wanted=criteria,
+        filtered=criteria != JobFilter(),
+        address=jobs_page.address,
         states=list(JobState),
-        older=prefix.at(f"/jobs?cursor={listing.next_cursor}{state_query}") if listing.next_cursor else None,
+        sorts=jobs_page.SORTS,
+        older=jobs_page.address(criteria, listing.next_cursor) if listing.next_cursor else None,
         done=jobs_page_one.DONE.get(done),
     )
 

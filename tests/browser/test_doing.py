@@ -120,7 +120,7 @@ def test_who_may_only_look_is_offered_nothing_else(visit: NewVisit, scope: Scope
     at.noticed.expected.append("403")
     page = at.page
     links = page.get_by_role("navigation", name="Service").get_by_role("link")
-    expect(links).to_have_text(["Jobs", *(["Dashboard"] if dashboard else []), "API"])
+    expect(links).to_have_text(["Jobs", "Studies", *(["Dashboard"] if dashboard else []), "API"])
     expect(page.get_by_role("link", name="New job")).to_have_count(0)
     at.go("/jobs/new")
     expect(page.get_by_role("main")).to_contain_text("lacks the scope 'submit'")

@@ -17,7 +17,7 @@ from typing import Any
 from search import configurations
 from search.analysis.job.build import build_documents
 from search.claims import artifacts, claiming, finalization, reporting, workers
-from search.records import LOCAL_OWNER, SCOPES, Job, Principal
+from search.records import LOCAL_OWNER, SCOPES, Job, Principal, Reason
 from search.requests import jobs as job_requests
 from search.requests.jobs import cancel_job, get_job
 from search.requests.trials import iter_trials
@@ -182,6 +182,13 @@ def complete(db: Database, root: Path, **changes: Any) -> Job:
     train(db, job)
     close(db, root, job)
     return get_job(db, job.id, LOCAL)
+
+
+def fail(db: Database, job_id: str, why: str) -> None:
+    """Fails a job, as a worker does that cannot make its data ready."""
+    claim = claim_one(db, get_job(db, job_id, LOCAL))
+    assert claim is not None
+    reporting.fail_job(db, claim.token, Reason("data-missing", why))
 
 
 def _finish(db: Database, claim: claiming.Claim) -> None:

@@ -37,6 +37,7 @@ async function ask() {
     }
     well = answer.ok;
     if (well) put(new DOMParser().parseFromString(await answer.text(), "text/html"));
+    if (well) await loadFragments();
   } catch {
     // the service does not answer
   } finally {
@@ -54,15 +55,31 @@ function put(fresh) {
     if (!here || seen.get(part.id) === part.innerHTML) continue;
     const focused = here.contains(document.activeElement) ? document.activeElement.id : null;
     const open = Array.from(here.querySelectorAll("details[open] > summary[id]"), (one) => one.id);
-    const typed = Array.from(here.querySelectorAll("input[id]"), (one) => [one.id, one.value]);
+    const typed = Array.from(here.querySelectorAll("input[id]"), (one) => [one.id, one.value, one.checked]);
     seen.set(part.id, part.innerHTML);
     here.replaceChildren(...document.importNode(part, true).childNodes);
     for (const id of open) if (document.getElementById(id)) document.getElementById(id).parentElement.open = true;
-    for (const [id, value] of typed) if (document.getElementById(id)) document.getElementById(id).value = value;
+    for (const [id, value, checked] of typed) {
+      const input = document.getElementById(id);
+      if (input) [input.value, input.checked] = [value, checked];
+    }
     if (focused !== null) focus(focused);
   }
   for (const [name, state] of states(document)) {
     if (before.has(name) && before.get(name) !== state) document.getElementById("said").textContent = `${name} ${state}`;
+  }
+}
+
+// What takes the service a while to work out is asked for by itself, and stays as it is until there is another.
+async function loadFragments() {
+  for (const part of document.querySelectorAll("[data-fragment]")) {
+    const answer = await fetch(part.dataset.fragment, { headers: { Accept: "text/html" } });
+    if (!answer.ok) continue; // nothing can be said yet
+    const text = await answer.text();
+    if (seen.get(part.id) === text) continue;
+    seen.set(part.id, text);
+    const fresh = new DOMParser().parseFromString(text, "text/html");
+    part.replaceChildren(...document.importNode(fresh.body, true).childNodes);
   }
 }
 
@@ -75,7 +92,8 @@ function focus(id) {
 function states(root) {
   const found = new Map();
   for (const badge of root.querySelectorAll(".badge")) {
-    found.set(badge.parentElement.firstChild.textContent.trim(), badge.textContent);
+    const named = badge.parentElement.querySelector("a") ?? badge.parentElement.firstChild;
+    found.set(named.textContent.trim(), badge.textContent);
   }
   return found;
 }
@@ -127,6 +145,7 @@ function goTo(editor, line) {
 
 document.addEventListener("submit", () => (leaving = true));
 for (const part of parts(document)) seen.set(part.id, part.innerHTML);
+loadFragments().catch(() => refresh(POLL_MILLISECONDS));
 if (document.body.dataset.changes) follow(document.body.dataset.changes);
 const editor = document.getElementById("spec");
 if (editor) {

@@ -1,0 +1,107 @@
+"""The pages of studies, and the page that compares jobs."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from starlette.responses import Response
+
+from search.requests.compared import compared_jobs
+from search.requests.job_list import JobFilter
+from search.requests.studies import get_guidance, get_study, list_studies
+from service import prefix
+from service.auth import Reader
+from service.errors import problem_response
+from service.pages import compare_page, jobs_page, picture_factor, study_page
+from service.pages.templating import HEADERS, page
+from service.routes.jobs import database
+from service.routes.signing import visitor_of
+from service.routes.turns import in_turn
+from service.schemas import Cursor
+from service.schemas_studies import StudyId
+
+PER_PAGE = 25
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/studies")
+def show_studies(request: Request, principal: Reader, cursor: Cursor = None) -> Response:
+    """The list of studies, newest first."""
+    listing = list_studies(database(request), principal, cursor=cursor, limit=PER_PAGE)
+    return page(
+        "studies.html",
+        visitor_of(request, principal),
+        lines=[study_page.line(study, principal) for study in listing.items],
+        older=prefix.at(f"/studies?cursor={listing.next_cursor}") if listing.next_cursor else None,
+    )
+
+
+@router.get("/studies/{study_id}")
+def show_study(request: Request, study_id: StudyId, principal: Reader) -> Response:
+    """One study: its cells, how far each is, and what it has answered."""
+    study = get_study(database(request), study_id, principal)
+    return page(
+        "study.html",
+        visitor_of(request, principal),
+        study=study,
+        line=study_page.line(study, principal),
+        trials=study_page.all_of(study),
+        cells=study_page.cells(study),
+        factors=[study_page.short(name) for name in study.factors],
+        address=lambda **changes: jobs_page.address(JobFilter(), **changes),
+    )
+
+
+@router.get("/studies/{study_id}/guidance")
+@in_turn
+def show_guidance(request: Request, study_id: StudyId, principal: Reader) -> Response:
+    """What a study says so far, as the part of its page that is loaded by itself: working it out takes a second."""
+    guidance = get_guidance(database(request), study_id, principal)
+    return page(
+        "guidance_part.html",
+        visitor_of(request, principal),
+        guidance=guidance,
+        study_id=study_id,
+        finished=sum(cell.finished for cell in guidance.cells),
+        jobs=sum(len(cell.jobs) for cell in guidance.cells),
+    )
+
+
+@router.get("/studies/{study_id}/factors/{number}.svg")
+@in_turn
+def show_factor(request: Request, study_id: StudyId, number: int, principal: Reader) -> Response:
+    """The picture of one of a study's factors."""
+    guidance = get_guidance(database(request), study_id, principal)
+    if not 0 <= number < len(guidance.factors):
+        return problem_response("not-found", "the study has no such factor", request.url.path)
+    drawn = picture_factor.draw(guidance, guidance.factors[number])
+    return Response(drawn, media_type="image/svg+xml", headers=dict(HEADERS) | {"Content-Security-Policy": SVG_POLICY})
+
+
+SVG_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
+"""A picture has its colours in a stylesheet of its own."""
+
+
+@router.get("/compare")
+def show_comparison(
+    request: Request,
+    principal: Reader,
+    job: Annotated[list[str], Query(max_length=100)] = [],  # noqa: B006
+) -> Response:
+    """Up to six jobs side by side."""
+    job_ids, refused = list(dict.fromkeys(job)), ""
+    if len(job_ids) > compare_page.MOST_JOBS:
+        refused = f"At most {compare_page.MOST_JOBS} jobs fit beside each other: these are the first of {len(job_ids)}."
+    if len(job_ids) < 2:
+        refused = "Choose at least two jobs in the list, then press Compare."
+    compared = compared_jobs(database(request), job_ids[: compare_page.MOST_JOBS], principal)
+    return page(
+        "compare.html",
+        visitor_of(request, principal),
+        compared=compared,
+        refused=refused,
+        answers=compare_page.answers(compared),
+        settings=compare_page.settings(compared),
+        differences=compare_page.spec_differences(compared),
+    )

@@ -1,0 +1,95 @@
+"""The pages of studies and of compared jobs, as a browser without script has them."""
+
+from __future__ import annotations
+
+import re
+from html import unescape
+
+import httpx
+import pytest
+
+from search.requests.jobs import get_job
+from search.requests.studies import get_study, submit_study
+from search.storage.db import Database
+from search.studies.records import StudyDetail
+from search.studies.spec import StudySpec
+from service.settings import Settings
+from tests.service import server_fixtures
+from tests.service.server_fixtures import Jobs
+from tests.service.test_pages import HTML, words
+
+CROSSED = {"name": "crossed", "factors": {"training.epochs": [2, 3]}, "replicates": 1}
+
+
+@pytest.fixture
+def study(db: Database, settings: Settings) -> StudyDetail:
+    """A study of two cells: one is answered, the other has failed."""
+    base = server_fixtures.document(budget={"trials": server_fixtures.ENOUGH})
+    del base["name"]
+    spec = StudySpec.model_validate(CROSSED | {"base": base})
+    found, _ = submit_study(db, spec, server_fixtures.LOCAL)
+    job = get_job(db, found.cells[0].job_id, server_fixtures.LOCAL)
+    server_fixtures.train(db, job)
+    server_fixtures.close(db, settings.artifact_root, job)
+    server_fixtures.fail(db, found.cells[1].job_id, "the data set is not below the data root")
+    return get_study(db, found.id, server_fixtures.LOCAL)
+
+
+def get(client: httpx.Client, path: str) -> httpx.Response:
+    answer = client.get(path, headers=HTML)
+    assert answer.status_code == 200, answer.text
+    return answer
+
+
+def test_a_study_is_one_row_of_the_jobs_list(client: httpx.Client, study: StudyDetail) -> None:
+    listed = get(client, "/jobs")
+    assert re.search(r"crossed completed a study: 1 completed, 1 failed .* Cells 2 of 2 2 of 2 2 jobs", words(listed))
+    assert "the data set is not below the data root" in words(listed)
+    assert f'href="/studies/{study.id}"' in listed.text
+    assert f'href="/v1/studies/{study.id}/report"' in listed.text
+    cells = words(get(client, f"/jobs?study={study.id}"))
+    assert "crossed-000" in cells
+    assert "going" not in cells
+    assert words(get(client, "/jobs?q=nothing-like-it")).count("No job is like that") == 1
+    found = words(get(client, "/jobs?q=crossed-001&sort=name"))
+    assert "1 job found in it" in found
+
+
+def test_the_pages_of_studies(client: httpx.Client, study: StudyDetail) -> None:
+    assert re.search(r"crossed completed .*epochs: 2, 3", words(get(client, "/studies")))
+    page = get(client, f"/studies/{study.id}")
+    told = words(page)
+    assert re.search(r"000 completed 2 64 of 64 3\.\d ≤1 to \d+ 90\.\d % [+−]?[\d.]+", told)
+    assert "001 failed" in told
+    assert "the data set is not below the data root" in told
+    assert f'href="/jobs/{study.cells[0].job_id}"' in page.text
+    assert f'data-fragment="/studies/{study.id}/guidance"' in page.text
+    part = get(client, f"/studies/{study.id}/guidance")
+    assert "from 1 of 2 cells" in words(part)
+    for address in re.findall(r'src="([^"]+\.svg[^"]*)"', part.text):
+        assert get(client, unescape(address)).text.startswith("<svg")
+    assert client.get(f"/studies/{study.id}/factors/99.svg").status_code == 404
+    assert client.get("/studies/none", headers=HTML).status_code == 404
+
+
+def test_jobs_are_compared(client: httpx.Client, study: StudyDetail, jobs: Jobs) -> None:
+    chosen = [jobs.completed.id, jobs.running.id, study.cells[0].job_id]
+    page = words(get(client, "/compare?" + "&".join(f"job={job_id}" for job_id in chosen)))
+    assert "3 jobs compared" in page
+    assert re.search(r"temperature 3\.\d+ – 3\.\d+", page)
+    assert re.search(r"on validation 90\.\d+ % \(90 % interval .*\) 88\.8 %, the best single trial so far 90", page)
+    assert re.search(r"Where their specs differ .*budget\.trials 24 4 24", page)
+    assert "labels.team" in page
+    assert "The winners' settings" in page
+    one = words(get(client, f"/compare?job={jobs.running.id}"))
+    assert "Choose at least two jobs" in one
+    many = "&".join(f"job={job_id}" for job_id in [jobs.queued.id, jobs.cancelled.id, *chosen, study.cells[1].job_id])
+    assert "6 jobs compared" in words(get(client, f"/compare?{many}"))
+    assert client.get(f"/compare?job={jobs.running.id}&job=none").status_code == 404
+
+
+def test_a_bar_of_what_has_failed_is_not_full(client: httpx.Client, study: StudyDetail) -> None:
+    page = get(client, f"/jobs/{study.cells[1].job_id}")
+    bars = re.findall(r'<progress max="(\d+)" value="(\d+)" aria-label="All trials"', page.text)
+    assert bars
+    assert all(int(value) < int(most) for most, value in bars)
