@@ -40,7 +40,7 @@ def _told(ground: Ground, spec: JobSpec, job: Job, search: int, *, with_set: boo
     finals = {(t.arm.value, t.variant): job.cell(t) for t in job.trials if t.stage is Stage.ESTIMATE}
     winner = finals["joint", "winner"]
     gains = []
-    for gain in Finals(job.trials).gains("accuracy", 1, spec.confirmation.confidence):
+    for gain in Finals(job.trials).gains(spec):
         if gain.interval is not None:
             truth = float(ground.final[winner] - ground.final[finals[gain.over, gain.variant]])
             held = gain.interval.low <= truth <= gain.interval.high

@@ -121,6 +121,7 @@ budget:                      # of the search; it ends at the first of them
 
 baselines:
   share: 0.25                # label-only, T=1 and T=4 each get this share of the search's trials, on top; 0: untuned
+  # default_temperature: 4   # what the verdict keeps where T makes no difference that matters
 
 confirmation:                # on fresh seeds, so that luck decides nothing
   finalists: 3               # configurations of the search, and of each baseline

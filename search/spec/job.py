@@ -118,6 +118,12 @@ class BaselineSpec(Part):
     """label-only, T=1 and T=4, each searched with this share of the search's trials on top of them."""
 
     share: float = Field(0.25, ge=0, le=1)
+    default_temperature: Annotated[float, Sensible(COLDEST)] | None = Field(
+        None,
+        gt=0,
+        le=1e4,
+        description="what the verdict keeps where T makes no difference that matters; 4 unless given",
+    )
 
 
 class ConfirmationSpec(Part):

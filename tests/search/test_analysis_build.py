@@ -50,9 +50,11 @@ def test_documents_that_read_back_as_they_were_written() -> None:
 
 def test_the_summary_says_temperature_settings_quality_gain_and_what_is_not_known() -> None:
     found = result()
-    said = found.summary
+    said, verdict = found.summary, found.verdict
     temperature = found.winner.configuration["temperature"]
-    assert said.startswith(f"Distil at T = {temperature:.3g} with AdamW (learning rate ")
+    assert verdict is not None
+    assert said.startswith(f"{verdict.headline} {verdict.action}")
+    assert f"The search's best candidate is T = {temperature:.3g} with AdamW (learning rate " in said
     for part in ("validation accuracy ", "90 % interval", "over the strongest tuned baseline, T = 4.", "cannot tell"):
         assert part in said
     assert (found.trials, found.search_trials) == (len(TRIALS), 64)
@@ -82,7 +84,7 @@ def test_a_winner_that_never_ended_is_no_answer() -> None:
         return trial.variant == "winner"
 
     found = result(where(TRIALS, final, state=TrialState.FAILED, value=None, test_metrics=None))
-    assert found.summary.startswith("No answer: the configuration that was chosen, T = ")
+    assert "No answer: the configuration that was chosen, T = " in found.summary
     assert found.winner.validation.mean is None
     assert all(gain.mean is None for gain in found.gains)
     assert doubts("failed on 5 of 5 fresh seeds", found)
@@ -90,8 +92,11 @@ def test_a_winner_that_never_ended_is_no_answer() -> None:
 
 def test_where_labels_alone_are_better_it_says_so() -> None:
     better = where(TRIALS, lambda trial: trial.arm is Arm.LABEL_ONLY, value=0.99)
-    assert result(better).summary.startswith("Do not distil: training on the labels alone is better")
-    assert doubts("no distillation, is better than the winner", result(better))
+    found = result(better)
+    assert found.summary.startswith("Distillation does not help here, as is shown: train on the labels alone, with ")
+    assert found.verdict is not None
+    assert (found.verdict.kind, found.verdict.arm) == ("labels", "label_only")
+    assert doubts("no distillation, is better than the winner", found)
 
 
 def test_a_quiet_job_raises_no_doubt_but_the_size_of_its_validation_part() -> None:
@@ -209,7 +214,7 @@ def test_a_job_of_a_few_trials_is_answered_and_doubted() -> None:
         if trial.stage in (Stage.SEARCH, Stage.ESTIMATE)
     ]
     found = result(trials, spec)
-    assert found.summary.startswith("Distil at")
+    assert found.verdict is not None
     assert doubts("Too few trials completed for a temperature response", found)
     assert doubts("rests on 2 seeds", found)
 

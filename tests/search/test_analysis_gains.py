@@ -62,7 +62,7 @@ def test_gains_are_paired_by_seed_so_that_common_luck_cancels() -> None:
     luck = {1: 0.0, 2: 0.05, 3: -0.04, 4: 0.02}
     trials = finals(Arm.JOINT, "winner", {seed: 0.9 + shift for seed, shift in luck.items()})
     trials += finals(Arm.T4, "tuned", {seed: 0.89 + shift for seed, shift in reversed(luck.items())})
-    [gain] = Finals(trials).gains("accuracy", 1, 0.9)
+    [gain] = Finals(trials).gains(synthetic.spec())
     assert gain.over == "t4"
     assert gain.headline
     assert gain.mean == pytest.approx(0.01)
@@ -75,7 +75,7 @@ def test_seeds_that_failed_for_either_are_left_out_and_named() -> None:
     trials = finals(Arm.JOINT, "winner", {1: 0.9, 2: None, 3: 0.92, 4: 0.93})
     trials += finals(Arm.T1, "same_settings", {1: 0.8, 2: 0.5, 3: None, 4: 0.9})
     both = Finals(trials)
-    [gain] = both.gains("accuracy", 1, 0.9)
+    [gain] = both.gains(synthetic.spec())
     assert gain.pairs == 2
     assert gain.mean == pytest.approx((0.1 + 0.03) / 2)
     assert not gain.headline
@@ -86,7 +86,7 @@ def test_seeds_that_failed_for_either_are_left_out_and_named() -> None:
 
 def test_less_is_better_turns_the_gain() -> None:
     trials = finals(Arm.JOINT, "winner", {1: 0.30, 2: 0.32}) + finals(Arm.T4, "tuned", {1: 0.35, 2: 0.38})
-    [gain] = Finals(trials).gains("nll", -1, 0.9)
+    [gain] = Finals(trials).gains(synthetic.spec(objective={"metric": "nll"}))
     assert gain.mean == pytest.approx(0.055)
 
 
@@ -117,3 +117,34 @@ def test_a_value_that_is_not_finite_counts_as_failed() -> None:
     winner = Finals(finals(Arm.JOINT, "winner", {1: 0.9, 2: math.nan})).contestant(Arm.JOINT, "winner", "accuracy", 0.9)
     assert winner is not None
     assert winner.failed_seeds == [2]
+
+
+def test_headlines_hold_together_and_the_other_intervals_each_by_itself() -> None:
+    values = {1: 0.91, 2: 0.93, 3: 0.925, 4: 0.92, 5: 0.905}
+    trials = finals(Arm.JOINT, "winner", dict(values))
+    for arm in (Arm.LABEL_ONLY, Arm.T1, Arm.T4):
+        trials += finals(arm, "tuned", dict.fromkeys(values, 0.9))
+        trials += finals(arm, "same_settings", dict.fromkeys(values, 0.9))
+    for gain in Finals(trials).gains(synthetic.spec()):
+        assert gain.headline == (gain.variant == "tuned")
+        if not gain.headline:
+            assert gain.together is None
+            continue
+        expected = stats.t.interval(1 - 0.1 / 3, 4, 0.018, stats.sem(list(values.values())))
+        assert gain.together is not None
+        assert (gain.together.low, gain.together.high) == pytest.approx(expected)
+        assert gain.together.confidence == 0.9
+
+
+@pytest.mark.parametrize(
+    ("temperature", "headlines"), [(4.0, {"t1"}), (4.2, {"t1"}), (1.05, {"t4"}), (9.0, {"t1", "t4"})]
+)
+def test_a_winner_is_no_better_than_a_baseline_of_its_own_temperature(temperature: float, headlines: set[str]) -> None:
+    trials = finals(Arm.JOINT, "winner", {1: 0.95, 2: 0.96})
+    configuration = configurations.to_json(dataclasses.replace(CONFIGURATION, temperature=temperature))
+    trials = [dataclasses.replace(trial, configuration=configuration) for trial in trials]
+    trials += [trial for arm in (Arm.T1, Arm.T4) for trial in finals(arm, "tuned", {1: 0.9, 2: 0.9})]
+    gains = Finals(trials).gains(synthetic.spec())
+    assert {gain.over for gain in gains if gain.headline} == headlines
+    fixed = Finals(trials).gains(synthetic.spec(space={"temperature": temperature}))
+    assert {gain.over for gain in fixed} == headlines, "where T is fixed, that comparison is not made at all"

@@ -80,4 +80,7 @@ def test_the_answer_has_them_where_the_images_are_known() -> None:
     without = synthetic.documents(synthetic.spec(budget={"trials": 24}), trials)["result"]
     assert all(gain.test_interval_images is None for gain in without.gains)
     assert [gain.test_interval for gain in told.gains] == [gain.test_interval for gain in without.gains]
-    assert all(gain.test_interval_images is None for gain in Finals(trials, right).gains("nll", -1, 0.9))
+    assert all(
+        gain.test_interval_images is None
+        for gain in Finals(trials, right).gains(synthetic.spec(objective={"metric": "nll"}))
+    )

@@ -80,7 +80,10 @@ class Gain(Document):
     mean: float | None
     interval: Interval | None
     pairs: int
-    headline: bool = Field(description="true for tuned: the baseline at its own best settings")
+    headline: bool = Field(description="true for a tuned baseline (its own best settings) of another temperature")
+    together: Interval | None = Field(
+        None, description="of a headline: holds at once with those of the other headlines, as `interval` does by itself"
+    )
     test_mean: float | None = None
     test_interval: Interval | None = None
     test_interval_images: Interval | None = Field(
@@ -126,8 +129,71 @@ class Shortfall(Document):
     method: str
 
 
+class VerdictGain(Document):
+    """What the recommended configuration gains over another choice, by the posterior of everything that was trained."""
+
+    over: Literal["joint", "label_only", "t1", "t4"]
+    temperature: float | None = Field(description="of that choice; null where it has none, or no single one")
+    mean: float
+    interval: Interval = Field(description="simultaneous: all gains of the verdict lie in theirs at this confidence")
+    chance: float = Field(description="the probability that it is positive")
+
+
+class Alternative(Document):
+    """A configuration that could have been recommended."""
+
+    arm: Literal["joint", "label_only", "t1", "t4"]
+    temperature: float | None
+    configuration: dict[str, Any]
+    origin_trial: int | None
+    seeds: int = Field(description="fresh seeds that it was trained on; 0 where the surface alone speaks of it")
+    mean: float = Field(description="its expected mean over seeds")
+    deviation: float = Field(description="of that expectation")
+    behind: float = Field(description="expected loss against the recommended one; below 0 where it is expected better")
+    recommended: bool
+
+
+class Missing(Document):
+    """About how much more would decide, as likely as not."""
+
+    seeds: int = Field(description="fresh seeds of each of the two configurations that cannot be told apart")
+    trials: int = Field(description="by how many search trials to extend the job, whose confirmation then trains anew")
+
+
+class Verdict(Document):
+    """What to do, by expected loss over all configurations of all groups.
+
+    use: train with the configuration. keep: T makes no difference that matters; keep the default one. labels: do not
+    distil. undecided: nobody can tell yet, and the configuration is what to use meanwhile.
+    """
+
+    kind: Literal["use", "keep", "labels", "undecided"]
+    shown: bool = Field(description="shown at `confidence`; else the better bet")
+    headline: str = Field(description="the verdict in a sentence")
+    action: str = Field(description="what to do next, in a sentence or two")
+    temperature: float | None = Field(description="null without distillation, and where there is no single one")
+    between: tuple[float, float] | None = Field(
+        None, description="temperatures between which T makes no difference that matters with this configuration"
+    )
+    arm: Literal["joint", "label_only", "t1", "t4"]
+    origin_trial: int | None
+    configuration: dict[str, Any]
+    validation: Estimate | None = Field(
+        None, description="over its fresh seeds, those that chose it included; null where it was not trained itself"
+    )
+    gain: VerdictGain | None = Field(None, description="over what it is weighed against: the default T, where trained")
+    gains: list[VerdictGain] = Field(default_factory=list, description="over all other choices, the strongest first")
+    alternatives: list[Alternative] = Field(default_factory=list, description="the best first")
+    missing: Missing | None = Field(None, description="undecided alone")
+    reasons: list[str] = Field(default_factory=list)
+    default_temperature: float
+    delta: float
+    confidence: float
+    method: str
+
+
 class Result(Document):
-    """The answer: which temperature and settings, how good, how much better than what one would have done."""
+    """The answer: what to do (`verdict`), and what the search found: its best candidate (`winner`), with its gains."""
 
     job_id: str
     metric: Literal["accuracy", "nll", "ece"]
@@ -140,7 +206,8 @@ class Result(Document):
         None,
         description="null where too few configurations have completed to say, and in answers of before it was said",
     )
-    summary: str = Field(description="the answer in a few sentences")
+    verdict: Verdict | None = Field(None, description="what to do; null in answers of before it was said")
+    summary: str = Field(description="the answer in a few sentences, the verdict first")
     estimand: str = Field(description="what the intervals speak of")
     conventions: str = Field(description="reduction and T squared convention of the loss")
     cautions: list[str] = Field(description="what to distrust")

@@ -3,30 +3,75 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from search.analysis.job import wording
 from search.analysis.job.cautions import Evidence, cautions
-from search.analysis.job.fits import fit_each
+from search.analysis.job.fits import Fit, fit_each
 from search.analysis.job.gains import Finals
 from search.analysis.job.images import Right
 from search.analysis.job.importance import importances
 from search.analysis.job.interactions import interactions
 from search.analysis.job.joint_surface import answer_surface
 from search.analysis.job.observations import softness_seen
+from search.analysis.job.options import contest_of
 from search.analysis.job.response import temperature_response
 from search.analysis.job.selection import selections
 from search.analysis.job.sensible import beyond_bounds, clamped
 from search.analysis.job.shortfall import shortfall
+from search.analysis.job.verdict import decide
+from search.analysis.job.verdict_words import verdict_of
 from search.records import Trial
 from search.spec.job import JobSpec
 from search.states import TERMINAL_TRIALS, Arm, Stage
 from search.surrogate.surface import Surface
-from thermowell.api.answers import Finalists, Interim, Result, TemperatureResponse
+from thermowell.api.answers import Finalists, Interim, Result, TemperatureResponse, Verdict
 from thermowell.api.document import Document
 
 CLAMPED = "The answer is computed as near to it as makes sense."
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """A job as its answer is computed from it: what is stored of it, and the surface over its trials.
+
+    `spec` is brought within today's bounds, `original` is as it was stored.
+    """
+
+    job_id: str
+    spec: JobSpec
+    original: JobSpec
+    trials: Sequence[Trial]
+    teacher: Mapping[str, Any] | None
+    search_stopped: bool
+    test_seen_before: bool
+    wall_seconds: float
+    now: datetime
+    surface: Surface | None
+    fits: Mapping[str, Fit]
+    finalists: Finalists | None = None
+    right: Right | None = None
+
+    def response(self, softness: Sequence[tuple[float, float]], verdict: Verdict | None) -> TemperatureResponse:
+        """The temperature response, whose set of the best holds what is recommended and what the search chose."""
+        return temperature_response(
+            self.job_id, self.spec, self.trials, self.fits, softness, self.now, holds=self._chosen(verdict)
+        )
+
+    def verdict(self) -> Verdict | None:
+        """What to do; None where no fresh seed has ended well."""
+        contest = contest_of(self.spec, self.trials, self.surface, self.fits)
+        return None if contest is None else verdict_of(self.spec, contest, decide(contest.field))
+
+    def _chosen(self, verdict: Verdict | None) -> list[float]:
+        newest = max((trial.round for trial in self.trials if trial.stage is Stage.ESTIMATE), default=0)
+        winners = [trial for trial in self.trials if (trial.variant, trial.round) == ("winner", newest)]
+        temperatures = {float((trial.configuration or {})["temperature"]) for trial in winners}
+        if verdict is not None and verdict.temperature is not None:
+            temperatures.add(verdict.temperature)
+        return sorted(temperatures)
 
 
 def build_documents(
@@ -52,30 +97,20 @@ def build_documents(
     `computed_at`.
     Raises ValueError where no estimate trial of the winner exists.
     """
-    original, spec = spec, clamped(spec)
-    surface = answer_surface(spec, trials)
-    fits = fit_each(spec, trials, surface)
-    response = temperature_response(job_id, spec, trials, fits, softness, now)
-    result = _result(
-        job_id,
-        spec,
-        trials,
-        surface,
-        response,
-        teacher,
-        search_stopped,
-        test_seen_before,
-        wall_seconds=wall_seconds,
-        now=now,
-        finalists=finalists,
-        right=right,
-        original=original,
-    )
+    within = clamped(spec)
+    surface = answer_surface(within, trials)
+    fits = fit_each(within, trials, surface)
+    job = _Job(
+        job_id, within, spec, trials, teacher, search_stopped, test_seen_before, wall_seconds, now, surface, fits,
+        finalists, right,
+    )  # fmt: skip
+    verdict = job.verdict()
+    response = job.response(softness, verdict)
     return {
-        "result": result,
+        "result": _result(job, response, verdict),
         "response": response,
-        "importances": importances(job_id, spec, trials, now),
-        "interactions": interactions(job_id, spec, fits, now),
+        "importances": importances(job_id, within, trials, now),
+        "interactions": interactions(job_id, within, fits, now),
     }
 
 
@@ -96,78 +131,56 @@ def build_interim(
     As `build_documents`, but the teacher's softness is known at the trials' temperatures alone, and there is no result
     before an estimate trial of the winner has ended.
     """
-    original, spec = spec, clamped(spec)
-    surface = answer_surface(spec, trials)
-    fits = fit_each(spec, trials, surface)
-    response = temperature_response(job_id, spec, trials, fits, softness_seen(trials), now)
-    result = None
+    within = clamped(spec)
+    surface = answer_surface(within, trials)
+    fits = fit_each(within, trials, surface)
     newest = max((trial.round for trial in trials), default=0)  # what an extended job answered before is past
     current = [trial for trial in trials if trial.round == newest or trial.stage in (Stage.SEARCH, Stage.BASELINE)]
-    if any(trial.variant == "winner" and trial.state in TERMINAL_TRIALS for trial in current):
-        result = _result(
-            job_id,
-            spec,
-            current,
-            surface,
-            response,
-            teacher,
-            search_stopped,
-            test_seen_before,
-            wall_seconds=wall_seconds,
-            now=now,
-            original=original,
-        )
+    job = _Job(
+        job_id, within, spec, current, teacher, search_stopped, test_seen_before, wall_seconds, now, surface, fits
+    )
+    ready = any(trial.variant == "winner" and trial.state in TERMINAL_TRIALS for trial in current)
+    verdict = job.verdict() if ready else None
+    response = replace(job, trials=trials).response(softness_seen(trials), verdict)
     return Interim(
         event=event,
-        result=result,
+        result=_result(job, response, verdict) if ready else None,
         response=response,
-        importances=importances(job_id, spec, trials, now),
-        interactions=interactions(job_id, spec, fits, now),
+        importances=importances(job_id, within, trials, now),
+        interactions=interactions(job_id, within, fits, now),
     )
 
 
-def _result(
-    job_id: str,
-    spec: JobSpec,
-    trials: Sequence[Trial],
-    surface: Surface | None,
-    response: TemperatureResponse,
-    teacher: Mapping[str, Any] | None,
-    search_stopped: bool,
-    test_seen_before: bool,
-    *,
-    wall_seconds: float,
-    now: datetime,
-    finalists: Finalists | None = None,
-    right: Right | None = None,
-    original: JobSpec,
-) -> Result:
+def _result(job: _Job, response: TemperatureResponse, verdict: Verdict | None) -> Result:
+    spec, trials = job.spec, job.trials
     metric, confidence = spec.objective.metric, spec.confirmation.confidence
-    finals = Finals(trials, right)
+    finals = Finals(trials, job.right)
     winner = finals.contestant(Arm.JOINT, "winner", metric, confidence)
     assert winner is not None  # Finals has made sure of it
     baselines = finals.baselines(metric, confidence)
-    sign = 1 if spec.objective.direction == "maximize" else -1
-    gains = finals.gains(metric, sign, confidence)
-    behind = None if winner.validation.mean is None else shortfall(spec, trials, winner.configuration, surface)
-    evidence = Evidence(spec, trials, winner, baselines, gains, response, teacher, search_stopped, test_seen_before)
+    gains = finals.gains(spec)
+    behind = None if winner.validation.mean is None else shortfall(spec, trials, winner.configuration, job.surface)
+    evidence = Evidence(
+        spec, trials, winner, baselines, gains, response, job.teacher, job.search_stopped, job.test_seen_before
+    )
     return Result(
-        job_id=job_id,
+        job_id=job.job_id,
         metric=metric,
         direction=spec.objective.direction,
         winner=winner,
         baselines=baselines,
         gains=gains,
-        selection=selections(spec, trials, finalists),
+        selection=selections(spec, trials, job.finalists),
         shortfall=behind,
-        summary=wording.summary(spec, winner, gains, behind, response),
+        verdict=verdict,
+        summary=wording.summary(spec, winner, gains, behind, response, verdict),
         estimand=wording.estimand(spec, spec.confirmation.estimate_seeds),
         conventions=wording.conventions(spec),
-        cautions=[*cautions(evidence), *(f"{sentence} {CLAMPED}" for sentence in beyond_bounds(original))],
-        test_seen_before=test_seen_before,
+        cautions=[*cautions(evidence), *(f"{sentence} {CLAMPED}" for sentence in beyond_bounds(job.original))],
+        test_seen_before=job.test_seen_before,
         search_trials=sum(trial.stage is Stage.SEARCH for trial in trials),
         trials=len(trials),
         epochs=sum(trial.epoch for trial in trials),
-        wall_seconds=wall_seconds,
-        computed_at=now.isoformat(),
+        wall_seconds=job.wall_seconds,
+        computed_at=job.now.isoformat(),
     )

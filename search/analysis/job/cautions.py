@@ -114,9 +114,6 @@ def _temperature(e: Evidence) -> Iterator[str]:
             f"The best temperature is hardly known: the set that may hold it covers {covered:.0%} of the searched "
             "range. Either temperature matters little here, or more trials are needed."
         )
-    temperature = float(e.winner.configuration["temperature"])
-    if not any(low <= temperature <= high for low, high in best.intervals):
-        yield "The winner's temperature lies outside of the set that the response finds best: the two disagree."
     absent = set(e.spec.space.optimizer.choices()) - {curve.optimizer for curve in e.response.per_optimizer}
     if absent:
         names = ", ".join(sorted(units.OPTIMIZERS[name] for name in absent))

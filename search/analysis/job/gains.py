@@ -10,9 +10,14 @@ from typing import Any, Literal, cast
 from scipy import stats
 
 from search.analysis.job.images import Right, accuracy_interval, gain_interval
+from search.analysis.job.options import option_of
+from search.analysis.job.verdict import alike
+from search.configurations import FIXED_TEMPERATURE
 from search.records import Trial
+from search.spec.job import JobSpec, Ranged
 from search.states import BASELINE_ARMS, TERMINAL_TRIALS, Arm, Stage, TrialState
 from thermowell.api.answers import Contestant, Estimate, Gain, Interval
+from trainers.registry import losses
 
 Variant = Literal["winner", "tuned", "same_settings"]
 Range = tuple[float, float]
@@ -109,18 +114,39 @@ class Finals:
         ]
         return [contestant for contestant in contestants if contestant is not None]
 
-    def gains(self, metric: str, sign: int, confidence: float) -> list[Gain]:
-        """What the winner gains over each baseline, paired by seed; `sign` is 1 where more is better, else -1."""
+    def gains(self, spec: JobSpec) -> list[Gain]:
+        """What the winner gains over each baseline that is another choice, paired by seed.
+
+        A job whose T is fixed is not compared with the baseline of that T; one whose winner has a baseline's T is, but
+        that gain is no headline: it is one of settings, and of how long each was searched.
+        """
+        others = [arm for arm in BASELINE_ARMS if not self._fixed_at(spec, arm)]
+        headlines = [arm for arm in others if (arm, "tuned") in self.groups and not self._alike(spec, arm)]
         return [
-            self._gain(arm, variant, metric, sign, confidence)
+            self._gain(spec, arm, variant, len(headlines) if variant == "tuned" and arm in headlines else 0)
             for variant in BASELINE_VARIANTS
-            for arm in BASELINE_ARMS
+            for arm in others
             if (arm, variant) in self.groups
         ]
 
-    def _gain(self, arm: Arm, variant: Variant, metric: str, sign: int, confidence: float) -> Gain:
+    def _fixed_at(self, spec: JobSpec, arm: Arm) -> bool:
+        return not isinstance(spec.space.temperature, Ranged) and self._alike(spec, arm)
+
+    def _alike(self, spec: JobSpec, arm: Arm) -> bool:
+        """Whether the winner distils as this baseline does: at its temperature, by the same term."""
+        winner = option_of(spec, Arm.JOINT, _configuration(self.groups[Arm.JOINT, "winner"][0]))
+        if arm is Arm.LABEL_ONLY or winner.temperature is None or spec.distillation.method != losses.PLAIN:
+            return False
+        return alike(winner.temperature, FIXED_TEMPERATURE[arm])
+
+    def _gain(self, spec: JobSpec, arm: Arm, variant: Variant, headlines: int) -> Gain:
+        """One gain; a headline's also has an interval that holds together with those of all `headlines`."""
+        metric, confidence = spec.objective.metric, spec.confirmation.confidence
+        sign = 1 if spec.objective.direction == "maximize" else -1
         winner, baseline = self.values(Arm.JOINT, "winner"), self.values(arm, variant)
-        validation = estimate(_paired(winner, baseline, sign), confidence)
+        differences = _paired(winner, baseline, sign)
+        validation = estimate(differences, confidence)
+        together = estimate(differences, 1 - (1 - confidence) / headlines).interval if headlines else None
         winner_test = self.test_values(Arm.JOINT, "winner").get(metric, {})
         test = estimate(_paired(winner_test, self.test_values(arm, variant).get(metric, {}), sign), confidence)
         return Gain(
@@ -129,7 +155,8 @@ class Finals:
             mean=validation.mean,
             interval=validation.interval,
             pairs=len(validation.values),
-            headline=variant == "tuned",
+            headline=headlines > 0,
+            together=together and together.model_copy(update={"confidence": confidence}),
             test_mean=test.mean,
             test_interval=test.interval,
             test_interval_images=gain_interval(

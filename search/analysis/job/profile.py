@@ -5,7 +5,7 @@ Both questions are answered by counting joint posterior draws, so that sets may 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,8 +72,10 @@ def points(temperatures: Array, draws: Array, confidence: float, sign: int) -> l
     ]
 
 
-def confidence_set(temperatures: Array, draws: Array, delta: float, confidence: float) -> TemperatureSet:
-    """Temperatures among which the best one lies with at least this probability.
+def confidence_set(
+    temperatures: Array, draws: Array, delta: float, confidence: float, holds: Sequence[float] = ()
+) -> TemperatureSet:
+    """Temperatures among which the best one lies with at least this probability, those that it `holds` among them.
 
     They are taken in the order of how likely each is to be within delta of the best, until they hold the best one of
     nearly all draws: those that miss it may be half (DOUBT) of what the confidence allows. Of all sets that hold it
@@ -90,6 +92,8 @@ def confidence_set(temperatures: Array, draws: Array, delta: float, confidence: 
         if frequency[member].sum() >= enough - 1e-12:
             break
         member[index] = True
+    for temperature in holds:
+        member[np.abs(np.log(temperatures) - np.log(temperature)).argmin()] = True
     member[1:-1] |= member[:-2] & member[2:]  # a gap of one step is the draws' own noise
     return _as_set(temperatures, member, confidence)
 

@@ -45,11 +45,13 @@ def temperature_response(
     now: datetime,
     *,
     marginal: bool = True,
+    holds: Sequence[float] = (),
 ) -> TemperatureResponse:
     """The temperature response of each optimizer that `fits` has (see fit_each), and of the best of them all.
 
-    Without `marginal`, the curves over averaged settings are left out, which saves time. The same trials give the same
-    document, but for `computed_at`.
+    Without `marginal`, the curves over averaged settings are left out, which saves time. The confidence set over all
+    `holds` these temperatures, since something else chose them for the best. The same trials give the same document,
+    but for `computed_at`.
     """
     sign = 1 if spec.objective.direction == "maximize" else -1
     curves: list[ResponseCurve] = []
@@ -63,7 +65,7 @@ def temperature_response(
         ]
         over_all = np.mean([mean for mean in average if mean is not None], axis=0) if marginal else None
         best = np.max([fit.draws for fit in fits.values()], axis=0)
-        overall = _curve(None, grid, best, spec, sign, over_all)
+        overall = _curve(None, grid, best, spec, sign, over_all, holds)
     return TemperatureResponse(
         job_id=job_id,
         metric=spec.objective.metric,
@@ -86,7 +88,13 @@ def _marginals(spec: JobSpec, fits: Mapping[str, Fit]) -> list[Array | None]:
 
 
 def _curve(
-    optimizer: str | None, grid: Array, draws: Array, spec: JobSpec, sign: int, average: Array | None
+    optimizer: str | None,
+    grid: Array,
+    draws: Array,
+    spec: JobSpec,
+    sign: int,
+    average: Array | None,
+    holds: Sequence[float] = (),
 ) -> ResponseCurve:
     confidence, delta = spec.confirmation.confidence, spec.confirmation.delta
     coarse = profile.grid(float(grid[0]), float(grid[-1]), TEMPERATURES)
@@ -95,7 +103,7 @@ def _curve(
         points=profile.points(grid, draws, confidence, sign),
         marginal=[] if average is None else profile.points(coarse, average, confidence, sign),
         best_temperature=float(grid[int(draws.mean(axis=0).argmax())]),
-        confidence_set=profile.confidence_set(grid, draws, delta, confidence),
+        confidence_set=profile.confidence_set(grid, draws, delta, confidence, holds),
         equivalent_set=profile.equivalent_set(grid, draws, delta, confidence),
         best_shares=[round(float(share), 4) for share in profile.best_shares(draws)],
     )

@@ -34,7 +34,8 @@ ALIKE = 1.1
 WIDE = 1.5
 """A range of temperatures whose ends' quotient is below this says nothing that its middle does not."""
 LEVEL = 0.5
-"""Of delta: temperatures that are expected to lose no more, against the best one, make no difference that matters."""
+"""Of delta: temperatures that are expected to lose no more than this against the default one, and no more than delta
+against the best one, make no difference that matters."""
 NEGLIGIBLE = 0.1
 """Of delta: of configurations at one temperature that are so near to the best, the simplest is taken."""
 MOST_SEEDS = 10_000
@@ -134,12 +135,12 @@ def decide(field: Field) -> Decision:
     labels = _simplest(field, means, [place for place in everyone if _labels_alone(field, place)])
     assert best is not None  # there is at least one
     useless = labels is not None and _useless(field, means, labels)
-    if useless and labels == best:
-        return replace(_compared(field, means, best), kind="labels")
+    if labels is not None and useless and labels == best:
+        return _alone(field, means, best)
     if kept is not None and means[best] - means[kept] <= field.delta:
         return _keep(field, means, kept)
-    if useless and labels is not None:
-        return replace(_compared(field, means, labels), kind="labels")
+    if labels is not None and useless:
+        return _alone(field, means, labels)
     use = _compared(field, means, best)
     if use.gain is not None and (best == labels or not _worth(use, field.delta)):
         return _undecided(field, use)
@@ -216,6 +217,14 @@ def _useless(field: Field, means: Array, labels: int) -> bool:
     return float(gain.mean()) <= field.delta and float((gain > field.delta).mean()) <= RISK
 
 
+def _alone(field: Field, means: Array, labels: int) -> Decision:
+    """The labels alone; shown where no distilled option gains more than delta over them."""
+    distilled = [place for place in range(len(means)) if not _labels_alone(field, place)]
+    more = field.draws[:, distilled] > field.draws[:, [labels]] + field.delta
+    shown = float(more.any(axis=1).mean()) <= (1 - field.confidence) / DOUBT
+    return replace(_compared(field, means, labels), kind="labels", shown=shown)
+
+
 def _compared(field: Field, means: Array, place: int) -> Decision:
     """The option as something to use: its gains over all that are another choice, at once."""
     losses = tuple(float(means[place] - mean) for mean in means)
@@ -240,20 +249,21 @@ def _another(field: Field, first: int, second: int) -> bool:
     mine, other = field.options[first], field.options[second]
     if _labels_alone(field, first) or _labels_alone(field, second):
         return mine.group != other.group
-    if first == second or _alike(mine.temperature, other.temperature):
+    if first == second or alike(mine.temperature, other.temperature):
         return False
     return not mine.group == other.group == "joint" or _default(field, first) or _default(field, second)
 
 
 def _default(field: Field, place: int) -> bool:
-    return _alike(field.options[place].temperature, field.default_temperature)
+    return alike(field.options[place].temperature, field.default_temperature)
 
 
 def _labels_alone(field: Field, place: int) -> bool:
     return field.options[place].group == "label_only"
 
 
-def _alike(first: float | None, second: float | None) -> bool:
+def alike(first: float | None, second: float | None) -> bool:
+    """Whether two temperatures are one, so that nothing is said of one against the other."""
     return first is not None and second is not None and max(first, second) <= ALIKE * min(first, second)
 
 
@@ -261,10 +271,11 @@ def _flat(line: Slice, field: Field) -> tuple[tuple[float, float] | None, bool]:
     """The temperatures about the default one that lose nothing that matters, and whether that is shown of all."""
     top = int(line.best.mean(axis=0).argmax())
     lost = line.best[:, [top]] - line.same
-    level = lost.mean(axis=0) <= LEVEL * field.delta
+    expected = lost.mean(axis=0)
     low = high = int(np.abs(np.log(line.temperatures / field.default_temperature)).argmin())
-    if not level[low]:
+    if expected[low] > field.delta:
         return None, False
+    level = expected <= min(field.delta, max(expected[low], 0.0) + LEVEL * field.delta)
     while low > 0 and level[low - 1]:
         low -= 1
     while high + 1 < len(level) and level[high + 1]:

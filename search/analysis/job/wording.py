@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from search import units
 from search.spec.job import JobSpec
-from thermowell.api.answers import Contestant, Gain, Shortfall, TemperatureResponse
+from thermowell.api.answers import Contestant, Gain, Shortfall, TemperatureResponse, Verdict
 from trainers import catalogue
 from trainers.registry import losses, optimizers
 
@@ -42,15 +42,16 @@ def estimand(spec: JobSpec, seeds: int) -> str:
     )
 
 
-def settings(configuration: Mapping[str, Any]) -> str:
-    """The optimizer and the loss of a configuration in words: NAME (learning rate 0.012, ...), kd_weight 0.9."""
+def settings(configuration: Mapping[str, Any], *, weight: bool = True) -> str:
+    """A configuration's optimizer, and the `weight` of its loss: NAME (learning rate 0.012, ...), kd_weight 0.9."""
     optimizer = configuration["optimizer"]
     parts = [f"learning rate {units.number(optimizer['learning_rate'])}"]
     if optimizers.has(optimizer["name"], "momentum"):
         parts.append(f"momentum {units.number(optimizer['momentum'])}")
     parts.append(f"weight decay {units.number(optimizer['weight_decay'])}")
     name = units.OPTIMIZERS.get(optimizer["name"], optimizer["name"])
-    return f"{name} ({', '.join(parts)}), kd_weight {units.number(configuration['kd_weight'])}"
+    words = f"{name} ({', '.join(parts)})"
+    return f"{words}, kd_weight {units.number(configuration['kd_weight'])}" if weight else words
 
 
 def configured(spec: JobSpec, configuration: Mapping[str, Any]) -> str:
@@ -70,9 +71,14 @@ def configured(spec: JobSpec, configuration: Mapping[str, Any]) -> str:
 
 
 def rival(gains: Sequence[Gain]) -> Gain | None:
-    """The gain over the best tuned baseline: the smallest of the headline gains, None without tuned baselines."""
+    """The gain over the best tuned baseline of another temperature: the smallest of the headline gains.
+
+    Its interval is the one that holds together with those of the other headline gains, since it was chosen among them.
+    None without tuned baselines.
+    """
     tuned = [gain for gain in gains if gain.headline and gain.mean is not None]
-    return min(tuned, key=lambda gain: gain.mean or 0.0, default=None)
+    least = min(tuned, key=lambda gain: gain.mean or 0.0, default=None)
+    return least and least.model_copy(update={"interval": least.together or least.interval})
 
 
 def summary(
@@ -81,22 +87,28 @@ def summary(
     gains: Sequence[Gain],
     behind: Shortfall | None,
     response: TemperatureResponse,
+    verdict: Verdict | None,
 ) -> str:
-    """The answer in a few sentences."""
+    """The answer in a few sentences, the verdict first."""
     metric = spec.objective.metric
     words = configured(spec, winner.configuration)
+    first = [] if verdict is None else [verdict.headline, _sentence(verdict.action)]
     if winner.validation.mean is None:
-        return f"No answer: the configuration that was chosen, {words}, failed on all of its fresh seeds."
-    best = rival(gains)
-    preposition = "by" if losses.get(spec.distillation.method).temperature == "none" else "at"
-    advice = f"Distil {preposition} {words}"
-    if best is not None and best.over == "label_only" and best.interval is not None and best.interval.high < 0:
-        advice = f"Do not distil: training on the labels alone is better than the search's best, {words}"
+        return " ".join(
+            [*first, f"No answer: the configuration that was chosen, {words}, failed on all of its fresh seeds."]
+        )
     level = units.level_within(metric, winner.validation.mean, winner.validation.interval)
-    parts = [f"{advice}: validation {units.NAMES[metric]} {level}{_gain_words(metric, best)}."]
+    same = verdict is not None and verdict.configuration == winner.configuration
+    candidate = "That is the search's best candidate" if same else f"The search's best candidate is {words}"
+    parts = [*first, f"{candidate}: validation {units.NAMES[metric]} {level}{_gain_words(metric, rival(gains))}."]
     if behind is not None:
         parts.append(_missed(metric, behind))
     return " ".join([*parts, *_temperatures(response)])
+
+
+def _sentence(words: str) -> str:
+    """With its full stop, which a command at the end goes without."""
+    return words if words.endswith(".") else f"{words}."
 
 
 def _missed(metric: Metric, behind: Shortfall) -> str:

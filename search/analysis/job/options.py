@@ -1,0 +1,272 @@
+"""The field of a job: every configuration that fresh seeds were spent on, of all groups, and draws of their true means.
+
+Configurations that cannot be told apart are one option, whichever group trained them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from search import configurations
+from search.analysis.job.fits import Fit
+from search.analysis.job.joint_surface import joint_of, joint_surface, optimizer_of, points_of
+from search.analysis.job.verdict import ALIKE, Field, Option, Slice
+from search.records import Trial
+from search.spec.job import Choices, JobSpec, Ranged
+from search.states import Arm, Stage, TrialState
+from search.surrogate.axes import temperature_axis
+from search.surrogate.surface import MEMBERS, Array, Surface
+from search.surrogate.threads import one_thread
+from trainers.registry import losses, optimizers
+
+DRAWS = 4000
+NEAR = 0.02
+"""Of each searched range: configurations that are nowhere farther apart cannot be told apart."""
+USUAL = 4.0
+"""The temperature that one takes who does not search it (Hinton et al. 2015, and most recipes since)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One option and where it comes from: its group, the trial that found it, and its completed trials on fresh seeds.
+
+    Without `runs` nobody has trained it: it is the default T with settings that were.
+    """
+
+    option: Option
+    arm: Arm
+    variant: str | None
+    origin: int | None
+    configuration: Mapping[str, Any]
+    runs: tuple[Trial, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Contest:
+    """The entries of a job, in the order of the field's options."""
+
+    entries: tuple[Entry, ...]
+    field: Field
+
+
+def default_temperature(spec: JobSpec) -> float:
+    """What the verdict returns to: the spec's own, the job's T where that is fixed, else T = 4."""
+    searched = spec.space.temperature
+    if not isinstance(searched, Ranged):
+        return float(searched)
+    return spec.baselines.default_temperature or USUAL
+
+
+def contest_of(
+    spec: JobSpec, trials: Sequence[Trial], surface: Surface | None, fits: Mapping[str, Fit]
+) -> Contest | None:
+    """The field of the newest round of confirmation; None where no fresh seed has ended.
+
+    `trials` are all of the job's, `surface` and `fits` those over them. The same ones give the same field.
+    """
+    entries = _merged(spec, _entries(spec, trials))
+    if not entries:
+        return None
+    entries = [*entries, *_untrained(spec, entries, surface)]
+    rng = np.random.default_rng([spec.seed, 0, 6])
+    deviation, freedom = _noise(entries, surface)
+    draws = np.empty((DRAWS, len(entries)))
+    with one_thread():
+        labels = _labels_surface(spec, trials, entries, rng)
+        for alone, fitted in ((True, labels), (False, surface)):
+            places = [place for place, entry in enumerate(entries) if _on_surface(entry, alone)]
+            if fitted is not None and places:
+                points = points_of(joint_of(spec, alone), [entries[place].configuration for place in places])
+                draws[:, places] = fitted.draws(points, DRAWS, rng)
+            else:
+                _by_runs(spec, entries, places, draws, deviation, freedom, rng)
+        others = [place for place, entry in enumerate(entries) if _of_another_term(entry)]
+        _by_runs(spec, entries, others, draws, deviation, freedom, rng)
+    field = Field(
+        options=[entry.option for entry in entries],
+        draws=draws,
+        delta=spec.confirmation.delta,
+        default_temperature=default_temperature(spec),
+        confidence=spec.confirmation.confidence,
+        noise=deviation,
+        along=_slices(spec, entries, surface, fits),
+    )
+    return Contest(tuple(entries), field)
+
+
+def _entries(spec: JobSpec, trials: Sequence[Trial]) -> list[Entry]:
+    """Each configuration of the newest round that ended on a fresh seed, and failed on fewer than half of them."""
+    fresh = [trial for trial in trials if trial.stage in (Stage.SELECT, Stage.ESTIMATE) and trial.configuration]
+    newest = max((trial.round for trial in fresh), default=0)
+    groups: dict[tuple[bool, str], list[Trial]] = {}
+    for trial in fresh:
+        if trial.round == newest:
+            key = trial.arm is Arm.LABEL_ONLY, repr(configurations.from_json(trial.configuration or {}))
+            groups.setdefault(key, []).append(trial)
+    entries = []
+    for group in groups.values():
+        runs = tuple(trial for trial in group if _ended_well(trial))
+        failed = sum(trial.state is TrialState.FAILED for trial in group)
+        if runs and 2 * failed < len(group):
+            first = min(group, key=_rank)
+            configuration = dict(first.configuration or {})
+            option = option_of(spec, first.arm, configuration)
+            entries.append(Entry(option, first.arm, first.variant, first.origin, configuration, runs))
+    return entries
+
+
+def _rank(trial: Trial) -> tuple[bool, int]:
+    """Estimates before races: they have a variant, which says what the configuration is."""
+    return trial.variant is None, trial.number
+
+
+def option_of(spec: JobSpec, arm: Arm, configuration: Mapping[str, Any]) -> Option:
+    """A stored configuration as an option of the verdict."""
+    temperature: float | None = float(configuration["temperature"])
+    student = configuration.get("student_temperature")
+    method = configuration.get("method") or spec.distillation.method
+    single = configuration.get("final_temperature") is None and student in (None, temperature)
+    if arm is Arm.LABEL_ONLY or not single or losses.get(method).temperature == "none":
+        temperature = None
+    return Option(arm.value, temperature, _departures(configuration))
+
+
+def _departures(configuration: Mapping[str, Any]) -> int:
+    """How many settings that have a usual value are off it; searched rates and decays have none."""
+    optimizer, name = configuration["optimizer"], optimizer_of(configuration)
+    usual = {setting.name: setting.default for setting in optimizers.OPTIMIZERS[name].settings}
+    off = [key for key, value in usual.items() if isinstance(value, bool | float) and optimizer.get(key) != value]
+    weights = not math.isclose(configuration["kd_weight"] + configuration["label_weight"], 1.0)
+    apart = sum(configuration.get(key) is not None for key in ("student_temperature", "final_temperature", "method"))
+    return len(off) + int(name != optimizers.DEFAULT) + int(weights) + apart
+
+
+def _merged(spec: JobSpec, entries: Sequence[Entry]) -> list[Entry]:
+    """Those that cannot be told apart as one, the one of them that is named first: the default T, then a baseline's."""
+    default = default_temperature(spec)
+
+    def rank(entry: Entry) -> tuple[bool, bool, int, int]:
+        usual = entry.option.temperature is not None and math.isclose(entry.option.temperature, default)
+        return not usual, entry.arm is Arm.JOINT, entry.option.departures, -len(entry.runs)
+
+    merged: list[Entry] = []
+    for entry in sorted(entries, key=rank):
+        place = next((place for place, other in enumerate(merged) if _same(spec, entry, other)), None)
+        if place is None:
+            merged.append(entry)
+        else:
+            merged[place] = replace(merged[place], runs=(*merged[place].runs, *entry.runs))
+    return merged
+
+
+def _same(spec: JobSpec, first: Entry, second: Entry) -> bool:
+    labels = first.arm is Arm.LABEL_ONLY
+    if labels is not (second.arm is Arm.LABEL_ONLY) or _of_another_term(first) != _of_another_term(second):
+        return False
+    if optimizer_of(first.configuration) != optimizer_of(second.configuration):
+        return False
+    points = points_of(joint_of(spec, labels), [first.configuration, second.configuration])
+    return bool(np.abs(points[0] - points[1]).max(initial=0.0) <= NEAR)
+
+
+def _untrained(spec: JobSpec, entries: Sequence[Entry], surface: Surface | None) -> list[Entry]:
+    """The default T with the settings that are best there, where nobody trained at it and the surface knows of it."""
+    default, searched = default_temperature(spec), spec.space.temperature
+    at_default = (entry.option.temperature for entry in entries)
+    if any(t is not None and max(t, default) <= ALIKE * min(t, default) for t in at_default):
+        return []
+    if surface is None or not isinstance(searched, Ranged) or not searched.low <= default <= searched.high:
+        return []
+    if isinstance(searched, Choices) and default not in searched.values:
+        return []
+    known = [entry for entry in entries if entry.option.temperature is not None and not _of_another_term(entry)]
+    moved = [{**entry.configuration, "temperature": default} for entry in known]
+    if not moved:
+        return []
+    best = int(surface.mean(points_of(joint_of(spec, False), moved)).argmax())
+    option = option_of(spec, Arm.JOINT, moved[best])
+    return [Entry(option, Arm.JOINT, None, known[best].origin, moved[best], ())]
+
+
+def _on_surface(entry: Entry, labels: bool) -> bool:
+    return (entry.arm is Arm.LABEL_ONLY) == labels and not _of_another_term(entry)
+
+
+def _of_another_term(entry: Entry) -> bool:
+    """Whether it distils by another term than the job's, as baselines of a method do: the job's surface says nothing
+    of it.
+    """
+    return entry.arm is not Arm.LABEL_ONLY and entry.configuration.get("method") is not None
+
+
+def _labels_surface(
+    spec: JobSpec, trials: Sequence[Trial], entries: Sequence[Entry], rng: np.random.Generator
+) -> Surface | None:
+    if all(entry.arm is not Arm.LABEL_ONLY for entry in entries):
+        return None
+    return joint_surface(spec, trials, True, rng, MEMBERS)
+
+
+def _noise(entries: Sequence[Entry], surface: Surface | None) -> tuple[float, int]:
+    """The deviation of one run about its configuration's mean, from all that ran on several seeds, and its degrees of
+    freedom; the surface's own where there are none.
+    """
+    values = [np.array([trial.value for trial in entry.runs]) for entry in entries if len(entry.runs) > 1]
+    freedom = sum(len(of_entry) - 1 for of_entry in values)
+    squares = sum(float(((of_entry - of_entry.mean()) ** 2).sum()) for of_entry in values)
+    if freedom and squares > 0:
+        return math.sqrt(squares / freedom), freedom
+    return (surface.noise if surface is not None else 0.0), 1
+
+
+def _by_runs(
+    spec: JobSpec,
+    entries: Sequence[Entry],
+    places: Sequence[int],
+    draws: Array,
+    deviation: float,
+    freedom: int,
+    rng: np.random.Generator,
+) -> None:
+    """Fills in draws of what no surface speaks of: the mean of its own fresh seeds, with Student's t about it."""
+    sign = 1.0 if spec.objective.direction == "maximize" else -1.0
+    for place in places:
+        values = [sign * float(trial.value or 0.0) for trial in entries[place].runs]
+        reach = deviation / math.sqrt(len(values))
+        draws[:, place] = np.mean(values) + reach * rng.standard_t(freedom, DRAWS)
+
+
+def _slices(
+    spec: JobSpec, entries: Sequence[Entry], surface: Surface | None, fits: Mapping[str, Fit]
+) -> Callable[[int], Slice | None] | None:
+    """What T does with the settings of an entry; None where T is not searched, or there is no response."""
+    axis = temperature_axis(spec.space)
+    apart = isinstance(spec.space.final_temperature, Ranged) or isinstance(spec.space.student_temperature, Ranged)
+    if axis is None or surface is None or not fits or apart:
+        return None
+    temperatures = next(iter(fits.values())).temperatures
+    profiles = np.stack([fit.points(fit.profile) for fit in fits.values()])  # [optimizers, temperatures, d]
+    means = np.stack([surface.mean(points) for points in profiles])
+    best = profiles[means.argmax(axis=0), np.arange(len(temperatures))]
+    joint = joint_of(spec, False)
+
+    def along(place: int) -> Slice | None:
+        entry = entries[place]
+        if entry.option.temperature is None or _of_another_term(entry):
+            return None
+        same = points_of(joint, [{**entry.configuration, "temperature": float(t)} for t in temperatures])
+        rng = np.random.default_rng([spec.seed, place, 7])
+        with one_thread():
+            draws = surface.draws(np.concatenate([best, same]), DRAWS, rng)
+        return Slice(temperatures, draws[:, : len(temperatures)], draws[:, len(temperatures) :])
+
+    return along
+
+
+def _ended_well(trial: Trial) -> bool:
+    return trial.state is TrialState.COMPLETED and trial.value is not None and math.isfinite(trial.value)

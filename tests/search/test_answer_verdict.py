@@ -1,0 +1,189 @@
+"""The verdict in the answer of whole jobs whose truth is known: what it says in its two sentences, and on what."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from search.analysis.job import profile
+from search.analysis.job.fits import fit_each
+from search.analysis.job.joint_surface import answer_surface
+from search.analysis.job.options import contest_of
+from search.analysis.job.verdict import decide
+from search.analysis.job.verdict_words import verdict_of
+from search.records import Trial
+from search.spec.job import JobSpec
+from search.states import Arm, Stage
+from tests import synthetic
+from thermowell.api.answers import Verdict
+from trainers.spec import Configuration
+
+SMALL: dict[str, Any] = {
+    "budget": {"trials": 20},
+    "baselines": {"share": 0.3},
+    "space": {"optimizer": {"sgd": {"momentum": 0.9, "weight_decay": 1e-4}}, "kd_weight": {"low": 0.1, "high": 1.0}},
+}
+
+
+def spec(**changes: Any) -> JobSpec:
+    return synthetic.spec(**{**SMALL, **changes})
+
+
+def peak(best: float, height: float, labels: float = 0.88, width: float = 1.0) -> synthetic.Truth:
+    """Distilling gains `height` over labels at its best T, less the farther away from it, and by kd_weight."""
+
+    def truth(configuration: Configuration) -> float:
+        off = math.log(configuration.temperature / best) / width
+        rate = math.log10(configuration.optimizer.learning_rate) + 1.0
+        return labels + configuration.kd_weight * height * math.exp(-(off**2)) - 0.02 * rate**2
+
+    return truth
+
+
+def trials_of(truth: synthetic.Truth, of: JobSpec, noise: float = 0.001, seed: int = 0) -> list[Trial]:
+    return synthetic.Builder(of, truth, noise, np.random.default_rng(seed)).job()
+
+
+def verdict(trials: list[Trial], of: JobSpec) -> Verdict:
+    surface = answer_surface(of, trials, members=2)
+    contest = contest_of(of, trials, surface, fit_each(of, trials, surface))
+    assert contest is not None
+    return verdict_of(of, contest, decide(contest.field))
+
+
+def test_a_temperature_that_matters_is_used() -> None:
+    said = verdict(trials_of(peak(14.0, 0.05, width=0.7), spec()), spec())
+    assert (said.kind, said.shown, said.arm) == ("use", True, "joint")
+    assert said.temperature is not None
+    assert 9 < said.temperature < 25
+    assert said.headline.startswith("Use T = ")
+    assert said.headline.endswith(": shown to be better than T = 4, no distillation and T = 1.")
+    assert "points over T = 4 expected, better with a chance of 99 %" in said.action
+    assert [alternative.recommended for alternative in said.alternatives].count(True) == 1
+    assert said.gain is not None
+    assert (said.gain.over, said.gain.temperature) == ("t4", 4.0)
+
+
+def test_a_flat_response_keeps_the_default() -> None:
+    of = spec(space={**SMALL["space"], "kd_weight": 0.9})
+    trials = trials_of(peak(6.0, 0.05, width=50.0), of)
+    said = verdict(trials, of)
+    assert (said.kind, said.temperature) == ("keep", 4.0)
+    assert said.between is not None
+    assert said.between[1] / said.between[0] > 4
+    assert said.headline.startswith("T makes no difference that matters between ")
+    assert ": keep T = 4 with SGD (" in said.headline
+    own = of.model_copy(update={"baselines": of.baselines.model_copy(update={"default_temperature": 3.0})})
+    mine = verdict(trials, own)
+    assert (mine.kind, mine.temperature, mine.default_temperature) == ("keep", 3.0, 3.0)
+    assert "keep T = 3 with" in mine.headline
+
+
+def test_distillation_that_does_not_help_is_left() -> None:
+    said = verdict(trials_of(peak(6.0, -0.05, width=50.0), spec()), spec())
+    assert (said.kind, said.arm, said.temperature) == ("labels", "label_only", None)
+    assert said.headline.startswith(
+        "Distillation does not help here, as is shown: train on the labels alone, with SGD ("
+    )
+    assert "kd_weight" not in said.headline
+    assert said.action.startswith("Train without the teacher: ")
+
+
+def test_what_cannot_be_told_says_what_to_do_meanwhile_and_how_much_more_it_takes() -> None:
+    of = spec(confirmation={"finalists": 2, "select_seeds": 1, "estimate_seeds": 2, "delta": 1e-4})
+    said = next(
+        answer
+        for seed in range(20)
+        if (answer := verdict(trials_of(peak(20.0, 0.02), of, 0.02, seed), of)).kind == "undecided"
+    )
+    assert said.headline.startswith("Not decided between ")
+    assert said.action.startswith("Meanwhile use ")
+    assert said.action.endswith(" and their confirmation would tell: thermowell extend JOB --to-decide")
+    assert said.missing is not None
+    assert said.missing.trials >= 1
+    assert str(said.missing.trials) in said.action
+
+
+@pytest.mark.parametrize("temperature", [4.0, 6.0])
+def test_a_fixed_temperature_is_no_gain_over_itself(temperature: float) -> None:
+    of = spec(space={**SMALL["space"], "temperature": temperature})
+    said = verdict(trials_of(peak(6.0, 0.05, width=50.0), of), of)
+    assert said.temperature == temperature
+    assert all(gain.temperature != temperature for gain in said.gains)
+    assert f"T = {temperature:g}" in said.headline
+    assert "makes no difference" not in said.headline
+
+
+def test_temperatures_that_are_one_are_one_option() -> None:
+    """T = 1 against T = 1.01, tuned longer: no gain is claimed, however small the noise is."""
+    of = spec(space={**SMALL["space"], "temperature": {"low": 1.0, "high": 1.02}})
+    said = verdict(trials_of(peak(1.0, 0.05, width=0.3), of, 0.0005), of)
+    assert all(gain.temperature != 1.0 for gain in said.gains)
+    assert (said.kind, said.temperature) != ("keep", 4.0)
+
+
+def test_baselines_of_another_term_are_judged_by_their_own_runs() -> None:
+    of = spec(distillation={"method": "dkd"})
+    trials = [
+        dataclasses.replace(trial, configuration={**(trial.configuration or {}), "method": "kl"})
+        if trial.arm in (Arm.T1, Arm.T4)
+        else trial
+        for trial in trials_of(peak(14.0, 0.05, width=0.7), of)
+    ]
+    said = verdict(trials, of)
+    assert (said.kind, said.arm) == ("use", "joint")
+    assert "with DKD" in said.headline
+
+
+@given(
+    best=st.sampled_from([1.0, 2.0, 6.0, 39.0]),
+    noise=st.sampled_from([0.002, 0.01, 0.03]),
+    seed=st.integers(0, 10_000),
+)
+@settings(max_examples=4, deadline=None)
+def test_what_is_recommended_lies_in_the_set_of_the_best(best: float, noise: float, seed: int) -> None:
+    of = spec(budget={"trials": 12}, seed=seed)
+    trials = trials_of(peak(best, 0.03), of, noise, seed)
+    said = synthetic.documents(of, trials)
+    result, response = said["result"], said["response"]
+    if response.overall is None:
+        return
+    intervals = response.overall.confidence_set.intervals
+    assert _inside(result.winner.configuration["temperature"], intervals)
+    if result.verdict.temperature is not None:
+        assert _inside(result.verdict.temperature, intervals)
+
+
+def _inside(temperature: float, intervals: list[tuple[float, float]]) -> bool:
+    return any(low * (1 - 1e-9) <= temperature <= high * (1 + 1e-9) for low, high in intervals)
+
+
+@given(st.lists(st.floats(1, 40), max_size=3), st.integers(0, 1000))
+@settings(max_examples=100, deadline=None)
+def test_a_set_holds_what_it_must(temperatures: list[float], seed: int) -> None:
+    grid = profile.grid(1.0, 40.0)
+    draws = np.random.default_rng(seed).standard_normal((50, len(grid))).cumsum(axis=1)
+    found = profile.confidence_set(grid, draws, 0.1, 0.9, temperatures)
+    assert all(_inside(temperature, found.intervals) for temperature in temperatures)
+
+
+def test_without_a_fresh_seed_there_is_no_field() -> None:
+    of = spec()
+    searched = [trial for trial in trials_of(peak(6.0, 0.05), of) if trial.stage in (Stage.SEARCH, Stage.BASELINE)]
+    assert contest_of(of, searched, None, {}) is None
+
+
+def test_of_few_trials_the_verdict_goes_by_their_own_seeds() -> None:
+    of = spec(budget={"trials": 2}, confirmation={"finalists": 1, "estimate_seeds": 3})
+    trials = trials_of(peak(14.0, 0.05), of)
+    contest = contest_of(of, trials, None, {})
+    assert contest is not None
+    means = contest.field.draws.mean(axis=0)
+    for entry, mean in zip(contest.entries, means, strict=True):
+        assert mean == pytest.approx(np.mean([trial.value for trial in entry.runs]), abs=0.002)
