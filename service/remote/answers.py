@@ -55,6 +55,7 @@ class Gain:
     interval: Interval | None
     pairs: int
     headline: bool
+    together: Interval | None = None
     test_mean: float | None = None
     test_interval: Interval | None = None
     test_interval_images: Interval | None = None
@@ -97,8 +98,67 @@ class Shortfall:
 
 
 @dataclass(frozen=True, slots=True)
+class VerdictGain:
+    """What the recommended configuration gains over another choice; intervals hold for all gains at once."""
+
+    over: Literal["joint", "label_only", "t1", "t4"]
+    temperature: float | None
+    mean: float
+    interval: Interval
+    chance: float
+
+
+@dataclass(frozen=True, slots=True)
+class Alternative:
+    """A configuration that could have been recommended, and how much less it is expected to reach."""
+
+    arm: Literal["joint", "label_only", "t1", "t4"]
+    temperature: float | None
+    configuration: Configuration
+    origin_trial: int | None
+    seeds: int
+    mean: float
+    deviation: float
+    behind: float
+    recommended: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """About how much more would decide, as likely as not."""
+
+    seeds: int
+    trials: int
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What to do, by expected loss over all configurations of all groups."""
+
+    kind: Literal["use", "keep", "labels", "undecided"]
+    shown: bool
+    headline: str
+    action: str
+    temperature: float | None
+    arm: Literal["joint", "label_only", "t1", "t4"]
+    origin_trial: int | None
+    configuration: Configuration
+    default_temperature: float
+    delta: float
+    confidence: float
+    method: str
+    between: tuple[float, float] | None = None
+    validation: Estimate | None = None
+    gain: VerdictGain | None = None
+    gains: list[VerdictGain] = field(default_factory=list)
+    alternatives: list[Alternative] = field(default_factory=list)
+    missing: Missing | None = None
+    reasons: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
-    """The answer: which temperature and settings, how good, how much better than what one would have done."""
+    """The answer: what to do (`verdict`), and what the search found: its best candidate (`winner`), with its gains."""
 
     job_id: str
     metric: Metric
@@ -118,6 +178,7 @@ class Result:
     computed_at: str
     selection: list[Selection] = field(default_factory=list)
     shortfall: Shortfall | None = None
+    verdict: Verdict | None = None
 
 
 @dataclass(frozen=True, slots=True)
