@@ -97,11 +97,11 @@ def build_documents(
     `computed_at`.
     Raises ValueError where no estimate trial of the winner exists.
     """
-    within = clamped(spec)
-    surface = answer_surface(within, trials)
-    fits = fit_each(within, trials, surface)
+    bounded = clamped(spec)
+    surface = answer_surface(bounded, trials)
+    fits = fit_each(bounded, trials, surface)
     job = _Job(
-        job_id, within, spec, trials, teacher, search_stopped, test_seen_before, wall_seconds, now, surface, fits,
+        job_id, bounded, spec, trials, teacher, search_stopped, test_seen_before, wall_seconds, now, surface, fits,
         finalists, right,
     )  # fmt: skip
     verdict = job.verdict()
@@ -109,8 +109,8 @@ def build_documents(
     return {
         "result": _result(job, response, verdict),
         "response": response,
-        "importances": importances(job_id, within, trials, now),
-        "interactions": interactions(job_id, within, fits, now),
+        "importances": importances(job_id, bounded, trials, now),
+        "interactions": interactions(job_id, bounded, fits, now),
     }
 
 
@@ -131,13 +131,13 @@ def build_interim(
     As `build_documents`, but the teacher's softness is known at the trials' temperatures alone, and there is no result
     before an estimate trial of the winner has ended.
     """
-    within = clamped(spec)
-    surface = answer_surface(within, trials)
-    fits = fit_each(within, trials, surface)
+    bounded = clamped(spec)
+    surface = answer_surface(bounded, trials)
+    fits = fit_each(bounded, trials, surface)
     newest = max((trial.round for trial in trials), default=0)  # what an extended job answered before is past
     current = [trial for trial in trials if trial.round == newest or trial.stage in (Stage.SEARCH, Stage.BASELINE)]
     job = _Job(
-        job_id, within, spec, current, teacher, search_stopped, test_seen_before, wall_seconds, now, surface, fits
+        job_id, bounded, spec, current, teacher, search_stopped, test_seen_before, wall_seconds, now, surface, fits
     )
     ready = any(trial.variant == "winner" and trial.state in TERMINAL_TRIALS for trial in current)
     verdict = job.verdict() if ready else None
@@ -146,8 +146,8 @@ def build_interim(
         event=event,
         result=_result(job, response, verdict) if ready else None,
         response=response,
-        importances=importances(job_id, within, trials, now),
-        interactions=interactions(job_id, within, fits, now),
+        importances=importances(job_id, bounded, trials, now),
+        interactions=interactions(job_id, bounded, fits, now),
     )
 
 

@@ -120,12 +120,12 @@ class Finals:
         A job whose T is fixed is not compared with the baseline of that T; one whose winner has a baseline's T is, but
         that gain is no headline: it is one of settings, and of how long each was searched.
         """
-        others = [arm for arm in BASELINE_ARMS if not self._fixed_at(spec, arm)]
-        headlines = [arm for arm in others if (arm, "tuned") in self.groups and not self._alike(spec, arm)]
+        rivals = [arm for arm in BASELINE_ARMS if not self._fixed_at(spec, arm)]
+        headlines = [arm for arm in rivals if (arm, "tuned") in self.groups and not self._alike(spec, arm)]
         return [
             self._gain(spec, arm, variant, len(headlines) if variant == "tuned" and arm in headlines else 0)
             for variant in BASELINE_VARIANTS
-            for arm in others
+            for arm in rivals
             if (arm, variant) in self.groups
         ]
 

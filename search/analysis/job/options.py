@@ -85,8 +85,8 @@ def contest_of(
                 draws[:, places] = fitted.draws(points, DRAWS, rng)
             else:
                 _by_runs(spec, entries, places, draws, deviation, freedom, rng)
-        others = [place for place, entry in enumerate(entries) if _of_another_term(entry)]
-        _by_runs(spec, entries, others, draws, deviation, freedom, rng)
+        elsewhere = [place for place, entry in enumerate(entries) if _of_another_term(entry)]
+        _by_runs(spec, entries, elsewhere, draws, deviation, freedom, rng)
     field = Field(
         options=[entry.option for entry in entries],
         draws=draws,
@@ -156,7 +156,7 @@ def _merged(spec: JobSpec, entries: Sequence[Entry]) -> list[Entry]:
 
     merged: list[Entry] = []
     for entry in sorted(entries, key=rank):
-        place = next((place for place, other in enumerate(merged) if _same(spec, entry, other)), None)
+        place = next((place for place, representative in enumerate(merged) if _same(spec, entry, representative)), None)
         if place is None:
             merged.append(entry)
         else:
@@ -184,13 +184,13 @@ def _untrained(spec: JobSpec, entries: Sequence[Entry], surface: Surface | None)
         return []
     if isinstance(searched, Choices) and default not in searched.values:
         return []
-    known = [entry for entry in entries if entry.option.temperature is not None and not _of_another_term(entry)]
-    moved = [{**entry.configuration, "temperature": default} for entry in known]
+    trained = [entry for entry in entries if entry.option.temperature is not None and not _of_another_term(entry)]
+    moved = [{**entry.configuration, "temperature": default} for entry in trained]
     if not moved:
         return []
     best = int(surface.mean(points_of(joint_of(spec, False), moved)).argmax())
     option = option_of(spec, Arm.JOINT, moved[best])
-    return [Entry(option, Arm.JOINT, None, known[best].origin, moved[best], ())]
+    return [Entry(option, Arm.JOINT, None, trained[best].origin, moved[best], ())]
 
 
 def _on_surface(entry: Entry, labels: bool) -> bool:
@@ -259,10 +259,10 @@ def _slices(
         entry = entries[place]
         if entry.option.temperature is None or _of_another_term(entry):
             return None
-        same = points_of(joint, [{**entry.configuration, "temperature": float(t)} for t in temperatures])
+        moved = points_of(joint, [{**entry.configuration, "temperature": float(t)} for t in temperatures])
         rng = np.random.default_rng([spec.seed, place, 7])
         with one_thread():
-            draws = surface.draws(np.concatenate([best, same]), DRAWS, rng)
+            draws = surface.draws(np.concatenate([best, moved]), DRAWS, rng)
         return Slice(temperatures, draws[:, : len(temperatures)], draws[:, len(temperatures) :])
 
     return along

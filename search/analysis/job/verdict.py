@@ -131,14 +131,14 @@ def decide(field: Field) -> Decision:
     means = field.draws.mean(axis=0)
     everyone = range(len(field.options))
     best = _simplest(field, means, everyone)
-    kept = _simplest(field, means, [place for place in everyone if _default(field, place)])
+    default = _simplest(field, means, [place for place in everyone if _default(field, place)])
     labels = _simplest(field, means, [place for place in everyone if _labels_alone(field, place)])
     assert best is not None  # there is at least one
     useless = labels is not None and _useless(field, means, labels)
     if labels is not None and useless and labels == best:
         return _alone(field, means, best)
-    if kept is not None and means[best] - means[kept] <= field.delta:
-        return _keep(field, means, kept)
+    if default is not None and means[best] - means[default] <= field.delta:
+        return _keep(field, means, default)
     if labels is not None and useless:
         return _alone(field, means, labels)
     use = _compared(field, means, best)
@@ -221,8 +221,8 @@ def _alone(field: Field, means: Array, labels: int) -> Decision:
     """The labels alone; shown where no distilled option gains more than delta over them."""
     distilled = [place for place in range(len(means)) if not _labels_alone(field, place)]
     more = field.draws[:, distilled] > field.draws[:, [labels]] + field.delta
-    shown = float(more.any(axis=1).mean()) <= (1 - field.confidence) / DOUBT
-    return replace(_compared(field, means, labels), kind="labels", shown=shown)
+    proven = float(more.any(axis=1).mean()) <= (1 - field.confidence) / DOUBT
+    return replace(_compared(field, means, labels), kind="labels", shown=proven)
 
 
 def _compared(field: Field, means: Array, place: int) -> Decision:
@@ -246,12 +246,12 @@ def _another(field: Field, first: int, second: int) -> bool:
     """Whether two options are different choices: distilling or not, or another temperature. Two temperatures of the
     search, neither of them the default one, are one choice: to search.
     """
-    mine, other = field.options[first], field.options[second]
+    first_option, second_option = field.options[first], field.options[second]
     if _labels_alone(field, first) or _labels_alone(field, second):
-        return mine.group != other.group
-    if first == second or alike(mine.temperature, other.temperature):
+        return first_option.group != second_option.group
+    if first == second or alike(first_option.temperature, second_option.temperature):
         return False
-    return not mine.group == other.group == "joint" or _default(field, first) or _default(field, second)
+    return not first_option.group == second_option.group == "joint" or _default(field, first) or _default(field, second)
 
 
 def _default(field: Field, place: int) -> bool:
@@ -270,8 +270,8 @@ def alike(first: float | None, second: float | None) -> bool:
 def _flat(line: Slice, field: Field) -> tuple[tuple[float, float] | None, bool]:
     """The temperatures about the default one that lose nothing that matters, and whether that is shown of all."""
     top = int(line.best.mean(axis=0).argmax())
-    lost = line.best[:, [top]] - line.same
-    expected = lost.mean(axis=0)
+    loss = line.best[:, [top]] - line.same
+    expected = loss.mean(axis=0)
     low = high = int(np.abs(np.log(line.temperatures / field.default_temperature)).argmin())
     if expected[low] > field.delta:
         return None, False
@@ -280,8 +280,8 @@ def _flat(line: Slice, field: Field) -> tuple[tuple[float, float] | None, bool]:
         low -= 1
     while high + 1 < len(level) and level[high + 1]:
         high += 1
-    lost = line.best.max(axis=1, keepdims=True) - line.same[:, low : high + 1]
-    equal = float((lost <= field.delta).all(axis=1).mean()) >= 1 - (1 - field.confidence) / DOUBT
+    loss = line.best.max(axis=1, keepdims=True) - line.same[:, low : high + 1]
+    equal = float((loss <= field.delta).all(axis=1).mean()) >= 1 - (1 - field.confidence) / DOUBT
     return (float(line.temperatures[low]), float(line.temperatures[high])), equal
 
 

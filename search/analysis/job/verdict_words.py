@@ -48,18 +48,18 @@ def verdict_of(spec: JobSpec, contest: Contest, decision: Decision) -> Verdict:
         gains=[writer.gain(gain) for gain in decision.gains],
         alternatives=[
             Alternative(
-                arm=other.option.group,
-                temperature=other.option.temperature,
-                configuration=dict(other.configuration),
-                origin_trial=other.origin,
-                seeds=len(other.runs),
+                arm=entry.option.group,
+                temperature=entry.option.temperature,
+                configuration=dict(entry.configuration),
+                origin_trial=entry.origin,
+                seeds=len(entry.runs),
                 mean=float(sign * draws[:, place].mean()),
                 deviation=float(draws[:, place].std()),
                 behind=decision.losses[place],
                 recommended=place == decision.place,
             )
             for place in order
-            for other in [contest.entries[place]]
+            for entry in [contest.entries[place]]
         ],
         missing=writer.missing(),
         reasons=writer.reasons(),
@@ -86,8 +86,8 @@ class _Writer:
     def headline(self) -> str:
         decision, words = self.decision, _in_full(self.spec, self.entry)
         if decision.kind == "labels":
-            shown = ", as is shown" if decision.shown else ""
-            return f"Distillation does not help here{shown}: train on the labels alone, with {words}."
+            proven = ", as is shown" if decision.shown else ""
+            return f"Distillation does not help here{proven}: train on the labels alone, with {words}."
         if decision.kind == "keep":
             return self._kept()
         if decision.kind == "undecided":
@@ -146,8 +146,8 @@ class _Writer:
         if between is None or between[0] == between[1]:
             return f"No other T is expected to make a difference that matters: keep {words}."
         ends = f"between {units.number(between[0], 2)} and {units.number(between[1], 2)}"
-        shown = ", as is shown" if self.decision.shown else ""
-        return f"T makes no difference that matters {ends}{shown}: keep {words}."
+        proven = ", as is shown" if self.decision.shown else ""
+        return f"T makes no difference that matters {ends}{proven}: keep {words}."
 
     def _others(self) -> str:
         names = list(dict.fromkeys(_short(self.contest.entries[gain.place]) for gain in self.decision.gains))
@@ -178,8 +178,8 @@ class _Writer:
         if gain is None:
             return self._level()
         word = "less" if gain.mean >= 0 else "more"
-        other = _short(self.contest.entries[gain.place])
-        return f": {other} is expected to reach {self._difference(gain, abs(gain.mean))} {word}{self._level()}"
+        rival = _short(self.contest.entries[gain.place])
+        return f": {rival} is expected to reach {self._difference(gain, abs(gain.mean))} {word}{self._level()}"
 
     def _delta(self) -> str:
         delta = self.contest.field.delta

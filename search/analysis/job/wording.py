@@ -98,8 +98,8 @@ def summary(
             [*first, f"No answer: the configuration that was chosen, {words}, failed on all of its fresh seeds."]
         )
     level = units.level_within(metric, winner.validation.mean, winner.validation.interval)
-    same = verdict is not None and verdict.configuration == winner.configuration
-    candidate = "That is the search's best candidate" if same else f"The search's best candidate is {words}"
+    agree = verdict is not None and verdict.configuration == winner.configuration
+    candidate = "That is the search's best candidate" if agree else f"The search's best candidate is {words}"
     parts = [*first, f"{candidate}: validation {units.NAMES[metric]} {level}{_gain_words(metric, rival(gains))}."]
     if behind is not None:
         parts.append(_missed(metric, behind))
