@@ -61,7 +61,7 @@ docs: $(STAMP) ## build the documentation site into build/site; a link or a refe
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 chaos: $(STAMP) ## kill, freeze and cut off workers, restart the database, fill the disk, and look for what was lost; QUICK=1 is smaller
-	$(BIN)/python -m benchmarks.chaos $(if $(QUICK),--quick) --keep chaos-$(SCALE) $(OPTIONS)
+	$(BIN)/python -m benchmarks.serving.chaos $(if $(QUICK),--quick) --keep chaos-$(SCALE) $(OPTIONS)
 
 compose-config: ## check docker-compose.yml with docker-compose (or docker compose)
 	@$(COMPOSE) version >/dev/null 2>&1 || { \
@@ -71,50 +71,50 @@ compose-config: ## check docker-compose.yml with docker-compose (or docker compo
 	THERMOWELL_ARTIFACT_STORE=s3://bucket $(COMPOSE) -f docker-compose.yml -f docker-compose.s3.yml config --quiet
 
 style: $(STAMP) ## figures of the code's language and structure (OPTIONS="--beside PATH" for another package's)
-	$(BIN)/python -m benchmarks.style $(OPTIONS)
+	$(BIN)/python -m benchmarks.common.style $(OPTIONS)
 
 bench-throughput: $(STAMP) ## images/s against the loop and the peers, in under 30 minutes; QUICK=1: under 5
-	$(BIN)/python -m benchmarks.throughput $(if $(QUICK),--quick) --keep throughput-$(SCALE)-$$(nproc)-cores $(OPTIONS)
+	$(BIN)/python -m benchmarks.engines.throughput $(if $(QUICK),--quick) --keep throughput-$(SCALE)-$$(nproc)-cores $(OPTIONS)
 
 bench-memory: $(STAMP) ## memory of one more student, in a bank and in a loop
-	$(BIN)/python -m benchmarks.memory $(if $(QUICK),--quick) --keep memory-$(SCALE) $(OPTIONS)
+	$(BIN)/python -m benchmarks.engines.memory $(if $(QUICK),--quick) --keep memory-$(SCALE) $(OPTIONS)
 
 bench-job: $(STAMP) ## wall-clock of the whole demo job, as chosen and with the plain loop
-	$(BIN)/python -m benchmarks.search_time $(if $(QUICK),--quick) --keep search-$(SCALE)-$$(nproc)-cores $(OPTIONS)
+	$(BIN)/python -m benchmarks.engines.job $(if $(QUICK),--quick) --keep search-$(SCALE)-$$(nproc)-cores $(OPTIONS)
 
 bench-views: $(STAMP) ## how many augmented views are enough (OPTIONS="--draws 4" for a glance)
-	$(BIN)/python -m benchmarks.views --keep views $(OPTIONS)
+	$(BIN)/python -m benchmarks.engines.views --keep views $(OPTIONS)
 
 bench-precision: $(STAMP) ## bf16 against fp32: accuracy and speed (OPTIONS="--seeds 4" for a glance)
-	$(BIN)/python -m benchmarks.precision --keep precision $(OPTIONS)
+	$(BIN)/python -m benchmarks.engines.precision --keep precision $(OPTIONS)
 
 bench-table: $(STAMP) ## the table of learning curves, from where it stopped: about an hour (OPTIONS="--only NAME")
 	$(BIN)/python -m benchmarks.table $(OPTIONS)
 
 bench-confirmation: $(STAMP) ## what confirming costs and buys, and how often a race drops the best
-	$(BIN)/python -m benchmarks.confirmation $(OPTIONS)
+	$(BIN)/python -m benchmarks.calibration.confirmation $(OPTIONS)
 
 bench-coverage: $(STAMP) ## do the temperature response's sets and bands hold the truth?
-	$(BIN)/python -m benchmarks.response_coverage $(OPTIONS)
+	$(BIN)/python -m benchmarks.calibration.response_coverage $(OPTIONS)
 
 bench-guidance: $(STAMP) ## does a study's guidance hold the truth? (OPTIONS="20" for a glance)
-	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.guidance $(OPTIONS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.calibration.guidance $(OPTIONS)
 
 bench-bias: $(STAMP) ## does early stopping prefer the wrong temperatures, and what does that cost? minutes
-	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.bias --keep bias $(OPTIONS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.calibration.bias --keep bias $(OPTIONS)
 
 bench-overhead: $(STAMP) ## storage and sampler per trial, against plain Optuna; QUICK=1: under five minutes
-	$(BIN)/python -m benchmarks.overhead $(if $(QUICK),--quick) --keep overhead-$(SCALE) $(OPTIONS)
+	$(BIN)/python -m benchmarks.serving.overhead $(if $(QUICK),--quick) --keep overhead-$(SCALE) $(OPTIONS)
 
 bench-load: $(STAMP) ## 200 clients at once on 10,000 trials, against Optuna Dashboard; QUICK=1: under five minutes
-	$(BIN)/python -m benchmarks.load $(if $(QUICK),--quick) --keep load-$(SCALE)-$$(nproc)-cores $(OPTIONS)
+	$(BIN)/python -m benchmarks.serving.load $(if $(QUICK),--quick) --keep load-$(SCALE)-$$(nproc)-cores $(OPTIONS)
 
 bench-search: $(STAMP) ## what a good answer costs here, by grid and with others' searches; QUICK=1: five minutes
-	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.search $(if $(QUICK),--quick) --keep search-cost-$(SCALE) $(OPTIONS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.searching.cost $(if $(QUICK),--quick) --keep search-cost-$(SCALE) $(OPTIONS)
 
 bench-ranges: $(STAMP) ## which sampler finds more over ranges, simulated between the table's cells? half an hour
-	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.ranges --keep ranges $(OPTIONS)
-	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.ranges --sealed --keep ranges-sealed $(OPTIONS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.searching.ranges --keep ranges $(OPTIONS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.searching.ranges --sealed --keep ranges-sealed $(OPTIONS)
 
 clean: ## remove the virtual environment and all caches
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache benchmarks/.cache

@@ -1,4 +1,4 @@
-"""Writes the figures of the kept results into README.md, so that what is published is what was measured.
+"""Published figures: what each folder's README.md says is written from the kept results, as they were measured.
 
     python -m benchmarks.figures
 
@@ -13,9 +13,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import output
+from benchmarks.common import output
 
-README = Path(__file__).parent / "README.md"
+PAGES = sorted(Path(__file__).parent.glob("*/README.md"))
 _BLOCK = re.compile(r"(<!-- figures: (?P<kind>\w+) (?P<name>[\w.-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _OPERATORS = 6
 
@@ -53,7 +53,7 @@ def _table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def _throughput(result: Json) -> str:
-    from benchmarks.throughput import GOALS
+    from benchmarks.engines.throughput import GOALS
 
     details = result["details"]
     limits = details["limits"]
@@ -146,7 +146,7 @@ def _precision(result: Json) -> str:
 
 
 def _overhead(result: Json) -> str:
-    from benchmarks.overhead import rows
+    from benchmarks.serving.overhead import rows
 
     headings = ["", "workers", "ms per trial", "trials/s", "of Optuna's seconds", "errors"]
     missed = ", ".join(result["missed"]) or "none"
@@ -155,7 +155,7 @@ def _overhead(result: Json) -> str:
 
 
 def _load(result: Json) -> str:
-    from benchmarks.load import rows
+    from benchmarks.serving.load import rows
 
     headings = ["", "requests", "p50, ms", "p99, ms", "errors"]
     slope = result["memory_mib_per_minute"]
@@ -227,7 +227,7 @@ def _search_cost(result: Json) -> str:
 
 
 def _bias(result: Json) -> str:
-    from benchmarks.bias import words
+    from benchmarks.calibration.bias import words
 
     order, halved = [], []
     for name, one in result["details"].items():
@@ -246,7 +246,7 @@ def _bias(result: Json) -> str:
 
 
 def _ranges(result: Json) -> str:
-    from benchmarks.ranges import compared
+    from benchmarks.searching.ranges import compared
 
     headings: list[str] = []
     body: list[list[str]] = []
@@ -271,8 +271,9 @@ _KINDS: dict[str, Callable[[Json], str]] = {
 
 
 def main() -> int:
-    """Writes README.md anew."""
-    README.write_text(written(README.read_text()))
+    """Writes the pages anew."""
+    for page in PAGES:
+        page.write_text(written(page.read_text()))
     return 0
 
 

@@ -1,4 +1,4 @@
-"""How long does a newcomer wait, and how much must they type and decide, from a clone to an answer?
+"""What a newcomer waits, types and decides from a clone to an answer.
 
     python -m benchmarks.newcomer            # as a newcomer: installs everything anew, up to 6 GB
     python -m benchmarks.newcomer --quick    # with the environment that runs this: the installation is not measured
@@ -26,7 +26,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks import facts, output
+from benchmarks.common import facts, output
 
 ROOT = Path(__file__).parents[1]
 DEMO = ("git clone {url} thermowell", "cd thermowell", "make demo")

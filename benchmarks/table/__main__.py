@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import facts
+from benchmarks.common import facts
 from benchmarks.table import build
 from benchmarks.table.contexts import Planned, planned, prepare_data
 from trainers.replay.world import TABLES

@@ -14,6 +14,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
+from benchmarks.common.preparation import prepare
 from benchmarks.table import teachers
 from benchmarks.table.contexts import Planned
 from trainers import run
@@ -41,7 +42,7 @@ def ready_for(planned: Planned, roots: Roots) -> Prepared:
     problem = planned.problem
     if planned.pretraining is not None:
         problem = teachers.finetuned(problem, planned.pretraining, roots)
-    return run.prepare(problem, roots, "cpu")
+    return prepare(problem, roots, "cpu")
 
 
 def work(planned: Planned) -> list[list[tuple[int, int]]]:

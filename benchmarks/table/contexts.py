@@ -1,4 +1,4 @@
-"""Which settings of data, teacher, student and length does the table have, and over which grid?"""
+"""Contexts of the table: data, teacher, student, length, and the grid of each."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ def leader(run: Race, values: Values) -> int:
     """The finalist still in it that has the best mean over the race's blocks, the earlier one of two.
 
     What the search expected of them is not weighed in: it has chosen them, and among those it chose its surface tells
-    no better than the mean of three fresh seeds which is best (measured: benchmarks/confirmation.md).
+    no better than the mean of three fresh seeds which is best (measured: benchmarks/calibration/confirmation.md).
     """
     means = [math.fsum(values[finalist][seed] for seed in run.blocks) for finalist in run.left]
     return run.left[means.index(max(means))]

@@ -27,7 +27,7 @@ MOST_CONFIDENCE = 0.999
 """Beyond it, intervals from a few seeds are as wide as anything: at 1 they have no ends."""
 COLDEST = 1e-3
 """The lowest T that makes sense: logits that are divided by less no longer fit into single precision."""
-VIEWS = 16  # enough not to be shown worse than fresh augmentation: see benchmarks/README.md
+VIEWS = 16  # enough not to be shown worse than fresh augmentation: see benchmarks/engines/README.md
 
 
 def _or_same(schema: dict[str, Any]) -> None:

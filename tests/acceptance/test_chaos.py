@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.chaos import Size, storm
+from benchmarks.serving.chaos import Size, storm
 
 SHORT = {
     "postgresql": Size(workers=3, jobs=2, trials=32, restarts=1, fault_every=1.5, patience=400.0),

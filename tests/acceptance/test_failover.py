@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import chaos_checks
+from benchmarks.serving import chaos_checks
 from search.requests import jobs
 from search.requests.trials import iter_trials
 from search.schema import migrate

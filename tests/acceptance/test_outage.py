@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import chaos_checks
+from benchmarks.serving import chaos_checks
 from search.errors import DatabaseUnavailable
 from search.records import Job
 from search.requests import jobs

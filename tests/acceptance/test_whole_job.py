@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import chaos_checks
+from benchmarks.serving import chaos_checks
 from search.records import Job, Trial
 from search.requests import jobs, results, trials
 from search.schema import migrate

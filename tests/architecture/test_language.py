@@ -7,8 +7,8 @@ import re
 
 import pytest
 
-from benchmarks import style
-from benchmarks.style import ROOMS, ROOT, Source
+from benchmarks.common import style
+from benchmarks.common.style import ROOMS, ROOT, Source
 
 FILES = style.sources(ROOT, ROOMS)
 

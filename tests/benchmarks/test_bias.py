@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import bias, bias_halving, figures, output
+from benchmarks import figures
+from benchmarks.calibration import bias, bias_halving
+from benchmarks.common import output
 from trainers.replay import synthetic
 from trainers.replay.world import World
 

@@ -1,4 +1,4 @@
-"""Is what README.md publishes what was measured?"""
+"""What the benchmarks' pages publish is what was measured."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import figures, output
-from benchmarks.throughput import GOALS
+from benchmarks import figures
+from benchmarks.common import output
+from benchmarks.engines.throughput import GOALS
 
 ABOUT = {
     "when": "2026-01-02T03:04:05+00:00",
@@ -69,8 +70,9 @@ def test_blocks_are_made_from_results(block: str, expected: list[str], tmp_path:
     assert figures.written(made, tmp_path) == made
 
 
-def test_the_page_shows_the_kept_results() -> None:
-    text = figures.README.read_text()
+@pytest.mark.parametrize("page", figures.PAGES, ids=lambda page: str(page.parent.name))
+def test_the_pages_show_the_kept_results(page: Path) -> None:
+    text = page.read_text()
     assert figures.written(text) == text, "run `python -m benchmarks.figures`"
 
 

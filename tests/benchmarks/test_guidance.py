@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from benchmarks import guidance
+from benchmarks.calibration import guidance
 from search.analysis.study.cells import Cell
 
 

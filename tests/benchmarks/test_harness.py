@@ -9,16 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import facts, forms, limits, output, peers, throughput
-from benchmarks.statistics import paired, spread
-from benchmarks.turns import Racer, Side, SideFailed, race, started
+from benchmarks.common import facts, output, peers
+from benchmarks.common.repetitions import paired, spread
+from benchmarks.engines import forms, limits, throughput
+from benchmarks.engines.turns import Racer, Side, SideFailed, race, started
 from trainers.spec import Model
 
 LOG = functools.partial(tempfile.TemporaryFile, "w+")
 # a side that trains 10 images in an epoch of a hundredth of a second
 SIDE = """
 import sys, time
-from benchmarks.child import serve
+from benchmarks.engines.child import serve
 def epoch():
     time.sleep(0.01)
     return 10

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from benchmarks import load
-from benchmarks.load import Memory, Side, percentile, verdict
+from benchmarks.serving import load
+from benchmarks.serving.load import Memory, Side, percentile, verdict
 
 
 def side(latencies: dict[str, list[float]], mib: list[float]) -> Side:

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import figures, output, ranges
-from benchmarks.search.ground import TRY, open_ground
+from benchmarks import figures
+from benchmarks.common import output
+from benchmarks.searching import ranges
+from benchmarks.searching.cost.ground import TRY, open_ground
 from tests.benchmarks.test_tiny import last_line
 from trainers.spec import Configuration, Optimizer
 

@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 
-from benchmarks import figures, output, peers
-from benchmarks.search import __main__ as command
-from benchmarks.search import cost, coverage, methods, played, raw, side, verdict
-from benchmarks.search.ground import TRY, Ground, open_ground
-from benchmarks.search.jobs import Job, Search, confirmed
-from benchmarks.search.spec import job_spec
-from benchmarks.search.steps import Step, as_shipped, within
+from benchmarks import figures
+from benchmarks.common import output, peers
+from benchmarks.searching.cost import __main__ as command
+from benchmarks.searching.cost import cost, coverage, methods, played, raw, side, verdict
+from benchmarks.searching.cost.ground import TRY, Ground, open_ground
+from benchmarks.searching.cost.jobs import Job, Search, confirmed
+from benchmarks.searching.cost.spec import job_spec
+from benchmarks.searching.cost.steps import Step, as_shipped, within
 from search.states import Arm, Stage
 
 

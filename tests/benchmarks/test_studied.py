@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks import output, studied
+from benchmarks.common import output
+from benchmarks.searching import studied
 from search.analysis.study.cells import Cell, Optimum
 from search.analysis.study.guidance import compute_guidance
 

@@ -9,17 +9,9 @@ from typing import Any
 import pytest
 import torch
 
-from benchmarks import (
-    confirmation,
-    coordinates,
-    memory,
-    precision,
-    response_coverage,
-    search_time,
-    stopping,
-    throughput,
-    views,
-)
+from benchmarks.calibration import confirmation, response_coverage
+from benchmarks.engines import job, memory, precision, throughput, views
+from benchmarks.searching import coordinates, stopping
 
 Main = Callable[[list[str]], int]
 
@@ -60,7 +52,7 @@ def test_memory(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(900)  # programs of their own, on a machine that may be busy
 def test_search_time(capsys: pytest.CaptureFixture[str]) -> None:
-    said = last_line(search_time.main, ["--tiny"], capsys)
+    said = last_line(job.main, ["--tiny"], capsys)
     assert said["search_vs_loop"] > 0
     assert said["same_work"]
 
@@ -79,7 +71,7 @@ def test_precision(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_response_coverage(capsys: pytest.CaptureFixture[str]) -> None:
-    response_coverage.measure(2, 32)
+    response_coverage.measure(2, 32, "adamw")
     said = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert 0 <= said["set holds best T"] <= 1
 

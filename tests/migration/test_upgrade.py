@@ -16,7 +16,7 @@ from alembic import command
 from sqlalchemy import update
 from sqlalchemy.engine import make_url
 
-from benchmarks import chaos_checks
+from benchmarks.serving import chaos_checks
 from search.claims import finalization, leases
 from search.errors import SchemaMissing
 from search.records import Job, Principal, Trial

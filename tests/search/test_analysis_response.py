@@ -252,7 +252,7 @@ def test_three_hundred_trials_take_no_more_than_seconds() -> None:
 
 @pytest.mark.slow
 def test_confidence_sets_and_bands_hold_the_truth_as_often_as_they_say() -> None:
-    """On 40 surfaces whose truth is known, at 90 %; benchmarks/response_coverage.py measures it on more of them."""
+    """On 40 surfaces whose truth is known, at 90 %; benchmarks/calibration/response_coverage.py measures more."""
     spec = synthetic.spec(space={"optimizer": {"adamw": None}}, budget={"trials": 40})
     covered, banded = [], []
     for seed in range(40):

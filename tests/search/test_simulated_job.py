@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.search import jobs as simulated
-from benchmarks.search.ground import Ground
+from benchmarks.searching.cost import jobs as simulated
+from benchmarks.searching.cost.ground import Ground
 from benchmarks.table.spec import spec
 from search.requests import jobs, trials
 from search.settings import Settings

@@ -16,7 +16,7 @@ import torch
 import yaml
 from yacs.config import CfgNode
 
-from benchmarks import peers
+from benchmarks.common import peers
 from search.spec.job import JobSpec
 from service.exports import mdistiller, torchdistill
 from service.exports.winner import Winner

@@ -82,7 +82,8 @@ def confidence_set(
     as often this one leaves out first what is likely to be worse; the smallest ones leave out temperatures that nothing
     tells from the best, because smooth draws have their maxima at the ends. The draws are surer than they should be
     where students' surface is not as smooth as the process takes it to be: without the doubt, 90 % held the best T in
-    90 to 95 % of jobs on smooth surfaces, but in 70 % on a table of real students (benchmarks/response_coverage.md).
+    90 to 95 % of jobs on smooth surfaces, but in 70 % on a table of real students
+    (benchmarks/calibration/response_coverage.md).
     """
     likely = (draws >= draws.max(axis=1, keepdims=True) - delta).mean(axis=0)
     frequency = best_shares(draws)

@@ -26,8 +26,8 @@ DOUBT = 3
 """Independent draws that must agree: chance and bound are of the largest of so many draws' shortfalls. A single draw
 is surer than it should be: the winner was chosen by the same runs that the surface is fitted to, and students' quality
 is not as smooth as the process takes it to be. Of worlds drawn from such a process, bounds of 90 % held in 85 % without
-it; on one table of real students nearly three times the chance was stated that held (benchmarks/README.md, "How far
-behind the best may the winner be?").
+it; on one table of real students nearly three times the chance was stated that held (the page of
+benchmarks/calibration, "The stated regret of the winner").
 """
 _GRID = 500  # configurations of an optimizer, up to which all are looked at
 _EVEN = 256  # else settings of each optimizer spread evenly over its space,

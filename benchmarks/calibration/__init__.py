@@ -1,0 +1,1 @@
+"""Whether stated chances, intervals and sets hold what they say."""

@@ -1,0 +1,1 @@
+"""The API and its workers under load, over time, and under faults."""
