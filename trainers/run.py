@@ -7,6 +7,7 @@ import json
 import os
 import platform
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import numpy as np
 import torch
 import torchvision
 
-from trainers import catalogue, spec
+from trainers import catalogue, quality, spec
 from trainers.data import datasets, granularity
 from trainers.data.views import Normaliser
 from trainers.engines import choose as chooser
@@ -27,7 +28,7 @@ from trainers.engines.replay import ReplayEngine
 from trainers.errors import TrainingError
 from trainers.replay.ready import Replayed, replayed
 from trainers.spec import Configuration, Precision, Problem, Tested, TestPermit
-from trainers.teaching import clusters, initial, teacher
+from trainers.teaching import clusters, initial, preprocessed, teacher
 from trainers.teaching.prepared import Prepared, Roots
 from trainers.teaching.test_split import SealedTest
 from trainers.training import evaluate, precision, threads
@@ -73,10 +74,15 @@ def _prepare(problem: Problem, roots: Roots, device: str) -> Prepared:
     models.check(problem.student, split.channels, split.size, split.classes)
     for member in (problem.teacher, *problem.teacher.members):
         if member.model is not None:
-            models.check(member.model, split.channels, split.size, split.classes)
+            models.check(member.model, *teacher.input_shape(member, split), split.classes)
     tests = datasets.check_test(on_classes.data, roots.data, split, roots.store)
-    setting = teacher.Setting(on_classes, split, roots.store, on, roots.data, roots.shared, tests)
+    setting, prepared = preprocessed.resolved(
+        teacher.Setting(on_classes, split, roots.store, on, roots.data, roots.shared, tests)
+    )
     answers = teacher.answers(setting)
+    facts = replace(answers.facts, chance=evaluate.chance(split.validation.labels), preprocessing=prepared)
+    if quality.is_weak(facts):
+        facts = preprocessed.with_measured(setting, facts)
     return Prepared(
         problem=problem,
         roots=roots,
@@ -92,7 +98,7 @@ def _prepare(problem: Problem, roots: Roots, device: str) -> Prepared:
         validation_images=split.validation.images.to(on),
         validation_labels=split.validation.labels.to(on),
         validation_logits=answers.validation.to(on),
-        facts=answers.facts,
+        facts=facts,
         test=SealedTest(setting),
         start=initial.start(setting),
         class_map=granularity.coarse_labels(on_classes.data),

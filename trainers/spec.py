@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from trainers.preprocessing import UNCHANGED, Preprocessing, PreprocessingFacts
 from trainers.registry import augmentations, losses, optimizers, schedules
 from trainers.registry.augmentations import Moving as Moving
 from trainers.registry.models import Argument as Argument
@@ -145,6 +146,8 @@ class Teacher:
     `logits`: the safetensors file with digest `artifact` holds them: `train` [views, n_train, classes],
     `validation` [n_validation, classes] and `test` [n_test, classes]; there is no model.
     `ensemble`: the mean of the logits of its `members`, none of which is an ensemble.
+
+    Only `weights` have a `preprocessing`: None is that of the students.
     """
 
     source: TeacherSource = "train"
@@ -158,6 +161,7 @@ class Teacher:
     pretrained_on: Pretraining | None = field(default=None, metadata=OMIT_IF_DEFAULT)
     finetune: Finetune = field(default="full", metadata=OMIT_IF_DEFAULT)
     members: tuple[Teacher, ...] = field(default=(), metadata=OMIT_IF_DEFAULT)
+    preprocessing: Preprocessing | None = field(default=None, metadata=OMIT_IF_DEFAULT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +170,7 @@ class Distillation:
 
     `alpha`, `beta` and `gamma` weigh the parts of those methods whose records have such weights; to the others they say
     nothing. A shape goes from the configuration's `temperature` to its `final_temperature`; a step does so once that
-    share of all steps is behind.
+    share of all steps is behind. `revision` is that of the method's record by which the job began.
     """
 
     method: Method = losses.PLAIN
@@ -175,6 +179,7 @@ class Distillation:
     gamma: float = 1.0
     shape: TemperatureShape = "constant"
     step_at: float = 0.5
+    revision: int = field(default=1, metadata=OMIT_IF_DEFAULT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,13 +295,18 @@ class LaneFailure:
 
 @dataclass(frozen=True, slots=True)
 class TeacherFacts:
-    """What is worth knowing of a teacher: its quality on validation and how sharp it is at T = 1."""
+    """What is worth knowing of a teacher: its quality on validation and how sharp it is at T = 1.
+
+    `chance` is the share of the class that most validation images have, the accuracy of who always says it.
+    """
 
     fingerprint: str
     classes: int
     train_images: int
     validation_images: int
     validation: Metrics
+    chance: float | None = field(default=None, metadata=OMIT_IF_DEFAULT)
+    preprocessing: tuple[PreprocessingFacts, ...] = field(default=(), metadata=OMIT_IF_DEFAULT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -348,8 +358,11 @@ def canonicalize(part: Any) -> Any:
     if isinstance(part, Teacher):
         if part.source == "ensemble":  # in whatever order its members are named
             return Teacher("ensemble", members=tuple(sorted(map(canonicalize, part.members), key=digest)))
-        if part.source != "train":
-            return Teacher(part.source, model=part.model if part.source == "weights" else None, artifact=part.artifact)
+        if part.source == "weights":
+            prepared = None if part.preprocessing == UNCHANGED else part.preprocessing
+            return Teacher("weights", model=part.model, artifact=part.artifact, preprocessing=prepared)
+        if part.source == "logits":
+            return Teacher("logits", artifact=part.artifact)
         stop = part.stop_epoch if part.training is None or part.stop_epoch != part.training.epochs else None
         finetune = part.finetune if part.pretrained_on is not None else "full"
         return replace(part, stop_epoch=stop, finetune=finetune, **_canonical_parts(part))

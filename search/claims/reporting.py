@@ -23,7 +23,7 @@ from search.storage.db import Database, now_sql
 from search.storage.events import emit
 from search.storage.rows import reason_json, reason_of
 from search.storage.tables import jobs, reports, trials
-from trainers.spec import Configuration, EpochReport, Metrics, TeacherFacts
+from trainers.spec import Configuration, EpochReport, Metrics, TeacherFacts, to_jsonable
 
 OPEN_TRIALS = (TrialState.WAITING, TrialState.RUNNING)
 
@@ -197,14 +197,21 @@ _TRIAL = select(trials).where(trials.c.id == bindparam("trial"))
 _BESIDE_BEST = {"maximize": _beside_best(operator.ge), "minimize": _beside_best(operator.le)}
 
 
-def set_teacher(db: Database, token: str, facts: TeacherFacts) -> None:
-    """Writes down what the job's teacher is worth, the first time that somebody knows it. LeaseLost."""
+def set_teacher(db: Database, token: str, facts: TeacherFacts, refusal: Reason | None = None) -> bool:
+    """Writes down what the job's teacher is worth, the first time that somebody knows it, and ends the job there where
+    that is a reason to refuse it; answers whether it goes on. A job whose teacher is known has trials, and goes on.
+    LeaseLost.
+    """
     with db.write() as connection:
         job, _ = leases.hold_with_job(connection, token)
-        if job.teacher is None:
-            document = dataclasses.asdict(facts)
-            connection.execute(update(jobs).where(jobs.c.id == job.id).values(teacher=document))
-            emit(connection, job.id, "teacher_ready", document)
+        if job.teacher is not None:
+            return True
+        document = to_jsonable(facts)
+        connection.execute(update(jobs).where(jobs.c.id == job.id).values(teacher=document))
+        emitted = emit(connection, job.id, "teacher_ready", document)
+        if refusal is not None:
+            _fail(connection, emitted, refusal)
+        return refusal is None
 
 
 def fail_job(db: Database, token: str, reason: Reason) -> JobState:

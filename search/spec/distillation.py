@@ -57,14 +57,14 @@ class DistillationSpec(Part):
             raise ValueError(f"schedule must be constant: {self.method} {why}")
         return self
 
-    def to_trained(self) -> trained.Distillation:
-        """In the trainers' words, every weight given."""
+    def to_trained(self, revision: int = 1) -> trained.Distillation:
+        """In the trainers' words, every weight given; `revision` is that of the method's record when the job began."""
         weights = {}
         for name, weight in LOSSES[self.method].weights.items():
             value = getattr(self, name)
             weights[name] = weight.default if value is None else float(value)
         step_at = 0.5 if self.step_at is None else self.step_at
-        return trained.Distillation(self.method, **weights, shape=self.schedule, step_at=step_at)
+        return trained.Distillation(self.method, **weights, shape=self.schedule, step_at=step_at, revision=revision)
 
 
 def with_temperature(document: Any) -> Any:
@@ -88,10 +88,12 @@ def with_temperature(document: Any) -> Any:
 
 def check_least_classes(method: Method, classes: int | None) -> None:
     """ValueError where the method says nothing with so few classes; None is for a number that only the files say."""
-    least = LOSSES[method].least_classes
-    if classes is not None and classes < least:
+    record = LOSSES[method]
+    if classes is not None and classes < record.least_classes:
+        why = f": {record.few}" if record.few else ""
         raise ValueError(
-            f"distillation.method must be another one where there are {classes} classes: {method} needs {least} or more"
+            f"distillation.method must be another one where there are {classes} classes: {method} needs "
+            f"{record.least_classes} or more{why}"
         )
 
 

@@ -9,7 +9,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from search.spec.classes import classes_known
 from search.spec.distillation import DistillationSpec, check_distillation, check_least_classes, with_temperature
-from search.spec.fields import LEAST, Label, LogSearched, Name, Seed, Sensible, check_bounds
+from search.spec.fields import LEAST, Label, LogSearched, Name, Seed, Sensible, at_door, check_bounds
 from search.spec.fields import Choices as Choices
 from search.spec.fields import Part as Part
 from search.spec.fields import Range as Range
@@ -177,10 +177,11 @@ class JobSpec(Part):
         return with_temperature(document)
 
     @model_validator(mode="after")
-    def _method_fits(self) -> Self:
+    def _method_fits(self, info: ValidationInfo) -> Self:
         space = self.space
         check_distillation(self.distillation, space.temperature, space.final_temperature, space.student_temperature)
-        check_least_classes(self.distillation.method, classes_known(self.dataset.name, self.dataset.classes))
+        if at_door(info):
+            check_least_classes(self.distillation.method, classes_known(self.dataset.name, self.dataset.classes))
         return self
 
     @model_validator(mode="after")
@@ -205,16 +206,22 @@ class JobSpec(Part):
                     raise ValueError(f"warm_start.points.{number}.{name} must be one of {allowed}, got {value:g}")
         return self
 
-    def problem(self, views: int, precision: trained.Precision) -> trained.Problem:
-        """What all students of this job have in common, in the trainers' words."""
+    def problem(
+        self, views: int, precision: trained.Precision, *, revision: int = 1, measured: bool = False
+    ) -> trained.Problem:
+        """What all students of this job have in common, in the trainers' words.
+
+        `revision` is that of the distillation method's record when the job began; `measured` says whether a given
+        teacher's preprocessing is taken from its file, or measured, where the spec says nothing of it.
+        """
         return trained.Problem(
             data=self.dataset.to_trained(),
-            teacher=self.teacher.to_trained(),
+            teacher=self.teacher.to_trained(measured),
             student=self.student.to_trained(),
             training=self.training.to_trained(),
             views=views,
             precision=precision,
-            distillation=self.distillation.to_trained(),
+            distillation=self.distillation.to_trained(revision),
             initial=self.student.initial.to_trained() if self.student.initial else trained.Initial(),
         )
 

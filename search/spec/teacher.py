@@ -9,8 +9,10 @@ from pydantic import Field, model_validator
 
 from search.spec.classes import Clusters
 from search.spec.fields import Digest, Part, Seed, Sensible
+from search.spec.preprocessing import Preprocessed
 from search.spec.training import DatasetSpec, FixedOptimizer, ModelSpec, TrainingSpec
 from trainers import spec as trained
+from trainers.preprocessing import MEASURED
 
 
 class PretrainingSpec(Part):
@@ -102,6 +104,10 @@ class _OneTeacher(Part):
     )
     origin: OriginSpec | None = Field(None, description="trained elsewhere first; training and optimizer then finetune")
     artifact: Digest | None = Field(None, description="sha256 of the safetensors file in the artifact store")
+    preprocessing: Preprocessed | None = Field(
+        None,
+        description="of weights: how their own training prepared images; the file's or the best measured unless given",
+    )
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
@@ -117,6 +123,8 @@ class _OneTeacher(Part):
                 raise ValueError(f"{part} is {'needed' if required else 'not allowed'} where source is {self.source}")
         if self.label_smoothing and self.source != "train":
             raise ValueError("label_smoothing belongs to source: train")
+        if self.preprocessing is not None and self.source != "weights":
+            raise ValueError("preprocessing belongs to source: weights")
         for part in ("stop_epoch", "origin"):
             if getattr(self, part) is not None and self.source != "train":
                 raise ValueError(f"{part} belongs to source: train")
@@ -127,8 +135,9 @@ class _OneTeacher(Part):
             )
         return self
 
-    def to_trained(self) -> trained.Teacher:
-        """In the trainers' words."""
+    def to_trained(self, measured: bool = False) -> trained.Teacher:
+        """In the trainers' words; `measured` where a preprocessing that the spec does not say is to be found."""
+        unsaid = MEASURED if measured and self.source == "weights" else None
         return trained.Teacher(
             source=self.source,
             model=self.model.to_trained() if self.model else None,
@@ -140,6 +149,7 @@ class _OneTeacher(Part):
             stop_epoch=self.stop_epoch,
             pretrained_on=self.origin.pretrained_on.to_trained() if self.origin else None,
             finetune=self.origin.finetune if self.origin else "full",
+            preprocessing=self.preprocessing.to_trained() if self.preprocessing else unsaid,
         )
 
 
@@ -161,6 +171,7 @@ class TeacherSpec(_OneTeacher):
         le=1024,
         description="augmented views whose logits are kept; 16 or one an epoch unless given, 1 without augmentation",
     )
+    accept_weak: bool = Field(False, description="distil a teacher that is near chance on validation all the same")
 
     @model_validator(mode="after")
     def _ensemble(self) -> Self:
@@ -183,9 +194,10 @@ class TeacherSpec(_OneTeacher):
             return {"teacher": self}
         return {f"teacher.members.{number}": member for number, member in enumerate(self.members)}
 
-    def to_trained(self) -> trained.Teacher:
-        """In the trainers' words."""
-        return replace(super().to_trained(), members=tuple(member.to_trained() for member in self.members or ()))
+    def to_trained(self, measured: bool = False) -> trained.Teacher:
+        """In the trainers' words; `measured` where a preprocessing that the spec does not say is to be found."""
+        members = tuple(member.to_trained(measured) for member in self.members or ())
+        return replace(super().to_trained(measured), members=members)
 
 
 def check_origins(dataset: DatasetSpec, teacher: TeacherSpec, student: StudentSpec) -> None:

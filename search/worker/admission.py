@@ -22,6 +22,7 @@ from search.worker.context import Context
 from search.worker.engine_cache import EngineCache, EngineSession, RunningTrial
 from search.worker.heartbeat import Heartbeat
 from search.worker.trial_finisher import TrialFinisher
+from trainers import quality
 from trainers.engines import memory
 from trainers.engines.processes import ChildDied
 from trainers.errors import CheckpointInvalid, TrainingError
@@ -171,7 +172,8 @@ class TrialAdmitter:
         if opened:
             log.info("engine opened", lanes=session.lanes)
             self.context.patiently(self.heartbeat.tell)
-        self._tell_teacher(claim, session)
+        if not self._tell_teacher(claim, session):
+            return True
         if session.free() < 1:
             self.finisher.give_back([claim])
             return False
@@ -259,11 +261,20 @@ class TrialAdmitter:
         attach = partial(reporting.attach, context.database, claim.token, claim.trial_id, numbering, configuration)
         return context.patiently(attach), configuration
 
-    def _tell_teacher(self, claim: Claim, session: EngineSession) -> None:
-        if claim.job_id not in self._told:
-            facts = session.prepared.facts
-            self.context.patiently(partial(reporting.set_teacher, self.context.database, claim.token, facts))
+    def _tell_teacher(self, claim: Claim, session: EngineSession) -> bool:
+        """Writes down what the teacher is worth; False where the job has ended by it, before its first trial."""
+        if claim.job_id in self._told:
+            return True
+        facts = session.prepared.facts
+        weak = quality.is_weak(facts) and not claim.spec.teacher.accept_weak
+        reason = Reason("teacher-weak", quality.weakness(facts)) if weak else None
+        tell = partial(reporting.set_teacher, self.context.database, claim.token, facts, reason)
+        goes_on = self.context.patiently(tell)
+        if goes_on:
             self._told.add(claim.job_id)
+        elif reason is not None:
+            self.finisher.refuse(claim, reason)
+        return goes_on
 
     def _fingerprint(self, job_id: str, spec: JobSpec, fixed: Fixed | None) -> str:
         if fixed is None:  # another worker may yet be the one that fixes it

@@ -26,6 +26,7 @@ from search.storage.store import Store
 from search.storage.tables import trials
 from search.worker.resting import Rests
 from trainers import run
+from trainers.registry import losses
 from trainers.spec import Problem
 
 Answer = TypeVar("Answer")
@@ -149,10 +150,14 @@ class Context:
         if precision == "auto":
             precision = run.faster_precision(spec.problem(views, "fp32"))
         shared = ("device", "torch", "threads")
+        revision = losses.get(spec.distillation.method).revision
+        given = any(teacher.source == "weights" for teacher in spec.teacher.each().values())
         return {
             "views": views,
             "precision": precision,
             **{name: self.capabilities[name] for name in shared},
+            **({"revision": revision} if revision > 1 else {}),
+            **({"preprocessing": "measured"} if given else {}),
         }
 
     def allowed(self, spec: JobSpec, fixed: Any) -> bool:
@@ -189,7 +194,8 @@ class Context:
 
     def problem(self, spec: JobSpec, fixed: Any) -> Problem:
         """The job's problem, as it was fixed."""
-        return spec.problem(fixed["views"], fixed["precision"])
+        measured, revision = "preprocessing" in fixed, fixed.get("revision", 1)
+        return spec.problem(fixed["views"], fixed["precision"], revision=revision, measured=measured)
 
     def student_key(self, job_id: str, number: int) -> str:
         """Where the student of an estimate trial waits for the job's end, for whichever worker closes it."""

@@ -129,6 +129,13 @@ class TrialFinisher:
         self.heartbeat.drop(claim.token)
         self.traces.end(claim, TrialState.FAILED, reason=reason, error=error)
 
+    def refuse(self, claim: Claim, reason: Reason) -> None:
+        """Forgets a trial whose job was ended before it began."""
+        _log.error("job failed", job=claim.job_id, reason=reason.type, detail=reason.detail)
+        self.any_ended = True
+        self.heartbeat.drop(claim.token)
+        self.traces.end(claim, TrialState.FAILED, reason=reason)
+
     def not_ready(self, claim: Claim, error: Exception) -> None:
         """A trial's job could not be made ready here, by no fault of the trial: it waits for the next attempt."""
         _log.error("job cannot be made ready", job=claim.job_id, exc_info=error)

@@ -32,6 +32,11 @@ def _part(part: Part, channels: int, size: tuple[int, int]) -> Part:
 def _images(images: Tensor, channels: int, size: tuple[int, int]) -> Tensor:
     if images.shape[2:] != size:
         images = torch.from_numpy(resized(images.numpy(), size))
+    return recolour(images, channels)
+
+
+def recolour(images: Tensor, channels: int) -> Tensor:
+    """Images [n, C, H, W] (uint8) with so many channels, 1 or 3. DatasetInvalid for other numbers."""
     image_channels = images.shape[1]
     if image_channels == channels:
         return images

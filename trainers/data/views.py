@@ -8,12 +8,19 @@ from torch import Tensor
 from trainers.data import augment, mixing
 from trainers.spec import AugmentationName
 
+PREDICTION_BATCH = 1024
 RESIDENT_BYTES = 2**30
 _SHARE = 0.5  # of an accelerator's free memory that images may take
 
 
 class Normaliser:
-    """uint8 pixels [..., C, H, W] to float32 with mean 0 and deviation 1 per channel of the training part."""
+    """uint8 pixels [..., C, H, W] to float32 with mean 0 and deviation 1 per channel of the training part.
+
+    `growth` is how many numbers it makes of one, and `batch` how many images a model is shown at once.
+    """
+
+    growth = 1.0
+    batch = PREDICTION_BATCH
 
     def __init__(self, mean: tuple[float, ...], std: tuple[float, ...], device: torch.device) -> None:
         self.device = device
@@ -57,7 +64,7 @@ class Views:
         self._alike = augmentation == "none"
         self.different = 1 if self._alike else views
         self._resident: Tensor | None = None
-        if not streams and self.different * images.numel() * 4 <= RESIDENT_BYTES:
+        if not streams and self.different * images.numel() * 4 * normalise.growth <= RESIDENT_BYTES:
             numbers = torch.arange(len(images), device=device)
             tensors = [self._make(torch.full_like(numbers, view), numbers) for view in range(self.different)]
             self._resident = torch.stack(tensors)

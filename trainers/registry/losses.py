@@ -30,8 +30,9 @@ class LossRecord:
     `summary` says in a sentence what it is, `formula` and `remark` are those of the table in docs/methods.md.
     `temperature`: how T enters. It is searched, or there is none, or each student learns it from the searched one on;
     `bounds` are then those of what is learned, ends excluded. `suited` is T where a space gives none, if it is another
-    than usual. With fewer than `least_classes` a term says nothing, and is refused. `phrase` says in a sentence about a
-    result what T is of, or what the term is where there is no T.
+    than usual. With fewer than `least_classes` a term says nothing, and is refused; `few` says why. Jobs that began by
+    an earlier `revision` go on as it was. `phrase` says in a sentence about a result what T is of, or what the term is
+    where there is no T.
     """
 
     name: str
@@ -43,6 +44,8 @@ class LossRecord:
     suited: Interval | float | None = None
     bounds: tuple[float, float] = (0.0, float("inf"))
     least_classes: int = 2
+    few: str = ""
+    revision: int = 1
     phrase: str = ""
     remark: str = ""
 
@@ -60,8 +63,11 @@ LOSSES: Mapping[str, LossRecord] = {
         LossRecord(
             name="zscore",
             summary="kl of logits with mean 0 and deviation 1 for each image",
-            formula="as `kl`, of Z(z) = (z − mean z) / σ(z) of each image",
+            formula="as `kl`, of Z(z) = (z − mean z) / σ(z) of each image; σ² divides by the classes less one",
             citation="Sun et al. 2024, arXiv:2403.01427",
+            least_classes=3,
+            few="z-scored logits of 2 classes are the same for every image that has the same answer",
+            revision=2,
             phrase="of z-scored logits",
         ),
         LossRecord(
@@ -95,6 +101,9 @@ LOSSES: Mapping[str, LossRecord] = {
                 "beta": Weight(2.0, "of classes of an image"),
                 "gamma": Weight(2.0, "of the images of a class"),
             },
+            least_classes=3,
+            few="over 2 classes the correlation is 1 or -1 whatever the probabilities are",
+            revision=2,
             phrase="with DIST",
         ),
         LossRecord(

@@ -36,10 +36,12 @@ class SupervisedTask:
     head: frozenset[str] = frozenset()
 
 
-def views(split: Split, data: spec.Data, count: int, device: torch.device) -> Views:
-    """So many views of the training part, on the device where they fit."""
+def views(
+    split: Split, data: spec.Data, count: int, device: torch.device, normalise: Normaliser | None = None
+) -> Views:
+    """So many views of the training part, on the device where they fit; as students see them, unless told otherwise."""
     images = split.train.images
-    normalise = Normaliser(split.mean, split.std, device)
+    normalise = normalise or Normaliser(split.mean, split.std, device)
     return Views(images, normalise, data.augmentation, data.split_seed, count, not fits(images, device))
 
 

@@ -14,9 +14,10 @@ from torch import Tensor, nn
 
 from trainers import derived, disk
 from trainers.data.datasets import Split
+from trainers.data.preprocessor import Preprocessor
 from trainers.data.views import Normaliser, Views
 from trainers.errors import TeacherInvalid
-from trainers.spec import Metrics, Model, Problem, Teacher, TeacherFacts, canonicalize, digest
+from trainers.spec import Metrics, Model, Problem, Teacher, TeacherFacts, canonicalize, digest, to_jsonable
 from trainers.teaching import pretraining, supervised
 from trainers.teaching.pretraining import PretrainedModel
 from trainers.teaching.supervised import SupervisedTask
@@ -105,13 +106,33 @@ def test_logits(setting: Setting, images: Tensor) -> Tensor:
     """The teacher's logits [n, classes] on the test images (uint8), from its stored weights."""
     teacher = setting.problem.teacher
     if teacher.source == "ensemble":
-        return _mean([test_logits(member, images) for member in _members(setting)])
+        return _mean([test_logits(member, images) for member in members(setting)])
     if teacher.source == "logits":
         tensors = weights.load_artifact(setting.store, _artifact(teacher))
         return _check_shape(tensors, "test", (len(images), setting.split.classes))
     answers(setting)  # the weights are there once the logits are
+    return ask(setting, images)
+
+
+def ask(setting: Setting, images: Tensor) -> Tensor:
+    """The logits [n, classes] of a single teacher that is a model on images (uint8), on the CPU."""
     model = _taught(setting, _place(setting))
-    return predict(model, images, _normaliser(setting), setting.problem.precision).cpu()
+    return predict(model, images, normaliser(setting), setting.problem.precision).cpu()
+
+
+def normaliser(setting: Setting) -> Normaliser:
+    """What brings images to a single teacher: as its preprocessing has it, or else as students see them."""
+    preprocessing, split = setting.problem.teacher.preprocessing, setting.split
+    if preprocessing is None:
+        return Normaliser(split.mean, split.std, setting.device)
+    return Preprocessor(preprocessing, split, setting.device)
+
+
+def input_shape(teacher: Teacher, split: Split) -> tuple[int, tuple[int, int]]:
+    """Channels and size of the images that a single teacher takes."""
+    if teacher.preprocessing is None:
+        return split.channels, split.size
+    return teacher.preprocessing.shape(split.channels, split.size)
 
 
 def make_views(setting: Setting, count: int) -> Views:
@@ -120,17 +141,23 @@ def make_views(setting: Setting, count: int) -> Views:
 
 
 def _place(setting: Setting) -> Path:
-    split = setting.split
-    data = f"{split.train.digest()[:20]}{split.validation.digest()[:20]}"
-    data += _stamp(setting)
-    folder = setting.store / "teachers" / setting.problem.teacher_fingerprint()
-    return folder / f"{_FORMAT}-{data}.safetensors"
+    return folder(setting) / f"{_FORMAT}-{data_digest(setting)}{_stamp(setting)}.safetensors"
+
+
+def folder(setting: Setting) -> Path:
+    """Where all lies that is derived from the problem's teacher."""
+    return setting.store / "teachers" / setting.problem.teacher_fingerprint()
+
+
+def data_digest(setting: Setting) -> str:
+    """What the names of files have in them of the images themselves."""
+    return f"{setting.split.train.digest()[:20]}{setting.split.validation.digest()[:20]}"
 
 
 def _stamp(setting: Setting) -> str:
     """What the name of the stored answers has in it of data other than the problem's own."""
     if setting.problem.teacher.source == "ensemble":
-        stamps = [_stamp(member) for member in _members(setting)]
+        stamps = [_stamp(member) for member in members(setting)]
         return digest(stamps)[:20] if any(stamps) else ""
     return pretraining.stamp(setting.problem.teacher.pretrained_on, setting.data)
 
@@ -151,23 +178,28 @@ def _compute(setting: Setting, path: Path) -> None:
     facts = _facts(setting, train, validation)
     weights.save({"train": train, "validation": validation}, path)
     with disk.whole(_facts_path(path), "what the teacher is worth cannot be written") as partial:
-        partial.write_text(json.dumps(dataclasses.asdict(facts)))
+        partial.write_text(json.dumps(to_jsonable(facts)))
 
 
 def _average(setting: Setting) -> tuple[Tensor, Tensor]:
     """An ensemble's answers: each member's are made, or found, as those of a teacher of its own."""
-    answered = [answers(member) for member in _members(setting)]
+    answered = [answers(member) for member in members(setting)]
     train = _mean([answer.train for answer in answered])
     dtype = torch.float16 if setting.problem.precision == "bf16" else torch.float32
     return train.to(dtype), _mean([answer.validation for answer in answered])
 
 
-def _members(setting: Setting) -> list[Setting]:
+def members(setting: Setting) -> list[Setting]:
     """Where each member of an ensemble works, in an order that does not depend on how they are named."""
-    problem, members = setting.problem, canonicalize(setting.problem.teacher).members
-    if not members or any(member.source == "ensemble" for member in members):
+    teachers = canonicalize(setting.problem.teacher).members
+    if not teachers or any(member.source == "ensemble" for member in teachers):
         raise TeacherInvalid("an ensemble needs members that are teachers of their own")
-    return [dataclasses.replace(setting, problem=dataclasses.replace(problem, teacher=other)) for other in members]
+    return [alone(setting, teacher) for teacher in teachers]
+
+
+def alone(setting: Setting, teacher: Teacher) -> Setting:
+    """Where that teacher works in the place of the problem's."""
+    return dataclasses.replace(setting, problem=dataclasses.replace(setting.problem, teacher=teacher))
 
 
 def _mean(logits: list[Tensor]) -> Tensor:
@@ -188,14 +220,15 @@ def _compute_logits(setting: Setting, path: Path) -> tuple[Tensor, Tensor]:
     model = _taught(setting, path)
     with threads.exactly(_threads(setting)):
         train = _on_views(model, setting)
-        return train, predict(model, split.validation.images, _normaliser(setting), problem.precision).cpu()
+        return train, predict(model, split.validation.images, normaliser(setting), problem.precision).cpu()
 
 
 def _threads(setting: Setting) -> int:
     """On how many threads a teacher is trained and asked."""
-    split, training = setting.split, setting.problem.teacher.training
+    training = setting.problem.teacher.training
     batch_size = PREDICTION_BATCH if training is None else training.batch_size
-    operations = threads.step_operations(_untrained(setting), split.channels, split.size, batch_size)
+    shape = input_shape(setting.problem.teacher, setting.split)
+    operations = threads.step_operations(_untrained(setting), *shape, batch_size)
     return threads.suited(operations)
 
 
@@ -241,12 +274,13 @@ def _on_views(model: nn.Module, setting: Setting) -> Tensor:
     Each view is shown once; without augmentation all of them are the same.
     """
     problem, images = setting.problem, len(setting.split.train.labels)
-    views = make_views(setting, problem.views)
+    prepare = normaliser(setting)
+    views = supervised.views(setting.split, problem.data, problem.views, setting.device, prepare)
     dtype = torch.float16 if problem.precision == "bf16" else torch.float32
     logits = torch.empty((views.different, images, setting.split.classes), dtype=dtype)
     numbers = torch.arange(images, device="cpu" if views.streams else setting.device)
     for view in range(views.different):
-        batches = (views.batch(view, part) for part in pieces(numbers))
+        batches = (views.batch(view, part) for part in pieces(numbers, prepare.batch))
         logits[view] = predict_batches(model, batches, problem.precision)
     return logits.expand(problem.views, -1, -1)
 
@@ -314,11 +348,7 @@ def _beginning(setting: Setting) -> tuple[nn.Module, frozenset[str]]:
 
 def _untrained(setting: Setting) -> nn.Module:
     split, teacher = setting.split, setting.problem.teacher
-    return models.build(_model(teacher), split.channels, split.size, split.classes, teacher.seed)
-
-
-def _normaliser(setting: Setting) -> Normaliser:
-    return Normaliser(setting.split.mean, setting.split.std, setting.device)
+    return models.build(_model(teacher), *input_shape(teacher, split), split.classes, teacher.seed)
 
 
 def _model(teacher: Teacher) -> Model:

@@ -9,12 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from trainers import spec
+from trainers.data.views import PREDICTION_BATCH as PREDICTION_BATCH
 from trainers.data.views import Normaliser, Views
 from trainers.order import epoch_batches
 from trainers.training import optim
 from trainers.zoo import dropout
-
-PREDICTION_BATCH = 1024
 
 Loss = Callable[[Tensor, Tensor, int], Tensor]
 """From logits [b, classes], the images' numbers [b] and the view: the loss to descend, a scalar."""
@@ -88,7 +87,7 @@ def place(model: nn.Module, device: torch.device) -> nn.Module:
 def predict(model: nn.Module, images: Tensor, normalise: Normaliser, precision: spec.Precision) -> Tensor:
     """The model's logits [n, classes] (float32) in evaluation mode on images [n, C, H, W] (uint8)."""
     device = normalise.device
-    return predict_batches(model, (normalise(part.to(device)) for part in pieces(images)), precision)
+    return predict_batches(model, (normalise(part.to(device)) for part in pieces(images, normalise.batch)), precision)
 
 
 def predict_batches(model: nn.Module, batches: Iterable[Tensor], precision: spec.Precision) -> Tensor:
@@ -102,10 +101,10 @@ def predict_batches(model: nn.Module, batches: Iterable[Tensor], precision: spec
     return torch.cat(logits)
 
 
-def pieces(rows: Tensor) -> Iterator[Tensor]:
-    """`rows` cut along its first dimension into pieces small enough to be predicted at once."""
-    for start in range(0, len(rows), PREDICTION_BATCH):
-        yield rows[start : start + PREDICTION_BATCH]
+def pieces(rows: Tensor, count: int = PREDICTION_BATCH) -> Iterator[Tensor]:
+    """`rows` cut along its first dimension into pieces of at most so many, few enough to be predicted at once."""
+    for start in range(0, len(rows), count):
+        yield rows[start : start + count]
 
 
 def at_least_float32(logits: Tensor) -> Tensor:

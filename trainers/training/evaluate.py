@@ -21,6 +21,11 @@ def accuracy(logits: Tensor, labels: Tensor) -> Tensor:
     return (logits.argmax(-1) == labels).double().mean(-1)
 
 
+def chance(labels: Tensor) -> float:
+    """The share of images whose label is the most common one: the accuracy of who always says that."""
+    return float(torch.bincount(labels).max()) / len(labels)
+
+
 def nll(logits: Tensor, labels: Tensor) -> Tensor:
     """Mean negative log-likelihood of the labels, in nats."""
     logarithms = logits.double().log_softmax(-1)

@@ -33,11 +33,12 @@ def check(problem: Problem, classes: int) -> None:
     """
     method = problem.distillation.method
     lookup.find("distillation method", method, methods.TERMS)
-    least = registry.get(method).least_classes
-    if classes < least:
+    record = registry.get(method)
+    if classes < record.least_classes and problem.distillation.revision >= record.revision:
+        why = f" ({record.few})" if record.few else ""
         raise TooFewClasses(
-            f"the distillation method {method} needs {least} classes or more, and there are {classes}: choose another "
-            "distillation.method, or finer dataset.classes"
+            f"the distillation method {method} needs {record.least_classes} classes or more, and there are {classes}"
+            f"{why}: choose another distillation.method, or finer dataset.classes"
         )
     temperature.share(problem.distillation, 0, 1)
     optim.factor(0, 1, problem.training)

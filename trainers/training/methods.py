@@ -75,15 +75,20 @@ def distillation(
 
 
 def standardize_logits(
-    student: Tensor, teacher: Tensor, teacher_temperature: Scalar, student_temperature: Scalar
+    student: Tensor,
+    teacher: Tensor,
+    teacher_temperature: Scalar,
+    student_temperature: Scalar,
+    *,
+    unbiased: bool = True,
 ) -> Tensor:
     """The divergence of logits of which each image's have mean 0 and deviation 1: Z(z) = (z - mean z) / sigma(z).
 
-    Logit Standardization: Sun et al. 2024, arXiv:2403.01427, algorithms 1 and 2, T being their base temperature; sigma
-    divides by the number of classes.
+    Logit Standardization: Sun et al. 2024, arXiv:2403.01427, algorithms 1 and 2, T being their base temperature; sigma²
+    divides by the number of classes less one, as in the authors' code, or by their number unless `unbiased`.
     """
-    teacher = _z_score(teacher.to(student.dtype))
-    return distillation(_z_score(student), teacher, teacher_temperature, student_temperature)
+    teacher = _z_score(teacher.to(student.dtype), unbiased)
+    return distillation(_z_score(student, unbiased), teacher, teacher_temperature, student_temperature)
 
 
 def dkd_loss(
@@ -171,9 +176,10 @@ def reversal(epoch: int) -> float:
     return float(0.5 * (1 - torch.cos(torch.tensor(torch.pi * min(epoch, LEARNED_RAMP) / LEARNED_RAMP).double())))
 
 
-def _z_score(logits: Tensor) -> Tensor:
+def _z_score(logits: Tensor, unbiased: bool) -> Tensor:
     centred = logits - logits.mean(-1, keepdim=True)
-    return centred * torch.rsqrt(centred.square().mean(-1, keepdim=True) + EPSILON**2)
+    variance = centred.square().sum(-1, keepdim=True) / (logits.shape[-1] - unbiased)
+    return centred * torch.rsqrt(variance + EPSILON**2)
 
 
 def _split_target(logarithms: Tensor, target: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -213,7 +219,7 @@ def _weighted(batch: Batch, rule: Distillation) -> Tensor:
 
 TERMS: Mapping[str, Term] = {
     "kl": lambda batch, _: distillation(*batch.plain),
-    "zscore": lambda batch, _: standardize_logits(*batch.plain),
+    "zscore": lambda batch, rule: standardize_logits(*batch.plain, unbiased=rule.revision > 1),
     "dkd": _decoupled,
     "mse": lambda batch, _: logit_mse_loss(batch.student, batch.teacher),
     "dist": lambda batch, rule: dist_loss(*batch.plain, rule.beta, rule.gamma),

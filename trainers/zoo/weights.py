@@ -8,19 +8,19 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import safetensors.torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from trainers import disk
 from trainers.errors import StorageFault, TeacherInvalid
 
 
-def save(tensors: Mapping[str, Tensor], path: Path) -> None:
+def save(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[str, str] | None = None) -> None:
     """Writes the tensors so that `path` either is complete or does not exist; makes its folder. StorageFault."""
     # clones: tensors that share memory are refused by the format
     copies = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     with disk.whole(path, f"{path.name} cannot be written") as partial:
-        safetensors.torch.save_file(copies, partial)
+        safetensors.torch.save_file(copies, partial, dict(metadata) if metadata else None)
 
 
 def load(path: Path) -> dict[str, Tensor]:
@@ -38,6 +38,27 @@ def load(path: Path) -> dict[str, Tensor]:
 
 def load_artifact(store: Path, digest: str) -> dict[str, Tensor]:
     """The artifact's tensors, from store/<first two>/<digest>; TeacherInvalid unless its sha256 is that."""
+    return load(_checked(store, digest))
+
+
+def artifact_metadata(store: Path, digest: str) -> dict[str, str]:
+    """What the artifact says of itself beside its tensors; empty where it says nothing. TeacherInvalid."""
+    return metadata(_checked(store, digest))
+
+
+def metadata(path: Path) -> dict[str, str]:
+    """What a safetensors file says of itself. TeacherInvalid, StorageFault."""
+    try:
+        with disk.guarded(f"{path.name} cannot be read"), safe_open(path, "pt") as file:
+            return dict(file.metadata() or {})
+    except StorageFault:
+        raise
+    except (SafetensorError, OSError) as error:
+        raise TeacherInvalid(f"{path.name} is not a safetensors file: {error}") from error
+
+
+def _checked(store: Path, digest: str) -> Path:
+    """The artifact's file, whose content is found to be what its digest says."""
     if not re.fullmatch(r"[0-9a-f]{64}", digest):
         raise TeacherInvalid(f"an artifact is named by the sha256 of its content, 64 hex digits, not {digest!r}")
     path = store / digest[:2] / digest
@@ -48,7 +69,7 @@ def load_artifact(store: Path, digest: str) -> dict[str, Tensor]:
         raise TeacherInvalid(f"the artifact {digest} is not in the artifact store") from error
     if actual != digest:
         raise TeacherInvalid(f"the artifact {digest} is damaged: its content has sha256 {actual}")
-    return load(path)
+    return path
 
 
 def fill(model: nn.Module, tensors: Mapping[str, Tensor], description: str) -> None:

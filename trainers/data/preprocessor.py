@@ -1,0 +1,71 @@
+"""Images as a given teacher takes them: resized, cropped, recoloured and normalised in its own way."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from trainers.data.datasets import Split
+from trainers.data.fitting import fit_images, recolour
+from trainers.data.views import PREDICTION_BATCH, Normaliser
+from trainers.errors import DatasetInvalid, TeacherInvalid
+from trainers.preprocessing import Preprocessing, Size
+
+_FEW_PIXELS = 64 * 64  # of an image, up to which a whole batch of them is shown at once
+_LEAST_BATCH = 16
+
+
+class Preprocessor(Normaliser):
+    """uint8 pixels [..., C, H, W] of a data set to float32 [..., channels, height, width] of a preprocessing."""
+
+    def __init__(self, preprocessing: Preprocessing, split: Split, device: torch.device) -> None:
+        self._preprocessing = preprocessing
+        self.channels, self.size = preprocessing.shape(split.channels, split.size)
+        mean, std = _moments(preprocessing, split, self.channels)
+        super().__init__(mean, std, device)
+        height, width = self.size
+        self.growth = self.channels * height * width / split.train.images[0].numel()
+        self.batch = max(_LEAST_BATCH, min(PREDICTION_BATCH, PREDICTION_BATCH * _FEW_PIXELS // (height * width)))
+
+    def __call__(self, pixels: Tensor) -> Tensor:
+        """The images as the teacher takes them."""
+        images = pixels.reshape(-1, *pixels.shape[-3:])
+        images = resize(recolour(images, self.channels), self._preprocessing, self.size)
+        if self._preprocessing.channel_order == "bgr":
+            images = images.flip(1)
+        return super().__call__(images).reshape(*pixels.shape[:-3], self.channels, *self.size)
+
+
+def resize(images: Tensor, preprocessing: Preprocessing, size: Size) -> Tensor:
+    """Images [n, C, H, W] (uint8) at that size: resized as a whole until `size / crop` fits in, their middle kept.
+
+    As Pillow does it, with antialiasing where they are made smaller, and rounded to 8 bits.
+    """
+    height, width = images.shape[2:]
+    if (height, width) == size and preprocessing.crop == 1:
+        return images
+    scale = max(size[0] / height, size[1] / width) / preprocessing.crop
+    whole = max(size[0], round(height * scale)), max(size[1], round(width * scale))
+    if whole != (height, width):
+        mode = preprocessing.interpolation
+        smooth = {} if mode == "nearest" else {"align_corners": False, "antialias": True}
+        images = F.interpolate(images.float(), whole, mode="nearest-exact" if mode == "nearest" else mode, **smooth)
+        images = images.round().clamp(0, 255).to(torch.uint8)
+    top, left = (round((length - wanted) / 2) for length, wanted in zip(whole, size, strict=True))
+    return images[:, :, top : top + size[0], left : left + size[1]]
+
+
+def _moments(preprocessing: Preprocessing, split: Split, channels: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    if preprocessing.preset != "dataset":
+        try:
+            return preprocessing.moments(channels)
+        except ValueError as error:
+            raise TeacherInvalid(f"the teacher's images cannot be prepared: {error}") from error
+    try:
+        fitted = split if split.channels == channels else fit_images(split, channels, split.size)
+    except DatasetInvalid as error:
+        raise TeacherInvalid(f"the teacher's images cannot be prepared: {error}") from error
+    if preprocessing.channel_order == "bgr":
+        return fitted.mean[::-1], fitted.std[::-1]
+    return fitted.mean, fitted.std

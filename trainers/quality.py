@@ -1,0 +1,50 @@
+"""Judgement of a teacher by its accuracy on validation, as numbers and words; free of torch."""
+
+from __future__ import annotations
+
+import math
+
+from trainers import preprocessing
+from trainers.spec import TeacherFacts
+
+NEAR = 0.1
+"""Of the way from chance to perfection: who has gone no farther is near chance."""
+_DEVIATIONS = 2.326  # of an accuracy by chance: one in a hundred is beyond
+
+
+def least_accuracy(chance: float, images: int) -> float:
+    """The accuracy up to which a teacher is near chance, measured on so many images.
+
+    It is a tenth of the way from chance to 1, or twice chance if that is less, and no less than what chance itself may
+    look like on so few images.
+    """
+    luck = _DEVIATIONS * math.sqrt(chance * (1 - chance) / images)
+    return min(1.0, chance + max(luck, min(chance, NEAR * (1 - chance))))
+
+
+def is_weak(facts: TeacherFacts) -> bool:
+    """Whether a teacher is near chance on validation; never where chance is not known, or is 1."""
+    if facts.chance is None or facts.chance >= 1:
+        return False
+    return facts.validation.accuracy <= least_accuracy(facts.chance, facts.validation_images)
+
+
+def weakness(facts: TeacherFacts) -> str:
+    """Why a teacher is refused, with what was measured and the way out."""
+    accuracy, chance = facts.validation.accuracy, facts.chance or 0.0
+    parts = [
+        f"the teacher is near chance: {accuracy:.1%} of {facts.validation_images} validation images, where "
+        f"{chance:.1%} have the most common class"
+    ]
+    for fact in facts.preprocessing:
+        who = "" if fact.teacher == "teacher" else f" of {fact.teacher}"
+        figures = ", ".join(f"{tried.preset} {tried.accuracy:.1%}" for tried in fact.tried)
+        parts.append(f"preprocessing{who}: {preprocessing.words(fact.preprocessing)}; measured: {figures}")
+    ways = (
+        "say in teacher.preprocessing how its own training prepared images, look whether the order of the classes is "
+        "that of the data, or accept it with teacher.accept_weak: true"
+        if facts.preprocessing
+        else "look whether the order of images and classes is that of the data, train the teacher longer, or accept it "
+        "with teacher.accept_weak: true"
+    )
+    return "; ".join(parts) + f". Try: {ways}"
