@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
 
 from thermowell.api.answers import Interval, Shortfall
+from trainers import preprocessing
 from trainers.registry.optimizers import LABELS
 
 Metric = Literal["accuracy", "nll", "ece"]
@@ -139,3 +141,24 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60}:{whole % 60:02d} min"
     return f"{whole // 3600}:{whole % 3600 // 60:02d} h"
+
+
+def teacher_ready(facts: Mapping[str, Any]) -> str:
+    """What is known of a teacher (trainers.spec.TeacherFacts as JSON), in a sentence."""
+    validation = (facts.get("validation") or {}).get("accuracy")
+    worth = "" if validation is None else f": {level('accuracy', validation)} on validation"
+    return "; ".join([f"the teacher is ready{worth}", *preparations(facts)])
+
+
+def preparations(facts: Mapping[str, Any]) -> Iterator[str]:
+    """How images are prepared for each teacher that has a way of its own, who said so, and what was measured."""
+    for fact in facts.get("preprocessing") or ():
+        owner = "" if fact["teacher"] == "teacher" else f" of {fact['teacher']}"
+        words = preprocessing.words(preprocessing.from_document(fact["preprocessing"]))
+        source = {"spec": "as the spec says", "file": "as its file says", "measured": "the best measured"}[
+            fact["origin"]
+        ]
+        if fact["origin"] == "measured" and fact["preprocessing"].get("preset") == preprocessing.PRESETS[0]:
+            source = "as students have it, since none is clearly ahead"
+        figures = ", ".join(f"{tried['preset']} {level('accuracy', tried['accuracy'])}" for tried in fact["tried"])
+        yield f"preprocessing{owner}: {words}, {source}" + (f" ({figures})" if figures else "")

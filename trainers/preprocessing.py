@@ -111,20 +111,24 @@ def from_document(document: Mapping[str, Any]) -> Preprocessing:
         if values.get("size") is not None:
             height, width = (int(number) for number in values["size"])
             values["size"] = (height, width)
-        made = Preprocessing(**values)
-        if made.preset not in get_args(PresetName) or made.preset == "measured":
-            raise ValueError(f"there is no preset {made.preset!r}")
-        if made.preset == "custom":
-            made.moments(max(len(made.mean), len(made.std)))
-            if not made.std or min(made.std) <= 0 or made.value_range[0] >= made.value_range[1]:
+        preparation = Preprocessing(**values)
+        if preparation.preset not in get_args(PresetName) or preparation.preset == "measured":
+            raise ValueError(f"there is no preset {preparation.preset!r}")
+        if preparation.preset == "custom":
+            preparation.moments(max(len(preparation.mean), len(preparation.std)))
+            if (
+                not preparation.std
+                or min(preparation.std) <= 0
+                or preparation.value_range[0] >= preparation.value_range[1]
+            ):
                 raise ValueError("deviations must be positive and the value range must rise")
-        if made.interpolation not in get_args(Interpolation) or not 0 < made.crop <= 1:
+        if preparation.interpolation not in get_args(Interpolation) or not 0 < preparation.crop <= 1:
             raise ValueError("interpolation or crop is unknown")
-        if made.channel_order not in (None, *get_args(ChannelOrder)):
-            raise ValueError(f"there is no channel order {made.channel_order!r}")
+        if preparation.channel_order not in (None, *get_args(ChannelOrder)):
+            raise ValueError(f"there is no channel order {preparation.channel_order!r}")
     except (TypeError, KeyError) as error:
         raise ValueError(f"it is no preprocessing: {error}") from error
-    return made
+    return preparation
 
 
 def words(preprocessing: Preprocessing) -> str:

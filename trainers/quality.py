@@ -37,14 +37,14 @@ def weakness(facts: TeacherFacts) -> str:
         f"{chance:.1%} have the most common class"
     ]
     for fact in facts.preprocessing:
-        who = "" if fact.teacher == "teacher" else f" of {fact.teacher}"
+        owner = "" if fact.teacher == "teacher" else f" of {fact.teacher}"
         figures = ", ".join(f"{tried.preset} {tried.accuracy:.1%}" for tried in fact.tried)
-        parts.append(f"preprocessing{who}: {preprocessing.words(fact.preprocessing)}; measured: {figures}")
+        parts.append(f"preprocessing{owner}: {preprocessing.words(fact.preprocessing)}; measured: {figures}")
     ways = (
         "say in teacher.preprocessing how its own training prepared images, look whether the order of the classes is "
         "that of the data, or accept it with teacher.accept_weak: true"
         if facts.preprocessing
-        else "look whether the order of images and classes is that of the data, train the teacher longer, or accept it "
-        "with teacher.accept_weak: true"
+        else "look whether the order of images and classes is that of the data, or accept it with "
+        "teacher.accept_weak: true"
     )
     return "; ".join(parts) + f". Try: {ways}"

@@ -37,6 +37,8 @@ dataset:
 teacher:
   source: train              # or weights, or logits, given in a file; or ensemble, of the members below
   # artifact: <sha256>       # of that file in the artifact store
+  # preprocessing: imagenet  # how those weights were trained; the file's or the best measured unless given
+  # accept_weak: true        # distil a given teacher although it is near chance
   model:
 {{models}}
     arguments: {width: 32, depth: 3}

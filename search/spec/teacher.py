@@ -171,7 +171,7 @@ class TeacherSpec(_OneTeacher):
         le=1024,
         description="augmented views whose logits are kept; 16 or one an epoch unless given, 1 without augmentation",
     )
-    accept_weak: bool = Field(False, description="distil a teacher that is near chance on validation all the same")
+    accept_weak: bool = Field(False, description="distil a given teacher although it is near chance on validation")
 
     @model_validator(mode="after")
     def _ensemble(self) -> Self:
@@ -193,6 +193,10 @@ class TeacherSpec(_OneTeacher):
         if self.members is None:
             return {"teacher": self}
         return {f"teacher.members.{number}": member for number, member in enumerate(self.members)}
+
+    def is_given(self) -> bool:
+        """Whether the teacher, or one of an ensemble, comes as a file: then its classes and images may be others."""
+        return any(teacher.source in ("weights", "logits") for teacher in self.each().values())
 
     def to_trained(self, measured: bool = False) -> trained.Teacher:
         """In the trainers' words; `measured` where a preprocessing that the spec does not say is to be found."""

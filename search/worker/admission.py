@@ -266,7 +266,7 @@ class TrialAdmitter:
         if claim.job_id in self._told:
             return True
         facts = session.prepared.facts
-        weak = quality.is_weak(facts) and not claim.spec.teacher.accept_weak
+        weak = quality.is_weak(facts) and claim.spec.teacher.is_given() and not claim.spec.teacher.accept_weak
         reason = Reason("teacher-weak", quality.weakness(facts)) if weak else None
         tell = partial(reporting.set_teacher, self.context.database, claim.token, facts, reason)
         goes_on = self.context.patiently(tell)

@@ -151,13 +151,13 @@ class Context:
             precision = run.faster_precision(spec.problem(views, "fp32"))
         shared = ("device", "torch", "threads")
         revision = losses.get(spec.distillation.method).revision
-        given = any(teacher.source == "weights" for teacher in spec.teacher.each().values())
+        has_weights = any(teacher.source == "weights" for teacher in spec.teacher.each().values())
         return {
             "views": views,
             "precision": precision,
             **{name: self.capabilities[name] for name in shared},
             **({"revision": revision} if revision > 1 else {}),
-            **({"preprocessing": "measured"} if given else {}),
+            **({"preprocessing": "measured"} if has_weights else {}),
         }
 
     def allowed(self, spec: JobSpec, fixed: Any) -> bool:

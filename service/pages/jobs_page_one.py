@@ -222,8 +222,7 @@ def _best(job: Job, payload: Mapping[str, Any]) -> str:
 
 
 def _teacher(job: Job, payload: Mapping[str, Any]) -> str:
-    accuracy = (payload.get("validation") or {}).get("accuracy")
-    return "the teacher is ready" + ("" if accuracy is None else f": {units.level('accuracy', accuracy)} on validation")
+    return units.teacher_ready(payload)
 
 
 _SAY: Mapping[str, Callable[[Job, Mapping[str, Any]], str]] = {

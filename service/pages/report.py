@@ -267,6 +267,7 @@ def _findings(standing: JobView) -> list[tuple[str, str]]:
     rows.append(("data", f"{spec['dataset']['name']}, split seed {spec['dataset'].get('split_seed', 0)}"))
     rows.append(("student", spec_words.model(spec["student"])))
     rows.append(("teacher", _teacher(job)))
+    rows += [("teacher's images", words) for words in units.preparations(job.teacher or {})]
     rows.append(("sampler", spec_words.sampler(spec.get("sampler", {}))))
     rows.append(("first trials", _first_trials(standing.trials)))
     rows.append(("stopping early", str(spec.get("pruner", {}).get("name", ""))))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from service.remote.documents import Configuration, Metric
 
@@ -179,6 +179,7 @@ class Result:
     selection: list[Selection] = field(default_factory=list)
     shortfall: Shortfall | None = None
     verdict: Verdict | None = None
+    teacher: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -141,8 +141,7 @@ def _notice(event: Event) -> str | None:
     """What is worth a line of its own."""
     trial = event.payload.get("trial")
     if event.kind == "teacher_ready":
-        accuracy = (event.payload.get("validation") or {}).get("accuracy")
-        return "the teacher is ready" + (f": {units.level('accuracy', accuracy)} on validation" if accuracy else "")
+        return units.teacher_ready(event.payload)
     if event.kind == "trial_lost":
         return f"a worker was lost; trial {trial} goes to another"
     if event.kind == "trial_failed":

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 
+from search.spec.fields import DOOR
 from search.spec.job import JobSpec
 from tests.trainers.problems import assignment, problem
 from trainers import run
@@ -85,14 +86,16 @@ def test_too_few_classes_are_refused(engine: str, ready: Prepared, monkeypatch: 
     record = dataclasses.replace(losses.LOSSES["dist"], least_classes=11)
     monkeypatch.setitem(losses.LOSSES, "dist", record)  # type: ignore[arg-type]
     with pytest.raises(TooFewClasses, match="dist needs 11 classes or more, and there are 10"):
-        ENGINES[engine](changed(ready, distillation=Distillation("dist")), 1)
+        ENGINES[engine](changed(ready, distillation=Distillation("dist", revision=record.revision)), 1)
+    ENGINES[engine](changed(ready, distillation=Distillation("dist")), 1)  # as a job of before has it
     document = {
         "name": "few", "dataset": {"name": "digits"}, "student": {"name": "mlp"},
         "teacher": {"model": {"name": "cnn"}, "training": {}, "optimizer": {}}, "distillation": {"method": "dist"},
     }  # fmt: skip
     with pytest.raises(ValueError, match="another one where there are 10 classes: dist needs 11 or more"):
-        JobSpec.model_validate(document)
-    assert JobSpec.model_validate(document | {"distillation": {"method": "dkd"}})
+        JobSpec.model_validate(document, context=DOOR)
+    assert JobSpec.model_validate(document)  # what was stored is read as it was
+    assert JobSpec.model_validate(document | {"distillation": {"method": "dkd"}}, context=DOOR)
 
 
 def test_unknown_names_are_refused_wherever_torch_meets_them() -> None:

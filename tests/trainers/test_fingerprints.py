@@ -10,6 +10,7 @@ import pytest
 
 from tests.trainers.elsewhere import quarters
 from tests.trainers.problems import SGD, problem, teacher
+from trainers.preprocessing import Preprocessing, PresetName
 from trainers.spec import (
     Classes,
     Data,
@@ -43,6 +44,10 @@ def taught(**changes: Any) -> Problem:
 
 def from_elsewhere(**changes: Any) -> Problem:
     return taught(pretrained_on=replace(quarters(), **changes))
+
+
+def prepared(preset: PresetName, **changes: Any) -> Problem:
+    return problem(teacher=replace(WEIGHTS, preprocessing=Preprocessing(preset, **changes)))
 
 
 def ensemble(*members: Teacher) -> Problem:
@@ -88,6 +93,10 @@ CHANGES: dict[str, tuple[Problem, Problem]] = {
     "teacher.pretrained_on: training": (from_elsewhere(), from_elsewhere(training=Training(3, 16))),
     "teacher.pretrained_on: optimizer": (from_elsewhere(), from_elsewhere(optimizer=ADAM)),
     "teacher.finetune": (problem(teacher=ELSEWHERE), problem(teacher=replace(ELSEWHERE, finetune="head"))),
+    "teacher.preprocessing": (problem(teacher=WEIGHTS), prepared("unit")),
+    "teacher.preprocessing: another": (prepared("unit"), prepared("half")),
+    "teacher.preprocessing: size": (prepared("unit"), prepared("unit", size=(16, 16))),
+    "teacher.preprocessing: measured": (problem(teacher=WEIGHTS), prepared("measured")),
     "teacher.members": (ensemble(teacher(), teacher(seed=1)), ensemble(teacher(), teacher(seed=2))),
     "teacher.members: one more": (
         ensemble(teacher(), teacher(seed=1)),
@@ -104,6 +113,11 @@ KEEPS: dict[str, tuple[Problem, Problem]] = {
     "given weights have no training": (
         problem(teacher=WEIGHTS),
         problem(teacher=replace(WEIGHTS, training=TRAINING, optimizer=SGD, label_smoothing=0.1)),
+    ),
+    "images as students have them": (problem(teacher=WEIGHTS), prepared("dataset")),
+    "given logits have no preprocessing": (
+        problem(teacher=LOGITS),
+        problem(teacher=replace(LOGITS, preprocessing=Preprocessing("unit"))),
     ),
     "given logits have no model": (
         problem(teacher=LOGITS),

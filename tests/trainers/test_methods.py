@@ -18,7 +18,8 @@ from trainers.training import losses, methods
 Array = NDArray[np.longdouble]
 RULES = {
     "kl": Distillation(),
-    "zscore": Distillation("zscore"),
+    "zscore": Distillation("zscore", revision=2),
+    "zscore of before": Distillation("zscore"),
     "dkd": Distillation("dkd", alpha=0.7, beta=8.0),
     "mse": Distillation("mse"),
     "dist": Distillation("dist", beta=2.0, gamma=3.0),
@@ -41,6 +42,11 @@ def by_kl(zs: Array, zt: Array, y: NDArray[np.int64], tt: float, ts: float) -> f
 
 
 def by_zscore(zs: Array, zt: Array, y: NDArray[np.int64], tt: float, ts: float) -> float:
+    zs, zt = ((z - z.mean(-1, keepdims=True)) / z.std(-1, keepdims=True, ddof=1) for z in (zs, zt))
+    return by_kl(zs, zt, y, tt, ts)
+
+
+def by_biased_zscore(zs: Array, zt: Array, y: NDArray[np.int64], tt: float, ts: float) -> float:
     zs, zt = ((z - z.mean(-1, keepdims=True)) / z.std(-1, keepdims=True) for z in (zs, zt))
     return by_kl(zs, zt, y, tt, ts)
 
@@ -76,7 +82,10 @@ def by_wsld(zs: Array, zt: Array, y: NDArray[np.int64], tt: float, ts: float) ->
     return float(tt * ts * (factor * kl(softmax(zt, tt), softmax(zs, ts))).mean())
 
 
-REFERENCES = {"kl": by_kl, "zscore": by_zscore, "dkd": by_dkd, "mse": by_mse, "dist": by_dist, "wsld": by_wsld}
+REFERENCES = {
+    "kl": by_kl, "zscore": by_zscore, "zscore of before": by_biased_zscore, "dkd": by_dkd, "mse": by_mse,
+    "dist": by_dist, "wsld": by_wsld,
+}  # fmt: skip
 
 
 def drawn(seed: int) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 import multiprocessing
@@ -20,7 +19,7 @@ from tests.trainers.problems import assignment, problem, teacher
 from trainers import run
 from trainers.data import datasets
 from trainers.errors import TeacherInvalid
-from trainers.spec import Data, Model, Optimizer, Precision, Problem, Teacher, TestPermit, Training
+from trainers.spec import Data, Model, Optimizer, Precision, Problem, Teacher, TestPermit, Training, to_jsonable
 from trainers.teaching import supervised
 from trainers.teaching import teacher as room
 from trainers.training import evaluate
@@ -74,7 +73,7 @@ def test_facts_describe_the_teacher(roots: run.Roots) -> None:
     assert given.facts.fingerprint == wanted.teacher_fingerprint()
     assert (given.facts.classes, given.facts.train_images, given.facts.validation_images) == (10, 300, 359)
     (facts,) = stored(roots.store, "*.json")
-    assert json.loads(facts.read_text()) == dataclasses.asdict(given.facts)
+    assert json.loads(facts.read_text()) == to_jsonable(given.facts)
 
 
 def test_logits_are_those_of_the_stored_weights_on_the_students_views(ready: run.Prepared) -> None:

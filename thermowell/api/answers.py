@@ -212,6 +212,9 @@ class Result(Document):
     conventions: str = Field(description="reduction and T squared convention of the loss")
     cautions: list[str] = Field(description="what to distrust")
     test_seen_before: bool = Field(description="true where the job was extended after its test part had been read")
+    teacher: dict[str, Any] | None = Field(
+        None, description="the teacher's quality, and how images were prepared for it; null in answers of before"
+    )
     search_trials: int
     trials: int
     epochs: int

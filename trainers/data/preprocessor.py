@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -14,6 +16,7 @@ from trainers.preprocessing import Preprocessing, Size
 
 _FEW_PIXELS = 64 * 64  # of an image, up to which a whole batch of them is shown at once
 _LEAST_BATCH = 16
+_ROUNDING = 1e-6  # 224 / (224 / 232) is 232
 
 
 class Preprocessor(Normaliser):
@@ -45,15 +48,23 @@ def resize(images: Tensor, preprocessing: Preprocessing, size: Size) -> Tensor:
     height, width = images.shape[2:]
     if (height, width) == size and preprocessing.crop == 1:
         return images
-    scale = max(size[0] / height, size[1] / width) / preprocessing.crop
-    whole = max(size[0], round(height * scale)), max(size[1], round(width * scale))
+    whole = _whole((height, width), size, preprocessing.crop)
     if whole != (height, width):
         mode = preprocessing.interpolation
         smooth = {} if mode == "nearest" else {"align_corners": False, "antialias": True}
         images = F.interpolate(images.float(), whole, mode="nearest-exact" if mode == "nearest" else mode, **smooth)
         images = images.round().clamp(0, 255).to(torch.uint8)
-    top, left = (round((length - wanted) / 2) for length, wanted in zip(whole, size, strict=True))
+    top, left = (round((length - side) / 2) for length, side in zip(whole, size, strict=True))
     return images[:, :, top : top + size[0], left : left + size[1]]
+
+
+def _whole(length: Size, size: Size, crop: float) -> Size:
+    """To what size a whole image is brought: its tighter side to `size / crop`, the other as its shape has it."""
+    tight = 0 if size[0] / length[0] >= size[1] / length[1] else 1
+    loose = 1 - tight
+    sides = {tight: math.floor(size[tight] / crop + _ROUNDING)}
+    sides[loose] = max(size[loose], int(sides[tight] * length[loose] / length[tight]))
+    return sides[0], sides[1]
 
 
 def _moments(preprocessing: Preprocessing, split: Split, channels: int) -> tuple[tuple[float, ...], tuple[float, ...]]:

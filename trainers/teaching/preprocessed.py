@@ -47,13 +47,13 @@ class Measured:
         """
         order = sorted(range(len(self.presets)), key=lambda i: (-int(self.right[i].sum()), self.nll[i]))
         best = order[0] if order[0] and self._ahead(order[0], 0) else 0
-        clear = all(self._ahead(best, other) for other in range(len(self.presets)) if other != best)
+        clear = all(self._ahead(best, rival) for rival in range(len(self.presets)) if rival != best)
         return self.presets[best], clear
 
-    def _ahead(self, one: int, other: int) -> bool:
-        mine = int((self.right[one] & ~self.right[other]).sum())
-        its = int((self.right[other] & ~self.right[one]).sum())
-        return mine > its and _at_least(mine, mine + its) < _CHANCE
+    def _ahead(self, row: int, rival: int) -> bool:
+        ahead = int((self.right[row] & ~self.right[rival]).sum())
+        behind = int((self.right[rival] & ~self.right[row]).sum())
+        return ahead > behind and _at_least(ahead, ahead + behind) < _CHANCE
 
 
 def resolved(setting: Setting) -> tuple[Setting, tuple[PreprocessingFacts, ...]]:
@@ -63,28 +63,28 @@ def resolved(setting: Setting) -> tuple[Setting, tuple[PreprocessingFacts, ...]]
     """
     teacher = setting.problem.teacher
     if teacher.source != "ensemble":
-        known, fact = _resolve(given.alone(setting, canonicalize(teacher)), "teacher")
-        return given.alone(setting, known) if fact else setting, (fact,) if fact else ()
+        resolved_teacher, fact = _resolve(given.alone(setting, teacher), "teacher")
+        return given.alone(setting, resolved_teacher) if fact else setting, (fact,) if fact else ()
     members, facts = [], []
     for number, member in enumerate(teacher.members):
-        known, fact = _resolve(given.alone(setting, canonicalize(member)), f"teacher.members.{number}")
-        members.append(known if fact else member)
+        resolved_teacher, fact = _resolve(given.alone(setting, member), f"teacher.members.{number}")
+        members.append(resolved_teacher if fact else member)
         facts += [fact] if fact else []
     return given.alone(setting, dataclasses.replace(teacher, members=tuple(members))), tuple(facts)
 
 
-def measure(setting: Setting, also: Preprocessing = UNCHANGED) -> Measured:
-    """What a single teacher with given weights is worth under each preset, with the size and channels of `also`."""
-    presets = _presets(setting, also)
-    unknown = _unknown(also)
-    setting = given.alone(setting, dataclasses.replace(setting.problem.teacher, preprocessing=unknown))
+def measure(setting: Setting, base: Preprocessing = UNCHANGED) -> Measured:
+    """What a single teacher with given weights is worth under each preset, with the size and channels of `base`."""
+    presets = _presets(setting, base)
+    open_base = _unknown(base)
+    setting = given.alone(setting, dataclasses.replace(setting.problem.teacher, preprocessing=open_base))
     path = given.folder(setting) / f"tried-{_FORMAT}-{given.data_digest(setting)}.safetensors"
 
     def make() -> dict[str, Tensor]:
         right, likelihoods = [], []
         labels = setting.split.validation.labels
         for preset in presets:
-            prepared = _with_preset(setting.problem.teacher, preset, also)
+            prepared = _with_preset(setting.problem.teacher, preset, base)
             logits = given.ask(given.alone(setting, prepared), setting.split.validation.images)
             right.append((logits.argmax(-1) == labels) & logits.isfinite().all(-1))
             value = float(evaluate.nll(logits, labels))
@@ -101,33 +101,34 @@ def with_measured(setting: Setting, facts: TeacherFacts) -> TeacherFacts:
     """
     teacher = setting.problem.teacher
     singles = {"teacher": teacher} | {f"teacher.members.{i}": one for i, one in enumerate(teacher.members)}
-    known = []
+    resolved_teacher = []
     for fact in facts.preprocessing:
         if not fact.tried:
-            single = given.alone(setting, canonicalize(singles[fact.teacher]))
+            single = given.alone(setting, singles[fact.teacher])
             tried = measure(single, fact.preprocessing).tried()
             fact = dataclasses.replace(fact, tried=tried)
-        known.append(fact)
-    return dataclasses.replace(facts, preprocessing=tuple(known))
+        resolved_teacher.append(fact)
+    return dataclasses.replace(facts, preprocessing=tuple(resolved_teacher))
 
 
 def _resolve(setting: Setting, place: str) -> tuple[Teacher, PreprocessingFacts | None]:
     teacher = setting.problem.teacher
-    wanted = teacher.preprocessing
-    if teacher.source != "weights" or teacher.artifact is None or wanted is None:
+    request = teacher.preprocessing
+    if teacher.source != "weights" or teacher.artifact is None or request is None:
         return teacher, None
-    if wanted.preset != "measured":
-        return teacher, PreprocessingFacts(place, wanted, "spec")
-    said = _said(setting, teacher.artifact)
-    if said is not None:
-        fact = PreprocessingFacts(place, _completed(wanted, said), "file")
+    if request.preset != "measured":
+        fact = PreprocessingFacts(place, _coloured(teacher, request), "spec")
+        return canonicalize(dataclasses.replace(teacher, preprocessing=fact.preprocessing)), fact
+    statement = _said(setting, teacher.artifact)
+    if statement is not None:
+        fact = PreprocessingFacts(place, _coloured(teacher, _completed(request, statement)), "file")
     else:
-        measured = measure(setting, wanted)
-        preset, clear = measured.choice()
-        known = _with_preset(teacher, preset, wanted).preprocessing or UNCHANGED
-        fact = PreprocessingFacts(place, known, "measured", measured.tried(), clear)
-    chosen: Teacher = canonicalize(dataclasses.replace(teacher, preprocessing=fact.preprocessing))
-    return chosen, fact
+        measurement = measure(setting, request)
+        preset, clear = measurement.choice()
+        preparation = _with_preset(teacher, preset, request).preprocessing or UNCHANGED
+        fact = PreprocessingFacts(place, preparation, "measured", measurement.tried(), clear)
+    resolved_teacher: Teacher = canonicalize(dataclasses.replace(teacher, preprocessing=fact.preprocessing))
+    return resolved_teacher, fact
 
 
 def _said(setting: Setting, artifact: str) -> Preprocessing | None:
@@ -143,38 +144,42 @@ def _said(setting: Setting, artifact: str) -> Preprocessing | None:
         ) from error
 
 
-def _completed(wanted: Preprocessing, said: Preprocessing) -> Preprocessing:
+def _completed(request: Preprocessing, statement: Preprocessing) -> Preprocessing:
     """What a file says, but for what the spec says otherwise."""
-    asked = {
-        name: getattr(wanted, name)
+    overrides = {
+        name: getattr(request, name)
         for name in ("size", "interpolation", "crop", "channel_order")
-        if getattr(wanted, name) != getattr(UNCHANGED, name)
+        if getattr(request, name) != getattr(UNCHANGED, name)
     }
-    return dataclasses.replace(said, **asked)
+    return dataclasses.replace(statement, **overrides)
 
 
-def _presets(setting: Setting, also: Preprocessing) -> tuple[Preset, ...]:
+def _presets(setting: Setting, base: Preprocessing) -> tuple[Preset, ...]:
     """Those that can be tried on images of so many channels."""
-    channels, _ = also.shape(setting.split.channels, setting.split.size)
+    channels, _ = base.shape(setting.split.channels, setting.split.size)
     colour = channels in (1, 3)
     return tuple(preset for preset in PRESETS if colour or preset != "imagenet")
 
 
-def _with_preset(teacher: Teacher, preset: Preset, also: Preprocessing) -> Teacher:
-    """The teacher under a preset, with the size, crop and channels of `also`; models that know colours alone are shown
-    grey images as three channels where the preset has a mean of each.
-    """
-    order = also.channel_order
-    if order is None and preset == "imagenet" and teacher.model and teacher.model.name in TORCHVISION_MODELS:
-        order = "rgb"
-    known = dataclasses.replace(_unknown(also), preset=preset, channel_order=order)
-    changed: Teacher = canonicalize(dataclasses.replace(teacher, preprocessing=known))
+def _with_preset(teacher: Teacher, preset: Preset, base: Preprocessing) -> Teacher:
+    """The teacher under a preset, with the size, crop and channels of `base`."""
+    resolved_teacher = _coloured(teacher, dataclasses.replace(_unknown(base), preset=preset))
+    changed: Teacher = canonicalize(dataclasses.replace(teacher, preprocessing=resolved_teacher))
     return changed
 
 
-def _unknown(also: Preprocessing) -> Preprocessing:
-    """The size, crop and channels of `also`, its moments to be measured."""
-    return dataclasses.replace(also, preset="measured", mean=(), std=(), value_range=UNCHANGED.value_range)
+def _coloured(teacher: Teacher, preparation: Preprocessing) -> Preprocessing:
+    """With colours, also of grey images, for a model that knows nothing else where each channel has a mean."""
+    per_channel = preparation.preset == "imagenet" or len(preparation.mean) > 1
+    needs_colours = teacher.model is not None and teacher.model.name in TORCHVISION_MODELS
+    if per_channel and needs_colours and preparation.channel_order is None:
+        return dataclasses.replace(preparation, channel_order="rgb")
+    return preparation
+
+
+def _unknown(base: Preprocessing) -> Preprocessing:
+    """The size, crop and channels of `base`, its moments to be measured."""
+    return dataclasses.replace(base, preset="measured", mean=(), std=(), value_range=UNCHANGED.value_range)
 
 
 def _at_least(count: int, total: int) -> float:

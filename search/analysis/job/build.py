@@ -178,6 +178,7 @@ def _result(job: _Job, response: TemperatureResponse, verdict: Verdict | None) -
         conventions=wording.conventions(spec),
         cautions=[*cautions(evidence), *(f"{sentence} {CLAMPED}" for sentence in beyond_bounds(job.original))],
         test_seen_before=job.test_seen_before,
+        teacher=None if job.teacher is None else dict(job.teacher),
         search_trials=sum(trial.stage is Stage.SEARCH for trial in trials),
         trials=len(trials),
         epochs=sum(trial.epoch for trial in trials),

@@ -45,6 +45,7 @@ def cautions(evidence: Evidence) -> list[str]:
         *_gains(evidence),
         *_temperature(evidence),
         *_search(evidence),
+        *_teacher(evidence),
         *_parts(evidence),
     ]
 
@@ -156,6 +157,17 @@ def _search(e: Evidence) -> Iterator[str]:
         yield f"{diverged} of {len(search)} search trials diverged: the searched learning rates may reach too high."
     if len(failed) > diverged:
         yield f"{len(failed) - diverged} search trials failed for reasons other than divergence and taught nothing."
+
+
+def _teacher(e: Evidence) -> Iterator[str]:
+    """Doubts about how images were prepared for a given teacher."""
+    for fact in (e.teacher or {}).get("preprocessing") or ():
+        if fact["origin"] == "measured" and not fact["clear"]:
+            figures = ", ".join(f"{row['preset']} {units.level('accuracy', row['accuracy'])}" for row in fact["tried"])
+            yield (
+                f"How images are prepared for {fact['teacher']} was not said, and validation does not decide it "
+                f"({figures}): {fact['preprocessing']['preset']} was taken. Say it in {fact['teacher']}.preprocessing."
+            )
 
 
 def _parts(e: Evidence) -> Iterator[str]:
