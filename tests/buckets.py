@@ -1,4 +1,4 @@
-"""How do tests come by a bucket? From a real HTTP server on loopback that speaks S3 and needs no network."""
+"""Buckets for tests: a real HTTP server on loopback that speaks S3 and needs no network."""
 
 from __future__ import annotations
 

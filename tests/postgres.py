@@ -1,4 +1,4 @@
-"""Which PostgreSQL do the tests speak to? A real one, started for this test session alone and gone with it."""
+"""The PostgreSQL of the tests: a real one, started for this test session alone and gone with it."""
 
 from __future__ import annotations
 

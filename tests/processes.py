@@ -1,4 +1,4 @@
-"""How do tests start programs that never outlive them, whatever happens to the test?"""
+"""Programs that tests start and that never outlive them, whatever happens to the test."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What does a person see? A program run in a real terminal (a pty), whose screen pyte keeps as a terminal would."""
+"""A program run in a real terminal (a pty), whose screen pyte keeps as a terminal would."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The API under many clients at once. `make bench-load`: hundreds of clients read, page, submit and follow jobs
-with ten thousand trials in PostgreSQL, in turns with Optuna Dashboard's own API reading the same study; and does the
-process's memory stay as it is?
+with ten thousand trials in PostgreSQL, in turns with Optuna Dashboard's own API reading the same study; and the
+memory of the process meanwhile.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Does a whole job end with an answer where API and workers share no folder, only a bucket, and a worker is killed?"""
+"""A whole job where API and workers share no folder, only a bucket, and a worker is killed."""
 
 from __future__ import annotations
 

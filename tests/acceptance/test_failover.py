@@ -1,4 +1,4 @@
-"""Does a search go on, with nothing lost, when the database fails over to its standby, and behind a real PgBouncer?"""
+"""A search whose database fails over to its standby, and one behind a real PgBouncer: nothing is lost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Is a search the same whether or not its database was away for longer than a lease in the middle of it?"""
+"""A search whose database is away for longer than a lease: it is the same as one without the outage."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does a real job stand in Optuna Dashboard while it is under way, and at its end?"""
+"""A real job in Optuna Dashboard while it is under way, and at its end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Is a job one trace, from its client's request to the last worker, with real processes and a real collector?"""
+"""A job as one trace, from its client's request to the last worker, with real processes and a real collector."""
 
 from __future__ import annotations
 

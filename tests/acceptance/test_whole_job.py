@@ -1,4 +1,4 @@
-"""Does a whole job end with an exact count and an answer, also when a worker is killed in the middle of it?"""
+"""A whole job to its answer with an exact count of trials, also where a worker is killed in the middle of it."""
 
 from __future__ import annotations
 

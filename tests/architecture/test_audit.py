@@ -1,4 +1,4 @@
-"""Does the audit of dependencies fail on a known vulnerability, pass without one, and say where it could not look?"""
+"""The audit of dependencies: it fails on a known vulnerability, and says where it could not look."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Do the fixtures that everything else stands on keep their word?"""
+"""The fixtures that all other tests stand on."""
 
 from __future__ import annotations
 

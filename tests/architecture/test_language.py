@@ -18,6 +18,13 @@ def test_no_docstring_asks(file: Source) -> None:
     assert style.question_docstrings([file])[0] == 0
 
 
+def test_no_docstring_of_tests_and_benchmarks_asks() -> None:
+    paths = [*(ROOT / "tests").rglob("*.py"), *(ROOT / "benchmarks").rglob("*.py")]
+    texts = [(path, path.read_text(encoding="utf-8")) for path in paths]
+    asking = [path for path, text in texts if style.question_docstrings([Source(path, text, ast.parse(text))])[0]]
+    assert asking == []
+
+
 def test_variables_are_named_by_nouns() -> None:
     vague, total = style.vague_names(FILES)
     assert vague <= 0.002 * total, f"{vague} of {total} names say nothing of what they hold: `make style`"

@@ -1,4 +1,4 @@
-"""Does every threat still have the tests that the threat model names?"""
+"""Every threat of the threat model has the tests that it names."""
 
 from __future__ import annotations
 

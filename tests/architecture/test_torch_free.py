@@ -1,4 +1,4 @@
-"""Does the service start where the worker extra, torch above all, is not installed?"""
+"""The service starts where the worker extra, torch above all, is not installed."""
 
 from __future__ import annotations
 

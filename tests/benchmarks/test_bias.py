@@ -1,4 +1,4 @@
-"""Is a bias of early stopping found where there is one, and none where there is none?"""
+"""A bias of early stopping is found where there is one, and none where there is none."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does the benchmark of guidance compare with the truth that its studies were made with?"""
+"""The benchmark of guidance compares with the truth that its studies were made with."""
 
 from __future__ import annotations
 

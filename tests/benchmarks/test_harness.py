@@ -1,4 +1,4 @@
-"""Do the benchmarks count and compare rightly, and do they say so when a side fails?"""
+"""Counts and comparisons of the benchmarks, and what they say when a side fails."""
 
 from __future__ import annotations
 

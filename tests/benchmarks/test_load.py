@@ -1,4 +1,4 @@
-"""Does the load benchmark judge rightly, and does it run against real programs?"""
+"""The load benchmark: its judgement, and a run against real programs."""
 
 from __future__ import annotations
 

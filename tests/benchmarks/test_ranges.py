@@ -1,4 +1,4 @@
-"""Is a search over ranges simulated between the table's cells as it is on them?"""
+"""A search over ranges is simulated between the table's cells as it is on them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Is the cost of an answer counted rightly, and is a simulated job what a real one with the same seeds is?"""
+"""The cost of an answer is counted rightly, and a simulated job is what a real one with the same seeds is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Is what is kept of a study enough to draw and tell it again?"""
+"""What is kept of a study is enough to draw and tell it again."""
 
 from __future__ import annotations
 

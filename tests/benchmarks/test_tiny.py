@@ -1,4 +1,4 @@
-"""Does every benchmark run, in a form that ends within seconds, and is its last line JSON with what it promises?"""
+"""Every benchmark in a form that ends within seconds: its last line is JSON with what it promises."""
 
 from __future__ import annotations
 

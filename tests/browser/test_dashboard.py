@@ -1,4 +1,4 @@
-"""Does a browser draw every plot of ours in Optuna Dashboard, and the report's pictures on a screen and on paper?"""
+"""Every plot of ours in Optuna Dashboard, and the report's pictures on a screen and on paper, in a real browser."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every page at every width, light and dark: can everybody use it, does it fit, and does nothing go wrong on it?"""
+"""Every page at every width, light and dark: accessible, within its width, without errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Is there a Docker engine here, and can one be started for as long as the tests run?
+"""A Docker engine for as long as the tests run, where one can be had.
 
 `python -m tests.containers.engine` answers with its exit status, and says what is missing.
 """

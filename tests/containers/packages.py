@@ -1,4 +1,4 @@
-"""Where does pip take packages from on this machine, said so that a build in a container understands it?
+"""The place where pip takes packages from on this machine, as a build in a container understands it.
 
 Folders cannot be reached from a build: they are served to it, on the engine's own bridge alone. Files are handed over
 by content.

@@ -1,4 +1,4 @@
-"""Does a worker compile with nothing writable but its temporary folder and the cache's volume, and only once?"""
+"""A worker compiles with nothing writable but its temporary folder and the cache's volume, and only once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Is docker-compose.yml valid, and does it start what it promises? `make compose-config` asks docker-compose itself."""
+"""docker-compose.yml is valid and starts what it promises. `make compose-config` asks docker-compose itself."""
 
 from __future__ import annotations
 

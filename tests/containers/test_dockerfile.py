@@ -1,4 +1,4 @@
-"""What goes into the two images? Read from the Dockerfile, without a daemon that could build it."""
+"""The contents of the two images, read from the Dockerfile without a daemon that could build it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does the compose file keep its word when it is brought up: order, rights, secrets, a whole job, faults, data?
+"""The compose file brought up: order, rights, secrets, a whole job, faults, data.
 
 The tests of one stack stand in the order in which they are run: each leaves it up for the next.
 """

@@ -1,4 +1,4 @@
-"""Does the API keep its word from one request to the next? The links of its description are followed: what was
+"""The API from one request to the next. The links of its description are followed: what was
 submitted can be read, followed, cancelled and deleted, and is gone then.
 """
 

@@ -1,4 +1,4 @@
-"""Does the running API keep to its own description, whatever it is sent: no 5xx, and nothing that is not declared?"""
+"""The running API keeps to its own description, whatever it is sent: no 5xx, and nothing that is not declared."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Is a trial claimed once, and the budget never overshot, however many ask at the same time?"""
+"""A trial is claimed once, and the budget never overshot, however many ask at the same time."""
 
 from __future__ import annotations
 

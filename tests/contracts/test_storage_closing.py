@@ -1,4 +1,4 @@
-"""Is the test part opened once, after the confirmation, by whoever closes the job, and does its answer stay?"""
+"""The test part is opened once, after the confirmation, by whoever closes the job, and its answer stays."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Do a job's events rise by one, without gaps, and is none seen before a smaller one?"""
+"""A job's events rise by one, without gaps, and none is seen before a smaller one."""
 
 from __future__ import annotations
 

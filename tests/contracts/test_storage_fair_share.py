@@ -1,4 +1,4 @@
-"""Who gets the lanes where many workers claim at once? All jobs, in proportion to priority, below a key's quota."""
+"""Lanes where many workers claim at once go to all jobs, in proportion to priority, below a key's quota."""
 
 from __future__ import annotations
 

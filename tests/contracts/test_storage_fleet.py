@@ -1,4 +1,4 @@
-"""Who gets the next free lane? Shares by priority, caps, what workers must have, quotas of keys: on any database."""
+"""The next free lane on any database: shares by priority, caps, what workers must have, quotas of keys."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does a page of jobs hear of whatever happens, and of nothing that is not for it?"""
+"""A page of jobs hears of whatever happens, and of nothing that is not for it."""
 
 from __future__ import annotations
 

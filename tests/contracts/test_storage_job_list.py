@@ -1,4 +1,4 @@
-"""Does the list find what is asked for, in the order that is asked for, with each study's jobs as one row?"""
+"""The list of jobs holds what is asked for, in the order that is asked for, with each study's jobs as one row."""
 
 from __future__ import annotations
 

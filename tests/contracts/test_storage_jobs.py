@@ -1,4 +1,4 @@
-"""Does a job do what its user says, whatever state it is in, and is it seen by nobody else?"""
+"""A job does what its user says, whatever state it is in, and nobody else sees it."""
 
 from __future__ import annotations
 

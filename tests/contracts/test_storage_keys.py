@@ -1,4 +1,4 @@
-"""Does a key open what it should and nothing else, and can nobody read it back?"""
+"""A key opens what it should and nothing else, and nobody can read it back."""
 
 from __future__ import annotations
 

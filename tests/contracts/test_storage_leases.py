@@ -1,4 +1,4 @@
-"""Does a worker that has lost its lease write nothing, and is nothing lost with it?"""
+"""A worker that has lost its lease writes nothing, and nothing is lost with it."""
 
 from __future__ import annotations
 

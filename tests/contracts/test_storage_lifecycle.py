@@ -1,4 +1,4 @@
-"""Whatever users and workers do, in whatever order: does a job keep its word, and does it always come to an end?"""
+"""Whatever users and workers do, in whatever order, a job keeps its word and comes to an end."""
 
 from __future__ import annotations
 

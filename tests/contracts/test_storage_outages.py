@@ -1,4 +1,4 @@
-"""Does every operation of the storage go through a fault of its database with nothing lost? On a real primary with its
+"""Every operation of the storage through a fault of its database. On a real primary with its
 standby, and behind a real PgBouncer: during the fault DatabaseUnavailable and nothing else, after it all goes on with
 the same `Database`, and with Optuna's own engine.
 """

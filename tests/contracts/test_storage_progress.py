@@ -1,4 +1,4 @@
-"""Is what is remembered of a job's ended trials what the database says, in every state of the job?"""
+"""What is remembered of a job's ended trials is what the database says, in every state of the job."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Is nobody taken for dead who had no chance to speak?"""
+"""Nobody is taken for dead who had no chance to report."""
 
 from __future__ import annotations
 

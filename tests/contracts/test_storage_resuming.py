@@ -1,4 +1,4 @@
-"""Does a trial's next attempt go on where its checkpoint stands, with what was reported up to there, paid for once?"""
+"""A trial's next attempt goes on where its checkpoint stands, with the reports up to there, paid for once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does a browser's session open what its key opens, and does it end when it should?"""
+"""A browser's session opens what its key opens, and ends when it should."""
 
 from __future__ import annotations
 

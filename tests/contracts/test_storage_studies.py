@@ -1,4 +1,4 @@
-"""Does a study do what its user says, is it seen by nobody else, and do its jobs stay what they were?"""
+"""A study does what its user says, nobody else sees it, and its jobs stay what they were."""
 
 from __future__ import annotations
 

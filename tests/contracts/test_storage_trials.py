@@ -1,4 +1,4 @@
-"""Is every trial found once, in the order that was asked for, with the curve that was reported?"""
+"""Every trial is found once, in the order that was asked for, with the curve that was reported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Do API server and KEDA take the manifests, are these as locked up as compose's services, and is their query right?"""
+"""API server and KEDA take the manifests, which are as locked up as compose's services, with the right query."""
 
 from __future__ import annotations
 

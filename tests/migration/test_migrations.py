@@ -1,4 +1,4 @@
-"""Do the scripts make exactly the tables that the code speaks of, and leave Optuna's alone?"""
+"""The scripts make exactly the tables that the code speaks of, and leave Optuna's alone."""
 
 from __future__ import annotations
 

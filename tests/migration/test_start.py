@@ -1,4 +1,4 @@
-"""Do many processes that start on an empty database at once all come up, and does one that is early wait?"""
+"""Many processes that start on an empty database at once all come up, and one that is early waits."""
 
 from __future__ import annotations
 

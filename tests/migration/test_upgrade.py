@@ -1,4 +1,4 @@
-"""Does a database of the first released schema come forward, and does the job that was half done in it then finish?
+"""A database of the first released schema comes forward, and the job that was half done in it then finishes.
 
 `first/` holds such databases as SQL, made by the code of that time: a job that was answered, one whose only worker was
 killed in the middle of its search (`kill -9`, its lease never given back), and one that nobody has touched.

@@ -1,4 +1,4 @@
-"""Is the answer said in plain words, with every doubt that its trials raise?"""
+"""The answer in plain words, with every doubt that its trials raise."""
 
 from __future__ import annotations
 

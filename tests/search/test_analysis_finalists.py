@@ -1,4 +1,4 @@
-"""Are those chosen that are truly good, not those that were lucky? And is the choice told with the answer?"""
+"""Finalists are those that are truly good, not those that were lucky; the choice is told with the answer."""
 
 from __future__ import annotations
 

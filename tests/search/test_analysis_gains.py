@@ -1,4 +1,4 @@
-"""Is the winner judged by fresh seeds alone, seed against seed, with the interval that a textbook gives?"""
+"""The winner is judged by fresh seeds alone, seed against seed, with the interval that a textbook gives."""
 
 from __future__ import annotations
 

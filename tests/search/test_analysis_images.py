@@ -1,4 +1,4 @@
-"""Do the intervals that resample seeds and images hold the truth of both, and know which of them is scarce?"""
+"""Intervals that resample seeds and images hold the truth of both, and know which of them is scarce."""
 
 from __future__ import annotations
 

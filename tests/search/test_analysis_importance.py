@@ -1,4 +1,4 @@
-"""Do importances name the setting that decides, also where only some trials have it?"""
+"""Importances name the setting that decides, also where only some trials have it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Do the maps show where the truth lies, and keep silent where nobody was?"""
+"""The maps show where the truth lies, and are blank where nothing was tried."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does the temperature response find what is true, say how sure it is, and look at the right trials alone?"""
+"""The temperature response finds what is true, says how sure it is, and looks at the right trials alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Is what an answer says of its own shortfall true, wherever the truth is known, and silent where nothing is known?"""
+"""What an answer says of its own shortfall is true wherever the truth is known, and absent where nothing is."""
 
 from __future__ import annotations
 

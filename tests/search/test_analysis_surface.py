@@ -1,4 +1,4 @@
-"""Does the model of mean quality bend the bad end alone, and are sets read off the draws as they are defined?"""
+"""The model of mean quality bends the bad end alone, and sets are read off the draws as they are defined."""
 
 from __future__ import annotations
 

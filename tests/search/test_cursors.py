@@ -1,4 +1,4 @@
-"""Does a cursor come back as it went, and nothing else get through?"""
+"""A cursor comes back as it went, and nothing else gets through."""
 
 from __future__ import annotations
 

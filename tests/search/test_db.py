@@ -1,4 +1,4 @@
-"""Are transactions what they say, and errors in words that tell a caller what to do?"""
+"""Transactions are what they say, and errors tell a caller what to do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which methods and schedules go with which temperatures, and what becomes of them in a space, an arm and a problem?"""
+"""Methods and schedules with their temperatures, in a space, a trial group and a problem."""
 
 from __future__ import annotations
 

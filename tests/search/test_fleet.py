@@ -1,4 +1,4 @@
-"""What may jobs ask of a worker: its device, its memory, and the words that the operator gave it?"""
+"""What jobs may ask of a worker: its device, its memory, and the words that the operator gave it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does the guidance of a study say what its jobs tell, and no more?"""
+"""The guidance of a study says what its jobs tell, and no more."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Are the database's faults told apart from those of who asked, by SQLSTATE and by SQLite's codes, for every engine?"""
+"""Faults of the database are told apart from a caller's, by SQLSTATE and by SQLite's codes, for every engine."""
 
 from __future__ import annotations
 

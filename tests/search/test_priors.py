@@ -1,4 +1,4 @@
-"""How far are contexts apart, what does the literature's table take, and with which points does a search begin?"""
+"""Distances of contexts, the literature's table, and the points that a search begins with."""
 
 from __future__ import annotations
 

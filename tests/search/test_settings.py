@@ -1,4 +1,4 @@
-"""Are settings read when they are asked for, complete by themselves, and silent about passwords?"""
+"""Settings are read when they are asked for, complete by themselves, and silent about passwords."""
 
 from __future__ import annotations
 

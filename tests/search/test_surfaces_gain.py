@@ -1,4 +1,4 @@
-"""Is the worth of one more run what many imagined runs show?"""
+"""The worth of one more run is what many imagined runs show."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does a configuration come back from its point, whichever optimizer it has, and are lists' numbers alone proposed?"""
+"""A configuration comes back from its point, whichever optimizer it has; of lists, their numbers alone are proposed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Is the quick likelihood scikit-learn's, and does a singular matrix count as impossible?"""
+"""The quick likelihood is scikit-learn's, and a singular matrix counts as impossible."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Are values said in the unit that people use, with no more digits than are known?"""
+"""Values in the unit that people use, with no more digits than are known."""
 
 from __future__ import annotations
 

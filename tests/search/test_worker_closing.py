@@ -1,4 +1,4 @@
-"""What a worker meets while it closes a job, chooses its finalists or makes it ready: whose fault was it?"""
+"""Faults while a worker closes a job, chooses its finalists or makes it ready, each counted against whose it is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Is this a problem as RFC 9457 has it, of the kind that a test expects?"""
+"""Problems as RFC 9457 has them, of the kind that a test expects."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does the terminal's answer fit into 80 columns, and does it say how sure it is of its winner?"""
+"""The terminal's answer fits into 80 columns and says how sure it is of its winner."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What does the service say to requests that nobody with good intentions sends: malformed, hostile, huge and racing?
+"""Requests that nobody with good intentions sends: malformed, hostile, huge and racing.
 
 Each is refused with the problem that the list names, and afterwards nothing is there that was not there before.
 """

@@ -1,4 +1,4 @@
-"""The client in Python: does it speak of what the service has, and does a job look the same from there?"""
+"""The client in Python speaks of all that the service has, and a job looks the same from there."""
 
 from __future__ import annotations
 

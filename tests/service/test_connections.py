@@ -1,4 +1,4 @@
-"""May connections that wait, dribble or read nothing keep others out? Raw sockets against a real server."""
+"""Connections that wait, dribble or read nothing keep nobody out. Raw sockets against a real server."""
 
 from __future__ import annotations
 

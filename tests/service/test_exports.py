@@ -1,4 +1,4 @@
-"""The winner in other projects' words: do their own loaders read it, and is what they would train what was found?"""
+"""The winner in other projects' words: their own loaders read it, and what they would train is what was found."""
 
 from __future__ import annotations
 

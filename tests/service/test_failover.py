@@ -1,4 +1,4 @@
-"""What do clients hear while the database fails over? That it takes no writes now, and never that something broke."""
+"""What clients hear while the database fails over: that it takes no writes now, and never that something broke."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Are the dashboard's plots what Plotly understands, and do their marks stand where the trials say?"""
+"""The dashboard's plots are what Plotly understands, and their marks stand where the trials say."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Is a study's guidance told whole and rightly: on a page, in pictures, in a terminal?"""
+"""A study's guidance on a page, in pictures and in a terminal, whole and right."""
 
 from __future__ import annotations
 

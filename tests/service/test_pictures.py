@@ -1,4 +1,4 @@
-"""Are the pictures well formed, accessible, inside of their frame, and drawn for every kind of answer?"""
+"""The pictures are well formed, accessible, inside of their frame, and drawn for every kind of answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Is who asks too often told to wait, and nobody else?"""
+"""Who asks too often is told to wait, and nobody else is."""
 
 from __future__ import annotations
 

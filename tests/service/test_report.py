@@ -1,4 +1,4 @@
-"""Does the page tell the whole answer by itself, and does what users wrote stay text?"""
+"""The page tells the whole answer by itself, and what users wrote stays text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who keeps the plots fresh: does it outlive its child's faults, end at once, and leave the API alone meanwhile?"""
+"""The process that keeps plots fresh outlives its child's faults, ends at once, and leaves the API alone meanwhile."""
 
 from __future__ import annotations
 

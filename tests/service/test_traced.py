@@ -1,4 +1,4 @@
-"""Does a trace begin with the request, or before it, and stay with the job?"""
+"""A trace begins with the request, or before it, and stays with the job."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Is all of a job in MLflow, once, whoever died over it; and does nobody suffer where MLflow is away?"""
+"""All of a job is in MLflow, once, whoever died over it; nobody suffers where MLflow is away."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What carries requests: does it lose or repeat an event when the service goes away and comes back?"""
+"""What carries requests loses and repeats no event when the service goes away and comes back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whose heavy work is next, and is everybody else answered meanwhile?"""
+"""Heavy work takes turns, and everybody else is answered meanwhile."""
 
 from __future__ import annotations
 

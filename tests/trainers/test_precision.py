@@ -1,4 +1,4 @@
-"""In which precision is a student trained where the job leaves it open?"""
+"""The precision in which a student is trained where the job leaves it open."""
 
 from __future__ import annotations
 
