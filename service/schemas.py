@@ -207,7 +207,10 @@ class ConfigurationOut(BaseModel):
     method: str | None = Field(None, description=f"{losses.PLAIN}: a baseline's, where the job's method is another")
     kd_weight: float
     label_weight: float
-    optimizer: OptimizerOut
+    optimizer: OptimizerOut | None = Field(description="null: the training has one of its own")
+    parameters: dict[str, bool | int | float | str] = Field(
+        default_factory=dict, description="further settings of the training, by name"
+    )
 
 
 class FirstTrialOut(AdvisedOut):

@@ -17,6 +17,7 @@ from search.claims import attempts, leases, lifecycle
 from search.claims.lifecycle import end_trial, move, spec_of
 from search.claims.worker_loss import named, put_back
 from search.records import Reason
+from search.spec.objective import ObjectiveSpec
 from search.states import TERMINAL_TRIALS, Arm, JobState, Stage, TrialState
 from search.storage import tables
 from search.storage.db import Database, now_sql
@@ -30,7 +31,7 @@ OPEN_TRIALS = (TrialState.WAITING, TrialState.RUNNING)
 
 @dataclass(frozen=True, slots=True)
 class Unmirrored:
-    """A trial that has ended here and not yet in Optuna's tables."""
+    """A trial that has ended here and not yet in Optuna's tables; `worst` is told of one that diverged."""
 
     trial_id: int
     job_id: str
@@ -40,7 +41,7 @@ class Unmirrored:
     value: float | None
     epoch: int
     reason: Reason | None
-    metric: str
+    worst: float
 
 
 def attach(
@@ -252,10 +253,10 @@ def suspend_job(db: Database, token: str, reason: Reason) -> JobState:
 
 def unmirrored(db: Database, limit: int = 100) -> list[Unmirrored]:
     """Ended trials that Optuna has not been told of, the oldest first."""
-    metric = jobs.c.spec[("objective", "metric")].as_string().label("metric")
+    objective = jobs.c.spec["objective"].label("objective")
     behind = (trials.c.mirrored.is_(False)) & trials.c.optuna_number.is_not(None)
     query = (
-        select(trials, metric)
+        select(trials, objective)
         .join(jobs, jobs.c.id == trials.c.job_id)
         .where(behind, trials.c.state.in_(TERMINAL_TRIALS))
         .order_by(trials.c.id)
@@ -272,7 +273,7 @@ def unmirrored(db: Database, limit: int = 100) -> list[Unmirrored]:
                 value=row.value,
                 epoch=row.epoch,
                 reason=reason_of(row.reason),
-                metric=row.metric,
+                worst=ObjectiveSpec.model_validate(row.objective or {}).worst,
             )
             for row in connection.execute(query)
         ]

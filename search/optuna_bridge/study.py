@@ -35,11 +35,6 @@ from search.storage.rows import study_name
 Storage = optuna.storages.BaseStorage
 Direction = Literal["maximize", "minimize"]
 
-# What a diverged student is told to have reached: worse than any that trained, and finite, since plots and models of
-# the samplers stumble over infinities.
-WORST = {"accuracy": 0.0, "ece": 1.0, "nll": 1e3}
-
-
 NUMERICAL = (ArithmeticError, ValueError, IndexError, AssertionError, RuntimeWarning)
 """What numerics raise that have come to an end: LinAlgError is a ValueError; warnings are raised where they are errors.
 """
@@ -212,7 +207,7 @@ def _as_told(trial_end: Unmirrored) -> tuple[float | None, OptunaState]:
     if trial_end.state is TrialState.PRUNED:
         return trial_end.value, OptunaState.PRUNED
     if trial_end.reason is not None and trial_end.reason.type == "diverged":
-        return WORST[trial_end.metric], OptunaState.PRUNED
+        return trial_end.worst, OptunaState.PRUNED
     return None, OptunaState.FAIL
 
 

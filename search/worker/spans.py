@@ -63,9 +63,15 @@ class TrialSpans:
                 {
                     "thermowell.temperature": configuration.temperature,
                     "thermowell.kd_weight": configuration.kd_weight,
-                    "thermowell.optimizer.name": configuration.optimizer.name,
-                    "thermowell.optimizer.learning_rate": configuration.optimizer.learning_rate,
                 }
+                | (
+                    {}
+                    if (optimizer := configuration.optimizer) is None
+                    else {
+                        "thermowell.optimizer.name": optimizer.name,
+                        "thermowell.optimizer.learning_rate": optimizer.learning_rate,
+                    }
+                )
             )
             if epoch:
                 span.event("resumed", {"thermowell.trial.epoch": epoch})

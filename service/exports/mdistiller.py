@@ -40,11 +40,11 @@ def export(winner: Winner) -> str:
         "SOLVER": {
             "BATCH_SIZE": training.batch_size,
             "EPOCHS": training.epochs,
-            "LR": float(configuration.optimizer.learning_rate),
+            "LR": float(configuration.known_optimizer.learning_rate),
             "LR_DECAY_STAGES": stages,
             "LR_DECAY_RATE": rate,
-            "WEIGHT_DECAY": float(configuration.optimizer.weight_decay),
-            "MOMENTUM": float(configuration.optimizer.momentum),
+            "WEIGHT_DECAY": float(configuration.known_optimizer.weight_decay),
+            "MOMENTUM": float(configuration.known_optimizer.momentum),
             "TYPE": _optimizer(configuration, unsaid),
         },
         "KD": {
@@ -83,7 +83,7 @@ def _steps(winner: Winner, unsaid: list[str]) -> tuple[list[int], float]:
 
 
 def _optimizer(configuration: Configuration, unsaid: list[str]) -> str:
-    record = optimizers.get(configuration.optimizer.name)
+    record = optimizers.get(configuration.known_optimizer.name)
     name = record.key
     if name != KNOWN:
         momentum = "MOMENTUM is its own." if "momentum" in record.setting_names() else "MOMENTUM says nothing to it."
@@ -91,7 +91,7 @@ def _optimizer(configuration: Configuration, unsaid: list[str]) -> str:
             f"mdistiller's trainer knows {KNOWN} alone and refuses {name}: add {record.package}.{name} to "
             f"`init_optimizer` in mdistiller/engine/trainer.py. {momentum}"
         )
-    elif configuration.optimizer.nesterov:
+    elif configuration.known_optimizer.nesterov:
         unsaid.append("Momentum was Nesterov's: add nesterov=True to `init_optimizer` in mdistiller/engine/trainer.py.")
     return name
 

@@ -104,7 +104,7 @@ def _criterion(winner: Winner, unsaid: list[str]) -> dict[str, Any]:
 
 
 def _optimizer(winner: Winner, unsaid: list[str]) -> dict[str, Any]:
-    optimizer = winner.configuration.optimizer
+    optimizer = winner.configuration.known_optimizer
     record = optimizers.get(optimizer.name)
     if record.package != "torch.optim":
         unsaid.append(

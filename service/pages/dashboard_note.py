@@ -40,7 +40,7 @@ def so_far(standing: JobView) -> str:
     text = f"The job is {job.state.value}: {progress.search_done} of {progress.search_budget} search trials have ended"
     text += f", {progress.trials_done} of about {progress.trials_planned} trials in all."
     if progress.best_value is not None:
-        level = units.level(standing.response.metric, progress.best_value)
+        level = units.level(units.shown(standing.response), progress.best_value)
         text += f" The best so far is trial {progress.best_trial} with {level}, on one seed."
     return text
 

@@ -83,7 +83,7 @@ class BankEngine(LanedEngine[_Stacked]):
         entropy = float(evaluate.entropy(ready.validation_logits, configuration.temperature))
         student = _Stacked(assignment, teacher_entropy=entropy)
         model = self._build(assignment.seed, configuration)
-        trainee = Trainee.fresh(model, configuration.optimizer, assignment.seed)
+        trainee = Trainee.fresh(model, configuration.known_optimizer, assignment.seed)
         if checkpoint is not None:
             state = checkpoints.read_checkpoint(checkpoint, ready.problem.fingerprint(), assignment)
             checkpoints.into_trainee(trainee, state, state.epochs * self._plan.steps)
@@ -91,7 +91,7 @@ class BankEngine(LanedEngine[_Stacked]):
         start = checkpoints.of_trainee(trainee, student.last_finite_loss)
         self._stack.put(lane, trainee.model, start.first, start.second)
         self._set(lane, settings)
-        kernel = bank_kernels.binding(configuration.optimizer.name).kernel
+        kernel = bank_kernels.binding(configuration.known_optimizer.name).kernel
         if kernel not in self._kernels:
             self._kernels.append(kernel)
             self._step = self._make_step()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from search import configurations
 from search.records import Trial
 from search.states import Arm, TrialState
 from thermowell.api.answers import Observation
@@ -16,7 +17,7 @@ def observations(trials: Sequence[Trial]) -> list[Observation]:
         Observation(
             trial=trial.number,
             temperature=float(trial.configuration["temperature"]),
-            optimizer=str(trial.configuration["optimizer"]["name"]),
+            optimizer=configurations.optimizer_name(trial.configuration),
             value=trial.value,
             stage=trial.stage.value,
             state=trial.state.value,

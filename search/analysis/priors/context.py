@@ -22,7 +22,6 @@ _TRANSFORMERS = ("vit", "swin", "maxvit", "deit", "beit", "cait", "mixer")
 
 Student = Literal["dense", "convolutional", "transformer"]
 Initial = Literal["random", "pretrained"]
-Metric = Literal["accuracy", "nll", "ece"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +45,7 @@ class Context:
     teacher_entropy: float | None = None
     student: Student | None = None
     student_init: Initial | None = None
-    metric: Metric | None = None
+    metric: str | None = None
     method: str | None = None
 
 
@@ -71,7 +70,7 @@ def of_spec(spec: JobSpec, teacher: Mapping[str, Any] | None = None) -> Context:
         data=data.name if data.path is None else f"{data.name} {data.path}",
         classes=facts.get("classes", classes_known(data.name, data.classes)),
         train_images=facts.get("train_images", data.train_size or pool),
-        optimizers=tuple(spec.space.optimizer.choices()),
+        optimizers=tuple(spec.space.optimizers()),
         epochs=spec.training.epochs,
         batch_size=spec.training.batch_size,
         label_smoothing=smoothing if spec.teacher.source == "train" else None,
