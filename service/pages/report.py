@@ -1,6 +1,6 @@
 """The report of a job: one HTML page that loads nothing else, to be kept, mailed and printed.
 
-Of a job that has been answered: the answer first, then its pictures, how it was found and what to distrust. Of one
+Of a job that has been answered: the answer first, then its pictures, how it was found and its limitations. Of one
 that has not: how far it is, and what its trials say so far.
 """
 

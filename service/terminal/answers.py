@@ -1,4 +1,4 @@
-"""The answer as a terminal shows it in 80 columns: settings, temperature response, gains, and what to distrust."""
+"""The answer as a terminal shows it in 80 columns: settings, temperature response, gains, and limitations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Commands that run the house: service, workers, database, keys, data sets, specs and the demo."""
+"""Commands that operate the installation: service, workers, database, keys, data sets, specs and the demo."""
 
 from __future__ import annotations
 

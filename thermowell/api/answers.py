@@ -210,7 +210,7 @@ class Result(Document):
     summary: str = Field(description="the answer in a few sentences, the verdict first")
     estimand: str = Field(description="what the intervals speak of")
     conventions: str = Field(description="reduction and T squared convention of the loss")
-    cautions: list[str] = Field(description="what to distrust")
+    cautions: list[str] = Field(description="limitations, in words")
     test_seen_before: bool = Field(description="true where the job was extended after its test part had been read")
     teacher: dict[str, Any] | None = Field(
         None, description="the teacher's quality, and how images were prepared for it; null in answers of before"

@@ -111,8 +111,8 @@ def _near(
     rng: np.random.Generator,
 ) -> Array:
     """Points [n, d] near those of `wide` optimizers that are best in most draws."""
-    glance = surface.draws(points, _GLANCE, rng)
-    often = np.bincount(glance.argmax(axis=1), minlength=len(points))
+    candidates = surface.draws(points, _GLANCE, rng)
+    often = np.bincount(candidates.argmax(axis=1), minlength=len(points))
     parts = [np.zeros((0, joint.dimensions))]
     for place in np.argsort(-often, kind="stable")[:_PROMISING]:
         name = str(names[place])
