@@ -148,9 +148,7 @@ class BankEngine(LanedEngine[_Stacked]):
     def _positions(self, busy: Mapping[int, _Stacked]) -> list[tuple[Configuration, int] | None]:
         """Each lane's configuration and the epochs behind it; None where it is not busy."""
         students = [busy.get(lane) for lane in range(self.lanes)]
-        return [
-            None if stacked is None else (stacked.assignment.configuration, stacked.epochs) for stacked in students
-        ]
+        return [None if stacked is None else (stacked.assignment.configuration, stacked.epochs) for stacked in students]
 
     def _train(self, busy: Mapping[int, _Stacked], scalars: Tensor) -> Tensor:
         """One epoch of the busy lanes; each step's loss of each lane, [steps, lanes], on the CPU.
