@@ -22,6 +22,7 @@ _TRANSFORMERS = ("vit", "swin", "maxvit", "deit", "beit", "cait", "mixer")
 
 Student = Literal["dense", "convolutional", "transformer"]
 Initial = Literal["random", "pretrained"]
+Metric = Literal["accuracy", "nll", "ece"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ class Context:
     teacher_entropy: float | None = None
     student: Student | None = None
     student_init: Initial | None = None
-    metric: str | None = None
+    metric: Metric | None = None
     method: str | None = None
 
 
@@ -58,8 +59,12 @@ class Difference:
 
 
 def of_spec(spec: JobSpec, teacher: Mapping[str, Any] | None = None) -> Context:
-    """A job's context; `teacher` is its TeacherFacts as they are stored, once they are known."""
-    data, smoothing, initial = spec.dataset, spec.teacher.label_smoothing, spec.student.initial
+    """A job's context; `teacher` is its TeacherFacts as they are stored, once they are known.
+
+    ValueError for a job that a program of its own trains, of whose data nothing is known.
+    """
+    parts = spec.built_in_parts
+    data, smoothing, initial = parts.dataset, parts.teacher.label_smoothing, parts.student.initial
     entry = catalogue.DATASETS[data.name]
     facts = teacher or {}
     pool = entry.images
@@ -70,12 +75,12 @@ def of_spec(spec: JobSpec, teacher: Mapping[str, Any] | None = None) -> Context:
         data=data.name if data.path is None else f"{data.name} {data.path}",
         classes=facts.get("classes", classes_known(data.name, data.classes)),
         train_images=facts.get("train_images", data.train_size or pool),
-        optimizers=tuple(spec.space.optimizers()),
+        optimizers=tuple(spec.space.optimizer.choices()),
         epochs=spec.training.epochs,
         batch_size=spec.training.batch_size,
-        label_smoothing=smoothing if spec.teacher.source == "train" else None,
+        label_smoothing=smoothing if parts.teacher.source == "train" else None,
         teacher_entropy=facts["validation"]["teacher_entropy"] if "validation" in facts else None,
-        student=kind_of(spec.student.name),
+        student=kind_of(parts.student.name),
         student_init="random" if initial is None or initial.source == "random" else "pretrained",
         metric=spec.objective.metric,
         method=_method(spec),
