@@ -9,36 +9,23 @@ from typing import Any, Generic, Literal, TypeVar
 
 from search.states import LOST, Arm, JobState, Stage, TrialState
 
-Scope = Literal["read", "submit", "train", "dashboard", "admin"]
-SCOPES: tuple[Scope, ...] = ("read", "submit", "train", "dashboard", "admin")
+Scope = Literal["read", "submit", "dashboard", "admin"]
+SCOPES: tuple[Scope, ...] = ("read", "submit", "dashboard", "admin")
 LOCAL_OWNER = "local"
 Row = TypeVar("Row")
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who is asking: a key's id (or "local" where the service is open) and what it may do; admin may do all.
-
-    `trains_for` is the owner whose trials a key may train, where that is not itself.
-    """
+    """Who is asking: a key's id (or "local" where the service is open) and what it may do; admin may do all."""
 
     id: str
     name: str
     scopes: frozenset[Scope]
-    trains_for: str | None = None
 
     def may(self, scope: Scope) -> bool:
-        """Whether this principal has the scope, by itself or as an admin; submit and dashboard include read, and submit
-        includes train. A key that may train alone reads nothing: what was found is not its business.
-        """
-        if scope in self.scopes or "admin" in self.scopes:
-            return True
-        return bool(self.scopes - {"train"}) if scope == "read" else scope == "train" and "submit" in self.scopes
-
-    @property
-    def trains_of(self) -> str:
-        """Whose trials it may train: another owner's, where the key was made for that, else its own."""
-        return self.trains_for or self.id
+        """Whether this principal has the scope, by itself or as an admin; submit and dashboard include read."""
+        return scope in self.scopes or "admin" in self.scopes or (scope == "read" and bool(self.scopes))
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,23 +150,21 @@ class Trial:
     ended_at: datetime | None
     train_seconds: float
     advice: Mapping[str, Any] | None = None
-    log_tail: str | None = None  # the end of its log, where a program of others has sent it
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """One epoch of a trial's learning curve; what a program of others has not measured is None."""
+    """One epoch of a trial's learning curve."""
 
     epoch: int
-    train_loss: float | None
-    learning_rate: float | None
-    accuracy: float | None
-    nll: float | None
-    ece: float | None
-    teacher_agreement: float | None
-    teacher_entropy: float | None
+    train_loss: float
+    learning_rate: float
+    accuracy: float
+    nll: float
+    ece: float
+    teacher_agreement: float
+    teacher_entropy: float
     seconds: float
-    metrics: Mapping[str, float] | None = None  # of others' programs: all that they measured
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,7 +222,6 @@ class Key:
     created_at: datetime
     last_used_at: datetime | None
     revoked_at: datetime | None
-    trains_for: str | None = None  # the owner whose trials it may claim, where that is not itself
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,24 +4,87 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Any
 
+from search.spec.objective import ObjectiveSpec
+from search.spec.optimizers import OWN
 from thermowell.api.answers import Interval, Shortfall
 from trainers import preprocessing
 from trainers.registry.optimizers import LABELS
 
-Metric = Literal["accuracy", "nll", "ece"]
 MINUS = "\N{MINUS SIGN}"
+PER_CENT = "%"
+_DIGITS = 4  # of a value of one's own metric that has no unit of ours
 
-NAMES: dict[Metric, str] = {
-    "accuracy": "accuracy",
-    "nll": "negative log-likelihood",
-    "ece": "expected calibration error",
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """How a metric is shown: its label, its values times `factor`, and the units behind a value and a difference.
+
+    `decimals` are the usual ones, None where a value's own size says it.
+    """
+
+    name: str
+    label: str
+    factor: float = 1.0
+    unit: str = ""
+    unit_of_difference: str = ""
+    decimals: int | None = None
+
+    @property
+    def heading(self) -> str:
+        """The label at the beginning of a heading; a name of one's own stays as it is written."""
+        return self.label.capitalize() if self.name in MEASURES else self.label
+
+    @property
+    def in_unit(self) -> str:
+        """The unit in brackets behind a label, where there is one."""
+        return f" ({self.unit})" if self.unit and self.name != "nll" else ""
+
+    @property
+    def short(self) -> str:
+        """The name in the head of a column."""
+        return self.name.upper() if self.name in _SHORT else self.name
+
+
+Metric = str | Measure
+"""A metric by its name, or as it is shown."""
+_SHORT = ("nll", "ece")
+_SHARE = {"factor": 100.0, "unit": PER_CENT, "unit_of_difference": "points", "decimals": 1}
+MEASURES: dict[str, Measure] = {
+    "accuracy": Measure("accuracy", "accuracy", **_SHARE),  # type: ignore[arg-type]
+    "nll": Measure("nll", "negative log-likelihood", unit="nats", unit_of_difference="nats", decimals=3),
+    "ece": Measure("ece", "expected calibration error", **_SHARE),  # type: ignore[arg-type]
 }
+NAMES: dict[str, str] = {name: known.label for name, known in MEASURES.items()}
+
+
+def measure(metric: Metric, unit: str | None = None) -> Measure:
+    """How a metric is shown; of one's own `unit` says it: % is of a share, and any other stands behind values."""
+    if isinstance(metric, Measure):
+        return metric
+    if metric in MEASURES:
+        return MEASURES[metric]
+    if unit == PER_CENT:
+        return Measure(metric, metric, **_SHARE)  # type: ignore[arg-type]
+    return Measure(metric, metric, unit=unit or "", unit_of_difference=unit or "")
+
+
+def shown(document: Any) -> Measure:
+    """How the metric of a document of an answer is shown, in the unit that it says."""
+    return measure(document.metric, getattr(document, "unit", None))
+
+
+def measure_of(objective: ObjectiveSpec) -> Measure:
+    """How a job's objective is shown."""
+    return measure(objective.metric, objective.unit)
+
+
 ARMS = {"label_only": "no distillation", "t1": "T = 1", "t4": "T = 4", "joint": "the search"}
 ADVISED = {"literature": "literature", "history": "finished jobs", "given": "own guess", "space": "random draw"}
 NOT_SHOWN = "not shown"
-OPTIMIZERS = LABELS
+OPTIMIZERS = {**LABELS, OWN: "own training"}
 
 
 def setting(name: str) -> str:
@@ -42,6 +105,13 @@ def number(value: float, digits: int = 3) -> str:
     return text.replace("-", MINUS)
 
 
+def value(parameter: bool | int | float | str) -> str:
+    """The value of a named parameter: a number rounded, a word as it is, true or false."""
+    if isinstance(parameter, bool):
+        return str(parameter).lower()
+    return parameter if isinstance(parameter, str) else number(parameter)
+
+
 def temperature(first: float, final: float | None = None, digits: int = 3) -> str:
     """A trial's temperature: 4, or, where it was scheduled, from 4 to 1."""
     return number(first, digits) if final is None else f"from {number(first, digits)} to {number(final, digits)}"
@@ -54,36 +124,43 @@ def at_temperature(first: float, final: float | None = None, digits: int = 3) ->
 
 def scale(metric: Metric) -> float:
     """By what a value is multiplied before it is shown: shares are shown in per cent."""
-    return 1.0 if metric == "nll" else 100.0
+    return measure(metric).factor
 
 
 def decimals(metric: Metric, resolution: float = 1.0) -> int:
     """How many decimals say a value whose uncertainty is `resolution` (in the objective's own unit)."""
-    scaled = abs(resolution) * scale(metric)
-    usual = 3 if metric == "nll" else 1
-    return usual if scaled >= 10.0**-usual else usual + 1
+    display = measure(metric)
+    scaled = abs(resolution) * display.factor
+    if display.decimals is None:  # two digits of what is known
+        return 0 if scaled <= 0 else min(max(1 - math.floor(math.log10(scaled)), 0), 10)
+    return display.decimals if scaled >= 10.0**-display.decimals else display.decimals + 1
 
 
 def plain(metric: Metric, value: float, decimal_places: int | None = None) -> str:
     """The bare number as it is shown: 92.1 for an accuracy of 0.921."""
-    text = f"{value * scale(metric):.{decimals(metric) if decimal_places is None else decimal_places}f}"
+    display = measure(metric)
+    if decimal_places is None and display.decimals is None:
+        return number(value * display.factor, _DIGITS)
+    text = f"{value * display.factor:.{decimals(display) if decimal_places is None else decimal_places}f}"
     negative = text.startswith("-") and float(text) != 0
     return f"{MINUS if negative else ''}{text.lstrip('-')}"
 
 
 def level(metric: Metric, value: float, decimal_places: int | None = None) -> str:
     """A value with its unit: 92.1 %, or 0.312 nats."""
-    return f"{plain(metric, value, decimal_places)} {'nats' if metric == 'nll' else '%'}"
+    return f"{plain(metric, value, decimal_places)} {measure(metric).unit}".rstrip()
 
 
 def difference(metric: Metric, value: float, decimal_places: int | None = None) -> str:
     """A difference with its unit: 0.4 points, or 0.012 nats."""
-    return f"{plain(metric, value, decimal_places)} {'nats' if metric == 'nll' else 'points'}"
+    return f"{plain(metric, value, decimal_places)} {measure(metric).unit_of_difference}".rstrip()
 
 
-def places(metric: Metric, bounds: Interval | None) -> int:
-    """How many decimals say a value that is known as well as this interval tells."""
-    return decimals(metric) if bounds is None else decimals(metric, (bounds.high - bounds.low) / 2)
+def places(metric: Metric, bounds: Interval | None) -> int | None:
+    """How many decimals say a value that is known as well as this interval tells; None: as its size says."""
+    if bounds is None:
+        return measure(metric).decimals
+    return decimals(metric, (bounds.high - bounds.low) / 2)
 
 
 def interval(metric: Metric, bounds: Interval) -> str:

@@ -207,7 +207,10 @@ class ConfigurationOut(BaseModel):
     method: str | None = Field(None, description=f"{losses.PLAIN}: a baseline's, where the job's method is another")
     kd_weight: float
     label_weight: float
-    optimizer: OptimizerOut
+    optimizer: OptimizerOut | None = Field(description="null: the training has one of its own")
+    parameters: dict[str, bool | int | float | str] = Field(
+        default_factory=dict, description="further settings of the training, by name"
+    )
 
 
 class FirstTrialOut(AdvisedOut):
@@ -278,27 +281,23 @@ class TrialPage(BaseModel):
 
 
 class ReportOut(Out):
-    """One epoch of a learning curve; all but the training loss on validation; null is what was not measured."""
+    """One epoch of a learning curve; all but the training loss on validation."""
 
     epoch: int
     train_loss: float | None
-    learning_rate: float | None
-    accuracy: float | None
+    learning_rate: float
+    accuracy: float
     nll: float | None
     ece: float | None
-    teacher_agreement: float | None
-    teacher_entropy: float | None
+    teacher_agreement: float
+    teacher_entropy: float
     seconds: float
-    metrics: dict[str, float] | None = Field(
-        None, description="of a program of your own: all that it measured, whatever its name"
-    )
 
 
 class TrialDetailOut(TrialOut):
     """A trial with its learning curve."""
 
     curve: list[ReportOut]
-    log_tail: str | None = Field(None, description="the end of its log, where a program of your own has sent it")
 
 
 class EventOut(Readable):

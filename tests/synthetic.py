@@ -123,7 +123,7 @@ class Builder:
 
     def configuration(self, near: Trial | None) -> Configuration:
         """Drawn from the space, or within a tenth of each range around another trial's."""
-        names = list(self.spec.space.optimizer.choices())
+        names = list(self.spec.space.optimizers())
         name = str(self.rng.choice(names)) if near is None else str((near.configuration or {})["optimizer"]["name"])
         temperature = temperature_axis(self.spec.space)
         drawn: dict[str, float] = {}
@@ -136,7 +136,7 @@ class Builder:
             )
         settings = {
             key: drawn.get(f"{name}.{key}", value)
-            for key, value in self.spec.space.optimizer.choices()[name].model_dump().items()  # type: ignore[index]
+            for key, value in self.spec.space.optimizers()[name].model_dump().items()  # type: ignore[index]
         }
         space = self.spec.space
         kd_weight = drawn.get("kd_weight", 0.0 if isinstance(space.kd_weight, Range) else space.kd_weight)

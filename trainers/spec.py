@@ -33,6 +33,8 @@ Granularity = Literal["coarse", "map", "clusters"]
 Layout = Literal["classes", "parts"]
 InitialSource = Literal["random", "trained", "pretrained", "finetuned"]
 Finetune = Literal["full", "head"]
+Value: TypeAlias = bool | int | float | str
+"""What a named parameter of a training may have."""
 
 OMIT_IF_DEFAULT = {"later": True}
 """A field with this metadata came after problems had been stored: fingerprints leave it out while it is at its default,
@@ -219,16 +221,31 @@ class Configuration:
     Loss = kd_weight * T_t * T_s * KL(softmax(z_t / T_t) || softmax(z_s / T_s)) + label_weight * cross entropy,
     both at `batchmean` (Hinton et al. 2015, arXiv:1503.02531); T_s is T_t unless given. The problem's `distillation`
     may put another term in the place of KL, but where the configuration has a `method`, a baseline's plain KL;
-    where it gives T a shape, T_t goes from `temperature` to `final_temperature`, if that is given.
+    where it gives T a shape, T_t goes from `temperature` to `final_temperature`, if that is given. `parameters` are
+    further settings by name: of the built-in training those of `trainers.registry.parameters`, which stand above what
+    the problem says; of one's own training any, and its `optimizer` may be its own, of which nothing is known here.
     """
 
     temperature: float
     kd_weight: float
     label_weight: float
-    optimizer: Optimizer
+    optimizer: Optimizer | None
     student_temperature: float | None = None
     final_temperature: float | None = field(default=None, metadata=OMIT_IF_DEFAULT)
     method: Method | None = field(default=None, metadata=OMIT_IF_DEFAULT)
+    parameters: Mapping[str, Value] = field(default_factory=dict, hash=False, metadata=OMIT_IF_DEFAULT)
+
+    @property
+    def known_optimizer(self) -> Optimizer:
+        """The optimizer. ValueError where the training has one of its own."""
+        if self.optimizer is None:
+            raise ValueError("the configuration names no optimizer: it is for a training that has one of its own")
+        return self.optimizer
+
+    def number(self, name: str, otherwise: float) -> float:
+        """A parameter of the built-in training, where the configuration has it."""
+        value = self.parameters.get(name, otherwise)
+        return otherwise if isinstance(value, str) else float(value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,11 +347,15 @@ def to_jsonable(value: Any) -> Any:
         return {
             part.name: to_jsonable(getattr(value, part.name))
             for part in dataclasses.fields(value)
-            if not (part.metadata.get("later") and getattr(value, part.name) == part.default)
+            if not (part.metadata.get("later") and getattr(value, part.name) == _default(part))
         }
     if isinstance(value, Mapping):
         return {key: to_jsonable(inner) for key, inner in value.items()}
     return [to_jsonable(inner) for inner in value] if isinstance(value, list | tuple) else value
+
+
+def _default(part: dataclasses.Field[Any]) -> Any:
+    return part.default if part.default_factory is dataclasses.MISSING else part.default_factory()
 
 
 def canonicalize(part: Any) -> Any:

@@ -81,19 +81,19 @@ class Between:
         """How many points its true mean is behind the best."""
         axes, where = self._where(configuration)
         inside = [min(max(x, axis[0]), axis[-1]) for x, axis in zip(where, axes, strict=True) if len(axis) > 1]
-        truth = float(self._truth[configuration.optimizer.name]([inside])[0])
+        truth = float(self._truth[configuration.known_optimizer.name]([inside])[0])
         return 100 * (self.ground.best - truth)
 
     def run(self, configuration: Configuration, seed: int) -> float:
         """The accuracy that one training reaches."""
         axes, where = self._where(configuration)
         places = [int(np.abs(axis - x).argmin()) for x, axis in zip(where, axes, strict=True)]
-        cell = self._cell(configuration.optimizer.name, places)
+        cell = self._cell(configuration.known_optimizer.name, places)
         chance = float(self.ground.curve(cell, seed)[-1] - self.ground.final[cell])
         return min(1.0, max(0.0, self.ground.best - self.regret(configuration) / 100 + chance))
 
     def _where(self, configuration: Configuration) -> tuple[list[Floats], list[float]]:
-        own = configuration.optimizer
+        own = configuration.known_optimizer
         where = [math.log(configuration.temperature), configuration.kd_weight]
         return self._axes(own.name), [*where, math.log(own.learning_rate), math.log(own.weight_decay)]
 

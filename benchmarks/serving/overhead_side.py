@@ -74,7 +74,7 @@ class Idle:
         assert self._sitting is not None
         self._epoch += 1
         trained = self._sitting.configuration
-        sgd = trained.optimizer
+        sgd = trained.known_optimizer
         reached = value(
             {
                 "temperature": trained.temperature, "kd_weight": trained.kd_weight,

@@ -18,6 +18,7 @@ from search.claims.racing import Race
 from search.claims.search_failure import no_trials
 from search.records import Reason, Trial
 from search.spec.job import JobSpec
+from search.spec.parameters import temperatures
 from search.states import BASELINE_ARMS, TERMINAL_TRIALS, Arm, JobState, Stage, TrialState
 
 _KINDS = (Stage.SEARCH, Stage.SELECT, Stage.ESTIMATE)  # seeds of different kinds differ modulo their number
@@ -288,7 +289,8 @@ def _estimate(job: JobSnapshot, finished: Sequence[Finished], choice: FinalistCh
         if tuned is not None:
             contestants.append((arm, "tuned", tuned.number, dict(tuned.configuration or {})))
         joined = configurations.from_json(joint.configuration)
-        counterpart = configurations.in_arm(joined, arm, job.spec.distillation.method)
+        further = temperatures(job.spec.space.parameters)
+        counterpart = configurations.in_arm(joined, arm, job.spec.distillation.method, further)
         contestants.append((arm, "same_settings", joint.number, configurations.to_json(counterpart)))
     return PlanRows(
         tuple(

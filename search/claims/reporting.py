@@ -17,6 +17,7 @@ from search.claims import attempts, leases, lifecycle
 from search.claims.lifecycle import end_trial, move, spec_of
 from search.claims.worker_loss import named, put_back
 from search.records import Reason
+from search.spec.objective import ObjectiveSpec
 from search.states import TERMINAL_TRIALS, Arm, JobState, Stage, TrialState
 from search.storage import tables
 from search.storage.db import Database, now_sql
@@ -30,7 +31,7 @@ OPEN_TRIALS = (TrialState.WAITING, TrialState.RUNNING)
 
 @dataclass(frozen=True, slots=True)
 class Unmirrored:
-    """A trial that has ended here and not yet in Optuna's tables."""
+    """A trial that has ended here and not yet in Optuna's tables; `worst` is told of one that diverged."""
 
     trial_id: int
     job_id: str
@@ -40,7 +41,7 @@ class Unmirrored:
     value: float | None
     epoch: int
     reason: Reason | None
-    metric: str
+    worst: float
 
 
 def attach(
@@ -163,38 +164,25 @@ def finish(
         values["metrics"] = dataclasses.asdict(metrics)
     with db.write() as connection:
         job = leases.end(connection, token, trial_id)
-        trial = trial_beside_best(connection, job, trial_id, value if state is TrialState.COMPLETED else None)
+        objective = spec_of(job).objective
+        parameters: dict[str, Any] = {"trial": trial_id}
+        if state is TrialState.COMPLETED:
+            trial = connection.execute(
+                _BESIDE_BEST[objective.direction], parameters | {"job": job.id, "value": value}
+            ).one()
+        else:
+            trial = connection.execute(_TRIAL, parameters).one()
         if epoch_reports:
             _insert_reports(connection, {trial_id: epoch_reports}, {trial_id: trial.attempt})
             last = max(epoch_reports, key=lambda epoch_report: epoch_report.epoch)
             if last.epoch > trial.epoch:
                 values = {"epoch": last.epoch, "metrics": dataclasses.asdict(last.validation)} | values
-        end_and_tell(connection, job, trial, state, values, tell)
-
-
-def trial_beside_best(connection: Connection, job: Row[Any], trial_id: int, value: float | None) -> Row[Any]:
-    """A trial's row; where it is about to complete with a `value`, also whether that is the search's `best`."""
-    if value is None:
-        return connection.execute(_TRIAL, {"trial": trial_id}).one()
-    beside = _BESIDE_BEST[spec_of(job).objective.direction]
-    return connection.execute(beside, {"trial": trial_id, "job": job.id, "value": value}).one()
-
-
-def end_and_tell(
-    connection: Connection,
-    job: Row[Any],
-    trial: Row[Any],
-    state: TrialState,
-    values: Mapping[str, Any],
-    tell: Callable[[Connection], object] | None,
-) -> None:
-    """Ends a trial that `trial_beside_best` has answered, whose lease has been ended, and tells Optuna by `tell`."""
-    if state is TrialState.COMPLETED and trial.best and trial.stage == Stage.SEARCH:
-        payload = {"trial": trial.number, "value": values["value"], "metric": spec_of(job).objective.metric}
-        emit(connection, job.id, "best", payload | {"configuration": trial.configuration})
-    end_trial(connection, job, trial, state, values, in_transaction=tell is not None)
-    if tell is not None:
-        tell(connection)
+        if state is TrialState.COMPLETED and trial.best and trial.stage == Stage.SEARCH:
+            payload = {"trial": trial.number, "value": value, "metric": objective.metric}
+            emit(connection, job.id, "best", payload | {"configuration": trial.configuration})
+        end_trial(connection, job, trial, state, values, in_transaction=tell is not None)
+        if tell is not None:
+            tell(connection)
 
 
 def _beside_best(better: Callable[[Any, Any], Any]) -> Select[Any]:
@@ -265,10 +253,10 @@ def suspend_job(db: Database, token: str, reason: Reason) -> JobState:
 
 def unmirrored(db: Database, limit: int = 100) -> list[Unmirrored]:
     """Ended trials that Optuna has not been told of, the oldest first."""
-    metric = jobs.c.spec[("objective", "metric")].as_string().label("metric")
+    objective = jobs.c.spec["objective"].label("objective")
     behind = (trials.c.mirrored.is_(False)) & trials.c.optuna_number.is_not(None)
     query = (
-        select(trials, metric)
+        select(trials, objective)
         .join(jobs, jobs.c.id == trials.c.job_id)
         .where(behind, trials.c.state.in_(TERMINAL_TRIALS))
         .order_by(trials.c.id)
@@ -285,7 +273,7 @@ def unmirrored(db: Database, limit: int = 100) -> list[Unmirrored]:
                 value=row.value,
                 epoch=row.epoch,
                 reason=reason_of(row.reason),
-                metric=row.metric,
+                worst=ObjectiveSpec.model_validate(row.objective or {}).worst,
             )
             for row in connection.execute(query)
         ]

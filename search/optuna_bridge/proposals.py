@@ -58,24 +58,24 @@ def propose(storage: study.Storage, claim: Claim, worker: str = "") -> Proposal:
             if before:
                 trials = storage.get_all_trials(known.study_id, deepcopy=False)
         known.columns.update(trials)
+        method = claim.spec.distillation.method
 
         def proposed(sampler: optuna.samplers.BaseSampler) -> Proposal:
             draft = Draft(storage, known.study_id, known.directions, trials, _attributes(claim, worker))
-            method = claim.spec.distillation.method
             configuration = space.suggest(draft.begin(name, sampler), claim.spec.space, claim.arm, method)
-            return Proposal(name, draft.trial, space.checked(configuration, claim.spec.space, claim.arm))
+            return Proposal(name, draft.trial, space.checked(configuration, claim.spec.space, claim.arm, method))
 
         if claim.configuration is not None:  # it was advised
             return proposed(AdvisedSampler(claim.configuration))
         spec = claim.spec
         of_job = (spec.space, claim.arm, spec.seed, claim.number)
         try:
-            return proposed(sampler_factory.build_sampler(spec.sampler, *of_job, known.columns))
+            return proposed(sampler_factory.build_sampler(spec.sampler, *of_job, known.columns, method))
         except study.NUMERICAL as error:  # a proposal is owed in any case: no job fails for its sampler
             job = {"job": claim.job_id, "trial": claim.number, "sampler": spec.sampler.name}
             detail = f"{type(error).__name__}: {error}"[:500]
             _log.warning("a proposal failed; it is the next place of an even walk", **job, error=detail)
-            return proposed(sampler_factory.even_walk(*of_job))
+            return proposed(sampler_factory.even_walk(*of_job, method))
 
 
 def numbering(storage: study.Storage, proposal: Proposal) -> Callable[[sqlalchemy.Connection], int]:

@@ -23,14 +23,14 @@ _STEP = 0.2  # of log error: by how much curves must differ for it to tell how t
 _PRIOR_DEVIATION = 0.05  # of log error around its prediction, as much known beforehand as from two trials
 
 
-def quality(value: float, direction: StudyDirection) -> float:
+def quality(value: float, best: float, span: float = 1.0) -> float:
     """An objective as minus the logarithm of its error, in which learning curves are nearly straight over log epochs.
 
-    Power laws (Domhan et al. 2015) are lines there, but for their asymptote. The error is 1 - value where the
-    objective is maximised, as accuracy, and the value itself otherwise, as loss and calibration error.
+    Power laws (Domhan et al. 2015) are lines there, but for their asymptote. The error is the distance to the `best`
+    that the objective can be, 1 of accuracy and 0 of loss and calibration error, as a share of the `span` of what it
+    can be, where it is bounded on both sides.
     """
-    error = 1.0 - value if direction is StudyDirection.MAXIMIZE else value
-    return -math.log(max(error, 0.0) + FLOOR)
+    return -math.log(abs(best - value) / span + FLOOR)
 
 
 def predict(features: Floats, gains: Floats, features_new: Floats) -> tuple[float, float]:
@@ -91,10 +91,17 @@ class CurvePruner(optuna.pruners.BasePruner):
 
     It is asked at the epochs at which trials report, from `min_epochs` on, and stops nobody before `startup_trials`
     have been trained to their end, nor whoever leads at that epoch. What it decides depends on what the storage holds
-    of the trials, and on nothing else.
+    of the trials, and on nothing else. `bounds` are what the objective can be: from 0 to 1 unless given.
     """
 
-    def __init__(self, min_epochs: int, startup_trials: int, chance: float, keep: int) -> None:
+    def __init__(
+        self,
+        min_epochs: int,
+        startup_trials: int,
+        chance: float,
+        keep: int,
+        bounds: tuple[float, float] | None = None,
+    ) -> None:
         if min_epochs < 1:
             raise ValueError(f"min_epochs must be at least 1, got {min_epochs}")
         if not 0 < chance < 0.5:
@@ -103,6 +110,7 @@ class CurvePruner(optuna.pruners.BasePruner):
             raise ValueError(f"keep must be at least 1, got {keep}; 1 asks for the best alone")
         self._min_epochs, self._chance, self._keep = min_epochs, chance, keep
         self._startup = max(startup_trials, keep, 3)
+        self._bounds = (0.0, 1.0) if bounds is None else bounds
 
     def prune(self, study: optuna.study.Study, trial: FrozenTrial) -> bool:
         """Whether to stop, after the trial's last report."""
@@ -130,10 +138,13 @@ class CurvePruner(optuna.pruners.BasePruner):
         """The probability that the trial ends at least as good as the `keep`-th best of those that ended."""
         everyone = [*completed, trial]
         earlier = max((step for step in trial.intermediate_values if step < rung), default=rung)
-        values = np.array([quality(past.intermediate_values[rung], direction) for past in everyone])
-        before = np.array([quality(past.intermediate_values.get(earlier, math.nan), direction) for past in everyone])
+        best = self._bounds[1 if direction is StudyDirection.MAXIMIZE else 0]
+        width = self._bounds[1] - self._bounds[0]
+        span = width if math.isfinite(width) else 1.0
+        values = np.array([quality(past.intermediate_values[rung], best, span) for past in everyone])
+        before = np.array([quality(past.intermediate_values.get(earlier, math.nan), best, span) for past in everyone])
         slope = np.nan_to_num(values - before)  # of a trial that did not report there nothing is known
-        last = np.array([quality(past.value or 0.0, direction) for past in completed])
+        last = np.array([quality(past.value or 0.0, best, span) for past in completed])
         features = np.column_stack([values / _STEP, slope / _STEP, settings(everyone)])
         gain, deviation = predict(features[:-1], last - values[:-1], features[-1])
         threshold = float(np.sort(last)[-self._keep])

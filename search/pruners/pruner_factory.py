@@ -45,5 +45,6 @@ def build_pruner(spec: JobSpec) -> optuna.pruners.BasePruner:
         late = (spec.training.epochs + 1) // 2
         return StratifiedPruner(rungs(spec), pruner.reduction_factor, edges, late)
     if pruner.name == "curve":
-        return CurvePruner(pruner.min_epochs, pruner.startup_trials, pruner.chance, spec.confirmation.finalists)
+        keep, bounds = spec.confirmation.finalists, spec.objective.bounds
+        return CurvePruner(pruner.min_epochs, pruner.startup_trials, pruner.chance, keep, bounds)
     return optuna.pruners.NopPruner()

@@ -10,6 +10,7 @@ from typing import Any, cast
 
 from sqlalchemy import Connection, select
 
+from search import configurations
 from search.analysis.job.observations import observations, softness_seen
 from search.claims.lifecycle import spec_of
 from search.errors import Unreadable
@@ -154,7 +155,7 @@ def _curves(connection: Connection, spec: JobSpec, trained: Sequence[Trial], ids
         Curve(
             trial=trial.number,
             temperature=float((trial.configuration or {})["temperature"]),
-            optimizer=str((trial.configuration or {})["optimizer"]["name"]),
+            optimizer=configurations.optimizer_name(trial.configuration or {}),
             state=trial.state,
             epochs=[epoch for epoch, _ in points],
             values=[value for _, value in points],

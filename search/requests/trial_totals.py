@@ -7,9 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from pydantic import ValidationError
 from sqlalchemy import Connection, Row, case, func, or_, select
 
 from search.claims.lifecycle import SEARCHING
+from search.spec.objective import ObjectiveSpec
 from search.states import TERMINAL_TRIALS, Stage, TrialState
 from search.storage.tables import jobs, trials
 
@@ -86,15 +88,18 @@ def _since(time: float) -> float:
     return time - RATE_SECONDS
 
 
-def _metric(spec: Any) -> str | None:
-    """Of a stored spec; None where it says none that can be read."""
+def _maximized(spec: Any) -> bool:
+    """Whether more is better by a stored spec; not where it says nothing that can be read."""
     objective = spec.get("objective") if isinstance(spec, dict) else None
-    return objective.get("metric") if isinstance(objective, dict) else None
+    try:
+        return isinstance(objective, dict) and ObjectiveSpec.model_validate(objective).direction == "maximize"
+    except ValidationError:
+        return False
 
 
 def _find_best(connection: Connection, rows: Sequence[Row[Any]], totals: Mapping[str, TrialTotals]) -> None:
     # which way is better is read from the rows at hand: the database would parse the spec anew for each trial
-    maximized = [row.id for row in rows if _metric(row.spec) == "accuracy"]
+    maximized = [row.id for row in rows if _maximized(row.spec)]
     oriented = case((trials.c.job_id.in_(maximized), -trials.c.value), else_=trials.c.value)
     of_search = (trials.c.stage == Stage.SEARCH) & (trials.c.state == TrialState.COMPLETED)
     reached = (

@@ -13,7 +13,7 @@ from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial
 
 from trainers.registry.optimizers import NUMBERS
-from trainers.spec import Configuration
+from trainers.spec import Configuration, Optimizer, Value
 
 
 class AdvisedSampler(optuna.samplers.BaseSampler):
@@ -39,7 +39,7 @@ class AdvisedSampler(optuna.samplers.BaseSampler):
         return self._parameters[param_name]
 
 
-def parameters(configuration: Configuration) -> dict[str, float | str]:
+def parameters(configuration: Configuration) -> dict[str, Value]:
     """A configuration under the names that `space.suggest` gives its parameters, searched or not."""
     optimizer = configuration.optimizer
     optional = {name: getattr(configuration, name) for name in ("final_temperature", "student_temperature")}
@@ -47,6 +47,10 @@ def parameters(configuration: Configuration) -> dict[str, float | str]:
         "temperature": configuration.temperature,
         "kd_weight": configuration.kd_weight,
         "label_weight": configuration.label_weight,
-        "optimizer": optimizer.name,
-        **{f"{optimizer.name}.{setting}": getattr(optimizer, setting) for setting in NUMBERS},
+        **configuration.parameters,
+        **({} if optimizer is None else _settings(optimizer)),
     }
+
+
+def _settings(optimizer: Optimizer) -> dict[str, float | str]:
+    return {"optimizer": optimizer.name} | {f"{optimizer.name}.{name}": getattr(optimizer, name) for name in NUMBERS}

@@ -160,14 +160,16 @@ class GaussianSampler(optuna.samplers.BaseSampler):
         return candidates.of(np.sort(_most_promising(surface, candidates.points)[:_SEEN]))
 
     def _spread(self, optimizer: str, surface: Surface, tried: _Places, rng: np.random.Generator) -> Array:
-        active = self._joint.active(optimizer)
-        tried_units = np.unique(tried.points[tried.optimizers == optimizer][:, active], axis=0)
-        even = self._joint.snapped(optimizer, qmc.Sobol(len(active), rng=rng).random(_EVEN))
+        count = len(self._joint.settings[optimizer])
+        if not count:  # nothing but T or another setting of all would tell its configurations apart
+            return np.zeros((1, 0))
+        tried_units = np.unique(self._joint.units(optimizer, tried.points[tried.optimizers == optimizer]), axis=0)
+        even = self._joint.snapped(optimizer, qmc.Sobol(count, rng=rng).random(_EVEN))
         centres = np.concatenate([even, tried_units])
         centres = centres[_most_promising(surface, self._joint.points(optimizer, centres))[:_PROMISING]]
         steps = np.repeat(_STEPS, _NEAR // len(_STEPS))[:, None]
-        near = centres[:, None] + steps * rng.standard_normal((len(centres), _NEAR, len(active)))
-        near = self._joint.snapped(optimizer, near.reshape(-1, len(active)))
+        near = centres[:, None] + steps * rng.standard_normal((len(centres), _NEAR, count))
+        near = self._joint.snapped(optimizer, self._joint.near(optimizer, near.reshape(-1, count), rng))
         candidates = np.unique(np.concatenate([even, near]), axis=0)
         twice = (candidates[:, None] == tried_units[None]).all(axis=2).any(axis=1)
         fresh: Array = candidates[~twice]
@@ -182,7 +184,7 @@ class GaussianSampler(optuna.samplers.BaseSampler):
             sequence.fast_forward(self._number)
         *units, optimizer_unit = sequence.random(1)[0]
         optimizer = names[min(int(optimizer_unit * len(names)), len(names) - 1)]
-        coordinates = np.array(units[: len(self._joint.active(optimizer))]).reshape(1, -1)
+        coordinates = np.array(units[: len(self._joint.settings[optimizer])]).reshape(1, -1)
         return self._named(optimizer, self._joint.points(optimizer, coordinates)[0])
 
     def _named(self, optimizer: str, point: Array) -> dict[str, Any]:

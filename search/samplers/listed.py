@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from optuna.distributions import BaseDistribution
@@ -14,15 +14,16 @@ from optuna.trial import FrozenTrial, TrialState
 
 
 class ListedSampler(BaseSampler):
-    """`inner`, whose proposals for the parameters in `listed` are moved to the nearest listed number, before anybody
-    hears of them: what is stored and shown is what is trained.
+    """`inner`, whose proposals for the parameters in `listed` are moved to the nearest listed number, and those for the
+    `whole` ones to the nearest whole number, before anybody hears of them: what is stored and shown is what is trained.
 
     A list is searched as the range between its ends, so that its order counts; as choices without order, which is
     Optuna's way, samplers would learn nothing of a temperature from its neighbours.
     """
 
-    def __init__(self, inner: BaseSampler, listed: Mapping[str, Sequence[float]]) -> None:
+    def __init__(self, inner: BaseSampler, listed: Mapping[str, Sequence[float]], whole: Collection[str] = ()) -> None:
         self._inner, self._listed = inner, {name: sorted(values) for name, values in listed.items()}
+        self._whole = whole
 
     def reseed_rng(self) -> None:
         """As the inner sampler."""
@@ -57,7 +58,7 @@ class ListedSampler(BaseSampler):
     def _nearest(self, name: str, value: Any, distribution: BaseDistribution) -> Any:
         values = self._listed.get(name)
         if values is None:
-            return value
+            return float(round(value)) if name in self._whole else value
         scale = math.log if getattr(distribution, "log", False) else float
         above = bisect_left(values, value)
         near = values[max(0, above - 1) : above + 1]

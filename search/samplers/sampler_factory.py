@@ -13,13 +13,21 @@ from search.samplers.tpe import Columns, ColumnsTPESampler
 from search.spec.job import SamplerSpec, SpaceSpec
 from search.states import Arm
 from search.surrogate.encoding import Encoding
-from trainers.spec import digest
+from trainers.registry import losses
+from trainers.spec import Method, digest
 
 
 def build_sampler(
-    spec: SamplerSpec, searched: SpaceSpec, arm: Arm, job_seed: int, trial: int, columns: Columns | None = None
+    spec: SamplerSpec,
+    searched: SpaceSpec,
+    arm: Arm,
+    job_seed: int,
+    trial: int,
+    columns: Columns | None = None,
+    method: Method = losses.PLAIN,
 ) -> optuna.samplers.BaseSampler:
-    """A sampler for one proposal: of this trial of a job, in this arm's study. Of a list it proposes its numbers alone.
+    """A sampler for one proposal: of this trial of a job of this method, in this arm's study. Of a list it proposes its
+    numbers alone.
 
     With `columns`, brought up to date for this proposal, TPE is quicker over many trials, and proposes the same; and
     where they hold more trials than gp learns from (gaussian.MOST), TPE proposes in its place.
@@ -31,17 +39,23 @@ def build_sampler(
     """
     trial_seed, shared = int(digest([job_seed, str(arm), trial])[:8], 16), int(digest([job_seed, str(arm)])[:8], 16)
     if spec.name == "gp" and (columns is None or columns.learnt() <= MOST):
-        return GaussianSampler(Encoding.of(searched, arm), spec.startup_trials, shared, trial, trial_seed)
-    sampler, listed = _free(spec, trial_seed, shared, columns), space.listed_values(searched)
-    return ListedSampler(sampler, listed) if listed else sampler
+        return GaussianSampler(Encoding.of(searched, arm, method), spec.startup_trials, shared, trial, trial_seed)
+    sampler, listed, whole = (
+        _free(spec, trial_seed, shared, columns),
+        space.listed_values(searched),
+        space.whole(searched),
+    )
+    return ListedSampler(sampler, listed, whole) if listed or whole else sampler
 
 
-def even_walk(searched: SpaceSpec, arm: Arm, job_seed: int, trial: int) -> optuna.samplers.BaseSampler:
+def even_walk(
+    searched: SpaceSpec, arm: Arm, job_seed: int, trial: int, method: Method = losses.PLAIN
+) -> optuna.samplers.BaseSampler:
     """What proposes the trial's own place of the study's even walk, as gp's first trials are: it computes nothing that
     could fail.
     """
     shared = int(digest([job_seed, str(arm)])[:8], 16)
-    return GaussianSampler(Encoding.of(searched, arm), None, shared, trial, 0)
+    return GaussianSampler(Encoding.of(searched, arm, method), None, shared, trial, 0)
 
 
 def _free(spec: SamplerSpec, seed: int, shared: int, columns: Columns | None) -> optuna.samplers.BaseSampler:

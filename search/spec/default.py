@@ -95,9 +95,11 @@ space:                       # each a number, or a range to search
   # label_weight: 1.0        # 1 - kd_weight unless given
   optimizer:                 # one or more; each trial chooses one
 {{optimizers}}
+  # parameters: {}           # further settings by name: ranges, lists, choices without order (docs/parameters.md)
 
 objective:
-  metric: accuracy           # or nll, or ece; on validation, at a trial's last epoch
+  metric: accuracy           # or nll, or ece; on validation, at a trial's last epoch. Of a training of your own any
+                             # name, with direction: maximize or minimize, and low, high and unit (docs/parameters.md)
 
 sampler:
   name: gp                   # a surface over all trials, which knows of seeds' noise; or tpe, cmaes, qmc, random

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import math
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import (
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationInfo,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from search.spec.classes import classes_known
 from search.spec.distillation import DistillationSpec, check_distillation, check_least_classes, with_temperature
@@ -17,10 +23,18 @@ from search.spec.fields import Part as Part
 from search.spec.fields import Range as Range
 from search.spec.fields import Ranged as Ranged
 from search.spec.fields import Searched as Searched
-from search.spec.optimizers import OptimizerSpace
+from search.spec.objective import ObjectiveSpec
+from search.spec.optimizers import OWN, OptimizerSpace, SettingsSpace
+from search.spec.parameters import (
+    MOST_PARAMETERS,
+    Parameter,
+    ParameterName,
+    SearchedParameter,
+    check_built_in,
+    check_names,
+)
 from search.spec.scheduling import FleetSpec
 from search.spec.teacher import StudentSpec, TeacherSpec, check_origins
-from search.spec.trainer import TrainerSpec
 from search.spec.training import DatasetSpec, TrainingSpec
 from search.spec.warm_start import FirstGuess, WarmStartSpec
 from trainers import spec as trained
@@ -43,12 +57,20 @@ class SpaceSpec(Part):
     temperature: LogSearched = Range(low=1.0, high=40.0, log=True)
     kd_weight: Searched = Range(low=0.1, high=1.0)
     label_weight: Searched | None = None
-    optimizer: OptimizerSpace = OptimizerSpace.model_validate({name: {} for name in optimizers.SEARCHED})
+    optimizer: OptimizerSpace | None = Field(
+        OptimizerSpace.model_validate({name: {} for name in optimizers.SEARCHED}),
+        description="null where the training is your own and has one of its own",
+    )
     final_temperature: LogSearched | None = Field(None, description="where distillation.schedule takes T")
     student_temperature: LogSearched | None = Field(
         None,
         description="of the student's softmax; same or null: the teacher's",
         json_schema_extra=_or_same,
+    )
+    parameters: dict[ParameterName, Parameter] = Field(
+        default_factory=dict,
+        max_length=MOST_PARAMETERS,
+        description="by name: a range, an ordered list (values), unordered choices, or a fixed value",
     )
 
     @field_validator("student_temperature", mode="before")
@@ -76,16 +98,38 @@ class SpaceSpec(Part):
             raise ValueError("kd_weight above 1 needs a label_weight of its own (1 - kd_weight would be negative)")
         return self
 
+    @field_validator("parameters")
+    @classmethod
+    def _in_order(cls, parameters: dict[str, Parameter]) -> dict[str, Parameter]:
+        """By name: a database need not keep the order of what it stores, and samplers go by it."""
+        return dict(sorted(parameters.items()))
 
-class ObjectiveSpec(Part):
-    """What is optimised on the validation part, at a trial's last epoch."""
+    @model_validator(mode="after")
+    def _names_apart(self) -> Self:
+        check_names(self.parameters, self.optimizer)
+        return self
 
-    metric: Literal["accuracy", "nll", "ece"] = "accuracy"
+    @model_serializer(mode="wrap")
+    def _as_ever(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without parameters, where there are none; `optimizer: null` is said, which nulls otherwise are not."""
+        document: dict[str, Any] = handler(self)
+        if not self.parameters:
+            document.pop("parameters", None)
+        return document if self.optimizer is not None else document | {"optimizer": None}
 
-    @property
-    def direction(self) -> Literal["maximize", "minimize"]:
-        """Accuracy is maximised; negative log-likelihood and calibration error are minimised."""
-        return "maximize" if self.metric == "accuracy" else "minimize"
+    def optimizers(self) -> Mapping[str, SettingsSpace]:
+        """The optimizers by name, each with its settings; the training's own, of which nothing is known, as OWN."""
+        return {OWN: SettingsSpace()} if self.optimizer is None else self.optimizer.choices()
+
+    def searches(self) -> bool:
+        """Whether anything is searched."""
+        parts = [self.temperature, self.final_temperature, self.student_temperature, self.kd_weight, self.label_weight]
+        parts += [part for settings in self.optimizers().values() for part in settings.numbers().values()]
+        return (
+            len(self.optimizers()) > 1
+            or any(isinstance(part, Ranged) for part in parts)
+            or any(isinstance(part, SearchedParameter) for part in self.parameters.values())
+        )
 
 
 class SamplerSpec(Part):
@@ -139,17 +183,8 @@ class ConfirmationSpec(Part):
     estimate_seeds: int = Field(5, ge=2, le=1000)
     confidence: Annotated[float, Sensible(high=MOST_CONFIDENCE)] = Field(0.9, gt=0.5, lt=1)
     delta: Annotated[float, Sensible(LEAST)] = Field(
-        0.002, gt=0, lt=1, description="differences of the objective below this do not matter"
+        0.002, gt=0, description="differences of the objective below this do not matter; needed of a metric of your own"
     )
-
-
-@dataclass(frozen=True, slots=True)
-class BuiltInParts:
-    """The data and models of a job that the service's own workers train."""
-
-    dataset: DatasetSpec
-    teacher: TeacherSpec
-    student: StudentSpec
 
 
 class JobSpec(Part):
@@ -158,14 +193,9 @@ class JobSpec(Part):
     schema_version: Literal[1] = 1
     name: Name
     labels: dict[Name, Label] = Field(default_factory=dict, max_length=32)
-    trainer: TrainerSpec | None = Field(
-        None,
-        exclude_if=lambda trainer: trainer is None,
-        description="who trains the trials, where that is not the service's own workers",
-    )
-    dataset: DatasetSpec | None = Field(None, validate_default=True, description="needed where trainer is left out")
-    teacher: TeacherSpec | None = Field(None, validate_default=True, description="needed where trainer is left out")
-    student: StudentSpec | None = Field(None, validate_default=True, description="needed where trainer is left out")
+    dataset: DatasetSpec
+    teacher: TeacherSpec
+    student: StudentSpec
     training: TrainingSpec = TrainingSpec()
     distillation: DistillationSpec = DistillationSpec()
     space: SpaceSpec = SpaceSpec()
@@ -180,20 +210,56 @@ class JobSpec(Part):
     seed: Seed = Field(0, description="every seed of the job is derived from it")
     precision: Literal["auto", "fp32", "bf16"] = "auto"
 
-    @field_validator("dataset", "teacher", "student", mode="after")
-    @classmethod
-    def _for_workers(cls, value: Any, info: ValidationInfo) -> Any:
-        """Workers of the service need them; other programs know by themselves what they train."""
-        if value is None and info.data.get("trainer", "refused") is None:
-            raise PydanticCustomError("missing", "Field required")
-        return value
-
     @model_validator(mode="after")
     def _affordable(self) -> Self:
         if self.budget.epochs is not None and self.budget.epochs < self.training.epochs:
             raise ValueError("budget.epochs must pay for at least one trial of training.epochs")
         if self.pruner.name != "none" and self.pruner.min_epochs >= self.training.epochs:
             raise ValueError("pruner.min_epochs must be below training.epochs, or the pruner none")
+        return self
+
+    @property
+    def built_in(self) -> bool:
+        """Whether the project's own engines train it; recorded runs may be of any training."""
+        return self.dataset.name != "replay"
+
+    @model_validator(mode="after")
+    def _training_has(self, info: ValidationInfo) -> Self:
+        """What is searched and optimised is of the training: of the built-in one what it has, of one's own anything."""
+        space = self.space
+        if self.built_in:
+            if space.optimizer is None:
+                raise ValueError(
+                    "space.optimizer must name one or more optimizers: null is for a training of your own (trainer)"
+                )
+            if not self.objective.built_in:
+                raise ValueError(
+                    f"objective.metric must be accuracy, nll or ece, got {self.objective.metric!r}: other metrics are "
+                    "those of a training of your own (trainer)"
+                )
+            check_built_in(space.parameters, self.distillation.method)
+        elif at_door(info) and not space.searches():
+            raise ValueError("space must have something to search: give temperature, or a parameter, a range or a list")
+        return self
+
+    @model_validator(mode="after")
+    def _metric_fits(self) -> Self:
+        objective, confirmation = self.objective, self.confirmation
+        if not objective.built_in and "delta" not in confirmation.model_fields_set:
+            raise ValueError(
+                f"confirmation.delta is needed: say which differences of {objective.metric}, in its own unit, do not "
+                "matter"
+            )
+        low, high = objective.bounds
+        most = min(high - low, 1.0) if objective.built_in else high - low
+        if not confirmation.delta < most:
+            raise ValueError(f"confirmation.delta must be less than {most:g}, got {confirmation.delta:g}")
+        if self.pruner.name == "curve" and not math.isfinite(objective.best):
+            end = "high" if objective.direction == "maximize" else "low"
+            raise ValueError(
+                f"pruner.name must be another one than curve, which extrapolates errors: {objective.metric} has no "
+                f"best end (objective.{end})"
+            )
         return self
 
     @model_validator(mode="before")
@@ -205,14 +271,13 @@ class JobSpec(Part):
     def _method_fits(self, info: ValidationInfo) -> Self:
         space = self.space
         check_distillation(self.distillation, space.temperature, space.final_temperature, space.student_temperature)
-        if at_door(info) and self.dataset is not None:
+        if at_door(info):
             check_least_classes(self.distillation.method, classes_known(self.dataset.name, self.dataset.classes))
         return self
 
     @model_validator(mode="after")
     def _origins_fit(self) -> Self:
-        if self.dataset is not None and self.teacher is not None and self.student is not None:
-            check_origins(self.dataset, self.teacher, self.student)
+        check_origins(self.dataset, self.teacher, self.student)
         return self
 
     @model_validator(mode="after")
@@ -232,39 +297,30 @@ class JobSpec(Part):
                     raise ValueError(f"warm_start.points.{number}.{name} must be one of {allowed}, got {value:g}")
         return self
 
-    @property
-    def built_in_parts(self) -> BuiltInParts:
-        """What the service's own workers train with. ValueError where others train and it was left out."""
-        if self.dataset is None or self.teacher is None or self.student is None:
-            raise ValueError("this job is trained by a program of its own: its spec names no data set and no models")
-        return BuiltInParts(self.dataset, self.teacher, self.student)
-
     def problem(
         self, views: int, precision: trained.Precision, *, revision: int = 1, measured: bool = False
     ) -> trained.Problem:
-        """What all students of this job have in common, in the trainers' words. ValueError as `built_in_parts`.
+        """What all students of this job have in common, in the trainers' words.
 
         `revision` is that of the distillation method's record when the job began; `measured` says whether a given
         teacher's preprocessing is taken from its file, or measured, where the spec says nothing of it.
         """
-        parts = self.built_in_parts
         return trained.Problem(
-            data=parts.dataset.to_trained(),
-            teacher=parts.teacher.to_trained(measured),
-            student=parts.student.to_trained(),
+            data=self.dataset.to_trained(),
+            teacher=self.teacher.to_trained(measured),
+            student=self.student.to_trained(),
             training=self.training.to_trained(),
             views=views,
             precision=precision,
             distillation=self.distillation.to_trained(revision),
-            initial=parts.student.initial.to_trained() if parts.student.initial else trained.Initial(),
+            initial=self.student.initial.to_trained() if self.student.initial else trained.Initial(),
         )
 
     def views(self) -> int:
         """How many augmented views of the training part the teacher looks at: one where nothing is augmented."""
-        parts = self.built_in_parts
-        if parts.dataset.augmentation == augmentations.UNCHANGED:
+        if self.dataset.augmentation == augmentations.UNCHANGED:
             return 1
-        return parts.teacher.views or min(VIEWS, self.training.epochs)
+        return self.teacher.views or min(VIEWS, self.training.epochs)
 
 
 def _check_guess(space: SpaceSpec, guess: FirstGuess) -> Iterator[tuple[str, Searched, float]]:
@@ -281,8 +337,8 @@ def _check_guess(space: SpaceSpec, guess: FirstGuess) -> Iterator[tuple[str, Sea
         if optimizer_space:
             raise ValueError(f"warm_start.points: {', '.join(optimizer_space)} need an optimizer beside them")
         return
-    settings = space.optimizer.choices().get(guess.optimizer)
-    if settings is None:
+    settings = space.optimizers().get(guess.optimizer)
+    if settings is None or space.optimizer is None:
         raise ValueError(f"warm_start.points: {guess.optimizer} is not among the space's optimizers")
     for name, value in optimizer_space.items():
         if name not in type(settings).model_fields:

@@ -10,6 +10,9 @@ from search.spec.fields import LogSearched, Part, Range, Ranged, Searched, check
 from trainers.registry.optimizers import COMMON, NUMBERS, OPTIMIZERS, Interval, OptimizerRecord, Setting
 from trainers.spec import Optimizer, OptimizerName
 
+OWN = "own"
+"""The name of an optimizer of which nothing is known: the one that a training of one's own has (optimizer: null)."""
+
 
 class SettingsSpace(Part):
     """One optimizer's settings; each a number, a range or a list, but for switches, which are never searched."""

@@ -156,14 +156,20 @@ def _schema() -> dict[str, Any]:
 def _nodes(path: Path) -> list[dict[str, Any]]:
     nodes = list(_resolved(_schema()))
     for part in path:
-        nodes = [
-            inner
-            for node in nodes
-            for step in [node.get("items") if isinstance(part, int) else node.get("properties", {}).get(part)]
-            if step is not None
-            for inner in _resolved(step)
-        ]
+        nodes = [inner for node in nodes for step in _inner(node, part) for inner in _resolved(step)]
     return nodes
+
+
+def _inner(node: dict[str, Any], name: str | int) -> Iterator[dict[str, Any]]:
+    """What a node's field of this name may be, or a list's part; of a group whose names are free, all of its fields."""
+    if isinstance(name, int):
+        yield from [node["items"]] if "items" in node else []
+        return
+    if name in node.get("properties", {}):
+        yield node["properties"][name]
+    elif isinstance(node.get("additionalProperties"), dict):
+        yield node["additionalProperties"]
+    yield from node.get("patternProperties", {}).values()
 
 
 def _resolved(node: dict[str, Any]) -> Iterator[dict[str, Any]]:

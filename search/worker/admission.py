@@ -60,7 +60,7 @@ class TrialAdmitter:
         self.context.interruption.asked.wait(max(0.0, self._look_at - time.monotonic()))
 
     def fill(self) -> None:
-        """Claims trials while there is room for them, and seats them."""
+        """Claims trials while there is room for them, and admits them."""
         context = self.context
         self.finisher.any_ended = False
         self._without.clear()
@@ -75,13 +75,13 @@ class TrialAdmitter:
                     context.settings.lease_seconds,
                     most,
                     fixed=context.fixed,
-                    room=self.room,
+                    room=self.has_capacity,
                 )
             )
             going_on = bool(claims) and self._begin_all(claims)
         self._look_at = max(rest.until, time.monotonic() + context.settings.poll_seconds)
 
-    def room(
+    def has_capacity(
         self,
         job_id: str,
         spec: JobSpec,
@@ -98,13 +98,13 @@ class TrialAdmitter:
         if self._resting.get(job_id, 0.0) > time.monotonic():
             return False
         if not self.context.allowed(spec, fixed) or any(
-            running_trial.claim.suspect for _, _, running_trial in self.sessions.seated()
+            running_trial.claim.suspect for _, _, running_trial in self.sessions.running()
         ):
             return False
         most = planner.at_once(spec, stage)
         mine = [
             running_trial.claim.stage
-            for _, _, running_trial in self.sessions.seated()
+            for _, _, running_trial in self.sessions.running()
             if running_trial.claim.job_id == job_id
         ]
         if most is not None and running >= most and stage in [*together, *mine]:
@@ -125,20 +125,20 @@ class TrialAdmitter:
         return BATCH if lanes is None else min(BATCH, lanes - self.sessions.taken())
 
     def _begin_all(self, claims: Sequence[Claim]) -> bool:
-        """Seats all of them; False where one had to be given back, and it is better to train on for now."""
+        """Admits all of them; False where one had to be given back, and it is better to train on for now."""
         for claim in claims:
             self.heartbeat.hold(claim.token)
-        remaining, all_seated = list(claims), True
+        remaining, all_admitted = list(claims), True
         try:
             while remaining:
-                all_seated = self.begin(remaining[0]) and all_seated
+                all_admitted = self.begin(remaining[0]) and all_admitted
                 del remaining[0]
         finally:
             self.finisher.give_back(remaining)  # of an error in between
-        return all_seated
+        return all_admitted
 
     def begin(self, claim: Claim) -> bool:
-        """Makes the problem ready, asks for what to train where nobody has, and seats the trial; it is held already.
+        """Makes the problem ready, asks for what to train where nobody has, and admits the trial; it is held already.
 
         False where it was given back, because there is no lane or no memory for it now.
         """
@@ -180,9 +180,9 @@ class TrialAdmitter:
         self.finisher.traces.begin(claim)
         number, configuration = self._ask(claim)
         running_trial = RunningTrial(claim, configuration, number)
-        self._seat(session, running_trial)
+        self._admit(session, running_trial)
         epoch = running_trial.epoch
-        self.finisher.traces.seated(claim, configuration, epoch)
+        self.finisher.traces.admitted(claim, configuration, epoch)
         log.info("trial started", stage=claim.stage, arm=claim.arm, attempt=claim.attempt, epoch=epoch)
         if self.context.rests.training.over():
             self.heartbeat.try_to_tell()
@@ -190,7 +190,7 @@ class TrialAdmitter:
 
     def _child_died(self, claim: Claim, session: EngineSession | None, error: ChildDied) -> bool:
         """Trials that share a training process which died are tried one by one; alone, this one has crashed."""
-        if session is None or not session.seats:
+        if session is None or not session.trials:
             self.finisher.crash(claim, error, 0.0)
             return True
         self.one_by_one(session, error, more=1)
@@ -219,20 +219,20 @@ class TrialAdmitter:
     def halve(self, session: EngineSession) -> None:
         """Memory does not suffice for a bench: its trials go on from their checkpoints, on half as many lanes."""
         before = session.lanes
-        seats = session.halve()
-        _log.warning("out of memory: half the lanes from now on", lanes=max(1, before // 2), trials=len(seats))
-        self.finisher.give_back(running_trial.claim for running_trial in seats)
+        trials = session.halve()
+        _log.warning("out of memory: half the lanes from now on", lanes=max(1, before // 2), trials=len(trials))
+        self.finisher.give_back(running_trial.claim for running_trial in trials)
         self.finisher.any_ended = True
 
     def one_by_one(self, session: EngineSession, error: Exception, more: int = 0) -> None:
         """A bench has crashed with several trials on it, and `more` on their way: each goes on by itself for now."""
-        seats = session.clear()
-        _log.error("training crashed; its trials go on one by one", trials=len(seats), exc_info=error)
-        session.alone = len(seats) + more
-        self.finisher.give_back(running_trial.claim for running_trial in seats)
+        trials = session.clear()
+        _log.error("training crashed; its trials go on one by one", trials=len(trials), exc_info=error)
+        session.alone = len(trials) + more
+        self.finisher.give_back(running_trial.claim for running_trial in trials)
         self.finisher.any_ended = True
 
-    def _seat(self, session: EngineSession, running_trial: RunningTrial) -> None:
+    def _admit(self, session: EngineSession, running_trial: RunningTrial) -> None:
         claim = running_trial.claim
         if claim.checkpoint is not None:
             try:
@@ -265,8 +265,8 @@ class TrialAdmitter:
         """Writes down what the teacher is worth; False where the job has ended by it, before its first trial."""
         if claim.job_id in self._told:
             return True
-        facts, teacher = session.prepared.facts, claim.spec.built_in_parts.teacher
-        weak = quality.is_weak(facts) and teacher.is_given() and not teacher.accept_weak
+        facts = session.prepared.facts
+        weak = quality.is_weak(facts) and claim.spec.teacher.is_given() and not claim.spec.teacher.accept_weak
         reason = Reason("teacher-weak", quality.weakness(facts)) if weak else None
         tell = partial(reporting.set_teacher, self.context.database, claim.token, facts, reason)
         goes_on = self.context.patiently(tell)

@@ -47,7 +47,7 @@ class CheckpointStore:
         """
         saved: list[tuple[RunningTrial, Checkpoint]] = []
         for lane in lanes:
-            running_trial = session.seats[lane]
+            running_trial = session.trials[lane]
             if session.broken is not None:
                 break
             if running_trial.epoch in (0, running_trial.kept_epoch):
@@ -121,7 +121,7 @@ class CheckpointStore:
     @staticmethod
     def _rest(session: EngineSession) -> None:
         """Nobody waits after each epoch for a store that does not answer: all are saved when they are due again."""
-        for running_trial in session.seats.values():
+        for running_trial in session.trials.values():
             running_trial.kept_at = time.monotonic()
 
 

@@ -51,7 +51,7 @@ class EngineSession:
 
     def __init__(self, prepared: run.Ready, chooser: EngineChooser) -> None:
         self.prepared = prepared
-        self.seats: dict[int, RunningTrial] = {}
+        self.trials: dict[int, RunningTrial] = {}
         self.alone = 0
         self.settled = True
         self.broken: ChildDied | None = None
@@ -76,7 +76,7 @@ class EngineSession:
     def free(self) -> int:
         """How many trials may sit down: one where it is not known yet how many fit."""
         if self.alone or self.broken is not None:
-            return 0 if self.seats else 1
+            return 0 if self.trials else 1
         return 1 if self._engine is None else self._engine.free()
 
     def open(self, most: int, work: int) -> bool:
@@ -85,7 +85,7 @@ class EngineSession:
         One that is there stays, unless it is empty and more lanes make sense by now than when it was chosen.
         """
         sound = self._engine is not None and self.broken is None
-        if self.seats or (sound and most <= self._asked):
+        if self.trials or (sound and most <= self._asked):
             return False
         self.close()
         if self.choice is None or most > self._asked:
@@ -96,14 +96,14 @@ class EngineSession:
         return True
 
     def admit(self, running_trial: RunningTrial, checkpoint: Path | None) -> None:
-        """Seats a trial on a free lane, where its checkpoint stands if it has one. CheckpointInvalid."""
+        """Admits a trial on a free lane, where its checkpoint stands if it has one. CheckpointInvalid."""
         claim = running_trial.claim
         assignment = Assignment(str(claim.trial_id), running_trial.configuration, claim.seed)
         lane = self.running.admit(assignment, checkpoint)
         if checkpoint is not None:
             running_trial.epoch = running_trial.kept_epoch = claim.epoch
             running_trial.seconds, running_trial.kept = claim.seconds, claim.checkpoint
-        self.seats[lane] = running_trial
+        self.trials[lane] = running_trial
 
     def step(self) -> Sequence[EpochReport | LaneFailure]:
         """One epoch of every trial that sits here; `settled` again once the caller has written it down."""
@@ -123,20 +123,20 @@ class EngineSession:
         except ChildDied as error:
             self.broken = error
         self.alone = max(0, self.alone - 1)
-        return self.seats.pop(lane)
+        return self.trials.pop(lane)
 
     def clear(self) -> list[RunningTrial]:
         """Takes all trials off and closes the engine, which crashed and may be in any state."""
-        seats, self.seats = list(self.seats.values()), {}
+        trials, self.trials = list(self.trials.values()), {}
         self.close()
-        return seats
+        return trials
 
     def halve(self) -> list[RunningTrial]:
         """Takes all trials off; the next engine has half the lanes, since memory does not suffice for this one."""
         self._bearable = max(1, self.lanes // 2)
-        seats = self.clear()
+        trials = self.clear()
         memory.give_back()
-        return seats
+        return trials
 
     def close(self) -> None:
         """Closes the engine, if one is open."""
@@ -150,7 +150,7 @@ class EngineSession:
         problem = self.prepared.problem
         return {
             "problem": problem.fingerprint()[:12], "student": problem.student.name, **choice_fields,
-            "lanes": self.lanes, "busy": len(self.seats),
+            "lanes": self.lanes, "busy": len(self.trials),
         }  # fmt: skip
 
 
@@ -159,7 +159,7 @@ class EngineCache:
 
     def __init__(self, prepare: Prepare, chooser: EngineChooser) -> None:
         self._prepare, self._chooser = prepare, chooser
-        self._benches: dict[str, EngineSession] = {}  # the most recently asked for last
+        self._sessions: dict[str, EngineSession] = {}  # the most recently asked for last
 
     def get(self, problem: Problem) -> EngineSession:
         """The bench of a problem; makes it ready where it is not, which may take as long as training the teacher.
@@ -167,46 +167,46 @@ class EngineCache:
         TrainingError where it cannot be made ready.
         """
         key = problem.fingerprint()
-        session = self._benches.pop(key, None)
+        session = self._sessions.pop(key, None)
         if session is None:
             self._forget(MOST - 1)
             self._chooser.use_threads(None)
             session = EngineSession(self._prepare(problem), self._chooser)
-        self._benches[key] = session
+        self._sessions[key] = session
         return session
 
     def known(self, fingerprint: str) -> EngineSession | None:
         """The bench of a problem that is ready."""
-        return self._benches.get(fingerprint)
+        return self._sessions.get(fingerprint)
 
     def taken(self) -> int:
         """How many trials sit on all lanes."""
-        return sum(len(session.seats) for session in self._benches.values())
+        return sum(len(session.trials) for session in self._sessions.values())
 
     def full(self) -> bool:
         """Whether no trial of any problem can sit down: MOST problems are trained, and none has a free lane."""
-        return len(self.occupied()) >= MOST and not any(session.free() for session in self._benches.values())
+        return len(self.occupied()) >= MOST and not any(session.free() for session in self._sessions.values())
 
     def occupied(self) -> list[EngineSession]:
         """The sessions with trials on them."""
-        return [session for session in self._benches.values() if session.seats]
+        return [session for session in self._sessions.values() if session.trials]
 
-    def seated(self) -> Iterator[tuple[EngineSession, int, RunningTrial]]:
+    def running(self) -> Iterator[tuple[EngineSession, int, RunningTrial]]:
         """Every trial that sits somewhere, with its bench and lane."""
-        for session in list(self._benches.values()):
-            for lane, running_trial in list(session.seats.items()):
+        for session in list(self._sessions.values()):
+            for lane, running_trial in list(session.trials.items()):
                 yield session, lane, running_trial
 
     def status(self) -> list[Mapping[str, Any]]:
         """Of each engine that is open; another thread may ask."""
-        return [session.status() for session in list(self._benches.values()) if session.lanes]
+        return [session.status() for session in list(self._sessions.values()) if session.lanes]
 
     def close(self) -> None:
         """Closes all engines."""
-        for session in self._benches.values():
+        for session in self._sessions.values():
             session.close()
 
     def _forget(self, most: int) -> None:
-        idle = [key for key, session in self._benches.items() if not session.seats]
-        for key in idle[: max(0, len(self._benches) - most)]:
-            self._benches.pop(key).close()
+        idle = [key for key, session in self._sessions.items() if not session.trials]
+        for key in idle[: max(0, len(self._sessions) - most)]:
+            self._sessions.pop(key).close()

@@ -209,7 +209,6 @@ def _softness(spec: JobSpec, session: EngineSession) -> list[tuple[float, float]
 
 def _papers(claim: ClosingClaim, session: EngineSession, trial: Trial) -> Mapping[str, Any]:
     """What somebody needs who loads the student elsewhere, and how good it was measured to be."""
-    parts = claim.spec.built_in_parts
     return {
         "job": claim.job_id,
         "trial": trial.number,
@@ -219,8 +218,8 @@ def _papers(claim: ClosingClaim, session: EngineSession, trial: Trial) -> Mappin
         "class_map": session.prepared.class_map,
         "image_size": list(session.prepared.size),
         "channels": session.prepared.channels,
-        "initial": parts.student.initial and parts.student.initial.model_dump(mode="json", exclude_none=True),
-        "dataset": parts.dataset.model_dump(mode="json"),
+        "initial": claim.spec.student.initial and claim.spec.student.initial.model_dump(mode="json", exclude_none=True),
+        "dataset": claim.spec.dataset.model_dump(mode="json"),
         "training": claim.spec.training.model_dump(mode="json"),
         "fixed": dict(claim.fixed),
         "configuration": trial.configuration,

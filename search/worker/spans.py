@@ -29,7 +29,7 @@ class TrialSpans:
         self._open: dict[str, Span] = {}  # by token
 
     def begin(self, claim: Claim) -> None:
-        """The trial is about to be asked for and seated. An attempt knows the span of the one before it by name."""
+        """The trial is about to be asked for and admitted. An attempt knows the span of the one before it by name."""
         if not tracing.enabled():
             return
         identity = (claim.traceparent, claim.job_id, "trial", claim.number)
@@ -56,16 +56,22 @@ class TrialSpans:
             trial=(claim.job_id, claim.number),
         )
 
-    def seated(self, claim: Claim, configuration: Configuration, epoch: int) -> None:
+    def admitted(self, claim: Claim, configuration: Configuration, epoch: int) -> None:
         """It is on its lane, with this configuration, and `epoch` epochs are behind it."""
         if (span := self._open.get(claim.token)) is not None:
             span.note(
                 {
                     "thermowell.temperature": configuration.temperature,
                     "thermowell.kd_weight": configuration.kd_weight,
-                    "thermowell.optimizer.name": configuration.optimizer.name,
-                    "thermowell.optimizer.learning_rate": configuration.optimizer.learning_rate,
                 }
+                | (
+                    {}
+                    if (optimizer := configuration.optimizer) is None
+                    else {
+                        "thermowell.optimizer.name": optimizer.name,
+                        "thermowell.optimizer.learning_rate": optimizer.learning_rate,
+                    }
+                )
             )
             if epoch:
                 span.event("resumed", {"thermowell.trial.epoch": epoch})

@@ -48,7 +48,7 @@ class TrainingLoop:
         self._written_at = time.monotonic()
 
     def step(self) -> None:
-        """One epoch of every seated trial, and what follows from it."""
+        """One epoch of every admitted trial, and what follows from it."""
         self.drop_lost()
         for session in self.sessions.occupied():
             if self.context.interruption.asked.is_set():
@@ -79,12 +79,12 @@ class TrainingLoop:
             self._write()
             for session in self.sessions.occupied():
                 if session.settled:
-                    self.checkpoint_store.save(session, session.seats)
+                    self.checkpoint_store.save(session, session.trials)
         except DatabaseUnavailable as error:  # then they go on from an earlier one
             _log.warning("database does not answer", error=str(error))
         except Exception as error:  # whatever it is, their leases are not left to expire
             _log.error("not saved", exc_info=error)
-        self.finisher.give_back([running_trial.claim for _, _, running_trial in self.sessions.seated()])
+        self.finisher.give_back([running_trial.claim for _, _, running_trial in self.sessions.running()])
         for session in self.sessions.occupied():
             session.clear()
 
@@ -98,17 +98,17 @@ class TrainingLoop:
             else:
                 failures.append((report.lane, report.epoch, "a metric is no longer finite"))
         for report in reports:
-            claim = session.seats[report.lane].claim
+            claim = session.trials[report.lane].claim
             self._said.setdefault((claim.token, claim.trial_id), []).append(report)
         session.settled = True
-        rung = any(_at_rung(session.seats[report.lane], report.epoch) for report in reports)
+        rung = any(_at_rung(session.trials[report.lane], report.epoch) for report in reports)
         if rung or time.monotonic() >= self._written_at + REPORT_SECONDS:
             self._write()
         for report in reports:
-            if report.lane in session.seats:
+            if report.lane in session.trials:
                 self._follow(session, report)
         for lane, epoch, why in failures:
-            if lane in session.seats:
+            if lane in session.trials:
                 reason = Reason("diverged", f"epoch {epoch}: {why}")
                 self._end(session, lane, TrialState.FAILED, epoch=epoch, reason=reason)
         self._save(session)
@@ -127,7 +127,7 @@ class TrainingLoop:
 
     def _drop(self, tokens: Collection[str]) -> None:
         """Takes the trials of these leases off their lanes."""
-        for session, lane, running_trial in self.sessions.seated():
+        for session, lane, running_trial in self.sessions.running():
             if running_trial.claim.token in tokens:
                 self.finisher.drop(session.evict(lane).claim)
 
@@ -151,7 +151,7 @@ class TrainingLoop:
 
     def _follow(self, session: EngineSession, report: EpochReport) -> None:
         """After an epoch: the end, a rung (before which it was written down), or the next one."""
-        running_trial = session.seats[report.lane]
+        running_trial = session.trials[report.lane]
         running_trial.epoch, running_trial.seconds = report.epoch, running_trial.seconds + report.seconds
         claim, value = running_trial.claim, getattr(report.validation, running_trial.claim.spec.objective.metric)
         try:
@@ -171,7 +171,7 @@ class TrainingLoop:
             return
         except Exception as error:
             self._write()
-            if report.lane in session.seats:
+            if report.lane in session.trials:
                 session.evict(report.lane)
             self.finisher.crash(claim, error, running_trial.seconds)
             return
@@ -199,15 +199,15 @@ class TrainingLoop:
         long_ago = time.monotonic() - self.context.settings.checkpoint_seconds
         lanes = [
             lane
-            for lane, running_trial in session.seats.items()
+            for lane, running_trial in session.trials.items()
             if _at_rung(running_trial, running_trial.epoch) or running_trial.kept_at <= long_ago
         ]
         if lanes:
             self._write()  # nobody goes on from an epoch that was not written down
-            lanes = [lane for lane in lanes if lane in session.seats]
+            lanes = [lane for lane in lanes if lane in session.trials]
         lost_tokens = self.checkpoint_store.save(session, lanes)
         for lane in lanes:
-            if session.seats[lane].claim.token in lost_tokens:
+            if session.trials[lane].claim.token in lost_tokens:
                 self.finisher.drop(session.evict(lane).claim)
 
     def _crashed(self, session: EngineSession, error: Exception) -> None:
@@ -219,7 +219,7 @@ class TrainingLoop:
         if away is not None:
             self.finisher.put_off([running_trial.claim for running_trial in session.clear()], away)
             return
-        if len(session.seats) == 1:
+        if len(session.trials) == 1:
             [running_trial] = session.clear()
             session.alone = 0  # it was this one's: the others may share again
             self.finisher.crash(running_trial.claim, error, running_trial.seconds)

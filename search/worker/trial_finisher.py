@@ -52,11 +52,8 @@ class TrialFinisher:
         claim, tell = running_trial.claim, None
         trial_end = None
         if running_trial.optuna_number is not None:
-            identity, metric = (
-                (claim.trial_id, claim.job_id, claim.arm, running_trial.optuna_number),
-                claim.spec.objective.metric,
-            )
-            trial_end = Unmirrored(*identity, state, value, epoch, reason, metric)
+            identity = (claim.trial_id, claim.job_id, claim.arm, running_trial.optuna_number)
+            trial_end = Unmirrored(*identity, state, value, epoch, reason, claim.spec.objective.worst)
             tell = self.context.patiently(partial(study.mirror_writer, self.context.storage, trial_end))
         recorded = self._finish(
             claim,

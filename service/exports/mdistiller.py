@@ -34,17 +34,17 @@ def export(winner: Winner) -> str:
         "DATASET": {"TYPE": _dataset(winner, unsaid)},
         "DISTILLER": {
             "TYPE": "KD",
-            "TEACHER": _model(winner.spec.built_in_parts.teacher.model, winner, "TEACHER", unsaid),
-            "STUDENT": _model(winner.spec.built_in_parts.student, winner, "STUDENT", unsaid),
+            "TEACHER": _model(winner.spec.teacher.model, winner, "TEACHER", unsaid),
+            "STUDENT": _model(winner.spec.student, winner, "STUDENT", unsaid),
         },
         "SOLVER": {
             "BATCH_SIZE": training.batch_size,
             "EPOCHS": training.epochs,
-            "LR": float(configuration.optimizer.learning_rate),
+            "LR": float(configuration.known_optimizer.learning_rate),
             "LR_DECAY_STAGES": stages,
             "LR_DECAY_RATE": rate,
-            "WEIGHT_DECAY": float(configuration.optimizer.weight_decay),
-            "MOMENTUM": float(configuration.optimizer.momentum),
+            "WEIGHT_DECAY": float(configuration.known_optimizer.weight_decay),
+            "MOMENTUM": float(configuration.known_optimizer.momentum),
             "TYPE": _optimizer(configuration, unsaid),
         },
         "KD": {
@@ -83,7 +83,7 @@ def _steps(winner: Winner, unsaid: list[str]) -> tuple[list[int], float]:
 
 
 def _optimizer(configuration: Configuration, unsaid: list[str]) -> str:
-    record = optimizers.get(configuration.optimizer.name)
+    record = optimizers.get(configuration.known_optimizer.name)
     name = record.key
     if name != KNOWN:
         momentum = "MOMENTUM is its own." if "momentum" in record.setting_names() else "MOMENTUM says nothing to it."
@@ -91,13 +91,13 @@ def _optimizer(configuration: Configuration, unsaid: list[str]) -> str:
             f"mdistiller's trainer knows {KNOWN} alone and refuses {name}: add {record.package}.{name} to "
             f"`init_optimizer` in mdistiller/engine/trainer.py. {momentum}"
         )
-    elif configuration.optimizer.nesterov:
+    elif configuration.known_optimizer.nesterov:
         unsaid.append("Momentum was Nesterov's: add nesterov=True to `init_optimizer` in mdistiller/engine/trainer.py.")
     return name
 
 
 def _dataset(winner: Winner, unsaid: list[str]) -> str:
-    dataset = winner.spec.built_in_parts.dataset
+    dataset = winner.spec.dataset
     name = catalogue.DATASETS[dataset.name].mdistiller
     if name is None:
         unsaid.append(f"mdistiller has no data set {dataset.name}: add it to mdistiller/dataset under this name.")

@@ -68,7 +68,8 @@ def quality_ticks(scale: Scale, metric: units.Metric, about: int = 5) -> list[tu
     ticks = scale.ticks(about)
     step = ticks[1] - ticks[0] if len(ticks) > 1 else 1.0
     places = max(0, -math.floor(math.log10(step * units.scale(metric)) + 1e-9))
-    unit = "" if metric == "nll" else " %"
+    display = units.measure(metric)
+    unit = "" if display.name == "nll" or not display.unit else f" {display.unit}"
     return [(value, units.plain(metric, value, places) + (unit if value == ticks[-1] else "")) for value in ticks]
 
 
@@ -81,7 +82,8 @@ def roomy(values: Sequence[float], metric: units.Metric) -> tuple[float, float]:
     """From the lowest to the highest with some margin; shares do not go beyond one by more than it takes to see."""
     low, high = min(values), max(values)
     margin = margin_of(low, high)
-    return low - margin, high + margin if metric == "nll" else min(high + margin, 1.0 + margin / 2)
+    share = units.measure(metric).unit == units.PER_CENT
+    return low - margin, min(high + margin, 1.0 + margin / 2) if share else high + margin
 
 
 def margin_of(low: float, high: float) -> float:

@@ -107,7 +107,7 @@ def _validation(item: ComparedJob) -> str:
 
 def _test(item: ComparedJob) -> str:
     winner, metric = _winner(item), metric_of(item.job)
-    estimate = None if winner is None or winner.test is None else winner.test.get(metric)
+    estimate = None if winner is None or winner.test is None else winner.test.get(metric.name)
     if estimate is None or estimate.mean is None:
         return NONE
     return units.level_within(metric, estimate.mean, estimate.interval)

@@ -25,7 +25,7 @@ def note(standing: JobView, root_path: str = "") -> str:
     if not standing.final:
         parts.append(_text(so_far(standing)))
     if result is not None and result.cautions:
-        parts.append("## What to distrust\n\n" + "\n".join(f"- {_text(caution)}" for caution in result.cautions))
+        parts.append("## Limitations\n\n" + "\n".join(f"- {_text(caution)}" for caution in result.cautions))
     parts.append(f"[Report]({root_path}/v1/jobs/{job.id}/report) of job `{job.id}`. " + BESIDE.format(id=job.id))
     fence = "`" * max(3, 1 + max(map(len, re.findall("`+", str(job.spec))), default=0))
     parts.append(f"## The spec\n\n{fence}yaml\n{spec_yaml(job)}{fence}")
@@ -40,7 +40,7 @@ def so_far(standing: JobView) -> str:
     text = f"The job is {job.state.value}: {progress.search_done} of {progress.search_budget} search trials have ended"
     text += f", {progress.trials_done} of about {progress.trials_planned} trials in all."
     if progress.best_value is not None:
-        level = units.level(standing.response.metric, progress.best_value)
+        level = units.level(units.shown(standing.response), progress.best_value)
         text += f" The best so far is trial {progress.best_trial} with {level}, on one seed."
     return text
 

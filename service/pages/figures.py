@@ -56,7 +56,7 @@ def _observed(standing: JobView, optimizer: str, **places: Any) -> Json:
     symbols = ["circle" if observation.state == "completed" else "circle-open" for observation in observations]
     return marks(
         [observation.temperature for observation in observations],
-        display_values(standing.response.metric, [observation.value for observation in observations]),
+        display_values(units.shown(standing.response), [observation.value for observation in observations]),
         COLOURS.get(optimizer, COLOURS["soft"]),
         f"{units.OPTIMIZERS.get(optimizer, optimizer)}: trials",
         symbol=symbols,
@@ -69,7 +69,7 @@ def _observed(standing: JobView, optimizer: str, **places: Any) -> Json:
 
 def response(standing: JobView) -> Json:
     """Quality along T with its band, the trials, who was confirmed, and where the best and the equivalent T lie."""
-    response, metric = standing.response, standing.response.metric
+    response, metric = standing.response, units.shown(standing.response)
     optimizers = sorted({contestant.optimizer for contestant in response.observations})
     data = [_observed(standing, optimizer) for optimizer in optimizers]
     shapes: list[Json] = []
@@ -122,7 +122,7 @@ def _sets_in_words(standing: JobView) -> str:
     if overall is None:
         return "too few trials for a curve: the trials alone"
     best, close = overall.confidence_set, overall.equivalent_set
-    delta = units.difference(standing.response.metric, standing.response.delta)
+    delta = units.difference(units.shown(standing.response), standing.response.delta)
     equivalent = (
         f"green: within {delta} {units.ranges(close.intervals)}" if close.intervals else f"none within {delta} yet"
     )
@@ -138,7 +138,7 @@ def optimizers(standing: JobView) -> Json:
         names = sorted({observation.optimizer for observation in response.observations})
         curves = [None] * len(names)
     layout: Json = {"grid": {"rows": 1, "columns": max(len(names), 1), "pattern": "coupled"}}
-    layout["yaxis"] = quality_axis(response.metric, picture_optimizers.shown_values(response))
+    layout["yaxis"] = quality_axis(units.shown(response), picture_optimizers.shown_values(response))
     data: list[Json] = []
     for place, (name, curve) in enumerate(zip(names, curves, strict=True)):
         suffix = str(place + 1) if place else ""
@@ -146,7 +146,7 @@ def optimizers(standing: JobView) -> Json:
         data.append(_observed(standing, name, **places))
         words = units.OPTIMIZERS.get(name, name)
         if curve is not None:
-            data += _band(curve.points, response.metric, COLOURS.get(name, COLOURS["soft"]), words, **places)
+            data += _band(curve.points, units.shown(response), COLOURS.get(name, COLOURS["soft"]), words, **places)
             words += f", best at T = {units.number(curve.best_temperature)}"
         layout[f"xaxis{suffix}"] = axis(words, log=True)
     return figure("Temperature response by optimizer", "other settings at their best for each T", data, **layout)
@@ -154,7 +154,7 @@ def optimizers(standing: JobView) -> Json:
 
 def curves(standing: JobView) -> Json:
     """Learning curves of the search's trials, coloured by T."""
-    metric, trial_curves = standing.response.metric, standing.curves
+    metric, trial_curves = units.shown(standing.response), standing.curves
     temperatures = [curve.temperature for curve in trial_curves]
     data: list[Json] = []
     for curve, share in zip(trial_curves, shades(temperatures) if trial_curves else [], strict=True):
@@ -188,7 +188,7 @@ def _temperature_scale(temperatures: Sequence[float]) -> Json:
 
 def gains(standing: JobView) -> Json:
     """What the winner gains over each baseline, paired by seed, with intervals."""
-    metric = standing.response.metric
+    metric = units.shown(standing.response)
     rows = [gain for gain in standing.result.gains if gain.mean is not None] if standing.result else []
     names = [f"{units.ARMS[gain.over]}, {'tuned' if gain.headline else 'winner’s settings'}" for gain in reversed(rows)]
     data: list[Json] = []
@@ -211,8 +211,11 @@ def gains(standing: JobView) -> Json:
             error_x={"type": "data", "array": rounded(reach), "color": COLOURS[colour]},
         )
         data.append(trace | {"y": [name for name, _, _ in measured]})
-    unit = "nats" if metric == "nll" else "points"
-    axes = {"xaxis": axis(f"gain in {units.NAMES[metric]} ({unit})") | {"zeroline": True, "zerolinewidth": 2}}
+    unit = units.measure(metric).unit_of_difference
+    axes = {
+        "xaxis": axis(f"gain in {units.measure(metric).label}{f' ({unit})' if unit else ''}")
+        | {"zeroline": True, "zerolinewidth": 2}
+    }
     axes["yaxis"] = {"automargin": True, "type": "category"}
     subtitle = (
         "paired by seed, on seeds that chose nothing" if rows else "measured at the end, on seeds that chose nothing"

@@ -43,8 +43,8 @@ def axis(title: str, *, log: bool = False) -> Json:
 
 def quality_axis(metric: units.Metric, values: Sequence[float] = ()) -> Json:
     """The objective's axis: per cent, or nats. It shows these values; what lies beyond is there for who zooms out."""
-    unit = "" if metric == "nll" else " (%)"
-    drawn = axis(f"{units.NAMES[metric]}{unit}")
+    display = units.measure(metric)
+    drawn = axis(f"{display.label}{display.in_unit}")
     return drawn | ({"range": display_values(metric, roomy(values, metric))} if values else {})
 
 

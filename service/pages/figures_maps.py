@@ -75,12 +75,12 @@ def _map(
 ) -> list[Json]:
     """One map's traces: the surface, the best T along it, and the trials."""
     colours = POOR_TO_GOOD[::-1] if minimize else POOR_TO_GOOD
-    low, high = rounded([end * units.scale(interactions.metric) for end in limits])
+    low, high = rounded([end * units.scale(units.shown(interactions)) for end in limits])
     surface: Json = {
         "type": "heatmap",
         "x": rounded(heatmap.temperatures),
         "y": rounded(heatmap.values),
-        "z": _known_means(heatmap, interactions.metric),
+        "z": _known_means(heatmap, units.shown(interactions)),
         "zmin": low,
         "zmax": high,
         "showscale": bar,
@@ -89,7 +89,7 @@ def _map(
         **places,
     }
     if bar:
-        surface["colorbar"] = {"title": {"text": units.NAMES[interactions.metric]}, "thickness": 14}
+        surface["colorbar"] = {"title": {"text": units.shown(interactions).label}, "thickness": 14}
     ridge = best_temperatures(heatmap, limits, minimize)
     temperatures, values = [t for t, _, _ in heatmap.trials], rounded([v for _, v, _ in heatmap.trials])
     dot = {"line": {"color": COLOURS["bright"], "width": 0.7}}

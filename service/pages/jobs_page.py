@@ -12,6 +12,7 @@ from search import units
 from search.errors import Unreadable
 from search.records import Job, Principal, Progress
 from search.requests.job_list import JobFilter, ListedStudy, Sort
+from search.spec.objective import ObjectiveSpec
 from search.states import TERMINAL_JOBS, JobState
 from search.storage.stored import readable
 from search.studies.records import Study
@@ -130,12 +131,23 @@ def address(criteria: JobFilter, cursor: str | None = None, **changes: Any) -> s
     return prefix.at("/jobs" + (f"?{urlencode(values)}" if values else ""))
 
 
-def metric_of(job: Job) -> units.Metric:
-    """The objective's metric."""
+def metric_of(job: Job) -> units.Measure:
+    """How the objective is shown."""
+    objective = _objective(job)
+    return units.measure(objective.get("metric", "accuracy"), objective.get("unit"))
+
+
+def maximized(job: Job) -> bool:
+    """Whether more of the objective is better."""
+    return ObjectiveSpec.model_validate(_objective(job)).direction == "maximize"
+
+
+def _objective(job: Job) -> Mapping[str, Any]:
+    """The objective of the stored spec; the default one where that cannot be read."""
     with suppress(Unreadable), readable(f"the spec of job {job.id}"):
-        metric: units.Metric = job.spec["objective"]["metric"]
-        return metric
-    return "accuracy"
+        objective: Mapping[str, Any] = job.spec["objective"]
+        return objective
+    return {}
 
 
 def phase(job: Job) -> str:
@@ -154,8 +166,6 @@ def models(job: Job) -> str:
     """Which student is distilled from which teacher, on which data."""
     spec = job.spec
     with suppress(Unreadable), readable(f"the spec of job {job.id}"):
-        if spec.get("trainer") is not None:
-            return spec_words.trainer(spec["trainer"])
         names = spec["student"]["name"], spec_words.teacher_name(spec["teacher"]), spec["dataset"]["name"]
         return f"{names[0]} from {names[1]}, on {names[2]}"
     return "its spec cannot be read"

@@ -147,15 +147,15 @@ def lanes(job: Job, trials: Sequence[Trial]) -> list[Lane]:
 
 def _lane(job: Job, trial: Trial) -> Lane:
     metric, drawn = metric_of(job), trial.configuration
-    optimizer: Mapping[str, Any] = {} if drawn is None else drawn["optimizer"]
-    value = trial.value if trial.value is not None else (trial.metrics or {}).get(metric)
+    optimizer: Mapping[str, Any] = {} if drawn is None else drawn["optimizer"] or {}
+    value = trial.value if trial.value is not None else (trial.metrics or {}).get(metric.name)
     return Lane(
         number=trial.number,
         stage=_stage(trial),
         temperature="" if drawn is None else units.number(drawn["temperature"], 3),
-        optimizer="" if drawn is None else units.OPTIMIZERS.get(optimizer["name"], optimizer["name"]),
-        learning_rate="" if drawn is None else units.number(optimizer["learning_rate"], 2),
-        weight_decay="" if drawn is None else units.number(optimizer["weight_decay"], 2),
+        optimizer=units.OPTIMIZERS.get(optimizer["name"], optimizer["name"]) if optimizer else "",
+        learning_rate=units.number(optimizer["learning_rate"], 2) if optimizer else "",
+        weight_decay=units.number(optimizer["weight_decay"], 2) if optimizer else "",
         kd_weight="" if drawn is None else units.number(drawn["kd_weight"], 2),
         epoch=trial.epoch,
         epochs=_epochs(job),

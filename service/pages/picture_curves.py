@@ -17,8 +17,8 @@ LEFT, RIGHT, TOP, BOTTOM = 58, 690, 72, 322
 
 def draw(standing: JobView) -> str:
     """The curves as SVG; a sentence where no trial of the search has said anything."""
-    curves, metric = standing.curves, standing.response.metric
-    title = f"{units.NAMES[metric].capitalize()} over epochs, by temperature"
+    curves, metric = standing.curves, units.shown(standing.response)
+    title = f"{units.measure(metric).heading} over epochs, by temperature"
     root = svg.picture("tw-curves", WIDTH, HEIGHT if curves else 110, title, _description(curves))
     svg.text(root, 20, 28, title, size=16, weight=600)
     searched = sum(trial.stage == "search" for trial in standing.trials)
@@ -71,7 +71,7 @@ def _description(curves: Sequence[Curve]) -> str:
 def _limits(curves: Sequence[Curve], metric: units.Metric, minimize: bool) -> tuple[float, float]:
     """All that shares may be; of other measures what lies beyond twice the middle value of the first epochs is cut."""
     values = sorted(value for curve in curves for value in curve.values)
-    if metric != "accuracy" and minimize:
+    if minimize:
         first = sorted(curve.values[0] for curve in curves)
         values = [value for value in values if value <= 2 * first[len(first) // 2]] or values
     return roomy([values[0], values[-1]], metric)

@@ -39,7 +39,7 @@ def draw(interactions: Interactions | None) -> str:
         across = log_scale(heatmap.temperatures[0], heatmap.temperatures[-1], (x_left, x_left + width))
         up = Scale((heatmap.values[0], heatmap.values[-1]), (top + PLOT, top), log=heatmap.log)
         _map(Panel(root, x_left, x_left + width, top, top + PLOT, across, up), heatmap, limits, minimize)
-    low, high = (units.level(interactions.metric, end) for end in limits)
+    low, high = (units.level(units.shown(interactions), end) for end in limits)
     colours = POOR_TO_GOOD[::-1] if minimize else POOR_TO_GOOD
     low, high = (low, f"{high} or worse") if minimize else (f"{low} or worse", high)
     colour_bar(root, WIDTH / 2 - 90, height - 32, 180, colours, (low, high))

@@ -46,7 +46,7 @@ def draw(response: TemperatureResponse, *, averaged: bool = False) -> str:
         svg.text(root, WIDTH / 2, 84, "No optimizer has trials enough for a curve yet.", fill="soft", anchor="middle")
         return svg.to_text(root)
     width = (WIDTH - LEFT - EDGE - GAP * (len(curves) - 1)) / len(curves)
-    limits = roomy(shown_values(response), response.metric)
+    limits = roomy(shown_values(response), units.shown(response))
     for place, (curve, name) in enumerate(zip(curves, names, strict=True)):
         x_left = LEFT + place * (width + GAP)
         ends = (curve.points[0].temperature, curve.points[-1].temperature)
@@ -80,7 +80,7 @@ def _optimizer_chart(
     panel: Panel, response: TemperatureResponse, curve: ResponseCurve, name: str, *, first: bool
 ) -> None:
     root, colour = panel.root, curve.optimizer or "soft"
-    ticks = quality_ticks(panel.up, response.metric)
+    ticks = quality_ticks(panel.up, units.shown(response))
     panel.ticks_up(ticks if first else [(value, "") for value, _ in ticks])
     panel.ticks_across(most=6 if panel.right - panel.left > 250 else 4)
     high = [panel.inside(p.temperature, p.high) for p in curve.points]

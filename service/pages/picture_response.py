@@ -17,8 +17,8 @@ LEFT, RIGHT, TOP, BOTTOM = 58, 578, 90, 346  # of the plot itself
 
 def draw(result: Result | None, response: TemperatureResponse) -> str:
     """The response as SVG; where there is none, the trials alone, or a sentence."""
-    metric = response.metric
-    title = f"{units.NAMES[metric].capitalize()} over temperature"
+    metric = units.shown(response)
+    title = f"{units.measure(metric).heading} over temperature"
     root = svg.picture("tw-response", WIDTH, HEIGHT, title, _description(result, response))
     svg.text(root, 20, 28, title, size=16, weight=600)
     kind = "lower is better" if response.direction == "minimize" else "on the validation part"
@@ -89,7 +89,7 @@ def _label_only_mean(result: Result | None) -> float | None:
 
 
 def _axes(root: Element, response: TemperatureResponse, across: Scale, up: Scale) -> None:
-    for value, label in quality_ticks(up, response.metric, about=6):
+    for value, label in quality_ticks(up, units.shown(response), about=6):
         svg.line(root, LEFT, up(value), RIGHT, up(value), "rule")
         svg.text(root, LEFT - 8, up(value) + 4, label, fill="soft", anchor="end")
     softness = sorted(response.softness)
@@ -184,7 +184,7 @@ def _sets(root: Element, response: TemperatureResponse, across: Scale) -> None:
     """Below the axis: which temperatures may be best, and which are shown to be as good."""
     if response.overall is None:
         return
-    delta = units.difference(response.metric, response.delta)
+    delta = units.difference(units.shown(response), response.delta)
     for index, (temperatures, words, colour) in enumerate(
         [
             (response.overall.confidence_set, "may be the best", "best"),

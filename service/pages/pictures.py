@@ -31,18 +31,19 @@ def draw(name: Name, standing: JobView) -> str:
 
 def gains(standing: JobView) -> str:
     """What the winner gains over each baseline, on validation and, where it was read, on test."""
-    metric, result = standing.response.metric, standing.result
+    metric, result = units.shown(standing.response), standing.result
     rows = [gain for gain in result.gains if gain.mean is not None] if result else []
     height = 104 + 38 * max(len(rows), 1)
     root = svg.picture("tw-gains", WIDTH, height, "What it gains", _gains_description(metric, rows))
     svg.text(root, 20, 28, "Gain over what one would have done", size=16, weight=600)
-    unit = "nats" if metric == "nll" else "points"
+    unit = units.measure(metric).unit_of_difference
     hollow = "; hollow: on the test part" if any(gain.test_mean is not None for gain in rows) else ""
     svg.text(
         root,
         20,
         46,
-        f"in {unit} of {units.NAMES[metric]}, paired by seed; right of zero is better{hollow}",
+        f"in {f'{unit} of ' if unit else ''}{units.measure(metric).label}, paired by seed; "
+        f"right of zero is better{hollow}",
         fill="soft",
     )
     if not rows:

@@ -1,6 +1,6 @@
 """The report of a job: one HTML page that loads nothing else, to be kept, mailed and printed.
 
-Of a job that has been answered: the answer first, then its pictures, how it was found and what to distrust. Of one
+Of a job that has been answered: the answer first, then its pictures, how it was found and its limitations. Of one
 that has not: how far it is, and what its trials say so far.
 """
 
@@ -42,7 +42,7 @@ def render(standing: JobView, *, picture_base: str | None) -> str:
     The same standing gives the same page.
     """
     job, result = standing.job, standing.result
-    metric = standing.response.metric
+    metric = units.shown(standing.response)
     contestants = [result.winner, *result.baselines] if result else []
     return _template().render(
         style=style(),
@@ -91,9 +91,9 @@ def tight(words: str) -> str:
 
 def _facts(result: Result) -> list[dict[str, str]]:
     """The figures that a reader looks for first, with their intervals."""
-    winner, metric = result.winner, result.metric
+    winner, metric = result.winner, units.shown(result)
     facts = [{"name": "temperature", "value": f"T = {units.number(winner.configuration['temperature'])}", "within": ""}]
-    name, interval = f"validation {units.NAMES[metric]}", winner.validation.interval
+    name, interval = f"validation {units.measure(metric).label}", winner.validation.interval
     facts.append({"name": name, "value": _mean(winner.validation, metric), "within": _fact_interval(interval, metric)})
     headline = [gain for gain in result.gains if gain.headline and gain.mean is not None]
     best = min(headline, key=lambda gain: gain.mean or 0.0, default=None)
@@ -127,28 +127,32 @@ def _interval(interval: Interval | None, metric: units.Metric) -> str:
 
 def _settings(result: Result) -> list[tuple[str, str]]:
     """The winner's configuration and what it reached, row by row."""
-    configuration, winner = result.winner.configuration, result.winner
+    configuration, winner, metric = result.winner.configuration, result.winner, units.shown(result)
     optimizer = configuration["optimizer"]
     temperatures = configuration["temperature"], configuration.get("final_temperature")
     rows = [("temperature", units.temperature(*temperatures))]
     if configuration.get("student_temperature") is not None:
         rows.append(("student temperature", units.number(configuration["student_temperature"])))
     rows += [(name, units.number(configuration[name])) for name in ("kd_weight", "label_weight")]
-    rows.append(("optimizer", units.OPTIMIZERS.get(optimizer["name"], optimizer["name"])))
-    for name in optimizers.SETTINGS:
-        if name in optimizers.COMMON or optimizers.has(optimizer["name"], name):
-            rows.append((name.replace("_", " "), _value(optimizer[name])))
+    rows += [(name, units.value(value)) for name, value in (configuration.get("parameters") or {}).items()]
+    if optimizer is not None:
+        rows.append(("optimizer", units.OPTIMIZERS.get(optimizer["name"], optimizer["name"])))
+        rows += [
+            (name.replace("_", " "), _value(optimizer[name]))
+            for name in optimizers.SETTINGS
+            if name in optimizers.COMMON or optimizers.has(optimizer["name"], name)
+        ]
     interval = winner.validation.interval
-    rows.append((f"validation {units.NAMES[result.metric]}", _estimate_words(winner.validation, result.metric)))
-    for metric, name in units.NAMES.items():
-        estimate = (winner.test or {}).get(metric)
+    rows.append((f"validation {metric.label}", _estimate_words(winner.validation, metric)))
+    for measure in dict.fromkeys([*units.MEASURES.values(), metric]):
+        estimate = (winner.test or {}).get(measure.name)
         if estimate is not None:
-            rows.append((f"test {name}", _estimate_words(estimate, metric)))
+            rows.append((f"test {measure.label}", _estimate_words(estimate, measure)))
     if winner.validation.standard_deviation is not None and interval is not None:
         deviation = winner.validation.standard_deviation
-        rows.append(("spread between seeds", f"{units.difference(result.metric, deviation)} (standard deviation)"))
+        rows.append(("spread between seeds", f"{units.difference(metric, deviation)} (standard deviation)"))
     if result.shortfall is not None:
-        rows.append(("expected shortfall from the best of the space", units.shortfall(result.metric, result.shortfall)))
+        rows.append(("expected shortfall from the best of the space", units.shortfall(metric, result.shortfall)))
     return rows
 
 
@@ -182,7 +186,7 @@ def _gain(gain: Gain, metric: units.Metric) -> dict[str, Any]:
 
 
 def _contestant(contestant: Contestant, metric: units.Metric) -> dict[str, Any]:
-    test = (contestant.test or {}).get(metric)
+    test = (contestant.test or {}).get(units.measure(metric).name)
     return {
         "who": "the winner" if contestant.arm == "joint" else units.ARMS[contestant.arm],
         "how": {"tuned": "tuned for itself", "same_settings": "at the winner's settings"}.get(contestant.variant, ""),
@@ -229,6 +233,9 @@ def configuration_words(configuration: Mapping[str, Any], label_only: bool = Fal
     optimizer = configuration["optimizer"]
     parts = [] if label_only else [f"T {units.number(configuration['temperature'])}"]
     parts += [] if label_only else [f"kd_weight {units.number(configuration['kd_weight'])}"]
+    parts += [f"{name} {units.value(value)}" for name, value in (configuration.get("parameters") or {}).items()]
+    if optimizer is None:
+        return ", ".join(parts)
     parts.append(units.OPTIMIZERS.get(optimizer["name"], optimizer["name"]))
     parts.append(f"lr {units.number(optimizer['learning_rate'])}")
     parts.append(f"wd {units.number(optimizer['weight_decay'])}")
@@ -264,25 +271,15 @@ def _findings(standing: JobView) -> list[tuple[str, str]]:
     rows = [(f"{stage.value} trials", _counts(standing.trials, stage)) for stage in Stage]
     rows.append(("epochs trained", f"{epochs:,}".replace(",", " ")))
     rows.append(("time", units.duration(result.wall_seconds) if result else ""))
-    rows += _trained(job)
+    rows.append(("data", f"{spec['dataset']['name']}, split seed {spec['dataset'].get('split_seed', 0)}"))
+    rows.append(("student", spec_words.model(spec["student"])))
+    rows.append(("teacher", _teacher(job)))
+    rows += [("teacher's images", words) for words in units.preparations(job.teacher or {})]
     rows.append(("sampler", spec_words.sampler(spec.get("sampler", {}))))
     rows.append(("first trials", _first_trials(standing.trials)))
     rows.append(("stopping early", str(spec.get("pruner", {}).get("name", ""))))
     rows.append(("what mattered, by", standing.importances.evaluator if standing.importances else ""))
     return [(name, value) for name, value in rows if value]
-
-
-def _trained(job: Job) -> list[tuple[str, str]]:
-    """What was trained on what, or who trained it."""
-    spec = job.spec
-    if spec.get("trainer") is not None:
-        return [("training", spec_words.trainer(spec["trainer"]))]
-    return [
-        ("data", f"{spec['dataset']['name']}, split seed {spec['dataset'].get('split_seed', 0)}"),
-        ("student", spec_words.model(spec["student"])),
-        ("teacher", _teacher(job)),
-        *(("teacher's images", words) for words in units.preparations(job.teacher or {})),
-    ]
 
 
 def _first_trials(trials: Sequence[Trial]) -> str:
@@ -314,7 +311,7 @@ def _best_trials(standing: JobView) -> list[dict[str, Any]]:
     return [
         {
             "number": trial.number,
-            "value": units.level(response.metric, trial.value or 0.0),
+            "value": units.level(units.shown(response), trial.value or 0.0),
             "settings": configuration_words(trial.configuration or {}),
         }
         for trial in ranked[:BEST_TRIALS]

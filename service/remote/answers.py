@@ -180,6 +180,7 @@ class Result:
     shortfall: Shortfall | None = None
     verdict: Verdict | None = None
     teacher: dict[str, Any] | None = None
+    unit: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +242,7 @@ class TemperatureResponse:
     method: str
     delta: float
     computed_at: str
+    unit: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,6 +267,7 @@ class InteractionMap:
     means: list[list[float]]
     known: list[list[bool]]
     trials: list[tuple[float, float, float]]
+    choices: list[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,3 +293,4 @@ class Interactions:
     method: str
     computed_at: str
     shares: list[InteractionShare] = field(default_factory=list)
+    unit: str | None = None

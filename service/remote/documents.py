@@ -6,6 +6,7 @@ own unit: fractions for accuracy and ECE (0.01 is one point), nats for NLL.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
@@ -15,7 +16,7 @@ from pydantic import TypeAdapter
 
 Kind = TypeVar("Kind")
 State = Literal["queued", "running", "paused", "confirming", "analysing", "completed", "cancelled", "failed"]
-Metric = Literal["accuracy", "nll", "ece"]
+Metric = str
 ENDED = ("completed", "cancelled", "failed")
 
 
@@ -108,10 +109,11 @@ class Configuration:
     temperature: float
     kd_weight: float
     label_weight: float
-    optimizer: Optimizer
+    optimizer: Optimizer | None
     student_temperature: float | None = None
     final_temperature: float | None = None
     method: str | None = None
+    parameters: Mapping[str, bool | int | float | str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,18 +202,17 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class EpochReport:
-    """One epoch of a learning curve; all but the training loss on validation; null is what was not measured."""
+    """One epoch of a learning curve; all but the training loss on validation."""
 
     epoch: int
     train_loss: float | None
-    learning_rate: float | None
-    accuracy: float | None
+    learning_rate: float
+    accuracy: float
     nll: float | None
     ece: float | None
-    teacher_agreement: float | None
-    teacher_entropy: float | None
+    teacher_agreement: float
+    teacher_entropy: float
     seconds: float
-    metrics: dict[str, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +220,6 @@ class TrialDetail(Trial):
     """A trial with its learning curve."""
 
     curve: list[EpochReport]
-    log_tail: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from contextlib import suppress
 
 from starlette.datastructures import Headers
@@ -11,9 +10,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.errors import MediaTypeUnsupported, respond
-from service.prefix import inner_path
 
-_FILES = re.compile(r"/v1/jobs/[^/]+/trials/[^/]+/artifacts/[^/]+")
 # Nobody reads the rest of the body, so the connection ends with the answer: it could go on for ever.
 _HANG_UP = {"Connection": "close"}
 
@@ -21,18 +18,16 @@ _HANG_UP = {"Connection": "close"}
 class BodyLimit:
     """Refuses bodies above a number of bytes, and encoded ones. (Starlette's own answer is plain text.)
 
-    Files of trials may be larger, `of_files`. A compressed body would have to be inflated to be counted, by a service
-    whose specs are a few kilobytes.
+    A compressed body would have to be inflated to be counted, by a service whose specs are a few kilobytes.
     """
 
-    def __init__(self, app: ASGIApp, limit: int, of_files: int) -> None:
-        self.app, self._limit, self._of_files = app, limit, of_files
+    def __init__(self, app: ASGIApp, limit: int) -> None:
+        self.app, self.limit = app, limit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        limit = self._of_files if scope["method"] == "PUT" and _FILES.fullmatch(inner_path(scope)) else self._limit
         headers = Headers(scope=scope)
         announced = headers.get("content-length", "")
         encodings = _encodings(headers)
@@ -45,7 +40,7 @@ class BodyLimit:
             answer.headers.update({"Accept-Encoding": "identity", **_HANG_UP})
             await answer(scope, receive, send)
             return
-        if announced.isdecimal() and int(announced) > limit:
+        if announced.isdecimal() and int(announced) > self.limit:
             await respond(HTTPException(413, headers=_HANG_UP), scope["path"])(scope, receive, send)
             return
         received = 0
@@ -54,7 +49,7 @@ class BodyLimit:
             nonlocal received
             message = await receive()
             received += len(message.get("body", b""))
-            if received > limit:
+            if received > self.limit:
                 raise HTTPException(413, headers=_HANG_UP)
             return message
 

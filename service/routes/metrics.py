@@ -21,7 +21,7 @@ BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 router = APIRouter(tags=["operation"])
 
 
-class Census(Collector):
+class FleetMetrics(Collector):
     """Counts the database anew at every scrape."""
 
     def __init__(self, db: Database) -> None:
@@ -60,7 +60,7 @@ class Metrics:
 
     def __init__(self, db: Database) -> None:
         self.registry = CollectorRegistry()
-        self.registry.register(Census(db))
+        self.registry.register(FleetMetrics(db))
         self.requests = Counter(
             "thermowell_http_requests", "Requests answered", ["method", "route", "status"], registry=self.registry
         )

@@ -11,7 +11,6 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, File, Form, Query, Request, UploadFile
 from starlette.responses import RedirectResponse, Response
 
-from search import units
 from search.analysis.priors import context
 from search.claims.workers import list_workers
 from search.errors import FieldProblem, IllegalMove, NotReady, SpecInvalid, Unreadable
@@ -110,8 +109,6 @@ def submit(
     except SpecInvalid as refused:
         return _form(request, principal, text, refused.problems)
     if then == "check":
-        if job_spec.trainer is not None:  # of others' data and models nothing is known
-            return _form(request, principal, text, valid=True)
         priors: Priors = request.app.state.priors
         advice = get_advice(database(request), context.of_spec(job_spec), principal, priors, most_sources=1)
         return _form(request, principal, text, valid=True, hint=jobs_page_spec.hint(advice))
@@ -181,7 +178,7 @@ def _job_page(
         entry=entry,
         clock=jobs_page_one.clock(job, entry.phase),
         searched=jobs_page.search_trials(job.progress),
-        metric=units.NAMES[jobs_page.metric_of(job)],
+        metric=jobs_page.metric_of(job).label,
         summary=None if result is None else result.summary,
         study=study_number(db, job_id, principal),
         nobody_works=_nobody_works(request, [job]),
@@ -199,7 +196,7 @@ def _job_page(
 
 
 def _best(db: Database, job: Job, principal: Principal) -> Sequence[Trial]:
-    sort = "-value" if jobs_page.metric_of(job) == "accuracy" else "value"
+    sort = "-value" if jobs_page.maximized(job) else "value"
     stage, state = Stage.SEARCH, TrialState.COMPLETED
     return list_trials(db, job.id, principal, sort=sort, stage=stage, state=state, limit=jobs_page_one.BEST).items
 

@@ -138,7 +138,7 @@ def get_artifact(opened: Annotated[tuple[Artifact, Path], Depends(_open_artifact
 )
 @in_turn
 def get_report(request: Request, job_id: JobId, principal: Reader) -> HTMLResponse:
-    """The answer for people: the best settings, the pictures, the gains, what to distrust and how to run it again.
+    """The answer for people: the best settings, the pictures, the gains, limitations and how to run it again.
 
     Before there is an answer: a page of how far the job is and what its trials say so far, for who asks for
     `text/html` by name, as browsers do; `not-ready` for others.

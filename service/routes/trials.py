@@ -83,7 +83,7 @@ def get_trial(request: Request, job_id: JobId, number: TrialNumber, principal: R
     """One trial with what it reported after each epoch."""
     trial, reports = trial_requests.get_trial(database(request), job_id, number, principal)
     curve = [ReportOut.model_validate(report) for report in reports]
-    return TrialDetailOut(**TrialOut.of(trial).model_dump(), curve=curve, log_tail=trial.log_tail)
+    return TrialDetailOut(**TrialOut.of(trial).model_dump(), curve=curve)
 
 
 @router.get(

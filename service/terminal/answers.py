@@ -1,4 +1,4 @@
-"""The answer as a terminal shows it in 80 columns: settings, temperature response, gains, and what to distrust."""
+"""The answer as a terminal shows it in 80 columns: settings, temperature response, gains, and limitations."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rich.text import Text
 from search import scales, units
 from service.client import Job, Result, TemperatureResponse
 from service.remote.answers import Contestant, Estimate, Gain, ResponseCurve, ResponsePoint, Shortfall
-from service.remote.documents import Configuration
+from service.remote.documents import Configuration, Optimizer
 from thermowell.api import answers as api_answers
 from thermowell.api.answers import Interval
 from trainers.registry import optimizers
@@ -26,20 +26,22 @@ WHISKER = 29
 
 def configuration_line(configuration: Configuration) -> str:
     """The settings that matter most, in a line."""
-    rate = units.number(configuration.optimizer.learning_rate, 2)
-    name = units.OPTIMIZERS[configuration.optimizer.name]
     temperature = units.at_temperature(configuration.temperature, configuration.final_temperature, 2)
-    return f"{temperature} ({name}, learning rate {rate})"
+    optimizer = configuration.optimizer
+    if optimizer is None:
+        return ", ".join([temperature, *(f"{name} {units.value(v)}" for name, v in configuration.parameters.items())])
+    rate = units.number(optimizer.learning_rate, 2)
+    return f"{temperature} ({units.OPTIMIZERS[optimizer.name]}, learning rate {rate})"
 
 
 def print_answer(console: Console, job: Job, result: Result, response: TemperatureResponse) -> None:
     """The whole answer of a completed job, from what the API sent."""
-    metric = result.metric
+    metric = units.shown(result)
     console.print(Rule(Text(job.name, style="bold"), align="left", style="dim"))
     console.print(Padding(result.summary, (1, 0)), markup=False)
     _heading(console, "Best configuration")
     console.print(_settings(result.winner, result.shortfall, metric))
-    _heading(console, "Temperature response", f"{units.NAMES[metric]}, other settings at their best for each T")
+    _heading(console, "Temperature response", f"{metric.label}, other settings at their best for each T")
     if response.overall is None:
         console.print("  There is none: the temperature was fixed, or too few trials ended.")
     else:
@@ -83,16 +85,12 @@ def _settings(winner: Contestant, shortfall: Shortfall | None, metric: units.Met
     rows = [
         ("temperature", units.temperature(configuration.temperature, configuration.final_temperature)),
         ("KD weight, label weight", f"{configuration.kd_weight:.3g}, {configuration.label_weight:.3g}"),
-        ("optimizer", units.OPTIMIZERS[optimizer.name]),
-        ("learning rate", units.number(optimizer.learning_rate)),
-        ("weight decay", units.number(optimizer.weight_decay)),
+        *((name, units.value(value)) for name, value in configuration.parameters.items()),
+        *([] if optimizer is None else _optimizer(optimizer)),
     ]
-    if optimizers.has(optimizer.name, "momentum"):
-        nesterov = ", Nesterov" if optimizer.nesterov else ""
-        rows.append(("momentum", units.number(optimizer.momentum) + nesterov))
     rows.append(("on validation", _estimate(metric, winner.validation)))
     for name, estimate in (winner.test or {}).items():
-        if name == metric:
+        if name == units.measure(metric).name:
             rows.append(("on test", _estimate(metric, estimate)))
     if shortfall is not None:
         behind = api_answers.Shortfall(**dataclasses.asdict(shortfall))
@@ -102,6 +100,18 @@ def _settings(winner: Contestant, shortfall: Shortfall | None, metric: units.Met
     for name, value in rows:
         table.add_row(Text(name, style="dim"), Text(value, style="bold" if name == "temperature" else ""))
     return _indent(table)
+
+
+def _optimizer(optimizer: Optimizer) -> list[tuple[str, str]]:
+    rows = [
+        ("optimizer", units.OPTIMIZERS[optimizer.name]),
+        ("learning rate", units.number(optimizer.learning_rate)),
+        ("weight decay", units.number(optimizer.weight_decay)),
+    ]
+    if optimizers.has(optimizer.name, "momentum"):
+        nesterov = ", Nesterov" if optimizer.nesterov else ""
+        rows.append(("momentum", units.number(optimizer.momentum) + nesterov))
+    return rows
 
 
 def _estimate(metric: units.Metric, estimate: Estimate) -> str:
@@ -134,7 +144,7 @@ def _response(curve: ResponseCurve, metric: units.Metric) -> Padding:
 
 
 def _short(metric: units.Metric) -> str:
-    return "accuracy" if metric == "accuracy" else metric.upper()
+    return units.measure(metric).short
 
 
 def _whisker(point: ResponsePoint, low: float, high: float) -> str:

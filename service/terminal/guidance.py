@@ -23,7 +23,7 @@ def print_guidance(console: Console, guidance: Guidance) -> None:
     console.print(Rule(Text(guidance.study, style="bold"), align="left", style="dim"))
     console.print(Padding(Text(guidance.summary), (1, 0)))
     _heading(
-        console, "Cells", f"best T, {guidance_table.part(guidance)} {units.NAMES[guidance.metric]}, gain over T = 4"
+        console, "Cells", f"best T, {guidance_table.part(guidance)} {units.shown(guidance).label}, gain over T = 4"
     )
     console.print(_indent(_cells(guidance)))
     for factor in guidance.factors:
@@ -75,7 +75,7 @@ def _factor(guidance: Guidance, factor: FactorGuide) -> Table:
             Text(_whisker(level, low, high), style=style),
             Text(guidance_words.temperature(level.best)),
             Text(guidance_words.effect(contrast, short=True) if contrast else "", style=style),
-            Text(guidance_table.difference(level.gain, guidance.metric, narrow=True)),
+            Text(guidance_table.difference(level.gain, units.shown(guidance), narrow=True)),
         )
     return table
 

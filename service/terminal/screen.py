@@ -172,7 +172,7 @@ def _lanes(view: View, width: int) -> Table:
         table.add_column("optimizer", no_wrap=True, min_width=12)
     table.add_column("epoch", justify="right", no_wrap=True, min_width=5)
     curve_width = 20 if wide else max(6, width - 28)
-    table.add_column("accuracy" if metric == "accuracy" else metric.upper(), no_wrap=True, min_width=curve_width)
+    table.add_column(units.measure(metric).short, no_wrap=True, min_width=curve_width)
     table.add_column("", justify="right", no_wrap=True)
     for lane in view.lanes:
         trial, running = lane.trial, lane.trial.state == "running"
@@ -202,4 +202,6 @@ def _optimizer(trial: Trial) -> str:
     if trial.configuration is None:
         return ""
     optimizer = trial.configuration.optimizer
+    if optimizer is None:
+        return ""
     return f"{units.OPTIMIZERS[optimizer.name]} {units.number(optimizer.learning_rate, 2)}"

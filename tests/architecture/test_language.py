@@ -39,5 +39,27 @@ def test_the_counting_sees_what_it_counts() -> None:
     assert style.vague_names([file]) == (1, 2)
 
 
+def test_words_that_the_glossary_replaced_are_gone() -> None:
+    glossary = ROOT / "docs" / "glossary.md"
+    rows = [line.split("|")[1:-1] for line in glossary.read_text().splitlines() if line.startswith("| ")][2:]
+    replaced = [word.strip() for row in rows for word in row[2].split(",") if word.strip()]
+    assert replaced
+    pages = [*(ROOT / "docs").rglob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
+    texts = {path: path.read_text() for path in pages if path != glossary} | {file.path: file.text for file in FILES}
+    found = [
+        f"{path.relative_to(ROOT)}: {word}"
+        for path, text in texts.items()
+        for word in replaced
+        if re.search(rf"(?<![a-zA-Z]){word}(s|ed|ing)?(?![a-zA-Z])", text, re.IGNORECASE)
+    ]
+    assert found == []
+
+
+def test_the_glossary_gives_each_term_one_row() -> None:
+    lines = (ROOT / "docs" / "glossary.md").read_text().splitlines()
+    terms = [term.strip() for line in lines if line.startswith("| ") for term in line.split("|")[1].split(",")]
+    assert len(terms) == len(set(terms)) > 30
+
+
 def test_the_readme_is_short() -> None:
     assert len(re.findall(r"\S+", (ROOT / "README.md").read_text())) <= 1200

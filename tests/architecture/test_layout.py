@@ -19,13 +19,13 @@ SMALL = {
     "search/analysis/job/__main__.py": "a program: a child process computes an interim answer",
     "search/optuna_bridge/proxy.py": "a program: Optuna's gRPC proxy beside the database",
     "search/storage/migrations/env.py": "alembic asks for this file",
-    "search/proposer/__main__.py": "a program: who proposes beside the API",
     "search/worker/__main__.py": "a program: the worker",
     "search/analysis/job/sensible.py": "bounds of older specs, apart from what computes an answer",
     "search/surrogate/acquisition.py": "a term of the literature beside its Gaussian process, without Optuna",
     "service/pages/png.py": "the one place that knows resvg",
     "service/routes/prefixed.py": "middleware: no route, and apart from the list of routes",
     "service/routes/request_ids.py": "middleware: no route, and apart from the list of routes",
+    "trainers/registry/parameters.py": "records, each kind in a file of its own",
     "trainers/superclasses.py": "a table of a publication",
 }
 """Files of few lines that at most one other imports, each with the reason why that one does not hold them."""

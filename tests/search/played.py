@@ -71,7 +71,7 @@ class Played:
         found, configuration = proposals.ask(self.storage, claim)
         trial = self._end(stage, arm, None, None, configuration, claim.seed)
         trial_id = study.id_of(self.storage, study_name("j", arm), found)
-        worst = study.WORST[self.spec.objective.metric]
+        worst = self.spec.objective.worst
         for epoch in (
             sorted(pruner_factory.rungs(self.spec)) if arm is Arm.JOINT else ()
         ):  # asked; here nobody is stopped

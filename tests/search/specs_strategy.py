@@ -153,3 +153,32 @@ def outcomes(draw: st.DrawFn, metric: str) -> Outcome:
         return 0.9 + 0.05 * drawn
 
     return outcome
+
+
+@st.composite
+def parameters(draw: st.DrawFn) -> dict[str, Any]:
+    """Named parameters of a training of one's own, each kind of them, in spaces whose optimizer is the training's."""
+    words = st.text("abcxyz -é", min_size=1, max_size=6)
+    found: dict[str, Any] = {}
+    for number in range(draw(st.integers(1, 4))):
+        kind = draw(st.sampled_from(["range", "whole", "values", "choices", "fixed"]))
+        low = draw(st.floats(1e-6, 1e3))
+        if kind == "range":
+            part: Any = {"low": low, "high": low * draw(st.floats(1.01, 1e6)), "log": draw(st.booleans())}
+            part["temperature"] = draw(st.booleans())
+        elif kind == "whole":
+            first = draw(st.integers(1, 100))
+            part = {
+                "low": first,
+                "high": first + draw(st.integers(1, 3000)),
+                "integer": True,
+                "log": draw(st.booleans()),
+            }
+        elif kind == "values":
+            part = {"values": sorted(draw(st.sets(st.integers(1, 512), min_size=2, max_size=5))), "integer": True}
+        elif kind == "choices":
+            part = draw(st.lists(words, min_size=2, max_size=4, unique=True))
+        else:
+            part = draw(st.integers(-5, 5) | st.booleans() | words | st.floats(-1e6, 1e6))
+        found[f"p{number}"] = part
+    return found

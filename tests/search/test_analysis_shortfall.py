@@ -157,7 +157,7 @@ def test_places_of_ranges_lie_in_the_searched_space_and_near_what_may_be_best(te
     joint = joint_of(spec, False)
     assert points[at] == pytest.approx(joint.point(*of(spec, winner(trials))))
     if isinstance(temperature, float):  # baselines had another one
-        assert np.unique(points[:, joint.active("sgd")[0]]) == pytest.approx([np.log(8) / np.log(40)])
+        assert np.unique(joint.units("sgd", points)[:, 0]) == pytest.approx([np.log(8) / np.log(40)])
 
 
 def places(spec: JobSpec, trials: list[Trial]) -> tuple[np.ndarray[Any, Any], int]:
@@ -173,7 +173,7 @@ def of(spec: JobSpec, configuration: dict[str, Any]) -> tuple[str, dict[str, flo
 
 def values(spec: JobSpec, configuration: dict[str, Any]) -> dict[str, float]:
     joint: Encoding = joint_of(spec, False)
-    return {s.axis.name: s.axis.value(configuration) for s in joint.settings[configuration["optimizer"]["name"]]}
+    return {s.name: s.value(configuration) for s in joint.settings[configuration["optimizer"]["name"]]}
 
 
 def test_baselines_of_another_term_say_nothing() -> None:

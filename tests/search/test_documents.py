@@ -84,7 +84,7 @@ def test_yaml_numbers_are_numbers() -> None:
     space = parse_spec(text, "yaml").space
     assert space.temperature == parse_spec(json.dumps(SMALLEST | {"space": {"temperature": {"low": 0.1, "high": 100}}}),
                                            "json").space.temperature  # fmt: skip
-    assert set(space.optimizer.choices()) == {"sgd", "adamw"}
+    assert set(space.optimizers()) == {"sgd", "adamw"}
 
 
 @pytest.mark.parametrize(

@@ -98,7 +98,7 @@ def evidences(draw: st.DrawFn) -> Evidence:
 
 def inside(space: SpaceSpec, configuration: Configuration) -> bool:
     """Whether the space allows this very configuration."""
-    own = space.optimizer.choices()[configuration.optimizer.name]
+    own = space.optimizers()[configuration.optimizer.name]
     pairs: list[tuple[Any, float]] = [
         (space.temperature, configuration.temperature),
         (space.kd_weight, configuration.kd_weight),

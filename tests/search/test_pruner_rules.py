@@ -191,10 +191,10 @@ def test_strata_of_any_two_temperatures_have_edges_between_them(ends: list[float
 
 
 def test_quality_rises_as_errors_fall() -> None:
-    up, down = optuna.study.StudyDirection.MAXIMIZE, optuna.study.StudyDirection.MINIMIZE
-    assert quality(0.99, up) > quality(0.75, up) == quality(0.25, down) > quality(2.0, down)
-    assert math.isfinite(quality(1.0, up))
-    assert math.isfinite(quality(0.0, down))
+    assert quality(0.99, 1.0) > quality(0.75, 1.0) == quality(0.25, 0.0) > quality(2.0, 0.0)
+    assert quality(27.0, 100.0, 100.0) == quality(0.27, 1.0)
+    assert math.isfinite(quality(1.0, 1.0))
+    assert math.isfinite(quality(0.0, 0.0))
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ def announced(space: SpaceSpec, arm: Arm) -> list[str]:
     if arm is not Arm.LABEL_ONLY:
         names += ["kd_weight"] if isinstance(space.kd_weight, Range) else []
         names += ["label_weight"] if isinstance(space.label_weight, Range) else []
-    choices = space.optimizer.choices()
+    choices = space.optimizers()
     names += ["optimizer"] if len(choices) > 1 else []
     for name, settings in choices.items():
         searched = [key for key, value in settings if isinstance(value, Range)]

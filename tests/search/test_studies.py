@@ -69,7 +69,7 @@ def test_cells_cross_levels_and_repeats() -> None:
         for number, (replicate, epochs, optimizer) in enumerate(crossed)
     ]
     third, last = expansion.new[2].spec, expansion.new[-1].spec
-    assert (third.training.epochs, set(third.space.optimizer.choices())) == (8, {"sgd"})
+    assert (third.training.epochs, set(third.space.optimizers())) == (8, {"sgd"})
     assert (last.seed, last.dataset.split_seed, last.teacher.seed) == (8, 4, 1)
     assert last.labels == {
         "training.epochs": "8", "space.optimizer": "adamw", "study": "small", "replicate": "1",

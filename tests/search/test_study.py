@@ -216,7 +216,7 @@ def test_an_end_comes_into_both_tables_or_into_neither(db: Database, storage: st
     factories.submitted(db)
     claim = factories.taken(db)
     number = asked(db, storage, claim)
-    of, last = (claim.trial_id, claim.job_id, claim.arm, number), (TrialState.COMPLETED, 0.7, 1, None, "accuracy")
+    of, last = (claim.trial_id, claim.job_id, claim.arm, number), (TrialState.COMPLETED, 0.7, 1, None, 0.0)
     tell = study.mirror_writer(storage, reporting.Unmirrored(*of, *last))
     assert tell is not None
 
@@ -307,6 +307,4 @@ def _in_use(engine: sqlalchemy.Engine) -> int:
 
 
 def _ended(claim: Claim) -> reporting.Unmirrored:
-    return reporting.Unmirrored(
-        claim.trial_id, claim.job_id, claim.arm, 0, TrialState.COMPLETED, 0.5, 1, None, "accuracy"
-    )
+    return reporting.Unmirrored(claim.trial_id, claim.job_id, claim.arm, 0, TrialState.COMPLETED, 0.5, 1, None, 0.0)

@@ -32,7 +32,7 @@ def test_it_has_the_settings_that_a_trial_is_asked_for_and_gives_them_back(name:
         trial = study.ask()
         optimizer = space.suggest(trial, searched, arm).optimizer.name
         values = {setting: value for setting, value in trial.params.items() if setting != "optimizer"}
-        assert {setting.axis.name for setting in joint.settings[optimizer]} == values.keys()
+        assert {setting.name for setting in joint.settings[optimizer]} == values.keys()
         if name != "lists":  # which Optuna's own sampler knows nothing of
             back = joint.values(optimizer, joint.point(optimizer, values))
             assert back == pytest.approx(values)
@@ -40,7 +40,7 @@ def test_it_has_the_settings_that_a_trial_is_asked_for_and_gives_them_back(name:
 
 def test_no_two_optimizers_share_a_point() -> None:
     joint = Encoding.of(SpaceSpec.model_validate(SPACES["three optimizers"]))
-    middles = [joint.points(name, np.full((1, len(joint.active(name))), 0.5))[0] for name in joint.settings]
+    middles = [joint.points(name, np.full((1, len(joint.settings[name])), 0.5))[0] for name in joint.settings]
     assert len({tuple(point) for point in middles}) == 3
     assert joint.lengths.shape == (joint.dimensions, 2)
 

@@ -260,10 +260,10 @@ class TestWorker:
         def stops(self: Any, seat: Any, value: float) -> Any:
             return seat.claim.number == 1 or stops_at(self, seat, value)
 
-        def diverges(self: Any, bench: Any, lane: int, state: TrialState, **given: Any) -> None:
-            if bench.seats[lane].claim.number == 2:
+        def diverges(self: Any, session: Any, lane: int, state: TrialState, **given: Any) -> None:
+            if session.trials[lane].claim.number == 2:
                 state, given = TrialState.FAILED, given | {"value": None, "metrics": None, "reason": factories.DIVERGED}
-            end(self, bench, lane, state, **given)
+            end(self, session, lane, state, **given)
 
         def crashes(storage: Any, claim: Any, name: str = "") -> Any:
             if claim.number == 3:

@@ -34,7 +34,7 @@ def inside(searched: Any, value: float | None) -> bool:
 
 
 def check_proposed(spec: JobSpec, configuration: Configuration) -> None:
-    space, own = spec.space, spec.space.optimizer.choices()[configuration.optimizer.name]
+    space, own = spec.space, spec.space.optimizers()[configuration.optimizer.name]
     for searched, value in (
         (space.temperature, configuration.temperature),
         (space.final_temperature, configuration.final_temperature),

@@ -240,7 +240,7 @@ def test_a_trial_that_kills_its_training_process_each_time_fails_alone(
     step = training_loop.EngineSession.step
 
     def poisoned(session: training_loop.EngineSession) -> Any:
-        if 1 in {running_trial.claim.number for running_trial in session.seats.values()}:
+        if 1 in {running_trial.claim.number for running_trial in session.trials.values()}:
             engine = session.running
             assert isinstance(engine, ProcessesEngine)
             os.kill(engine.pids()[0], signal.SIGKILL)

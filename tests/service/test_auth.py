@@ -46,13 +46,6 @@ ROUTES = {
     "GET /v1/jobs/x/report": "read",
     "GET /v1/jobs/x/report/response.svg": "read",
     "GET /v1/jobs/x/report/response.png": "read",
-    "POST /v1/claims": "train",
-    "POST /v1/leases/renew": "train",
-    "POST /v1/jobs/x/trials/0/reports": "train",
-    "POST /v1/jobs/x/trials/0/complete": "train",
-    "POST /v1/jobs/x/trials/0/fail": "train",
-    "POST /v1/jobs/x/trials/0/return": "train",
-    "PUT /v1/jobs/x/trials/0/artifacts/student": "train",
     "GET /v1/studies": "read",
     "POST /v1/studies": "submit",
     "GET /v1/studies/x": "read",
@@ -99,10 +92,9 @@ ROUTES = {
 }
 MAY = {
     "read": {"read"},
-    "submit": {"read", "submit", "train"},
-    "train": {"train"},
+    "submit": {"read", "submit"},
     "dashboard": {"read", "dashboard"},
-    "admin": {"read", "submit", "train", "dashboard", "admin"},
+    "admin": {"read", "submit", "dashboard", "admin"},
 }
 
 

@@ -196,7 +196,7 @@ class Result(Document):
     """The answer: what to do (`verdict`), and what the search found: its best candidate (`winner`), with its gains."""
 
     job_id: str
-    metric: Literal["accuracy", "nll", "ece"]
+    metric: str = Field(description="accuracy, nll, ece, or the name of a metric of one's own")
     direction: Literal["maximize", "minimize"]
     winner: Contestant
     baselines: list[Contestant]
@@ -210,7 +210,7 @@ class Result(Document):
     summary: str = Field(description="the answer in a few sentences, the verdict first")
     estimand: str = Field(description="what the intervals speak of")
     conventions: str = Field(description="reduction and T squared convention of the loss")
-    cautions: list[str] = Field(description="what to distrust")
+    cautions: list[str] = Field(description="limitations, in words")
     test_seen_before: bool = Field(description="true where the job was extended after its test part had been read")
     teacher: dict[str, Any] | None = Field(
         None, description="the teacher's quality, and how images were prepared for it; null in answers of before"
@@ -220,6 +220,7 @@ class Result(Document):
     epochs: int
     wall_seconds: float
     computed_at: str
+    unit: str | None = Field(None, description="in which a metric of one's own is shown")
 
 
 class ResponsePoint(Document):
@@ -272,7 +273,7 @@ class TemperatureResponse(Document):
     """Quality as a function of T with the other settings profiled out."""
 
     job_id: str
-    metric: Literal["accuracy", "nll", "ece"]
+    metric: str = Field(description="accuracy, nll, ece, or the name of a metric of one's own")
     direction: Literal["maximize", "minimize"]
     overall: ResponseCurve | None = Field(description="None where the temperature was fixed or trials were too few")
     per_optimizer: list[ResponseCurve]
@@ -281,6 +282,7 @@ class TemperatureResponse(Document):
     method: str
     delta: float
     computed_at: str
+    unit: str | None = Field(None, description="in which a metric of one's own is shown")
 
 
 class Importances(Document):
@@ -307,6 +309,9 @@ class InteractionMap(Document):
     means: list[list[float]]
     known: list[list[bool]]
     trials: list[tuple[float, float, float]] = Field(description="(T, setting, value) of the trials it was fitted on")
+    choices: list[str] | None = Field(
+        None, description="of a parameter without order: its choices, whose places stand in values and trials"
+    )
 
 
 class InteractionShare(Document):
@@ -327,12 +332,13 @@ class Interactions(Document):
     """How the best T moves with each other setting: a map for each searched setting of each optimizer tried enough."""
 
     job_id: str
-    metric: Literal["accuracy", "nll", "ece"]
+    metric: str = Field(description="accuracy, nll, ece, or the name of a metric of one's own")
     direction: Literal["maximize", "minimize"]
     maps: list[InteractionMap]
     shares: list[InteractionShare] = Field(default_factory=list, description="one for each map")
     method: str
     computed_at: str
+    unit: str | None = Field(None, description="in which a metric of one's own is shown")
 
 
 class Interim(Document):

@@ -102,7 +102,7 @@ class Guidance(Document):
     """Which factors move the best T, by how much, and what the evidence does not cover."""
 
     study: str
-    metric: Literal["accuracy", "nll", "ece"]
+    metric: str
     confidence: float
     practical: float = Field(description="octaves: what counts as an effect that matters")
     searched: tuple[float, float] | None = Field(description="the lowest and the highest T that were searched")
@@ -113,3 +113,4 @@ class Guidance(Document):
     summary: str = Field(description="the guidance in a paragraph of plain words")
     limits: list[str] = Field(description="what the evidence does not cover")
     method: str
+    unit: str | None = Field(None, description="in which a metric of one's own is shown")

@@ -83,7 +83,7 @@ class BankEngine(LanedEngine[_Stacked]):
         entropy = float(evaluate.entropy(ready.validation_logits, configuration.temperature))
         student = _Stacked(assignment, teacher_entropy=entropy)
         model = self._build(assignment.seed, configuration)
-        trainee = Trainee.fresh(model, configuration.optimizer, assignment.seed)
+        trainee = Trainee.fresh(model, configuration.known_optimizer, assignment.seed)
         if checkpoint is not None:
             state = checkpoints.read_checkpoint(checkpoint, ready.problem.fingerprint(), assignment)
             checkpoints.into_trainee(trainee, state, state.epochs * self._plan.steps)
@@ -91,7 +91,7 @@ class BankEngine(LanedEngine[_Stacked]):
         start = checkpoints.of_trainee(trainee, student.last_finite_loss)
         self._stack.put(lane, trainee.model, start.first, start.second)
         self._set(lane, settings)
-        kernel = bank_kernels.binding(configuration.optimizer.name).kernel
+        kernel = bank_kernels.binding(configuration.known_optimizer.name).kernel
         if kernel not in self._kernels:
             self._kernels.append(kernel)
             self._step = self._make_step()
@@ -147,8 +147,8 @@ class BankEngine(LanedEngine[_Stacked]):
 
     def _positions(self, busy: Mapping[int, _Stacked]) -> list[tuple[Configuration, int] | None]:
         """Each lane's configuration and the epochs behind it; None where it is not busy."""
-        seated = [busy.get(lane) for lane in range(self.lanes)]
-        return [None if stacked is None else (stacked.assignment.configuration, stacked.epochs) for stacked in seated]
+        students = [busy.get(lane) for lane in range(self.lanes)]
+        return [None if stacked is None else (stacked.assignment.configuration, stacked.epochs) for stacked in students]
 
     def _train(self, busy: Mapping[int, _Stacked], scalars: Tensor) -> Tensor:
         """One epoch of the busy lanes; each step's loss of each lane, [steps, lanes], on the CPU.

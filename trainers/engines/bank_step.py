@@ -93,7 +93,7 @@ class LaneBatch(NamedTuple):
 
 def column(configuration: Configuration) -> list[float]:
     """The settings of one student in the order of HYPERPARAMETERS. NameUnknown."""
-    values = bank_kernels.coefficients(configuration.optimizer) | {
+    values = bank_kernels.coefficients(configuration.known_optimizer) | {
         "kd_weight": configuration.kd_weight,
         "label_weight": configuration.label_weight,
         "plain": float(losses.is_plain(configuration)),
@@ -109,7 +109,7 @@ def idle() -> list[float]:
 def _lane_scalars(configuration: Configuration, epochs: int) -> tuple[float, float, float, float]:
     """The base learning rate, T's first and last value, and the student's own, 0 where it has none."""
     first, last = temperature.ends(configuration)
-    return configuration.optimizer.learning_rate, first, last, configuration.student_temperature or 0.0
+    return configuration.known_optimizer.learning_rate, first, last, configuration.student_temperature or 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +143,7 @@ class Schedule:
         student = torch.where(student_temperature > 0, student_temperature.expand_as(teacher), teacher)
         reversal = torch.tensor([methods.reversal(epoch + 1) for epoch in epochs.tolist()], dtype=torch.float64)
         rows = torch.stack((self.factors[steps] * base, teacher, student, reversal.expand_as(teacher)), dim=1)
-        names = [None if lane is None else lane[0].optimizer.name for lane in lanes]
+        names = [None if lane is None else lane[0].known_optimizer.name for lane in lanes]
         return torch.cat((rows, bank_kernels.corrections(names, steps.double() + 1)), dim=1)
 
 

@@ -27,28 +27,28 @@ class Student(ABC):
         """How many are behind it."""
 
 
-Seated = TypeVar("Seated", bound=Student)
+Occupant = TypeVar("Occupant", bound=Student)
 
 
-class Lanes(Generic[Seated]):
+class Lanes(Generic[Occupant]):
     """So many lanes, each free or a student's. ValueError for fewer than one."""
 
     def __init__(self, count: int) -> None:
         if count < 1:
             raise ValueError(f"an engine needs one lane or more, not {count}")
-        self._students: list[Seated | None] = [None] * count
+        self._students: list[Occupant | None] = [None] * count
 
     def __len__(self) -> int:
         return len(self._students)
 
-    def __getitem__(self, lane: int) -> Seated:
+    def __getitem__(self, lane: int) -> Occupant:
         """The student of a lane; RuntimeError where it is free."""
         student = self._students[lane] if 0 <= lane < len(self) else None
         if student is None:
             raise RuntimeError(f"lane {lane} is not occupied")
         return student
 
-    def __setitem__(self, lane: int, student: Seated) -> None:
+    def __setitem__(self, lane: int, student: Occupant) -> None:
         self._students[lane] = student
 
     def __delitem__(self, lane: int) -> None:
@@ -66,14 +66,14 @@ class Lanes(Generic[Seated]):
             raise RuntimeError(f"all {len(self)} lanes are occupied")
         return self._students.index(None)
 
-    def sound(self, lane: int) -> Seated:
+    def sound(self, lane: int) -> Occupant:
         """The student of a lane that can be gone on with; RuntimeError where there is none, or it has failed."""
         student = self[lane]
         if student.failed:
             raise RuntimeError(f"lane {lane} has failed: there is nothing to go on with")
         return student
 
-    def unfinished(self, epochs: int) -> Iterator[tuple[int, Seated]]:
+    def unfinished(self, epochs: int) -> Iterator[tuple[int, Occupant]]:
         """The lanes whose students have not failed and have fewer than so many epochs behind them."""
         for lane, student in enumerate(self._students):
             if student is not None and not student.failed and student.epochs < epochs:
@@ -84,11 +84,11 @@ class Lanes(Generic[Seated]):
         self._students = [None] * len(self)
 
 
-class LanedEngine(Generic[Seated]):
+class LanedEngine(Generic[Occupant]):
     """What an `engine.Engine` offers whatever its students are: its lanes, their being freed and forgotten."""
 
     def __init__(self, lanes: int) -> None:
-        self._students = Lanes[Seated](lanes)
+        self._students = Lanes[Occupant](lanes)
 
     @property
     def lanes(self) -> int:

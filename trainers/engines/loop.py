@@ -50,7 +50,7 @@ class LoopEngine(LanedEngine[_Looped]):
         model = temperature_weight.add_temperature(
             initial.student(ready, assignment.seed), ready.problem, assignment.configuration
         )
-        trainee = Trainee.fresh(place(model, ready.device), assignment.configuration.optimizer, assignment.seed)
+        trainee = Trainee.fresh(place(model, ready.device), assignment.configuration.known_optimizer, assignment.seed)
         student = _Looped(assignment, trainee=trainee)
         if checkpoint is not None:
             state = checkpoints.read_checkpoint(checkpoint, ready.problem.fingerprint(), assignment)

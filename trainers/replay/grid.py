@@ -77,7 +77,7 @@ class Grid:
 
     def index(self, configuration: Configuration) -> int:
         """The number of the configuration's cell. OffGrid, naming the allowed values, where it has none."""
-        optimizer = configuration.optimizer
+        optimizer = configuration.known_optimizer
         settings = self.optimizers.get(optimizer.name)
         if settings is None:
             raise OffGrid(f"the table has no optimizer {optimizer.name}: there are {', '.join(self.optimizers)}")

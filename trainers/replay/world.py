@@ -109,12 +109,6 @@ class World:
         deviation: Floats = np.sqrt(self._pooled(self._chance) + (self._chance.effects**2).sum(0))
         return deviation
 
-    @cached_property
-    def misfit(self) -> Floats:
-        """Raw cell means less truth [cells, E]: what smoothing has taken for chance."""
-        missed: Floats = self._accuracy.mean(1) - self.truth
-        return missed
-
     @property
     def _accuracy(self) -> Floats:
         return self.runs.accuracy[:, list(self.seeds)]

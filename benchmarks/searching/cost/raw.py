@@ -230,7 +230,7 @@ def _key(piece: Piece, peer: bool = False) -> str:
     if not peer:
         spec = job_spec(ground, 0, 1, method is None, **given)
         parts.append(spec.model_dump(mode="json", include=SPEC))
-        parts.append([repr(axes(spec.space, name)) for name in spec.space.optimizer.choices()])
+        parts.append([repr(axes(spec.space, name)) for name in spec.space.optimizers()])
     if method is not None and not peer:
         parts.append([methods.budgets(method), method.confirmed])
     digest = hashlib.sha256(json.dumps([*parts, _code(*code)], sort_keys=True).encode()).hexdigest()[:16]

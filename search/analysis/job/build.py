@@ -154,7 +154,7 @@ def build_interim(
 def _result(job: _Job, response: TemperatureResponse, verdict: Verdict | None) -> Result:
     spec, trials = job.spec, job.trials
     metric, confidence = spec.objective.metric, spec.confirmation.confidence
-    finals = Finals(trials, job.right)
+    finals = Finals(trials, job.right, spec.objective)
     winner = finals.contestant(Arm.JOINT, "winner", metric, confidence)
     assert winner is not None  # Finals has made sure of it
     baselines = finals.baselines(metric, confidence)
@@ -166,6 +166,7 @@ def _result(job: _Job, response: TemperatureResponse, verdict: Verdict | None) -
     return Result(
         job_id=job.job_id,
         metric=metric,
+        unit=spec.objective.unit,
         direction=spec.objective.direction,
         winner=winner,
         baselines=baselines,

@@ -10,7 +10,6 @@ from typing import Any
 from search import units
 from search.analysis.job.fits import ENOUGH
 from search.analysis.job.joint_surface import DIVERGED
-from search.analysis.job.own_training import own_training
 from search.analysis.job.wording import rival
 from search.records import Trial
 from search.scales import log_ratio
@@ -42,7 +41,6 @@ class Evidence:
 def cautions(evidence: Evidence) -> list[str]:
     """The doubts, gravest first."""
     return [
-        *own_training(evidence.spec, evidence.trials),
         *_estimates(evidence),
         *_gains(evidence),
         *_temperature(evidence),
@@ -59,7 +57,7 @@ def _estimates(e: Evidence) -> Iterator[str]:
         yield f"The winner failed on {failed} of {failed + count} fresh seeds; the mean is over the others alone."
     if count < FEW_SEEDS:
         yield f"The winner's mean rests on {count} seed{'' if count == 1 else 's'}; intervals from so few are rough."
-    initial = None if e.spec.student is None else e.spec.student.initial
+    initial = e.spec.student.initial
     if initial is not None and initial.source != "random":
         yield (
             "Every student began with the same weights (student.initial): seeds differ in order and dropout alone, and "
@@ -117,7 +115,7 @@ def _temperature(e: Evidence) -> Iterator[str]:
             f"The best temperature is hardly known: the set that may hold it covers {covered:.0%} of the searched "
             "range. Either temperature matters little here, or more trials are needed."
         )
-    absent = set(e.spec.space.optimizer.choices()) - {curve.optimizer for curve in e.response.per_optimizer}
+    absent = set(e.spec.space.optimizers()) - {curve.optimizer for curve in e.response.per_optimizer}
     if absent:
         names = ", ".join(sorted(units.OPTIMIZERS[name] for name in absent))
         yield f"Too few trials of {names} completed for a curve of its own; the response does not speak of it."
@@ -175,14 +173,14 @@ def _teacher(e: Evidence) -> Iterator[str]:
 def _parts(e: Evidence) -> Iterator[str]:
     if e.test_seen_before:
         yield "The test part had been read before this search ended: its figures are no longer fresh."
-    metric = e.spec.objective.metric
+    name, metric = e.spec.objective.metric, units.measure_of(e.spec.objective)
     images = (e.teacher or {}).get("validation_images")
-    if metric == "accuracy" and images and 1 / images > e.spec.confirmation.delta:
+    if name == "accuracy" and images and 1 / images > e.spec.confirmation.delta:
         yield (
             f"The validation part has {images} images: one of them is {units.difference(metric, 1 / images, 2)}, more "
             f"than the difference that was said not to matter ({units.difference(metric, e.spec.confirmation.delta)})."
         )
-    test = (e.winner.test or {}).get(metric)
+    test = (e.winner.test or {}).get(name)
     interval = e.winner.validation.interval
     if test is None or test.mean is None or interval is None:
         return

@@ -80,7 +80,7 @@ def fit_each(spec: JobSpec, trials: Sequence[Trial], surface: Surface | None) ->
     return {
         name: Fit(
             optimizer=name,
-            others=[setting.axis for setting in joint.settings[name][1:]],
+            others=list(joint.settings[name][1:]),
             seen=observed[name],
             surface=surface,
             joint=joint,
@@ -126,7 +126,7 @@ def _profile(
     rng: np.random.Generator,
 ) -> Array:
     """The profile's points [n, 1 + d] at these places of T [n]."""
-    axes = [setting.axis for setting in joint.settings[optimizer][1:]]
+    axes = joint.settings[optimizer][1:]
     tried = np.array(
         [
             [axis.unit(axis.value(observation.trial.configuration or {})) for axis in axes]

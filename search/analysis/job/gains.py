@@ -15,6 +15,7 @@ from search.analysis.job.verdict import alike
 from search.configurations import FIXED_TEMPERATURE
 from search.records import Trial
 from search.spec.job import JobSpec, Ranged
+from search.spec.objective import ObjectiveSpec
 from search.states import BASELINE_ARMS, TERMINAL_TRIALS, Arm, Stage, TrialState
 from thermowell.api.answers import Contestant, Estimate, Gain, Interval
 from trainers.registry import losses
@@ -54,11 +55,14 @@ class Finals:
     """The estimate trials of the newest confirmation, by contestant.
 
     `right`, by a trial's number, says which test images its student got right; where it is given, and the metric is
-    accuracy, there is a second interval that also resamples the images.
+    accuracy, there is a second interval that also resamples the images. `objective` says what one's own metric can be.
     """
 
-    def __init__(self, trials: Sequence[Trial], right: Right | None = None) -> None:
+    def __init__(
+        self, trials: Sequence[Trial], right: Right | None = None, objective: ObjectiveSpec | None = None
+    ) -> None:
         self.right = right or {}
+        self.ranges = RANGES if objective is None else {**RANGES, objective.metric: objective.bounds}
         all_rounds = [trial for trial in trials if trial.stage is Stage.ESTIMATE]
         newest = max((trial.round for trial in all_rounds), default=0)
         self.groups: dict[tuple[Arm, str], list[Trial]] = {}
@@ -97,8 +101,11 @@ class Finals:
             variant=variant,
             origin_trial=group[0].origin,
             configuration=_configuration(group[0]),
-            validation=estimate(self.values(arm, variant), confidence, RANGES[objective]),
-            test={metric: estimate(values, confidence, RANGES.get(metric, ANYTHING)) for metric, values in test.items()}
+            validation=estimate(self.values(arm, variant), confidence, self.ranges[objective]),
+            test={
+                metric: estimate(values, confidence, self.ranges.get(metric, ANYTHING))
+                for metric, values in test.items()
+            }
             or None,
             test_interval_images=accuracy_interval(self.test_right(arm, variant), confidence),
             failed_seeds=sorted(

@@ -11,6 +11,7 @@ from typing import Any
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 
+from search import configurations
 from search.records import Trial
 from search.spec.job import JobSpec
 from search.states import Arm, Stage, TrialState
@@ -71,15 +72,22 @@ def _evaluate(spec: JobSpec, trials: Sequence[Trial], share: float) -> dict[str,
 def _frozen(spec: JobSpec, trial: Trial) -> optuna.trial.FrozenTrial:
     """The trial as Optuna would have recorded it: only what was searched."""
     configuration = trial.configuration or {}
-    optimizer = str(configuration["optimizer"]["name"])
+    optimizer = configurations.optimizer_name(configuration)
     searched: list[Axis] = axes(spec.space, optimizer)
     temperature = temperature_axis(spec.space)
     if temperature is not None:
         searched = [temperature, *searched]
     # as shares of each range: neither its scale nor its size can then come to an end of what numbers hold
-    values: dict[str, Any] = {axis.name: min(max(axis.unit(axis.value(configuration)), 0.0), 1.0) for axis in searched}
-    distributions: dict[str, BaseDistribution] = {axis.name: FloatDistribution(0.0, 1.0) for axis in searched}
-    choices = list(spec.space.optimizer.choices())
+    values: dict[str, Any] = {}
+    distributions: dict[str, BaseDistribution] = {}
+    for axis in searched:
+        value = axis.value(configuration)
+        if axis.choices:
+            values[axis.name], distributions[axis.name] = value, CategoricalDistribution(axis.choices)
+        else:
+            values[axis.name] = min(max(axis.unit(value), 0.0), 1.0)
+            distributions[axis.name] = FloatDistribution(0.0, 1.0)
+    choices = list(spec.space.optimizers())
     if len(choices) > 1:
         values["optimizer"], distributions["optimizer"] = optimizer, CategoricalDistribution(choices)
     return optuna.trial.create_trial(params=values, distributions=distributions, value=trial.value)

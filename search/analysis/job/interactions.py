@@ -7,6 +7,7 @@ from datetime import datetime
 
 import numpy as np
 
+from search import units
 from search.analysis.job.anova import METHOD as SHARES
 from search.analysis.job.anova import interaction_shares
 from search.analysis.job.fits import Fit
@@ -37,6 +38,7 @@ def interactions(job_id: str, spec: JobSpec, fits: Mapping[str, Fit], now: datet
     return Interactions(
         job_id=job_id,
         metric=spec.objective.metric,
+        unit=spec.objective.unit,
         direction=spec.objective.direction,
         maps=maps,
         shares=shares,
@@ -51,7 +53,7 @@ def _map(fit: Fit, place: int, axis: Axis, sign: int) -> InteractionMap:
     columns = np.unique(np.linspace(0, last, COLUMNS).round().astype(int))  # the profile's own temperatures
     temperatures = fit.temperatures[columns]
     listed = fit.joint.settings[fit.optimizer][1 + place].listed
-    rows = np.array([axis.unit(value) for value in sorted(listed)]) if listed else np.linspace(0, 1, ROWS)
+    rows = np.array([axis.unit(value) for value in listed]) if listed else np.linspace(0, 1, ROWS)
     points = np.repeat(fit.profile[columns][None], len(rows), axis=0)  # [rows, columns, 1 + d]
     points[:, :, 1 + place] = rows[:, None]
     shape = points.shape[:2]
@@ -61,11 +63,17 @@ def _map(fit: Fit, place: int, axis: Axis, sign: int) -> InteractionMap:
         setting=axis.name,
         log=axis.log,
         temperatures=temperatures.tolist(),
-        values=sorted(listed) or [axis.at(float(row)) for row in rows],
+        values=_numbers(axis) or [float(axis.at(float(row))) for row in rows],
+        choices=[units.value(choice) for choice in axis.choices] or None,
         means=(sign * levels).reshape(shape).tolist(),
         known=(deviation <= HARDLY).reshape(shape).tolist(),
         trials=[
-            (observation.temperature, axis.value(observation.trial.configuration or {}), sign * observation.value)
+            (observation.temperature, axis.number(observation.trial.configuration or {}), sign * observation.value)
             for observation in fit.seen
         ],
     )
+
+
+def _numbers(axis: Axis) -> list[float]:
+    """The numbers of a list, or the places of choices that have no order; none of a range."""
+    return [float(place) for place in range(len(axis.choices))] or [float(value) for value in axis.listed]

@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 import structlog
 
+from search import configurations
 from search.records import Trial
 from search.spec.job import JobSpec
 from search.states import Arm, TrialState
 from search.surrogate.axes import Axis, temperature_axis
-from search.surrogate.encoding import Encoding, Setting, settings_of
+from search.surrogate.encoding import Encoding, settings_of
 from search.surrogate.surface import MEMBERS, Array, Surface
 from search.surrogate.threads import one_thread
 
@@ -67,7 +68,7 @@ def joint_surface(
     stopped ones are left out.
     """
     sign = 1 if spec.objective.direction == "maximize" else -1
-    choices = spec.space.optimizer.choices()
+    choices = spec.space.optimizers()
     group = [
         t
         for t in trials
@@ -87,10 +88,10 @@ def joint_of(spec: JobSpec, labels: bool) -> Encoding:
     since baselines have another one.
     """
     if labels:
-        return Encoding.of(spec.space, Arm.LABEL_ONLY)
-    settings = {str(name): settings_of(spec.space, Arm.JOINT, name) for name in spec.space.optimizer.choices()}
+        return Encoding.of(spec.space, Arm.LABEL_ONLY, spec.distillation.method)
+    settings = {str(name): settings_of(spec.space, Arm.JOINT, name) for name in spec.space.optimizers()}
     if temperature_axis(spec.space) is None:
-        temperature = Setting(Axis("temperature", 1.0, 40.0, log=True))
+        temperature = Axis("temperature", 1.0, 40.0, log=True)
         settings = {name: [temperature, *columns] for name, columns in settings.items()}
     return Encoding(settings)
 
@@ -98,7 +99,7 @@ def joint_of(spec: JobSpec, labels: bool) -> Encoding:
 def points_of(joint: Encoding, configurations: Sequence[Mapping[str, Any]]) -> Array:
     """Stored configurations as points [n, d]."""
     points = [
-        joint.point(name, {setting.axis.name: setting.axis.value(configuration) for setting in joint.settings[name]})
+        joint.point(name, {setting.name: setting.value(configuration) for setting in joint.settings[name]})
         for configuration in configurations
         for name in [optimizer_of(configuration)]
     ]
@@ -107,7 +108,7 @@ def points_of(joint: Encoding, configurations: Sequence[Mapping[str, Any]]) -> A
 
 def optimizer_of(configuration: Mapping[str, Any]) -> str:
     """The name of a stored configuration's optimizer."""
-    return str(configuration["optimizer"]["name"])
+    return configurations.optimizer_name(configuration)
 
 
 def _completed(trial: Trial) -> bool:

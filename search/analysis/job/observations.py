@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from search import configurations
 from search.records import Trial
 from search.states import Arm, TrialState
 from thermowell.api.answers import Observation
@@ -16,7 +17,7 @@ def observations(trials: Sequence[Trial]) -> list[Observation]:
         Observation(
             trial=trial.number,
             temperature=float(trial.configuration["temperature"]),
-            optimizer=str(trial.configuration["optimizer"]["name"]),
+            optimizer=configurations.optimizer_name(trial.configuration),
             value=trial.value,
             stage=trial.stage.value,
             state=trial.state.value,
@@ -37,10 +38,8 @@ def softness_seen(trials: Sequence[Trial]) -> list[tuple[float, float]]:
     points as there are trials long before the job is closed.
     """
     entropies = {
-        float(trial.configuration["temperature"]): float((trial.metrics or {})["teacher_entropy"])
+        float(trial.configuration["temperature"]): float(trial.metrics["teacher_entropy"])
         for trial in trials
-        if trial.configuration is not None
-        and "teacher_entropy" in (trial.metrics or {})
-        and trial.arm is not Arm.LABEL_ONLY
+        if trial.configuration is not None and trial.metrics is not None and trial.arm is not Arm.LABEL_ONLY
     }
     return sorted(entropies.items())

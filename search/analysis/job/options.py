@@ -133,17 +133,23 @@ def option_of(spec: JobSpec, arm: Arm, configuration: Mapping[str, Any]) -> Opti
     single = configuration.get("final_temperature") is None and student in (None, temperature)
     if arm is Arm.LABEL_ONLY or not single or losses.get(method).temperature == "none":
         temperature = None
-    return Option(arm.value, temperature, _departures(configuration))
+    return Option(arm.value, temperature, _departures(spec, configuration))
 
 
-def _departures(configuration: Mapping[str, Any]) -> int:
-    """How many settings that have a usual value are off it; searched rates and decays have none."""
+def _departures(spec: JobSpec, configuration: Mapping[str, Any]) -> int:
+    """How many settings that have a usual value are off it; searched rates and decays have none, and of the named
+    parameters those have one that the spec gives a default.
+    """
     optimizer, name = configuration["optimizer"], optimizer_of(configuration)
-    usual = {setting.name: setting.default for setting in optimizers.OPTIMIZERS[name].settings}
+    record = optimizers.OPTIMIZERS.get(name)  # of a training's own optimizer nothing is known
+    usual = {} if record is None else {setting.name: setting.default for setting in record.settings}
     off = [key for key, value in usual.items() if isinstance(value, bool | float) and optimizer.get(key) != value]
+    named = configuration.get("parameters") or {}
+    defaults = {key: getattr(part, "default", None) for key, part in spec.space.parameters.items()}
+    off += [key for key, value in defaults.items() if value is not None and named.get(key) != value]
     weights = not math.isclose(configuration["kd_weight"] + configuration["label_weight"], 1.0)
     apart = sum(configuration.get(key) is not None for key in ("student_temperature", "final_temperature", "method"))
-    return len(off) + int(name != optimizers.DEFAULT) + int(weights) + apart
+    return len(off) + int(record is not None and name != optimizers.DEFAULT) + int(weights) + apart
 
 
 def _merged(spec: JobSpec, entries: Sequence[Entry]) -> list[Entry]:

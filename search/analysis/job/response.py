@@ -69,6 +69,7 @@ def temperature_response(
     return TemperatureResponse(
         job_id=job_id,
         metric=spec.objective.metric,
+        unit=spec.objective.unit,
         direction=spec.objective.direction,
         overall=overall,
         per_optimizer=curves,

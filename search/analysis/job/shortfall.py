@@ -111,15 +111,16 @@ def _near(
     rng: np.random.Generator,
 ) -> Array:
     """Points [n, d] near those of `wide` optimizers that are best in most draws."""
-    glance = surface.draws(points, _GLANCE, rng)
-    often = np.bincount(glance.argmax(axis=1), minlength=len(points))
+    candidates = surface.draws(points, _GLANCE, rng)
+    often = np.bincount(candidates.argmax(axis=1), minlength=len(points))
     parts = [np.zeros((0, joint.dimensions))]
     for place in np.argsort(-often, kind="stable")[:_PROMISING]:
         name = str(names[place])
         if often[place] and name in wide:
             free = len(searched.settings[name])
             steps = np.resize(_STEPS, (_NEAR, 1)) * rng.standard_normal((_NEAR, free))
-            units = searched.snapped(name, points[place, joint.active(name)][-free:] + steps)
+            units = joint.units(name, points[[place]])[0][len(joint.settings[name]) - free :] + steps
+            units = searched.snapped(name, searched.near(name, units, rng))
             parts.append(_to_joint(spec, joint, name, units))
     return np.concatenate(parts)
 
@@ -129,5 +130,5 @@ def _to_joint(spec: JobSpec, joint: Encoding, name: str, units: Array) -> Array:
     temperature = spec.space.temperature
     if isinstance(temperature, Ranged):
         return joint.points(name, units)
-    fixed = joint.settings[name][0].axis.unit(temperature)  # it is of the cube, since baselines have another one
+    fixed = joint.settings[name][0].unit(temperature)  # it is of the cube, since baselines have another one
     return joint.points(name, np.column_stack([np.full(len(units), fixed), units]))

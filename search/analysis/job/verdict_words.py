@@ -6,7 +6,7 @@ import math
 from dataclasses import replace
 
 from search import units
-from search.analysis.job.gains import RANGES, estimate
+from search.analysis.job.gains import estimate
 from search.analysis.job.options import Contest, Entry
 from search.analysis.job.verdict import BET, RISK, Decision, GainOver
 from search.analysis.job.wording import configured, settings
@@ -43,7 +43,7 @@ def verdict_of(spec: JobSpec, contest: Contest, decision: Decision) -> Verdict:
         arm=entry.option.group,
         origin_trial=entry.origin,
         configuration=dict(entry.configuration),
-        validation=estimate(values, confidence, RANGES[spec.objective.metric]) if values else None,
+        validation=estimate(values, confidence, spec.objective.bounds) if values else None,
         gain=None if decision.gain is None else writer.gain(decision.gain),
         gains=[writer.gain(gain) for gain in decision.gains],
         alternatives=[
@@ -75,7 +75,7 @@ class _Writer:
 
     def __init__(self, spec: JobSpec, contest: Contest, decision: Decision) -> None:
         self.spec, self.contest, self.decision = spec, contest, decision
-        self.metric = spec.objective.metric
+        self.metric = units.measure_of(spec.objective)
         self.entry = contest.entries[decision.place]
         default = contest.field.default_temperature
         if decision.kind == "keep" and self.entry.option.temperature != default:  # alike, so that it is the default T
@@ -171,7 +171,7 @@ class _Writer:
         if not values:
             return ""
         level = units.level(self.metric, math.fsum(values) / len(values))
-        return f"; validation {units.NAMES[self.metric]} {level}"
+        return f"; validation {self.metric.label} {level}"
 
     def _best_distilled(self) -> str:
         gain = next(iter(self.decision.gains), None)

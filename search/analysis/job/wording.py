@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 from search import units
 from search.spec.job import JobSpec
+from search.spec.optimizers import OWN
 from thermowell.api.answers import Contestant, Gain, Shortfall, TemperatureResponse, Verdict
 from trainers import catalogue
 from trainers.registry import losses, optimizers
-
-Metric = Literal["accuracy", "nll", "ece"]
 
 CONVENTIONS = (
     "loss = kd_weight * T^2 * KL(softmax(teacher / T) || softmax(student / T)) + label_weight * cross-entropy, both "
@@ -32,10 +31,9 @@ def conventions(spec: JobSpec) -> str:
 
 def estimand(spec: JobSpec, seeds: int) -> str:
     """What the intervals speak of, and what they leave out."""
-    data = "the data" if spec.dataset is None else spec.dataset.name
     return (
         f"Means over training seeds (initial weights, order of the data, dropout), with {seeds} seeds that chose "
-        f"nothing, for this teacher, this split of {data} and this configuration; Student's t intervals, "
+        f"nothing, for this teacher, this split of {spec.dataset.name} and this configuration; Student's t intervals, "
         f"{units.percent(spec.confirmation.confidence)} each, not jointly. Gains are paired by seed. Another teacher "
         "or split is outside of them, and so is another draw of images, but for the second interval of the test "
         "accuracy, which resamples images and seeds at once; the configurations were chosen on the validation part "
@@ -46,13 +44,17 @@ def estimand(spec: JobSpec, seeds: int) -> str:
 def settings(configuration: Mapping[str, Any], *, weight: bool = True) -> str:
     """A configuration's optimizer, and the `weight` of its loss: NAME (learning rate 0.012, ...), kd_weight 0.9."""
     optimizer = configuration["optimizer"]
+    named = [f"{name} {units.value(value)}" for name, value in (configuration.get("parameters") or {}).items()]
+    weights = ", ".join([f"kd_weight {units.number(configuration['kd_weight'])}", *named])
+    if optimizer is None:
+        return weights if weight else ", ".join(named) or units.OPTIMIZERS[OWN]
     parts = [f"learning rate {units.number(optimizer['learning_rate'])}"]
     if optimizers.has(optimizer["name"], "momentum"):
         parts.append(f"momentum {units.number(optimizer['momentum'])}")
     parts.append(f"weight decay {units.number(optimizer['weight_decay'])}")
     name = units.OPTIMIZERS.get(optimizer["name"], optimizer["name"])
     words = f"{name} ({', '.join(parts)})"
-    return f"{words}, kd_weight {units.number(configuration['kd_weight'])}" if weight else words
+    return f"{words}, {weights}" if weight else ", ".join([words, *named])
 
 
 def configured(spec: JobSpec, configuration: Mapping[str, Any]) -> str:
@@ -91,7 +93,7 @@ def summary(
     verdict: Verdict | None,
 ) -> str:
     """The answer in a few sentences, the verdict first."""
-    metric = spec.objective.metric
+    metric = units.measure_of(spec.objective)
     words = configured(spec, winner.configuration)
     first = [] if verdict is None else [verdict.headline, _sentence(verdict.action)]
     if winner.validation.mean is None:
@@ -101,7 +103,7 @@ def summary(
     level = units.level_within(metric, winner.validation.mean, winner.validation.interval)
     agree = verdict is not None and verdict.configuration == winner.configuration
     candidate = "That is the search's best candidate" if agree else f"The search's best candidate is {words}"
-    parts = [*first, f"{candidate}: validation {units.NAMES[metric]} {level}{_gain_words(metric, rival(gains))}."]
+    parts = [*first, f"{candidate}: validation {metric.label} {level}{_gain_words(metric, rival(gains))}."]
     if behind is not None:
         parts.append(_missed(metric, behind))
     return " ".join([*parts, *_temperatures(response)])
@@ -112,7 +114,7 @@ def _sentence(words: str) -> str:
     return words if words.endswith(".") else f"{words}."
 
 
-def _missed(metric: Metric, behind: Shortfall) -> str:
+def _missed(metric: units.Metric, behind: Shortfall) -> str:
     """A sentence on how likely the search has missed something better."""
     limit, chance = units.within_delta(metric, behind), units.chance(behind.chance_within_delta)
     sentence = f"It is {limit} of the searched space with a chance of {chance}"
@@ -121,7 +123,7 @@ def _missed(metric: Metric, behind: Shortfall) -> str:
     return f"{sentence}; expected shortfall {units.shortfall(metric, behind)}."
 
 
-def _gain_words(metric: Metric, best: Gain | None) -> str:
+def _gain_words(metric: units.Metric, best: Gain | None) -> str:
     if best is None or best.mean is None:
         return ""
     return (

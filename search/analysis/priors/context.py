@@ -22,7 +22,6 @@ _TRANSFORMERS = ("vit", "swin", "maxvit", "deit", "beit", "cait", "mixer")
 
 Student = Literal["dense", "convolutional", "transformer"]
 Initial = Literal["random", "pretrained"]
-Metric = Literal["accuracy", "nll", "ece"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +45,7 @@ class Context:
     teacher_entropy: float | None = None
     student: Student | None = None
     student_init: Initial | None = None
-    metric: Metric | None = None
+    metric: str | None = None
     method: str | None = None
 
 
@@ -59,12 +58,8 @@ class Difference:
 
 
 def of_spec(spec: JobSpec, teacher: Mapping[str, Any] | None = None) -> Context:
-    """A job's context; `teacher` is its TeacherFacts as they are stored, once they are known.
-
-    ValueError for a job that a program of its own trains, of whose data nothing is known.
-    """
-    parts = spec.built_in_parts
-    data, smoothing, initial = parts.dataset, parts.teacher.label_smoothing, parts.student.initial
+    """A job's context; `teacher` is its TeacherFacts as they are stored, once they are known."""
+    data, smoothing, initial = spec.dataset, spec.teacher.label_smoothing, spec.student.initial
     entry = catalogue.DATASETS[data.name]
     facts = teacher or {}
     pool = entry.images
@@ -75,12 +70,12 @@ def of_spec(spec: JobSpec, teacher: Mapping[str, Any] | None = None) -> Context:
         data=data.name if data.path is None else f"{data.name} {data.path}",
         classes=facts.get("classes", classes_known(data.name, data.classes)),
         train_images=facts.get("train_images", data.train_size or pool),
-        optimizers=tuple(spec.space.optimizer.choices()),
+        optimizers=tuple(spec.space.optimizers()),
         epochs=spec.training.epochs,
         batch_size=spec.training.batch_size,
-        label_smoothing=smoothing if parts.teacher.source == "train" else None,
+        label_smoothing=smoothing if spec.teacher.source == "train" else None,
         teacher_entropy=facts["validation"]["teacher_entropy"] if "validation" in facts else None,
-        student=kind_of(parts.student.name),
+        student=kind_of(spec.student.name),
         student_init="random" if initial is None or initial.source == "random" else "pretrained",
         metric=spec.objective.metric,
         method=_method(spec),

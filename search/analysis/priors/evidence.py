@@ -6,12 +6,12 @@ import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from search.analysis.priors.context import Context
 from search.scales import log_ratio
 from trainers.registry import optimizers
-from trainers.spec import Configuration
+from trainers.spec import Configuration, Optimizer
 
 Origin = Literal["literature", "history", "given"]
 How = Literal["read", "reported", "measured", "given"]
@@ -72,20 +72,27 @@ def from_winner(
         origin="history",
         source=source,
         how="measured",
-        context=dataclasses.replace(context, optimizers=(optimizer.name,)),
+        context=dataclasses.replace(context, optimizers=() if optimizer is None else (optimizer.name,)),
         temperature=configuration.temperature,
         spread=_spread(configuration.temperature, equivalent),
         settings=Settings(
             kd_weight=configuration.kd_weight,
             label_weight=configuration.label_weight,
-            optimizer=optimizer.name,
-            learning_rate=optimizer.learning_rate,
-            weight_decay=optimizer.weight_decay,
-            momentum=optimizer.momentum if optimizers.has(optimizer.name, "momentum") else None,
+            **({} if optimizer is None else _of_optimizer(optimizer)),
         ),
         job_id=job_id,
         censored=censored,
     )
+
+
+def _of_optimizer(optimizer: Optimizer) -> dict[str, Any]:
+    momentum = optimizer.momentum if optimizers.has(optimizer.name, "momentum") else None
+    return {
+        "optimizer": optimizer.name,
+        "learning_rate": optimizer.learning_rate,
+        "weight_decay": optimizer.weight_decay,
+        "momentum": momentum,
+    }
 
 
 def _spread(best: float, intervals: Sequence[tuple[float, float]]) -> tuple[tuple[float, float], ...]:

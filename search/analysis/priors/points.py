@@ -98,14 +98,14 @@ def first_points(
 
 def draw(space: SpaceSpec, chance: random.Random) -> Configuration:
     """A random configuration: uniform on each range's own scale, each optimizer as likely as another."""
-    name = chance.choice(list(space.optimizer.choices()))
+    name = chance.choice(list(space.optimizers()))
     return _configuration(space, name, None, Settings(), lambda _: chance.random())
 
 
 def complete_guess(space: SpaceSpec, temperature: float, settings: Settings, seed: int) -> Configuration:
     """A guess made whole: what it leaves out is drawn at random, the same for the same seed."""
     chance = random.Random(int(digest(["guess", seed])[:16], 16))
-    name = settings.optimizer or chance.choice(list(space.optimizer.choices()))
+    name = settings.optimizer or chance.choice(list(space.optimizers()))
     drawn = {setting: chance.random() for setting in _BASES}
     return _configuration(space, name, temperature, settings, lambda setting: drawn.get(setting, _MIDDLE))
 
@@ -153,7 +153,7 @@ def _translated(settings: Settings, space: SpaceSpec) -> Settings:
         if kd_weight is not None and label_weight is not None and kd_weight + label_weight > 0:
             kd_weight = kd_weight / (kd_weight + label_weight)
         label_weight = None
-    name, choices = settings.optimizer, space.optimizer.choices()
+    name, choices = settings.optimizer, space.optimizers()
     if name is None:
         return Settings(kd_weight, label_weight)
     if name in choices:
@@ -167,7 +167,7 @@ def _place(space: SpaceSpec, temperature: float, settings: Settings) -> dict[str
     place = {"temperature": _coordinate(space.temperature, temperature)}
     place["kd_weight"] = _coordinate(space.kd_weight, settings.kd_weight)
     if settings.optimizer is not None:
-        optimizer_space = space.optimizer.choices()[settings.optimizer].numbers()
+        optimizer_space = space.optimizers()[settings.optimizer].numbers()
         for setting in optimizers.COMMON:
             place[setting] = _coordinate(optimizer_space[setting], getattr(settings, setting))
     return place
@@ -232,7 +232,7 @@ def _complete(
     }
     name = candidate.optimizer
     if name is None:
-        order = list(space.optimizer.choices())
+        order = list(space.optimizers())
         indices = [(order.index(rival.optimizer), rival.weight) for rival in candidates if rival.optimizer]
         place = at_share(indices, positions["optimizer"])
         name = order[int(positions["optimizer"] * len(order)) if place is None else round(place)]
@@ -258,7 +258,7 @@ def _configuration(
     def number(searched: Searched, setting: str) -> float:
         return fit(searched, getattr(settings, setting), position(setting))
 
-    optimizer_space = space.optimizer.choices()[name]
+    optimizer_space = space.optimizers()[name]
     kd_weight = number(space.kd_weight, "kd_weight")
     label_weight = 1.0 - kd_weight if space.label_weight is None else number(space.label_weight, "label_weight")
     trained = optimizer_space.optimizer(

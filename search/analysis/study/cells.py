@@ -45,6 +45,7 @@ class Cell:
     best: Optimum | None = None
     by_optimizer: Mapping[str, Optimum] = field(default_factory=dict)
     metric: str = "accuracy"
+    unit: str | None = None
     quality: Estimate | None = None
     tested: bool = False
     gain: Gain | None = None
@@ -75,6 +76,7 @@ def cell_of(
         best=optimum_of(response.overall) if response.overall else None,
         by_optimizer={name: optimum for name, optimum in optima.items() if optimum is not None},
         metric=result.metric,
+        unit=result.unit,
         quality=tested if has_test else result.winner.validation,
         tested=has_test,
         gain=next(

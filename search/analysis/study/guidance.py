@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 
+from search import units
 from search.analysis.study import guidance_words, intervals
 from search.analysis.study.cells import Cell, Optimum
 from search.analysis.study.design import RESIDUAL, Point, design_of
@@ -35,7 +35,7 @@ def compute_guidance(
     same optimizers, two at least, and none of the factors is the optimizer, it is a factor too: within jobs.
     Takes a second for a dozen jobs.
     """
-    metric = next((cell.metric for cell in cells if cell.quality is not None), "accuracy")
+    metric, unit = next(((cell.metric, cell.unit) for cell in cells if cell.quality is not None), ("accuracy", None))
     located_cells = [cell for cell in cells if cell.best is not None and _sound(cell.best)]
     effects = _effects(located_cells, confidence, practical, seed)
     names = guidance_words.display_names(list(dict.fromkeys(name for cell in cells for name in cell.levels)))
@@ -46,7 +46,8 @@ def compute_guidance(
     design = None if effects is None else effects.design
     return Guidance(
         study=study,
-        metric=_metric(metric),
+        metric=metric,
+        unit=unit,
         confidence=confidence,
         practical=practical,
         searched=_searched(located_cells),
@@ -54,14 +55,10 @@ def compute_guidance(
         interactions=interactions,
         cells=rows,
         spread=None if effects is None or effects.design.spare < 1 else effects.spread(),
-        summary=guidance_words.summary(factors, interactions, rows, metric),
+        summary=guidance_words.summary(factors, interactions, rows, units.measure(metric, unit)),
         limits=guidance_words.limits(cells, factors, design, names),
         method=guidance_words.METHOD,
     )
-
-
-def _metric(name: str) -> Literal["accuracy", "nll", "ece"]:
-    return "nll" if name == "nll" else "ece" if name == "ece" else "accuracy"
 
 
 def _sound(optimum: Optimum) -> bool:

@@ -31,9 +31,9 @@ def cell_table(guidance: Guidance, *, narrow: bool = False) -> tuple[list[str], 
     factors = list(dict.fromkeys(name for cell in guidance.cells for name in cell.levels))
     names = guidance_words.display_names(factors)
     optimizers = list(dict.fromkeys(name for cell in guidance.cells for name in cell.by_optimizer))
-    metric, tail = units.NAMES[guidance.metric], " over T = 4"
+    metric, tail = units.shown(guidance).label, " over T = 4"
     if narrow:
-        metric, tail = "accuracy" if guidance.metric == "accuracy" else guidance.metric.upper(), ""
+        metric, tail = units.shown(guidance).short, ""
     header = [
         *(names[factor] for factor in factors),
         "best T",
@@ -42,7 +42,7 @@ def cell_table(guidance: Guidance, *, narrow: bool = False) -> tuple[list[str], 
         f"gain{tail}",
         "jobs",
     ]
-    return header, [_row(cell, factors, optimizers, guidance.metric, narrow) for cell in guidance.cells]
+    return header, [_row(cell, factors, optimizers, units.shown(guidance), narrow) for cell in guidance.cells]
 
 
 def part(guidance: Guidance) -> str:
@@ -76,7 +76,7 @@ def factor_table(guidance: Guidance) -> tuple[list[str], list[list[str]]]:
                     best(row.best),
                     "" if against is None else guidance_words.effect(against, short=True),
                     share(factor.share) if place == 0 else "",
-                    difference(row.gain, guidance.metric),
+                    difference(row.gain, units.shown(guidance)),
                     "" if against is None else against.verdict,
                 ]
             )
@@ -105,7 +105,7 @@ def difference(measured: Measured | None, metric: Metric, *, narrow: bool = Fals
     return ("" if text.startswith(units.MINUS) else "+") + text + _behind(measured, metric, places, narrow)
 
 
-def _behind(measured: Measured, metric: Metric, places: int, narrow: bool) -> str:
+def _behind(measured: Measured, metric: Metric, places: int | None, narrow: bool) -> str:
     if measured.interval is None:
         return ""
     if narrow:

@@ -94,7 +94,10 @@ def interaction_words(names: tuple[str, str], interaction: InteractionGuide) -> 
 
 
 def summary(
-    factors: Sequence[FactorGuide], interactions: Sequence[InteractionGuide], cells: Sequence[CellGuide], metric: str
+    factors: Sequence[FactorGuide],
+    interactions: Sequence[InteractionGuide],
+    cells: Sequence[CellGuide],
+    metric: units.Metric,
 ) -> str:
     """The guidance in a paragraph."""
     finished = sum(cell.finished > 0 for cell in cells)
@@ -130,7 +133,7 @@ def _alone(cells: Sequence[CellGuide]) -> str:
     return "No factor has two levels among the finished jobs, so that nothing can be compared."
 
 
-def _gains(factors: Sequence[FactorGuide], metric: str) -> list[str]:
+def _gains(factors: Sequence[FactorGuide], metric: units.Metric) -> list[str]:
     """The level at which T = 4 costs most, where that is established."""
     rows = [(factor.name, level) for factor in factors for level in factor.levels]
     gains = [(name, level.level, level.gain) for name, level in rows if level.gain and level.gain.interval]
@@ -150,10 +153,9 @@ def octaves(measured: Measured) -> str:
     return units.number(measured.mean, 2) + behind
 
 
-def gain_words(gain: Measured, metric: str) -> str:
+def gain_words(gain: Measured, metric: units.Metric) -> str:
     """A gain with its interval."""
-    kind: units.Metric = "nll" if metric == "nll" else "ece" if metric == "ece" else "accuracy"
-    return units.difference_within(kind, gain.mean, gain.interval)
+    return units.difference_within(metric, gain.mean, gain.interval)
 
 
 def _enumerate(words: Sequence[str]) -> str:
