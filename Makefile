@@ -11,7 +11,7 @@ TESTS ?= tests
 
 .DEFAULT_GOAL := help
 .PHONY: help venv demo docs style test test-containers container-engine test-slow test-browser check lint types contracts audit format compose-config chaos clean
-.PHONY: bench-throughput bench-memory bench-job bench-views bench-precision bench-coverage bench-guidance bench-table bench-confirmation bench-search bench-ranges bench-bias bench-overhead bench-load
+.PHONY: bench-throughput bench-memory bench-job bench-views bench-precision bench-coverage bench-guidance bench-table bench-confirmation bench-search bench-ranges bench-verdict bench-ridge bench-bias bench-overhead bench-load
 SCALE := $(if $(QUICK),quick,full)
 
 help: ## show this list
@@ -115,6 +115,12 @@ bench-search: $(STAMP) ## what a good answer costs here, by grid and with others
 bench-ranges: $(STAMP) ## which sampler finds more over ranges, simulated between the table's cells? half an hour
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.searching.ranges --keep ranges $(OPTIONS)
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.searching.ranges --sealed --keep ranges-sealed $(OPTIONS)
+
+bench-verdict: $(STAMP) ## what whole jobs' verdicts lose, OPTIONS="--before CHECKOUT" to compare; QUICK=1: five minutes
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.verdict $(if $(QUICK),--quick) --keep verdict-$(SCALE) $(OPTIONS)
+
+bench-ridge: $(STAMP) ## do sets, bands and bounds hold over ranges, with the sampler that is used?
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.verdict.ridge --searches 1000 --keep ridge $(OPTIONS)
 
 clean: ## remove the virtual environment and all caches
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache benchmarks/.cache

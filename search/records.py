@@ -68,6 +68,7 @@ class Progress:
     best_trial: int | None
     waits_for: str | None = None
     unreadable: str | None = None  # why its spec cannot be read, so that nothing is planned
+    plan: str | None = None  # what it will train, in words, before its search has ended
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,6 +97,11 @@ class ProgressOut(Out):
         description="which worker it waits for, where none that is alive may train it; or what these wait for, such as "
         "room on the artifact store"
     )
+    plan: str | None = Field(
+        None,
+        description="what it will train, until its search has ended",
+        examples=["64 search + 12 of baselines + about 31 to confirm"],
+    )
 
 
 class LinksOut(BaseModel):

@@ -34,6 +34,7 @@ def spec(**changes: Any) -> JobSpec:
         "dataset": {"name": "digits"},
         "teacher": {"source": "logits", "artifact": "0" * 64},
         "student": {"name": "mlp"},
+        "baselines": {"share": 0.25, "by": "arm"},
     }
     return JobSpec.model_validate(document | changes)
 

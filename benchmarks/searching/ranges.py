@@ -144,7 +144,7 @@ def searched(world: Between, method: str, run: int, budgets: Sequence[int]) -> d
         ended = Ended(said, seed, TrialState.COMPLETED, value, world.ground.length)
         trials.append(record(number, Stage.SEARCH, Arm.JOINT, None, None, ended))
         if number + 1 in budgets:
-            [arm] = choose_finalists("j", spec, trials, 0, NOW, members=MEMBERS).arms
+            arm = choose_finalists("j", spec, trials, 0, NOW, members=MEMBERS).arms[0]
             found = [regrets[finalist.trial] for finalist in arm.finalists]
             told[str(number + 1)] = [min(found), min(regrets)]
     seconds = time.process_time() - begun

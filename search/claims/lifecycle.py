@@ -27,6 +27,7 @@ from sqlalchemy import (
 )
 
 from search.claims import planner
+from search.claims.field import Beliefs
 from search.claims.planner import FinalistChoice, Finished, JobSnapshot, MoveTo, NewTrial, PlannedTrial, PlanRows
 from search.errors import Unreadable
 from search.records import Reason
@@ -249,12 +250,15 @@ def stored_finalists(connection: Connection, job_id: str, round_: int) -> Finali
 
 def chosen_of(document: Finalists) -> FinalistChoice:
     """What the plan reads in a choice."""
-    return FinalistChoice(
-        {
-            Arm(arm_choice.arm): tuple(finalist.trial for finalist in arm_choice.finalists)
-            for arm_choice in document.arms
-        }
-    )
+    finalists = {
+        Arm(arm_choice.arm): tuple(finalist.trial for finalist in arm_choice.finalists) for arm_choice in document.arms
+    }
+    expected = document.beliefs
+    if expected is None:
+        return FinalistChoice(finalists)
+    contestants = tuple((arm, number) for arm, numbers in finalists.items() for number in numbers)
+    covariance = tuple(tuple(row) for row in expected.covariance)
+    return FinalistChoice(finalists, Beliefs(contestants, tuple(expected.means), covariance, expected.noise))
 
 
 def insert_planned(connection: Connection, job: Row[Any], rows: Iterable[PlannedTrial]) -> None:

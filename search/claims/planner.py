@@ -5,23 +5,25 @@ Claiming and the ledger ask inside their transactions, with what they counted th
 
 from __future__ import annotations
 
-import hashlib
-import itertools
-import statistics
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 from search import configurations
-from search.claims import racing
-from search.claims.racing import Race
+from search.claims import racing, trial_counts
+from search.claims.contestants import FinalistChoice as FinalistChoice
+from search.claims.contestants import Finished as Finished
+from search.claims.contestants import candidates as candidates
+from search.claims.contestants import confirmation_seeds as confirmation_seeds
+from search.claims.contestants import race_of as race_of
+from search.claims.contestants import standing_of as standing_of
+from search.claims.contestants import taken_to as taken_to
+from search.claims.contestants import trial_seed as trial_seed
+from search.claims.contestants import values_of
 from search.claims.search_failure import no_trials
-from search.records import Reason, Trial
+from search.records import Reason
 from search.spec.job import JobSpec
-from search.spec.parameters import temperatures
 from search.states import BASELINE_ARMS, TERMINAL_TRIALS, Arm, JobState, Stage, TrialState
-
-_KINDS = (Stage.SEARCH, Stage.SELECT, Stage.ESTIMATE)  # seeds of different kinds differ modulo their number
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,30 +48,8 @@ class JobSnapshot:
     counts: Mapping[tuple[Stage, Arm], Mapping[TrialState, int]]
 
 
-@dataclass(frozen=True, slots=True)
-class Finished:
-    """A trial that has ended, of any stage and round."""
-
-    number: int
-    stage: Stage
-    arm: Arm
-    round: int
-    origin: int | None
-    state: TrialState
-    value: float | None
-    configuration: Mapping[str, Any] | None
-    seed: int
-    reason: Reason | None = None
-
-
-Candidate = TypeVar("Candidate", Finished, Trial)
-
-
-@dataclass(frozen=True, slots=True)
-class FinalistChoice:
-    """The finalists of each arm by the numbers of their trials, as a worker has chosen them."""
-
-    finalists: Mapping[Arm, tuple[int, ...]]
+_Estimated = tuple[Arm, str, int, dict[str, Any]]
+"""An arm, the variant, the number of the trial that it comes from, and the configuration."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,78 +115,6 @@ def decide(job: JobSnapshot, finished: Read, read_choice: Callable[[], FinalistC
     return NothingToDo()
 
 
-def trial_seed(job_seed: int, number: int) -> int:
-    """The training seed of the search or baseline trial with this number."""
-    return _seed(job_seed, Stage.SEARCH, number)
-
-
-def confirmation_seeds(spec: JobSpec, stage: Stage, round_: int) -> list[int]:
-    """The training seeds that all contestants of a confirmation stage share, pair by pair; each round has its own."""
-    size = spec.confirmation.select_seeds if stage is Stage.SELECT else spec.confirmation.estimate_seeds
-    return list(itertools.islice(_distinct_seeds(spec.seed, stage), round_ * size, (round_ + 1) * size))
-
-
-def baseline_trials(spec: JobSpec, search_trials: int) -> int:
-    """How many trials each tuned baseline gets, on top of this many of the search: its share, at least one."""
-    return max(1, round(spec.baselines.share * search_trials)) if spec.baselines.share else 0
-
-
-def trials_of(spec: JobSpec) -> int:
-    """How many trials a job has by its spec, at most: search, tuned baselines, and the first confirmation."""
-    per_arm = baseline_trials(spec, spec.budget.trials)
-    sizes = [spec.budget.trials, *(per_arm for _ in BASELINE_ARMS)]
-    return sum(sizes) + select_trials(spec, sizes) + estimate_trials(spec)
-
-
-def select_trials(spec: JobSpec, sizes: Sequence[int]) -> int:
-    """How many trials choosing among finalists takes at most, where arms have tried so many configurations."""
-    finalists = [min(spec.confirmation.finalists, size) for size in sizes]
-    return sum(finalist for finalist in finalists if finalist > 1) * spec.confirmation.select_seeds
-
-
-def estimate_trials(spec: JobSpec) -> int:
-    """How many trials estimating takes: the winner, the tuned baselines, and the baselines at its settings."""
-    contestants = 1 + len(BASELINE_ARMS) * (2 if spec.baselines.share else 1)
-    return contestants * spec.confirmation.estimate_seeds
-
-
-def candidates(spec: JobSpec, trials: Sequence[Candidate], arm: Arm) -> list[Candidate]:
-    """The first trial of each distinct configuration that an arm has completed, the best mean value first."""
-    stage = Stage.SEARCH if arm is Arm.JOINT else Stage.BASELINE
-    values: dict[str, list[float]] = {}
-    first: dict[str, Candidate] = {}
-    for trial in sorted(trials, key=lambda trial: trial.number):
-        if (trial.stage, trial.arm, trial.state) != (stage, arm, TrialState.COMPLETED) or trial.value is None:
-            continue
-        point = repr(configurations.from_json(trial.configuration or {}))
-        values.setdefault(point, []).append(trial.value)
-        first.setdefault(point, trial)
-    sign = _sign(spec)
-    ranked = sorted(first, key=lambda point: (-sign * statistics.fmean(values[point]), first[point].number))
-    return [first[point] for point in ranked]
-
-
-def race_of(spec: JobSpec, selected: Sequence[Finished], finalists: Sequence[int], round_: int) -> Race:
-    """How an arm's race stands, from the ended trials of its own that were `selected` in this round."""
-    tried_seeds = {trial.seed for trial in selected}
-    seeds = [seed for seed in confirmation_seeds(spec, Stage.SELECT, round_) if seed in tried_seeds]
-    confirmation = spec.confirmation
-    return racing.race(finalists, _values(spec, selected), seeds, 1 - confirmation.confidence, confirmation.delta)
-
-
-def at_once(spec: JobSpec, stage: Stage) -> int | None:
-    """How many trials of a stage may be under way at once; None where it does not matter.
-
-    A sampler that is asked for many trials before it hears of any proposes blindly: a quarter of its budget, at most,
-    is spent that way, of the joint search and of each tuned baseline alike.
-    """
-    if stage is Stage.SEARCH:
-        return max(1, spec.budget.trials // 4)
-    if stage is Stage.BASELINE:
-        return len(BASELINE_ARMS) * max(1, baseline_trials(spec, spec.budget.trials) // 4)
-    return None
-
-
 def _while_searching(job: JobSnapshot, finished: Callable[[], Sequence[Finished]]) -> Next:
     spent = job.search_stopped or job.search_trials >= job.budget_trials
     spent = spent or (job.seconds_left is not None and job.seconds_left <= 0)
@@ -216,7 +124,7 @@ def _while_searching(job: JobSnapshot, finished: Callable[[], Sequence[Finished]
         if _open(job, Stage.SEARCH):
             return NothingToDo()  # one of them may be pruned and give epochs back
     if not job.search_stopped:
-        quota = baseline_trials(job.spec, job.search_trials)
+        quota = trial_counts.baseline_trials(job.spec, job.search_trials)
         claimed = {arm: sum(job.counts.get((Stage.BASELINE, arm), {}).values()) for arm in BASELINE_ARMS}
         arm = min(BASELINE_ARMS, key=claimed.__getitem__)
         if claimed[arm] < quota:
@@ -231,7 +139,7 @@ def _search_ended(job: JobSnapshot, finished: Sequence[Finished]) -> Next:
     if not tried[0]:
         joint = [trial for trial in finished if (trial.stage, trial.arm) == (Stage.SEARCH, Arm.JOINT)]
         return MoveTo(JobState.FAILED, no_trials((ended.number, ended.state, ended.reason) for ended in joint))
-    if any(len(of_arm) > 1 for of_arm in tried):
+    if job.spec.baselines.by == "surface" or any(len(of_arm) > 1 for of_arm in tried):
         return MoveTo(JobState.CONFIRMING)  # there is something to choose from
     return _estimate(job, finished, _before_choices(job, finished))
 
@@ -246,7 +154,7 @@ def _while_confirming(job: JobSnapshot, finished: Read, read_choice: Callable[[]
         return Choose()
     finished_trials = finished()
     choice = choice or _before_choices(job, finished_trials)
-    rows = _next_block(job, finished_trials, choice)
+    rows = _within(job, _next_block(job, finished_trials, choice), keep=1 + len(BASELINE_ARMS))
     return PlanRows(rows) if rows else _estimate(job, finished_trials, choice)
 
 
@@ -262,9 +170,22 @@ def _before_choices(job: JobSnapshot, finished: Sequence[Finished]) -> FinalistC
 
 def _next_block(job: JobSnapshot, finished: Sequence[Finished], choice: FinalistChoice) -> tuple[PlannedTrial, ...]:
     """The finalists that are left, of every arm, on the next fresh seed; none once every arm's race has ended."""
+    if job.spec.confirmation.level == "none":
+        return ()
     by_number = {trial.number: trial for trial in finished}
     seeds = confirmation_seeds(job.spec, Stage.SELECT, job.round)
     tried_seeds = {trial.seed for trial in finished if trial.stage is Stage.SELECT and trial.round == job.round}
+    if choice.beliefs is not None:
+        left = standing_of(job.spec, choice.beliefs, finished, job.round).left
+        contestants = [(arm, number, taken_to(job.spec, by_number[number], arm)) for arm, number in left]
+        distinct = {
+            repr(configuration): (arm, number, configuration) for arm, number, configuration in reversed(contestants)
+        }
+        return tuple(
+            PlannedTrial(Stage.SELECT, arm, None, job.round, number, configuration, seed)
+            for seed in seeds[len(tried_seeds) :][:1]
+            for arm, number, configuration in reversed(distinct.values())
+        )
     fresh = seeds[len(tried_seeds) :][: 1 if tried_seeds else racing.BEGIN]
     remaining = {}
     for arm, finalists in choice.finalists.items():
@@ -279,26 +200,60 @@ def _next_block(job: JobSnapshot, finished: Sequence[Finished], choice: Finalist
 
 
 def _estimate(job: JobSnapshot, finished: Sequence[Finished], choice: FinalistChoice) -> PlanRows:
-    winners = {arm: _winner(job, finished, choice, arm) for arm in Arm}
-    joint = winners[Arm.JOINT]
+    spec = job.spec
+    winners = _winners(job, finished, choice)
+    joint = winners.get(Arm.JOINT)
     if joint is None or joint.configuration is None:
         raise ValueError("a job without a completed search trial cannot be confirmed")
-    contestants = [(Arm.JOINT, "winner", joint.number, dict(joint.configuration))]
-    for arm in BASELINE_ARMS:
-        tuned = winners[arm]
+    contestants: list[_Estimated] = [(Arm.JOINT, "winner", joint.number, dict(joint.configuration))]
+    for arm in BASELINE_ARMS if spec.confirmation.level != "none" else ():
+        tuned = winners.get(arm)
         if tuned is not None:
-            contestants.append((arm, "tuned", tuned.number, dict(tuned.configuration or {})))
-        joined = configurations.from_json(joint.configuration)
-        further = temperatures(job.spec.space.parameters)
-        counterpart = configurations.in_arm(joined, arm, job.spec.distillation.method, further)
-        contestants.append((arm, "same_settings", joint.number, configurations.to_json(counterpart)))
-    return PlanRows(
-        tuple(
-            PlannedTrial(Stage.ESTIMATE, arm, variant, job.round, origin, configuration, seed)
-            for seed in confirmation_seeds(job.spec, Stage.ESTIMATE, job.round)
-            for arm, variant, origin, configuration in contestants
-        )
+            contestants.append((arm, "tuned", tuned.number, taken_to(spec, tuned, arm)))
+        if spec.baselines.by == "arm":
+            contestants.append((arm, "same_settings", joint.number, taken_to(spec, joint, arm)))
+    if spec.baselines.by == "surface":
+        contestants = _distinct(contestants)
+    rows = tuple(
+        PlannedTrial(Stage.ESTIMATE, arm, variant, job.round, origin, configuration, seed)
+        for seed in confirmation_seeds(spec, Stage.ESTIMATE, job.round)
+        for arm, variant, origin, configuration in contestants
     )
+    if spec.confirmation.level == "none":
+        return PlanRows(rows[:1])
+    return PlanRows(_within(job, rows) or rows[:1])
+
+
+def _winners(job: JobSnapshot, finished: Sequence[Finished], choice: FinalistChoice) -> dict[Arm, Finished]:
+    """The trial that leads each arm when the race has ended; an arm that completed nothing has none."""
+    if choice.beliefs is not None:
+        by_number = {trial.number: trial for trial in finished}
+        leaders = standing_of(job.spec, choice.beliefs, finished, job.round).leaders
+        return {arm: by_number[number] for arm, (_, number) in leaders.items()}
+    winners = {arm: _winner(job, finished, choice, arm) for arm in Arm}
+    return {arm: trial for arm, trial in winners.items() if trial is not None}
+
+
+def _distinct(contestants: Sequence[_Estimated]) -> list[_Estimated]:
+    """The first of each configuration: the same one on the same seeds is trained once."""
+    first: dict[str, _Estimated] = {}
+    for contestant in contestants:
+        first.setdefault(repr(configurations.from_json(contestant[3])), contestant)
+    return list(first.values())
+
+
+def _within(job: JobSnapshot, rows: tuple[PlannedTrial, ...], keep: int = 0) -> tuple[PlannedTrial, ...]:
+    """The rows that the trainings of the whole job leave room for, and so many after them; all where they are not
+    limited. A block is trained whole or not at all; estimates as far as they go.
+    """
+    total = trial_counts.trainings_allowed(job.spec, job.budget_trials)
+    if total is None or not rows:
+        return rows
+    spent = sum(count for states in job.counts.values() for count in states.values())
+    room = total - spent - keep
+    if keep:
+        return rows if len(rows) <= room else ()
+    return rows[: max(0, room)]
 
 
 def _winner(job: JobSnapshot, finished: Sequence[Finished], choice: FinalistChoice, arm: Arm) -> Finished | None:
@@ -308,7 +263,7 @@ def _winner(job: JobSnapshot, finished: Sequence[Finished], choice: FinalistChoi
         return None
     selected = _selected(job, finished, arm)
     run = race_of(job.spec, selected, finalists, job.round)
-    leading = racing.leader(run, _values(job.spec, selected))
+    leading = racing.leader(run, values_of(job.spec, selected))
     return next(trial for trial in finished if trial.number == leading)
 
 
@@ -316,20 +271,6 @@ def _selected(job: JobSnapshot, finished: Sequence[Finished], arm: Arm) -> list[
     """An arm's trials of the current round that chose among its finalists."""
     kind = (Stage.SELECT, arm, job.round)
     return [trial for trial in finished if (trial.stage, trial.arm, trial.round) == kind]
-
-
-def _values(spec: JobSpec, selected: Sequence[Finished]) -> dict[int, dict[int, float]]:
-    """By finalist its values by seed, more being better, of the trials that ended well."""
-    values: dict[int, dict[int, float]] = {}
-    for trial in selected:
-        if trial.state is TrialState.COMPLETED and trial.value is not None and trial.origin is not None:
-            values.setdefault(trial.origin, {})[trial.seed] = _sign(spec) * trial.value
-    return values
-
-
-def _sign(spec: JobSpec) -> float:
-    """1 where more is better, else -1."""
-    return 1.0 if spec.objective.direction == "maximize" else -1.0
 
 
 def _has_trials(job: JobSnapshot, stage: Stage) -> bool:
@@ -345,18 +286,3 @@ def _open(job: JobSnapshot, stage: Stage) -> bool:
         if kind is stage
         for state, count in states.items()
     )
-
-
-def _distinct_seeds(job_seed: int, stage: Stage) -> Iterator[int]:
-    drawn: set[int] = set()
-    for index in itertools.count():
-        seed = _seed(job_seed, stage, index)
-        if seed not in drawn:
-            drawn.add(seed)
-            yield seed
-
-
-def _seed(job_seed: int, kind: Stage, index: int) -> int:
-    """Below 2**31; no seed of one kind is one of another, so that no estimate rests on a seed that chose."""
-    hashed = hashlib.sha256(f"{job_seed}/{kind}/{index}".encode()).digest()
-    return int.from_bytes(hashed[:4]) // 8 * len(_KINDS) + _KINDS.index(kind)

@@ -7,6 +7,7 @@ Only workers ask: samplers need numerics that a service which starts without the
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +22,10 @@ from search.optuna_bridge import mirror, study
 from search.optuna_bridge.draft import Draft
 from search.samplers import sampler_factory, space
 from search.samplers.advised import AdvisedSampler
+from search.states import Arm
 from search.storage.rows import study_name
+from search.surrogate import slices
+from trainers.registry import losses
 from trainers.spec import Configuration
 
 _log = structlog.get_logger(__name__)
@@ -70,12 +74,24 @@ def propose(storage: study.Storage, claim: Claim, worker: str = "") -> Proposal:
         spec = claim.spec
         of_job = (spec.space, claim.arm, spec.seed, claim.number)
         try:
-            return proposed(sampler_factory.build_sampler(spec.sampler, *of_job, known.columns, method))
+            arm_trials = None if spec.baselines.by == "arm" else _trials_of_other_arms(storage, claim)
+            return proposed(sampler_factory.build_sampler(spec.sampler, *of_job, known.columns, method, arm_trials))
         except study.NUMERICAL as error:  # a proposal is owed in any case: no job fails for its sampler
             job = {"job": claim.job_id, "trial": claim.number, "sampler": spec.sampler.name}
             detail = f"{type(error).__name__}: {error}"[:500]
             _log.warning("a proposal failed; it is the next place of an even walk", **job, error=detail)
             return proposed(sampler_factory.even_walk(*of_job, method))
+
+
+def _trials_of_other_arms(storage: study.Storage, claim: Claim) -> list[tuple[Arm, FrozenTrial]]:
+    """Those that tell something of this arm's; an arm that nobody has asked for yet has none."""
+    pairs: list[tuple[Arm, FrozenTrial]] = []
+    for arm in slices.together(claim.arm, claim.spec.distillation.method == losses.PLAIN):
+        if arm is not claim.arm:
+            with suppress(KeyError):
+                study_id = storage.get_study_id_from_name(study_name(claim.job_id, arm))
+                pairs += [(arm, trial) for trial in storage.get_all_trials(study_id, deepcopy=False)]
+    return pairs
 
 
 def numbering(storage: study.Storage, proposal: Proposal) -> Callable[[sqlalchemy.Connection], int]:

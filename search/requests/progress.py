@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, or_, select
 
-from search.claims import planner
+from search.claims import trial_counts
 from search.claims.claiming import CLAIMABLE
 from search.claims.lifecycle import SEARCHING, now, seconds_left, spec_of
 from search.claims.reporting import OPEN_TRIALS
@@ -135,6 +135,9 @@ def _progress(
         best_value=None if best is None else best[1],
         best_trial=None if best is None else best[0],
         waits_for=waits_for,
+        plan=trial_counts.plan_in_words(spec, job.budget_trials)
+        if (job.resume_state or job.state) in (JobState.QUEUED, JobState.RUNNING) and not job.search_stopped
+        else None,
     )
 
 
@@ -187,18 +190,17 @@ def _still_to_come(job: Row[Any], spec: JobSpec, counts: _Counts) -> tuple[int, 
         search = 0 if job.search_stopped else max(0, job.budget_trials - job.search_trials)
         if job.budget_epochs is not None:
             search = min(search, max(0, job.budget_epochs - job.search_epochs) // spec.training.epochs)
-        per_arm = planner.baseline_trials(spec, job.search_trials + search)
+        per_arm = trial_counts.baseline_trials(spec, job.search_trials + search)
         existing = counts.done[Stage.BASELINE] + counts.open[Stage.BASELINE]
         baseline = 0 if job.search_stopped else max(0, len(BASELINE_ARMS) * per_arm - existing)
-        sizes = [job.search_trials + search, *(per_arm for _ in BASELINE_ARMS)]
-        return search + baseline, planner.select_trials(spec, sizes) + planner.estimate_trials(spec)
+        return search + baseline, trial_counts.confirmation_trials(spec, job.search_trials + search, per_arm)
     estimating = counts.done[Stage.ESTIMATE] + counts.open[Stage.ESTIMATE] > 0
     if state != JobState.CONFIRMING or estimating:
         return 0, 0
     tried = counts.done[Stage.BASELINE] // len(BASELINE_ARMS)
-    most = planner.select_trials(spec, [counts.done[Stage.SEARCH], *(tried for _ in BASELINE_ARMS)])
+    most = trial_counts.confirmation_trials(spec, counts.done[Stage.SEARCH], tried)
     existing = counts.done[Stage.SELECT] + counts.open[Stage.SELECT]
-    return 0, max(0, most - existing) + planner.estimate_trials(spec)
+    return 0, max(min(most, trial_counts.estimate_trials(spec)), most - existing)
 
 
 def _mean_epochs(spec: JobSpec, counts: _Counts) -> float:

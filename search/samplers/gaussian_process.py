@@ -20,8 +20,10 @@ from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as OptunaState
 from scipy.stats import qmc
 
+from search.states import Arm
 from search.surrogate.acquisition import knowledge_gradient
 from search.surrogate.encoding import Encoding
+from search.surrogate.slices import Slice
 from search.surrogate.surface import Surface, mixture_moments
 from search.surrogate.threads import one_thread
 
@@ -43,6 +45,8 @@ _PROMISING = 8  # places of each optimizer
 _ASKED = 120  # places whose gain is computed: those that may be best
 _SEEN = 250  # places among which the best mean is looked for
 _OPTIMISTIC = 2.0  # deviations above its mean by which a place may be best
+_Pair = tuple[Arm | None, FrozenTrial]
+"""A trial, and the arm that it is of; None for the study's own."""
 _TELLING = (OptunaState.COMPLETE, OptunaState.PRUNED)
 
 
@@ -70,11 +74,21 @@ class GaussianSampler(optuna.samplers.BaseSampler):
     Trials that run are taken to come out as expected. Pruned ones count with the value they had, no better than the
     median of those that were trained to the end and no worse than the worst; failed ones do not count. Candidates are
     all configurations where a space is made of lists and not too large, else settings spread evenly and near promising
-    ones, by `seed`. Without `startup` every trial is one of the walk. The same trials and seeds give the same proposal.
+    ones, by `seed`. Without `startup` every trial is one of the walk. Where `joint` is a slice of the cube of all arms,
+    `arm_trials` are trials of other arms, which are learnt from too. The same trials and seeds give the same proposal.
     """
 
-    def __init__(self, joint: Encoding, startup: int | None, walk: int, number: int, seed: int) -> None:
+    def __init__(
+        self,
+        joint: Encoding | Slice,
+        startup: int | None,
+        walk: int,
+        number: int,
+        seed: int,
+        arm_trials: Sequence[tuple[Arm, FrozenTrial]] = (),
+    ) -> None:
         self._joint, self._startup, self._walk, self._number, self._seed = joint, startup, walk, number, seed
+        self._arm_trials = arm_trials
         self._proposed: tuple[int, dict[str, Any]] | None = None
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
@@ -99,16 +113,18 @@ class GaussianSampler(optuna.samplers.BaseSampler):
         if self._startup is None:
             return self._on_the_walk()
         rivals = [rival for rival in study.get_trials(deepcopy=False) if rival.number != trial.number]
-        learnt, values = self._learnt(rivals, 1.0 if study.direction is StudyDirection.MAXIMIZE else -1.0)
+        pairs = [*self._arm_trials, *((None, rival) for rival in rivals)]
+        learnt, of_study, values = self._learnt(pairs, 1.0 if study.direction is StudyDirection.MAXIMIZE else -1.0)
         if len(values) < self._startup:
             return self._on_the_walk()
-        running = self._placed([rival for rival in rivals if rival.state is OptunaState.RUNNING])[0]
+        running = self._placed([pair for pair in pairs if pair[1].state is OptunaState.RUNNING])[0]
         rng = np.random.default_rng(self._seed)
         with one_thread():
             members = MEMBERS if len(values) <= FIT_ON else 1
             surface = Surface(learnt.points, values, rng, members, self._joint.lengths, FIT_ON)
             candidates = self._candidates(surface, learnt.then(running), rng)
-            places = candidates.then(learnt.of(np.unique(learnt.points, axis=0, return_index=True)[1]))
+            tried = learnt.of(of_study)
+            places = candidates.then(tried.of(np.unique(tried.points, axis=0, return_index=True)[1]))
             posteriors = [surface.posterior(places.points, running.points, member) for member in range(members)]
             means, variances = (
                 np.array(part) for part in zip(*((m, c.diagonal()) for m, c in posteriors), strict=True)
@@ -121,31 +137,44 @@ class GaussianSampler(optuna.samplers.BaseSampler):
         best = int(considered[int(gains.argmax())])
         return self._named(str(candidates.optimizers[best]), candidates.points[best])
 
-    def _learnt(self, trials: Sequence[FrozenTrial], sign: float) -> tuple[_Places, Array]:
-        """The last MOST trials that tell something, and their values [n], more being better."""
-        placed, placed_trials = self._placed([trial for trial in trials if trial.state in _TELLING])
-        placed, placed_trials = placed.of(np.arange(len(placed_trials))[-MOST:]), placed_trials[-MOST:]
-        values = np.array([sign * _value(trial) for trial in placed_trials])
-        cut = np.array([trial.state is not OptunaState.COMPLETE for trial in placed_trials], dtype=bool)
+    def _learnt(self, pairs: Sequence[_Pair], sign: float) -> tuple[_Places, NDArray[np.bool_], Array]:
+        """The last MOST trials that tell something, which of them are the arm's own [n], and their values [n], more
+        being better.
+        """
+        placed, placed_pairs = self._placed([pair for pair in pairs if pair[1].state in _TELLING])
+        placed, placed_pairs = placed.of(np.arange(len(placed_pairs))[-MOST:]), placed_pairs[-MOST:]
+        values = np.array([sign * _value(trial) for _, trial in placed_pairs])
+        cut = np.array([trial.state is not OptunaState.COMPLETE for _, trial in placed_pairs], dtype=bool)
+        of_study = np.array([arm is None for arm, _ in placed_pairs], dtype=bool)
         if cut.all():
-            return placed.of(~cut), values[~cut]
+            return placed.of(~cut), of_study[~cut], values[~cut]
         low, high = float(values[~cut].min()), float(np.median(values[~cut]))
         values[cut] = np.clip(np.nan_to_num(values[cut], nan=low), low, high)
-        return placed, values
+        return placed, of_study, values
 
-    def _placed(self, trials: Sequence[FrozenTrial]) -> tuple[_Places, list[FrozenTrial]]:
+    def _placed(self, pairs: Sequence[_Pair]) -> tuple[_Places, list[_Pair]]:
         """The trials that have all settings which are searched of their optimizer, and where they are."""
         first = next(iter(self._joint.settings))
         names: list[str] = []
         points: list[Array] = []
-        placed: list[FrozenTrial] = []
-        for trial in trials:
+        placed: list[_Pair] = []
+        for arm, trial in pairs:
             optimizer = trial.params.get("optimizer", first)
-            if self._joint.has(optimizer, trial.params):
+            if self._has(optimizer, trial, arm):
                 names.append(optimizer)
-                points.append(self._joint.point(optimizer, trial.params))
-                placed.append(trial)
+                points.append(self._point(optimizer, trial, arm))
+                placed.append((arm, trial))
         return _Places(np.array(names, dtype=str), np.array(points).reshape(-1, self._joint.dimensions)), placed
+
+    def _has(self, optimizer: str, trial: FrozenTrial, arm: Arm | None) -> bool:
+        if isinstance(self._joint, Slice):
+            return self._joint.has(optimizer, trial.params, arm)
+        return arm is None and self._joint.has(optimizer, trial.params)
+
+    def _point(self, optimizer: str, trial: FrozenTrial, arm: Arm | None) -> Array:
+        if isinstance(self._joint, Slice):
+            return self._joint.point(optimizer, trial.params, arm)
+        return self._joint.point(optimizer, trial.params)
 
     def _candidates(self, surface: Surface, tried: _Places, rng: np.random.Generator) -> _Places:
         """All that the space has, where that is not too much; else places spread evenly and near promising ones, which

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 
 import optuna
+from optuna.trial import FrozenTrial
 
 from search.samplers import space
 from search.samplers.gaussian_process import MOST, GaussianSampler
@@ -13,6 +15,7 @@ from search.samplers.tpe import Columns, ColumnsTPESampler
 from search.spec.job import SamplerSpec, SpaceSpec
 from search.states import Arm
 from search.surrogate.encoding import Encoding
+from search.surrogate.slices import Slice
 from trainers.registry import losses
 from trainers.spec import Method, digest
 
@@ -25,12 +28,15 @@ def build_sampler(
     trial: int,
     columns: Columns | None = None,
     method: Method = losses.PLAIN,
+    arm_trials: Sequence[tuple[Arm, FrozenTrial]] | None = None,
 ) -> optuna.samplers.BaseSampler:
     """A sampler for one proposal: of this trial of a job of this method, in this arm's study. Of a list it proposes its
     numbers alone.
 
     With `columns`, brought up to date for this proposal, TPE is quicker over many trials, and proposes the same; and
     where they hold more trials than gp learns from (gaussian.MOST), TPE proposes in its place.
+
+    With `arm_trials`, trials of other arms, gp takes the arm for a slice of the space of all, and learns from them too.
 
     Its seed comes from the trial's number within the job, which no two workers share: no two propose the same
     points, and one worker alone proposes the same points whenever the job is run again, whether or not it died in
@@ -39,7 +45,11 @@ def build_sampler(
     """
     trial_seed, shared = int(digest([job_seed, str(arm), trial])[:8], 16), int(digest([job_seed, str(arm)])[:8], 16)
     if spec.name == "gp" and (columns is None or columns.learnt() <= MOST):
-        return GaussianSampler(Encoding.of(searched, arm, method), spec.startup_trials, shared, trial, trial_seed)
+        if arm_trials is None:
+            encoding: Encoding | Slice = Encoding.of(searched, arm, method)
+        else:
+            encoding = Slice(searched, arm, method)
+        return GaussianSampler(encoding, spec.startup_trials, shared, trial, trial_seed, arm_trials or ())
     sampler, listed, whole = (
         _free(spec, trial_seed, shared, columns),
         space.listed_values(searched),

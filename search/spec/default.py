@@ -120,14 +120,18 @@ pruner:
 
 budget:                      # of the search; it ends at the first of them
   trials: 64
+  # trainings: 100           # of everything together: three fifths search, unless trials says how many
   # epochs: 1000             # summed over the trials
   # seconds: 3600
 
 baselines:
-  share: 0.25                # label-only, T=1 and T=4 each get this share of the search's trials, on top; 0: untuned
+  share: 0.0625              # label-only, T=1 and T=4 each get this share of the search's trials, on top; 0: untuned
+  by: surface                # one surface over all trials proposes them, and all finalists run in one race;
+                             # arm: each is searched and raced by itself
   # default_temperature: 4   # what the verdict keeps where T makes no difference that matters
 
-confirmation:                # on fresh seeds, so that luck decides nothing
+confirmation:                # on fresh seeds, so that luck decides nothing; quick in its place: on fewer, and
+                             # none: the winner is trained once more, and nothing else
   finalists: 3               # configurations of the search, and of each baseline
   select_seeds: 3            # at most; who is shown to be worse drops out before
   estimate_seeds: 5          # and is measured on these

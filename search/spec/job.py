@@ -44,11 +44,23 @@ MOST_CONFIDENCE = 0.999
 """Beyond it, intervals from a few seeds are as wide as anything: at 1 they have no ends."""
 COLDEST = 1e-3
 """The lowest T that makes sense: logits that are divided by less no longer fit into single precision."""
+LEAST_TRAININGS = 4
+"""One to search, one of each baseline, at the least."""
+SEARCH_SHARE = 0.6
+"""Of the trainings of a job, what its joint search gets."""
+QUICK = {"finalists": 2, "select_seeds": 1, "estimate_seeds": 3}
+"""Of a quick confirmation."""
 VIEWS = 16  # enough not to be shown worse than fresh augmentation: see benchmarks/engines/README.md
 
 
 def _or_same(schema: dict[str, Any]) -> None:
     schema["anyOf"].append({"const": "same"})
+
+
+def _or_level(schema: dict[str, Any]) -> None:
+    reference = schema.pop("$ref", None)
+    levels = {"enum": ["none", "quick", "full"]}
+    schema["anyOf"] = [*([{"$ref": reference}] if reference else schema.pop("allOf", [])), levels]
 
 
 class SpaceSpec(Part):
@@ -155,16 +167,41 @@ class BudgetSpec(Part):
     """When the joint search ends: at the first of these to be reached. Never overshot by trials or epochs."""
 
     trials: int = Field(64, ge=1, le=100_000)
+    trainings: int | None = Field(
+        None,
+        ge=LEAST_TRAININGS,
+        le=100_000,
+        description="of everything together; three fifths search unless trials is given",
+    )
     epochs: int | None = Field(None, ge=1, le=10**12, description="summed over the trials of the search")
     seconds: Annotated[float, Sensible(high=1e9)] | None = Field(
         None, gt=0, description="wall-clock since the first trial, pauses left out"
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _split(cls, document: Any) -> Any:
+        """What the search gets of a number of trainings for everything."""
+        if isinstance(document, dict) and isinstance(total := document.get("trainings"), int) and total > 0:
+            return {"trials": max(1, round(SEARCH_SHARE * total)), **document}
+        return document
+
+    @model_validator(mode="after")
+    def _leaves_some(self) -> Self:
+        if self.trainings is not None and self.trials >= self.trainings:
+            raise ValueError("trials must be fewer than trainings: some of them confirm what the search finds")
+        return self
+
 
 class BaselineSpec(Part):
     """label-only, T=1 and T=4, each searched with this share of the search's trials on top of them."""
 
-    share: float = Field(0.25, ge=0, le=1)
+    share: float = Field(0.0625, ge=0, le=1)
+    by: Literal["surface", "arm"] = Field(
+        "surface",
+        description="surface: one surface over all trials proposes them, and the finalists of all arms run in one "
+        "race; arm: each is searched and raced by itself",
+    )
     default_temperature: Annotated[float, Sensible(COLDEST)] | None = Field(
         None,
         gt=0,
@@ -176,6 +213,10 @@ class BaselineSpec(Part):
 class ConfirmationSpec(Part):
     """Fresh seeds: the finalists of every arm on up to select_seeds, then the winners on estimate_seeds."""
 
+    level: Literal["none", "quick", "full"] | None = Field(
+        None,
+        description="none trains the winner once more and nothing else; quick takes fewer seeds; full unless given",
+    )
     finalists: int = Field(3, ge=1, le=50, description="of each arm, at most: those that may be truly best")
     select_seeds: int = Field(
         3, ge=1, le=100, description="at most; a finalist drops out once it is shown to be worse than another"
@@ -185,6 +226,16 @@ class ConfirmationSpec(Part):
     delta: Annotated[float, Sensible(LEAST)] = Field(
         0.002, gt=0, description="differences of the objective below this do not matter; needed of a metric of your own"
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_level(cls, document: Any) -> Any:
+        """A level in place of all fields, and the numbers that it stands for where they are not given."""
+        if isinstance(document, str):
+            document = {"level": document}
+        if isinstance(document, dict) and document.get("level") in ("none", "quick"):
+            return {**QUICK, **document}
+        return document
 
 
 class JobSpec(Part):
@@ -205,7 +256,7 @@ class JobSpec(Part):
     pruner: PrunerSpec = PrunerSpec()
     budget: BudgetSpec = BudgetSpec()
     baselines: BaselineSpec = BaselineSpec()
-    confirmation: ConfirmationSpec = ConfirmationSpec()
+    confirmation: ConfirmationSpec = Field(ConfirmationSpec(), json_schema_extra=_or_level)
     fleet: FleetSpec = FleetSpec()
     seed: Seed = Field(0, description="every seed of the job is derived from it")
     precision: Literal["auto", "fp32", "bf16"] = "auto"

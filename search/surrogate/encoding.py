@@ -77,6 +77,10 @@ class Encoding:
         ]
         return np.array(priors).reshape(-1, 2)
 
+    def column(self, name: str) -> int:
+        """The column of an ordered setting that all optimizers have in common."""
+        return self._columns[name, "", 0]
+
     def points(self, optimizer: str, units: Array) -> Array:
         """The points [n, dimensions] of configurations whose settings lie at `units` [n, settings of the optimizer]."""
         points = np.full((len(units), self.dimensions), _MIDDLE)

@@ -9,7 +9,7 @@ from functools import partial
 import structlog
 
 from search import tracing
-from search.claims import checkpointing, claiming, planner, reporting
+from search.claims import checkpointing, claiming, reporting, trial_counts
 from search.claims.claiming import Claim, Fixed
 from search.errors import DatabaseUnavailable, LeaseLost
 from search.optuna_bridge import proposals
@@ -101,7 +101,7 @@ class TrialAdmitter:
             running_trial.claim.suspect for _, _, running_trial in self.sessions.running()
         ):
             return False
-        most = planner.at_once(spec, stage)
+        most = trial_counts.at_once(spec, stage)
         mine = [
             running_trial.claim.stage
             for _, _, running_trial in self.sessions.running()
@@ -150,7 +150,7 @@ class TrialAdmitter:
         try:
             with self.context.interruption.breakable(), tracing.within(claim.traceparent):
                 session = self.sessions.get(problem)
-                opened = session.open(max(1, planner.at_once(claim.spec, Stage.SEARCH) or 1), self._work(claim))
+                opened = session.open(max(1, trial_counts.at_once(claim.spec, Stage.SEARCH) or 1), self._work(claim))
             return self._start(claim, session, opened)
         except LeaseLost:
             self.finisher.drop(claim)
@@ -286,4 +286,4 @@ class TrialAdmitter:
     @staticmethod
     def _work(claim: Claim) -> int:
         """How many epochs the job has still to train, as far as is known: trials are numbered as they come."""
-        return max(1, planner.trials_of(claim.spec) - claim.number) * claim.spec.training.epochs
+        return max(1, trial_counts.trials_of(claim.spec) - claim.number) * claim.spec.training.epochs

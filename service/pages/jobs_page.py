@@ -192,6 +192,8 @@ def pace(job: Job) -> str:
     progress, parts = job.progress, []
     if job.state in TERMINAL_JOBS:
         return ""
+    if job.state is JobState.QUEUED and progress.plan:
+        parts.append(progress.plan)
     if progress.epochs_per_second:
         parts.append(f"{units.number(progress.epochs_per_second, 2)} epochs/s")
         if progress.seconds_left is not None:

@@ -54,6 +54,7 @@ class Progress:
     best_value: float | None
     best_trial: int | None
     waits_for: str | None
+    plan: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

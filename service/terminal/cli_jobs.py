@@ -50,6 +50,8 @@ def submit(
                 print_json(client.http.get(f"/jobs/{job.id}"))
             else:
                 print(job.id)
+                if job.progress.plan:
+                    stderr().print(f"It will train {job.progress.plan}.", markup=False)
                 stderr().print(f"Follow it with: thermowell watch {job.id}")
             return
         stderr().print(f"Submitted {job.name} as {job.id}", markup=False)

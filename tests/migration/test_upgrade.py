@@ -13,7 +13,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from alembic import command
-from sqlalchemy import update
+from sqlalchemy import select, update
 from sqlalchemy.engine import make_url
 
 from benchmarks.serving import chaos_checks
@@ -146,6 +146,23 @@ def test_a_job_that_failed_while_it_was_closed_is_answered(
     db.close()
 
 
+def test_a_job_begun_before_its_baselines_were_slices_of_one_surface_goes_on_as_it_began(database_url: str) -> None:
+    restore(database_url)
+    db = open_database(database_url)
+    migrate(db)
+    found = {job.name: job.spec["baselines"] for job in by_name(db).values()}
+    assert {baselines["by"] for baselines in found.values()} == {"arm"}
+    new, _ = jobs.submit(db, factories.spec(baselines={}), ADMIN)
+    assert new.spec["baselines"]["by"] == "surface"
+    with db.write() as connection:
+        command.downgrade(alembic_config(connection), "0009")
+        stored = connection.execute(select(tables.jobs.c.spec)).scalars().all()
+    assert all("by" not in spec["baselines"] for spec in stored)
+    migrate(db)
+    assert jobs.get_job(db, new.id, ADMIN).spec["baselines"]["by"] == "arm"  # as that version would have trained it
+    db.close()
+
+
 def test_a_job_begun_with_an_earlier_default_sampler_keeps_it(database_url: str) -> None:
     restore(database_url)
     db = open_database(database_url)
@@ -168,7 +185,8 @@ def test_a_study_begun_with_an_earlier_default_sampler_keeps_it_and_its_cells(
     base = factories.spec(sampler={"name": "tpe"} | (said or {})).model_dump(mode="json", exclude_none=True)
     asked = StudySpec(name="old", base=base, factors={"training.epochs": [1, 2]})
     begun, _ = studies.submit_study(db, asked, ADMIN)
-    base = {name: part for name, part in base.items() if name != "sampler"} | ({"sampler": said} if said else {})
+    base = {name: part for name, part in base.items() if name not in ("sampler", "baselines")}
+    base |= {"sampler": said} if said else {}
     with db.write() as connection:  # as a version stored it whose default was tpe
         command.downgrade(alembic_config(connection), "0008")
         connection.execute(update(tables.studies).values(spec=asked.model_dump(mode="json") | {"base": base}))

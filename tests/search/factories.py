@@ -45,6 +45,7 @@ def spec(**changes: Any) -> JobSpec:
         "student": {"name": "mlp"},
         "training": {"epochs": EPOCHS},
         "budget": {"trials": 4},
+        "baselines": {"share": 0.25, "by": "arm"},
         "confirmation": {"finalists": 2, "select_seeds": 1, "estimate_seeds": 2},
     }
     return JobSpec.model_validate(document | changes)

@@ -27,7 +27,8 @@ def spec_of(**parts: Any) -> JobSpec:
         "student": {"name": "mlp"},
         "training": {"epochs": 10},
     }
-    return JobSpec.model_validate(smallest | parts)
+    apart = {"share": 0.25, "by": "arm", **parts.pop("baselines", {})}  # as every job was before the field
+    return JobSpec.model_validate(smallest | {"baselines": apart} | parts)
 
 
 def snapshot(spec: JobSpec, **changes: Any) -> JobSnapshot:

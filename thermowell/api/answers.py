@@ -47,12 +47,25 @@ class ArmFinalists(Document):
     finalists: list[Finalist]
 
 
+class FieldBeliefs(Document):
+    """What the surface expects of all finalists, arm by arm in their order: a joint normal distribution of their true
+    means, more being better, and the deviation of a single run.
+    """
+
+    means: list[float]
+    covariance: list[list[float]]
+    noise: float
+
+
 class Finalists(Document):
     """Which configurations a round of confirmation trains again, chosen once, outside of any transaction."""
 
     job_id: str
     round: int
     arms: list[ArmFinalists]
+    beliefs: FieldBeliefs | None = Field(
+        None, description="where all arms race as one field; a finalist's trial may then be another arm's"
+    )
     method: str
     computed_at: str
 

@@ -10,6 +10,7 @@ from datetime import datetime
 
 import numpy as np
 
+from search.analysis.job.field import CONSIDERED, DRAWS, NEGLIGIBLE, best_set, choose_field
 from search.analysis.job.joint_surface import joint_of, joint_surface, points_of
 from search.claims import planner
 from search.records import Trial
@@ -18,12 +19,6 @@ from search.states import Arm
 from search.surrogate.surface import MEMBERS, Array, Surface
 from search.surrogate.threads import one_thread
 from thermowell.api.answers import ArmFinalists, Finalist, Finalists
-
-DRAWS = 2000
-CONSIDERED = 200
-"""Candidates of an arm whose posterior is looked at together: those with the best means."""
-NEGLIGIBLE = 0.02
-"""Of delta: a further finalist that promises less is not trained again."""
 
 METHOD = (
     "A Gaussian process over T, the optimizer and its settings (Matern 5/2, hyperparameters averaged over "
@@ -44,6 +39,9 @@ def choose_finalists(
 
     `trials` are all of the job's; `members` plausible hyperparameters are averaged over, 1 for a quick choice.
     """
+    if spec.baselines.by == "surface":
+        finalists = choose_field(job_id, spec, trials, round_, now, members)
+        return finalists or by_value(job_id, spec, trials, round_, now)
     rng = np.random.default_rng([spec.seed, round_, 1])
     arms = []
     with one_thread():
@@ -73,25 +71,6 @@ def by_value(job_id: str, spec: JobSpec, trials: Sequence[Trial], round_: int, n
         method=method,
         computed_at=now.isoformat(),
     )
-
-
-def best_set(draws: Array, most: int, negligible: float) -> list[int]:
-    """Places of at most `most` candidates whose expected best is highest, greedily; `draws` are [n, candidates].
-
-    The first has the highest mean; a further one is left out where it raises the expected best by less than
-    `negligible`.
-    """
-    places = [int(draws.mean(axis=0).argmax())]
-    best = draws[:, places[0]]
-    while len(places) < min(most, draws.shape[1]):
-        gains = np.maximum(draws - best[:, None], 0.0).mean(axis=0)
-        gains[places] = -1.0
-        place = int(gains.argmax())
-        if gains[place] < negligible:
-            break
-        places.append(place)
-        best = np.maximum(best, draws[:, place])
-    return places
 
 
 def _of_arm(

@@ -80,7 +80,8 @@ def joint_surface(
     fitted = sorted((t for t in group if t.number in values), key=lambda t: -t.number)[:AT_MOST]
     joint = joint_of(spec, labels)
     observed = np.array([values[t.number] for t in fitted])
-    return Surface(points_of(joint, [t.configuration or {} for t in fitted]), observed, rng, members, joint.lengths)
+    points = points_of(joint, [t.configuration or {} for t in fitted])
+    return Surface(points, observed, rng, members, joint.lengths)
 
 
 def joint_of(spec: JobSpec, labels: bool) -> Encoding:

@@ -25,6 +25,7 @@ def selections(spec: JobSpec, trials: Sequence[Trial], finalists: Finalists | No
         else {}
     )
     by_number = {trial.number: trial for trial in trials}
+    blocks = len({t.seed for t in trials if (t.stage, t.round) == (Stage.SELECT, newest)})
     rows = []
     for arm in Arm:
         raced = [t for t in trials if (t.stage, t.arm, t.round) == (Stage.SELECT, arm, newest)]
@@ -34,8 +35,7 @@ def selections(spec: JobSpec, trials: Sequence[Trial], finalists: Finalists | No
             {finalist.trial: finalist for finalist in choices[arm.value].finalists} if arm.value in choices else {}
         )
         numbers = tuple(expectations) or tuple(dict.fromkeys(t.origin for t in raced if t.origin is not None))
-        race = planner.race_of(spec, [_finished(trial) for trial in raced], numbers, newest)
-        dropped, winner = dict(race.dropped), _winner(trials, arm, newest)
+        dropped, winner = _dropped(spec, raced, numbers, newest, blocks), _winner(trials, arm, newest)
         rows.append(
             Selection(
                 arm=arm.value,
@@ -44,7 +44,7 @@ def selections(spec: JobSpec, trials: Sequence[Trial], finalists: Finalists | No
                 finalists=[
                     SelectedFinalist(
                         trial=number,
-                        configuration=dict(by_number[number].configuration or {}),
+                        configuration=planner.taken_to(spec, by_number[number], arm),
                         expected=expectations[number].mean if number in expectations else None,
                         deviation=expectations[number].deviation if number in expectations else None,
                         seeds=len(values),
@@ -58,6 +58,14 @@ def selections(spec: JobSpec, trials: Sequence[Trial], finalists: Finalists | No
             )
         )
     return rows
+
+
+def _dropped(spec: JobSpec, raced: Sequence[Trial], numbers: Sequence[int], round_: int, blocks: int) -> dict[int, int]:
+    """By finalist that trained on fewer seeds than the race had, on how many."""
+    if spec.baselines.by == "arm":
+        return dict(planner.race_of(spec, [_finished(trial) for trial in raced], numbers, round_).dropped)
+    seeds = {number: sum(trial.origin == number for trial in raced) for number in numbers}
+    return {number: count for number, count in seeds.items() if count < blocks}
 
 
 def _values(raced: Sequence[Trial], origin: int) -> list[float]:

@@ -1,0 +1,112 @@
+"""Jobs of one checkout, a JSON object a line: `python -m benchmarks.verdict.side WORLDS BUDGETS JOBS`, by commas.
+
+The same worlds and seeds for every checkout; what its service does not know (a verdict, a budget of trainings) is left
+out: before there were verdicts, the winner was what an answer said to use.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from benchmarks.verdict.jobs import Job, spec_of
+from benchmarks.verdict.worlds import World, world
+from search import configurations
+from search.spec.job import BudgetSpec
+from trainers.spec import Configuration
+
+FIRST = 4_000_000
+"""The seed of the first job."""
+
+
+def told(searched: World, number: int, budget: str) -> dict[str, Any] | None:
+    """One job's answer beside the truth; None where this service has no such budget."""
+    parts: dict[str, Any] = {}
+    if budget != "default":
+        if "trainings" not in BudgetSpec.model_fields:
+            return None
+        parts["budget"] = {"trainings": int(budget)}
+    job = Job(searched, spec_of(searched, FIRST + number, **parts)).run()
+    result = job.documents()["result"]
+    row: dict[str, Any] = {"world": searched.name, "job": number, "budget": budget, "trainings": len(job.trials)}
+    row |= _bias(searched, result)
+    verdict = getattr(result, "verdict", None)
+    if verdict is None:
+        return row | _judged(searched, result.winner.configuration) | {"kind": "use", "shown": False}
+    row |= _judged(searched, verdict.configuration) | {"kind": verdict.kind, "shown": verdict.shown}
+    row |= {"seeds_missing": verdict.missing.seeds if verdict.missing else None}
+    row |= _gains(searched, verdict)
+    if verdict.kind == "keep" and verdict.between:
+        row |= _range(searched, verdict.configuration, *verdict.between)
+    if verdict.kind == "labels":
+        row["distilling_gains"] = 100 * (searched.best_distilled() - _truth(searched, verdict.configuration))
+    return row
+
+
+def _judged(searched: World, configuration: Mapping[str, Any]) -> dict[str, Any]:
+    used = _read(configuration)
+    loss = 100 * (searched.best() - searched.truth(used))
+    return {"loss": round(loss, 4), "temperature": used.temperature, "kd_weight": used.kd_weight}
+
+
+def _bias(searched: World, result: Any) -> dict[str, Any]:
+    """The stated gain over tuned T = 4, less the true gain over the best configuration with T = 4, in points."""
+    stated = [gain.mean for gain in result.gains if gain.over == "t4" and gain.variant == "tuned"]
+    if not stated or stated[0] is None:
+        return {}
+    true = _truth(searched, result.winner.configuration) - searched.best_at(4.0)
+    return {"bias": round(100 * (stated[0] - true), 4)}
+
+
+def _gains(searched: World, verdict: Any) -> dict[str, Any]:
+    """Whether all simultaneous intervals hold at once; the gain that is stated first, its chance and its truth."""
+    mine = _truth(searched, verdict.configuration)
+    truths = {(other.arm, other.temperature): _truth(searched, other.configuration) for other in verdict.alternatives}
+    held = [
+        gain.interval.low <= mine - truths[gain.over, gain.temperature] <= gain.interval.high
+        for gain in verdict.gains
+        if (gain.over, gain.temperature) in truths
+    ]
+    row: dict[str, Any] = {"gains_hold": all(held)} if held else {}
+    if verdict.gain is not None and (verdict.gain.over, verdict.gain.temperature) in truths:
+        true = mine - truths[verdict.gain.over, verdict.gain.temperature]
+        row |= {"gain": verdict.gain.mean, "chance": verdict.gain.chance, "true_gain": true}
+        row["least_true_gain"] = min(mine - truths[g.over, g.temperature] for g in verdict.gains)
+    return row
+
+
+def _range(searched: World, configuration: Mapping[str, Any], low: float, high: float) -> dict[str, Any]:
+    """By how many points T within the stated range falls behind the best T at most, at the stated settings."""
+    top = searched.best_distilled()
+    inside = [t for t in searched.temperatures if low * (1 - 1e-9) <= t <= high * (1 + 1e-9)]
+    worst = max((top - _truth(searched, {**configuration, "temperature": t}) for t in inside), default=0.0)
+    return {"worst_between": 100 * worst, "ratio": high / low}
+
+
+def _truth(searched: World, configuration: Mapping[str, Any]) -> float:
+    return searched.truth(_read(configuration))
+
+
+def _read(configuration: Mapping[str, Any]) -> Configuration:
+    return configurations.from_json(configuration)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Prints the rows as they come."""
+    worlds, budgets, jobs = arguments[0].split(","), arguments[1].split(","), int(arguments[2])
+    warnings.simplefilter("ignore")
+    for name in worlds:
+        searched = world(name)
+        for budget in budgets:
+            for number in range(jobs):
+                row = told(searched, number, budget)
+                if row is not None:
+                    print(json.dumps(row), flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,96 @@
+"""How many trials a job has, of each stage: by its spec alone, before and while it is trained."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from search.spec.job import SEARCH_SHARE, JobSpec
+from search.states import BASELINE_ARMS, Stage
+
+RACED = 0.4
+"""Of the trainings that a field's race may take at most, what it takes in the mean (benchmarks/README.md)."""
+OF_BASELINE = 2
+"""Finalists of a baseline that the surface proposes, at most: of its own trials and the joint finalists' settings."""
+
+
+def baseline_trials(spec: JobSpec, search_trials: int) -> int:
+    """How many trials each tuned baseline gets, on top of this many of the search: its share; where it is searched by
+    itself at least one, while one that the surface proposes has the search's settings in any case.
+    """
+    share = round(spec.baselines.share * search_trials)
+    allowed = trainings_allowed(spec, max(search_trials, spec.budget.trials))
+    if allowed is not None:
+        share = max(0, min(share, (allowed - search_trials - 1 - len(BASELINE_ARMS)) // len(BASELINE_ARMS)))
+    return max(1, share) if spec.baselines.share and spec.baselines.by == "arm" and allowed is None else share
+
+
+def trials_of(spec: JobSpec) -> int:
+    """How many trials a job has by its spec, at most: search, tuned baselines, and the first confirmation."""
+    per_arm = baseline_trials(spec, spec.budget.trials)
+    return spec.budget.trials + len(BASELINE_ARMS) * per_arm + confirmation_trials(spec, spec.budget.trials, per_arm)
+
+
+def confirmation_trials(spec: JobSpec, searched: int, per_arm: int) -> int:
+    """How many trials a confirmation takes at most, after so many of the search and of each tuned baseline."""
+    most = select_trials(spec, [searched, *(per_arm for _ in BASELINE_ARMS)]) + estimate_trials(spec)
+    allowed = trainings_allowed(spec, max(searched, spec.budget.trials))
+    return most if allowed is None else max(1, min(most, allowed - searched - len(BASELINE_ARMS) * per_arm))
+
+
+def plan_in_words(spec: JobSpec, budget_trials: int) -> str:
+    """What a job with this budget of its search will train: of the race what it took in the mean of whole jobs."""
+    per_arm = baseline_trials(spec, budget_trials)
+    parts = [f"{budget_trials} search"]
+    if per_arm:
+        parts.append(f"{len(BASELINE_ARMS) * per_arm} of baselines")
+    most = confirmation_trials(spec, budget_trials, per_arm)
+    race = select_trials(spec, [budget_trials, *(per_arm for _ in BASELINE_ARMS)])
+    if spec.baselines.by == "surface" and spec.budget.trainings is None:
+        most -= round((1 - RACED) * race)
+    about = "" if race == 0 or spec.budget.trainings is not None else "about "
+    return f"{' + '.join(parts)} + {about}{most} to confirm"
+
+
+def select_trials(spec: JobSpec, sizes: Sequence[int]) -> int:
+    """How many trials choosing among finalists takes at most, where arms have tried so many configurations."""
+    if spec.confirmation.level == "none":
+        return 0
+    if spec.baselines.by == "surface":
+        of_baselines = min(OF_BASELINE, spec.confirmation.finalists) * len(BASELINE_ARMS)
+        return (min(spec.confirmation.finalists, sizes[0]) + of_baselines) * spec.confirmation.select_seeds
+    finalists = [min(spec.confirmation.finalists, size) for size in sizes]
+    return sum(finalist for finalist in finalists if finalist > 1) * spec.confirmation.select_seeds
+
+
+def estimate_trials(spec: JobSpec) -> int:
+    """How many trials estimating takes: the winner, the tuned baselines, and where each arm is searched by itself the
+    baselines at the winner's settings.
+    """
+    if spec.confirmation.level == "none":
+        return 1
+    if spec.baselines.by == "surface":
+        return (1 + len(BASELINE_ARMS)) * spec.confirmation.estimate_seeds
+    contestants = 1 + len(BASELINE_ARMS) * (2 if spec.baselines.share else 1)
+    return contestants * spec.confirmation.estimate_seeds
+
+
+def trainings_allowed(spec: JobSpec, budget_trials: int) -> int | None:
+    """Of everything together, where the search has been given `budget_trials`; None where nothing limits them."""
+    if spec.budget.trainings is None:
+        return None
+    more = budget_trials - spec.budget.trials
+    return spec.budget.trainings + math.ceil(more / SEARCH_SHARE)
+
+
+def at_once(spec: JobSpec, stage: Stage) -> int | None:
+    """How many trials of a stage may be under way at once; None where it does not matter.
+
+    A sampler that is asked for many trials before it hears of any proposes blindly: a quarter of its budget, at most,
+    is spent that way, of the joint search and of each tuned baseline alike.
+    """
+    if stage is Stage.SEARCH:
+        return max(1, spec.budget.trials // 4)
+    if stage is Stage.BASELINE:
+        return len(BASELINE_ARMS) * max(1, baseline_trials(spec, spec.budget.trials) // 4)
+    return None
