@@ -61,6 +61,12 @@ class Settings(BaseSettings):
         8.0, gt=0, description="how long a worker that is told to stop may take to end its epoch and save its students"
     )
 
+    student_programs: bool = Field(
+        True,
+        description="whether a winner is also kept for torch.export and, where a worker has onnx, onnxscript and "
+        "onnxruntime, for ONNX Runtime: some seconds at a job's end",
+    )
+
     @model_validator(mode="before")
     @classmethod
     def _below_var(cls, values: dict[str, object]) -> dict[str, object]:

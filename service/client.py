@@ -42,6 +42,7 @@ from service.remote.transport import PATIENCE_SECONDS, Transport
 from service.remote.transport import Json as Json
 from service.remote.transport import Refused as Refused
 from service.remote.transport import Unreachable as Unreachable
+from thermowell.api.files import is_student_file
 
 if TYPE_CHECKING:
     import pandas
@@ -263,6 +264,18 @@ class Thermowell(Studies):
         """Writes one of the job's files to a path, or under its own name into a folder; answers where it is."""
         target = Path(to, name) if Path(to).is_dir() else Path(to)
         target.write_bytes(self.http.request("GET", f"/v1{_path(job)}/artifacts/{name}").content)
+        return target
+
+    def student(self, job: str | Job, to: str | Path = "student") -> Path:
+        """Writes all files of the job's winning student into a folder, which is made if need be; answers where it is.
+
+        `python student.py PICTURE` there needs torch, pillow and safetensors, and nothing of this project.
+        """
+        names = [kept.name for kept in self.artifacts(job) if is_student_file(kept.name)]
+        target = Path(to)
+        target.mkdir(parents=True, exist_ok=True)
+        for name in names:
+            self.download(job, name, target / name)
         return target
 
     def advice(

@@ -24,6 +24,7 @@ def pytest_configure() -> None:
     """The tests' answers depend on nothing that the operator's shell has set."""
     for name in [name for name in os.environ if name.startswith(("THERMOWELL_", "OTEL_")) or name == "TRACEPARENT"]:
         del os.environ[name]
+    os.environ["THERMOWELL_STUDENT_PROGRAMS"] = "false"  # torch.export takes seconds; its own tests ask for it
 
 
 @pytest.fixture(autouse=True)

@@ -5,10 +5,8 @@ Any worker may do it that has the job's lease, and do it again if the one before
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -29,10 +27,11 @@ from search.scales import value_at
 from search.spec.job import JobSpec, Ranged
 from search.states import Arm, Stage, TrialState
 from search.storage import disk_faults
-from search.worker import faults, students
+from search.worker import faults, students, winner_files
 from search.worker.context import Context, Stopped
 from search.worker.engine_cache import EngineCache, EngineSession
 from search.worker.heartbeat import Heartbeat
+from thermowell.api.answers import Result
 from trainers import run
 from trainers.errors import TrainingError
 from trainers.spec import Assignment
@@ -106,7 +105,7 @@ class JobFinalizer:
                 bits = np.unpackbits(np.frombuffer(tested.right, np.uint8), count=tested.images)
                 right[trial.number] = bits.astype(bool)
         trials = context.trials(claim.job_id)
-        self._keep_winner(claim, session, trials)
+        best, names = self._keep_winner(claim, session, trials)
         self._keep_right(claim, right)
         with tracing.span("analyse job"):
             documents = build_documents(
@@ -122,6 +121,9 @@ class JobFinalizer:
                 finalists=claim.finalists,
                 right=right,
             )
+        result = documents["result"]
+        if best is not None and isinstance(result, Result):
+            self._keep_card(claim, best, result, names)
         context.patiently(partial(finalization.complete, context.database, claim.token, claim.job_id, documents))
         with suppress(StoreUnavailable):  # then the next sweep deletes them
             context.files.delete(artifacts.work(claim.job_id))
@@ -141,8 +143,14 @@ class JobFinalizer:
         with files.reading(key) as path:
             yield path
 
-    def _keep_winner(self, claim: ClosingClaim, session: EngineSession, trials: list[tuple[int, Trial]]) -> None:
-        """Of the winner's students the one that is best on validation becomes the job's artifact, with its papers."""
+    def _keep_winner(
+        self, claim: ClosingClaim, session: EngineSession, trials: list[tuple[int, Trial]]
+    ) -> tuple[Trial | None, list[str]]:
+        """Of the winner's students the one that is best on validation becomes the job's, with all that belongs to it.
+
+        Answers its trial and the files' names; None where the winner has no student.
+        """
+        names: list[str] = []
         sign = 1 if claim.spec.objective.direction == "maximize" else -1
         estimates = [
             (trial_id, trial)
@@ -151,14 +159,22 @@ class JobFinalizer:
             and trial.state is TrialState.COMPLETED
         ]
         if not estimates:
-            return  # it diverged on every seed; the answer says so
+            return None, names  # it diverged on every seed; the answer says so
         trial_id, best = max(estimates, key=lambda pair: (sign * (pair[1].value or 0.0), -pair[1].number))
-        with self._student(claim, session, best) as student:
-            self._store(claim, "student.safetensors", "application/octet-stream", student, trial_id)
+        programs = self.context.settings.student_programs
+        with self._student(claim, session, best) as student, disk_faults.scratch() as folder:
+            for file in winner_files.write(claim, session, best, student, folder, programs):
+                name = "student.safetensors" if file == student else file.name
+                self._store(claim, name, winner_files.MEDIA_TYPES[name], file, trial_id)
+                names.append(name)
+        return best, names
+
+    def _keep_card(self, claim: ClosingClaim, trial: Trial, result: Result, names: list[str]) -> None:
+        """The winner's model card, once there is an answer to tell of."""
         with disk_faults.scratch() as folder:
-            papers = folder / "student.json"
-            papers.write_text(json.dumps(_papers(claim, session, best), indent=2, sort_keys=True))
-            self._store(claim, papers.name, "application/json", papers, trial_id)
+            file = folder / winner_files.CARD
+            file.write_text(winner_files.card(claim, trial, result, names), encoding="utf-8")
+            self._store(claim, file.name, winner_files.MEDIA_TYPES[file.name], file, None)
 
     def _keep_right(self, claim: ClosingClaim, right: Mapping[int, NDArray[np.bool_]]) -> None:
         """Which test images each student got right becomes a file, for whoever asks another question of it."""
@@ -205,25 +221,3 @@ def _softness(spec: JobSpec, session: EngineSession) -> list[tuple[float, float]
     shares = (point / (SOFTNESS_POINTS - 1) for point in range(SOFTNESS_POINTS))
     temperatures = [value_at(share, low, high, log=True) for share in shares]
     return list(zip(temperatures, run.teacher_softness(session.prepared, temperatures), strict=True))
-
-
-def _papers(claim: ClosingClaim, session: EngineSession, trial: Trial) -> Mapping[str, Any]:
-    """What somebody needs who loads the student elsewhere, and how good it was measured to be."""
-    return {
-        "job": claim.job_id,
-        "trial": trial.number,
-        "seed": trial.seed,
-        "student": asdict(session.prepared.problem.student),
-        "classes": session.prepared.classes,
-        "class_map": session.prepared.class_map,
-        "image_size": list(session.prepared.size),
-        "channels": session.prepared.channels,
-        "initial": claim.spec.student.initial and claim.spec.student.initial.model_dump(mode="json", exclude_none=True),
-        "dataset": claim.spec.dataset.model_dump(mode="json"),
-        "training": claim.spec.training.model_dump(mode="json"),
-        "fixed": dict(claim.fixed),
-        "configuration": trial.configuration,
-        "validation": trial.metrics,
-        "test": trial.test_metrics,
-        "chosen": "best of the winner's students on validation; the answer's estimates speak of all of them",
-    }

@@ -12,6 +12,7 @@ from fastapi import APIRouter, File, Form, Query, Request, UploadFile
 from starlette.responses import RedirectResponse, Response
 
 from search.analysis.priors import context
+from search.claims.artifacts import list_artifacts
 from search.claims.workers import list_workers
 from search.errors import FieldProblem, IllegalMove, NotReady, SpecInvalid, Unreadable
 from search.records import Event, Job, Principal, Trial
@@ -35,6 +36,7 @@ from service.routes.signing import visitor_of
 from service.routes.turns import in_turn
 from service.schemas import Cursor, JobId
 from thermowell.api.answers import Result
+from thermowell.api.files import is_student_file
 
 PER_PAGE = 25
 MOST_STUDIES = 100
@@ -170,11 +172,13 @@ def _job_page(
     running = list_trials(db, job_id, principal, state=TrialState.RUNNING, limit=jobs_page_one.LANES)
     result = _result(db, job, principal)
     entry = _entries(db, [job], principal)[0]
+    kept = list_artifacts(db, job_id, principal) if result is not None else []
     return page(
         "job.html",
         visitor_of(request, principal),
         status,
         job=job,
+        student=[file.name for file in kept if is_student_file(file.name)],
         entry=entry,
         clock=jobs_page_one.clock(job, entry.phase),
         searched=jobs_page.search_trials(job.progress),

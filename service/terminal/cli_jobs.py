@@ -98,6 +98,26 @@ def export(
         print(plain(client.export(full_id(client, job), into)), end="")
 
 
+def student(
+    job: JobArgument,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The folder, made if need be.")] = Path("student"),
+    url: Url = DEFAULT_URL,
+    key: Key = None,
+) -> None:
+    """Bring the winning student: weights, papers, its own program, what other programs run, and a model card."""
+    with connected(url, key) as client:
+        try:
+            folder = client.student(full_id(client, job), output)
+        except OSError as error:
+            fail(f"cannot write into {output}: {error.strerror}", Exit.USAGE)
+        names = sorted(path.name for path in folder.iterdir())
+    if "student.safetensors" not in names:
+        fail("the job has no student: it has not ended, or its winner failed on every seed", Exit.FAILED)
+    stderr().print(f"{folder}: {', '.join(names)}", markup=False)
+    if "student.py" in names:
+        stderr().print(f"Try: python {folder / 'student.py'} PICTURE", markup=False)
+
+
 def list_jobs(
     state: Annotated[str | None, typer.Option(help="Only jobs in this state.")] = None,
     label: Annotated[str | None, typer.Option(help="Only jobs with this label, as key=value.")] = None,
@@ -184,7 +204,7 @@ def delete(job: JobArgument, url: Url = DEFAULT_URL, key: Key = None) -> None:
 def register(app: typer.Typer) -> None:
     """Adds these commands to the command line."""
     panel = "Jobs"
-    for command in (submit, watch, result, export, cancel, stop, pause, resume, extend, share, delete):
+    for command in (submit, watch, result, export, student, cancel, stop, pause, resume, extend, share, delete):
         app.command(rich_help_panel=panel)(command)
     app.command("list", rich_help_panel=panel)(list_jobs)
 

@@ -68,7 +68,7 @@ def test_a_whole_job(db: Database, settings: Settings, by: str, searched: int) -
     result = results.get_result(db, job.id, factories.ME)
     assert result.winner.test is not None
     names = [artifact.name for artifact in artifacts.list_artifacts(db, job.id, factories.ME)]
-    assert names == ["student.json", "student.safetensors", "test-right.npz"]
+    assert names == ["README.md", "student.json", "student.py", "student.safetensors", "test-right.npz"]
     files = open_store(settings)
     with (
         artifacts.open_artifact(db, files, job.id, "test-right.npz", factories.ME) as (_, kept),

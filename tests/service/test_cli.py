@@ -54,6 +54,15 @@ def spec_file(tmp_path: Path) -> Path:
 
 @pytest.mark.usefixtures("url")
 class TestWithAService:
+    def test_student_brings_its_files(self, run: Run, jobs: Jobs, tmp_path: Path) -> None:
+        done = run("student", jobs.completed.id, "-o", tmp_path / "student")
+        assert done.exit_code == Exit.OK
+        assert [path.name for path in (tmp_path / "student").iterdir()] == ["student.safetensors"]
+        assert "student.safetensors" in done.stderr
+        nothing = run("student", jobs.running.id, "-o", tmp_path / "none")
+        assert nothing.exit_code == Exit.FAILED
+        assert "no student: it has not ended" in nothing.stderr
+
     def test_submit_prints_the_id_alone(self, run: Run, db: Database, spec_file: Path) -> None:
         done = run("submit", spec_file)
         assert done.exit_code == Exit.OK

@@ -308,6 +308,9 @@ class TestTheAnswer:
         [student] = [file for file in asking.artifacts(jobs.completed.id) if file.name == "student.safetensors"]
         kept = asking.download(jobs.completed.id, student.name, tmp_path)
         assert (kept.name, kept.stat().st_size) == (student.name, student.size)
+        folder = asking.student(jobs.completed.id, tmp_path / "new" / "student")
+        assert [path.name for path in folder.iterdir()] == ["student.safetensors"]
+        assert (folder / "student.safetensors").read_bytes() == kept.read_bytes()
 
 
 def _with_defaults(document: dict[str, Any]) -> dict[str, Any]:

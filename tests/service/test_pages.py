@@ -261,6 +261,7 @@ def test_an_answered_job(reader: httpx.Client, jobs: Jobs) -> None:
     result = reader.get(f"/v1/jobs/{jobs.completed.id}/result").json()
     assert result["summary"] in unescape(answer.text)
     assert f'href="/v1/jobs/{jobs.completed.id}/report"' in answer.text
+    assert f'href="/v1/jobs/{jobs.completed.id}/artifacts/student.safetensors"' in answer.text
     page = words(answer)
     assert "Delete this job" in page
     assert "Pause" not in page

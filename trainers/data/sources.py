@@ -62,6 +62,22 @@ def read_images(data: Data, root: Path, scratch: Path | None) -> Source:
     return Source(pool_images, entry.classes, own_test=bool(entry.own_test_part))
 
 
+def class_names(data: Data, root: Path) -> list[str]:
+    """The names of a set's own classes in the order of their numbers; numbers where it has no names."""
+    if data.name == "image_folder":
+        return layout.classes(_tree(data, root).train)
+    if data.name == "npz":
+        with Arrays(data, root) as arrays:
+            classes = arrays.classes()
+        return list(classes.names) or [str(number) for number in range(classes.count)]
+    count = DATASETS[data.name].classes
+    assert count is not None
+    if DATASETS[data.name].fetched_by != "torchvision":
+        return [str(number) for number in range(count)]
+    names = getattr(_opened(data, root, test=False)[0], "classes", None) or range(count)
+    return [str(name) for name in names]
+
+
 def stamp(data: Data, root: Path) -> str:
     """What says that the files are those of before, without a look at the images: the digest of an npz file, or of the
     names, sizes and times of a folder's; "" for sets whose files never change. DatasetMissing where there are none.

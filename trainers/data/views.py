@@ -24,6 +24,7 @@ class Normaliser:
 
     def __init__(self, mean: tuple[float, ...], std: tuple[float, ...], device: torch.device) -> None:
         self.device = device
+        self.mean, self.std = mean, std
         self._mean = torch.tensor(mean, device=device).mul(255).reshape(-1, 1, 1)
         self._std = torch.tensor(std, device=device).mul(255).reshape(-1, 1, 1)
 

@@ -1,0 +1,134 @@
+"""Files of a job's winning student: weights, papers, its own program, what other programs run, and a model card."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from search import units
+from search.claims.finalization import ClosingClaim
+from search.records import Trial
+from search.worker.engine_cache import EngineSession
+from thermowell.api.answers import Result
+from thermowell.api.files import STUDENT_FILES, is_student_file
+from trainers import student_files
+from trainers.teaching.prepared import Prepared
+from trainers.zoo import weights
+
+CARD = "README.md"
+MEDIA_TYPES = {
+    "student.safetensors": "application/octet-stream",
+    "student.json": "application/json",
+    "student.py": "text/x-python",
+    "student.pt2": "application/octet-stream",
+    "student.onnx": "application/octet-stream",
+    CARD: "text/markdown",
+}
+
+
+def papers(claim: ClosingClaim, session: EngineSession, trial: Trial) -> dict[str, Any]:
+    """What somebody needs who loads the student elsewhere, and how good it was measured to be."""
+    prepared = session.prepared
+    described = student_files.description(prepared) if isinstance(prepared, Prepared) else {}
+    return {
+        "job": claim.job_id,
+        "trial": trial.number,
+        "seed": trial.seed,
+        "student": asdict(prepared.problem.student),
+        "classes": prepared.classes,
+        "class_map": prepared.class_map,
+        "image_size": list(prepared.size),
+        "channels": prepared.channels,
+        "initial": claim.spec.student.initial and claim.spec.student.initial.model_dump(mode="json", exclude_none=True),
+        "dataset": claim.spec.dataset.model_dump(mode="json"),
+        "training": claim.spec.training.model_dump(mode="json"),
+        "fixed": dict(claim.fixed),
+        "configuration": trial.configuration,
+        "validation": trial.metrics,
+        "test": trial.test_metrics,
+        "chosen": "best of the winner's students on validation; the answer's estimates speak of all of them",
+        **described,
+    }
+
+
+def write(
+    claim: ClosingClaim, session: EngineSession, trial: Trial, student: Path, folder: Path, programs: bool
+) -> Iterator[Path]:
+    """Writes the student's files into a folder and answers each, the card left out; of a replayed one its weights and
+    papers alone. With `programs` also those that run without its program, where they can be made.
+    """
+    documents, prepared = papers(claim, session, trial), session.prepared
+    target = folder / "student.safetensors"
+    if isinstance(prepared, Prepared):
+        student_files.stamped(weights.load(student), target, documents)
+        if programs:
+            documents["programs"] = student_files.programs(prepared, student, folder)
+        program = folder / "student.py"
+        program.write_text(student_files.program(prepared.problem.student), encoding="utf-8")
+        yield program
+        yield from (folder / name for name in documents.get("programs", {}))
+    else:
+        target = student
+    described = folder / "student.json"
+    described.write_text(json.dumps(documents, indent=2, sort_keys=True), encoding="utf-8")
+    yield described
+    yield target
+
+
+def card(claim: ClosingClaim, trial: Trial, result: Result, files: list[str]) -> str:
+    """The student's model card, in the form of Hugging Face's: what it is, what was searched, how sure that is."""
+    spec, metric, winner = claim.spec, result.metric, result.winner
+    temperature = units.number(winner.configuration["temperature"])
+    mean, interval = winner.validation.mean, winner.validation.interval
+    level = "not known" if mean is None else units.level(metric, mean)
+    if interval is not None:
+        level += f", {units.percent(interval.confidence)} interval {units.interval(metric, interval)}"
+    parts = [
+        f"---\n{yaml.safe_dump(_card_head(claim, trial), sort_keys=False, allow_unicode=True)}---",
+        f"# {spec.name}: {spec.student.name} distilled at T = {temperature}",
+        _wrapped(result.summary),
+        "## Use",
+        "```\npip install torch pillow safetensors\npython student.py PICTURE.png\n```",
+        "## What was searched",
+        _wrapped(
+            f"Thermowell's job {claim.job_id} searched temperature, loss weights and optimizer settings jointly with "
+            f"{result.search_trials} students, and trained {result.trials} in all, {result.epochs} epochs. The loss: "
+            f"{result.conventions}"
+        ),
+        f"```json\n{json.dumps(trial.configuration, indent=2, sort_keys=True)}\n```",
+        "## How sure it is",
+        _wrapped(f"Validation {units.NAMES[metric]} of this configuration: {level}. Intervals: {result.estimand}"),
+        *(["\n".join(f"- {caution}" for caution in result.cautions)] if result.cautions else []),
+        "## Files",
+        "\n".join(f"- `{file}`: {STUDENT_FILES[file]}" for file in sorted({*files, CARD}) if is_student_file(file)),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _card_head(claim: ClosingClaim, trial: Trial) -> dict[str, Any]:
+    """The card's metadata, as Hugging Face's hub reads them."""
+    data, measured = claim.spec.dataset.name, trial.test_metrics or {}
+    figures = [
+        {"type": metric, "value": measured[metric], "name": f"test {name}"}
+        for metric, name in units.NAMES.items()
+        if metric in measured
+    ]
+    result = {"task": {"type": "image-classification"}, "dataset": {"name": data, "type": data}, "metrics": figures}
+    return {
+        "library_name": "pytorch",
+        "pipeline_tag": "image-classification",
+        "tags": ["knowledge-distillation", "image-classification", "thermowell"],
+        "datasets": [data],
+        "metrics": [claim.spec.objective.metric],
+        "model-index": [{"name": claim.spec.name, "results": [result]}],
+    }
+
+
+def _wrapped(text: str) -> str:
+    return "\n".join(textwrap.wrap(text, 120, break_long_words=False, break_on_hyphens=False))

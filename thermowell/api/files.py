@@ -1,0 +1,20 @@
+"""Files of a job's winning student, by the names under which they are kept and served."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+STUDENT_FILES: Mapping[str, str] = {
+    "README.md": "the model card: what was searched, and how sure the answer is",
+    "student.json": "its architecture, how images are prepared, the classes' names in order, and its figures",
+    "student.onnx": "the same network for ONNX Runtime: input `images`, output `logits`, of any number of images",
+    "student.pt2": "the same network for `torch.export.load`, of any number of images",
+    "student.py": "its program: `python student.py PICTURE`",
+    "student.safetensors": "its weights; the metadata say what it is",
+}
+"""What each is for. Of these a worker keeps those that it can make."""
+
+
+def is_student_file(name: str) -> bool:
+    """Whether a job's file belongs to its winning student."""
+    return name in STUDENT_FILES

@@ -1,0 +1,225 @@
+"""Files by which a student is used without this project: its program, and what torch and ONNX run without one."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import json
+import logging
+import re
+import warnings
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from trainers import catalogue, preprocessing, superclasses
+from trainers.data import sources
+from trainers.preprocessing import Preprocessing
+from trainers.registry.datasets import DATASETS
+from trainers.spec import Data, Model
+from trainers.teaching.prepared import Prepared
+from trainers.training.epoch import pieces
+from trainers.zoo import models, weights
+
+SOURCE = "thermowell.student"
+"""The entry of a student's safetensors metadata that says what it is, as JSON."""
+FARTHEST = 1e-3  # that a logit may be from the module's, as a share of the largest
+_log = logging.getLogger(__name__)
+_COMPARED = 1024  # validation images
+_CLASSES = {"mlp": "Mlp", "cnn": "Cnn", "resnet": "ResNet", "wrn": "WideResNet"}
+
+
+def description(prepared: Prepared) -> dict[str, Any]:
+    """How to build a prepared problem's student, how its images are prepared, and its classes' names, in order."""
+    problem, photos = prepared.problem, problem_photos(prepared.problem.data)
+    model = problem.student
+    own = model.name in catalogue.MODELS
+    arguments = catalogue.model_arguments(model.name, model.arguments) if own else dict(model.arguments)
+    mean, std = prepared.normalise.mean, prepared.normalise.std
+    return {
+        "architecture": {
+            "name": model.name,
+            "arguments": arguments,
+            "channels": prepared.channels,
+            "size": list(prepared.size),
+            "classes": prepared.classes,
+        },
+        "preprocessing": {
+            "channels": prepared.channels,
+            "size": list(prepared.size),
+            "resize": "shorter side" if photos else "whole",
+            "interpolation": "bilinear",
+            "crop": "middle" if photos else "none",
+            "mean": list(mean),
+            "std": list(std),
+            "value_range": [0, 1],
+        },
+        "class_names": class_names(problem.data, prepared.roots.data, prepared.class_map, prepared.classes),
+        "precision": problem.precision,
+    }
+
+
+def problem_photos(data: Data) -> bool:
+    """Whether a set's images are photographs, brought to their size by their shorter side."""
+    return data.name == "image_folder" or DATASETS[data.name].photos
+
+
+def class_names(data: Data, root: Path, class_map: tuple[int, ...] | None, classes: int) -> list[str]:
+    """The names of the classes, in their order: the data set's own, or what a map brings together."""
+    own = sources.class_names(data, root)
+    if class_map is None:
+        return own
+    if data.classes is not None and data.classes.kind == "coarse" and data.name == "CIFAR100":
+        return list(superclasses.CIFAR100)
+    groups = [
+        [name for name, group in zip(own, class_map, strict=True) if group == number] for number in range(classes)
+    ]
+    return [" or ".join(group) for group in groups]
+
+
+def stamped(tensors: Mapping[str, Tensor], path: Path, papers: Mapping[str, Any]) -> None:
+    """Writes the student's tensors with what they are beside them, so that the file may be a teacher elsewhere."""
+    prepared = papers["preprocessing"]
+    own = Preprocessing("custom", mean=tuple(prepared["mean"]), std=tuple(prepared["std"]))
+    document = {"preset": own.preset, "mean": own.mean, "std": own.std}
+    metadata = {
+        preprocessing.METADATA: json.dumps(document),
+        SOURCE: json.dumps({name: papers[name] for name in ("job", "trial", "architecture", "class_names")}),
+        "format": "pt",
+    }
+    weights.save(tensors, path, metadata)
+
+
+def program(model: Model) -> str:
+    """The student's program: torch alone for this project's own models, torchvision or timm for theirs."""
+    text = resources.files("trainers").joinpath("student_program.py").read_text(encoding="utf-8")
+    before, rest = text.split("# --- architecture\n")
+    _, after = rest.split("# --- end of the architecture\n")
+    if model.name in _CLASSES:
+        needs, source = "", _own_source(_CLASSES[model.name], model.name)
+    elif model.name.startswith(catalogue.TIMM_PREFIX):
+        needs, source = "timm", _TIMM
+    else:
+        needs, source = "torchvision", _TORCHVISION
+    text = f"{before}{source}\n\n{after.lstrip()}"
+    if needs:
+        text = text.replace("Needs torch, pillow and safetensors.", f"Needs torch, {needs}, pillow and safetensors.")
+    return re.sub(r"  # type: ignore\[[^\]]*\]", "", text)
+
+
+def programs(prepared: Prepared, student: Path, folder: Path) -> dict[str, float]:
+    """Writes `student.pt2` (torch.export) and `student.onnx` into a folder, as far as this worker can make them.
+
+    Answers the files' names with the largest difference of their logits from the module's on validation images, as a
+    share of the largest logit; one that is farther than FARTHEST is not kept. Each takes any number of images.
+    """
+    problem = prepared.problem
+    model = models.build(problem.student, prepared.channels, prepared.size, prepared.classes, seed=0)
+    weights.fill(model, weights.load(student), "the student")
+    images = prepared.validation_images[:_COMPARED].cpu()
+    shown = torch.cat([prepared.normalise(part.to(prepared.device)) for part in pieces(images)]).cpu()
+    with torch.no_grad():
+        expected = model.eval()(shown)
+    made: dict[str, float] = {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of libraries under way
+        for name, make in (("student.pt2", _export), ("student.onnx", _onnx)):
+            try:
+                logits = make(model, shown, folder / name)
+            except Exception as error:  # whatever a compiler raises for a model that it does not know
+                (folder / name).unlink(missing_ok=True)
+                _log.info("%s cannot be made of %s: %s", name, problem.student.name, str(error).split("\n")[0])
+                continue
+            if logits is None:
+                continue
+            difference = float((logits - expected).abs().max() / expected.abs().max().clamp(min=1e-12))
+            if difference <= FARTHEST:
+                made[name] = difference
+            else:
+                (folder / name).unlink()
+    return made
+
+
+def _export(model: nn.Module, shown: Tensor, path: Path) -> Tensor:
+    batch = torch.export.Dim("batch", min=1)
+    exported = torch.export.export(model, (shown[:2],), dynamic_shapes=({0: batch},))
+    torch.export.save(exported, path)
+    with torch.no_grad():
+        logits: Tensor = torch.export.load(path).module()(shown)
+    return logits
+
+
+def _onnx(model: nn.Module, shown: Tensor, path: Path) -> Tensor | None:
+    """None where this worker lacks what ONNX takes."""
+    if any(importlib.util.find_spec(name) is None for name in ("onnx", "onnxscript", "onnxruntime")):
+        return None
+    import onnxruntime
+
+    names: dict[str, Any] = {"input_names": ["images"], "output_names": ["logits"]}
+    batch = torch.export.Dim("batch", min=1)
+    torch.onnx.export(
+        model,
+        (shown[:2],),
+        path,
+        dynamo=True,
+        external_data=False,
+        dynamic_shapes=({0: batch},),
+        verbose=False,
+        **names,
+    )
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    return torch.from_numpy(session.run(["logits"], {"images": shown.numpy()})[0])
+
+
+def _own_source(name: str, registered: str) -> str:
+    """The source of one of this project's networks with all that it uses, and how it is built."""
+    text = resources.files("trainers.zoo").joinpath("networks.py").read_text(encoding="utf-8")
+    parts = {part.name: part for part in ast.parse(text).body if isinstance(part, ast.ClassDef | ast.FunctionDef)}
+    needed, waiting = set[str](), [name]
+    while waiting:
+        part = waiting.pop()
+        if part not in needed:
+            needed.add(part)
+            used = {node.id for node in ast.walk(parts[part]) if isinstance(node, ast.Name)}
+            waiting += sorted(used & set(parts))
+    source = [str(ast.get_source_segment(text, part)) for key, part in parts.items() if key in needed]
+    first = ["HashedDropout = nn.Dropout"] if "_dropout" in needed else []
+    return "\n\n\n".join([*first, *source, _OWN.format(network=name, inputs=_INPUTS.get(registered, "channels"))])
+
+
+_INPUTS = {"mlp": 'channels * architecture["size"][0] * architecture["size"][1]'}
+_OWN = '''
+def build(architecture: Mapping[str, Any]) -> nn.Module:
+    """The network without its weights."""
+    channels = architecture["channels"]
+    return {network}({inputs}, architecture["classes"], **architecture["arguments"])
+'''.strip()
+_TORCHVISION = '''
+def build(architecture: Mapping[str, Any]) -> nn.Module:
+    """The network without its weights."""
+    import torchvision
+
+    name, extra = architecture["name"], {}
+    if name in ("googlenet", "inception_v3"):
+        extra = {"aux_logits": False, "init_weights": False}
+    elif name.startswith("vit_"):
+        extra = {"image_size": architecture["size"][0]}
+    elif name == "maxvit_t":
+        extra = {"input_size": tuple(architecture["size"])}
+    network = torchvision.models.get_model(name, weights=None, num_classes=architecture["classes"], **extra)
+    if architecture["channels"] == 1:
+        network.register_forward_pre_hook(lambda module, inputs: (inputs[0].expand(-1, 3, -1, -1), *inputs[1:]))
+    return network
+'''.strip()
+_TIMM = '''
+def build(architecture: Mapping[str, Any]) -> nn.Module:
+    """The network without its weights."""
+    import timm
+
+    name, classes, channels = architecture["name"], architecture["classes"], architecture["channels"]
+    return timm.create_model(name.removeprefix("timm:"), pretrained=False, num_classes=classes, in_chans=channels)
+'''.strip()
