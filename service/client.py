@@ -271,7 +271,7 @@ class Thermowell(Studies):
 
         `python student.py PICTURE` there needs torch, pillow and safetensors, and nothing of this project.
         """
-        names = [kept.name for kept in self.artifacts(job) if is_student_file(kept.name)]
+        names = [file.name for file in self.artifacts(job) if is_student_file(file.name)]
         target = Path(to)
         target.mkdir(parents=True, exist_ok=True)
         for name in names:

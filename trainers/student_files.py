@@ -37,8 +37,8 @@ def description(prepared: Prepared) -> dict[str, Any]:
     """How to build a prepared problem's student, how its images are prepared, and its classes' names, in order."""
     problem, photos = prepared.problem, problem_photos(prepared.problem.data)
     model = problem.student
-    own = model.name in catalogue.MODELS
-    arguments = catalogue.model_arguments(model.name, model.arguments) if own else dict(model.arguments)
+    is_ours = model.name in catalogue.MODELS
+    arguments = catalogue.model_arguments(model.name, model.arguments) if is_ours else dict(model.arguments)
     mean, std = prepared.normalise.mean, prepared.normalise.std
     return {
         "architecture": {
@@ -70,22 +70,22 @@ def problem_photos(data: Data) -> bool:
 
 def class_names(data: Data, root: Path, class_map: tuple[int, ...] | None, classes: int) -> list[str]:
     """The names of the classes, in their order: the data set's own, or what a map brings together."""
-    own = sources.class_names(data, root)
+    fine_names = sources.class_names(data, root)
     if class_map is None:
-        return own
+        return fine_names
     if data.classes is not None and data.classes.kind == "coarse" and data.name == "CIFAR100":
         return list(superclasses.CIFAR100)
-    groups = [
-        [name for name, group in zip(own, class_map, strict=True) if group == number] for number in range(classes)
-    ]
-    return [" or ".join(group) for group in groups]
+    members: list[list[str]] = [[] for _ in range(classes)]
+    for name, group in zip(fine_names, class_map, strict=True):
+        members[group].append(name)
+    return [" or ".join(names) for names in members]
 
 
 def stamped(tensors: Mapping[str, Tensor], path: Path, papers: Mapping[str, Any]) -> None:
     """Writes the student's tensors with what they are beside them, so that the file may be a teacher elsewhere."""
     prepared = papers["preprocessing"]
-    own = Preprocessing("custom", mean=tuple(prepared["mean"]), std=tuple(prepared["std"]))
-    document = {"preset": own.preset, "mean": own.mean, "std": own.std}
+    preparation = Preprocessing("custom", mean=tuple(prepared["mean"]), std=tuple(prepared["std"]))
+    document = {"preset": preparation.preset, "mean": preparation.mean, "std": preparation.std}
     metadata = {
         preprocessing.METADATA: json.dumps(document),
         SOURCE: json.dumps({name: papers[name] for name in ("job", "trial", "architecture", "class_names")}),
@@ -121,15 +121,15 @@ def programs(prepared: Prepared, student: Path, folder: Path) -> dict[str, float
     model = models.build(problem.student, prepared.channels, prepared.size, prepared.classes, seed=0)
     weights.fill(model, weights.load(student), "the student")
     images = prepared.validation_images[:_COMPARED].cpu()
-    shown = torch.cat([prepared.normalise(part.to(prepared.device)) for part in pieces(images)]).cpu()
+    inputs = torch.cat([prepared.normalise(part.to(prepared.device)) for part in pieces(images)]).cpu()
     with torch.no_grad():
-        expected = model.eval()(shown)
-    made: dict[str, float] = {}
+        expected = model.eval()(inputs)
+    differences: dict[str, float] = {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of libraries under way
         for name, make in (("student.pt2", _export), ("student.onnx", _onnx)):
             try:
-                logits = make(model, shown, folder / name)
+                logits = make(model, inputs, folder / name)
             except Exception as error:  # whatever a compiler raises for a model that it does not know
                 (folder / name).unlink(missing_ok=True)
                 _log.info("%s cannot be made of %s: %s", name, problem.student.name, str(error).split("\n")[0])
@@ -138,22 +138,22 @@ def programs(prepared: Prepared, student: Path, folder: Path) -> dict[str, float
                 continue
             difference = float((logits - expected).abs().max() / expected.abs().max().clamp(min=1e-12))
             if difference <= FARTHEST:
-                made[name] = difference
+                differences[name] = difference
             else:
                 (folder / name).unlink()
-    return made
+    return differences
 
 
-def _export(model: nn.Module, shown: Tensor, path: Path) -> Tensor:
+def _export(model: nn.Module, inputs: Tensor, path: Path) -> Tensor:
     batch = torch.export.Dim("batch", min=1)
-    exported = torch.export.export(model, (shown[:2],), dynamic_shapes=({0: batch},))
+    exported = torch.export.export(model, (inputs[:2],), dynamic_shapes=({0: batch},))
     torch.export.save(exported, path)
     with torch.no_grad():
-        logits: Tensor = torch.export.load(path).module()(shown)
+        logits: Tensor = torch.export.load(path).module()(inputs)
     return logits
 
 
-def _onnx(model: nn.Module, shown: Tensor, path: Path) -> Tensor | None:
+def _onnx(model: nn.Module, inputs: Tensor, path: Path) -> Tensor | None:
     """None where this worker lacks what ONNX takes."""
     if any(importlib.util.find_spec(name) is None for name in ("onnx", "onnxscript", "onnxruntime")):
         return None
@@ -163,7 +163,7 @@ def _onnx(model: nn.Module, shown: Tensor, path: Path) -> Tensor | None:
     batch = torch.export.Dim("batch", min=1)
     torch.onnx.export(
         model,
-        (shown[:2],),
+        (inputs[:2],),
         path,
         dynamo=True,
         external_data=False,
@@ -172,7 +172,7 @@ def _onnx(model: nn.Module, shown: Tensor, path: Path) -> Tensor | None:
         **names,
     )
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    return torch.from_numpy(session.run(["logits"], {"images": shown.numpy()})[0])
+    return torch.from_numpy(session.run(["logits"], {"images": inputs.numpy()})[0])
 
 
 def _own_source(name: str, registered: str) -> str:
@@ -184,8 +184,8 @@ def _own_source(name: str, registered: str) -> str:
         part = waiting.pop()
         if part not in needed:
             needed.add(part)
-            used = {node.id for node in ast.walk(parts[part]) if isinstance(node, ast.Name)}
-            waiting += sorted(used & set(parts))
+            names = {node.id for node in ast.walk(parts[part]) if isinstance(node, ast.Name)}
+            waiting += sorted(names & set(parts))
     source = [str(ast.get_source_segment(text, part)) for key, part in parts.items() if key in needed]
     first = ["HashedDropout = nn.Dropout"] if "_dropout" in needed else []
     return "\n\n\n".join([*first, *source, _OWN.format(network=name, inputs=_INPUTS.get(registered, "channels"))])

@@ -172,13 +172,13 @@ def _job_page(
     running = list_trials(db, job_id, principal, state=TrialState.RUNNING, limit=jobs_page_one.LANES)
     result = _result(db, job, principal)
     entry = _entries(db, [job], principal)[0]
-    kept = list_artifacts(db, job_id, principal) if result is not None else []
+    files = list_artifacts(db, job_id, principal) if result is not None else []
     return page(
         "job.html",
         visitor_of(request, principal),
         status,
         job=job,
-        student=[file.name for file in kept if is_student_file(file.name)],
+        student=[file.name for file in files if is_student_file(file.name)],
         entry=entry,
         clock=jobs_page_one.clock(job, entry.phase),
         searched=jobs_page.search_trials(job.progress),
