@@ -50,7 +50,10 @@ if TYPE_CHECKING:
 DEFAULT_URL = "http://127.0.0.1:8000"
 POLL_SECONDS = (0.1, 2.0)  # from the first wait to the longest
 PAGE = 1000
-Picture = Literal["response", "optimizers", "marginal", "curves", "interactions", "gains", "importances", "softness"]
+Picture = Literal[
+    "response", "best", "lanes", "optimizers", "marginal", "interactions", "gains", "seeds", "pareto", "parallel",
+    "softness", "curves", "importances",
+]  # fmt: skip
 Format = Literal["torchdistill", "mdistiller"]
 
 

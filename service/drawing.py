@@ -26,7 +26,8 @@ from search.requests.job_view import JobView
 from search.requests.plot_queue import to_be_shown
 from search.storage.db import Database, open_database
 from service import tracking
-from service.pages import dashboard_note, figures, report
+from service.pages import dashboard_note, report
+from service.plots import names, plotly_renderer
 from thermowell.api.answers import Interim
 
 LONGEST_CAUSE = 500  # characters
@@ -69,7 +70,11 @@ def draw(db: Database, job_id: str, mlflow_uri: str | None = None, root_path: st
             interactions=interim.interactions,
         )
     page = report.render(standing, picture_base=None) if standing.final else None
-    plots = {name: Figure(drawn) for name, drawn in figures.all_of(standing).items()}
+    plots = {
+        str(name): Figure(plotly_renderer.render(make(standing)))
+        for name, make in names.PLOTS.items()
+        if name in names.DASHBOARD
+    }
     files = _files(db, standing, page)
     words = dashboard_note.note(standing, root_path)
     change = dashboard_change(db, job_id, plots, words, files)

@@ -14,7 +14,8 @@ from typing import Any
 
 from benchmarks.common import facts, output, repetitions
 from search.analysis.study import guidance_table
-from service.pages import picture_factor
+from service.plots import svg_renderer
+from service.plots.factor import factor_plot
 from thermowell.api.answers import Interval
 from thermowell.api.guidance import Guidance, Measured
 
@@ -40,7 +41,7 @@ def pictures(guidance: Guidance, folder: Path) -> list[Path]:
     paths = []
     for factor in guidance.factors:
         path = folder / f"study-{_file(guidance.study)}-{_file(factor.name)}.svg"
-        path.write_text(picture_factor.draw(guidance, factor) + "\n")
+        path.write_text(svg_renderer.render(factor_plot(guidance, factor)) + "\n")
         paths.append(path)
     return paths
 

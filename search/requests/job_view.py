@@ -28,6 +28,7 @@ from thermowell.api.answers import Importances, Interactions, Interim, Result, T
 from thermowell.api.document import Document
 
 MOST_CURVES = 80
+MOST_LANES = 24
 MOST_POINTS = 60
 """Of one curve: more cannot be told apart in a picture."""
 BARE = "No model yet: the trials alone, as they were measured."
@@ -70,6 +71,7 @@ class JobView:
     trials: Sequence[Trial]
     curves: Sequence[Curve]
     unreadable: str | None = None
+    lanes: Sequence[Curve] = ()  # of trials that are in training now, of all stages
 
 
 def get_job_view(db: Database, job_id: str, principal: Principal) -> JobView:
@@ -109,6 +111,7 @@ def job_view_of(connection: Connection, row: Any) -> JobView:
         interactions=so_far.interactions if so_far else maps,
         trials=trained,
         curves=_curves(connection, spec, trained, ids),
+        lanes=_lanes(connection, spec, trained, ids),
         unreadable=f"{', '.join(unreadable_parts)} of job {row.id} cannot be read" if unreadable_parts else None,
     )
 
@@ -142,9 +145,20 @@ def _curves(connection: Connection, spec: JobSpec, trained: Sequence[Trial], ids
     sign = 1 if spec.objective.direction == "maximize" else -1
     completed = [trial for trial in searched if trial.state is TrialState.COMPLETED and trial.value is not None]
     numbers |= {trial.number for trial in sorted(completed, key=lambda t: -sign * (t.value or 0.0))[:1]}
+    return _told_by(connection, spec, [trial for trial in searched if trial.number in numbers], ids)
+
+
+def _lanes(connection: Connection, spec: JobSpec, trained: Sequence[Trial], ids: dict[int, int]) -> list[Curve]:
+    """Of the trials that are in training now, the first of them where they are many."""
+    running = [t for t in trained if t.state is TrialState.RUNNING and t.configuration is not None and t.epoch]
+    return _told_by(connection, spec, running[:MOST_LANES], ids)
+
+
+def _told_by(connection: Connection, spec: JobSpec, selected: Sequence[Trial], ids: dict[int, int]) -> list[Curve]:
+    """The learning curves of these trials, thinned out."""
     values: dict[int, list[tuple[int, float]]] = {}
     column = reports.c[spec.objective.metric]
-    criteria = reports.c.trial_id.in_([ids[number] for number in numbers])
+    criteria = reports.c.trial_id.in_([ids[trial.number] for trial in selected])
     for trial_id, epoch, value in connection.execute(
         select(reports.c.trial_id, reports.c.epoch, column)
         .where(criteria)
@@ -160,8 +174,8 @@ def _curves(connection: Connection, spec: JobSpec, trained: Sequence[Trial], ids
             epochs=[epoch for epoch, _ in points],
             values=[value for _, value in points],
         )
-        for trial in searched
-        if trial.number in numbers and (points := _thin_out(values.get(ids[trial.number], [])))
+        for trial in selected
+        if (points := _thin_out(values.get(ids[trial.number], [])))
     ]
 
 

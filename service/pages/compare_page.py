@@ -50,6 +50,8 @@ def answers(compared: Sequence[ComparedJob]) -> list[Row]:
 def settings(compared: Sequence[ComparedJob]) -> list[Row]:
     """The winners' settings, where any has them."""
     names = ["kd_weight", "label_weight", "student_temperature", "final_temperature", "optimizer", *optimizers.SETTINGS]
+    winners = [winner for item in compared if (winner := _winner(item)) is not None]
+    names += dict.fromkeys(name for winner in winners for name in winner.configuration.get("parameters") or {})
     rows = [Row(name.replace("_", " "), [_setting(item, name) for item in compared]) for name in names]
     return [row for row in rows if set(row.cells) != {NONE}]
 
@@ -116,7 +118,7 @@ def _test(item: ComparedJob) -> str:
 def _gain(item: ComparedJob, over: str) -> str:
     gain: Gain | None = None
     if item.result is not None:
-        gain = next((gain for gain in item.result.gains if gain.headline and gain.over == over), None)
+        gain = next((gain for gain in item.result.gains if gain.variant == "tuned" and gain.over == over), None)
     if gain is None or gain.mean is None:
         return NONE
     return units.difference_within(metric_of(item.job), gain.mean, gain.interval)
@@ -126,11 +128,15 @@ def _setting(item: ComparedJob, name: str) -> str:
     winner = _winner(item)
     if winner is None:
         return NONE
-    optimizer = winner.configuration.get("optimizer", {})
+    optimizer = winner.configuration.get("optimizer") or {}
     if name == "optimizer":
         return units.OPTIMIZERS.get(optimizer.get("name", ""), str(optimizer.get("name", NONE)))
-    if name in optimizers.SETTINGS and name not in optimizers.COMMON and not optimizers.has(optimizer["name"], name):
+    special = name in optimizers.SETTINGS and name not in optimizers.COMMON
+    if special and not (optimizer and optimizers.has(optimizer["name"], name)):
         return NONE
+    parameters = winner.configuration.get("parameters") or {}
+    if name in parameters:
+        return units.value(parameters[name])
     value = optimizer.get(name) if name in optimizers.SETTINGS else winner.configuration.get(name)
     return _words(round(value, 12) if isinstance(value, float) else value)
 

@@ -9,7 +9,8 @@ import jinja2
 
 from search import units
 from search.analysis.study import guidance_table, guidance_words
-from service.pages import picture_factor, report
+from service.pages import report
+from service.plots.factor import factor_plot
 from thermowell.api.guidance import Guidance
 
 
@@ -25,7 +26,7 @@ def render(guidance: Guidance) -> str:
         cells=guidance_table.cell_table(guidance),
         factors=guidance_table.factor_table(guidance),
         pictures=[
-            {"name": factor.name, "drawn": picture_factor.draw(guidance, factor), "words": factor.words}
+            {"name": factor.name, "drawn": report.both_widths(factor_plot(guidance, factor)), "words": factor.words}
             for factor in guidance.factors
         ],
         confidence=units.percent(guidance.confidence),

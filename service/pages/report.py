@@ -19,8 +19,10 @@ from search import units
 from search.records import Job, Trial
 from search.requests.job_view import JobView
 from search.states import Arm, Stage, TrialState
-from service.pages import pictures, spec_words
+from service.pages import spec_words
 from service.pages.dashboard_note import so_far
+from service.plots import names, svg_renderer
+from service.plots.data import PlotData
 from thermowell.api.answers import (
     Contestant,
     Estimate,
@@ -34,12 +36,14 @@ from thermowell.api.answers import (
 from trainers.registry import optimizers
 
 BEST_TRIALS = 10
+LIVE = ("lanes",)
+"""Plots of what goes on at this moment, which no report keeps."""
 
 
-def render(standing: JobView, *, picture_base: str | None) -> str:
-    """The page. `picture_base` is the address below which the pictures are served, None where they are not.
+def render(standing: JobView, *, picture_base: str | None, back: str | None = None) -> str:
+    """The page. `picture_base` is the address below which the pictures are served, `back` that of the job's page.
 
-    The same standing gives the same page.
+    Both are None where nothing is served. The same standing gives the same page.
     """
     job, result = standing.job, standing.result
     metric = units.shown(standing.response)
@@ -53,8 +57,9 @@ def render(standing: JobView, *, picture_base: str | None) -> str:
         response=standing.response,
         interactions=standing.interactions,
         facts=_facts(result) if result else [],
-        pictures={name: pictures.draw(name, standing) for name in pictures.PICTURES},
+        pictures={name: _picture(make(standing)) for name, make in names.PLOTS.items() if name not in LIVE},
         picture_base=picture_base,
+        back=back,
         shares=_shares(standing.interactions),
         settings=_settings(result) if result else [],
         gains=[_gain(gain, metric) for gain in result.gains] if result else [],
@@ -68,6 +73,16 @@ def render(standing: JobView, *, picture_base: str | None) -> str:
         told="answered" if standing.final else "as it stood",
         at=_moment(datetime.fromisoformat(result.computed_at) if result and standing.final else job.updated_at),
     )
+
+
+def _picture(plot: PlotData) -> dict[str, str]:
+    return {"drawn": both_widths(plot), "source": plot.source.words if plot.source and not plot.empty else ""}
+
+
+def both_widths(plot: PlotData) -> str:
+    """A plot for a page and for a telephone, of which the stylesheet shows one."""
+    drawn = (f'<div class="{width}">{svg_renderer.render(plot, width)}</div>' for width in svg_renderer.WIDTHS)
+    return "".join(drawn)
 
 
 @cache
@@ -252,8 +267,6 @@ def _shares(interactions: Interactions | None) -> list[dict[str, str]]:
             "setting": f"{units.OPTIMIZERS.get(share.optimizer, share.optimizer)}: {_words(share.setting)}",
             "together": f"{100 * share.share:.0f} %",
             "within": f"{100 * share.interval.low:.0f} to {100 * share.interval.high:.0f}",
-            "temperature": f"{100 * share.temperature_alone:.0f} %",
-            "alone": f"{100 * share.setting_alone:.0f} %",
         }
         for share in rows
     ]

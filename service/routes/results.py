@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi import Path as PathParameter
 from starlette.responses import FileResponse, HTMLResponse, Response
 
@@ -18,7 +18,8 @@ from search.requests.job_view import JobView, get_job_view
 from service import prefix
 from service.auth import Reader
 from service.errors import problems
-from service.pages import pictures, png, report
+from service.pages import png, report
+from service.plots import names, svg_renderer
 from service.routes.jobs import database
 from service.routes.turns import in_turn
 from service.schemas import ArtifactList, ArtifactOut, JobId
@@ -144,7 +145,8 @@ def get_report(request: Request, job_id: JobId, principal: Reader) -> HTMLRespon
     `text/html` by name, as browsers do; `not-ready` for others.
     """
     standing = _standing(request, job_id, principal, ("text/html",))
-    page = report.render(standing, picture_base=prefix.at(f"/v1/jobs/{job_id}/report"))
+    base, back = prefix.at(f"/v1/jobs/{job_id}/report"), prefix.at(f"/jobs/{job_id}")
+    page = report.render(standing, picture_base=base, back=back)
     return HTMLResponse(page, headers=PAGE_HEADERS)
 
 
@@ -159,10 +161,18 @@ def get_report(request: Request, job_id: JobId, principal: Reader) -> HTMLRespon
     },
 )
 @in_turn
-def get_picture(request: Request, job_id: JobId, picture: pictures.Name, principal: Reader) -> Response:
+def get_picture(
+    request: Request,
+    job_id: JobId,
+    picture: names.Name,
+    principal: Reader,
+    width: Annotated[svg_renderer.Width, Query(description="of a page, or of a telephone held upright")] = "wide",
+) -> Response:
     """One of the report's pictures by itself. Before there is an answer: as for the report, or `image/...` by name."""
     standing = _standing(request, job_id, principal, ("text/html", "image/"))
-    return Response(pictures.draw(picture, standing), media_type="image/svg+xml", headers=PAGE_HEADERS)
+    return Response(
+        svg_renderer.render(names.plot(picture, standing), width), media_type="image/svg+xml", headers=PAGE_HEADERS
+    )
 
 
 @router.get(
@@ -176,10 +186,12 @@ def get_picture(request: Request, job_id: JobId, picture: pictures.Name, princip
     },
 )
 @in_turn
-def get_picture_png(request: Request, job_id: JobId, picture: pictures.Name, principal: Reader) -> Response:
+def get_picture_png(request: Request, job_id: JobId, picture: names.Name, principal: Reader) -> Response:
     """As the SVG, in its light colours and twice as dense as it is shown, for what takes pixels alone."""
     standing = _standing(request, job_id, principal, ("text/html", "image/"))
-    return Response(png.draw_png(pictures.draw(picture, standing)), media_type="image/png", headers=PAGE_HEADERS)
+    return Response(
+        png.draw_png(svg_renderer.render(names.plot(picture, standing))), media_type="image/png", headers=PAGE_HEADERS
+    )
 
 
 def _standing(request: Request, job_id: str, principal: Principal, by_name: tuple[str, ...]) -> JobView:

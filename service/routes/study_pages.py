@@ -13,8 +13,10 @@ from search.requests.studies import get_guidance, get_study, list_studies
 from service import prefix
 from service.auth import Reader
 from service.errors import problem_response
-from service.pages import compare_page, jobs_page, picture_factor, study_page
+from service.pages import compare_page, jobs_page, study_page
 from service.pages.templating import HEADERS, page
+from service.plots import svg_renderer
+from service.plots.factor import factor_plot
 from service.routes.jobs import database
 from service.routes.signing import visitor_of
 from service.routes.turns import in_turn
@@ -70,12 +72,14 @@ def show_guidance(request: Request, study_id: StudyId, principal: Reader) -> Res
 
 @router.get("/studies/{study_id}/factors/{number}.svg")
 @in_turn
-def show_factor(request: Request, study_id: StudyId, number: int, principal: Reader) -> Response:
+def show_factor(
+    request: Request, study_id: StudyId, number: int, principal: Reader, width: svg_renderer.Width = "wide"
+) -> Response:
     """The picture of one of a study's factors."""
     guidance = get_guidance(database(request), study_id, principal)
     if not 0 <= number < len(guidance.factors):
         return problem_response("not-found", "the study has no such factor", request.url.path)
-    drawn = picture_factor.draw(guidance, guidance.factors[number])
+    drawn = svg_renderer.render(factor_plot(guidance, guidance.factors[number]), width)
     return Response(drawn, media_type="image/svg+xml", headers=dict(HEADERS) | {"Content-Security-Policy": SVG_POLICY})
 
 

@@ -29,7 +29,8 @@ from search.states import Arm, Stage
 from service.app import create_app
 from service.exports import mdistiller, torchdistill
 from service.exports.winner import Winner
-from service.pages import report, svg
+from service.pages import report
+from service.plots import svg
 from service.settings import Settings
 from trainers import catalogue
 from trainers.spec import Configuration

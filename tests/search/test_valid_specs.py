@@ -15,7 +15,8 @@ from search.analysis.job.build import build_documents, build_interim
 from search.spec.fields import DOOR, Choices, Ranged
 from search.spec.job import JobSpec
 from search.states import Arm, JobState
-from service.pages import dashboard_note, figures, report
+from service.pages import dashboard_note, report
+from service.plots import names, plotly_renderer
 from tests import synthetic
 from tests.search import specs_strategy as drawn
 from tests.search.played import START, Played
@@ -77,7 +78,7 @@ def play(spec: JobSpec, outcome: drawn.Outcome) -> None:
 def draw(spec: JobSpec, job: Played, found: dict[str, Any], final: bool) -> None:
     standing = synthetic.standing(spec, job.trials, found, final=final)
     assert "<svg" in report.render(standing, picture_base=None)
-    assert figures.all_of(standing)
+    assert all(plotly_renderer.render(make(standing)) for make in names.PLOTS.values())
     assert dashboard_note.note(standing)
 
 

@@ -13,7 +13,9 @@ from rich.console import Console
 
 from search.analysis.study.cells import Cell, Optimum
 from search.analysis.study.guidance import compute_guidance
-from service.pages import guidance_page, picture_factor
+from service.pages import guidance_page
+from service.plots import svg_renderer
+from service.plots.factor import factor_plot
 from service.terminal.guidance import print_guidance
 from thermowell.api.answers import Estimate, Gain, Interval
 from thermowell.api.guidance import Guidance
@@ -62,7 +64,7 @@ def _guidance() -> Guidance:
 
 def test_the_page_says_all_of_it_and_loads_nothing() -> None:
     page = guidance_page.render(_guidance())
-    assert page.count("<svg") == 2
+    assert page.count("<svg") == 2 * 2
     assert not re.search(r"""(src|href)\s*=\s*["'](?!#)""", page)
     assert "160 <b>" not in page
     assert "160 &lt;b&gt;" in page
@@ -80,13 +82,13 @@ def test_a_page_of_a_study_without_finished_jobs_stands() -> None:
 
 def test_a_factor_s_picture_has_a_row_for_each_level_and_arrows_where_censored() -> None:
     optimizer, epochs = _guidance().factors
-    found = ElementTree.fromstring(picture_factor.draw(_guidance(), optimizer))
+    found = ElementTree.fromstring(svg_renderer.render(factor_plot(_guidance(), optimizer)))
     words = [element.text for element in found.iter() if element.tag.endswith("text")]
-    assert {"adamw", "sgd"} <= set(words)
+    assert {"adamw", "sgd"} <= {(word or "").partition(" (")[0] for word in words}
     assert any(word and word.startswith("×") for word in words)
-    arrows = [e for e in ElementTree.fromstring(picture_factor.draw(_guidance(), epochs)).iter() if e.get("d")]
-    censored = sum(level.best.censored_high + level.best.censored_low for level in epochs.levels)
-    assert len(arrows) == censored + 1  # and the legend's own
+    arrows = svg_renderer.render(factor_plot(_guidance(), epochs)).count("\N{RIGHTWARDS ARROW}")
+    arrows += svg_renderer.render(factor_plot(_guidance(), epochs)).count("\N{LEFTWARDS ARROW}")
+    assert arrows == sum(level.best.censored_high + level.best.censored_low for level in epochs.levels)
     described = [element.text for element in found.iter() if element.tag.endswith("desc")]
     assert described == [optimizer.words]
 

@@ -14,15 +14,21 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from search.requests.job_view import JobView
-from service.pages import pictures, png, svg
-from service.pages.chart_axes import COLD_TO_HOT, heat
-from service.pages.picture_curves import shades
-from service.pages.picture_interactions import best_temperatures
+from service.pages import png
+from service.plots import names, svg, svg_renderer
+from service.plots.axes import COLD_TO_HOT, heat, shades
+from service.plots.curves import limits
+from service.plots.data import Axis, Band, Dots, Line, Panel, PlotData
+from service.plots.layout import ticks, wide, wrapped
+from service.plots.maps import best_temperatures
+from service.plots.quality import front
+from service.plots.svg_renderer import Width
 from tests import synthetic
 from thermowell.api.answers import TemperatureSet
 
 SVG = "{http://www.w3.org/2000/svg}"
-NAMES = list(pictures.PICTURES)
+NAMES = list(names.PLOTS)
+WIDTHS: list[Width] = ["wide", "narrow"]
 FIXED = {"learning_rate": 0.01, "weight_decay": 0.0}
 SPECS: dict[str, dict[str, Any]] = {
     "usual": {},
@@ -52,14 +58,15 @@ def answer(kind: str) -> JobView:
 ANSWERS = {kind: answer(kind) for kind in SPECS}
 
 
-def drawn(name: pictures.Name, standing: JobView) -> ElementTree.Element:
-    return ElementTree.fromstring(pictures.draw(name, standing))
+def drawn(name: names.Name, standing: JobView, width: Width = "wide") -> ElementTree.Element:
+    return ElementTree.fromstring(svg_renderer.render(names.plot(name, standing), width))
 
 
+@pytest.mark.parametrize("width_name", WIDTHS)
 @pytest.mark.parametrize("kind", SPECS)
 @pytest.mark.parametrize("name", NAMES)
-def test_every_answer_has_its_pictures_inside_of_their_frames(name: pictures.Name, kind: str) -> None:
-    root = drawn(name, ANSWERS[kind])
+def test_every_answer_has_its_pictures_inside_of_their_frames(name: names.Name, kind: str, width_name: Width) -> None:
+    root = drawn(name, ANSWERS[kind], width_name)
     width, height = float(root.attrib["width"]), float(root.attrib["height"])
     assert root.attrib["viewBox"] == f"0 0 {width:g} {height:g}"
     for element in root.iter():
@@ -80,10 +87,12 @@ def test_every_answer_has_its_pictures_inside_of_their_frames(name: pictures.Nam
         assert "nan" not in "".join(element.attrib.values())
 
 
+@pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("kind", SPECS)
 @pytest.mark.parametrize("name", NAMES)
-def test_words_do_not_run_out_of_the_picture(name: pictures.Name, kind: str) -> None:
-    root = drawn(name, ANSWERS[kind])
+def test_words_neither_run_out_of_the_picture_nor_into_each_other(name: names.Name, kind: str, width: Width) -> None:
+    root = drawn(name, ANSWERS[kind], width)
+    boxes: list[tuple[float, float, float, float, str]] = []
     for element in root.iter(f"{SVG}text"):
         size = float(element.attrib["font-size"])
         length = len(element.text or "") * size * svg.SANS
@@ -92,10 +101,16 @@ def test_words_do_not_run_out_of_the_picture(name: pictures.Name, kind: str) -> 
         assert left > -2, element.text
         assert left + length < float(root.attrib["width"]) + 2, element.text
         assert size >= 11.5
+        y = float(element.attrib["y"])
+        boxes.append((left, left + length * 0.93, y - 0.7 * size, y + 0.1 * size, element.text or ""))
+    for place, one in enumerate(boxes):
+        for other in boxes[place + 1 :]:
+            apart = one[1] <= other[0] or other[1] <= one[0] or one[3] <= other[2] or other[3] <= one[2]
+            assert apart, f"{one[4]!r} and {other[4]!r}"
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_picture_says_what_it_shows_to_those_who_do_not_see_it(name: pictures.Name) -> None:
+def test_a_picture_says_what_it_shows_to_those_who_do_not_see_it(name: names.Name) -> None:
     root = drawn(name, ANSWERS["usual"])
     title, description = root.find(f"{SVG}title"), root.find(f"{SVG}desc")
     assert title is not None
@@ -107,12 +122,12 @@ def test_a_picture_says_what_it_shows_to_those_who_do_not_see_it(name: pictures.
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_picture_needs_nothing_else_and_follows_the_colour_scheme(name: pictures.Name) -> None:
-    text = pictures.draw(name, ANSWERS["usual"])
+def test_a_picture_needs_nothing_else_and_follows_the_colour_scheme(name: names.Name) -> None:
+    text = svg_renderer.render(names.plot(name, ANSWERS["usual"]))
     assert re.findall(r"https?://[^\"' ]+", text) == ["http://www.w3.org/2000/svg"]
     assert "script" not in text
     assert "prefers-color-scheme:dark" in text
-    assert len(text) < 110_000
+    assert len(text) < 120_000
 
 
 def test_ids_of_different_pictures_differ_so_that_they_can_share_a_page() -> None:
@@ -123,30 +138,65 @@ def test_ids_of_different_pictures_differ_so_that_they_can_share_a_page() -> Non
 def test_the_response_shows_trials_curves_the_chosen_and_both_sets() -> None:
     standing = ANSWERS["usual"]
     root = drawn("response", standing)
-    words = {element.text for element in root.iter(f"{SVG}text")}
-    assert {"SGD", "AdamW", "no distillation", "temperature", "may be the best", "within 0.2 points"} <= words
-    assert {"1", "2", "4", "8", "16", "32"} <= words
+    words = " ".join(element.text or "" for element in root.iter(f"{SVG}text"))
+    for part in ("SGD", "AdamW", "no distillation", "temperature", "may be the best", "within 0.2 points", " 16 "):
+        assert part in words
     observations = standing.response.observations
-    dots = [e for e in root.iter(f"{SVG}circle") if e.attrib.get("fill-opacity") == "0.4"]
+    dots = [e for e in root.iter(f"{SVG}circle") if e.attrib.get("fill-opacity") == "0.45"]
     rings = [e for e in root.iter(f"{SVG}circle") if "stroke-opacity" in e.attrib]
-    outside = next(int((w or "").split()[0]) for w in words if "outside of the picture" in (w or ""))
-    assert len(dots) + len(rings) + outside == len(observations)
-    assert rings
+    edges = [e for e in root.iter(f"{SVG}path") if e.attrib.get("fill-opacity") == "0.6"]
+    assert len(dots) + len(rings) - 1 + len(edges) == len(observations), "one ring is in the legend"
+    assert edges
+    assert "triangles at the edge" in words
 
 
-def test_bars_stand_where_the_set_lies() -> None:
-    standing = ANSWERS["usual"]
-    assert standing.response.overall is not None
-    found = TemperatureSet(intervals=[(1, 2), (20, 40)], confidence=0.9, censored_low=True, censored_high=True)
-    overall = standing.response.overall.model_copy(update={"confidence_set": found})
-    response = standing.response.model_copy(update={"overall": overall})
-    root = drawn("response", dataclasses.replace(standing, response=response))
-    bars = [e for e in root.iter(f"{SVG}rect") if e.attrib.get("class") == "tw-f-best"]
-    ends = [(float(e.attrib["x"]), float(e.attrib["x"]) + float(e.attrib["width"])) for e in bars]
-    assert len(ends) == 2
-    assert ends[0][0] == 58
-    assert ends[1][1] == pytest.approx(578, abs=0.1)
-    assert ends[0][1] - ends[0][0] == pytest.approx(ends[1][1] - ends[1][0], abs=0.1)
+@pytest.mark.parametrize("kind", SPECS)
+@pytest.mark.parametrize("name", NAMES)
+def test_no_band_is_cut_off(name: names.Name, kind: str) -> None:
+    for panel in names.plot(name, ANSWERS[kind]).panels:
+        for band in (mark for mark in panel.marks if isinstance(mark, Band)):
+            assert all(panel.y.holds(low) and panel.y.holds(high) for _, low, high in band.points)
+
+
+def test_what_lies_outside_is_marked_at_the_edge() -> None:
+    points = [(0.5, 0.5), (2.0, 0.5), (0.5, -3.0), (0.2, 9.0)]
+    line = Line([(0.0, 0.5), (1.0, 5.0)], "ink")
+    panel = Panel(Axis("", 0.0, 1.0), Axis("", 0.0, 1.0), [Dots(points, "soft"), line])
+    text = svg_renderer.render(PlotData("x", "Title", "words", "what it is", [panel]))
+    root = ElementTree.fromstring(text)
+    assert len([e for e in root.iter(f"{SVG}path") if e.attrib.get("d", "").endswith("Z")]) == 4
+    assert "triangles at the edge" in text
+    inside = Panel(panel.x, panel.y, [Dots(points[:1], "soft")])
+    assert "triangles" not in svg_renderer.render(PlotData("x", "Title", "words", "what it is", [inside]))
+
+
+def test_the_axis_of_curves_begins_where_they_differ() -> None:
+    curves = ANSWERS["usual"].curves
+    low, high = limits(curves, minimize=False)
+    values = [value for curve in curves for value in curve.values]
+    assert min(values) <= low < high == max(values)
+
+
+@given(st.text(st.characters(categories=["L", "Zs"]), max_size=200), st.floats(40, 700))
+def test_words_in_lines_lose_nothing_and_fit(words: str, width: float) -> None:
+    lines = wrapped(words, width)
+    assert "".join("".join(lines).split()) == "".join(words.split())
+    assert all(wide(line) <= max(width, 4 * 11.5 * svg.SANS) + 1e-6 for line in lines)
+
+
+@given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=1, max_size=30))
+def test_no_point_betters_those_of_the_front_in_both(points: list[tuple[float, float]]) -> None:
+    best = front(points)
+    assert set(best) <= set(points)
+    for x, y in best:
+        assert not any(a < x and b > y for a, b in points)
+    for x, y in points:
+        assert any(a <= x and b >= y for a, b in best)
+
+
+def test_the_last_tick_alone_has_the_unit() -> None:
+    words = [text for _, text in ticks(Axis("", 0.5, 0.92, scale=100.0, unit=" %"))]
+    assert [word.endswith(" %") for word in words] == [False] * (len(words) - 1) + [True]
 
 
 def test_where_equivalence_is_not_shown_it_says_so() -> None:
@@ -169,20 +219,20 @@ def test_names_from_outside_cannot_become_markup() -> None:
         importances=standing.importances.model_copy(update={"importances": {"<b>&": 1.0}}),
     )
     for name in NAMES:
-        text = pictures.draw(name, changed)
+        text = svg_renderer.render(names.plot(name, changed))
         assert "<script" not in text
         assert "<b>" not in text
         ElementTree.fromstring(text)
 
 
-def test_names_of_pictures_are_those_of_the_type_and_others_are_refused() -> None:
-    assert tuple(pictures.PICTURES) == get_args(pictures.Name)
+def test_names_of_plots_are_those_of_the_type_and_others_are_refused() -> None:
+    assert set(names.PLOTS) == set(get_args(names.Name))
     with pytest.raises(KeyError):
-        pictures.draw("other", ANSWERS["usual"])  # type: ignore[arg-type]
+        names.plot("other", ANSWERS["usual"])  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_job_without_an_answer_has_its_pictures_too(name: pictures.Name) -> None:
+def test_a_job_without_an_answer_has_its_pictures_too(name: names.Name) -> None:
     """Nothing trained, nothing computed, or all but the confirmation: each is drawn, or says what is missing."""
     usual = ANSWERS["usual"]
     bare = usual.response.model_copy(update={"overall": None, "per_optimizer": []})
@@ -198,11 +248,12 @@ def test_a_job_without_an_answer_has_its_pictures_too(name: pictures.Name) -> No
 
 
 def test_every_picture_becomes_the_same_png_twice_with_its_words_in_it() -> None:
-    text = pictures.draw("softness", ANSWERS["usual"])
+    text = svg_renderer.render(names.plot("softness", ANSWERS["usual"]))
     made = png.draw_png(text)
     assert made.startswith(b"\x89PNG")
     width, height = (int.from_bytes(made[at : at + 4]) for at in (16, 20))
-    assert (width, height) == (1440, 640)
+    assert width == 1440
+    assert 400 < height < 900
     assert png.draw_png(text) == made
     wordless = re.sub(r"(<text[^>]*>)[^<]*", r"\1", text)
     assert png.draw_png(wordless) != made, "the font that lies beside draws the words"
@@ -220,7 +271,8 @@ def test_maps_are_blank_where_nothing_is_known_and_show_the_best_temperature_els
     root = drawn("interactions", dataclasses.replace(standing, interactions=found))
     cells = [e for e in root.iter(f"{SVG}path") if "fill:" in e.attrib.get("style", "")]
     corners = [float(y) for e in cells for y in re.findall(r"M[\d.]+,([\d.]+)", e.attrib["d"])]
-    top, bottom = 96, 96 + 132  # of the map; below it lies the bar of colours
+    [grey] = [e for e in root.iter(f"{SVG}rect") if e.attrib.get("class") == "tw-f-rule"]
+    top, bottom = float(grey.attrib["y"]), float(grey.attrib["y"]) + float(grey.attrib["height"])
     within = [y for y in corners if y <= bottom]
     assert within
     assert min(within) > top + 0.45 * (bottom - top), "the upper half is blank"
@@ -232,8 +284,9 @@ def test_maps_are_blank_where_nothing_is_known_and_show_the_best_temperature_els
 def test_curves_are_coloured_from_cold_to_hot() -> None:
     standing = ANSWERS["usual"]
     root = drawn("curves", standing)
-    lines = [e for e in root.iter(f"{SVG}path") if "stroke-opacity" in e.attrib.get("style", "")]
-    assert len(lines) == len([curve for curve in standing.curves if len(curve.epochs) > 1])
+    lines = [e for e in root.iter(f"{SVG}path") if e.attrib.get("stroke-opacity") == "0.75"]
+    whole = len([curve for curve in standing.curves if len(curve.epochs) > 1])
+    assert 0.9 * whole <= len(lines) <= whole, "the others lie outside and are marked at the edge"
     assert shades([1.0, 4.0, 16.0]) == pytest.approx([0, 0.5, 1])
     coldest = min(standing.curves, key=lambda curve: curve.temperature)
     assert heat(0) == COLD_TO_HOT[0]

@@ -16,7 +16,8 @@ from search import units
 from search.records import Reason
 from search.spec.job import JobSpec, SamplerSpec
 from search.states import JobState, Stage, TrialState
-from service.pages import dashboard_note, pictures, report, spec_words
+from service.pages import dashboard_note, report, spec_words
+from service.plots import names
 from tests import synthetic
 
 SPEC = synthetic.spec(labels={"team": "vision"})
@@ -78,7 +79,7 @@ def test_how_the_search_proposed_is_told_in_words() -> None:
 def test_the_page_is_whole_html_with_every_picture() -> None:
     parsed = Page(page())
     tags = [tag for tag, _ in parsed.elements]
-    assert tags.count("svg") == len(pictures.PICTURES) == 8
+    assert tags.count("svg") == 2 * (len(names.PLOTS) - len(report.LIVE)) == 24
     assert tags.count("h1") == 1
     assert ("html", {"lang": "en"}) in parsed.elements
     ids = [attributes["id"] for _, attributes in parsed.elements if "id" in attributes]
@@ -97,7 +98,7 @@ def test_it_loads_nothing_and_runs_nothing() -> None:
 
 
 def test_pictures_are_linked_only_where_they_are_served() -> None:
-    for name in pictures.PICTURES:
+    for name in set(names.PLOTS) - set(report.LIVE):
         for kind in ("svg", "png"):
             assert f'href="/v1/jobs/j/report/{name}.{kind}"' in page()
     assert ".svg" not in page(picture_base=None)

@@ -11,13 +11,13 @@ import pytest
 
 from search.requests.results import get_result
 from search.storage.db import Database
-from service.pages import pictures
+from service.plots import names
 from service.settings import Settings
 from tests.service import server_fixtures
 from tests.service.problems import refused
 from tests.service.server_fixtures import Jobs
 
-PICTURES = get_args(pictures.Name)
+PICTURES = get_args(names.Name)
 PARTS = ("result", "response", "importances", "interactions", "report", "report/response.svg", "report/gains.png")
 PERSON = {"Accept": "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8"}
 

@@ -63,6 +63,15 @@ def picture(name: str, width: int, height: int, title: str, description: str) ->
     return root
 
 
+def resize(root: Element, width: int, height: int) -> None:
+    """Gives a picture, paper and all, the height that its parts came to."""
+    root.set("viewBox", f"0 0 {width} {height}")
+    root.set("height", str(height))
+    paper = root.find("rect")
+    if paper is not None:
+        paper.set("height", str(height))
+
+
 def to_text(root: Element) -> str:
     """The picture as text; everything in it is escaped."""
     return ElementTree.tostring(root, encoding="unicode")

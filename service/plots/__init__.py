@@ -1,0 +1,1 @@
+"""Plots as data, drawn once as SVG and once as Plotly's JSON."""
