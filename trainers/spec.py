@@ -85,12 +85,17 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """Learning rate along training, as a factor of the optimizer's: linear warm-up, then the named shape."""
+    """Learning rate along training, as a factor of the optimizer's: linear warm-up, then the named shape.
+
+    The warm-up is `warmup_share` of all steps, if given, else `warmup_epochs`. A cosine falls towards `final_factor`.
+    """
 
     name: ScheduleName = "cosine"
     warmup_epochs: int = 0
     step_epochs: tuple[int, ...] = ()
     step_factor: float = 0.1
+    warmup_share: float | None = field(default=None, metadata=OMIT_IF_DEFAULT)
+    final_factor: float = field(default=0.0, metadata=OMIT_IF_DEFAULT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -347,15 +352,11 @@ def to_jsonable(value: Any) -> Any:
         return {
             part.name: to_jsonable(getattr(value, part.name))
             for part in dataclasses.fields(value)
-            if not (part.metadata.get("later") and getattr(value, part.name) == _default(part))
+            if not (part.metadata.get("later") and getattr(value, part.name) in (part.default, {}))
         }
     if isinstance(value, Mapping):
         return {key: to_jsonable(inner) for key, inner in value.items()}
     return [to_jsonable(inner) for inner in value] if isinstance(value, list | tuple) else value
-
-
-def _default(part: dataclasses.Field[Any]) -> Any:
-    return part.default if part.default_factory is dataclasses.MISSING else part.default_factory()
 
 
 def canonicalize(part: Any) -> Any:

@@ -10,6 +10,7 @@ from trainers.registry.datasets import DATASETS
 from trainers.registry.losses import LOSSES, PLAIN, WEIGHTS
 from trainers.registry.models import MODELS
 from trainers.registry.optimizers import DEFAULT, OPTIMIZERS, SEARCHED, Interval, Setting
+from trainers.registry.parameters import PARAMETERS
 from trainers.registry.schedules import TEMPERATURE_SCHEDULES
 
 _COLUMN, _WIDTH = 29, 118  # where comments begin, and where they end
@@ -95,7 +96,7 @@ space:                       # each a number, or a range to search
   # label_weight: 1.0        # 1 - kd_weight unless given
   optimizer:                 # one or more; each trial chooses one
 {{optimizers}}
-  # parameters: {}           # further settings by name: ranges, lists, choices without order (docs/parameters.md)
+{{parameters}}
 
 objective:
   metric: accuracy           # or nll, or ece; on validation, at a trial's last epoch. Of a training of your own any
@@ -164,6 +165,9 @@ def text() -> str:
         "weights": "\n".join(_weights()),
         "shapes": _listed(TEMPERATURE_SCHEDULES, next(iter(TEMPERATURE_SCHEDULES))),
         "optimizers": "\n".join(_optimizers()),
+        "parameters": _commented(
+            "  # parameters: {}", f"further settings by name (docs/parameters.md): {', '.join(PARAMETERS)}"
+        ),
     }
     answer = _TEMPLATE
     for name, part in parts.items():

@@ -288,7 +288,7 @@ class JobSpec(Part):
                     f"objective.metric must be accuracy, nll or ece, got {self.objective.metric!r}: other metrics are "
                     "those of a training of your own (trainer)"
                 )
-            check_built_in(space.parameters, self.distillation.method)
+            check_built_in(space.parameters, self.distillation.method, self.training.schedule.name)
         elif at_door(info) and not space.searches():
             raise ValueError("space must have something to search: give temperature, or a parameter, a range or a list")
         return self

@@ -178,18 +178,23 @@ def check_names(parameters: Mapping[str, Parameter], optimizer: OptimizerChoice 
             )
 
 
-def check_built_in(parameters: Mapping[str, Parameter], method: str) -> None:
-    """ValueError where the built-in training, with this method, has no such parameter, or not such values of it."""
+def check_built_in(parameters: Mapping[str, Parameter], method: str, schedule: str) -> None:
+    """ValueError where the built-in training, with this method and this schedule of the learning rate, has no such
+    parameter, or not such values of it.
+    """
     for name, parameter in parameters.items():
         record = PARAMETERS.get(name)
         if record is None:
             raise ValueError(
                 f"space.parameters.{name} is unknown to the built-in training, which has "
-                f"{', '.join(PARAMETERS) or 'none'}; a training of your own (trainer) has any"
+                f"{', '.join(PARAMETERS)}; a training of your own (trainer) has any"
             )
         if record.methods and method not in record.methods:
             owners = " and ".join(record.methods)
             raise ValueError(f"space.parameters.{name} belongs to {owners}: {method} has none")
+        if record.schedules and schedule not in record.schedules:
+            owners = " and ".join(record.schedules)
+            raise ValueError(f"space.parameters.{name} belongs to the schedule {owners}: {schedule} has none")
         if isinstance(parameter, ParameterChoices | str | bool):
             raise ValueError(f"space.parameters.{name} must be a number, a list of numbers, or a range")
         if isinstance(parameter, Ranged) and (parameter.temperature or parameter.integer):

@@ -25,7 +25,6 @@ SMALL = {
     "service/pages/png.py": "the one place that knows resvg",
     "service/routes/prefixed.py": "middleware: no route, and apart from the list of routes",
     "service/routes/request_ids.py": "middleware: no route, and apart from the list of routes",
-    "trainers/registry/parameters.py": "records, each kind in a file of its own",
 }
 """Files of few lines that at most one other imports, each with the reason why that one does not hold them."""
 

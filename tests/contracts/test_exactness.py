@@ -22,6 +22,7 @@ from trainers import run
 from trainers.engines.bank import BankEngine
 from trainers.engines.engine import Engine
 from trainers.engines.loop import LoopEngine
+from trainers.registry import losses
 from trainers.spec import Assignment, Data, Distillation, EpochReport, Model, Optimizer, Schedule, Training
 from trainers.teaching.prepared import Prepared
 from trainers.zoo import models
@@ -190,6 +191,37 @@ def test_every_term_as_in_the_loop(rule: Distillation, tmp_path: Path) -> None:
         assert farthest(ended[one.trial], alike) <= 1e-10, one.trial
         told = one.configuration.method is None and (rule.method != "kl" or one.configuration.final_temperature)
         assert (farthest(alone(plain, one, tmp_path), alike) > 1e-9) is bool(told), one.trial
+
+
+PARAMETERS: list[dict[str, Any]] = [  # of MIXED: some have none, so that a lane of that kind stays as it was
+    {"warmup_share": 0.5, "final_factor": 0.2},
+    {"label_smoothing": 0.2, "beta": 3.0},
+    {},
+    {"label_smoothing": 0.0, "alpha": 0.25, "beta": 0.5, "gamma": 4.0},
+    {"warmup_share": 0.0, "label_smoothing": 0.4},
+]
+
+
+@pytest.mark.usefixtures("double")
+@pytest.mark.parametrize("rule", [Distillation(), Distillation("dkd"), Distillation("dist", beta=2.0, gamma=2.0)])
+def test_parameters_of_each_lane_s_own(rule: Distillation, tmp_path: Path) -> None:
+    """Each lane has its own schedule, smoothing and weights, as the loop has them; and they change what it becomes."""
+    ready = prepared(OWN["mlp"], tmp_path)
+    ready = dataclasses.replace(ready, problem=dataclasses.replace(ready.problem, distillation=rule))
+    company = [
+        dataclasses.replace(one, configuration=dataclasses.replace(one.configuration, parameters=parameters))
+        for one, parameters in zip(MIXED, PARAMETERS, strict=True)
+    ]
+    ended = lives(ready, BankEngine(ready, 4), tmp_path, company)
+    for one, before in zip(company, MIXED, strict=True):
+        alike = alone(ready, one, tmp_path)
+        assert farthest(ended[one.trial], alike) <= 1e-10, one.trial
+        says = [name for name, value in one.configuration.parameters.items() if value and _counts(rule, name)]
+        assert (farthest(alone(ready, before, tmp_path), alike) > 1e-9) is bool(says), one.trial
+
+
+def _counts(rule: Distillation, name: str) -> bool:
+    return name not in ("alpha", "beta", "gamma") or name in losses.get(rule.method).weights
 
 
 @pytest.mark.slow

@@ -132,6 +132,15 @@ def test_what_no_training_can_do_is_refused_with_the_way_out() -> None:
     assert "training of your own (trainer)" in refused(**digits, objective={"metric": "nll"}, confirmation={})[1]
     built_in = {"optimizer": {"sgd": {}}, "parameters": {"pooling": ["cls", "mean"]}}
     assert "unknown to the built-in training" in refused(**digits, space=built_in, objective={}, confirmation={})[1]
+    for name, value, words in (
+        ("alpha", {"low": 0, "high": 1}, "belongs to dkd"),
+        ("warmup_share", {"low": 0, "high": 1}, "must be from 0 to 0.9"),
+        ("label_smoothing", ["a", "b"], "must be a number, a list"),
+    ):
+        built_in = {"parameters": {name: value}}
+        assert words in refused(**digits, space=built_in, objective={}, confirmation={})[1]
+    constant = {"training": {"schedule": {"name": "constant"}}, "space": {"parameters": {"final_factor": 0.1}}}
+    assert "belongs to the schedule cosine" in refused(**digits, **constant, objective={}, confirmation={})[1]
     assert "accuracy, nll or ece" in refused(**digits, space={})[1]
 
 
@@ -159,6 +168,22 @@ def test_every_sampler_proposes_them(name: Any, arm: Arm) -> None:
         study.tell(trial, 0.5 + (0.2 if found.parameters["pooling"] == "mean" else 0.0))
     assert len(seen["pooling"]) > 1
     assert len(seen["learning_rate"]) > 2
+
+
+@pytest.mark.parametrize("arm", list(Arm))
+def test_baselines_do_not_search_weights_that_plain_kl_has_not(arm: Arm) -> None:
+    parameters = {"alpha": {"low": 0, "high": 2}, "label_smoothing": {"low": 0, "high": 0.2}}
+    asked = JobSpec.model_validate(
+        {key: OWN_TRAINING[key] for key in ("name", "teacher", "student")}
+        | {"dataset": {"name": "digits"}, "distillation": {"method": "dkd"}, "space": {"parameters": parameters}}
+    )
+    study = optuna.create_study(direction="maximize")
+    for number in range(3):
+        study.sampler = sampler_factory.build_sampler(asked.sampler, asked.space, arm, 3, number, method="dkd")
+        found = checked(suggest(study.ask(), asked.space, arm, "dkd"), asked.space, arm, "dkd")
+        assert found.parameters.keys() == parameters.keys() - (set() if arm is Arm.JOINT else {"alpha"})
+    joint = Configuration(3.0, 0.5, 0.5, Optimizer("sgd", 0.1), parameters={"alpha": 1.0, "label_smoothing": 0.1})
+    assert set(configurations.in_arm(joint, arm, "dkd").parameters) == found.parameters.keys()
 
 
 def test_the_process_learns_which_choice_is_better() -> None:

@@ -65,6 +65,7 @@ class BankEngine(LanedEngine[_Stacked]):
         self._plan = batches(prepared.images, prepared.problem.training.batch_size)
         self._schedule = bank_step.Schedule.of(prepared, self._plan.steps)
         self._trained, self._kernels = trained, [bank_kernels.KERNELS[0]]
+        self._per_lane = bank_step.PerLane()
         self._step = self._make_step()
         self._judge = bank_step.make_predict(judged, layout, prepared)
         if compiled:
@@ -75,10 +76,11 @@ class BankEngine(LanedEngine[_Stacked]):
     def admit(self, assignment: Assignment, checkpoint: Path | None = None) -> int:
         """Puts a student into the first free lane; RuntimeError when none is free, CheckpointInvalid, NameUnknown.
 
-        The first student whose optimizer needs a kernel that the program does not have yet makes a new program.
+        The first student whose optimizer needs a kernel, or whose loss numbers of its own, that the program does not
+        have yet makes a new program.
         """
         lane = self._students.first_free()
-        settings = bank_step.column(assignment.configuration)
+        settings = bank_step.column(assignment.configuration, self._prepared.problem.distillation)
         ready, configuration = self._prepared, assignment.configuration
         entropy = float(evaluate.entropy(ready.validation_logits, configuration.temperature))
         student = _Stacked(assignment, teacher_entropy=entropy)
@@ -92,8 +94,10 @@ class BankEngine(LanedEngine[_Stacked]):
         self._stack.put(lane, trainee.model, start.first, start.second)
         self._set(lane, settings)
         kernel = bank_kernels.binding(configuration.known_optimizer.name).kernel
-        if kernel not in self._kernels:
-            self._kernels.append(kernel)
+        per_lane = self._per_lane.beside(bank_step.PerLane.of(configuration))
+        if kernel not in self._kernels or per_lane != self._per_lane:
+            self._kernels += [kernel] if kernel not in self._kernels else []
+            self._per_lane = per_lane
             self._step = self._make_step()
         self._students[lane] = student
         return lane
@@ -135,7 +139,7 @@ class BankEngine(LanedEngine[_Stacked]):
         self._set(lane, bank_step.idle())
 
     def _make_step(self) -> bank_step.Step:
-        step = bank_step.make(self._trained, self._stack.layout, self._prepared, tuple(self._kernels))
+        step = bank_step.make(self._trained, self._stack.layout, self._prepared, tuple(self._kernels), self._per_lane)
         return bank_step.compile_apart(step) if self.compiled else step
 
     def _build(self, seed: int, configuration: Configuration | None = None) -> torch.nn.Module:

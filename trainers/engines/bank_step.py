@@ -9,6 +9,7 @@ from __future__ import annotations
 import types
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple, TypeVar, cast
 
 import torch
@@ -18,7 +19,8 @@ from torch.func import functional_call, grad_and_value, vmap
 from trainers.engines import bank_kernels, temperature_weight
 from trainers.engines.bank_kernels import Coefficients, Kernel
 from trainers.engines.bank_stack import LaneState, Layout
-from trainers.spec import Configuration
+from trainers.registry.losses import WEIGHTS
+from trainers.spec import Configuration, Distillation, Training
 from trainers.teaching.prepared import Prepared
 from trainers.training import losses, methods, optim, temperature
 from trainers.training.epoch import at_least_float32, autocast
@@ -26,12 +28,37 @@ from trainers.training.epoch import at_least_float32, autocast
 
 class LossSettings(NamedTuple):
     """Weights of both terms of lanes' losses, [lanes] each; `plain` is 1 where the first is plain KL, whatever the
-    problem's.
+    problem's. Where students have them as parameters of their own (PerLane): the smoothing of labels, and the weights
+    of the problem's method.
     """
 
     kd_weight: Tensor
     label_weight: Tensor
     plain: Tensor
+    label_smoothing: Tensor
+    alpha: Tensor
+    beta: Tensor
+    gamma: Tensor
+
+
+class PerLane(NamedTuple):
+    """Which parts of the loss a program computes for each lane by numbers of its own. Without any it computes what it
+    always did.
+    """
+
+    smoothing: bool = False
+    weights: bool = False
+
+    @classmethod
+    def of(cls, configuration: Configuration) -> PerLane:
+        """What a student of this configuration needs."""
+        return cls(
+            "label_smoothing" in configuration.parameters, not configuration.parameters.keys().isdisjoint(WEIGHTS)
+        )
+
+    def beside(self, needs: PerLane) -> PerLane:
+        """What students of both need."""
+        return PerLane(self.smoothing or needs.smoothing, self.weights or needs.weights)
 
 
 class LaneHyperparameters(NamedTuple):
@@ -91,12 +118,14 @@ class LaneBatch(NamedTuple):
     active: Tensor
 
 
-def column(configuration: Configuration) -> list[float]:
-    """The settings of one student in the order of HYPERPARAMETERS. NameUnknown."""
+def column(configuration: Configuration, rule: Distillation) -> list[float]:
+    """The settings of one student, the problem's rule being this, in the order of HYPERPARAMETERS. NameUnknown."""
     values = bank_kernels.coefficients(configuration.known_optimizer) | {
         "kd_weight": configuration.kd_weight,
         "label_weight": configuration.label_weight,
         "plain": float(losses.is_plain(configuration)),
+        "label_smoothing": configuration.number("label_smoothing", 0.0),
+        **{name: configuration.number(name, getattr(rule, name)) for name in WEIGHTS},
     }
     return [values[name] for name in HYPERPARAMETERS]
 
@@ -121,15 +150,16 @@ class Schedule:
     factors: Tensor
     gone: Tensor
     per_epoch: int
+    training: Training
 
     @classmethod
     def of(cls, prepared: Prepared, per_epoch: int) -> Schedule:
         """The problem's."""
         training = prepared.problem.training
         total = training.epochs * per_epoch
-        factors = [optim.factor(step, per_epoch, training) for step in range(total)]
         progress = [temperature.share(prepared.problem.distillation, step, total) for step in range(total)]
-        return cls(torch.tensor(factors, dtype=torch.float64), torch.tensor(progress, dtype=torch.float64), per_epoch)
+        gone = torch.tensor(progress, dtype=torch.float64)
+        return cls(_factors(training, per_epoch), gone, per_epoch, training)
 
     def scalars(self, lanes: Sequence[tuple[Configuration, int] | None]) -> Tensor:
         """For lanes of these configurations with so many epochs behind them, a table for `StepScalars`, [steps of one
@@ -142,9 +172,20 @@ class Schedule:
         teacher = first + self.gone[steps] * (last - first)
         student = torch.where(student_temperature > 0, student_temperature.expand_as(teacher), teacher)
         reversal = torch.tensor([methods.reversal(epoch + 1) for epoch in epochs.tolist()], dtype=torch.float64)
-        rows = torch.stack((self.factors[steps] * base, teacher, student, reversal.expand_as(teacher)), dim=1)
+        factors = self.factors[steps]
+        for place, lane in enumerate(lanes):
+            if lane is not None and (own := optim.training_of(self.training, lane[0])) is not self.training:
+                factors[:, place] = _factors(own, self.per_epoch)[steps[:, place]]
+        rows = torch.stack((factors * base, teacher, student, reversal.expand_as(teacher)), dim=1)
         names = [None if lane is None else lane[0].known_optimizer.name for lane in lanes]
         return torch.cat((rows, bank_kernels.corrections(names, steps.double() + 1)), dim=1)
+
+
+@lru_cache(4096)
+def _factors(training: Training, per_epoch: int) -> Tensor:
+    """The learning rate's factor in each step of a whole training (float64)."""
+    total = training.epochs * per_epoch
+    return torch.tensor([optim.factor(step, per_epoch, training) for step in range(total)], dtype=torch.float64)
 
 
 Step = Callable[[LaneState, LaneBatch, LaneHyperparameters, StepScalars], Tensor]
@@ -154,7 +195,9 @@ Predict = Callable[[LaneState, Tensor], Tensor]
 Program = TypeVar("Program", bound=Callable[..., Tensor])
 
 
-def _make_one(model: nn.Module, layout: Layout, prepared: Prepared) -> Callable[..., tuple[Tensor, ...]]:
+def _make_one(
+    model: nn.Module, layout: Layout, prepared: Prepared, per_lane: PerLane
+) -> Callable[..., tuple[Tensor, ...]]:
     """One lane's gradient, loss, statistics and counts after a batch; the first and the last two as rows."""
     precision, rule = prepared.problem.precision, prepared.problem.distillation
 
@@ -185,8 +228,9 @@ def _make_one(model: nn.Module, layout: Layout, prepared: Prepared) -> Callable[
             student_temperature=temperatures[1],
             kd_weight=settings.kd_weight,
             label_weight=settings.label_weight,
-            rule=rule,
+            rule=losses.weighed(rule, settings.alpha, settings.beta, settings.gamma) if per_lane.weights else rule,
             plain=plain,
+            smoothing=settings.label_smoothing if per_lane.smoothing else 0.0,
         )
         return value, buffers
 
@@ -212,9 +256,11 @@ def _make_one(model: nn.Module, layout: Layout, prepared: Prepared) -> Callable[
     return one
 
 
-def make(model: nn.Module, layout: Layout, prepared: Prepared, kernels: Sequence[Kernel]) -> Step:
-    """The step of students like `model`, which must be in training mode, whose optimizers need no other kernels."""
-    every = vmap(_make_one(model, layout, prepared))
+def make(model: nn.Module, layout: Layout, prepared: Prepared, kernels: Sequence[Kernel], per_lane: PerLane) -> Step:
+    """The step of students like `model`, which must be in training mode, whose optimizers need no other kernels, and
+    whose losses no other numbers of their own.
+    """
+    every = vmap(_make_one(model, layout, prepared, per_lane))
     moving = bank_kernels.moves(kernels)
 
     def step(state: LaneState, batch: LaneBatch, hyperparameters: LaneHyperparameters, scalars: StepScalars) -> Tensor:

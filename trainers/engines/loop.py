@@ -79,15 +79,16 @@ class LoopEngine(LanedEngine[_Looped]):
         started = time.perf_counter()
         ready, trainee = self._prepared, student.trainee
         problem = ready.problem
+        configuration = student.assignment.configuration
+        training = optim.training_of(problem.training, configuration)
         step_losses = train_epoch(
-            trainee, ready.views, ready.images, problem.training, problem.precision, _loss(student, ready)
+            trainee, ready.views, ready.images, training, problem.precision, _loss(student, ready)
         ).cpu()
         failure = note_losses(lane, student, step_losses)
         if failure is not None:
             return failure
         steps = len(step_losses)
         last = student.epochs * steps
-        configuration = student.assignment.configuration
         logits = predict(trainee.model, ready.validation_images, ready.normalise, problem.precision)
         try:
             validation = evaluate.measure(
@@ -95,7 +96,7 @@ class LoopEngine(LanedEngine[_Looped]):
             )
         except evaluate.NotFinite as error:
             return fail(lane, student, last, str(error))
-        rate = trainee.base_rate * optim.factor(last - 1, steps, problem.training)
+        rate = trainee.base_rate * optim.factor(last - 1, steps, training)
         return report(lane, student, step_losses, rate, time.perf_counter() - started, validation)
 
 
@@ -103,7 +104,8 @@ def _loss(student: _Looped, ready: Prepared) -> Loss:
     """The loss of the student's next epoch, to be asked once a step."""
     configuration, problem, trainee = student.assignment.configuration, ready.problem, student.trainee
     per_epoch = batches(ready.images, problem.training.batch_size).steps
-    rule = losses.PLAIN if losses.is_plain(configuration) else problem.distillation
+    rule = losses.rule_of(problem.distillation, configuration)
+    smoothing = configuration.number("label_smoothing", 0.0)
     steps = itertools.count(trainee.epochs * per_epoch)
     reversal = methods.reversal(trainee.epochs + 1)
 
@@ -122,6 +124,7 @@ def _loss(student: _Looped, ready: Prepared) -> Loss:
             kd_weight=configuration.kd_weight,
             label_weight=configuration.label_weight,
             rule=rule,
+            smoothing=smoothing,
         )
 
     return loss

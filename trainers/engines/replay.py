@@ -91,7 +91,7 @@ class ReplayEngine(LanedEngine[_Replayed]):
         configuration, epoch = student.assignment.configuration, student.behind
         validation = self._replayed.metrics(student.run, epoch, configuration.temperature)
         student.last_finite_loss = validation.nll
-        factor = optim.factor(epoch - 1, 1, self._replayed.problem.training)
+        factor = optim.factor(epoch - 1, 1, optim.training_of(self._replayed.problem.training, configuration))
         rate = configuration.known_optimizer.learning_rate * factor
         return EpochReport(lane, student.assignment.trial, epoch, validation.nll, rate, 0.0, validation)
 

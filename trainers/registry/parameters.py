@@ -9,16 +9,36 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from trainers.registry.losses import LOSSES, WEIGHTS
+
 
 @dataclass(frozen=True, slots=True)
 class ParameterRecord:
-    """A setting by name: from where to where it may go, and with which `methods` alone it says anything, if not all."""
+    """A setting by name: from where to where it may go, and with which `methods`, or `schedules` of the learning rate,
+    alone it says anything, if not with all.
+    """
 
     name: str
     summary: str
     low: float
     high: float
     methods: tuple[str, ...] = ()
+    schedules: tuple[str, ...] = ()
 
 
-PARAMETERS: Mapping[str, ParameterRecord] = {}
+def _weight(name: str) -> ParameterRecord:
+    owners = tuple(loss.name for loss in LOSSES.values() if name in loss.weights)
+    return ParameterRecord(name, f"the method's weight {name}", 0.0, 1e3, methods=owners)
+
+
+PARAMETERS: Mapping[str, ParameterRecord] = {
+    record.name: record
+    for record in (
+        ParameterRecord("warmup_share", "share of all steps in which the learning rate rises from 0", 0.0, 0.9),
+        ParameterRecord(
+            "final_factor", "share of the learning rate towards which it falls", 0.0, 1.0, schedules=("cosine",)
+        ),
+        ParameterRecord("label_smoothing", "smoothing of the student's labels", 0.0, 0.999),
+        *map(_weight, WEIGHTS),
+    )
+}

@@ -4,6 +4,8 @@ one student and under `torch.func.vmap` for many.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -44,12 +46,29 @@ def check(problem: Problem, classes: int) -> None:
     optim.factor(0, 1, problem.training)
 
 
-def labels(logits: Tensor, targets: Targets, smoothing: float = 0.0) -> Tensor:
+def rule_of(rule: Distillation, configuration: Configuration) -> Distillation:
+    """The rule by which a student of this configuration is trained: plain KL, or the problem's with its own weights."""
+    if is_plain(configuration):
+        return PLAIN
+    return weighed(rule, *(configuration.number(name, getattr(rule, name)) for name in registry.WEIGHTS))
+
+
+def weighed(rule: Distillation, alpha: Scalar, beta: Scalar, gamma: Scalar) -> Distillation:
+    """The rule with other weights, which may be scalars of a lane."""
+    weights: tuple[Any, Any, Any] = (alpha, beta, gamma)
+    return Distillation(rule.method, *weights, rule.shape, rule.step_at, rule.revision)
+
+
+def labels(logits: Tensor, targets: Targets, smoothing: Scalar = 0.0) -> Tensor:
     """Cross entropy (nats, batch mean) of logits [batch, classes] with the targets.
 
     `smoothing` mixes the targets with the uniform distribution (Szegedy et al. 2016, arXiv:1512.00567, section 7). Of
     a mixed image it is the sum over its two labels, each times its share (Zhang et al. 2018, arXiv:1710.09412).
+    A smoothing that is a tensor is a scalar of a lane.
     """
+    if isinstance(smoothing, Tensor):
+        even = -F.log_softmax(logits, dim=-1).mean()  # of each image the same, whatever its labels are
+        return (1 - smoothing) * labels(logits, targets) + smoothing * even
     if isinstance(targets, Tensor):
         return F.cross_entropy(logits, targets, label_smoothing=smoothing)
     first, second, share = targets
@@ -70,8 +89,10 @@ def student_loss(
     label_weight: Scalar,
     rule: Distillation = PLAIN,
     plain: Tensor | None = None,
+    smoothing: Scalar = 0.0,
 ) -> Tensor:
-    """kd_weight * the rule's term + label_weight * labels: the loss that `spec.Configuration` defines.
+    """kd_weight * the rule's term + label_weight * labels, by so much smoothed: the loss that `spec.Configuration`
+    defines.
 
     Where `plain`, a scalar of a lane, is not 0, the term is that of plain KL all the same.
     """
@@ -79,7 +100,7 @@ def student_loss(
     soft = term(rule, student_logits, teacher_logits, targets, *temperatures)
     if plain is not None:
         soft = torch.where(plain != 0, distillation(student_logits, teacher_logits, *temperatures), soft)
-    return kd_weight * soft + label_weight * labels(student_logits, targets)
+    return kd_weight * soft + label_weight * labels(student_logits, targets, smoothing)
 
 
 def term(

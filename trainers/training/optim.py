@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -15,6 +15,8 @@ from trainers.errors import NameUnknown
 from trainers.registry import lookup
 from trainers.registry.schedules import SCHEDULES
 
+SCHEDULED = ("warmup_share", "final_factor")
+"""Named parameters that are fields of a schedule."""
 Parameters = Iterable[nn.Parameter]
 Moments = Mapping[str, Tensor]
 
@@ -153,11 +155,27 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
         group["lr"] = rate
 
 
+def training_of(training: spec.Training, configuration: spec.Configuration) -> spec.Training:
+    """How a student of this configuration is trained: the problem's training, with the schedule that is its own."""
+    if configuration.parameters.keys().isdisjoint(SCHEDULED):
+        return training
+    schedule, share = training.schedule, configuration.parameters.get("warmup_share")
+    return replace(
+        training,
+        schedule=replace(
+            schedule,
+            warmup_share=schedule.warmup_share if share is None else float(share),
+            final_factor=configuration.number("final_factor", schedule.final_factor),
+        ),
+    )
+
+
 def factor(step: int, steps_per_epoch: int, training: spec.Training) -> float:
     """By what the optimizer's learning rate is multiplied in step `step`, counted from 0 over the whole training.
 
-    Warm-up rises linearly to 1 at its last step; cosine then falls over the remaining steps and would reach 0 one step
-    after the last (Loshchilov & Hutter 2017, arXiv:1608.03983, without restarts); step multiplies by step_factor once
+    Warm-up rises linearly to 1 at its last step; cosine then falls over the remaining steps and would reach its final
+    factor, 0 unless given, one step after the last (Loshchilov & Hutter 2017, arXiv:1608.03983, without restarts; their
+    eta_min); step multiplies by step_factor once
     each of step_epochs has been completed. NameUnknown.
     """
     schedule = training.schedule
@@ -165,10 +183,13 @@ def factor(step: int, steps_per_epoch: int, training: spec.Training) -> float:
         raise NameUnknown(lookup.unknown("schedule of the learning rate", schedule.name, SCHEDULES))
     total = training.epochs * steps_per_epoch
     warmup = schedule.warmup_epochs * steps_per_epoch
+    if schedule.warmup_share is not None:
+        warmup = round(schedule.warmup_share * total)
     if step < warmup:
         return (step + 1) / warmup
     if schedule.name == "cosine":
-        return 0.5 * (1 + math.cos(math.pi * (step - warmup) / (total - warmup)))
+        falling = 0.5 * (1 + math.cos(math.pi * (step - warmup) / (total - warmup)))
+        return schedule.final_factor + (1 - schedule.final_factor) * falling
     if schedule.name == "step":
         completed = step // steps_per_epoch
         return float(schedule.step_factor ** sum(completed >= epoch for epoch in schedule.step_epochs))
