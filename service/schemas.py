@@ -100,7 +100,7 @@ class ProgressOut(Out):
     plan: str | None = Field(
         None,
         description="what it will train, until its search has ended",
-        examples=["64 search + 12 of baselines + about 31 to confirm"],
+        examples=["64 search + 12 of baselines + about 23 to confirm"],
     )
 
 

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from search.spec.job import SEARCH_SHARE, JobSpec
 from search.states import BASELINE_ARMS, Stage
 
-RACED = 0.4
-"""Of the trainings that a field's race may take at most, what it takes in the mean (benchmarks/README.md)."""
+RACED = 0.1
+"""Of the trainings that a field's race may take at most, what it takes in the mean (docs/decisions/040)."""
 OF_BASELINE = 2
 """Finalists of a baseline that the surface proposes, at most: of its own trials and the joint finalists' settings."""
 

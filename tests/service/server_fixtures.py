@@ -107,6 +107,7 @@ def document(name: str = "digits-small", **changes: Any) -> dict[str, Any]:
         "student": {"name": "mlp", "arguments": {"width": 32}},
         "training": {"epochs": EPOCHS},
         "budget": {"trials": 4},
+        "baselines": {"share": 0.25, "by": "arm"},
         "confirmation": {"finalists": 2, "select_seeds": 1, "estimate_seeds": 2},
     }
     return spec | changes
