@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from service.terminal import advice, cli_jobs, cli_operate, cli_studies
+from service.terminal import advice, cli_jobs, cli_operate, cli_studies, cli_weights
 from service.terminal.console import Exit
 
 EPILOG = (
@@ -37,6 +37,7 @@ def build() -> typer.Typer:
     cli_jobs.register(app)
     cli_studies.register(app)
     cli_operate.register(app)
+    cli_weights.register(app)
     advice.register(app)
     return app
 

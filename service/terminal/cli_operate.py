@@ -40,7 +40,7 @@ def serve(
     from service.server import run
 
     options = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
-    settings = _settings(**options)
+    settings = read_settings(**options)
     try:
         run(settings)
     except OpenRefused as refused:
@@ -63,7 +63,7 @@ def worker(
     ] = False,
 ) -> None:
     """Run a worker that trains students until it is told to end (SIGTERM, or Ctrl-C)."""
-    _need_worker_extra()
+    need_worker_extra()
     variables = {"THERMOWELL_LANES": lanes, "THERMOWELL_THREADS": threads}
     os.environ.update({name: str(value) for name, value in variables.items() if value is not None})
     _become("search.worker", *(["--exit-when-idle"] if exit_when_idle else []))
@@ -81,7 +81,7 @@ def optuna_proxy(
 
     if importlib.util.find_spec("grpc") is None:
         fail("this needs gRPC: pip install 'thermowell[proxy]'", Exit.USAGE)
-    with _open_database(_settings()) as db:
+    with _open_database(read_settings()) as db:
         check_schema(db)
     _become("search.optuna_bridge.proxy", "--host", host, "--port", str(port))
 
@@ -101,7 +101,7 @@ def migrate(
     from search.requests import keys as key_requests
     from search.requests.keys import any_keys, register_key
 
-    settings = _settings()
+    settings = read_settings()
     with _open_database(settings) as db:
         schema.migrate(db)
         stderr().print(f"The database is up to date: {settings.safe_database_url}", markup=False)
@@ -127,7 +127,7 @@ def demo(
     """Run the main job: service, worker, a real spec over HTTP, live progress, and the answer."""
     from service.terminal.demo import run
 
-    _need_worker_extra()
+    need_worker_extra()
     raise typer.Exit(run(spec_file, directory, keep))
 
 
@@ -150,7 +150,7 @@ def create_key(
     from search.records import SCOPES, Quota
     from search.requests import keys as key_requests
 
-    settings = _settings()
+    settings = read_settings()
     limits = {"jobs": jobs, "trials": trials, "parallel": parallel}
     with _open_database(settings) as db:
         unknown = sorted(set(scope) - set(SCOPES))
@@ -174,7 +174,7 @@ def list_keys(as_json: AsJson = False) -> None:
     """List keys, revoked ones too."""
     from search.requests import keys as key_requests
 
-    with _open_database(_settings()) as db:
+    with _open_database(read_settings()) as db:
         all_keys = key_requests.list_keys(db)
     if as_json:
         print_json({"items": [_key_document(key) for key in all_keys]})
@@ -202,7 +202,7 @@ def key_quota(
     from search.records import Quota
     from search.requests.keys import get_key, quota_use, set_quota
 
-    with _open_database(_settings()) as db:
+    with _open_database(read_settings()) as db:
         before = Quota() if unlimited else get_key(db, key_id).quota
         limits = {"jobs": jobs, "trials": trials, "parallel": parallel}
         try:
@@ -222,7 +222,7 @@ def revoke_key(key_id: Annotated[str, typer.Argument(metavar="ID", help="As `key
     """Make a key open nothing from now on."""
     from search.requests import keys as key_requests
 
-    with _open_database(_settings()) as db:
+    with _open_database(read_settings()) as db:
         key_requests.revoke_key(db, key_id)
     stderr().print(f"Revoked {key_id}.")
 
@@ -230,30 +230,15 @@ def revoke_key(key_id: Annotated[str, typer.Argument(metavar="ID", help="As `key
 @data.command("fetch")
 def fetch_data(name: Annotated[str, typer.Argument(help="A data set of the catalogue.")]) -> None:
     """Bring a data set below the data root, from a system package or from the network."""
-    _need_worker_extra()
-    _become("trainers.fetch", name, "--root", str(_settings().data_root))
+    need_worker_extra()
+    _become("trainers.fetch", name, "--root", str(read_settings().data_root))
 
 
 @data.command("list")
 def list_data() -> None:
     """Show which data sets are below the data root."""
-    _need_worker_extra()
-    _become("trainers.fetch", "list", "--root", str(_settings().data_root))
-
-
-@data.command("keep")
-def keep_file(file: Annotated[Path, typer.Argument(help="Weights or logits, as safetensors.")]) -> None:
-    """Put a teacher's weights or logits into the artifact store. Prints the digest for `teacher.artifact` of a spec."""
-    from search.claims import artifacts
-    from search.errors import StoreUnavailable
-    from search.storage.store import open_store
-
-    try:
-        print(artifacts.keep(open_store(_settings()), file))
-    except StoreUnavailable as error:
-        fail(str(error), Exit.UNREACHABLE)
-    except OSError as error:
-        fail(f"cannot keep {file}: {error.strerror}", Exit.USAGE)
+    need_worker_extra()
+    _become("trainers.fetch", "list", "--root", str(read_settings().data_root))
 
 
 @spec.callback()
@@ -308,7 +293,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(keys, name="keys", rich_help_panel=panel)
 
 
-def _settings(**overrides: object) -> Settings:
+def read_settings(**overrides: object) -> Settings:
     """The settings; one that cannot be ends the command with its name."""
     from pydantic import ValidationError
 
@@ -360,7 +345,7 @@ def _key_document(key: Key) -> dict[str, object]:
     return KeyOut.model_validate(key).model_dump(mode="json")
 
 
-def _need_worker_extra() -> None:
+def need_worker_extra() -> None:
     if importlib.util.find_spec("torch") is None:
         fail("this needs torch, which comes with the worker: pip install 'thermowell[worker]'", Exit.USAGE)
 

@@ -10,7 +10,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import click.testing
+import numpy as np
 import pytest
+import safetensors.numpy
+import torch
 import yaml
 from typer.testing import CliRunner
 
@@ -25,6 +28,8 @@ from service.terminal.console import Exit
 from tests.processes import Processes
 from tests.service import server_fixtures
 from tests.service.server_fixtures import Jobs, serving
+from trainers.spec import Model
+from trainers.zoo import models
 
 Run = Callable[..., click.testing.Result]
 
@@ -332,13 +337,41 @@ def test_without_torch_it_says_what_to_install(
     assert "pip install 'thermowell[worker]'" in done.stderr
 
 
+def test_files_of_others_are_converted_checked_and_kept(run: Run, settings: Settings, tmp_path: Path) -> None:
+    state = {
+        f"module.{name}": tensor for name, tensor in models.build(Model("cnn"), 1, (8, 8), 7, 0).state_dict().items()
+    }
+    torch.save({"state_dict": state, "epoch": 3}, tmp_path / "own.pth")
+    command = ("weights", "add", tmp_path / "own.pth", "--channels", "1", "--preprocessing", "half")
+    done = run(*command, "--model", "cnn")
+    assert done.exit_code == Exit.OK, done.stderr
+    digest = done.stdout.strip()
+    for words in ("matched: ", "unwrapped: state_dict, module.", "classes: 7", "preprocessing: half"):
+        assert words in done.stderr
+    assert (settings.artifact_root / digest[:2] / digest).is_file()
+    refused = run(*command, "--model", "cnn", "--arguments", '{"depth": 2}')
+    assert refused.exit_code == Exit.REFUSED
+    assert "does not fill cnn" in refused.stderr
+
+
 def test_a_teachers_weights_go_into_the_store(run: Run, settings: Settings, tmp_path: Path) -> None:
     file = tmp_path / "teacher.safetensors"
     assert run("data", "keep", file).exit_code == Exit.USAGE
-    file.write_bytes(b"weights")
+    content = safetensors.numpy.save({"head.weight": np.zeros((3, 2), np.float32)})
+    for damaged, words in (
+        (b"weights", "is no safetensors"),
+        (content[:-1], "not whole"),
+        (content + b" ", "not whole"),
+    ):
+        file.write_bytes(damaged)
+        refused = run("data", "keep", file)
+        assert refused.exit_code == Exit.USAGE
+        assert words in refused.stderr
+        assert "thermowell weights add" in refused.stderr
+    file.write_bytes(content)
     digest = run("data", "keep", file).stdout.strip()
-    assert digest == hashlib.sha256(b"weights").hexdigest()
-    assert (settings.artifact_root / digest[:2] / digest).read_bytes() == b"weights"
+    assert digest == hashlib.sha256(content).hexdigest()
+    assert (settings.artifact_root / digest[:2] / digest).read_bytes() == content
 
 
 def test_a_worker_without_work_may_end_by_itself(processes: Processes, tmp_path: Path, run: Run) -> None:

@@ -1,0 +1,125 @@
+"""Commands that bring a teacher from elsewhere: its weights, or its logits on the images that it has to look at."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from search.claims.artifacts import keep
+from search.errors import StoreUnavailable
+from search.storage.store import open_store
+from service.terminal.cli_operate import data, need_worker_extra, read_settings
+from service.terminal.console import AsJson, Exit, fail, print_json, stderr
+from trainers import preprocessing
+
+weights = typer.Typer(no_args_is_help=True, help="Bring weights to where jobs look for them.")
+
+
+@weights.command("add")
+def add_weights(
+    file: Annotated[Path, typer.Argument(help="A .safetensors, .pth, .pt or .bin file.")],
+    model: Annotated[str, typer.Option(help="A model's name: ours, torchvision's, or timm:NAME.")] = "",
+    arguments: Annotated[str, typer.Option(help='The model\'s arguments as JSON: {"depth": 20}.')] = "{}",
+    channels: Annotated[int, typer.Option(help="Of the images that it takes.", min=1, max=3)] = 3,
+    size: Annotated[int, typer.Option(help="Of the images, where the model's shapes depend on it.", min=0)] = 0,
+    prepare: Annotated[
+        str,
+        typer.Option("--preprocessing", help="A preset, or JSON; what the file says unless given."),
+    ] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Convert, check and keep weights or logits. Prints the digest for `artifact` of a spec.
+
+    Pickled files are read as tensors alone. With --model names are mapped to the model's own, and what was matched, is
+    missing or left over is said; a model that is not filled is refused.
+    """
+    need_worker_extra()
+    request: list[str] = ["--channels", str(channels), *(["--size", str(size), str(size)] if size else [])]
+    try:
+        if model:
+            request += ["--model", json.dumps({"name": model, "arguments": json.loads(arguments)})]
+        if prepare:
+            document = {"preset": prepare} if prepare in preprocessing.PRESETS else json.loads(prepare)
+            request += ["--preprocessing", json.dumps({"preset": "custom", **document})]
+    except ValueError as error:
+        fail(
+            f"--arguments and --preprocessing are JSON, or a preset ({', '.join(preprocessing.PRESETS)}): {error}",
+            Exit.USAGE,
+        )
+    with tempfile.TemporaryDirectory() as folder:
+        report = convert(file, Path(folder, "weights.safetensors"), request)
+        digest = keep_file(Path(folder, "weights.safetensors"))
+    if as_json:
+        print_json({"artifact": digest, **report})
+        return
+    for line in report["lines"]:
+        stderr().print(line, markup=False)
+    print(digest)
+
+
+@data.command("keep")
+def keep_data(file: Annotated[Path, typer.Argument(help="Weights or logits, as safetensors.")]) -> None:
+    """Put weights or logits into the artifact store as they are. Prints the digest for `teacher.artifact` of a spec.
+
+    `thermowell weights add` converts other files, and looks whether they fill a model.
+    """
+    if problem := _safetensors_problem(file):
+        fail(f"{file}: {problem}; `thermowell weights add {file} --model NAME` converts .pth, .pt and .bin", Exit.USAGE)
+    print(keep_file(file))
+
+
+def _safetensors_problem(file: Path) -> str | None:
+    """Why a file is no safetensors, None where it is: a length, a JSON header, and tensors up to the file's end."""
+    try:
+        size = file.stat().st_size
+        with file.open("rb") as stream:
+            length = int.from_bytes(stream.read(8), "little")
+            header = json.loads(stream.read(length)) if 2 <= length <= size - 8 else None
+    except OSError as error:
+        return error.strerror or str(error)
+    except ValueError:
+        header = None
+    if not isinstance(header, dict):
+        return "it is no safetensors file"
+    tensors = [tensor for name, tensor in header.items() if name != "__metadata__"]
+    if not tensors:
+        return "it holds no tensors"
+    try:
+        ends = [int(tensor["data_offsets"][1]) for tensor in tensors]
+    except (TypeError, KeyError, IndexError, ValueError):
+        return "it is no safetensors file"
+    return None if max(ends) == size - 8 - length else "it is not whole"
+
+
+def register(app: typer.Typer) -> None:
+    """Adds these commands to the command line."""
+    app.add_typer(weights, name="weights", rich_help_panel="Operation")
+
+
+def convert(file: Path, output: Path, request: list[str]) -> dict[str, Any]:
+    """The report of a conversion, which a process of its own has made; what it refuses ends the command."""
+    command = [sys.executable, "-m", "trainers.weight_files", str(file), str(output), *request]
+    process = subprocess.run(command, capture_output=True, text=True, check=False)
+    if process.returncode:
+        fail(
+            process.stderr.strip().splitlines()[-1] if process.stderr.strip() else f"{file} cannot be converted",
+            Exit.REFUSED,
+        )
+    report: dict[str, Any] = json.loads(process.stdout)
+    return report
+
+
+def keep_file(file: Path) -> str:
+    """A file's digest, once it lies in the artifact store."""
+    try:
+        return keep(open_store(read_settings()), file)
+    except StoreUnavailable as error:
+        fail(str(error), Exit.UNREACHABLE)
+    except OSError as error:
+        fail(f"cannot keep {file}: {error.strerror}", Exit.USAGE)
