@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from search.spec.objective import ObjectiveSpec
 from search.spec.optimizers import OWN
@@ -84,6 +84,7 @@ def measure_of(objective: ObjectiveSpec) -> Measure:
 ARMS = {"label_only": "no distillation", "t1": "T = 1", "t4": "T = 4", "joint": "the search"}
 ADVISED = {"literature": "literature", "history": "finished jobs", "given": "own guess", "space": "random draw"}
 NOT_SHOWN = "not shown"
+BEFORE_VERDICTS = "This answer was worked out before verdicts were given: extend the job, and it gets one."
 OPTIMIZERS = {**LABELS, OWN: "own training"}
 
 
@@ -92,6 +93,46 @@ def setting(name: str) -> str:
     owner, _, part = name.rpartition(".")
     words = part if part.endswith("kd_weight") or part == "label_weight" else part.replace("_", " ")
     return f"{OPTIMIZERS.get(owner, owner)} {words}" if owner else words
+
+
+class Sentences(Protocol):
+    """A verdict by its two sentences."""
+
+    @property
+    def headline(self) -> str:
+        """The verdict."""
+
+    @property
+    def action(self) -> str:
+        """What to do."""
+
+
+def first_lines(verdict: Sentences | None, summary: str) -> tuple[str, str]:
+    """What an answer says first: the verdict, and what to do; without a verdict its summary, and how to get one."""
+    return (summary, BEFORE_VERDICTS) if verdict is None else (verdict.headline, sentence(verdict.action))
+
+
+def further_lines(verdict: Sentences | None, summary: str) -> str:
+    """What a summary says beyond those."""
+    return "" if verdict is None else summary.removeprefix(" ".join(first_lines(verdict, summary))).strip()
+
+
+def stated(figures: Mapping[str, Any]) -> str:
+    """How well somebody states its chances: likelihood and calibration error; empty where they are not known."""
+    if figures.get("nll") is None or figures.get("ece") is None:
+        return ""
+    return f"{level('nll', figures['nll'])}, calibration error {level('ece', figures['ece'])}"
+
+
+def taught(facts: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """A teacher's figures on validation, empty where none were measured."""
+    validation = (facts or {}).get("validation") or {}
+    return validation if validation.get("accuracy") is not None else {}
+
+
+def sentence(words: str) -> str:
+    """With its full stop."""
+    return words if words.endswith(".") else f"{words}."
 
 
 def number(value: float, digits: int = 3) -> str:

@@ -31,6 +31,7 @@ class StudyCellOut(Out):
     best: TemperatureSet | None = Field(description="where the best T lies; censored at an end of the searched range")
     gain: Gain | None = Field(description="over T = 4 at its own best settings")
     quality: Estimate | None = Field(description="the winner's, on the test part where that was read")
+    verdict: str | None = Field(None, description="what to do in this cell, in a sentence")
 
 
 class StudyOut(Readable):

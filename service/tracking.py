@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from search import units
 from search.records import Principal, Report, Trial
 from search.requests.job_view import JobView
 from search.requests.trials import get_trial
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 EXPERIMENT = "thermowell"
 JOB_TAG, TRIAL_TAG, STATE_TAG = "thermowell.job", "thermowell.trial", "thermowell.state"
+VERDICT_TAG = "thermowell.verdict"
 MOST_METRICS, MOST_PARAMS, LONGEST = 1000, 100, 5000
 """MLflow takes no more in one request, and no longer text in a tag."""
 CURVES = ("accuracy", "nll", "ece", "teacher_agreement", "teacher_entropy", "train_loss", "learning_rate")
@@ -93,6 +95,10 @@ def _log_job(client: MlflowClient, run_id: str, standing: JobView, note: str) ->
     best, finished = job.progress.best_value, job.progress.search_done
     if best is not None:
         client.log_metric(run_id, "best_value_one_seed", best, _ms(job.updated_at), finished)
+    if result is not None:
+        headline, action = units.first_lines(result.verdict, result.summary)
+        client.set_tag(run_id, VERDICT_TAG, "none" if result.verdict is None else result.verdict.kind)
+        client.set_tag(run_id, f"{VERDICT_TAG}.sentence", f"{headline} {action}"[:LONGEST])
     if standing.final and result is not None:
         for name, value in _answer(result).items():
             client.log_metric(run_id, name, value, _ms(job.updated_at))
@@ -152,6 +158,12 @@ def _answer(result: Result) -> dict[str, float]:
     if (behind := result.shortfall) is not None:
         figures |= {"chance_within_delta": behind.chance_within_delta}
         figures |= {"shortfall": behind.expected, "shortfall_high": behind.upper}
+    if (verdict := result.verdict) is not None:
+        figures |= {"recommended_temperature": verdict.temperature}
+        figures |= {"recommended": verdict.validation.mean if verdict.validation is not None else None}
+        if verdict.gain is not None:
+            figures |= {"recommended_gain": verdict.gain.mean, "recommended_gain_chance": verdict.gain.chance}
+    figures |= {"teacher_accuracy": units.taught(result.teacher).get("accuracy")}
     for gain in result.gains:
         name = f"gain_over_{gain.over}_{gain.variant}"
         figures[name] = gain.mean

@@ -21,7 +21,7 @@ from search import configurations
 from search.analysis.priors import literature, points
 from search.analysis.priors.advise import advise
 from search.analysis.priors.context import Context, distance, of_spec
-from search.analysis.priors.evidence import Evidence, Settings, from_winner
+from search.analysis.priors.evidence import Evidence, Settings, evenly, from_posterior, from_winner
 from search.errors import Unreadable
 from search.records import Principal
 from search.requests.answers import Answer, answers_of
@@ -32,6 +32,7 @@ from search.storage.db import Database
 from search.storage.stored import checked, readable
 from search.storage.tables import jobs
 from thermowell.api.advice import Advice, Mode
+from thermowell.api.answers import ResponseCurve, Result
 
 LATEST = 1_000
 """So many of the latest finished jobs are looked at."""
@@ -129,17 +130,40 @@ def _history(connection: Connection, context: Context, principal: Principal, sha
         theirs_to_read = row.owner == principal.id or principal.may("admin")
         if row.id in answers:
             with suppress(Unreadable), readable(f"the answer of job {row.id}"):
-                sources.append(_evidence_of(answers[row.id], theirs, row.id if theirs_to_read else None, row.name))
+                word = _evidence_of(answers[row.id], theirs, row.id if theirs_to_read else None, row.name)
+                sources += [] if word is None else [word]
     return sources
 
 
-def _evidence_of(answer: Answer, context: Context, job_id: str | None, name: str) -> Evidence:
-    """A job's word; of a job that may not be read (without `job_id`) nothing that names it."""
+def _evidence_of(answer: Answer, context: Context, job_id: str | None, name: str) -> Evidence | None:
+    """A job's word, None of one that could not tell; of a job that may not be read (without `job_id`) nothing that
+    names it.
+    """
     result, response = answer
     curve = response.overall if response is not None else None
+    verdict = result.verdict
+    if verdict is not None and verdict.kind == "undecided":
+        return None
+    evidence = _evidence_of_winner(result, curve, context, job_id, name)
+    if verdict is None or (verdict.temperature is None and verdict.kind != "labels"):
+        return evidence
+    temperature = verdict.temperature if verdict.temperature is not None else evidence.temperature
+    if verdict.kind == "keep" and verdict.between is not None:
+        return from_posterior(evidence, evenly(*verdict.between), temperature=temperature, gain=0.0)
+    if curve is None or len(curve.best_shares) != len(curve.points):
+        return evidence
+    shares = [(point.temperature, share) for point, share in zip(curve.points, curve.best_shares, strict=True)]
+    usual = next((gain for gain in verdict.gains if gain.over == "t4"), None)
+    gain = 0.0 if verdict.kind == "keep" else usual.mean if usual is not None and verdict.kind == "use" else None
+    return from_posterior(evidence, shares, temperature=temperature, gain=gain)
+
+
+def _evidence_of_winner(
+    result: Result, curve: ResponseCurve | None, context: Context, job_id: str | None, name: str
+) -> Evidence:
     return from_winner(
         context,
-        configurations.from_json(result.winner.configuration),
+        configurations.from_json((result.verdict or result.winner).configuration),
         curve.equivalent_set.intervals if curve is not None else [],
         source=_ANOTHERS if job_id is None else name,
         job_id=job_id,

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Row, func, select, true, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from search.analysis.study.cells import Cell as GuidedCell
-from search.analysis.study.cells import cell_of
+from search.analysis.study.cells import cell_of, gain_over_t4
 from search.analysis.study.guidance import compute_guidance
 from search.errors import IdempotencyConflict, IllegalMove, NotFound, NotReady, Unreadable
 from search.records import Page, Principal
@@ -289,8 +289,9 @@ def _detail(connection: Connection, row: Row[Any]) -> StudyDetail:
                 progress=progress.get(cell.job_id),
                 best_temperature=overall.best_temperature if overall is not None else None,
                 best=overall.confidence_set if overall is not None else None,
-                gain=next((g for g in result.gains if g.headline and g.over == "t4"), None) if result else None,
+                gain=gain_over_t4(result) if result is not None else None,
                 quality=(tested or result.winner.validation) if result is not None else None,
+                verdict=result.verdict.headline if result is not None and result.verdict is not None else None,
             )
         )
     counts: Counter[CellState] = Counter(cell.state for cell in cell_rows if cell.state != "deleted")

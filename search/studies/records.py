@@ -19,8 +19,8 @@ CellState = JobState | Literal["deleted"]
 class StudyCell:
     """A cell with its job and, once that is completed, what it answers.
 
-    `best` is the set in which the best temperature lies; `gain` what the winner gains over T = 4 at its own best
-    settings; `quality` the winner's, on the test part where that was read, else on validation.
+    `best` is the set in which the best temperature lies; `gain` what another T gains over T = 4, each at its
+    best; `quality` the winner's, on the test part where that was read, else on validation; `verdict` says what to do.
     """
 
     number: int
@@ -34,6 +34,7 @@ class StudyCell:
     best: TemperatureSet | None
     gain: Gain | None
     quality: Estimate | None
+    verdict: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -15,15 +15,15 @@ from search.claims import artifacts, leases, reporting
 from search.claims.attempts import Failure
 from search.errors import DatabaseUnavailable, LeaseLost, StoreUnavailable
 from search.optuna_bridge.study import Storage
-from search.records import Reason, Trial
+from search.records import Reason, Report, Trial
 from search.settings import Settings
 from search.spec.job import JobSpec
 from search.storage import disk_faults
 from search.storage.db import Database
 from search.storage.patience import LAST_SECONDS, with_retries
-from search.storage.rows import trial_of
+from search.storage.rows import report_of, trial_of
 from search.storage.store import Store
-from search.storage.tables import trials
+from search.storage.tables import reports, trials
 from search.worker.resting import Rests
 from trainers import run
 from trainers.registry import losses
@@ -110,6 +110,20 @@ class Context:
         def read() -> list[tuple[int, Trial]]:
             with self.database.read() as connection:
                 return [(row.id, trial_of(row)) for row in connection.execute(query)]
+
+        return self.patiently(read)
+
+    def curves(self, trial_ids: Sequence[int]) -> dict[int, list[Report]]:
+        """The epochs of these trials, by the trials' numbers."""
+        query = sqlalchemy.select(trials.c.number, reports).join(trials, trials.c.id == reports.c.trial_id)
+        query = query.where(reports.c.trial_id.in_(trial_ids)).order_by(reports.c.epoch)
+
+        def read() -> dict[int, list[Report]]:
+            curves: dict[int, list[Report]] = {}
+            with self.database.read() as connection:
+                for row in connection.execute(query):
+                    curves.setdefault(row.number, []).append(report_of(row))
+            return curves
 
         return self.patiently(read)
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from search import configurations, tracing
 from search.analysis.job.build import build_documents
+from search.analysis.job.verdict import alike
 from search.claims import artifacts, finalization
 from search.claims.finalization import ClosingClaim
 from search.errors import DatabaseUnavailable, LeaseLost, StoreUnavailable
@@ -31,7 +32,7 @@ from search.worker import faults, students, winner_files
 from search.worker.context import Context, Stopped
 from search.worker.engine_cache import EngineCache, EngineSession
 from search.worker.heartbeat import Heartbeat
-from thermowell.api.answers import Result
+from thermowell.api.answers import Result, Verdict
 from trainers import run
 from trainers.errors import TrainingError
 from trainers.spec import Assignment
@@ -105,8 +106,9 @@ class JobFinalizer:
                 bits = np.unpackbits(np.frombuffer(tested.right, np.uint8), count=tested.images)
                 right[trial.number] = bits.astype(bool)
         trials = context.trials(claim.job_id)
-        best, names = self._keep_winner(claim, session, trials)
         self._keep_right(claim, right)
+        fresh = [trial_id for trial_id, trial in trials if trial.round == claim.round and _ended_fresh(trial)]
+        curves = context.curves(fresh)
         with tracing.span("analyse job"):
             documents = build_documents(
                 job_id=claim.job_id,
@@ -120,9 +122,12 @@ class JobFinalizer:
                 now=datetime.now(UTC),
                 finalists=claim.finalists,
                 right=right,
+                curves=curves,
             )
         result = documents["result"]
-        if best is not None and isinstance(result, Result):
+        assert isinstance(result, Result)
+        best, names = self._keep_student(claim, session, trials, result.verdict)
+        if best is not None:
             self._keep_card(claim, best, result, names)
         context.patiently(partial(finalization.complete, context.database, claim.token, claim.job_id, documents))
         with suppress(StoreUnavailable):  # then the next sweep deletes them
@@ -143,27 +148,25 @@ class JobFinalizer:
         with files.reading(key) as path:
             yield path
 
-    def _keep_winner(
-        self, claim: ClosingClaim, session: EngineSession, trials: list[tuple[int, Trial]]
+    def _keep_student(
+        self, claim: ClosingClaim, session: EngineSession, trials: list[tuple[int, Trial]], verdict: Verdict | None
     ) -> tuple[Trial | None, list[str]]:
-        """Of the winner's students the one that is best on validation becomes the job's, with all that belongs to it.
+        """Of the recommended configuration's students the one that is best on validation becomes the job's, with all
+        that belongs to it; of the winner's where nothing is recommended that was trained on a fresh seed.
 
-        Answers its trial and the files' names; None where the winner has no student.
+        Answers its trial and the files' names; None where there is no such student.
         """
         names: list[str] = []
         sign = 1 if claim.spec.objective.direction == "maximize" else -1
-        estimates = [
-            (trial_id, trial)
-            for trial_id, trial in trials
-            if (trial.stage, trial.arm, trial.round) == (Stage.ESTIMATE, Arm.JOINT, claim.round)
-            and trial.state is TrialState.COMPLETED
-        ]
+        fresh = [(trial_id, trial) for trial_id, trial in trials if trial.round == claim.round and _ended_fresh(trial)]
+        winners = [pair for pair in fresh if (pair[1].stage, pair[1].arm) == (Stage.ESTIMATE, Arm.JOINT)]
+        estimates = [pair for pair in fresh if verdict is not None and _is_of(verdict, pair[1])] or winners
         if not estimates:
             return None, names  # it diverged on every seed; the answer says so
         trial_id, best = max(estimates, key=lambda pair: (sign * (pair[1].value or 0.0), -pair[1].number))
         programs = self.context.settings.student_programs
         with self._student(claim, session, best) as student, disk_faults.scratch() as folder:
-            for file in winner_files.write(claim, session, best, student, folder, programs):
+            for file in winner_files.write(claim, session, best, verdict, student, folder, programs):
                 name = "student.safetensors" if file == student else file.name
                 self._store(claim, name, winner_files.MEDIA_TYPES[name], file, trial_id)
                 names.append(name)
@@ -208,6 +211,18 @@ class JobFinalizer:
         """It is tried again after a while, here or elsewhere; after a few times the job is paused, or fails."""
         _log.error("closing failed", job=claim.job_id, exc_info=error)
         self.context.fail_attempt(claim.job_id, claim.token, faults.failure(error))
+
+
+def _ended_fresh(trial: Trial) -> bool:
+    return trial.stage in (Stage.SELECT, Stage.ESTIMATE) and trial.state is TrialState.COMPLETED
+
+
+def _is_of(verdict: Verdict, trial: Trial) -> bool:
+    """Whether a trial trained what is recommended: the same settings, at a temperature that nobody could tell apart."""
+    configuration, recommended = dict(trial.configuration or {}), dict(verdict.configuration)
+    first, second = configuration.pop("temperature"), recommended.pop("temperature")
+    labels = (trial.arm is Arm.LABEL_ONLY) == (verdict.arm == "label_only")
+    return labels and configuration == recommended and alike(first, second)
 
 
 def _configuration(trial: Trial) -> Any:

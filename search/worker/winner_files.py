@@ -14,8 +14,9 @@ import yaml
 from search import units
 from search.claims.finalization import ClosingClaim
 from search.records import Trial
+from search.states import Arm
 from search.worker.engine_cache import EngineSession
-from thermowell.api.answers import Result
+from thermowell.api.answers import Result, Verdict
 from thermowell.api.files import STUDENT_FILES, is_student_file
 from trainers import student_files
 from trainers.teaching.prepared import Prepared
@@ -32,7 +33,7 @@ MEDIA_TYPES = {
 }
 
 
-def papers(claim: ClosingClaim, session: EngineSession, trial: Trial) -> dict[str, Any]:
+def papers(claim: ClosingClaim, session: EngineSession, trial: Trial, verdict: Verdict | None) -> dict[str, Any]:
     """What somebody needs who loads the student elsewhere, and how good it was measured to be."""
     prepared = session.prepared
     described = student_files.description(prepared) if isinstance(prepared, Prepared) else {}
@@ -52,18 +53,26 @@ def papers(claim: ClosingClaim, session: EngineSession, trial: Trial) -> dict[st
         "configuration": trial.configuration,
         "validation": trial.metrics,
         "test": trial.test_metrics,
-        "chosen": "best of the winner's students on validation; the answer's estimates speak of all of them",
+        "verdict": verdict and {"kind": verdict.kind, "headline": verdict.headline, "action": verdict.action},
+        "chosen": "best of the recommended configuration's students on validation; the answer's estimates speak of all "
+        "of them",
         **described,
     }
 
 
 def write(
-    claim: ClosingClaim, session: EngineSession, trial: Trial, student: Path, folder: Path, programs: bool
+    claim: ClosingClaim,
+    session: EngineSession,
+    trial: Trial,
+    verdict: Verdict | None,
+    student: Path,
+    folder: Path,
+    programs: bool,
 ) -> Iterator[Path]:
     """Writes the student's files into a folder and answers each, the card left out; of a replayed one its weights and
     papers alone. With `programs` also those that run without its program, where they can be made.
     """
-    documents, prepared = papers(claim, session, trial), session.prepared
+    documents, prepared = papers(claim, session, trial, verdict), session.prepared
     target = folder / "student.safetensors"
     if isinstance(prepared, Prepared):
         student_files.stamped(weights.load(student), target, documents)
@@ -83,15 +92,17 @@ def write(
 
 def card(claim: ClosingClaim, trial: Trial, result: Result, files: list[str]) -> str:
     """The student's model card, in the form of Hugging Face's: what it is, what was searched, how sure that is."""
-    spec, metric, winner = claim.spec, result.metric, result.winner
-    temperature = units.number(winner.configuration["temperature"])
-    mean, interval = winner.validation.mean, winner.validation.interval
+    spec, metric = claim.spec, result.metric
+    labels = trial.arm is Arm.LABEL_ONLY
+    way = "trained on labels alone" if labels else f"distilled at {units.at_temperature(_temperature(trial))}"
+    measured = (result.verdict and result.verdict.validation) or result.winner.validation
+    mean, interval = measured.mean, measured.interval
     level = "not known" if mean is None else units.level(metric, mean)
     if interval is not None:
         level += f", {units.percent(interval.confidence)} interval {units.interval(metric, interval)}"
     parts = [
         f"---\n{yaml.safe_dump(_card_head(claim, trial), sort_keys=False, allow_unicode=True)}---",
-        f"# {spec.name}: {spec.student.name} distilled at T = {temperature}",
+        f"# {spec.name}: {spec.student.name} {way}",
         _wrapped(result.summary),
         "## Use",
         "```\npip install torch pillow safetensors\npython student.py PICTURE.png\n```",
@@ -109,6 +120,10 @@ def card(claim: ClosingClaim, trial: Trial, result: Result, files: list[str]) ->
         "\n".join(f"- `{file}`: {STUDENT_FILES[file]}" for file in sorted({*files, CARD}) if is_student_file(file)),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _temperature(trial: Trial) -> float:
+    return float((trial.configuration or {})["temperature"])
 
 
 def _card_head(claim: ClosingClaim, trial: Trial) -> dict[str, Any]:

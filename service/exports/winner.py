@@ -35,11 +35,12 @@ class Winner:
 
 
 def winner_of(job: Job, result: Result) -> Winner:
-    """The winner of an answered job."""
+    """What an answered job recommends to train with; its winner, where its answer is of before verdicts were given."""
     with readable(f"the spec of job {job.id}"):
         spec = JobSpec.model_validate(dict(job.spec))
     classes = (job.teacher or {}).get("classes") or catalogue.DATASETS[spec.dataset.name].classes
-    return Winner(spec, configurations.from_json(result.winner.configuration), job.id, result.summary, classes)
+    recommendation = result.verdict or result.winner
+    return Winner(spec, configurations.from_json(recommendation.configuration), job.id, result.summary, classes)
 
 
 def differences(winner: Winner) -> list[str]:
@@ -72,6 +73,8 @@ def differences(winner: Winner) -> list[str]:
 def _distillation(spec: JobSpec, configuration: Configuration) -> list[str]:
     """What is said of the term and of T's way: the other projects' files have plain KL at one T."""
     rule, sentences = spec.distillation, []
+    if configuration.kd_weight == 0:
+        sentences.append("Distillation does not help here: the distillation term has no weight, and T says nothing.")
     if rule.method != losses.PLAIN:
         trained = rule.to_trained()
         weights = ", ".join(f"{name} {getattr(trained, name):g}" for name in losses.get(rule.method).weights)
@@ -135,7 +138,7 @@ def describe_model(entry: Any) -> str:
 
 def head(winner: Winner, project: str, usage: str, unsaid: list[str]) -> str:
     """The comment on top of an exported file."""
-    lines = [f"The winning configuration of Thermowell's job {winner.job_id} ({winner.spec.name}) for {project}."]
+    lines = [f"The recommended configuration of Thermowell's job {winner.job_id} ({winner.spec.name}) for {project}."]
     lines += [*textwrap.wrap(winner.summary, LINE), "", usage, "", "What this file cannot say, and what to mind:"]
     for sentence in unsaid:
         lines += textwrap.wrap(sentence, LINE, initial_indent="- ", subsequent_indent="  ", break_on_hyphens=False)

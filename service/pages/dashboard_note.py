@@ -20,8 +20,15 @@ def note(standing: JobView, root_path: str = "") -> str:
     job, result = standing.job, standing.result
     parts = [f"# {_text(job.name)}"]
     if result is not None:
-        summary = _text(result.summary)
-        parts.append(f"**{summary}**" if standing.final else f"**So far:** {summary}")
+        headline, action = (_text(words) for words in units.first_lines(result.verdict, result.summary))
+        parts.append(f"**{headline}** {action}" if standing.final else f"**So far:** {headline} {action}")
+        if further := units.further_lines(result.verdict, result.summary):
+            parts.append(_text(further))
+    if result is not None and result.sanity:
+        findings = [f"- {_text(finding.finding)} {_text(finding.action)}" for finding in result.sanity]
+        parts.append("## Look at this first\n\n" + "\n".join(findings))
+    if result is not None and (taught := units.taught(result.teacher)):
+        parts.append(f"The teacher's validation accuracy is {_text(units.level('accuracy', taught['accuracy']))}.")
     if not standing.final:
         parts.append(_text(so_far(standing)))
     if result is not None and result.cautions:

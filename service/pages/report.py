@@ -6,6 +6,7 @@ that has not: how far it is, and what its trials say so far.
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -30,8 +31,10 @@ from thermowell.api.answers import (
     Interactions,
     Interval,
     Result,
+    Sanity,
     SelectedFinalist,
     Selection,
+    Verdict,
 )
 from trainers.registry import optimizers
 
@@ -56,6 +59,12 @@ def render(standing: JobView, *, picture_base: str | None, back: str | None = No
         result=result,
         response=standing.response,
         interactions=standing.interactions,
+        lines=units.first_lines(result.verdict, result.summary) if result else (),
+        further=units.further_lines(result.verdict, result.summary) if result else "",
+        sanity=[_finding(finding) for finding in result.sanity] if result else [],
+        reasons=result.verdict.reasons if result and result.verdict else [],
+        alternatives=_alternatives(result.verdict, metric) if result and result.verdict else [],
+        verdict_method=result.verdict.method if result and result.verdict else "",
         facts=_facts(result) if result else [],
         pictures={name: _picture(make(standing)) for name, make in names.PLOTS.items() if name not in LIVE},
         picture_base=picture_base,
@@ -107,20 +116,48 @@ def tight(words: str) -> str:
 def _facts(result: Result) -> list[dict[str, str]]:
     """The figures that a reader looks for first, with their intervals."""
     winner, metric = result.winner, units.shown(result)
-    facts = [{"name": "temperature", "value": f"T = {units.number(winner.configuration['temperature'])}", "within": ""}]
+    temperature = f"T = {units.number(winner.configuration['temperature'])}"
+    facts = [{"name": "of the best candidate tried", "value": temperature, "within": ""}]
     name, interval = f"validation {units.measure(metric).label}", winner.validation.interval
     facts.append({"name": name, "value": _mean(winner.validation, metric), "within": _fact_interval(interval, metric)})
     headline = [gain for gain in result.gains if gain.headline and gain.mean is not None]
     best = min(headline, key=lambda gain: gain.mean or 0.0, default=None)
     if best is not None and best.mean is not None:
-        difference = units.difference(metric, best.mean, units.places(metric, best.interval))
+        together = best.together or best.interval
+        difference = units.difference(metric, best.mean, units.places(metric, together))
         name = f"over tuned {units.ARMS[best.over]}"
-        facts.append({"name": name, "value": difference, "within": _fact_interval(best.interval, metric)})
+        facts.append({"name": name, "value": difference, "within": _fact_interval(together, metric)})
+    quality = result.verdict.quality if result.verdict is not None else {}
+    for name, figures in (("the teacher", units.taught(result.teacher)), ("what is recommended", quality)):
+        if "accuracy" in figures:
+            accuracy = units.level("accuracy", figures["accuracy"])
+            facts.append({"name": f"validation accuracy of {name}", "value": accuracy, "within": units.stated(figures)})
     if result.shortfall is not None:
         chance = units.chance(result.shortfall.chance_within_delta)
         name = f"chance to be {units.within_delta(metric, result.shortfall)}"
         facts.append({"name": name, "value": chance, "within": "of all configurations of the searched space"})
     return facts
+
+
+def _finding(finding: Sanity) -> dict[str, str]:
+    part = "" if finding.spec is None else json.dumps(finding.spec)
+    return {"finding": finding.finding, "action": finding.action, "spec": part}
+
+
+def _alternatives(verdict: Verdict, metric: units.Metric) -> list[dict[str, Any]]:
+    """What could be recommended, the best first."""
+    return [
+        {
+            "settings": configuration_words(entry.configuration, entry.arm == "label_only"),
+            "who": "the search" if entry.arm == "joint" else units.ARMS[entry.arm],
+            "expected": units.level(metric, entry.mean),
+            "deviation": f"± {units.difference(metric, entry.deviation)}",
+            "behind": "" if entry.recommended else units.difference(metric, entry.behind),
+            "recommended": entry.recommended,
+            "seeds": entry.seeds,
+        }
+        for entry in verdict.alternatives
+    ]
 
 
 def _fact_interval(interval: Interval | None, metric: units.Metric) -> str:

@@ -70,6 +70,17 @@ class AdviceSource:
 
 
 @dataclass(frozen=True, slots=True)
+class AdvisedDefault:
+    """T = 4 against what the sources found."""
+
+    temperature: float
+    as_good: float
+    gain: float | None
+    keep: bool
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
 class Advice:
     """A distribution over T and settings, its sources, and what they do not cover."""
 
@@ -84,3 +95,4 @@ class Advice:
     effective_sources: float
     gaps: list[str]
     method: str
+    default: AdvisedDefault | None = None

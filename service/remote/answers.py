@@ -132,6 +132,16 @@ class Missing:
 
 
 @dataclass(frozen=True, slots=True)
+class Sanity:
+    """Something that makes the answer worth less, what to do about it, and the part of a spec that mends it."""
+
+    check: str
+    finding: str
+    action: str
+    spec: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """What to do, by expected loss over all configurations of all groups."""
 
@@ -149,6 +159,7 @@ class Verdict:
     method: str
     between: tuple[float, float] | None = None
     validation: Estimate | None = None
+    quality: dict[str, float] = field(default_factory=dict)
     gain: VerdictGain | None = None
     gains: list[VerdictGain] = field(default_factory=list)
     alternatives: list[Alternative] = field(default_factory=list)
@@ -179,6 +190,7 @@ class Result:
     selection: list[Selection] = field(default_factory=list)
     shortfall: Shortfall | None = None
     verdict: Verdict | None = None
+    sanity: list[Sanity] = field(default_factory=list)
     teacher: dict[str, Any] | None = None
     unit: str | None = None
 

@@ -37,6 +37,7 @@ class StudyCell:
     best: TemperatureSet | None
     gain: Gain | None
     quality: Estimate | None
+    verdict: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

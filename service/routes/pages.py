@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, File, Form, Query, Request, UploadFile
 from starlette.responses import RedirectResponse, Response
 
+from search import units
 from search.analysis.priors import context
 from search.claims.artifacts import list_artifacts
 from search.claims.workers import list_workers
@@ -159,6 +160,12 @@ def show_job(request: Request, job_id: JobId, principal: Reader, done: str = "")
     return _job_page(request, job_id, principal, done=done)
 
 
+def _teacher_accuracy(job: Job) -> str:
+    """The teacher's accuracy on validation in words; empty where it has not been measured yet."""
+    accuracy = units.taught(job.teacher).get("accuracy")
+    return "" if accuracy is None else units.level("accuracy", accuracy)
+
+
 def _job_page(
     request: Request,
     job_id: str,
@@ -183,7 +190,9 @@ def _job_page(
         clock=jobs_page_one.clock(job, entry.phase),
         searched=jobs_page.search_trials(job.progress),
         metric=jobs_page.metric_of(job).label,
-        summary=None if result is None else result.summary,
+        sanity=() if result is None else result.sanity,
+        teacher=_teacher_accuracy(job),
+        lines=() if result is None else units.first_lines(result.verdict, result.summary),
         study=study_number(db, job_id, principal),
         nobody_works=_nobody_works(request, [job]),
         troubles=jobs_page_one.troubles(job),

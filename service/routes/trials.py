@@ -99,19 +99,20 @@ def get_trial(request: Request, job_id: JobId, number: TrialNumber, principal: R
 def get_trials_csv(request: Request, job_id: JobId, principal: Reader) -> StreamingResponse:
     """Every trial of the job, in the order of their numbers, with a header line."""
     db = database(request)
-    get_job(db, job_id, principal)  # refuses before the first byte is sent
-    lines = csv_lines(iter_trials(db, job_id, principal)) if request.method == "GET" else iter(())
+    job = get_job(db, job_id, principal)  # refuses before the first byte is sent
+    accuracy = ((job.teacher or {}).get("validation") or {}).get("accuracy")
+    lines = csv_lines(iter_trials(db, job_id, principal), accuracy) if request.method == "GET" else iter(())
     headers = {"Content-Disposition": f'attachment; filename="{job_id}-trials.csv"'}
     return StreamingResponse(lines, media_type="text/csv", headers=headers)
 
 
-def csv_lines(trials: Iterator[Trial]) -> Iterator[str]:
-    """A header line and one line per trial (RFC 4180)."""
+def csv_lines(trials: Iterator[Trial], teacher_accuracy: float | None = None) -> Iterator[str]:
+    """A header line and one line per trial (RFC 4180), each with the teacher's accuracy on validation at its end."""
     buffer = io.StringIO()
     writer = csv.writer(buffer)
-    writer.writerow(COLUMNS)
+    writer.writerow([*COLUMNS, "teacher_accuracy"])
     for trial in trials:
-        writer.writerow(_row(trial))
+        writer.writerow([*_row(trial), teacher_accuracy])
         yield buffer.getvalue()
         buffer.seek(0)
         buffer.truncate()

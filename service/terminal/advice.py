@@ -80,6 +80,8 @@ def register(app: typer.Typer) -> None:
 def print_advice(console: Console, answer: Advice) -> None:
     """The whole advice, from what the API sent."""
     console.print(Text(f"Advice for {_context_words(answer.context)}", style="bold"), soft_wrap=False)
+    if answer.default is not None:
+        console.print(Padding(answer.default.words, (1, 0, 0, 0)), markup=False)
     if answer.temperatures:
         subtitle = f"{answer.sources_known} sources, worth {answer.effective_sources:.1f} of equal weight"
         _heading(console, "Temperature", subtitle)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 
 from rich.console import Console, RenderableType
@@ -13,14 +14,23 @@ from rich.text import Text
 
 from search import scales, units
 from service.client import Job, Result, TemperatureResponse
-from service.remote.answers import Contestant, Estimate, Gain, ResponseCurve, ResponsePoint, Shortfall
+from service.remote.answers import (
+    Contestant,
+    Estimate,
+    Gain,
+    ResponseCurve,
+    ResponsePoint,
+    Sanity,
+    Shortfall,
+    Verdict,
+)
 from service.remote.documents import Configuration, Optimizer
 from thermowell.api import answers as api_answers
 from thermowell.api.answers import Interval
 from trainers.registry import optimizers
 
 OVER = {"t4": "T = 4, the field's habit", "t1": "T = 1", "label_only": "no distillation"}
-SHOWN_TEMPERATURES = 8
+SHOWN_TEMPERATURES, SHOWN_ALTERNATIVES = 8, 6
 WHISKER = 29
 
 
@@ -38,8 +48,21 @@ def print_answer(console: Console, job: Job, result: Result, response: Temperatu
     """The whole answer of a completed job, from what the API sent."""
     metric = units.shown(result)
     console.print(Rule(Text(job.name, style="bold"), align="left", style="dim"))
-    console.print(Padding(result.summary, (1, 0)), markup=False)
-    _heading(console, "Best configuration")
+    headline, action = units.first_lines(result.verdict, result.summary)
+    console.print(Padding(Text(headline, style="bold"), (1, 0, 0, 0)))
+    console.print(action, markup=False)
+    if further := units.further_lines(result.verdict, result.summary):
+        console.print(Padding(Text(further, style="dim"), (1, 0, 0, 0)))
+    if result.sanity:
+        _heading(console, "Look at this first")
+        findings = Table.grid(padding=(0, 1, 0, 0))
+        for finding in result.sanity:
+            findings.add_row(Text("!", style="yellow"), Text(f"{finding.finding} {finding.action}{_part(finding)}"))
+        console.print(_indent(findings))
+    if result.verdict is not None:
+        _heading(console, "What could be used", f"expected {metric.label}, by everything that was trained")
+        console.print(_alternatives(result.verdict, metric))
+    _heading(console, "Best candidate tried", "of the search")
     console.print(_settings(result.winner, result.shortfall, metric))
     _heading(console, "Temperature response", f"{metric.label}, other settings at their best for each T")
     if response.overall is None:
@@ -55,6 +78,9 @@ def print_answer(console: Console, job: Job, result: Result, response: Temperatu
         for caution in result.cautions:
             cautions.add_row(Text("-"), Text(caution))
         console.print(_indent(cautions))
+    console.print()
+    for line in _qualities(result):
+        console.print(line, markup=False)
     spent = f"{result.search_trials} search trials, {result.trials} in all, {result.epochs:,} epochs"
     console.print(Padding(f"{spent}, {units.duration(result.wall_seconds)}.", (1, 0, 0, 0)), markup=False)
 
@@ -114,6 +140,45 @@ def _optimizer(optimizer: Optimizer) -> list[tuple[str, str]]:
     return rows
 
 
+def _part(finding: Sanity) -> str:
+    """The part of a spec that mends it, as it stands in a spec."""
+    return f" {json.dumps(finding.spec)}" if finding.spec is not None else ""
+
+
+def _qualities(result: Result) -> list[str]:
+    """How good teacher and recommended student are on validation, and how well each states its chances."""
+    quality = result.verdict.quality if result.verdict is not None else {}
+    lines = []
+    for name, figures in (("Teacher", units.taught(result.teacher)), ("What to use", quality)):
+        if "accuracy" in figures:
+            words = [f"validation accuracy {units.level('accuracy', figures['accuracy'])}", units.stated(figures)]
+            lines.append(f"{name}: {', '.join(filter(None, words))}.")
+    return lines
+
+
+def _alternatives(verdict: Verdict, metric: units.Metric) -> Padding:
+    table = _grid("", "settings", units.measure(metric).short, "behind", "seeds")
+    for alternative in verdict.alternatives[:SHOWN_ALTERNATIVES]:
+        optimizer = alternative.configuration.optimizer
+        name = "no distillation" if alternative.arm == "label_only" else _temperature_words(alternative.configuration)
+        settings = "own training"
+        if optimizer is not None:
+            settings = f"{units.OPTIMIZERS[optimizer.name]}, rate {units.number(optimizer.learning_rate, 2)}"
+        table.add_row(
+            name,
+            settings,
+            f"{units.level(metric, alternative.mean)} ± {units.plain(metric, alternative.deviation)}",
+            "recommended" if alternative.recommended else units.plain(metric, alternative.behind),
+            str(alternative.seeds),
+            style="bold" if alternative.recommended else "",
+        )
+    return _indent(table)
+
+
+def _temperature_words(configuration: Configuration) -> str:
+    return units.at_temperature(configuration.temperature, configuration.final_temperature)
+
+
 def _estimate(metric: units.Metric, estimate: Estimate) -> str:
     if estimate.mean is None:
         return "no seed ended"
@@ -128,7 +193,7 @@ def _response(curve: ResponseCurve, metric: units.Metric) -> Padding:
     points = _sample_points(curve.points, curve.best_temperature)
     low, high = min(point.low for point in points), max(point.high for point in points)
     left, right = units.plain(metric, low), units.plain(metric, high)
-    table = _grid("T", left + right.rjust(WHISKER - len(left)), _short(metric), "interval", "")
+    table = _grid("T", left + right.rjust(WHISKER - len(left)), units.measure(metric).short, "interval", "")
     equivalent = curve.equivalent_set.intervals
     for point in points:
         best = point.temperature == curve.best_temperature

@@ -11,6 +11,7 @@ import typer
 from rich.console import JustifyMethod
 from rich.table import Table
 
+from search import units
 from service.client import DEFAULT_URL, Format, Job, JobDetail, Thermowell
 from service.remote.plain import json_text, plain
 from service.terminal.console import (
@@ -163,6 +164,9 @@ def extend(
     trials: Annotated[int | None, typer.Option(min=1, help="New total of search trials.")] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="New total of epochs.")] = None,
     seconds: Annotated[float | None, typer.Option(help="New total of seconds.")] = None,
+    to_decide: Annotated[
+        bool, typer.Option("--to-decide", help="By as many trials as the verdict says would decide.")
+    ] = False,
     url: Url = DEFAULT_URL,
     key: Key = None,
     as_json: AsJson = False,
@@ -170,8 +174,12 @@ def extend(
     """Give a job a larger budget; a completed one searches on."""
     totals = {"trials": trials, "epochs": epochs, "seconds": seconds}
     budget = {name: total for name, total in totals.items() if total is not None}
+    if to_decide:
+        if trials is not None:
+            fail("--to-decide names the trials by itself: leave --trials out", Exit.USAGE)
+        budget["trials"] = _deciding_trials(job, url, key)
     if not budget:
-        fail("name at least one of --trials, --epochs, --seconds", Exit.USAGE)
+        fail("name at least one of --trials, --epochs, --seconds, --to-decide", Exit.USAGE)
     _steer(job, "extend", url, key, as_json, budget)
 
 
@@ -235,6 +243,18 @@ def _print_result(client: Thermowell, job: Job) -> None:
     from service.terminal.answers import print_answer  # here, so that quick commands need not load it
 
     print_answer(stdout(), job, client.result(job), client.response(job))
+
+
+def _deciding_trials(job: str, url: str, key: str | None) -> int:
+    """The total of search trials after which an undecided job would probably be decided."""
+    with connected(url, key) as client:
+        job_id = full_id(client, job)
+        verdict, detail = client.result(job_id).verdict, client.job(job_id)
+    if verdict is None:
+        fail(f"{units.BEFORE_VERDICTS} Say by how many trials: thermowell extend {job_id} --trials N", Exit.USAGE)
+    if verdict.missing is None:
+        fail(f"{detail.name} is decided: {verdict.headline}", Exit.USAGE)
+    return detail.progress.search_budget + verdict.missing.trials
 
 
 def _steer(job: str, verb: str, url: str, key: str | None, as_json: bool, body: dict[str, Any] | None = None) -> None:

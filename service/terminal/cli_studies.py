@@ -204,11 +204,14 @@ def _print_guidance(client: Thermowell, study_id: str) -> None:
 
 
 def _print_cells(study: StudyDetail) -> None:
-    from service.terminal.studies import cells_table, state_counts
+    from service.terminal.studies import cells_table, state_counts, verdicts
 
     out = stdout()
     out.print(f"{study.name}: {state_counts(study)}\n", markup=False)
     out.print(cells_table(study))
+    if any(cell.verdict is not None for cell in study.cells):
+        out.print()
+        out.print(verdicts(study))
 
 
 def _write_page(client: Thermowell, study: StudyDetail, directory: Path) -> None:

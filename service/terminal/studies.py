@@ -103,6 +103,15 @@ def cells_table(study: StudyDetail, cells: list[StudyCell] | None = None) -> Tab
     return table
 
 
+def verdicts(study: StudyDetail) -> Table:
+    """What to do in each cell that has been answered."""
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    for cell in study.cells:
+        if cell.verdict is not None:
+            table.add_row(", ".join(cell.levels.values()), cell.verdict)
+    return table
+
+
 def short(factor: str) -> str:
     """A factor's name without the groups that its field stands in."""
     return factor.rpartition(".")[2] or factor

@@ -76,9 +76,9 @@ def test_maps_are_drawn_where_there_are_enough_trials(visit: NewVisit, site: Sit
 
 def test_the_note_says_the_answer(visit: NewVisit, site: Site, answered: str, study: int) -> None:
     with site.api() as api:
-        summary = api.get(f"/jobs/{answered}/result").json()["summary"]
+        verdict = api.get(f"/jobs/{answered}/result").json()["verdict"]
     page = visit(scope="dashboard").go(f"/dashboard/studies/{study}/note")
-    expect(page.get_by_text(summary)).to_be_visible()
+    expect(page.get_by_text(verdict["headline"])).to_be_visible()
     expect(page.get_by_role("heading", name="The spec")).to_be_visible()
 
 
@@ -89,7 +89,7 @@ def test_its_files_can_be_had_there(visit: NewVisit, site: Site, study: int) -> 
     with httpx.Client(base_url=site.url, headers=headers(site), timeout=60) as client:
         artifacts = client.get(f"/api/studies/{study}").json()["artifacts"]
         [digest] = [each["artifact_id"] for each in artifacts if each["filename"] == "report.html"]
-        assert "Distil at" in client.get(f"/artifacts/{study}/{digest}").text
+        assert "best candidate" in client.get(f"/artifacts/{study}/{digest}").text
         assert httpx.get(f"{site.url}/artifacts/{study}/{digest}").status_code == 401
 
 

@@ -43,6 +43,21 @@ def test_it_says_how_sure_it_is_of_its_winner(chance: float, said: str) -> None:
     assert f"expected shortfall {units.shortfall('accuracy', DOCUMENTS['result'].shortfall)}" in lines
 
 
+def test_it_begins_with_the_verdict_and_what_to_do() -> None:
+    assert RESULT.verdict is not None
+    words = " ".join(line for line in shown(RESULT)[1:] if line)
+    assert words.startswith(f"{RESULT.verdict.headline} {units.sentence(RESULT.verdict.action)}")
+    assert "What could be used" in words
+    assert words.count(" recommended ") == 1
+
+
+def test_an_answer_of_before_verdicts_says_what_it_can() -> None:
+    old = dataclasses.replace(RESULT, verdict=None, summary="Distil at T = 6.")
+    words = " ".join(line for line in shown(old)[1:] if line)
+    assert words.startswith(f"Distil at T = 6. {units.BEFORE_VERDICTS}")
+    assert "What could be used" not in words
+
+
 def test_an_answer_of_before_it_was_said_is_shown_without() -> None:
     lines = shown(dataclasses.replace(RESULT, shortfall=None, summary=""))
     assert any(line.startswith("on validation") for line in lines)

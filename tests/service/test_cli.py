@@ -15,12 +15,14 @@ import pytest
 import safetensors.numpy
 import torch
 import yaml
+from sqlalchemy import select, update
 from typer.testing import CliRunner
 
 from search.requests.jobs import get_job, list_jobs
 from search.requests.keys import any_keys, verify_key
 from search.requests.results import get_result
 from search.storage.db import Database, open_database
+from search.storage.tables import analyses
 from service import cli
 from service.settings import Settings
 from service.terminal import cli_operate
@@ -150,6 +152,25 @@ class TestWithAService:
         assert run("extend", jobs.completed.id, "--trials", "3").exit_code == Exit.REFUSED
         extended = run("extend", jobs.completed.id, "--trials", "40", "--json")
         assert json.loads(extended.stdout)["budget_trials"] == 40
+
+    def test_extend_to_decide(self, run: Run, jobs: Jobs, db: Database) -> None:
+        decided = run("extend", jobs.completed.id, "--to-decide")
+        assert decided.exit_code == Exit.USAGE
+        assert "is decided: " in decided.stderr
+        assert run("extend", jobs.completed.id, "--to-decide", "--trials", "99").exit_code == Exit.USAGE
+        of_job = (analyses.c.job_id == jobs.completed.id) & (analyses.c.kind == "result")
+        with db.write() as connection:
+            document = json.loads(connection.execute(select(analyses.c.document).where(of_job)).scalar_one())
+            old = document | {"verdict": None}
+            connection.execute(update(analyses).where(of_job).values(document=json.dumps(old)))
+        before = run("extend", jobs.completed.id, "--to-decide")
+        assert before.exit_code == Exit.USAGE
+        assert "before verdicts were given" in before.stderr
+        document["verdict"] |= {"kind": "undecided", "missing": {"seeds": 9, "trials": 7}}
+        with db.write() as connection:
+            connection.execute(update(analyses).where(of_job).values(document=json.dumps(document)))
+        extended = run("extend", jobs.completed.id, "--to-decide", "--json")
+        assert json.loads(extended.stdout)["budget_trials"] == server_fixtures.ENOUGH + 7
 
     def test_watching_an_ended_job_ends_as_it_did(self, run: Run, jobs: Jobs) -> None:
         done = run("watch", jobs.completed.id)

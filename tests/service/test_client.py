@@ -316,7 +316,8 @@ class TestTheAnswer:
 def _with_defaults(document: dict[str, Any]) -> dict[str, Any]:
     """A stored result with each configuration as a client has it: with student_temperature, and all of an optimizer."""
     finalists = [finalist for selection in document["selection"] for finalist in selection["finalists"]]
-    for contestant in (document["winner"], *document["baselines"], *finalists):
+    verdict = document["verdict"]
+    for contestant in (document["winner"], *document["baselines"], *finalists, verdict, *verdict["alternatives"]):
         read = documents.read_document(documents.Configuration, contestant["configuration"])
         contestant["configuration"] = dataclasses.asdict(read)
     return document

@@ -259,7 +259,8 @@ def test_a_job_says_its_share_and_which_worker_it_waits_for(window: Window, db: 
 def test_an_answered_job(reader: httpx.Client, jobs: Jobs) -> None:
     answer = reader.get(f"/jobs/{jobs.completed.id}", headers=HTML)
     result = reader.get(f"/v1/jobs/{jobs.completed.id}/result").json()
-    assert result["summary"] in unescape(answer.text)
+    assert result["verdict"]["headline"] in unescape(answer.text)
+    assert result["verdict"]["action"] in unescape(answer.text)
     assert f'href="/v1/jobs/{jobs.completed.id}/report"' in answer.text
     assert f'href="/v1/jobs/{jobs.completed.id}/artifacts/student.safetensors"' in answer.text
     page = words(answer)

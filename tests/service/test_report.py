@@ -216,14 +216,16 @@ def test_a_job_without_an_answer_tells_how_far_it_is(state: JobState, problem: R
 
 def test_an_answer_that_is_still_being_measured_says_so() -> None:
     told = words(page(job=synthetic.job(SPEC, state=JobState.CONFIRMING), final=False))
-    assert f"So far: {DOCUMENTS['result'].summary}" in told
-    assert "The leading configuration" in told
+    assert f"So far: {DOCUMENTS['result'].verdict.headline}" in told
+    assert DOCUMENTS["result"].verdict.action in told
+    assert "The best candidate so far" in told
 
 
 def test_the_note_says_the_answer_the_doubts_and_the_spec() -> None:
     told = dashboard_note.note(STANDING)
     shown = unescaped(told)
-    assert f"**{DOCUMENTS['result'].summary}**" in shown
+    verdict = DOCUMENTS["result"].verdict
+    assert f"**{verdict.headline}** {verdict.action}" in shown
     for caution in DOCUMENTS["result"].cautions:
         assert f"- {caution}" in shown
     [block] = re.findall(r"```yaml\n(.*?)```", told, flags=re.DOTALL)

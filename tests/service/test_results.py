@@ -71,7 +71,7 @@ def test_who_asks_for_a_page_gets_one_of_what_there_is(reader: httpx.Client, job
         assert "There is no answer" in answer.text
         picture = reader.get(f"/v1/jobs/{job.id}/report/response.png", headers={"Accept": "image/avif,image/png,*/*"})
         assert picture.content.startswith(b"\x89PNG")
-    assert "Distil at" in reader.get(f"/v1/jobs/{jobs.completed.id}/report", headers=PERSON).text
+    assert "best candidate" in reader.get(f"/v1/jobs/{jobs.completed.id}/report", headers=PERSON).text
     assert reader.get("/v1/jobs/unknown/report", headers=PERSON).status_code == 404
 
 

@@ -63,7 +63,7 @@ def test_every_job_that_began_is_shown_once(db: Database, settings: Settings, jo
         page = path.read_text()
     assert file.media_type == "text/html; charset=utf-8"
     assert completed.result is not None
-    assert "Distil at" in page
+    assert "best candidate" in page
     running = get_job_view(db, jobs.running.id, LOCAL)
     assert running.importances is not None, "computed aside, and kept"
     assert running.importances.evaluator == "too few trials"

@@ -70,6 +70,16 @@ class AdviceSource(Document):
     apart: list[AdviceApart] = Field(description="the largest differences first")
 
 
+class AdvisedDefault(Document):
+    """T = 4, which most take without searching, against what the sources found."""
+
+    temperature: float
+    as_good: float = Field(description="the share of the weight whose sources found it as good as their best")
+    gain: float | None = Field(description="what another T gained over it, weighted; null where no source measured it")
+    keep: bool
+    words: str
+
+
 class Advice(Document):
     """What is known before the first trial of a job in this context."""
 
@@ -82,5 +92,6 @@ class Advice(Document):
     sources: list[AdviceSource] = Field(description="the heaviest first, as many as were asked for")
     sources_known: int = Field(description="how many there are, shown or not")
     effective_sources: float = Field(description="of how many equally heavy sources the weights are worth (Kish)")
+    default: AdvisedDefault | None = Field(None, description="null where there is no source at all")
     gaps: list[str] = Field(description="what the evidence does not cover")
     method: str

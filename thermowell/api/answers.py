@@ -173,6 +173,15 @@ class Missing(Document):
     trials: int = Field(description="by how many search trials to extend the job, whose confirmation then trains anew")
 
 
+class Sanity(Document):
+    """Something about teacher, space, data or training that makes the answer worth less, and what to do about it."""
+
+    check: str = Field(description="what was checked, as a stable slug")
+    finding: str
+    action: str
+    spec: dict[str, Any] | None = Field(None, description="a part of a spec that mends it, to be merged into yours")
+
+
 class Verdict(Document):
     """What to do, by expected loss over all configurations of all groups.
 
@@ -193,6 +202,9 @@ class Verdict(Document):
     configuration: dict[str, Any]
     validation: Estimate | None = Field(
         None, description="over its fresh seeds, those that chose it included; null where it was not trained itself"
+    )
+    quality: dict[str, float] = Field(
+        default_factory=dict, description="accuracy, nll and ece of those runs on validation, in the mean"
     )
     gain: VerdictGain | None = Field(None, description="over what it is weighed against: the default T, where trained")
     gains: list[VerdictGain] = Field(default_factory=list, description="over all other choices, the strongest first")
@@ -220,6 +232,9 @@ class Result(Document):
         description="null where too few configurations have completed to say, and in answers of before it was said",
     )
     verdict: Verdict | None = Field(None, description="what to do; null in answers of before it was said")
+    sanity: list[Sanity] = Field(
+        default_factory=list, description="what makes the answer worth less, gravest first, each with what to do"
+    )
     summary: str = Field(description="the answer in a few sentences, the verdict first")
     estimand: str = Field(description="what the intervals speak of")
     conventions: str = Field(description="reduction and T squared convention of the loss")

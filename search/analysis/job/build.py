@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -18,16 +18,17 @@ from search.analysis.job.joint_surface import answer_surface
 from search.analysis.job.observations import softness_seen
 from search.analysis.job.options import contest_of
 from search.analysis.job.response import temperature_response
+from search.analysis.job.sanity import Checked, sanity
 from search.analysis.job.selection import selections
 from search.analysis.job.sensible import beyond_bounds, clamped
 from search.analysis.job.shortfall import shortfall
 from search.analysis.job.verdict import decide
 from search.analysis.job.verdict_words import verdict_of
-from search.records import Trial
+from search.records import Report, Trial
 from search.spec.job import JobSpec
 from search.states import TERMINAL_TRIALS, Arm, Stage
 from search.surrogate.surface import Surface
-from thermowell.api.answers import Finalists, Interim, Result, TemperatureResponse, Verdict
+from thermowell.api.answers import Finalists, Interim, Result, Sanity, TemperatureResponse, Verdict
 from thermowell.api.document import Document
 
 CLAMPED = "The answer is computed as near to it as makes sense."
@@ -53,6 +54,7 @@ class _Job:
     fits: Mapping[str, Fit]
     finalists: Finalists | None = None
     right: Right | None = None
+    curves: Mapping[int, Sequence[Report]] = field(default_factory=dict)
 
     def response(self, softness: Sequence[tuple[float, float]], verdict: Verdict | None) -> TemperatureResponse:
         """The temperature response, whose set of the best holds what is recommended and what the search chose."""
@@ -60,10 +62,15 @@ class _Job:
             self.job_id, self.spec, self.trials, self.fits, softness, self.now, holds=self._chosen(verdict)
         )
 
-    def verdict(self) -> Verdict | None:
-        """What to do; None where no fresh seed has ended well."""
+    def verdict(self) -> tuple[Verdict | None, list[Sanity]]:
+        """What to do, None where no fresh seed has ended well; and what is wrong with what it was searched with."""
         contest = contest_of(self.spec, self.trials, self.surface, self.fits)
-        return None if contest is None else verdict_of(self.spec, contest, decide(contest.field))
+        decision = None if contest is None else decide(contest.field)
+        entry = None if contest is None or decision is None else contest.entries[decision.place]
+        findings = sanity(Checked(self.spec, self.trials, self.teacher, contest, entry, self.curves))
+        if contest is None or decision is None:
+            return None, findings
+        return verdict_of(self.spec, contest, decision), findings
 
     def _chosen(self, verdict: Verdict | None) -> list[float]:
         newest = max((trial.round for trial in self.trials if trial.stage is Stage.ESTIMATE), default=0)
@@ -87,14 +94,15 @@ def build_documents(
     now: datetime,
     finalists: Finalists | None = None,
     right: Right | None = None,
+    curves: Mapping[int, Sequence[Report]] | None = None,
 ) -> dict[str, Document]:
     """The documents `result`, `response`, `importances` and `interactions` of a job whose confirmation has ended.
 
     `trials` are all of the job's, of every stage, state and round; of select and estimate trials the newest round
     decides. `softness` pairs T with the mean entropy (nats) of the teacher's softmax at T; `teacher` is what the job
-    knows of it (trainers.spec.TeacherFacts), `finalists` what was stored when they were chosen, and `right`, by number
-    of estimate trials, which test images their students got right. The same trials give the same documents, but for
-    `computed_at`.
+    knows of it (trainers.spec.TeacherFacts), `finalists` what was stored when they were chosen, and, by number of
+    estimate trials, `right` which test images their students got right and `curves` their epochs. The same trials give
+    the same documents, but for `computed_at`.
     Raises ValueError where no estimate trial of the winner exists.
     """
     bounded = clamped(spec)
@@ -102,12 +110,12 @@ def build_documents(
     fits = fit_each(bounded, trials, surface)
     job = _Job(
         job_id, bounded, spec, trials, teacher, search_stopped, test_seen_before, wall_seconds, now, surface, fits,
-        finalists, right,
+        finalists, right, curves or {},
     )  # fmt: skip
-    verdict = job.verdict()
+    verdict, findings = job.verdict()
     response = job.response(softness, verdict)
     return {
-        "result": _result(job, response, verdict),
+        "result": _result(job, response, verdict, findings),
         "response": response,
         "importances": importances(job_id, bounded, trials, now),
         "interactions": interactions(job_id, bounded, fits, now),
@@ -140,18 +148,18 @@ def build_interim(
         job_id, bounded, spec, current, teacher, search_stopped, test_seen_before, wall_seconds, now, surface, fits
     )
     ready = any(trial.variant == "winner" and trial.state in TERMINAL_TRIALS for trial in current)
-    verdict = job.verdict() if ready else None
+    verdict, findings = job.verdict() if ready else (None, [])
     response = replace(job, trials=trials).response(softness_seen(trials), verdict)
     return Interim(
         event=event,
-        result=_result(job, response, verdict) if ready else None,
+        result=_result(job, response, verdict, findings) if ready else None,
         response=response,
         importances=importances(job_id, bounded, trials, now),
         interactions=interactions(job_id, bounded, fits, now),
     )
 
 
-def _result(job: _Job, response: TemperatureResponse, verdict: Verdict | None) -> Result:
+def _result(job: _Job, response: TemperatureResponse, verdict: Verdict | None, findings: Sequence[Sanity]) -> Result:
     spec, trials = job.spec, job.trials
     metric, confidence = spec.objective.metric, spec.confirmation.confidence
     finals = Finals(trials, job.right, spec.objective)
@@ -174,6 +182,7 @@ def _result(job: _Job, response: TemperatureResponse, verdict: Verdict | None) -
         selection=selections(spec, trials, job.finalists),
         shortfall=behind,
         verdict=verdict,
+        sanity=list(findings),
         summary=wording.summary(spec, winner, gains, behind, response, verdict),
         estimand=wording.estimand(spec, spec.confirmation.estimate_seeds),
         conventions=wording.conventions(spec),

@@ -174,12 +174,6 @@ def _parts(e: Evidence) -> Iterator[str]:
     if e.test_seen_before:
         yield "The test part had been read before this search ended: its figures are no longer fresh."
     name, metric = e.spec.objective.metric, units.measure_of(e.spec.objective)
-    images = (e.teacher or {}).get("validation_images")
-    if name == "accuracy" and images and 1 / images > e.spec.confirmation.delta:
-        yield (
-            f"The validation part has {images} images: one of them is {units.difference(metric, 1 / images, 2)}, more "
-            f"than the difference that was said not to matter ({units.difference(metric, e.spec.confirmation.delta)})."
-        )
     test = (e.winner.test or {}).get(name)
     interval = e.winner.validation.interval
     if test is None or test.mean is None or interval is None:

@@ -8,7 +8,8 @@ from dataclasses import replace
 from search import units
 from search.analysis.job.gains import estimate
 from search.analysis.job.options import Contest, Entry
-from search.analysis.job.verdict import BET, RISK, Decision, GainOver
+from search.analysis.job.sanity import calibration
+from search.analysis.job.verdict import BET, RISK, WIDE, Decision, GainOver
 from search.analysis.job.wording import configured, settings
 from search.spec.job import JobSpec, Ranged
 from thermowell.api.answers import Alternative, Interval, Missing, Verdict, VerdictGain
@@ -44,6 +45,7 @@ def verdict_of(spec: JobSpec, contest: Contest, decision: Decision) -> Verdict:
         origin_trial=entry.origin,
         configuration=dict(entry.configuration),
         validation=estimate(values, confidence, spec.objective.bounds) if values else None,
+        quality=calibration(entry),
         gain=None if decision.gain is None else writer.gain(decision.gain),
         gains=[writer.gain(gain) for gain in decision.gains],
         alternatives=[
@@ -143,7 +145,7 @@ class _Writer:
         words, between = _in_full(self.spec, self.entry), self.decision.between
         if not isinstance(self.spec.space.temperature, Ranged):
             return f"Train at {words}; the spec fixed T."
-        if between is None or between[0] == between[1]:
+        if between is None or between[1] < WIDE * between[0]:
             return f"No other T is expected to make a difference that matters: keep {words}."
         ends = f"between {units.number(between[0], 2)} and {units.number(between[1], 2)}"
         proven = ", as is shown" if self.decision.shown else ""

@@ -95,7 +95,7 @@ def summary(
     """The answer in a few sentences, the verdict first."""
     metric = units.measure_of(spec.objective)
     words = configured(spec, winner.configuration)
-    first = [] if verdict is None else [verdict.headline, _sentence(verdict.action)]
+    first = [] if verdict is None else units.first_lines(verdict, "")
     if winner.validation.mean is None:
         return " ".join(
             [*first, f"No answer: the configuration that was chosen, {words}, failed on all of its fresh seeds."]
@@ -107,11 +107,6 @@ def summary(
     if behind is not None:
         parts.append(_missed(metric, behind))
     return " ".join([*parts, *_temperatures(response)])
-
-
-def _sentence(words: str) -> str:
-    """With its full stop, which a command at the end goes without."""
-    return words if words.endswith(".") else f"{words}."
 
 
 def _missed(metric: units.Metric, behind: Shortfall) -> str:

@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Literal, cast
 
+from search import units
 from search.analysis.priors.context import FEATURES, Context, as_json, describe_feature, differences, distance
 from search.analysis.priors.evidence import Evidence
 from search.analysis.priors.points import at_share, weight
@@ -14,6 +15,7 @@ from thermowell.api.advice import (
     Advice,
     AdviceApart,
     AdviceSource,
+    AdvisedDefault,
     AdvisedOptimizer,
     AdvisedQuantile,
     AdvisedSetting,
@@ -24,6 +26,11 @@ from thermowell.api.advice import (
 SHARES = (0.05, 0.25, 0.5, 0.75, 0.95)
 FAR = 0.5
 """A feature in which every source is at least so far away is named as not covered."""
+USUAL = 4.0
+"""What most take without searching."""
+KEEP = 0.5
+"""Of the weight: from this share on that found T = 4 as good as its best, it is kept."""
+_NEAR, _LEAST_SHARE = 1.3, 0.05
 _ALIKE = 1.02
 """Temperatures closer than by this factor are told as one."""
 _OF_ANYBODY = frozenset({"data"})  # features that would tell whose job it was
@@ -42,7 +49,9 @@ _NAMES = {
 }
 METHOD = (
     "Each source weighs its strength (1 for a job confirmed here, 0.5 for a published sweep, 0.2 for a copied default) "
-    "times exp(-distance); a job's word is half its confirmed winner, half its equivalent set."
+    "times exp(-distance). A job's word is the posterior of its best T, or any T of the range in which its verdict "
+    "says that T makes no difference; one that could not tell says nothing. A job of before verdicts were given says "
+    "half its confirmed winner, half its equivalent set."
 )
 
 
@@ -69,6 +78,7 @@ def advise(context: Context, evidence: Sequence[Evidence], mode: Mode, most_sour
         sources=[_source(context, share, source) for share, source in ranked[:most_sources]],
         sources_known=len(ranked),
         effective_sources=1 / squared if squared else 0.0,
+        default=_default(context, ranked),
         gaps=_gaps(context, [source for _, source in ranked], mode),
         method=METHOD,
     )
@@ -97,6 +107,29 @@ def _temperatures(ranked: Ranked) -> list[tuple[float, float]]:
         for group, whole in together
         if whole > 0
     ]
+
+
+def _default(context: Context, ranked: Ranked) -> AdvisedDefault | None:
+    """T = 4 against what the sources found: kept where most of the weight has it among what is as good."""
+    total = sum(heavy for heavy, _ in ranked)
+    if total <= 0:
+        return None
+    as_good = sum(heavy for heavy, source in ranked if _has_usual(source)) / total
+    measured = [(heavy, source.gain) for heavy, source in ranked if source.gain is not None]
+    weight_measured = sum(heavy for heavy, _ in measured)
+    gain = sum(heavy * value for heavy, value in measured) / weight_measured if weight_measured > 0 else None
+    keep = as_good >= KEEP
+    words = f"Sources with {100 * as_good:.0f} % of the weight found T = {USUAL:g} as good as their best"
+    if gain is not None:
+        metric: units.Metric = "nll" if context.metric == "nll" else "ece" if context.metric == "ece" else "accuracy"
+        words += f"; where it was measured, another T gained {units.difference(metric, gain)} over it"
+    advice = f"keep T = {USUAL:g} unless you search" if keep else "begin where the weight lies, or search T"
+    return AdvisedDefault(temperature=USUAL, as_good=as_good, gain=gain, keep=keep, words=f"{words}: {advice}.")
+
+
+def _has_usual(source: Evidence) -> bool:
+    """Whether a source's word has enough of its share near T = 4."""
+    return math.fsum(share for value, share in source.spread if USUAL / _NEAR <= value <= USUAL * _NEAR) >= _LEAST_SHARE
 
 
 def _optimizers(ranked: Ranked) -> list[AdvisedOptimizer]:

@@ -16,6 +16,7 @@ from trainers.spec import Configuration, Optimizer
 Origin = Literal["literature", "history", "given"]
 How = Literal["read", "reported", "measured", "given"]
 _POINTS = 7  # along an equivalent set: denser than its ends are known
+_EVEN = 14  # temperatures that stand for a posterior
 _AT_BEST = 0.5  # the share of a job's word that stays with its confirmed winner; the rest is its equivalent set's
 
 
@@ -51,6 +52,40 @@ class Evidence:
     reference: str | None = None
     job_id: str | None = None
     censored: bool = False
+    gain: float | None = None
+    """Of its temperature over T = 4, in the objective's unit, as far as it was measured; 0 where T = 4 is as good."""
+
+
+def from_posterior(
+    winner: Evidence, shares: Sequence[tuple[float, float]], *, temperature: float, gain: float | None
+) -> Evidence:
+    """The same job's word where its answer keeps the posterior of its best T: (T, share), as wide as that is.
+
+    Nothing is added for one temperature that the job settled on: a flat response stays flat.
+    """
+    total = math.fsum(share for _, share in shares)
+    pooled: dict[float, float] = {}
+    groups = _pooled(sorted(shares))
+    for group in groups:
+        weight = math.fsum(share for _, share in group)
+        if weight > 0:
+            middle = math.exp(math.fsum(share * math.log(value) for value, share in group) / weight)
+            pooled[middle] = weight / total
+    return dataclasses.replace(winner, temperature=temperature, spread=tuple(sorted(pooled.items())), gain=gain)
+
+
+def evenly(low: float, high: float) -> list[tuple[float, float]]:
+    """Any temperature from low to high: evenly over their logarithm."""
+    whole = log_ratio(high, low)
+    if whole <= 0:
+        return [(low, 1.0)]
+    return [(low * math.exp(whole * (point + 0.5) / _EVEN), 1.0 / _EVEN) for point in range(_EVEN)]
+
+
+def _pooled(shares: Sequence[tuple[float, float]]) -> list[Sequence[tuple[float, float]]]:
+    """A curve's grid in at most _EVEN groups of neighbours."""
+    size = max(1, math.ceil(len(shares) / _EVEN))
+    return [shares[start : start + size] for start in range(0, len(shares), size)]
 
 
 def from_winner(

@@ -8,9 +8,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from statistics import NormalDist
 
-from thermowell.api.answers import Estimate, Gain, ResponseCurve, Result, TemperatureResponse, TemperatureSet
+from thermowell.api.answers import Estimate, Gain, Interval, ResponseCurve, Result, TemperatureResponse, TemperatureSet
 
+ALIKE = 1.1
+"""Temperatures whose quotient is at most this are one, as in the verdict of a job."""
 CENSORED = 0.3
 """Of an answer that does not keep the shares: what an end gets that its confidence set touches."""
 
@@ -35,7 +38,7 @@ class Cell:
     `levels` maps each factor to the level's name, `replicate` what repeats a cell to its value (seed, split, teacher;
     all alike in a study without repeats). `best` is None where the job has no temperature response (not finished, T
     fixed, too few trials); `by_optimizer` has the optimizers that it searched and knows enough of. `quality` is the
-    winner's, on the test part where that was read (`tested`); `gain` is over T = 4 at its own best settings.
+    winner's, on the test part where that was read (`tested`); `gain` is that of another T over T = 4, each at its best.
     """
 
     job_id: str
@@ -79,15 +82,37 @@ def cell_of(
         unit=result.unit,
         quality=tested if has_test else result.winner.validation,
         tested=has_test,
-        gain=next(
-            (
-                difference
-                for difference in result.gains
-                if difference.headline and difference.over == "t4" and difference.mean is not None
-            ),
-            None,
-        ),
+        gain=gain_over_t4(result),
         data=data,
+    )
+
+
+def gain_over_t4(result: Result) -> Gain | None:
+    """What another T gains over T = 4 in a job's answer; None where one of the two was not trained.
+
+    By the posterior of everything that was trained: the search's best against the best at T = 4, whichever group found
+    either. A baseline that was searched for less time than the winner is far behind it for that alone. Answers of
+    before verdicts were given have their measured gain, of the winner over the tuned baseline.
+    """
+    measured = next((gain for gain in result.gains if gain.headline and gain.over == "t4"), None)
+    if result.verdict is None:
+        return measured if measured is not None and measured.mean is not None else None
+    distilled = [entry for entry in result.verdict.alternatives if entry.temperature is not None]
+    usual = [entry for entry in distilled if 4.0 / ALIKE <= (entry.temperature or 0.0) <= 4.0 * ALIKE]
+    searched = [entry for entry in distilled if entry.arm == "joint" and entry not in usual]
+    if not usual or not searched:
+        return None
+    best, rival = (min(entries, key=lambda entry: entry.behind) for entries in (searched, usual))
+    confidence = result.verdict.confidence
+    mean, deviation = rival.behind - best.behind, math.hypot(best.deviation, rival.deviation)
+    reach = NormalDist().inv_cdf(0.5 + confidence / 2) * deviation
+    return Gain(
+        over="t4",
+        variant="tuned",
+        mean=mean,
+        interval=Interval(low=mean - reach, high=mean + reach, confidence=confidence),
+        pairs=0 if measured is None else measured.pairs,
+        headline=True,
     )
 
 
