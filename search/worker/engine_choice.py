@@ -45,7 +45,7 @@ class EngineChooser:
             span.note(
                 {
                     f"thermowell.engine.{name}": choice_fields[name]
-                    for name in ("lanes", "compiled", "threads", "reason")
+                    for name in ("lanes", "compiled", "batched", "threads", "reason")
                 }
             )
             span.note({"thermowell.engine.name": choice.engine})

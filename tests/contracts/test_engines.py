@@ -26,9 +26,11 @@ from trainers.teaching.prepared import Prepared
 from trainers.training import evaluate
 from trainers.zoo import models
 
+LAYER_BY_LAYER = "bank, layer by layer"
 ENGINES: dict[str, Callable[[Prepared, int], Engine]] = {
     "loop": LoopEngine,
     "bank": BankEngine,
+    LAYER_BY_LAYER: lambda prepared, lanes: BankEngine(prepared, lanes, batched=True),
     "processes": lambda prepared, lanes: ProcessesEngine(prepared, lanes, 2),
 }
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -39,13 +41,26 @@ STUDENTS = {
 }
 
 
-@pytest.fixture(params=list(ENGINES))
-def opened(request: pytest.FixtureRequest) -> Iterator[Callable[[Prepared, int], Engine]]:
+Pair = tuple[str, str]
+PAIRS: list[Pair] = [
+    (engine, student) for engine in ENGINES for student in STUDENTS if (engine, student) != (LAYER_BY_LAYER, "cnn")
+]
+
+
+@pytest.fixture(scope="module", params=PAIRS, ids=lambda pair: ", ".join(pair))
+def pair(request: pytest.FixtureRequest) -> Pair:
+    """An engine and a student that it trains."""
+    chosen: Pair = request.param
+    return chosen
+
+
+@pytest.fixture
+def opened(pair: Pair) -> Iterator[Callable[[Prepared, int], Engine]]:
     """Opens an engine of that kind; what was opened is closed when the test ends."""
     engines: list[Engine] = []
 
     def one(prepared: Prepared, lanes: int) -> Engine:
-        engines.append(ENGINES[request.param](prepared, lanes))
+        engines.append(ENGINES[pair[0]](prepared, lanes))
         return engines[-1]
 
     yield one
@@ -53,10 +68,10 @@ def opened(request: pytest.FixtureRequest) -> Iterator[Callable[[Prepared, int],
         engine.close()
 
 
-@pytest.fixture(scope="module", params=list(STUDENTS))
-def ready(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+@pytest.fixture(scope="module")
+def ready(pair: Pair, tmp_path_factory: pytest.TempPathFactory) -> Prepared:
     folder = tmp_path_factory.mktemp("engines")
-    return run.prepare(problem(student=STUDENTS[request.param]), run.Roots(folder, folder), "cpu")
+    return run.prepare(problem(student=STUDENTS[pair[1]]), run.Roots(folder, folder), "cpu")
 
 
 def train(engine: Engine) -> list[EpochReport | LaneFailure]:

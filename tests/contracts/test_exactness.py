@@ -25,6 +25,7 @@ from trainers.engines.loop import LoopEngine
 from trainers.registry import losses
 from trainers.spec import Assignment, Data, Distillation, EpochReport, Model, Optimizer, Schedule, Training
 from trainers.teaching.prepared import Prepared
+from trainers.training.methods import LEARNING
 from trainers.zoo import models
 
 EPOCHS = 3
@@ -162,6 +163,7 @@ def lives(
         pytest.param("resnet18", "to compile", marks=LARGE),
         ("mlp", "as it is"),
         ("cnn", "as it is"),
+        ("mlp", "layer by layer"),
     ],
 )
 def test_as_in_the_loop(name: str, form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -169,14 +171,19 @@ def test_as_in_the_loop(name: str, form: str, tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(torch, "compile", lambda program, **_: program)
     ready = prepared((OWN | TORCHVISION)[name], tmp_path, SIZES.get(name))
     company = mixed(RATES.get(name, 1.0))
-    ended = lives(ready, BankEngine(ready, 4, compiled=form == "to compile"), tmp_path, company)
+    bank = BankEngine(ready, 4, compiled=form == "to compile", batched=form == "layer by layer")
+    ended = lives(ready, bank, tmp_path, company)
     for one in company:
         assert farthest(ended[one.trial], alone(ready, one, tmp_path)) <= 1e-6, one.trial
 
 
 @pytest.mark.usefixtures("double")
-@pytest.mark.parametrize("rule", RULES, ids=lambda rule: f"{rule.method}, {rule.shape}")
-def test_every_term_as_in_the_loop(rule: Distillation, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("rule", "batched"),
+    [(rule, batched) for rule in RULES for batched in (False, True) if not (batched and rule.method in LEARNING)],
+    ids=lambda value: f"{value.method}, {value.shape}" if isinstance(value, Distillation) else f"batched {value}",
+)
+def test_every_term_as_in_the_loop(rule: Distillation, batched: bool, tmp_path: Path) -> None:
     """Each distillation term and each way of T along training; one of the students is a baseline, with plain KL."""
     ready = prepared(Model("mlp", {"width": 16}), tmp_path)
     ready = dataclasses.replace(ready, problem=dataclasses.replace(ready.problem, distillation=rule))
@@ -184,7 +191,7 @@ def test_every_term_as_in_the_loop(rule: Distillation, tmp_path: Path) -> None:
         dataclasses.replace(one, configuration=dataclasses.replace(one.configuration, **changes))
         for one, changes in zip(MIXED, TOLD, strict=True)
     ]
-    ended = lives(ready, BankEngine(ready, 4), tmp_path, company)
+    ended = lives(ready, BankEngine(ready, 4, batched=batched), tmp_path, company)
     plain = dataclasses.replace(ready, problem=dataclasses.replace(ready.problem, distillation=Distillation()))
     for one in company:
         alike = alone(ready, one, tmp_path)
@@ -204,7 +211,8 @@ PARAMETERS: list[dict[str, Any]] = [  # of MIXED: some have none, so that a lane
 
 @pytest.mark.usefixtures("double")
 @pytest.mark.parametrize("rule", [Distillation(), Distillation("dkd"), Distillation("dist", beta=2.0, gamma=2.0)])
-def test_parameters_of_each_lane_s_own(rule: Distillation, tmp_path: Path) -> None:
+@pytest.mark.parametrize("batched", [False, True])
+def test_parameters_of_each_lane_s_own(rule: Distillation, batched: bool, tmp_path: Path) -> None:
     """Each lane has its own schedule, smoothing and weights, as the loop has them; and they change what it becomes."""
     ready = prepared(OWN["mlp"], tmp_path)
     ready = dataclasses.replace(ready, problem=dataclasses.replace(ready.problem, distillation=rule))
@@ -212,7 +220,7 @@ def test_parameters_of_each_lane_s_own(rule: Distillation, tmp_path: Path) -> No
         dataclasses.replace(one, configuration=dataclasses.replace(one.configuration, parameters=parameters))
         for one, parameters in zip(MIXED, PARAMETERS, strict=True)
     ]
-    ended = lives(ready, BankEngine(ready, 4), tmp_path, company)
+    ended = lives(ready, BankEngine(ready, 4, batched=batched), tmp_path, company)
     for one, before in zip(company, MIXED, strict=True):
         alike = alone(ready, one, tmp_path)
         assert farthest(ended[one.trial], alike) <= 1e-10, one.trial
@@ -253,17 +261,18 @@ def test_the_settings_of_torchvisions_models_are_stable(name: str, tmp_path: Pat
 
 
 @pytest.mark.usefixtures("double")
-def test_a_poisoned_lane_moves_nobody(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("name", "batched"), [("cnn", False), ("mlp", True)])
+def test_a_poisoned_lane_moves_nobody(name: str, batched: bool, tmp_path: Path) -> None:
     """Its weights and its norms' statistics are not finite; its neighbour is as in a loop."""
-    ready = prepared(OWN["cnn"], tmp_path)
-    bank = BankEngine(ready, 2)
+    ready = prepared(OWN[name], tmp_path)
+    bank = BankEngine(ready, 2, batched=batched)
     bank.admit(assignment("bad", optimizer=Optimizer("sgd", 1e200)))
     got = finished(bank, bank.admit(MIXED[3]), tmp_path)
     assert farthest(got, alone(ready, MIXED[3], tmp_path)) <= 1e-6
 
 
-@pytest.mark.parametrize("name", OWN)
-def test_each_step_in_float32(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("name", "batched"), [*((name, False) for name in OWN), ("mlp", True)])
+def test_each_step_in_float32(name: str, batched: bool, tmp_path: Path) -> None:
     """Each of six steps from the same weights and moments moves a student as the loop does, to 1e-4 of the move.
 
     In the deeper two, of whose 700,000 activations some lie within rounding of zero, a ReLU that is open here may be
@@ -272,7 +281,7 @@ def test_each_step_in_float32(name: str, tmp_path: Path) -> None:
     """
     ready = prepared(OWN[name], tmp_path, epochs=6, batch_size=96, schedule=Schedule("cosine"))
     names = [key for key, _ in models.build(OWN[name], ready.channels, ready.size, ready.classes, 0).named_parameters()]
-    bank = BankEngine(ready, len(MIXED))
+    bank = BankEngine(ready, len(MIXED), batched=batched)
     loops = [LoopEngine(ready) for _ in MIXED]
     for loop, one in zip(loops, MIXED, strict=True):
         loop.admit(one)

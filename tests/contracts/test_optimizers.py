@@ -74,9 +74,10 @@ def farthest(got: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> float
 
 
 @every
-def test_in_a_bank_as_in_the_loop(name: str, ready: Prepared, tmp_path: Path) -> None:
+@pytest.mark.parametrize("batched", [False, True])
+def test_in_a_bank_as_in_the_loop(name: str, batched: bool, ready: Prepared, tmp_path: Path) -> None:
     company = students(name)
-    bank = BankEngine(ready, len(company))
+    bank = BankEngine(ready, len(company), batched=batched)
     lanes = [bank.admit(one) for one in company]
     while bank.step_epoch():
         pass
@@ -102,10 +103,11 @@ def test_at_each_checkpoint_it_may_change_engines(
 
 
 @every
-def test_a_lane_that_is_not_active_stays_as_it_is(name: str, ready: Prepared, tmp_path: Path) -> None:
+@pytest.mark.parametrize("batched", [False, True])
+def test_a_lane_that_is_not_active_stays_as_it_is(name: str, batched: bool, ready: Prepared, tmp_path: Path) -> None:
     """A student that has ended is computed along with one that has not, and moves no more."""
     first, second = students(name)[:2]
-    bank = BankEngine(ready, 2)
+    bank = BankEngine(ready, 2, batched=batched)
     lane = bank.admit(first)
     for _ in range(EPOCHS):
         bank.step_epoch()

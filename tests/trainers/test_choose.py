@@ -42,7 +42,7 @@ class Machine:
 
 
 def bank_of(lanes: int, threads: int = 1, compiled: bool = False) -> Form:
-    return Form("bank", lanes, threads, compiled=compiled)
+    return Form("bank", lanes, threads, compiled=compiled, batched=not compiled)
 
 
 @pytest.fixture(autouse=True)
@@ -279,6 +279,17 @@ def test_nothing_is_measured_where_there_is_nothing_to_choose(chosen: Chosen) ->
     machine = Machine({})
     assert chosen(machine, most_lanes=1, threads=1).form() == LOOP
     assert machine.asked == []
+
+
+def test_a_bank_is_written_out_where_it_can_be_and_says_why_not(chosen: Chosen, roots: run.Roots) -> None:
+    written_out = Machine({})
+    assert choose.LAYER_BY_LAYER + ":" not in chosen(written_out).reason
+    assert {form.batched for form in written_out.asked if form.engine == "bank" and not form.compiled} == {True}
+    cnn = run.prepare(problem(data=Data("digits", train_size=64), student=Model("cnn", {"width": 4})), roots, "cpu")
+    machine = Machine({})
+    choice = choose.choose(cnn, most_lanes=16, work=LONG, store=roots.store, threads=2, measure=machine)
+    assert not any(form.batched for form in machine.asked)
+    assert f"{choose.LAYER_BY_LAYER}: cnn is not written out layer by layer" in choice.reason
 
 
 def test_data_that_streams_has_no_bank(roots: run.Roots, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -64,6 +64,17 @@ def test_many_students_at_once_measure_as_one_does() -> None:
         torch.testing.assert_close(together, torch.stack([measure(one, other) for one in logits]))
 
 
+def test_lanes_measure_as_each_student_does() -> None:
+    chance = torch.Generator().manual_seed(5)
+    logits = 3 * torch.randn(4, 50, 7, generator=chance)
+    labels, teacher = torch.randint(0, 7, (50,), generator=chance), torch.randn(50, 7, generator=chance)
+    measured = evaluate.measure_lanes(logits, labels, teacher)
+    for lane, student in enumerate(logits):
+        alone = evaluate.measure(student, labels, teacher, 4.0)
+        for name, values in measured.items():
+            assert values[lane] == pytest.approx(getattr(alone, name), rel=1e-12), name
+
+
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
 def test_diverged_logits_are_refused(bad: float) -> None:
     logits = torch.zeros(3, 2)

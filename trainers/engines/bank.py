@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from trainers.engines import bank_kernels, bank_step, checkpoints, temperature_weight
+from trainers.engines.bank_batched import BatchedProgram
 from trainers.engines.bank_layers import make_stackable
 from trainers.engines.bank_stack import Layout, Stack
 from trainers.engines.bank_step import LaneBatch, LaneHyperparameters, StepScalars
@@ -37,14 +38,15 @@ class _Stacked(Student):
 
 
 class BankEngine(LanedEngine[_Stacked]):
-    """An `engine.Engine` whose lanes are trained together: eagerly under `torch.func.vmap`, or, with `compiled`, as one
-    compiled program per step, which takes some seconds the first time. Without a C++ compiler it stays eager and warns.
+    """An `engine.Engine` whose lanes are trained together: eagerly under `torch.func.vmap`, with `compiled` as one
+    compiled program per step, which takes some seconds the first time, or with `batched` layer by layer as written out
+    in `bank_batched`: ValueError for students that are not. Without a C++ compiler it is not compiled, and warns.
 
     A student's numbers are the loop's up to the order of floating-point sums. All lanes are computed in each step,
     occupied or not: open as many as will be kept full. ValueError for data that streams: a bank wants it at hand.
     """
 
-    def __init__(self, prepared: Prepared, lanes: int, *, compiled: bool = False) -> None:
+    def __init__(self, prepared: Prepared, lanes: int, *, compiled: bool = False, batched: bool = False) -> None:
         super().__init__(lanes)
         if prepared.views.streams:
             raise ValueError("a bank wants its images on the device that trains; these are streamed")
@@ -66,10 +68,13 @@ class BankEngine(LanedEngine[_Stacked]):
         self._schedule = bank_step.Schedule.of(prepared, self._plan.steps)
         self._trained, self._kernels = trained, [bank_kernels.KERNELS[0]]
         self._per_lane = bank_step.PerLane()
+        self._batched = BatchedProgram(trained, layout, self._stack.lanes, prepared) if batched else None
         self._step = self._make_step()
         self._judge = bank_step.make_predict(judged, layout, prepared)
         if compiled:
             self._judge = bank_step.compile_apart(self._judge)
+        if self._batched is not None:
+            self._judge = self._batched.predict
         for lane in range(lanes):
             self._stack.put(lane, trained, {}, {})
 
@@ -139,6 +144,9 @@ class BankEngine(LanedEngine[_Stacked]):
         self._set(lane, bank_step.idle())
 
     def _make_step(self) -> bank_step.Step:
+        if self._batched is not None:
+            self._batched.compute_per_lane(self._per_lane)
+            return self._batched.step
         step = bank_step.make(self._trained, self._stack.layout, self._prepared, tuple(self._kernels), self._per_lane)
         return bank_step.compile_apart(step) if self.compiled else step
 
@@ -173,6 +181,9 @@ class BankEngine(LanedEngine[_Stacked]):
             student.epochs += 1
         numbers, keys, view, active = (part.to(ready.device) for part in (numbers, keys, view, active))
         scalars = scalars.to(self._settings.dtype).to(ready.device)
+        if self._batched is not None:
+            moved = {lane: student.assignment.configuration.known_optimizer.name for lane, student in busy.items()}
+            self._batched.plan(moved, self._hyperparameters)
         values = torch.empty((plan.steps, self.lanes), dtype=self._settings.dtype, device=ready.device)
         for i in range(plan.steps):
             batch = LaneBatch(numbers[i], view, keys[i], active)
@@ -184,12 +195,7 @@ class BankEngine(LanedEngine[_Stacked]):
         ready, lanes = self._prepared, list(busy)
         labels, teacher_logits = ready.validation_labels, ready.validation_logits
         logits = self._predict()[lanes]
-        metrics = {
-            "accuracy": evaluate.accuracy(logits, labels).tolist(),
-            "nll": evaluate.nll(logits, labels).tolist(),
-            "ece": evaluate.ece(logits, labels).tolist(),
-            "teacher_agreement": evaluate.agreement(logits, teacher_logits).tolist(),
-        }
+        metrics = evaluate.measure_lanes(logits, labels, teacher_logits)
         answer: dict[int, Metrics | None] = dict.fromkeys(lanes)
         for i, lane in enumerate(lanes):
             values = {name: measured[i] for name, measured in metrics.items()}

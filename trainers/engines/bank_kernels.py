@@ -47,12 +47,17 @@ Correct = Callable[[Tensor], tuple[Tensor, ...]]
 """From the numbers of steps, counted from 1 (float64): the corrections of each, at most CORRECTIONS."""
 
 
+InPlace = Callable[[Tensor, Tensor, Tensor, Tensor, Coefficients, Tensor, Sequence[Tensor]], None]
+"""The same as Update, but the new weights and moments take the place of the old, and the gradients are spoilt."""
+
+
 @dataclass(frozen=True, slots=True)
 class Kernel:
-    """How lanes move, and the corrections of their steps."""
+    """How lanes move, and the corrections of their steps; `in_place` where there is a way that makes no new tensors."""
 
     update: Update
     correct: Correct
+    in_place: InPlace | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +89,31 @@ def _moments(
     linear = row.gradient_share * gradient + row.moment_share * new_first
     direction = torch.where(row.adaptive > 0, adaptive, linear)
     return weight * (1 - rate * row.decoupled_decay) - rate * direction, new_first, new_second
+
+
+def _moments_in_place(
+    weight: Tensor,
+    first: Tensor,
+    second: Tensor,
+    gradient: Tensor,
+    row: Coefficients,
+    rate: Tensor,
+    corrections: Sequence[Tensor],
+) -> None:
+    """The same. The direction of a lane that is not adaptive is divided by 0 * sqrt(second) + 1."""
+    first_correction, second_correction = corrections[:2]
+    adaptive = row.adaptive > 0
+    gradient.addcmul_(weight, row.coupled_decay)
+    first.mul_(row.keep).addcmul_(gradient, row.take)
+    second.mul_(_BETA2).addcmul_(gradient, gradient, value=1 - _BETA2)
+    direction = row.gradient_share * gradient
+    scale = torch.sqrt(second, out=gradient)
+    scale.mul_(torch.where(adaptive, second_correction, 0.0)).add_(torch.where(adaptive, _EPSILON, 1.0))
+    scale.nan_to_num_(1.0, torch.inf)  # 0 * inf, of a lane that has no need of its second moment
+    moment_share = torch.where(adaptive, first_correction, row.moment_share)
+    direction.addcmul_(torch.div(first, scale, out=gradient), moment_share)
+    # one sum, as torch has it: each would be rounded to what a weight can hold
+    weight.mul_(1 - rate * row.decoupled_decay).addcmul_(direction, rate, value=-1)
 
 
 def _bias(count: Tensor) -> tuple[Tensor, ...]:
@@ -184,7 +214,7 @@ def _nadam(optimizer: Optimizer) -> dict[str, float]:
     return {"coupled_decay": optimizer.weight_decay}
 
 
-MOMENTS = Kernel(_moments, _bias)
+MOMENTS = Kernel(_moments, _bias, _moments_in_place)
 SIGN = Kernel(_sign, lambda count: ())
 ROOT = Kernel(_root, lambda count: ())
 NESTEROV = Kernel(_nesterov, _momenta)
@@ -247,3 +277,22 @@ def update(
         candidates = move(weight, first, second, gradient, row, rate, corrections)
         changed = tuple(torch.where(mask, new, old) for new, old in zip(candidates, changed, strict=True))
     return changed
+
+
+def move(
+    kernel: Kernel,
+    weight: Tensor,
+    first: Tensor,
+    second: Tensor,
+    gradient: Tensor,
+    row: Coefficients,
+    rate: Tensor,
+    corrections: Sequence[Tensor],
+) -> None:
+    """Writes the new weights and moments of lanes that all need this kernel in the place of the old."""
+    if kernel.in_place is not None:
+        kernel.in_place(weight, first, second, gradient, row, rate, corrections)
+        return
+    changed = kernel.update(weight, first, second, gradient, row, rate, corrections)
+    for old, new in zip((weight, first, second), changed, strict=True):
+        old.copy_(new)

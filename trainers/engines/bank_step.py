@@ -208,14 +208,14 @@ def _make_one(
         teacher_logits: Tensor,
         targets: losses.Targets,
         settings: LossSettings,
-        at: Temperatures,
+        of_step: Temperatures,
     ) -> tuple[Tensor, dict[str, Tensor]]:
         with autocast(prepared.device, precision):
             logits = functional_call(model, (parameters, buffers), (images,))
-        temperatures = at.teacher, at.student
+        temperatures = of_step.teacher, of_step.student
         plain = None if rule.method == losses.PLAIN.method else settings.plain
         if plain is not None and rule.method in methods.LEARNING:
-            learned_t = methods.learned_temperature(parameters[temperature_weight.NAME], at.reversal)
+            learned_t = methods.learned_temperature(parameters[temperature_weight.NAME], of_step.reversal)
             temperatures = (
                 torch.where(plain != 0, temperatures[0], learned_t),
                 torch.where(plain != 0, temperatures[1], learned_t),
@@ -243,13 +243,13 @@ def _make_one(
         teacher_logits: Tensor,
         targets: losses.Targets,
         settings: LossSettings,
-        at: Temperatures,
+        of_step: Temperatures,
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         # norms write into theirs; torch's own loses what it writes into a part of a wider row, so each gets a copy
         views = layout.buffers(statistics, counts, key)
         buffers = {name: view.clone(memory_format=torch.contiguous_format) for name, view in views.items()}
         gradients, (value, after) = grad_and_value(loss, has_aux=True)(
-            layout.parameters.split(weights), buffers, images, teacher_logits, targets, settings, at
+            layout.parameters.split(weights), buffers, images, teacher_logits, targets, settings, of_step
         )
         return layout.parameters.join(gradients), value, layout.statistics.join(after), layout.counts.join(after)
 

@@ -27,6 +27,7 @@ from trainers.training.threads import usable
 NOISE = 1.1  # a form must be better than a simpler one by more than this
 FORCED_LANES = 16  # of a bank that is forced without a word on its lanes
 WORTH_COMPILING = 10_000_000  # student images, for a bank that is forced, hence not measured
+LAYER_BY_LAYER = "a bank, layer by layer"
 _SIMPLEST_FIRST: tuple[EngineName, ...] = ("loop", "processes", "bank")
 
 
@@ -41,10 +42,11 @@ class Choice:
     threads: int
     figures: tuple[dict[str, Any], ...]
     reason: str
+    batched: bool = False
 
     def form(self) -> Form:
         """What to open; a choice whose lanes were lowered since keeps no more processes than lanes."""
-        return Form(self.engine, self.lanes, self.threads, min(self.processes, self.lanes), self.compiled)
+        return Form(self.engine, self.lanes, self.threads, min(self.processes, self.lanes), self.compiled, self.batched)
 
 
 def choose(
@@ -75,6 +77,9 @@ def choose(
     path = store / "engines" / f"{fingerprint(prepared, most_threads)}.json"
     with locked(path):
         figures = derived.read(path, lambda: _read_figures(path)) or Figures()
+        figures.refused.pop(LAYER_BY_LAYER, None)
+        if (refusal := warmup.batched_refusal(prepared)) is not None and most_lanes > 1:
+            figures.refused[LAYER_BY_LAYER] = refusal
         if warmup.complete(figures, prepared, most_lanes, most_threads, images, measure):
             _write(figures, path)
     return decide(figures, most_lanes, most_threads, images, prepared.images)
@@ -136,17 +141,20 @@ def _forced(
     most_threads = warmup.suited_threads(prepared, lanes, most_threads)
     if engine == "loop":
         return Form(engine, 1, most_threads), reason
+    batched = warmup.batched_refusal(prepared) is None
     if not has_compiler():
-        return Form(engine, lanes, most_threads), f"{reason}; not compiled, for there is no C++ compiler (CXX, g++)"
+        form = Form(engine, lanes, most_threads, batched=batched)
+        return form, f"{reason}; not compiled, for there is no C++ compiler (CXX, g++)"
     compiled = images >= WORTH_COMPILING
     compilation = (
         "compiled" if compiled else f"not compiled, since fewer than {WORTH_COMPILING:,} student images are left"
     )
-    return Form(engine, lanes, most_threads, compiled=compiled), f"{reason}; {compilation}"
+    form = Form(engine, lanes, most_threads, compiled=compiled, batched=batched and not compiled)
+    return form, f"{reason}; {compilation}"
 
 
 def _choice(form: Form, figures: tuple[dict[str, Any], ...], reason: str) -> Choice:
-    return Choice(form.engine, form.lanes, form.compiled, form.processes, form.threads, figures, reason)
+    return Choice(form.engine, form.lanes, form.compiled, form.processes, form.threads, figures, reason, form.batched)
 
 
 def _simplicity(figure: Figure) -> tuple[int, bool, int, int]:

@@ -23,11 +23,12 @@ class Form:
     threads: int
     processes: int = 0
     compiled: bool = False
+    batched: bool = False
 
     def __str__(self) -> str:
         if self.engine == "bank":
-            compilation = "compiled" if self.compiled else "not compiled"
-            return f"a bank of {_count(self.lanes, 'lane')}, {compilation}, on {_count(self.threads, 'thread')}"
+            program = "compiled" if self.compiled else "layer by layer" if self.batched else "not compiled"
+            return f"a bank of {_count(self.lanes, 'lane')}, {program}, on {_count(self.threads, 'thread')}"
         if self.engine == "processes":
             return f"{self.processes} processes of one thread"
         return f"a loop on {_count(self.threads, 'thread')}"
@@ -36,7 +37,7 @@ class Form:
 def open_form(prepared: Prepared, form: Form) -> Engine:
     """The form's engine; torch's threads are the caller's to set."""
     if form.engine == "bank":
-        return BankEngine(prepared, form.lanes, compiled=form.compiled)
+        return BankEngine(prepared, form.lanes, compiled=form.compiled, batched=form.batched)
     if form.engine == "processes":
         return ProcessesEngine(prepared, form.lanes, form.processes)
     return LoopEngine(prepared, form.lanes)

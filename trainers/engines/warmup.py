@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from torch import nn
 
 from trainers import disk
-from trainers.engines import memory
+from trainers.engines import bank_batched, memory
 from trainers.engines.bank import has_compiler
 from trainers.engines.forms import Form, open_form
 from trainers.order import batches
@@ -108,7 +108,8 @@ def _missing_forms(
     for count in counts:
         yield Form("loop", 1, count), short
     if most_lanes > 1 and not prepared.views.streams:
-        yield from _banks(figures, min(most_lanes, MOST_LANES.get(device, 64)), counts, short)
+        most, batched = min(most_lanes, MOST_LANES.get(device, 64)), batched_refusal(prepared) is None
+        yield from _banks(figures, most, counts, short, batched)
     if device == "cpu" and min(most_lanes, most_threads) > 1:
         processes = min(most_lanes, most_threads)
         yield Form("processes", processes, most_threads, processes=processes), START_SECONDS + short
@@ -116,14 +117,14 @@ def _missing_forms(
     if bank is None or bank.form.compiled or not has_compiler():
         return
     if rival is None or bank.images_per_second > rival.images_per_second / 2:
-        yield replace(bank.form, compiled=True), compile_seconds(prepared) + short
+        yield replace(bank.form, compiled=True, batched=False), compile_seconds(prepared) + short
 
 
-def _banks(figures: Figures, most: int, counts: list[int], short: float) -> Iterator[tuple[Form, float]]:
+def _banks(figures: Figures, most: int, counts: list[int], short: float, batched: bool) -> Iterator[tuple[Form, float]]:
     """Banks that are not compiled, of more and more lanes while that pays; the best of them on more threads too."""
     fewer = 0.0
     for lanes in [rung for rung in LADDER if rung < most] + [most]:
-        form = Form("bank", lanes, counts[0])
+        form = Form("bank", lanes, counts[0], batched=batched)
         yield form, short
         figure = figures.of(form)
         if figure is None or figure.images_per_second < RISE * fewer:
@@ -133,6 +134,11 @@ def _banks(figures: Figures, most: int, counts: list[int], short: float) -> Iter
     if best is not None and not best.form.compiled:
         for count in counts[1:]:
             yield replace(best.form, threads=count), short
+
+
+def batched_refusal(prepared: Prepared) -> str | None:
+    """Why a bank of these students is not written out layer by layer; None where it is."""
+    return bank_batched.refusal(_student(prepared), prepared)
 
 
 def compile_seconds(prepared: Prepared) -> float:

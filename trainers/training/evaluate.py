@@ -38,10 +38,13 @@ def ece(logits: Tensor, labels: Tensor, bins: int = ECE_BINS) -> Tensor:
     Guo et al. 2017, arXiv:1706.04599, equation 3: the mean over images of |accuracy - confidence| of their bin.
     """
     confidence, predicted = logits.double().softmax(-1).max(-1)
-    right = (predicted == labels).double()
+    return _calibration_error(confidence, predicted == labels, bins)
+
+
+def _calibration_error(confidence: Tensor, right: Tensor, bins: int) -> Tensor:
     bin_of = (confidence * bins).ceil().long().sub(1).clamp(0, bins - 1)
-    empty = torch.zeros((*confidence.shape[:-1], bins), dtype=torch.float64, device=logits.device)
-    gap = empty.scatter_add(-1, bin_of, right - confidence)
+    empty = torch.zeros((*confidence.shape[:-1], bins), dtype=torch.float64, device=confidence.device)
+    gap = empty.scatter_add(-1, bin_of, right.double() - confidence)
     return gap.abs().sum(-1) / confidence.shape[-1]
 
 
@@ -54,6 +57,24 @@ def entropy(logits: Tensor, temperature: float | Tensor = 1.0) -> Tensor:
     """Mean entropy, in nats, of softmax(logits / temperature)."""
     logarithms = (logits.double() / temperature).log_softmax(-1)
     return -(logarithms.exp() * logarithms).sum(-1).mean(-1)
+
+
+def measure_lanes(logits: Tensor, labels: Tensor, teacher_logits: Tensor) -> dict[str, list[float]]:
+    """Accuracy, nll, ece and teacher_agreement of many students' logits [lanes, n, classes], each a list of all lanes'.
+
+    The same as those above, by one softmax, along which images come last: several times as fast for few classes.
+    """
+    logarithms = logits.transpose(-1, -2).double().log_softmax(-2)
+    highest, prediction = logarithms.max(-2)
+    right = prediction == labels
+    of_label = logarithms.gather(-2, labels.expand_as(prediction).unsqueeze(-2))
+    measured = {
+        "accuracy": right.double().mean(-1),
+        "nll": -of_label.squeeze(-2).mean(-1),
+        "ece": _calibration_error(highest.exp(), right, ECE_BINS),
+        "teacher_agreement": (prediction == teacher_logits.argmax(-1)).double().mean(-1),
+    }
+    return {name: values.tolist() for name, values in measured.items()}
 
 
 def measure(logits: Tensor, labels: Tensor, teacher_logits: Tensor, temperature: float) -> Metrics:

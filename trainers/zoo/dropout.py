@@ -31,6 +31,13 @@ def step_key(seed: int, step: int) -> int:
     return derive(seed, "dropout", step) & _WORD
 
 
+def keep_mask(key: Tensor, layer: int, p: float, count: int) -> Tensor:
+    """Which of `count` activations a layer keeps under a key (int64), [count] (bool); [..., count] of keys [..., 1]."""
+    # the key is mixed once before positions come in: neighbouring keys must not give shifted copies of a mask
+    words = _mix(torch.arange(count, device=key.device) ^ _mix(key + layer * 0x9E3779B1 & _WORD))
+    return words >= int(p * 2**32)
+
+
 class HashedDropout(nn.Module):
     """Inverted dropout with probability p, active in training mode; its mask is a function of `key` and `layer`.
 
@@ -54,11 +61,8 @@ class HashedDropout(nn.Module):
         count = 1
         for length in shape:
             count *= length
-        position = torch.arange(count, device=x.device).reshape(shape)
-        # the key is mixed once before positions come in: neighbouring keys must not give shifted copies of a mask
-        words = _mix(position ^ _mix(self.key + self.layer * 0x9E3779B1 & _WORD))
-        keep_mask = words >= int(self.p * 2**32)
-        return x * keep_mask.to(x.dtype) / (1 - self.p)
+        mask = keep_mask(self.key, self.layer, self.p, count).reshape(shape)
+        return x * mask.to(x.dtype) / (1 - self.p)
 
 
 def hash_positions(model: nn.Module) -> None:
