@@ -12,11 +12,15 @@ from typing import Annotated, Any
 import typer
 
 from search.claims.artifacts import keep
-from search.errors import StoreUnavailable
+from search.errors import SpecInvalid, StoreUnavailable
+from search.spec.classes import Clusters
+from search.spec.parsing import parse_spec
 from search.storage.store import open_store
+from service.terminal.cli_jobs import read_spec
 from service.terminal.cli_operate import data, need_worker_extra, read_settings
-from service.terminal.console import AsJson, Exit, fail, print_json, stderr
+from service.terminal.console import AsJson, Exit, fail, print_json, say_problem, stderr
 from trainers import preprocessing
+from trainers.spec import to_jsonable
 
 weights = typer.Typer(no_args_is_help=True, help="Bring weights to where jobs look for them.")
 
@@ -53,8 +57,57 @@ def add_weights(
             Exit.USAGE,
         )
     with tempfile.TemporaryDirectory() as folder:
-        report = convert(file, Path(folder, "weights.safetensors"), request)
-        digest = keep_file(Path(folder, "weights.safetensors"))
+        output = Path(folder, "weights.safetensors")
+        report = run_apart("trainers.weight_files", [str(file), str(output), *request])
+        digest = keep_file(output)
+    if as_json:
+        print_json({"artifact": digest, **report})
+        return
+    for line in report["lines"]:
+        stderr().print(line, markup=False)
+    print(digest)
+
+
+teacher = typer.Typer(no_args_is_help=True, help="Ask a teacher that runs elsewhere: the images out, its logits back.")
+
+
+@teacher.command("inputs")
+def write_inputs(
+    file: Annotated[Path, typer.Argument(metavar="SPEC", help="The job's spec: its dataset and teacher.views count.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The folder, made if need be.")] = Path("inputs"),
+    pictures: Annotated[bool, typer.Option("--pictures", help="PNG files in the place of inputs.npz.")] = False,
+) -> None:
+    """Write the images that the job's teacher has to look at: each part and view, in order, and a manifest."""
+    need_worker_extra()
+    text, media_type = read_spec(file)
+    try:
+        spec = parse_spec(text, "json" if media_type.endswith("json") else "yaml")
+    except SpecInvalid as invalid:
+        problems = [{"path": p.path, "message": p.message, "line": p.line} for p in invalid.problems]
+        say_problem({"title": f"{file} would be refused", "errors": problems})
+        raise typer.Exit(Exit.FAILED) from None
+    if isinstance(spec.dataset.classes, Clusters):
+        fail("clusters of classes need a teacher that the job trains: give a map of them instead", Exit.USAGE)
+    data = json.dumps(to_jsonable(spec.dataset.to_trained()))
+    request = [data, str(spec.views()), str(read_settings().data_root), str(output)]
+    report = run_apart("trainers.teacher_inputs", ["inputs", *request, *(["--pictures"] if pictures else [])])
+    for line in report["lines"]:
+        stderr().print(line, markup=False)
+    print(output / "manifest.json")
+
+
+@teacher.command("logits")
+def take_logits(
+    manifest: Annotated[Path, typer.Argument(help="As `teacher inputs` wrote it.")],
+    file: Annotated[Path, typer.Argument(help="npz or safetensors: train, validation and test, or pool.")],
+    as_json: AsJson = False,
+) -> None:
+    """Take a teacher's logits back, checked against the manifest. Prints the digest for `teacher.artifact`."""
+    need_worker_extra()
+    with tempfile.TemporaryDirectory() as folder:
+        output = Path(folder, "logits.safetensors")
+        report = run_apart("trainers.teacher_inputs", ["logits", str(manifest), str(file), str(output)])
+        digest = keep_file(output)
     if as_json:
         print_json({"artifact": digest, **report})
         return
@@ -100,17 +153,15 @@ def _safetensors_problem(file: Path) -> str | None:
 def register(app: typer.Typer) -> None:
     """Adds these commands to the command line."""
     app.add_typer(weights, name="weights", rich_help_panel="Operation")
+    app.add_typer(teacher, name="teacher", rich_help_panel="Operation")
 
 
-def convert(file: Path, output: Path, request: list[str]) -> dict[str, Any]:
-    """The report of a conversion, which a process of its own has made; what it refuses ends the command."""
-    command = [sys.executable, "-m", "trainers.weight_files", str(file), str(output), *request]
-    process = subprocess.run(command, capture_output=True, text=True, check=False)
+def run_apart(module: str, request: list[str]) -> dict[str, Any]:
+    """What a program of the trainers reports, from a process of its own; what it refuses ends the command."""
+    process = subprocess.run([sys.executable, "-m", module, *request], capture_output=True, text=True, check=False)
     if process.returncode:
-        fail(
-            process.stderr.strip().splitlines()[-1] if process.stderr.strip() else f"{file} cannot be converted",
-            Exit.REFUSED,
-        )
+        lines = process.stderr.strip().splitlines() or [f"{module} ended with {process.returncode}"]
+        fail(lines[-1], Exit.REFUSED)
     report: dict[str, Any] = json.loads(process.stdout)
     return report
 

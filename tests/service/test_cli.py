@@ -358,6 +358,7 @@ def test_without_torch_it_says_what_to_install(
     assert "pip install 'thermowell[worker]'" in done.stderr
 
 
+@pytest.mark.slow  # processes of their own, each with torch
 def test_files_of_others_are_converted_checked_and_kept(run: Run, settings: Settings, tmp_path: Path) -> None:
     state = {
         f"module.{name}": tensor for name, tensor in models.build(Model("cnn"), 1, (8, 8), 7, 0).state_dict().items()
@@ -373,6 +374,27 @@ def test_files_of_others_are_converted_checked_and_kept(run: Run, settings: Sett
     refused = run(*command, "--model", "cnn", "--arguments", '{"depth": 2}')
     assert refused.exit_code == Exit.REFUSED
     assert "does not fill cnn" in refused.stderr
+
+
+@pytest.mark.slow  # processes of their own, each with torch
+def test_a_teacher_elsewhere_is_asked(run: Run, settings: Settings, tmp_path: Path) -> None:
+    spec = server_fixtures.document() | {"dataset": {"name": "digits", "train_size": 50}}
+    (tmp_path / "spec.yaml").write_text(yaml.safe_dump(spec))
+    done = run("teacher", "inputs", tmp_path / "spec.yaml", "-o", tmp_path / "inputs")
+    assert done.exit_code == Exit.OK, done.stderr
+    manifest = done.stdout.strip()
+    assert "train: [1, 50, 1, 8, 8]" in done.stderr
+    with np.load(tmp_path / "inputs" / "inputs.npz") as file:
+        answers = {name: np.zeros((len(file[name].reshape(-1, 64)), 10), np.float32) for name in file.files}
+    np.savez(tmp_path / "answers.npz", **answers)
+    taken = run("teacher", "logits", manifest, tmp_path / "answers.npz")
+    assert taken.exit_code == Exit.OK, taken.stderr
+    assert "caution: that is near chance" in taken.stderr
+    digest = taken.stdout.strip()
+    assert (settings.artifact_root / digest[:2] / digest).is_file()
+    refused = run("teacher", "logits", tmp_path / "answers.npz", tmp_path / "answers.npz")
+    assert refused.exit_code == Exit.REFUSED
+    assert "is no manifest" in refused.stderr
 
 
 def test_a_teachers_weights_go_into_the_store(run: Run, settings: Settings, tmp_path: Path) -> None:

@@ -76,7 +76,7 @@ def load(data: Data, root: Path, scratch: Path | None = None) -> Split:
     """
     source = sources.read_images(data, root, scratch)
     classes = class_map(data, source.classes)
-    train, validation, test = _cut(data, source)
+    train, validation, test = cut(data, source)
     part = _part(source.pool, train, data, classes, scratch)
     mean, std = moments(part.images)
     has_test = source.validation
@@ -132,7 +132,7 @@ def load_test(data: Data, root: Path, permit: TestPermit, scratch: Path | None =
     if source.own_test:
         images = sources.read_test(data, root, scratch)
         return _part(images, np.arange(len(images.labels)), data, classes, scratch)
-    return _part(source.pool, _cut(data, source)[2], data, classes, scratch)
+    return _part(source.pool, cut(data, source)[2], data, classes, scratch)
 
 
 def check_permit(permit: TestPermit) -> None:
@@ -141,7 +141,8 @@ def check_permit(permit: TestPermit) -> None:
         raise TestSplitSealed("the test part is opened once, after the job's confirmation has ended")
 
 
-def _cut(data: Data, source: sources.Source) -> tuple[splits.Numbers, splits.Numbers, splits.Numbers]:
+def cut(data: Data, source: sources.Source) -> tuple[splits.Numbers, splits.Numbers, splits.Numbers]:
+    """The numbers of train, validation and test among a set's images, in the order of its files. DatasetInvalid."""
     try:
         return splits.cut(
             source.pool.labels,

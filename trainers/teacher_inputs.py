@@ -1,0 +1,205 @@
+"""Images that a teacher from elsewhere has to look at, written to files, and its logits on them taken back:
+`python -m trainers.teacher_inputs inputs|logits`.
+
+A manifest says which images these are and in which order; logits are checked against it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from trainers import quality, spec
+from trainers.data import datasets, mixing, sources
+from trainers.data.granularity import coarse_labels
+from trainers.data.views import Normaliser
+from trainers.errors import TeacherInvalid, TrainingError
+from trainers.spec import Classes, Data, TestPermit
+from trainers.student_files import class_names
+from trainers.teaching import supervised
+from trainers.training import evaluate
+from trainers.zoo import weights
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+PARTS = ("train", "validation", "test")
+POOL = "pool"
+"""The name of logits on all images of the files, in their own order, in the place of parts cut from them."""
+_CHUNK = 256
+
+
+def export(data: Data, views: int, root: Path, folder: Path, pictures: bool) -> dict[str, Any]:
+    """Writes the images of each part and view, in order, and a manifest, which it answers.
+
+    They lie in `inputs.npz`, train [views, n, C, H, W] and the others [n, C, H, W]; with `pictures` as PNG files,
+    `train/view-00/000000.png` and so on. Pixels are 8 bits; where two images are mixed they are floats from 0 to 255.
+    Of the test part there are images alone, no labels: nobody is measured on it here.
+    """
+    split = datasets.load(data, root, folder)
+    source = sources.read_images(data, root, folder)
+    cuts = datasets.cut(data, source)
+    test = datasets.load_test(data, root, TestPermit("teacher inputs", time.time()), folder)
+    pixels = _views(split, data, views)
+    images = {"train": pixels, "validation": split.validation.images.numpy(), "test": test.images.numpy()}
+    folder.mkdir(parents=True, exist_ok=True)
+    if pictures:
+        for name, part in images.items():
+            _write_pictures(part, name, folder)
+    else:
+        np.savez(folder / "inputs.npz", **images)  # type: ignore[arg-type]
+    numbers: list[Any] = [part.tolist() for part in cuts]
+    if source.validation is not None:
+        numbers[1] = None
+    if source.own_test:
+        numbers[2] = None
+    manifest = {
+        "format": FORMAT,
+        "data": spec.to_jsonable(data),
+        "views": len(pixels),
+        "classes": split.classes,
+        "shapes": {name: list(part.shape) for name, part in images.items()},
+        "digests": {"train": split.train.digest(), "validation": split.validation.digest()},
+        "pool": len(source.pool.labels),
+        "numbers": dict(zip(PARTS, numbers, strict=True)),
+        "labels": {"train": split.train.labels.tolist(), "validation": split.validation.labels.tolist()},
+        "class_names": class_names(data, root, coarse_labels(data), split.classes),
+    }
+    (folder / MANIFEST).write_text(json.dumps(manifest))
+    return manifest
+
+
+def take(manifest: Mapping[str, Any], answers: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
+    """A teacher's answers as a job takes them, and what there is to say of them, a caution among it near chance.
+
+    They come by part, or, where nothing is augmented, in the order of the files under `pool`. TeacherInvalid.
+    """
+    numbers, views, classes = manifest["numbers"], manifest["views"], manifest["classes"]
+    tensors = dict(answers)
+    if POOL in tensors:
+        pool = tensors.pop(POOL)
+        if views != 1:
+            raise TeacherInvalid(
+                f"the teacher has to look at {views} views of each image: answer them by part, not {POOL}"
+            )
+        if pool.shape != (manifest["pool"], classes):
+            raise TeacherInvalid(f"{POOL} must be [{manifest['pool']}, {classes}], it is {list(pool.shape)}")
+        tensors |= {name: pool[torch.tensor(places)] for name, places in numbers.items() if places is not None}
+    if views == 1 and "train" in tensors and tensors["train"].ndim == 2:
+        tensors["train"] = tensors["train"][None]
+    for name in PARTS:
+        expected = [*manifest["shapes"][name][: 2 if name == "train" else 1], classes]
+        if name not in tensors or list(tensors[name].shape) != expected:
+            actual = list(tensors[name].shape) if name in tensors else f"only {', '.join(sorted(tensors))}"
+            raise TeacherInvalid(f"the answers need {name} of shape {expected}, there is {actual}")
+        if not tensors[name].is_floating_point() or not tensors[name].isfinite().all():
+            raise TeacherInvalid(f"the logits of {name} must be finite floats")
+    lines = []
+    for name in ("train", "validation"):
+        labels = torch.tensor(manifest["labels"][name])
+        logits = tensors[name][0] if name == "train" else tensors[name]
+        accuracy, chance = float(evaluate.accuracy(logits, labels)), evaluate.chance(labels)
+        lines.append(f"{name}: {accuracy:.1%} of {len(labels)} images right")
+        if accuracy <= quality.least_accuracy(chance, len(labels)):
+            lines.append(
+                f"caution: that is near chance ({chance:.1%}): are images and classes in the manifest's order?"
+            )
+    return {name: tensors[name].float().contiguous() for name in PARTS}, lines
+
+
+def read_answers(path: Path) -> dict[str, Tensor]:
+    """A teacher's answers by part, from npz or safetensors. TeacherInvalid."""
+    if path.suffix != ".npz":
+        return weights.load(path)
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return {name: torch.from_numpy(np.asarray(file[name])) for name in file.files}
+    except (OSError, ValueError, TypeError, EOFError) as error:
+        raise TeacherInvalid(f"{path.name} is no npz file of numbers: {error}") from error
+
+
+def read_manifest(path: Path) -> dict[str, Any]:
+    """A manifest that `export` wrote. TeacherInvalid."""
+    try:
+        manifest = json.loads(path.read_bytes())
+        if manifest["format"] == FORMAT:
+            return dict(manifest)
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise TeacherInvalid(f"{path} is no manifest of `thermowell teacher inputs`: {error}") from error
+    raise TeacherInvalid(f"{path} is of format {manifest['format']}: write it anew with `thermowell teacher inputs`")
+
+
+def _views(split: datasets.Split, data: Data, count: int) -> NDArray[Any]:
+    """Every view of the training part, [views, n, C, H, W], before it is normalised."""
+    images = split.train.images
+    plain = Normaliser((0.0,) * split.channels, (1 / 255,) * split.channels, torch.device("cpu"))
+    views = supervised.views(split, data, count, torch.device("cpu"), plain)
+    has_floats = mixing.parts(data.augmentation)[1] is not None
+    pixels = np.empty((views.different, *images.shape), dtype=np.float32 if has_floats else np.uint8)
+    for view in range(views.different):
+        for start in range(0, len(images), _CHUNK):
+            numbers = torch.arange(start, min(start + _CHUNK, len(images)))
+            batch = views.batch(view, numbers)
+            pixels[view, start : start + len(numbers)] = batch if has_floats else batch.round().to(torch.uint8)
+    return pixels
+
+
+def _write_pictures(images: NDArray[Any], name: str, folder: Path) -> None:
+    if images.dtype != np.uint8:
+        raise TeacherInvalid("mixed images are no pictures of 8 bits: write them as npz")
+    for view, part in enumerate(images if images.ndim == 5 else images[None]):
+        place = folder / name / f"view-{view:02}" if images.ndim == 5 else folder / name
+        place.mkdir(parents=True, exist_ok=True)
+        for number, pixels in enumerate(part):
+            picture = Image.fromarray(pixels[0] if len(pixels) == 1 else pixels.transpose(1, 2, 0))
+            picture.save(place / f"{number:06}.png")
+
+
+def _data(document: dict[str, Any]) -> Data:
+    classes = document.pop("classes", None)
+    if classes is not None:
+        classes = Classes(classes["kind"], tuple(classes.get("map", ())), classes.get("clusters", 0))
+    return Data(**document, classes=classes)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """0 done, with what there is to say as JSON on the standard output; 1 refused, with the reason."""
+    parser = argparse.ArgumentParser(prog="python -m trainers.teacher_inputs", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    inputs = commands.add_parser("inputs")
+    inputs.add_argument("data", help="JSON")
+    inputs.add_argument("views", type=int)
+    inputs.add_argument("root", type=Path)
+    inputs.add_argument("folder", type=Path)
+    inputs.add_argument("--pictures", action="store_true")
+    logits = commands.add_parser("logits")
+    for name in ("manifest", "file", "output"):
+        logits.add_argument(name, type=Path)
+    options = parser.parse_args(arguments)
+    try:
+        if options.command == "inputs":
+            data = _data(json.loads(options.data))
+            manifest = export(data, options.views, options.root, options.folder, options.pictures)
+            print(json.dumps({"lines": [f"{name}: {shape}" for name, shape in manifest["shapes"].items()]}))
+        else:
+            tensors, lines = take(read_manifest(options.manifest), read_answers(options.file))
+            weights.save(tensors, options.output)
+            print(json.dumps({"lines": lines}))
+    except (TrainingError, OSError) as error:
+        print(f"{error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
