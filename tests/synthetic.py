@@ -269,7 +269,7 @@ def standing(
         Curve(
             trial=trial.number,
             temperature=float((trial.configuration or {})["temperature"]),
-            optimizer=str((trial.configuration or {})["optimizer"]["name"]),
+            optimizer=configurations.optimizer_name(trial.configuration or {}),
             state=trial.state,
             epochs=list(range(1, trial.epoch + 1)),
             values=[(trial.value or 0.0) * (0.5 + 0.5 * epoch / epochs) for epoch in range(1, trial.epoch + 1)],

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 from search import units
+from search.spec.optimizers import OWN
 from service.plots import svg
 from service.plots.data import Axis, ColourBar
 from service.plots.svg import Element
@@ -78,5 +79,7 @@ def heat_bar(temperatures: Sequence[float]) -> ColourBar:
 
 
 def optimizer_colour(name: str) -> str:
-    """An optimizer's own colour."""
+    """An optimizer's own colour; one for what a training of one's own has."""
+    if name == OWN:
+        return "close"
     return name if name in units.OPTIMIZERS else "soft"

@@ -50,7 +50,9 @@ def _panel(heatmap: InteractionMap, limits: tuple[float, float], colours: Sequen
         marks.append(Line(ridge, "ridge", "best T"))
     marks.append(Dots(points, "ridge", "trials", size=1.6, opacity=1.0))
     owner = units.OPTIMIZERS[heatmap.optimizer]
-    title = f"{owner}: {units.setting(heatmap.setting).removeprefix(owner).strip()}"
+    choices = ", ".join(f"{place} {choice}" for place, choice in enumerate(heatmap.choices or []))
+    setting = units.setting(heatmap.setting).removeprefix(owner).strip()
+    title = f"{owner}: {setting} ({choices})" if choices else f"{owner}: {setting}"
     x = temperature_axis(heatmap.temperatures[0], heatmap.temperatures[-1], "")
     low, high = heatmap.values[0], heatmap.values[-1]
     return Panel(x, Axis("", low, high, log=heatmap.log), marks, title, optimizer_colour(heatmap.optimizer))

@@ -128,6 +128,29 @@ def documents(draw: st.DrawFn, stored: bool = False) -> dict[str, Any]:
     }
 
 
+@st.composite
+def own_documents(draw: st.DrawFn) -> dict[str, Any]:
+    """A spec of a training of one's own: parameters of any kind, no optimizer or one, a metric of any name or ours."""
+    document = draw(documents().filter(lambda drawn: drawn["distillation"] == {"method": "kl", "schedule": "constant"}))
+    space = {**document["space"], "parameters": draw(parameters())}
+    if draw(st.sampled_from([True, True, False])):
+        space["optimizer"] = None
+    objective = document["objective"]
+    if draw(st.booleans()):
+        maximize = draw(st.booleans())
+        objective = {"metric": "eval/f1", "direction": "maximize" if maximize else "minimize"}
+        ends = {"low": 0.0, "high": draw(st.sampled_from([1.0, LARGEST]))}
+        curve = document["pruner"]["name"] == "curve"
+        kept = {"high" if maximize else "low"} if curve else set()
+        objective |= {end: value for end, value in ends.items() if end in kept or draw(st.booleans())}
+        objective |= draw(st.sampled_from([{}, {"unit": "%"}, {"unit": "BLEU"}]))
+    if not isinstance(space["temperature"], dict):  # something must be searched
+        space["temperature"] = {"low": 1.0, "high": 4.0}
+    dataset = {"name": "replay", "path": "own.parquet"}
+    confirmation = document["confirmation"] | {"delta": draw(st.floats(1e-6, 0.5))}
+    return document | {"dataset": dataset, "space": space, "objective": objective, "confirmation": confirmation}
+
+
 Outcome = Callable[[int], float | None]
 LARGEST = 3.4e38  # what single precision holds
 OUTCOMES = ("ordinary", "equal", "nearly equal", "some diverge", "all diverge", "one completes", "wild")

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from search.analysis.job.build import build_documents, build_interim
+from search.spec import parameters as named
 from search.spec.fields import DOOR, Choices, Ranged
 from search.spec.job import JobSpec
 from search.states import Arm, JobState
@@ -35,17 +36,22 @@ def inside(searched: Any, value: float | None) -> bool:
 
 
 def check_proposed(spec: JobSpec, configuration: Configuration) -> None:
-    space, own = spec.space, spec.space.optimizers()[configuration.optimizer.name]
+    space, optimizer = spec.space, configuration.optimizer
+    assert (optimizer is None) is (space.optimizer is None)
+    assert configuration.parameters.keys() == space.parameters.keys()
+    for name, part in space.parameters.items():
+        assert named.inside(part, configuration.parameters[name], 1e-9), (part, configuration.parameters[name])
     for searched, value in (
         (space.temperature, configuration.temperature),
         (space.final_temperature, configuration.final_temperature),
         (space.student_temperature, configuration.student_temperature),
         (space.kd_weight, configuration.kd_weight),
         (space.label_weight, configuration.label_weight),
-        (own.learning_rate, configuration.optimizer.learning_rate),
-        (own.weight_decay, configuration.optimizer.weight_decay),
     ):
         assert inside(searched, value), (searched, value)
+    if optimizer is not None:
+        for name, searched in space.optimizers()[optimizer.name].numbers().items():
+            assert inside(searched, getattr(optimizer, name)), (name, searched)
 
 
 def play(spec: JobSpec, outcome: drawn.Outcome) -> None:
@@ -93,6 +99,13 @@ def valid(data: st.DataObject) -> None:
 @settings(max_examples=50, derandomize=True, **QUIET)  # type: ignore[arg-type]
 def test_no_valid_spec_raises_anywhere(data: st.DataObject) -> None:
     valid(data)
+
+
+@given(st.data())
+@settings(max_examples=6, derandomize=True, **QUIET)  # type: ignore[arg-type]
+def test_no_valid_spec_of_a_training_of_one_s_own_raises_anywhere(data: st.DataObject) -> None:
+    spec = JobSpec.model_validate(data.draw(drawn.own_documents(), "spec"), context=DOOR)
+    play(spec, data.draw(drawn.outcomes(spec.objective.metric), "outcomes"))
 
 
 @pytest.mark.slow

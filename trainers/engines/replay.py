@@ -55,8 +55,8 @@ class ReplayEngine(LanedEngine[_Replayed]):
         the table has no such configuration.
         """
         lane = self._students.first_free()
-        cell = self._replayed.world.grid.index(assignment.configuration)
-        student = _Replayed(assignment, run=self._replayed.run(cell, assignment.seed))
+        run = self._replayed.run_of(assignment.configuration, assignment.seed)
+        student = _Replayed(assignment, run=run)
         if checkpoint is not None:
             state = checkpoints.read_checkpoint(checkpoint, self._replayed.problem.fingerprint(), assignment)
             student.behind = state.epochs
@@ -92,7 +92,7 @@ class ReplayEngine(LanedEngine[_Replayed]):
         validation = self._replayed.metrics(student.run, epoch, configuration.temperature)
         student.last_finite_loss = validation.nll
         factor = optim.factor(epoch - 1, 1, optim.training_of(self._replayed.problem.training, configuration))
-        rate = configuration.known_optimizer.learning_rate * factor
+        rate = factor * (configuration.optimizer.learning_rate if configuration.optimizer is not None else 1.0)
         return EpochReport(lane, student.assignment.trial, epoch, validation.nll, rate, 0.0, validation)
 
 

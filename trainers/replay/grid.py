@@ -77,7 +77,12 @@ class Grid:
 
     def index(self, configuration: Configuration) -> int:
         """The number of the configuration's cell. OffGrid, naming the allowed values, where it has none."""
-        optimizer = configuration.known_optimizer
+        optimizer = configuration.optimizer
+        if optimizer is None or configuration.parameters:
+            raise OffGrid(
+                f"the table has runs of {', '.join(self.optimizers)} without further parameters: name these in "
+                "space.optimizer, and leave space.parameters out"
+            )
         settings = self.optimizers.get(optimizer.name)
         if settings is None:
             raise OffGrid(f"the table has no optimizer {optimizer.name}: there are {', '.join(self.optimizers)}")

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from trainers.errors import DatasetInvalid, DatasetMissing
 from trainers.replay import runs
 from trainers.replay.world import World
-from trainers.spec import Metrics, Problem, TeacherFacts, to_jsonable
+from trainers.spec import Configuration, Metrics, Problem, TeacherFacts, to_jsonable
 
 COMPARED = ("student", "training", "teacher")
 """Parts of a problem that must be as they were recorded. The data are the table; views and precision are its own."""
@@ -59,6 +59,10 @@ class Replayed:
     def size(self) -> tuple[int, int]:
         """Of the images, in pixels."""
         return self.world.context.image_size
+
+    def run_of(self, configuration: Configuration, seed: int) -> Run:
+        """The whole run of a configuration from a seed. OffGrid where the table has no such configuration."""
+        return self.run(self.world.grid.index(configuration), seed)
 
     def run(self, cell: int, seed: int) -> Run:
         """The whole run of a cell from a seed."""
