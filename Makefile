@@ -79,7 +79,7 @@ bench-throughput: $(STAMP) ## images/s against the loop and the peers, in under 
 bench-memory: $(STAMP) ## memory of one more student, in a bank and in a loop
 	$(BIN)/python -m benchmarks.engines.memory $(if $(QUICK),--quick) --keep memory-$(SCALE) $(OPTIONS)
 
-bench-job: $(STAMP) ## wall-clock of the whole demo job, as chosen and with the plain loop
+bench-job: $(STAMP) ## a search of 197 configurations, as chosen and with the plain loop, second by second
 	$(BIN)/python -m benchmarks.engines.job $(if $(QUICK),--quick) --keep search-$(SCALE)-$$(nproc)-cores $(OPTIONS)
 
 bench-views: $(STAMP) ## how many augmented views are enough (OPTIONS="--draws 4" for a glance)

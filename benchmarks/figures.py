@@ -108,7 +108,7 @@ def _search(result: Json) -> str:
         [
             name,
             f"{details['median_s'][name]:.0f} s",
-            ", ".join(f"{run['seconds']:.0f}" for run in runs),
+            ", ".join(f"{run.get('seconds', run.get('search_s')):.0f}" for run in runs),
             f"{runs[0]['trials']} / {runs[0]['epochs']}",
         ]
         for name, runs in details["runs"].items()

@@ -17,14 +17,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.common import facts, output
+from benchmarks.common import facts, needs, output
 from benchmarks.common.preparation import prepare
 from benchmarks.common.repetitions import median, paired
 from benchmarks.engines.problems import assignment
 from benchmarks.engines.views import MARGIN
 from trainers import run
 from trainers.engines.loop import LoopEngine
-from trainers.fetch import fetch
 from trainers.spec import (
     Assignment,
     Data,
@@ -137,9 +136,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(facts.in_words(about))
     results: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
-        for case in [case for case in cases(given.tiny) if not given.only or case.name in given.only.split(",")]:
-            if case.problem.data.name == "FashionMNIST":
-                fetch("FashionMNIST", Path(folder))
+        wanted = [case for case in cases(given.tiny) if not given.only or case.name in given.only.split(",")]
+        needs.data_sets((case.problem.data.name for case in wanted), Path(folder))
+        for case in wanted:
             case = dataclasses.replace(case, seeds=given.seeds or case.seeds)
             results.append(compare(case, run.Roots(Path(folder), Path(folder))))
     show(results)

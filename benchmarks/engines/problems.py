@@ -17,6 +17,8 @@ from trainers.zoo import models
 
 FOREVER = 1_000_000  # epochs: no lane ends while it is measured
 RANDOM_IMAGES = "random32.npz"
+DATA = {"mlp": "digits", "cnn8": "digits", "cnn28": "FashionMNIST", "resnet8x4": "npz"}
+"""The data set of each problem, by its name."""
 CLASSES = 100
 RESNET_TEACHER, RESNET_STUDENT = Model("resnet", {"depth": 32, "width": 4}), Model("resnet", {"depth": 8, "width": 4})
 

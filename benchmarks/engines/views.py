@@ -25,14 +25,13 @@ from typing import Any
 import torch
 from torch import nn
 
-from benchmarks.common import facts, output
+from benchmarks.common import facts, needs, output
 from benchmarks.common.preparation import prepare
 from benchmarks.common.repetitions import paired
 from trainers import run
 from trainers.data import datasets
 from trainers.data.views import Views
 from trainers.engines.bank import BankEngine
-from trainers.fetch import fetch
 from trainers.spec import (
     Assignment,
     Configuration,
@@ -232,9 +231,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(facts.in_words(about))
     results: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
+        needs.data_sets((case.problem.data.name for case in chosen), Path(folder))
         for case in chosen:
-            if case.problem.data.name == "FashionMNIST":
-                fetch(case.problem.data.name, Path(folder))
             case = dataclasses.replace(case, draws=given.draws or case.draws)
             results.append(compare(case, given.tiny, Path(folder)))
             show(results[-1])
