@@ -31,7 +31,7 @@ TeacherSource = Literal[MemberSource, "ensemble"]
 Precision = Literal["fp32", "bf16"]
 Granularity = Literal["coarse", "map", "clusters"]
 Layout = Literal["classes", "parts"]
-InitialSource = Literal["random", "trained", "pretrained", "finetuned"]
+InitialSource = Literal["random", "trained", "pretrained", "finetuned", "weights"]
 Finetune = Literal["full", "head"]
 Value: TypeAlias = bool | int | float | str
 """What a named parameter of a training may have."""
@@ -132,7 +132,8 @@ class Initial:
     """With which weights students begin; all of them with the same, but for `random` ones, which are the trial's own.
 
     `trained`: on the problem's labels, with `training` and `optimizer`, by nobody taught. `pretrained`: on other data,
-    with a new head. `finetuned`: `pretrained`, then `trained`, wholly or the head alone. `seed` makes their chance.
+    with a new head. `finetuned`: `pretrained`, then `trained`, wholly or the head alone. `weights`: those of the file
+    with digest `artifact`, with a new head where its classes are others. `seed` makes their chance.
     """
 
     source: InitialSource = "random"
@@ -141,6 +142,7 @@ class Initial:
     pretrained_on: Pretraining | None = None
     finetune: Finetune = "full"
     seed: int = 0
+    artifact: str | None = field(default=None, metadata=OMIT_IF_DEFAULT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +150,8 @@ class Teacher:
     """Where the teacher's logits come from.
 
     `train`: `model` is trained by this project with `training` and `optimizer` from `seed`; taken at `stop_epoch`, if
-    that is given, of a schedule made for all epochs; where it was `pretrained_on` other data, that is its finetuning.
+    that is given, of a schedule made for all epochs; where it was `pretrained_on` other data, or has
+    the weights of the file `origin` but for its head, that is its finetuning.
     `weights`: `model` takes the safetensors file with digest `artifact` out of the artifact store.
     `logits`: the safetensors file with digest `artifact` holds them: `train` [views, n_train, classes],
     `validation` [n_validation, classes] and `test` [n_test, classes]; there is no model.
@@ -169,6 +172,7 @@ class Teacher:
     finetune: Finetune = field(default="full", metadata=OMIT_IF_DEFAULT)
     members: tuple[Teacher, ...] = field(default=(), metadata=OMIT_IF_DEFAULT)
     preprocessing: Preprocessing | None = field(default=None, metadata=OMIT_IF_DEFAULT)
+    origin: str | None = field(default=None, metadata=OMIT_IF_DEFAULT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -386,7 +390,7 @@ def canonicalize(part: Any) -> Any:
         if part.source == "logits":
             return Teacher("logits", artifact=part.artifact)
         stop = part.stop_epoch if part.training is None or part.stop_epoch != part.training.epochs else None
-        finetune = part.finetune if part.pretrained_on is not None else "full"
+        finetune = part.finetune if part.pretrained_on is not None or part.origin is not None else "full"
         return replace(part, stop_epoch=stop, finetune=finetune, **_canonical_parts(part))
     return part
 

@@ -172,11 +172,12 @@ def digests_of(connection: Connection, job_id: str) -> list[str]:
 
 def delete_unreferenced(db: Database, files: Store, digests: Iterable[str]) -> None:
     """Deletes those of the files to which neither a job's record nor a job's spec refers any more."""
-    teacher = jobs.c.spec[("teacher", "artifact")].as_string()
+    places = (("teacher", "artifact"), ("teacher", "origin", "weights"), ("student", "initial", "artifact"))
     for sha256 in digests:
         with db.write() as connection:
             lock_digest(connection, sha256)
-            referred = or_(exists().where(artifacts.c.sha256 == sha256), exists().where(teacher == sha256))
+            of_specs = [exists().where(jobs.c.spec[path].as_string() == sha256) for path in places]
+            referred = or_(exists().where(artifacts.c.sha256 == sha256), *of_specs)
             if not connection.execute(select(referred)).scalar_one():
                 files.delete(place(sha256))
 

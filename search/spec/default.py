@@ -60,6 +60,7 @@ teacher:
   # origin:                  # trained on other data first; training and optimizer above then finetune it
   #   pretrained_on: {dataset: {name: MNIST}, training: {epochs: 5}, optimizer: {learning_rate: 0.05}}
   #   finetune: full         # or head: all but its new head stays as the other data made it
+  #   weights: <sha256>      # in the place of pretrained_on: a file of weights, which get a new head
   # members:                 # of an ensemble, whose logits are the mean of theirs; each as a teacher of its own is
   #   - {model: {name: cnn}, training: {epochs: 20}, optimizer: {learning_rate: 0.05}}
   #   - {model: {name: cnn}, training: {epochs: 20}, optimizer: {learning_rate: 0.05}, seed: 1}
@@ -68,7 +69,7 @@ student:
   name: mlp
   arguments: {width: 64, depth: 1}
   # initial:                 # with which weights every student begins; random ones of its own unless given
-  #   source: finetuned      # or trained (on the job's labels), or pretrained (on other data)
+  #   source: finetuned      # or trained (on the job's labels), or pretrained (on other data), or weights (artifact)
   #   pretrained_on: {dataset: {name: MNIST}, training: {epochs: 5}, optimizer: {learning_rate: 0.05}}
   #   training: {epochs: 5}  # on the job's own labels, without a teacher
   #   optimizer: {learning_rate: 0.02}

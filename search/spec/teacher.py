@@ -40,8 +40,15 @@ class PretrainingSpec(Part):
 class OriginSpec(Part):
     """A teacher that saw other data first; `head` leaves all but its new head as these made it."""
 
-    pretrained_on: PretrainingSpec
+    pretrained_on: PretrainingSpec | None = None
+    weights: Digest | None = Field(None, description="in its place: sha256 of the file of such a model's weights")
     finetune: trained.Finetune = "full"
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.pretrained_on is None) == (self.weights is None):
+            raise ValueError("either pretrained_on or weights is needed, and not both")
+        return self
 
 
 class InitialSpec(Part):
@@ -53,6 +60,7 @@ class InitialSpec(Part):
     pretrained_on: PretrainingSpec | None = Field(None, description="other data: pretrained and finetuned")
     finetune: trained.Finetune | None = Field(None, description="finetuned: all of it, unless head is said")
     seed: Seed = 0
+    artifact: Digest | None = Field(None, description="weights: sha256 of their file in the artifact store")
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
@@ -61,8 +69,9 @@ class InitialSpec(Part):
             "trained": ("training", "optimizer"),
             "pretrained": ("pretrained_on",),
             "finetuned": ("training", "optimizer", "pretrained_on"),
+            "weights": ("artifact",),
         }
-        for part in ("training", "optimizer", "pretrained_on"):
+        for part in ("training", "optimizer", "pretrained_on", "artifact"):
             present, required = getattr(self, part) is not None, part in needed[self.source]
             if present != required:
                 raise ValueError(f"{part} is {'needed' if required else 'not allowed'} where source is {self.source}")
@@ -81,6 +90,7 @@ class InitialSpec(Part):
             pretrained_on=self.pretrained_on.to_trained() if self.pretrained_on else None,
             finetune=self.finetune or "full",
             seed=self.seed,
+            artifact=self.artifact,
         )
 
 
@@ -138,6 +148,7 @@ class _OneTeacher(Part):
     def to_trained(self, measured: bool = False) -> trained.Teacher:
         """In the trainers' words; `measured` where a preprocessing that the spec does not say is to be found."""
         unsaid = MEASURED if measured and self.source == "weights" else None
+        origin = self.origin
         return trained.Teacher(
             source=self.source,
             model=self.model.to_trained() if self.model else None,
@@ -147,8 +158,9 @@ class _OneTeacher(Part):
             seed=self.seed,
             artifact=self.artifact,
             stop_epoch=self.stop_epoch,
-            pretrained_on=self.origin.pretrained_on.to_trained() if self.origin else None,
-            finetune=self.origin.finetune if self.origin else "full",
+            pretrained_on=origin.pretrained_on.to_trained() if origin and origin.pretrained_on else None,
+            origin=origin.weights if origin else None,
+            finetune=origin.finetune if origin else "full",
             preprocessing=self.preprocessing.to_trained() if self.preprocessing else unsaid,
         )
 

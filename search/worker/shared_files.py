@@ -38,10 +38,17 @@ def _prepare(context: Context, problem: Problem) -> run.Ready:
     if not isinstance(files, Bucket):  # then all of them see this folder
         return run.prepare(problem, run.Roots(settings.data_root, settings.artifact_root))
     shared = Shared(files, settings.artifact_root)
-    for teacher in (problem.teacher, *problem.teacher.members):
-        if teacher.artifact is not None:
-            shared.bring(teacher.artifact)
+    for sha256 in artifact_digests(problem):
+        shared.bring(sha256)
     return run.prepare(problem, run.Roots(settings.data_root, settings.artifact_root, shared))
+
+
+def artifact_digests(problem: Problem) -> set[str]:
+    """The digests of the files that a problem takes out of the artifact store."""
+    digests = {problem.initial.artifact}
+    for teacher in (problem.teacher, *problem.teacher.members):
+        digests |= {teacher.artifact, teacher.origin}
+    return {sha256 for sha256 in digests if sha256 is not None}
 
 
 class Shared:

@@ -108,8 +108,9 @@ def _origins(spec: JobSpec) -> list[str]:
         if teacher.label_smoothing:
             sentences.append(f"{subject} was trained with label smoothing {teacher.label_smoothing:g}.")
         if teacher.origin is not None:
-            name = teacher.origin.pretrained_on.dataset.name
-            sentences.append(f"{subject} was pretrained on {name}, then finetuned ({teacher.origin.finetune}).")
+            data = teacher.origin.pretrained_on
+            start = "began with weights of a file" if data is None else f"was pretrained on {data.dataset.name}"
+            sentences.append(f"{subject} {start}, then finetuned ({teacher.origin.finetune}).")
         if teacher.stop_epoch is not None:
             sentences.append(f"{subject} was taken at epoch {teacher.stop_epoch} of its training.")
     if spec.student.initial is not None and spec.student.initial.source != "random":

@@ -46,6 +46,11 @@ def student(prepared: Prepared, seed: int) -> nn.Module:
 def _make(setting: Setting) -> Mapping[str, Tensor]:
     problem, split = setting.problem, setting.split
     initial, head = problem.initial, frozenset[str]()
+    if initial.source == "weights":
+        if initial.artifact is None:
+            raise TeacherInvalid("students that begin with weights need the artifact that holds them")
+        pupil = setting.pupil(problem.student, initial.seed)
+        return pretraining.model_from_file(pupil, initial.artifact, split.classes, keep_head=True)[0].state_dict()
     if initial.source == "trained":
         model = models.build(problem.student, split.channels, split.size, split.classes, initial.seed)
     else:

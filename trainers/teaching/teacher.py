@@ -343,6 +343,8 @@ def _beginning(setting: Setting) -> tuple[nn.Module, frozenset[str]]:
     if teacher.source == "train" and teacher.pretrained_on is not None:
         pupil = setting.pupil(_model(teacher), teacher.seed)
         return pretraining.pretrained_model(pupil, teacher.pretrained_on, setting.problem.data, split.classes)
+    if teacher.source == "train" and teacher.origin is not None:
+        return pretraining.model_from_file(setting.pupil(_model(teacher), teacher.seed), teacher.origin, split.classes)
     return _untrained(setting), frozenset()
 
 
