@@ -1,18 +1,29 @@
-"""What the database remembers, as frozen records: what every function of this room that reads answers."""
+"""Records of the database: documents of the API, as functions that read rows make them, and who asks for them.
+
+Where a document holds another, a record may hold what is stored for it: whoever sends it validates it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Generic, Literal, TypeVar
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
 
-from search.states import LOST, Arm, JobState, Stage, TrialState
+from search.states import LOST, JobState
+from thermowell.api import jobs, keys, trials
+from thermowell.api.jobs import Artifact as Artifact
+from thermowell.api.jobs import Event as Event
+from thermowell.api.jobs import JobDetail
+from thermowell.api.jobs import Reason as Reason
+from thermowell.api.jobs import Trouble as Trouble
+from thermowell.api.keys import Scope as Scope
+from thermowell.api.trials import EpochReport
+from thermowell.api.workers import Worker as Worker
 
-Scope = Literal["read", "submit", "dashboard", "admin"]
 SCOPES: tuple[Scope, ...] = ("read", "submit", "dashboard", "admin")
 LOCAL_OWNER = "local"
 Row = TypeVar("Row")
+Report = EpochReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +40,8 @@ class Principal:
 
 
 @dataclass(frozen=True, slots=True)
-class Quota:
-    """How much one key may have at once; None where there is no limit.
-
-    `jobs` are those that have not ended, `trials` the search trials in their budgets, `parallel` trials under way.
-    """
+class Quota(keys.Quota):
+    """How much one key may have at once; no limit unless one is named."""
 
     jobs: int | None = None
     trials: int | None = None
@@ -41,188 +49,46 @@ class Quota:
 
 
 @dataclass(frozen=True, slots=True)
-class Reason:
-    """Why something ended as it did: a stable slug and a sentence."""
+class Progress(jobs.Progress):
+    """How far a job is, and why nothing is planned, where its spec cannot be read."""
 
-    type: str
-    detail: str
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a job is. `trials_planned` is how many it will have had at its end, as far as is known now.
-
-    `waits_for` says which worker it waits for, where none that is alive may train it, or for what the workers wait
-    that may: room on the artifact store.
-    """
-
-    search_done: int
-    search_budget: int
-    trials_done: int
-    trials_running: int
-    trials_planned: int
-    epochs_done: int
-    epochs_per_second: float | None
-    seconds_left: float | None
-    best_value: float | None
-    best_trial: int | None
     waits_for: str | None = None
-    unreadable: str | None = None  # why its spec cannot be read, so that nothing is planned
-    plan: str | None = None  # what it will train, in words, before its search has ended
+    unreadable: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Trouble:
-    """What could not be done for a job beside its training: why, the attempts so far, the last one and the next one.
+@dataclass(frozen=True, kw_only=True)
+class Job(JobDetail):
+    """One submitted search, with its advice as it is stored."""
 
-    Without `again_at` nobody tries again until the job changes.
-    """
-
-    detail: str
-    attempts: int
-    at: datetime
-    again_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """One submitted search."""
-
-    id: str
-    name: str
-    labels: Mapping[str, str]
-    owner: str
-    state: JobState
-    spec: Mapping[str, Any]
-    problem: Reason | None
-    budget_trials: int
-    budget_epochs: int | None
-    budget_seconds: float | None
-    search_stopped: bool
-    priority: int
-    parallel: int | None
-    request_id: str | None
-    fixed: Mapping[str, Any] | None
-    teacher: Mapping[str, Any] | None
     progress: Progress
-    study_name: str
-    test_opened_at: datetime | None
-    created_at: datetime
-    started_at: datetime | None
-    ended_at: datetime | None
-    updated_at: datetime
-    advice: Mapping[str, Any] | None = None  # its first trials and who advised them
-    study: str | None = None  # the study whose cell it is
-    traceparent: str | None = None  # the span of its submission, as W3C writes it
-    undrawn: Trouble | None = None  # why its plots and its report are not drawn as it stands
-    untracked: Trouble | None = None  # why it is not in MLflow as it stands
-    unreadable: str | None = None  # what of it is stored and cannot be read
+    study: str | None = None
+    traceparent: str | None = None
+    advice: Mapping[str, Any] | None = None  # type: ignore[assignment]
+    undrawn: Trouble | None = None
+    untracked: Trouble | None = None
+    resumable: bool = field(init=False)
 
-    @property
-    def resumable(self) -> bool:
-        """Whether `resume` lets it go on: it is paused, or failed for what its machines did."""
+    def __post_init__(self) -> None:
         failed_by_machine = self.state is JobState.FAILED and self.problem is not None and self.problem.type in LOST
-        return failed_by_machine or self.state is JobState.PAUSED
+        object.__setattr__(self, "resumable", failed_by_machine or self.state is JobState.PAUSED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial(trials.Trial):
+    """One configuration being trained, or trained, as it is stored. `advice` tells origin, source and distance."""
+
+    configuration: Mapping[str, Any] | None  # type: ignore[assignment]
+    metrics: Mapping[str, float] | None  # type: ignore[assignment]
+    test_metrics: Mapping[str, float] | None  # type: ignore[assignment]
+    advice: Mapping[str, Any] | None = None  # type: ignore[assignment]
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
-    """One configuration being trained, or trained. `advice` tells who advised it: origin, source, distance."""
+class Key(keys.Key):
+    """An API key without its secret, as it is asked what it may do."""
 
-    number: int
-    stage: Stage
-    arm: Arm
-    variant: str | None
-    round: int
-    origin: int | None
-    state: TrialState
-    configuration: Mapping[str, Any] | None
-    seed: int
-    attempt: int
-    worker_id: str | None
-    optuna_number: int | None
-    value: float | None
-    epoch: int
-    metrics: Mapping[str, float] | None
-    test_metrics: Mapping[str, float] | None
-    reason: Reason | None
-    created_at: datetime
-    started_at: datetime | None
-    ended_at: datetime | None
-    train_seconds: float
-    advice: Mapping[str, Any] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """One epoch of a trial's learning curve."""
-
-    epoch: int
-    train_loss: float
-    learning_rate: float
-    accuracy: float
-    nll: float
-    ece: float
-    teacher_agreement: float
-    teacher_entropy: float
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """Something that happened to a job; numbers rise by one, without gaps."""
-
-    number: int
-    kind: str
-    at: datetime
-    payload: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Worker:
-    """A process that trains; alive until it has been silent for a lease period of its own.
-
-    `lanes` is how many students its `engines` train at once; each of these says for which problem, with how many lanes,
-    and by which figures it was chosen.
-    """
-
-    id: str
-    host: str
-    pid: int
-    lanes: int
-    capabilities: Mapping[str, Any]
-    engines: Sequence[Mapping[str, Any]]
-    labels: Sequence[str]  # what jobs may ask for
-    running: int
-    alive: bool
-    started_at: datetime
-    seen_at: datetime
-    stopped_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class Artifact:
-    """A file that a job left: its digest is also its place in the store."""
-
-    name: str
-    media_type: str
-    sha256: str
-    size: int
-    trial: int | None
-    created_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Key:
-    """An API key without its secret."""
-
-    id: str
-    name: str
-    scopes: frozenset[Scope]
+    scopes: frozenset[Scope]  # type: ignore[assignment]
     quota: Quota
-    created_at: datetime
-    last_used_at: datetime | None
-    revoked_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)

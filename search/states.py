@@ -1,59 +1,12 @@
-"""Which states jobs and trials have, and which moves of a job are legal."""
+"""Moves of a job between its states, and which of them are legal."""
 
 from __future__ import annotations
 
-from enum import StrEnum
-
 from search.errors import IllegalMove
-
-
-class JobState(StrEnum):
-    """queued -> running (search and tuned baselines) -> confirming (fresh seeds) -> analysing -> completed."""
-
-    QUEUED = "queued"
-    RUNNING = "running"
-    PAUSED = "paused"
-    CONFIRMING = "confirming"
-    ANALYSING = "analysing"
-    COMPLETED = "completed"
-    CANCELLED = "cancelled"
-    FAILED = "failed"
-
-
-class TrialState(StrEnum):
-    """waiting: planned, or given back by a worker that was lost; the other names are Optuna's."""
-
-    WAITING = "waiting"
-    RUNNING = "running"
-    COMPLETED = "completed"
-    PRUNED = "pruned"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-
-
-class Stage(StrEnum):
-    """Why a trial is trained.
-
-    search: T and the optimizer's settings are searched jointly; only these count against the budget.
-    baseline: T is fixed by its arm and the other settings are searched with a share of the budget.
-    select: finalists of every arm on fresh seeds; the mean decides each arm's winner.
-    estimate: the winners, and the baselines at the winner's settings, on seeds that chose nothing.
-    """
-
-    SEARCH = "search"
-    BASELINE = "baseline"
-    SELECT = "select"
-    ESTIMATE = "estimate"
-
-
-class Arm(StrEnum):
-    """Whom a trial speaks for: the joint search, or what one would have done without it."""
-
-    JOINT = "joint"
-    LABEL_ONLY = "label_only"
-    T1 = "t1"
-    T4 = "t4"
-
+from thermowell.api.states import Arm as Arm
+from thermowell.api.states import JobState as JobState
+from thermowell.api.states import Stage as Stage
+from thermowell.api.states import TrialState as TrialState
 
 BASELINE_ARMS = (Arm.LABEL_ONLY, Arm.T1, Arm.T4)
 TERMINAL_JOBS = frozenset({JobState.COMPLETED, JobState.CANCELLED, JobState.FAILED})

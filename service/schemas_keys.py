@@ -2,51 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
-from datetime import datetime
 
-from pydantic import BaseModel, Field, field_validator
+from pydantic import BaseModel, Field
 
 from search.records import Quota, Scope
-from service.schemas import In, Out
-
-
-class QuotaOut(Out):
-    """How much one key has, or may have, at once; null where there is no limit."""
-
-    jobs: int | None = Field(description="jobs that have not ended")
-    trials: int | None = Field(description="search trials in the budgets of these jobs")
-    parallel: int | None = Field(description="trials under way")
-
-
-class KeyOut(Out):
-    """An API key without its secret."""
-
-    id: str
-    name: str
-    scopes: list[Scope]
-    quota: QuotaOut
-    created_at: datetime
-    last_used_at: datetime | None
-    revoked_at: datetime | None
-
-    @field_validator("scopes", mode="before")
-    @classmethod
-    def _in_order(cls, scopes: Iterable[Scope]) -> list[Scope]:
-        return sorted(scopes)
+from service.schemas import In
+from thermowell.api.keys import Key
 
 
 class KeyList(BaseModel):
     """All keys, revoked ones too."""
 
-    items: list[KeyOut]
-
-
-class KeyCreated(KeyOut):
-    """A new key with its secret, which is shown here and never again."""
-
-    secret: str
+    items: list[Key]
 
 
 class QuotaRequest(In):
@@ -73,13 +41,3 @@ class KeyRequest(In):
     def quota_over(self, usual: Quota) -> Quota:
         """The key's quota: what was named, and what is usual for the rest."""
         return replace(usual, **{name: getattr(self.quota, name) for name in sorted(self.quota.model_fields_set)})
-
-
-class Me(BaseModel):
-    """Whom the service takes the caller for."""
-
-    id: str
-    name: str
-    scopes: list[Scope]
-    quota: QuotaOut = Field(description="what the key may have at once")
-    used: QuotaOut = Field(description="what it has of that now")

@@ -281,7 +281,7 @@ def _detail(connection: Connection, row: Row[Any]) -> StudyDetail:
         cell_rows.append(
             StudyCell(
                 number=cell.number,
-                levels=cell.levels,
+                levels=dict(cell.levels),
                 replicate=cell.replicate,
                 job_id=cell.job_id,
                 state="deleted" if job is None else JobState(job.state),

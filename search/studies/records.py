@@ -1,61 +1,37 @@
-"""What is remembered of a study, as frozen records: what every function that reads one answers."""
+"""Records of studies: documents of the API, as functions that read rows make them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass
 from typing import Any, Literal
 
-from search.records import Progress, Reason
 from search.states import TERMINAL_JOBS, JobState
-from thermowell.api.answers import Estimate, Gain, TemperatureSet
+from thermowell.api import studies
+from thermowell.api.studies import StudyState
 
-StudyState = Literal["running", "completed", "failed", "cancelled"]
 CellState = JobState | Literal["deleted"]
 
 
 @dataclass(frozen=True, slots=True)
-class StudyCell:
+class StudyCell(studies.StudyCell):
     """A cell with its job and, once that is completed, what it answers.
 
     `best` is the set in which the best temperature lies; `gain` what another T gains over T = 4, each at its
     best; `quality` the winner's, on the test part where that was read, else on validation; `verdict` says what to do.
     """
 
-    number: int
-    levels: Mapping[str, str]
-    replicate: int
-    job_id: str
-    state: CellState
-    problem: Reason | None
-    progress: Progress | None
-    best_temperature: float | None
-    best: TemperatureSet | None
-    gain: Gain | None
-    quality: Estimate | None
-    verdict: str | None = None
+    state: CellState  # type: ignore[assignment]
 
 
-@dataclass(frozen=True, slots=True)
-class Study:
-    """Jobs that differ in the levels of factors. `jobs` counts its cells by the state of their jobs."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Study(studies.Study):
+    """Jobs that differ in the levels of factors, counted by the state that each is in."""
 
-    id: str
-    name: str
-    labels: Mapping[str, str]
-    owner: str
-    state: StudyState
-    factors: Mapping[str, Sequence[str]]
-    design: Mapping[str, Any]
-    replicates: int
-    jobs: Mapping[CellState, int]
-    created_at: datetime
-    updated_at: datetime
-    unreadable: str | None = field(default=None, kw_only=True)
+    jobs: Mapping[CellState, int]  # type: ignore[assignment]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StudyDetail(Study):
     """A study with its cells, and with what it was asked for."""
 

@@ -119,7 +119,7 @@ def list_jobs(
         cursor=cursor,
         limit=limit,
     )
-    return JobPage(items=[JobOut.of(job) for job in page.items], next_cursor=page.next_cursor)
+    return JobPage.model_construct(items=[JobOut.of(job) for job in page.items], next_cursor=page.next_cursor)
 
 
 @router.get(

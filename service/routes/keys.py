@@ -10,7 +10,9 @@ from search.requests import keys as key_requests
 from service.auth import Admin
 from service.errors import problems
 from service.routes.jobs import database
-from service.schemas_keys import KeyCreated, KeyList, KeyOut, KeyRequest, QuotaRequest
+from service.schemas import sent
+from service.schemas_keys import KeyList, KeyRequest, QuotaRequest
+from thermowell.api.keys import Key, KeyCreated
 
 KeyId = Annotated[str, Path(pattern=r"^[0-9A-Za-z_-]{1,64}$")]
 router = APIRouter(prefix="/v1/keys", tags=["keys"])
@@ -19,7 +21,7 @@ router = APIRouter(prefix="/v1/keys", tags=["keys"])
 @router.get("", operation_id="listKeys", response_model=KeyList, summary="List keys")
 def list_keys(request: Request, principal: Admin) -> KeyList:
     """All keys without their secrets, revoked ones too."""
-    return KeyList(items=[KeyOut.model_validate(key) for key in key_requests.list_keys(database(request))])
+    return KeyList.model_construct(items=[sent(Key, key) for key in key_requests.list_keys(database(request))])
 
 
 @router.post(
@@ -34,19 +36,19 @@ def create_key(request: Request, principal: Admin, key_request: KeyRequest) -> K
     """The secret is in this answer and nowhere else: only its hash is kept."""
     quota = key_request.quota_over(request.app.state.settings.key_quota)
     key, secret = key_requests.create_key(database(request), key_request.name, frozenset(key_request.scopes), quota)
-    return KeyCreated(**KeyOut.model_validate(key).model_dump(), secret=secret)
+    return sent(KeyCreated, key, secret=secret)
 
 
 @router.put(
     "/{key_id}/quota",
     operation_id="setQuota",
-    response_model=KeyOut,
+    response_model=Key,
     summary="Give a key another quota",
     responses=problems("not-found", "request-invalid", "too-large"),
 )
-def set_quota(request: Request, principal: Admin, key_id: KeyId, quota: QuotaRequest) -> KeyOut:
+def set_quota(request: Request, principal: Admin, key_id: KeyId, quota: QuotaRequest) -> Key:
     """For what the key asks from now on; what it has already stays."""
-    return KeyOut.model_validate(key_requests.set_quota(database(request), key_id, quota.quota()))
+    return sent(Key, key_requests.set_quota(database(request), key_id, quota.quota()))
 
 
 @router.delete(

@@ -18,8 +18,10 @@ from service.errors import KINDS, FieldError, problems
 from service.routes.jobs import SPEC_BODY, database
 from service.routes.submitting import media_of, schema_of
 from service.routes.turns import Turns
-from service.schemas_keys import Me, QuotaOut
-from service.schemas_lookup import ProblemKind, SpecVerdict, Status, WorkerList, WorkerOut
+from service.schemas import sent
+from service.schemas_lookup import ProblemKind, SpecVerdict, Status, WorkerList
+from thermowell.api.keys import Me
+from thermowell.api.workers import Worker
 from trainers import catalogue
 
 router = APIRouter(prefix="/v1")
@@ -79,7 +81,7 @@ async def validate_spec(request: Request, principal: Reader) -> SpecVerdict:
 def list_workers(request: Request, principal: Reader) -> WorkerList:
     """Workers with their lanes, what they hold and when they were last seen."""
     workers = worker_records.list_workers(database(request))
-    return WorkerList(items=[WorkerOut.of(worker) for worker in workers])
+    return WorkerList.model_construct(items=[sent(Worker, worker) for worker in workers])
 
 
 @router.get("/me", operation_id="getMe", response_model=Me, summary="Whose key is this", tags=["operation"])
@@ -87,8 +89,7 @@ def get_me(request: Request, principal: Reader) -> Me:
     """The key behind the request, its scopes and its quota."""
     quota = get_quota(database(request), principal.id)
     usage = quota_use(database(request), principal.id)
-    identity = {"id": principal.id, "name": principal.name, "scopes": sorted(principal.scopes)}
-    return Me(**identity, quota=QuotaOut.model_validate(quota), used=QuotaOut.model_validate(usage))
+    return sent(Me, principal, quota=quota, used=usage)
 
 
 @open_router.get(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import yaml
@@ -19,7 +20,7 @@ from search.studies.spec import StudyExtension, StudySpec
 from service import prefix
 from service.errors import Problem, problems
 from service.routes.submitting import schema_of
-from trainers.registry import optimizers
+from trainers.registry import losses, optimizers
 
 ASSETS = "/docs/assets"
 DOCS_POLICY = (
@@ -51,6 +52,18 @@ TAGS = [
     {"name": "operation", "description": "Who is there and how it goes."},
     {"name": "keys", "description": "API keys; needs `admin`."},
 ]
+V1_NAMES = {
+    name: f"{name}Out"
+    for name in (
+        *("Advised", "Artifact", "Configuration", "FirstTrial", "JobAdvice", "Key", "Optimizer", "Progress"),
+        *("Quota", "Reason", "Study", "StudyCell", "StudyDetail", "Trial", "TrialDetail", "Worker"),
+    )
+} | {"EpochReport": "ReportOut"}
+PLACEHOLDERS = {
+    "{optimizer}": optimizers.SEARCHED[0],
+    "{last_optimizer}": optimizers.SEARCHED[-1],
+    "{plain_loss}": losses.PLAIN,
+}
 router = APIRouter(include_in_schema=False)
 EVERYWHERE = (
     *("unauthenticated", "forbidden", "cross-origin", "host-refused"),
@@ -64,6 +77,7 @@ def describe(app: FastAPI) -> dict[str, Any]:
         document = get_openapi(
             title=app.title, version=app.version, description=DESCRIPTION, routes=app.routes, tags=TAGS
         )
+        document["components"]["schemas"] = _v1_schemas(document["components"]["schemas"])
         _add_schemas(document["components"]["schemas"])
         document["components"]["securitySchemes"] = {
             "bearer": {"type": "http", "scheme": "bearer", "description": "an API key: `thermowell keys create`"},
@@ -76,12 +90,33 @@ def describe(app: FastAPI) -> dict[str, Any]:
     return app.openapi_schema
 
 
+def _v1_schemas(schemas: dict[str, Any]) -> dict[str, Any]:
+    """Schemas under the names that v1 has always had for them: generated clients have classes of these names."""
+    for name, v1_name in V1_NAMES.items():
+        schemas[v1_name] = schemas.pop(name) | {"title": v1_name}
+    schemas["OptimizerOut"]["description"] = _describe_settings()
+    properties = schemas["OptimizerOut"]["properties"]
+    properties["name"] = {"type": "string", "enum": list(optimizers.OPTIMIZERS), "title": "Name"}
+    return dict(sorted(schemas.items()))
+
+
 def _with_names(document: dict[str, Any]) -> dict[str, Any]:
-    """The description with optimizers' names, which the documents' own texts leave open, put in."""
+    """The description with names of the registry, which the documents' own texts leave open, put in."""
     text = json.dumps(document)
-    for placeholder, name in (("{optimizer}", optimizers.SEARCHED[0]), ("{last_optimizer}", optimizers.SEARCHED[-1])):
+    for placeholder, name in PLACEHOLDERS.items():
         text = text.replace(placeholder, name)
-    return dict(json.loads(text))
+    return dict(json.loads(re.sub(r'"#/components/schemas/(\w+)"', _v1_reference, text)))
+
+
+def _v1_reference(match: re.Match[str]) -> str:
+    return f'"#/components/schemas/{V1_NAMES.get(match[1], match[1])}"'
+
+
+def _describe_settings() -> str:
+    """Which settings count for which optimizers."""
+    groups = optimizers.by_owners([name for name in optimizers.SETTINGS if name not in optimizers.COMMON])
+    words = [f"{names} count{'' if ' and ' in names else 's'} for {owners} alone" for names, owners in groups]
+    return f"torch.optim's settings; {', '.join(words)}."
 
 
 def _add_schemas(schemas: dict[str, Any]) -> None:

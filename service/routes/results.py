@@ -22,7 +22,7 @@ from service.pages import png, report
 from service.plots import names, svg_renderer
 from service.routes.jobs import database
 from service.routes.turns import in_turn
-from service.schemas import ArtifactList, ArtifactOut, JobId
+from service.schemas import ArtifactList, JobId
 from thermowell.api.answers import Importances, Interactions, Result, TemperatureResponse
 
 ANSWERS = problems("not-found", "not-ready", "unreadable", "request-invalid")
@@ -89,7 +89,7 @@ def get_interactions(request: Request, job_id: JobId, principal: Reader) -> Inte
 def list_artifacts(request: Request, job_id: JobId, principal: Reader) -> ArtifactList:
     """What the job left: the winning student as safetensors with its configuration, and the report."""
     artifacts = artifact_store.list_artifacts(database(request), job_id, principal)
-    return ArtifactList(items=[ArtifactOut.model_validate(artifact) for artifact in artifacts])
+    return ArtifactList.model_construct(items=artifacts)
 
 
 def _open_artifact(

@@ -20,8 +20,9 @@ from service.errors import problems
 from service.routes.access import Access, AccessEnded, Reason
 from service.routes.jobs import database
 from service.routes.places import stream_place
-from service.schemas import EventOut, JobId
+from service.schemas import JobId, sent
 from service.settings import Settings
+from thermowell.api.jobs import Event
 
 BATCH = 500
 RETRY_MILLISECONDS = 2000
@@ -93,7 +94,7 @@ async def follow(
             events, job_ended = [], False  # it may come back while the client waits
         for event in events:
             after = event.number
-            data = EventOut.of(event)
+            data = sent(Event, event)
             yield ServerSentEvent(id=str(event.number), event=event.kind, data=data)
             if access.due:  # who reads slowly: the rest is read again, and looked at before
                 job_ended, more = False, True

@@ -26,9 +26,10 @@ from service.routes.submitting import (
     say_where,
 )
 from service.routes.turns import Turns, in_turn
-from service.schemas import Cursor
-from service.schemas_studies import StudyDetailOut, StudyId, StudyOut, StudyPage
+from service.schemas import Cursor, StudyId, StudyPage, sent
 from thermowell.api.guidance import Guidance
+from thermowell.api.studies import Study
+from thermowell.api.studies import StudyDetail as StudyDocument
 
 router = APIRouter(prefix="/v1/studies", tags=["studies"])
 
@@ -37,7 +38,7 @@ router = APIRouter(prefix="/v1/studies", tags=["studies"])
     "",
     operation_id="submitStudy",
     status_code=201,
-    response_model=StudyDetailOut,
+    response_model=StudyDocument,
     summary="Submit a study",
     responses={
         **REFUSALS,
@@ -47,7 +48,7 @@ router = APIRouter(prefix="/v1/studies", tags=["studies"])
         },
         200: {
             "description": "This Idempotency-Key was used with the same body: the study it made",
-            "model": StudyDetailOut,
+            "model": StudyDocument,
         },
     },
     openapi_extra=body_of("StudySpec", "A base job, factors to cross, a design, repeats and a budget."),
@@ -57,7 +58,7 @@ async def submit_study(
     response: Response,
     principal: Submitter,
     idempotency_key: IdempotencyKey = None,
-) -> StudyDetailOut:
+) -> StudyDocument:
     """Validates every cell of a study (JSON or YAML) and queues all of their jobs, or none."""
     media = media_of(request)
     body = await request.body()
@@ -74,7 +75,7 @@ async def submit_study(
 
     detail, created = await turns.run(principal.id, work)
     say_where(response, f"/v1/studies/{detail.id}", created)
-    return StudyDetailOut.of(detail)
+    return sent(StudyDocument, detail)
 
 
 @router.get(
@@ -92,19 +93,19 @@ def list_studies(
 ) -> StudyPage:
     """Your own studies, newest first; an admin sees everybody's."""
     page = study_requests.list_studies(database(request), principal, cursor=cursor, limit=limit)
-    return StudyPage(items=[StudyOut.of(study) for study in page.items], next_cursor=page.next_cursor)
+    return StudyPage.model_construct(items=[sent(Study, study) for study in page.items], next_cursor=page.next_cursor)
 
 
 @router.get(
     "/{study_id}",
     operation_id="getStudy",
-    response_model=StudyDetailOut,
+    response_model=StudyDocument,
     summary="Read a study",
     responses=problems("not-found", "request-invalid"),
 )
-def get_study(request: Request, study_id: StudyId, principal: Reader) -> StudyDetailOut:
+def get_study(request: Request, study_id: StudyId, principal: Reader) -> StudyDocument:
     """Its cells, each with its job: how far that is, its best T with an interval, and its gain over T = 4."""
-    return StudyDetailOut.of(study_requests.get_study(database(request), study_id, principal))
+    return sent(StudyDocument, study_requests.get_study(database(request), study_id, principal))
 
 
 @router.get(
@@ -140,7 +141,7 @@ def get_study_report(request: Request, study_id: StudyId, principal: Reader) -> 
 @router.post(
     "/{study_id}/extend",
     operation_id="extendStudy",
-    response_model=StudyDetailOut,
+    response_model=StudyDocument,
     summary="Extend a study",
     responses={
         **problems("media-type-unsupported", "too-large", "spec-invalid", "not-found", "illegal-move"),
@@ -148,7 +149,7 @@ def get_study_report(request: Request, study_id: StudyId, principal: Reader) -> 
     },
     openapi_extra=body_of("StudyExtension", "Factors or levels to add, more repeats, or more cells of a fraction."),
 )
-async def extend_study(request: Request, study_id: StudyId, principal: Submitter) -> StudyDetailOut:
+async def extend_study(request: Request, study_id: StudyId, principal: Submitter) -> StudyDocument:
     """Adds levels, factors or repeats. The jobs that are there stay as they are; asking twice adds nothing."""
     media = media_of(request)
     body = await request.body()
@@ -162,16 +163,16 @@ async def extend_study(request: Request, study_id: StudyId, principal: Submitter
             database(request), study_id, principal, more, priors, request.state.request_id
         )
 
-    return StudyDetailOut.of(await turns.run(principal.id, work))
+    return sent(StudyDocument, await turns.run(principal.id, work))
 
 
 @router.post(
     "/{study_id}/cancel",
     operation_id="cancelStudy",
-    response_model=StudyDetailOut,
+    response_model=StudyDocument,
     summary="Cancel a study",
     responses=problems("not-found", "request-invalid"),
 )
-def cancel_study(request: Request, study_id: StudyId, principal: Submitter) -> StudyDetailOut:
+def cancel_study(request: Request, study_id: StudyId, principal: Submitter) -> StudyDocument:
     """Ends all of its jobs that have not ended; what is answered stays."""
-    return StudyDetailOut.of(study_requests.cancel_study(database(request), study_id, principal))
+    return sent(StudyDocument, study_requests.cancel_study(database(request), study_id, principal))

@@ -18,7 +18,8 @@ from search.states import Arm, Stage, TrialState
 from service.auth import Reader
 from service.errors import problems
 from service.routes.jobs import database
-from service.schemas import Cursor, JobId, ReportOut, TrialDetailOut, TrialNumber, TrialOut, TrialPage
+from service.schemas import Cursor, JobId, TrialNumber, TrialPage, sent
+from thermowell.api import trials as documents
 
 METRICS = ("accuracy", "nll", "ece", "teacher_agreement", "teacher_entropy")
 OPTIMIZER = ("learning_rate", "weight_decay", "momentum", "nesterov")
@@ -69,21 +70,22 @@ def list_trials(
         cursor=cursor,
         limit=limit,
     )
-    return TrialPage(items=[TrialOut.of(trial) for trial in page.items], next_cursor=page.next_cursor)
+    return TrialPage.model_construct(
+        items=[sent(documents.Trial, trial) for trial in page.items], next_cursor=page.next_cursor
+    )
 
 
 @router.get(
     "/trials/{number}",
     operation_id="getTrial",
-    response_model=TrialDetailOut,
+    response_model=documents.TrialDetail,
     summary="Read a trial and its learning curve",
     responses=problems("not-found", "request-invalid"),
 )
-def get_trial(request: Request, job_id: JobId, number: TrialNumber, principal: Reader) -> TrialDetailOut:
+def get_trial(request: Request, job_id: JobId, number: TrialNumber, principal: Reader) -> documents.TrialDetail:
     """One trial with what it reported after each epoch."""
     trial, reports = trial_requests.get_trial(database(request), job_id, number, principal)
-    curve = [ReportOut.model_validate(report) for report in reports]
-    return TrialDetailOut(**TrialOut.of(trial).model_dump(), curve=curve)
+    return sent(documents.TrialDetail, trial, curve=reports)
 
 
 @router.get(

@@ -340,9 +340,11 @@ def _secret_in(file: Path) -> str:
 
 
 def _key_document(key: Key) -> dict[str, object]:
-    from service.schemas_keys import KeyOut
+    from service.schemas import sent
+    from thermowell.api import keys
+    from thermowell.api.document import to_json
 
-    return KeyOut.model_validate(key).model_dump(mode="json")
+    return dict(to_json(sent(keys.Key, key)))
 
 
 def need_worker_extra() -> None:

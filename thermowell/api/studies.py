@@ -1,0 +1,70 @@
+"""Studies as they are sent: jobs that differ in the levels of factors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from thermowell.api.answers import Estimate, Gain, TemperatureSet
+from thermowell.api.document import Readable, Record
+from thermowell.api.jobs import Progress, Reason
+
+StudyState = Literal["running", "completed", "failed", "cancelled"]
+CellState = Literal[
+    "queued", "running", "paused", "confirming", "analysing", "completed", "cancelled", "failed", "deleted"
+]
+
+
+@dataclass(frozen=True, slots=True)
+class StudyCell(Record):
+    """One crossing of levels: its job and, once that is completed, what it answers."""
+
+    number: int
+    levels: Annotated[dict[str, str], Field(description="by factor the name of its level")]
+    replicate: Annotated[int, Field(description="0 is the base's own split, teacher and seeds")]
+    job_id: str
+    state: Annotated[CellState, Field(description="the job's; `deleted` where there is none any more")]
+    problem: Annotated[Reason | None, Field(description="why the job failed")]
+    progress: Progress | None
+    best_temperature: float | None
+    best: Annotated[
+        TemperatureSet | None, Field(description="where the best T lies; censored at an end of the searched range")
+    ]
+    gain: Annotated[Gain | None, Field(description="over T = 4 at its own best settings")]
+    quality: Annotated[Estimate | None, Field(description="the winner's, on the test part where that was read")]
+    verdict: Annotated[str | None, Field(description="what to do in this cell, in a sentence")] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Study(Readable):
+    """Jobs that differ in the levels of factors."""
+
+    id: str
+    name: str
+    labels: dict[str, str]
+    owner: Annotated[str, Field(description="id of the key that submitted it; `local` where the service is open")]
+    state: Annotated[
+        StudyState, Field(description="running until every job has ended; then what became of the best of them")
+    ]
+    factors: Annotated[dict[str, list[str]], Field(description="by factor the names of its levels")]
+    design: dict[str, Any]
+    replicates: int
+    jobs: Annotated[dict[str, int], Field(description="how many of its jobs are in each state")]
+    created_at: datetime
+    updated_at: Annotated[datetime, Field(description="when it was submitted or last extended")]
+
+    @property
+    def ended(self) -> bool:
+        """Whether all of its jobs have."""
+        return self.state != "running"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudyDetail(Study):
+    """A study with its cells, and with what it was asked for."""
+
+    spec: Annotated[dict[str, Any], Field(description="the study as it is now, with each cell's budget in its base")]
+    cells: list[StudyCell]
