@@ -1,24 +1,52 @@
 """Python's side of Thermowell: the documents of its API and, as they are added, a client and what a trial reports with.
 
 Importing this package needs nothing but the standard library of Python 3.9: each name below is loaded when it is first
-used, with what it needs.
+used, with what it needs (Python 3.10, pydantic, httpx).
 """
 
 from __future__ import annotations
 
 import importlib
-from typing import Any
+import sys
+from typing import TYPE_CHECKING, Any
 
-_MODULES: dict[str, str] = {}
+if TYPE_CHECKING:
+    from thermowell.aio.client import AsyncClient as AsyncClient
+    from thermowell.drawing import Drawing as Drawing
+    from thermowell.errors import Forbidden as Forbidden
+    from thermowell.errors import IllegalMove as IllegalMove
+    from thermowell.errors import Invalid as Invalid
+    from thermowell.errors import NotFound as NotFound
+    from thermowell.errors import NotReady as NotReady
+    from thermowell.errors import QuotaExceeded as QuotaExceeded
+    from thermowell.errors import Refused as Refused
+    from thermowell.errors import ThermowellError as ThermowellError
+    from thermowell.errors import TooOften as TooOften
+    from thermowell.errors import Unauthenticated as Unauthenticated
+    from thermowell.errors import Unreachable as Unreachable
+    from thermowell.frames import to_frame as to_frame
+    from thermowell.sync.client import Client as Client
+
+_ERRORS = (
+    *("Forbidden", "IllegalMove", "Invalid", "NotFound", "NotReady", "QuotaExceeded", "Refused", "ThermowellError"),
+    *("TooOften", "Unauthenticated", "Unreachable"),
+)
+_MODULES = {
+    "AsyncClient": "thermowell.aio.client",
+    "Client": "thermowell.sync.client",
+    "Drawing": "thermowell.drawing",
+    "to_frame": "thermowell.frames",
+    **dict.fromkeys(_ERRORS, "thermowell.errors"),
+}
 """By public name the module that declares it."""
-
-__all__ = list(_MODULES)
 
 
 def __getattr__(name: str) -> Any:
     """Loads a public name from its module (PEP 562)."""
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if sys.version_info < (3, 10):  # noqa: UP036
+        raise ImportError(f"thermowell.{name} needs Python 3.10 or newer; this is {sys.version.split()[0]}")
     return getattr(importlib.import_module(_MODULES[name]), name)
 
 

@@ -55,7 +55,7 @@ def answer(database: Database, principal: Principal, job: Job) -> dict[str, Any]
             [row.number, row.stage, row.arm, row.variant, row.seed, dict(row.configuration or {}), row.state, row.value]
             for row in rows
         ],
-        "winner": dict(winner.configuration),
+        "winner": winner.configuration.stored(),
         "validation": winner.validation.mean,
     }
 

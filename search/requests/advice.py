@@ -163,7 +163,7 @@ def _evidence_of_winner(
 ) -> Evidence:
     return from_winner(
         context,
-        configurations.from_json((result.verdict or result.winner).configuration),
+        configurations.from_json((result.verdict or result.winner).configuration.stored()),
         curve.equivalent_set.intervals if curve is not None else [],
         source=_ANOTHERS if job_id is None else name,
         job_id=job_id,

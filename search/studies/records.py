@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from search.records import Progress
 from search.states import TERMINAL_JOBS, JobState
 from thermowell.api import studies
 from thermowell.api.studies import StudyState
@@ -22,6 +23,7 @@ class StudyCell(studies.StudyCell):
     """
 
     state: CellState  # type: ignore[assignment]
+    progress: Progress | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -219,7 +219,7 @@ def _ended_fresh(trial: Trial) -> bool:
 
 def _is_of(verdict: Verdict, trial: Trial) -> bool:
     """Whether a trial trained what is recommended: the same settings, at a temperature that nobody could tell apart."""
-    configuration, recommended = dict(trial.configuration or {}), dict(verdict.configuration)
+    configuration, recommended = dict(trial.configuration or {}), verdict.configuration.stored()
     first, second = configuration.pop("temperature"), recommended.pop("temperature")
     labels = (trial.arm is Arm.LABEL_ONLY) == (verdict.arm == "label_only")
     return labels and configuration == recommended and alike(first, second)

@@ -39,8 +39,8 @@ def winner_of(job: Job, result: Result) -> Winner:
     with readable(f"the spec of job {job.id}"):
         spec = JobSpec.model_validate(dict(job.spec))
     classes = (job.teacher or {}).get("classes") or catalogue.DATASETS[spec.dataset.name].classes
-    recommendation = result.verdict or result.winner
-    return Winner(spec, configurations.from_json(recommendation.configuration), job.id, result.summary, classes)
+    configuration = configurations.from_json((result.verdict or result.winner).configuration.stored())
+    return Winner(spec, configuration, job.id, result.summary, classes)
 
 
 def differences(winner: Winner) -> list[str]:

@@ -51,7 +51,7 @@ def settings(compared: Sequence[ComparedJob]) -> list[Row]:
     """The winners' settings, where any has them."""
     names = ["kd_weight", "label_weight", "student_temperature", "final_temperature", "optimizer", *optimizers.SETTINGS]
     winners = [winner for item in compared if (winner := _winner(item)) is not None]
-    names += dict.fromkeys(name for winner in winners for name in winner.configuration.get("parameters") or {})
+    names += dict.fromkeys(name for winner in winners for name in winner.configuration.parameters)
     rows = [Row(name.replace("_", " "), [_setting(item, name) for item in compared]) for name in names]
     return [row for row in rows if set(row.cells) != {NONE}]
 
@@ -87,7 +87,7 @@ def _winner(item: ComparedJob) -> Contestant | None:
 def _temperature(item: ComparedJob) -> str:
     winner = _winner(item)
     if winner is not None:
-        return units.temperature(winner.configuration["temperature"], winner.configuration.get("final_temperature"))
+        return units.temperature(winner.configuration.temperature, winner.configuration.final_temperature)
     overall = None if item.response is None else item.response.overall
     return NONE if overall is None else f"about {units.number(overall.best_temperature, 2)} so far"
 
@@ -128,16 +128,15 @@ def _setting(item: ComparedJob, name: str) -> str:
     winner = _winner(item)
     if winner is None:
         return NONE
-    optimizer = winner.configuration.get("optimizer") or {}
+    optimizer, parameters = winner.configuration.optimizer, winner.configuration.parameters
     if name == "optimizer":
-        return units.OPTIMIZERS.get(optimizer.get("name", ""), str(optimizer.get("name", NONE)))
+        return NONE if optimizer is None else units.OPTIMIZERS.get(optimizer.name, optimizer.name)
     special = name in optimizers.SETTINGS and name not in optimizers.COMMON
-    if special and not (optimizer and optimizers.has(optimizer["name"], name)):
+    if special and not (optimizer and optimizers.has(optimizer.name, name)):
         return NONE
-    parameters = winner.configuration.get("parameters") or {}
     if name in parameters:
         return units.value(parameters[name])
-    value = optimizer.get(name) if name in optimizers.SETTINGS else winner.configuration.get(name)
+    value = getattr(optimizer if name in optimizers.SETTINGS else winner.configuration, name, None)
     return _words(round(value, 12) if isinstance(value, float) else value)
 
 

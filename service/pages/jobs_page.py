@@ -206,7 +206,7 @@ def best(job: Job, temperature: float | None, result: Result | None) -> Best | N
     metric = metric_of(job)
     if result is not None and result.winner.validation.mean is not None:
         value = units.level(metric, result.winner.validation.mean)
-        return Best(value, _temperature(result.winner.configuration["temperature"]), "the answer, on fresh seeds")
+        return Best(value, _temperature(result.winner.configuration.temperature), "the answer, on fresh seeds")
     if job.progress.best_value is None or temperature is None:
         return None
     return Best(units.level(metric, job.progress.best_value), _temperature(temperature), "best so far, one seed")

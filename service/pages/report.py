@@ -116,7 +116,7 @@ def tight(words: str) -> str:
 def _facts(result: Result) -> list[dict[str, str]]:
     """The figures that a reader looks for first, with their intervals."""
     winner, metric = result.winner, units.shown(result)
-    temperature = f"T = {units.number(winner.configuration['temperature'])}"
+    temperature = f"T = {units.number(winner.configuration.temperature)}"
     facts = [{"name": "of the best candidate tried", "value": temperature, "within": ""}]
     name, interval = f"validation {units.measure(metric).label}", winner.validation.interval
     facts.append({"name": name, "value": _mean(winner.validation, metric), "within": _fact_interval(interval, metric)})
@@ -148,7 +148,7 @@ def _alternatives(verdict: Verdict, metric: units.Metric) -> list[dict[str, Any]
     """What could be recommended, the best first."""
     return [
         {
-            "settings": configuration_words(entry.configuration, entry.arm == "label_only"),
+            "settings": configuration_words(entry.configuration.stored(), entry.arm == "label_only"),
             "who": "the search" if entry.arm == "joint" else units.ARMS[entry.arm],
             "expected": units.level(metric, entry.mean),
             "deviation": f"± {units.difference(metric, entry.deviation)}",
@@ -179,7 +179,7 @@ def _interval(interval: Interval | None, metric: units.Metric) -> str:
 
 def _settings(result: Result) -> list[tuple[str, str]]:
     """The winner's configuration and what it reached, row by row."""
-    configuration, winner, metric = result.winner.configuration, result.winner, units.shown(result)
+    configuration, winner, metric = result.winner.configuration.stored(), result.winner, units.shown(result)
     optimizer = configuration["optimizer"]
     temperatures = configuration["temperature"], configuration.get("final_temperature")
     rows = [("temperature", units.temperature(*temperatures))]
@@ -242,7 +242,7 @@ def _contestant(contestant: Contestant, metric: units.Metric) -> dict[str, Any]:
     return {
         "who": "the winner" if contestant.arm == "joint" else units.ARMS[contestant.arm],
         "how": {"tuned": "tuned for itself", "same_settings": "at the winner's settings"}.get(contestant.variant, ""),
-        "settings": configuration_words(contestant.configuration, contestant.arm == "label_only"),
+        "settings": configuration_words(contestant.configuration.stored(), contestant.arm == "label_only"),
         "validation": _mean(contestant.validation, metric),
         "validation_interval": _interval(contestant.validation.interval, metric),
         "test": "" if test is None else _mean(test, metric),
@@ -264,7 +264,7 @@ def _race(selection: Selection, metric: units.Metric) -> dict[str, Any]:
         "candidates": selection.candidates,
         "finalists": [
             {
-                "settings": configuration_words(finalist.configuration, selection.arm == "label_only"),
+                "settings": configuration_words(finalist.configuration.stored(), selection.arm == "label_only"),
                 "expected": "" if finalist.expected is None else units.level(metric, finalist.expected),
                 "within": ""
                 if finalist.deviation is None

@@ -165,7 +165,7 @@ def _contestants(result: Result | None) -> list[Mark]:
     """Winner and tuned baselines on fresh seeds, with their intervals."""
     marks: list[Mark] = []
     for contestant in _contestants_in(result):
-        temperature, mean = float(contestant.configuration["temperature"]), contestant.validation.mean
+        temperature, mean = contestant.configuration.temperature, contestant.validation.mean
         won, interval = contestant.arm == "joint", contestant.validation.interval
         colour = "best" if won else "ink"
         name = "chosen, on fresh seeds" if won else f"tuned {units.ARMS[contestant.arm]}, on fresh seeds"

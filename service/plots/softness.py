@@ -55,7 +55,7 @@ def _compared(view: JobView) -> list[tuple[float, str, str]]:
     marks = [(1.0, "T = 1", "soft"), (4.0, "T = 4", "soft")]
     if view.result is None:
         return marks
-    winner = float(view.result.winner.configuration["temperature"])
+    winner = view.result.winner.configuration.temperature
     marks = [mark for mark in marks if abs(scales.log_ratio(mark[0], winner)) > 0.2]
     return [*marks, (winner, f"chosen, T = {units.number(winner)}", "best")]
 

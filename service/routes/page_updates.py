@@ -22,8 +22,7 @@ from service.routes.access import Access, AccessEnded
 from service.routes.jobs import database
 from service.routes.places import stream_place
 from service.routes.stream import RETRY_MILLISECONDS
-from service.schemas import JobId
-from service.schemas_studies import StudyId
+from service.schemas import JobId, StudyId
 
 PLACE = [Depends(stream_place)]
 router = APIRouter(include_in_schema=False)

@@ -20,8 +20,7 @@ from service.plots.factor import factor_plot
 from service.routes.jobs import database
 from service.routes.signing import visitor_of
 from service.routes.turns import in_turn
-from service.schemas import Cursor
-from service.schemas_studies import StudyId
+from service.schemas import Cursor, StudyId
 
 PER_PAGE = 25
 router = APIRouter(include_in_schema=False)

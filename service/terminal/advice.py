@@ -12,10 +12,10 @@ from rich.table import Table
 from rich.text import Text
 
 from search import scales, units
-from service.client import DEFAULT_URL, Advice
-from service.remote.advice import AdviceApart, AdviceSource
 from service.terminal.cli_jobs import read_spec
 from service.terminal.console import AsJson, Exit, Key, Url, connected, fail, print_json, stdout
+from thermowell.api.advice import Advice, AdviceApart, AdviceSource
+from thermowell.sync.client import DEFAULT_URL
 
 SHOWN = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0, 40.0)
 BAR = 40

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import math
 
@@ -13,20 +12,20 @@ from rich.table import Table
 from rich.text import Text
 
 from search import scales, units
-from service.client import Job, Result, TemperatureResponse
-from service.remote.answers import (
+from thermowell.api.answers import (
     Contestant,
     Estimate,
     Gain,
     ResponseCurve,
     ResponsePoint,
+    Result,
     Sanity,
     Shortfall,
+    TemperatureResponse,
     Verdict,
 )
-from service.remote.documents import Configuration, Optimizer
-from thermowell.api import answers as api_answers
-from thermowell.api.answers import Interval
+from thermowell.api.configurations import Configuration, Optimizer
+from thermowell.api.jobs import Job
 from trainers.registry import optimizers
 
 OVER = {"t4": "T = 4, the field's habit", "t1": "T = 1", "label_only": "no distillation"}
@@ -119,9 +118,8 @@ def _settings(winner: Contestant, shortfall: Shortfall | None, metric: units.Met
         if name == units.measure(metric).name:
             rows.append(("on test", _estimate(metric, estimate)))
     if shortfall is not None:
-        behind = api_answers.Shortfall(**dataclasses.asdict(shortfall))
-        rows.append((units.within_delta(metric, behind), _chance(behind.chance_within_delta)))
-        rows.append(("expected shortfall", units.shortfall(metric, behind)))
+        rows.append((units.within_delta(metric, shortfall), _chance(shortfall.chance_within_delta)))
+        rows.append(("expected shortfall", units.shortfall(metric, shortfall)))
     table = _grid("", "")
     for name, value in rows:
         table.add_row(Text(name, style="dim"), Text(value, style="bold" if name == "temperature" else ""))
@@ -184,8 +182,7 @@ def _estimate(metric: units.Metric, estimate: Estimate) -> str:
         return "no seed ended"
     text = units.level(metric, estimate.mean)
     if estimate.interval:
-        interval = Interval(**dataclasses.asdict(estimate.interval))
-        text += f" ({units.interval(metric, interval)}, {len(estimate.values)} seeds)"
+        text += f" ({units.interval(metric, estimate.interval)}, {len(estimate.values)} seeds)"
     return text
 
 
@@ -234,7 +231,7 @@ def _sample_points(points: list[ResponsePoint], best: float) -> list[ResponsePoi
     nearest = min(range(len(selection)), key=lambda i: abs(scales.log_ratio(selection[i].temperature, best)))
     top = min(points, key=lambda point: abs(scales.log_ratio(point.temperature, best)))
     on_grid = math.isclose(top.temperature, best, rel_tol=1e-9)
-    selection[nearest] = dataclasses.replace(top, temperature=best) if on_grid else top
+    selection[nearest] = top.model_copy(update={"temperature": best}) if on_grid else top
     return selection
 
 

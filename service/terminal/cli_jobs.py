@@ -12,8 +12,6 @@ from rich.console import JustifyMethod
 from rich.table import Table
 
 from search import units
-from service.client import DEFAULT_URL, Format, Job, JobDetail, Thermowell
-from service.remote.plain import json_text, plain
 from service.terminal.console import (
     AsJson,
     Exit,
@@ -27,6 +25,10 @@ from service.terminal.console import (
     stderr,
     stdout,
 )
+from thermowell.api.jobs import Job, JobDetail
+from thermowell.drawing import Format
+from thermowell.plain import json_text, plain
+from thermowell.sync.client import DEFAULT_URL, Client
 
 
 def submit(
@@ -226,7 +228,7 @@ def read_spec(file: Path) -> tuple[bytes, str]:
     return text, "application/json" if file.suffix == ".json" else "application/yaml"
 
 
-def _follow(client: Thermowell, job_id: str, as_json: bool) -> JobDetail:
+def _follow(client: Client, job_id: str, as_json: bool) -> JobDetail:
     try:
         from service.terminal.watching import watch, watch_lines  # here, so that quick commands need not load it
 
@@ -239,7 +241,7 @@ def _code(job: Job) -> Exit:
     return Exit.OK if job.state == "completed" else Exit.FAILED
 
 
-def _print_result(client: Thermowell, job: Job) -> None:
+def _print_result(client: Client, job: Job) -> None:
     from service.terminal.answers import print_answer  # here, so that quick commands need not load it
 
     print_answer(stdout(), job, client.result(job), client.response(job))

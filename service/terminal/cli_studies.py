@@ -12,9 +12,11 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from service.client import DEFAULT_URL, Refused, StudyDetail, Thermowell
 from service.terminal.cli_jobs import read_spec
 from service.terminal.console import ID_LENGTH, AsJson, Exit, Key, Url, connected, fail, print_json, stderr, stdout
+from thermowell.api.studies import StudyDetail
+from thermowell.errors import Refused
+from thermowell.sync.client import DEFAULT_URL, Client
 
 StudyArgument = Annotated[str, typer.Argument(metavar="STUDY", help="A study's id, or its first characters.")]
 StudyFile = Annotated[Path, typer.Argument(help="A study, YAML or JSON; - reads the standard input.", allow_dash=True)]
@@ -39,7 +41,7 @@ def run(
         fail("this needs torch, which comes with the worker: pip install 'thermowell[worker]'", Exit.USAGE)
     out = stderr() if as_json else stdout()
 
-    def work(programs: Programs, client: Thermowell) -> Exit:
+    def work(programs: Programs, client: Client) -> Exit:
         from service.terminal.studies import watch_study
 
         study = client.submit_study(file)
@@ -176,7 +178,7 @@ def register(command_line: typer.Typer) -> None:
     command_line.add_typer(app, name="study", rich_help_panel="Studies")
 
 
-def _tell(client: Thermowell, study: StudyDetail, as_json: bool) -> None:
+def _tell(client: Client, study: StudyDetail, as_json: bool) -> None:
     """What an ended study says: a document for machines, its cells and its guidance for people."""
     if as_json:
         print(json.dumps({"study": client.http.get(f"/studies/{study.id}"), "guidance": _guidance(client, study.id)}))
@@ -187,7 +189,7 @@ def _tell(client: Thermowell, study: StudyDetail, as_json: bool) -> None:
         _print_guidance(client, study.id)
 
 
-def _guidance(client: Thermowell, study_id: str) -> Any:
+def _guidance(client: Client, study_id: str) -> Any:
     """As the API sends it; None where no cell is answered."""
     try:
         return client.http.get(f"/studies/{study_id}/guidance")
@@ -197,7 +199,7 @@ def _guidance(client: Thermowell, study_id: str) -> Any:
         return None
 
 
-def _print_guidance(client: Thermowell, study_id: str) -> None:
+def _print_guidance(client: Client, study_id: str) -> None:
     from service.terminal.guidance import print_guidance  # here, so that quick commands need not load it
 
     print_guidance(stdout(), client.guidance(study_id))
@@ -214,7 +216,7 @@ def _print_cells(study: StudyDetail) -> None:
         out.print(verdicts(study))
 
 
-def _write_page(client: Thermowell, study: StudyDetail, directory: Path) -> None:
+def _write_page(client: Client, study: StudyDetail, directory: Path) -> None:
     """The guidance as a page of HTML beside the study's files, where a cell is answered."""
     from service.pages import guidance_page
 
@@ -224,7 +226,7 @@ def _write_page(client: Thermowell, study: StudyDetail, directory: Path) -> None
         stderr().print(f"A page with its pictures: {page}", style="dim", markup=False)
 
 
-def _follow(client: Thermowell, study_id: str) -> StudyDetail:
+def _follow(client: Client, study_id: str) -> StudyDetail:
     from service.terminal.studies import watch_study
 
     try:
@@ -239,7 +241,7 @@ def _levels(levels: dict[str, str]) -> str:
     return ", ".join(f"{name} = {level}" for name, level in levels.items())
 
 
-def _full_id(client: Thermowell, prefix: str) -> str:
+def _full_id(client: Client, prefix: str) -> str:
     """A study's whole id from its first characters."""
     if len(prefix) >= ID_LENGTH:
         return prefix

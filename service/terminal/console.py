@@ -12,8 +12,9 @@ import typer
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
-from service.client import Refused, Thermowell, Unreachable
-from service.remote.plain import json_text, plain
+from thermowell.errors import Refused, Unreachable
+from thermowell.plain import json_text, plain
+from thermowell.sync.client import Client
 
 ID_LENGTH = 16
 Url = Annotated[str, typer.Option("--url", envvar="THERMOWELL_URL", help="Where the service is.")]
@@ -70,10 +71,10 @@ def fail(message: str, code: Exit) -> NoReturn:
 
 
 @contextmanager
-def connected(url: str, key: str | None, as_json: bool = False) -> Iterator[Thermowell]:
+def connected(url: str, key: str | None, as_json: bool = False) -> Iterator[Client]:
     """A client for the length of a command; what the service refuses ends the command with its exit code."""
     try:
-        with Thermowell(url, key) as client:
+        with Client(url, key) as client:
             yield client
     except Refused as refused:
         if as_json:
@@ -99,7 +100,7 @@ def say_problem(problem: dict[str, Any]) -> None:
         out.print(f"  {field['path'] or 'document'}{line}: {field['message']}", markup=False, soft_wrap=True)
 
 
-def full_id(client: Thermowell, prefix: str) -> str:
+def full_id(client: Client, prefix: str) -> str:
     """A job's whole id from its first characters."""
     if len(prefix) >= ID_LENGTH:
         return prefix

@@ -10,11 +10,12 @@ from rich.table import Table
 from rich.text import Text
 
 from search import units
-from service.client import JobDetail, Thermowell
 from service.terminal.answers import print_answer
 from service.terminal.console import Exit, fail, stderr, stdout
 from service.terminal.programs import Programs, alone
 from service.terminal.watching import watch
+from thermowell.api.jobs import JobDetail
+from thermowell.sync.client import Client
 
 
 def run(spec_file: Path, directory: Path, keep: bool) -> Exit:
@@ -31,7 +32,7 @@ def run(spec_file: Path, directory: Path, keep: bool) -> Exit:
 
 
 def _main_job(
-    programs: Programs, client: Thermowell, spec_file: Path, directory: Path, keep: bool, start: float, out: Console
+    programs: Programs, client: Client, spec_file: Path, directory: Path, keep: bool, start: float, out: Console
 ) -> Exit:
     job = client.submit(spec_file)
     out.print(f"Submitted {spec_file} over HTTP: job {job.id}\n", markup=False)

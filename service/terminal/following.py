@@ -11,7 +11,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from search import units
-from service.client import Event, JobDetail, Refused, Thermowell, Trial, Unreachable
+from thermowell.api.jobs import Event, JobDetail
+from thermowell.api.trials import Trial
+from thermowell.errors import Refused, Unreachable
+from thermowell.sync.client import Client
 
 REFRESH_SECONDS = 1.0
 ENDS = ("trial_finished", "trial_pruned", "trial_failed")
@@ -82,7 +85,7 @@ class View:
 
 
 def follow(
-    client: Thermowell, job_id: str, room: Callable[[], int], check: Callable[[], None] = lambda: None
+    client: Client, job_id: str, room: Callable[[], int], check: Callable[[], None] = lambda: None
 ) -> Iterator[View]:
     """The job anew, once a second and at each change of its state, until it ends; the same view each time.
 
@@ -108,7 +111,7 @@ def follow(
             view.lost_at = view.lost_at or time.monotonic()  # the listener decides when to give up
 
 
-def _listen(client: Thermowell, job_id: str, news: queue.SimpleQueue[News]) -> None:
+def _listen(client: Client, job_id: str, news: queue.SimpleQueue[News]) -> None:
     try:
         for event in client.events(job_id):
             news.put(event)
@@ -150,7 +153,7 @@ def _notice(event: Event) -> str | None:
     return None
 
 
-def _look(client: Thermowell, view: View, room: int) -> None:
+def _look(client: Client, view: View, room: int) -> None:
     """What the job does not say itself: its best trial's settings, who works, and what each lane does."""
     job = view.job
     try:
@@ -166,7 +169,7 @@ def _look(client: Thermowell, view: View, room: int) -> None:
         view.lost_at = view.lost_at or time.monotonic()
 
 
-def _look_at_lanes(client: Thermowell, view: View, room: int) -> None:
+def _look_at_lanes(client: Client, view: View, room: int) -> None:
     running = {trial.number: trial for trial in client.trials(view.job, state="running")}
     waiting = [number for number in running if number not in {lane.number for lane in view.lanes}]
     lanes: list[Lane] = []
@@ -182,7 +185,7 @@ def _look_at_lanes(client: Thermowell, view: View, room: int) -> None:
     view.lanes, view.hidden = lanes, len(running) - sum(lane.number in running for lane in lanes)
 
 
-def _state_change(client: Thermowell, job: JobDetail, lane: Lane, trial: Trial) -> Lane:
+def _state_change(client: Client, job: JobDetail, lane: Lane, trial: Trial) -> Lane:
     """The lane as it is now. A whole curve is asked for again only where epochs were missed and it is short."""
     again = trial.attempt != lane.trial.attempt or trial.epoch < lane.trial.epoch
     if again or (trial.epoch > lane.trial.epoch + 1 and trial.epoch <= SHORT_CURVE):
@@ -192,7 +195,7 @@ def _state_change(client: Thermowell, job: JobDetail, lane: Lane, trial: Trial) 
     return Lane(trial, lane.curve)
 
 
-def _lane(client: Thermowell, job: JobDetail, number: int) -> Lane:
+def _lane(client: Client, job: JobDetail, number: int) -> Lane:
     trial = client.trial(job, number)
     return Lane(trial, {report.epoch: getattr(report, job.metric) for report in trial.curve})
 

@@ -16,9 +16,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from service.client import Refused, Thermowell, Unreachable
 from service.settings import Settings
 from service.terminal.console import Exit, fail, say_problem, stderr
+from thermowell.errors import Refused, Unreachable
+from thermowell.sync.client import Client
 
 MARK = ".thermowell-demo"
 KEPT_SETTINGS = ("THERMOWELL_ENGINE", "THERMOWELL_LANES", "THERMOWELL_THREADS", "THERMOWELL_SHOW_SECONDS")
@@ -100,7 +101,7 @@ class Programs:
             console.print("\n".join(lines), markup=False, soft_wrap=True)
 
 
-def alone(directory: Path, title: str, out: Console, work: Callable[[Programs, Thermowell], Exit]) -> Exit:
+def alone(directory: Path, title: str, out: Console, work: Callable[[Programs, Client], Exit]) -> Exit:
     """Does `work` beside a service and a worker that are started for it, in a folder that is emptied first.
 
     `title` is what an interrupt interrupts; `out` is told what is started. What goes wrong is said on the error output,
@@ -121,7 +122,7 @@ def alone(directory: Path, title: str, out: Console, work: Callable[[Programs, T
             programs.run("migrate")
             programs.start("serve")
             programs.start("worker")
-            with Thermowell(url) as client:
+            with Client(url) as client:
                 _wait_until_ready(client, programs)
                 return work(programs, client)
     except KeyboardInterrupt:
@@ -138,7 +139,7 @@ def alone(directory: Path, title: str, out: Console, work: Callable[[Programs, T
         programs.stop()
 
 
-def _wait_until_ready(client: Thermowell, programs: Programs) -> None:
+def _wait_until_ready(client: Client, programs: Programs) -> None:
     """Raises ProgramEnded, or Unreachable where the service takes too long."""
     until = time.monotonic() + START_SECONDS
     while True:

@@ -13,9 +13,9 @@ from rich.table import Table
 from rich.text import Text
 
 from search import units
-from service.client import Trial
 from service.terminal.answers import configuration_line
 from service.terminal.following import View, elapsed
+from thermowell.api.trials import Trial
 
 PHASES = {
     "queued": "waiting for a worker",

@@ -13,10 +13,12 @@ from rich.table import Table
 from rich.text import Text
 
 from search import units
-from service.client import Study, StudyCell, StudyDetail, Thermowell, Unreachable
-from service.remote.answers import Gain
-from service.remote.transport import PATIENCE_SECONDS
 from service.terminal.drawing import undisturbed
+from thermowell.api.answers import Gain
+from thermowell.api.studies import Study, StudyCell, StudyDetail
+from thermowell.errors import Unreachable
+from thermowell.protocol import PATIENCE_SECONDS
+from thermowell.sync.client import Client
 
 REFRESH_SECONDS = 1.0
 PLAIN_SECONDS = 10.0
@@ -26,7 +28,7 @@ HINT = "Ctrl-C ends the watching."
 
 
 def watch_study(
-    client: Thermowell, study_id: str, console: Console, check: Callable[[], None] = lambda: None
+    client: Client, study_id: str, console: Console, check: Callable[[], None] = lambda: None
 ) -> StudyDetail:
     """Shows a study until all its jobs have ended, and answers it as it ended; calls `check` now and then.
 
@@ -146,7 +148,7 @@ def _gain(study: StudyDetail, cell: StudyCell) -> Text:
     return Text(text, style=style)
 
 
-def _follow(client: Thermowell, study_id: str, check: Callable[[], None]) -> Iterator[StudyDetail]:
+def _follow(client: Client, study_id: str, check: Callable[[], None]) -> Iterator[StudyDetail]:
     """The study anew, every second, until it has ended; the last time as it ended."""
     answered = time.monotonic()
     while True:

@@ -9,23 +9,24 @@ from datetime import UTC, datetime
 from rich.console import Console
 from rich.live import Live
 
-from service.client import JobDetail, Thermowell
-from service.remote.plain import json_text
 from service.terminal import screen
 from service.terminal.drawing import undisturbed
 from service.terminal.following import View, follow
+from thermowell.api.jobs import JobDetail
+from thermowell.plain import json_text
+from thermowell.sync.client import Client
 
 PLAIN_SECONDS = 5.0
 
 
-def watch_lines(client: Thermowell, job_id: str) -> JobDetail:
+def watch_lines(client: Client, job_id: str) -> JobDetail:
     """Every event of a job as one line of JSON, from the first to the last; answers the job as it ended."""
     for event in client.http.events(job_id):
         print(json_text(event), flush=True)
     return client.job(job_id)
 
 
-def watch(client: Thermowell, job_id: str, console: Console, check: Callable[[], None] = lambda: None) -> JobDetail:
+def watch(client: Client, job_id: str, console: Console, check: Callable[[], None] = lambda: None) -> JobDetail:
     """Shows a job until it ends, and answers it as it ended; calls `check` now and then, which may raise.
 
     What was last drawn stays on the screen, also where it is interrupted. Raises Refused, Unreachable,

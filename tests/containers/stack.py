@@ -11,10 +11,10 @@ from typing import Any
 
 import yaml
 
-from service.client import Thermowell
 from tests.containers.engine import Engine
 from tests.containers.standins import Bases
 from tests.processes import free_port
+from thermowell.sync.client import Client
 
 ROOT = Path(__file__).parents[2]
 PROJECT = "thermowell-tests"
@@ -79,9 +79,9 @@ class Stack:
         """What a command prints inside of a running container. AssertionError where it fails."""
         return self.engine.docker("exec", container, *command, timeout=timeout)
 
-    def client(self) -> Thermowell:
+    def client(self) -> Client:
         """A client with the admin's key, outside of all containers."""
-        return Thermowell(f"http://127.0.0.1:{self.port}", self.secrets["admin_key"])
+        return Client(f"http://127.0.0.1:{self.port}", self.secrets["admin_key"])
 
 
 def prepared(engine: Engine, bases: Bases, directory: Path) -> Stack:

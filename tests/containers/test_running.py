@@ -14,8 +14,11 @@ from typing import Any
 import pytest
 import yaml
 
-from service.client import JobDetail, Thermowell, Trial, Unreachable
 from tests.containers.stack import PROJECT, Stack
+from thermowell.api.jobs import JobDetail
+from thermowell.api.trials import Trial
+from thermowell.errors import Unreachable
+from thermowell.sync.client import Client
 
 pytestmark = [pytest.mark.containers, pytest.mark.timeout(900)]
 
@@ -71,7 +74,7 @@ def stack(built: Stack) -> Iterator[Stack]:
 
 
 @pytest.fixture(scope="module")
-def thermowell(stack: Stack) -> Iterator[Thermowell]:
+def thermowell(stack: Stack) -> Iterator[Client]:
     with stack.client() as client:
         yield client
 
@@ -102,7 +105,7 @@ def test_nothing_starts_before_the_database_is_migrated(built: Stack) -> None:
         built.down("--volumes")
 
 
-def test_each_started_when_what_it_needs_was_there(stack: Stack, thermowell: Thermowell) -> None:
+def test_each_started_when_what_it_needs_was_there(stack: Stack, thermowell: Client) -> None:
     migrated = stack.inspect(stack.only("migrate"))["State"]
     assert (migrated["Status"], migrated["ExitCode"]) == ("exited", 0)
     started = {name: stack.inspect(stack.containers(name)[0])["State"]["StartedAt"] for name in SERVICES}
@@ -168,7 +171,7 @@ def test_a_worker_compiles_into_the_volume(stack: Stack) -> None:
     assert stack.within(other, *find).split()  # the other worker sees it
 
 
-def test_a_job_ends_although_a_worker_is_killed_and_the_other_is_stopped(stack: Stack, thermowell: Thermowell) -> None:
+def test_a_job_ends_although_a_worker_is_killed_and_the_other_is_stopped(stack: Stack, thermowell: Client) -> None:
     job = thermowell.submit(SPEC)
     first, second = stack.containers("worker")
     until(120, "both workers have trained", lambda: len(working(thermowell, job)) == 2)
@@ -199,7 +202,7 @@ def test_a_job_ends_although_a_worker_is_killed_and_the_other_is_stopped(stack: 
     assert sum(trial.attempt > 1 for trial in trials) >= 1  # what the killed one held was done again
 
 
-def test_the_answer_outlives_the_containers(stack: Stack, thermowell: Thermowell) -> None:
+def test_the_answer_outlives_the_containers(stack: Stack, thermowell: Client) -> None:
     [job] = thermowell.jobs()
     answered = thermowell.result(job)
     before = set(stack.containers("api"))
@@ -213,12 +216,12 @@ def test_the_answer_outlives_the_containers(stack: Stack, thermowell: Thermowell
     assert thermowell.report(job).startswith("<!doctype html>")
 
 
-def working(thermowell: Thermowell, job: JobDetail) -> set[str]:
+def working(thermowell: Client, job: JobDetail) -> set[str]:
     """The machines, here containers, whose workers have had a trial of the job."""
     return {trial.worker_id.split("-")[0] for trial in thermowell.trials(job) if trial.worker_id}
 
 
-def finished(thermowell: Thermowell, job: JobDetail) -> int:
+def finished(thermowell: Client, job: JobDetail) -> int:
     return sum(trial.state in ("completed", "pruned") for trial in thermowell.trials(job))
 
 

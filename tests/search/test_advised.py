@@ -135,4 +135,4 @@ def test_a_worker_trains_what_was_advised_and_its_answer_advises_the_next(db: Da
     assert following is not None
     assert [point["origin"] for point in following["points"]][-1] == "space"
     assert following["points"][0]["distance"] == pytest.approx(0.0)
-    assert following["points"][0]["configuration"]["optimizer"] == winner["optimizer"]
+    assert following["points"][0]["configuration"]["optimizer"] == winner.stored()["optimizer"]

@@ -51,7 +51,7 @@ def test_documents_that_read_back_as_they_were_written() -> None:
 def test_the_summary_says_temperature_settings_quality_gain_and_what_is_not_known() -> None:
     found = result()
     said, verdict = found.summary, found.verdict
-    temperature = found.winner.configuration["temperature"]
+    temperature = found.winner.configuration.temperature
     assert verdict is not None
     assert said.startswith(f"{verdict.headline} {verdict.action}")
     assert f"The search's best candidate is T = {temperature:.3g} with AdamW (learning rate " in said

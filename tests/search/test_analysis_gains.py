@@ -103,7 +103,7 @@ def test_only_the_newest_confirmation_decides() -> None:
 def test_baselines_keep_the_configuration_of_their_arm() -> None:
     trials = finals(Arm.JOINT, "winner", {1: 0.9, 2: 0.9}) + finals(Arm.LABEL_ONLY, "same_settings", {1: 0.8, 2: 0.8})
     [baseline] = Finals(trials).baselines("accuracy", 0.9)
-    assert (baseline.configuration["temperature"], baseline.configuration["kd_weight"]) == (1.0, 0.0)
+    assert (baseline.configuration.temperature, baseline.configuration.kd_weight) == (1.0, 0.0)
     assert baseline.test is not None
     assert baseline.test["nll"].mean == pytest.approx(0.3)
 

@@ -19,10 +19,10 @@ from search.records import Trial
 from search.spec.job import JobSpec
 from search.states import Arm, Stage, TrialState
 from search.surrogate.encoding import Encoding
-from service.client import Result as Sent
-from service.remote.documents import read_document
 from tests import synthetic
 from thermowell.api.answers import Result, Shortfall
+from thermowell.api.answers import Result as Sent
+from thermowell.api.document import read_document
 from trainers.spec import Configuration
 
 SPEC = synthetic.spec(budget={"trials": 32})
@@ -206,7 +206,7 @@ def test_of_few_configurations_a_fixed_space_or_a_failed_winner_nothing_is_said(
 
 def test_the_answer_says_it_and_older_answers_still_load() -> None:
     found = synthetic.documents(SPEC, TRIALS)["result"]
-    assert found.shortfall == shortfall(SPEC, TRIALS, found.winner.configuration, answer_surface(SPEC, TRIALS))
+    assert found.shortfall == shortfall(SPEC, TRIALS, found.winner.configuration.stored(), answer_surface(SPEC, TRIALS))
     said = units.chance(found.shortfall.chance_within_delta)
     shown = f"with a chance of {said}" if found.shortfall.chance_within_delta >= 0.01 else f"is {units.NOT_SHOWN}"
     assert f"of the searched space {shown}; expected shortfall" in found.summary
@@ -229,7 +229,7 @@ def test_an_extended_job_says_it_of_its_new_winner_with_what_both_rounds_have_sh
         if t.number in first
     ]
     found = synthetic.documents(SPEC, [*TRIALS, *again])["result"]
-    assert found.winner.configuration == poor.configuration
+    assert found.winner.configuration.stored() == poor.configuration
     surface = answer_surface(SPEC, [*TRIALS, *again])
     assert found.shortfall == shortfall(SPEC, [*TRIALS, *again], poor.configuration or {}, surface)
     forgotten = [trial for trial in TRIALS if trial.number not in first]

@@ -155,7 +155,7 @@ def test_what_is_recommended_lies_in_the_set_of_the_best(best: float, noise: flo
     if response.overall is None:
         return
     intervals = response.overall.confidence_set.intervals
-    assert _inside(result.winner.configuration["temperature"], intervals)
+    assert _inside(result.winner.configuration.temperature, intervals)
     if result.verdict.temperature is not None:
         assert _inside(result.verdict.temperature, intervals)
 

@@ -87,7 +87,7 @@ class TestOff:
         ("module", "costly"),
         [
             ("service.app", "opentelemetry.sdk', 'opentelemetry.exporter"),  # FastAPI itself imports the rest
-            ("service.client", "opentelemetry"),
+            ("thermowell.sync.client", "opentelemetry"),
             ("search.worker.process", "opentelemetry"),
         ],
     )

@@ -18,11 +18,11 @@ from search.requests.jobs import get_job
 from search.storage.db import Database
 from service import cli
 from service.app import create_app
-from service.client import Thermowell
 from service.settings import Settings
 from service.terminal.console import Exit
 from tests.service import server_fixtures
 from tests.service.server_fixtures import Jobs, serving
+from thermowell.sync.client import Client
 from trainers.registry import optimizers
 
 Key = Callable[..., dict[str, str]]
@@ -128,7 +128,7 @@ class TestTheOperatorsTable:
         file = tmp_path / "ours.yaml"
         row = {"id": "ours", "source": "Our sweep", "how": "read", "kind": "sweep", "context": {}, "temperature": 7}
         file.write_text(yaml.safe_dump({"version": 1, "only": True, "rows": [row]}))
-        with serving(settings.model_copy(update={"literature": file})) as url, Thermowell(url) as client:
+        with serving(settings.model_copy(update={"literature": file})) as url, Client(url) as client:
             advice = client.advice("literature")
         assert [source.source for source in advice.sources] == ["Our sweep"]
         assert advice.temperatures[0].temperature == 7

@@ -10,10 +10,10 @@ import pytest
 from rich.console import Console
 
 from search import units
-from service.client import Result, TemperatureResponse
-from service.remote.documents import read_document
 from service.terminal.answers import print_answer
 from tests import synthetic
+from thermowell.api.answers import Result, TemperatureResponse
+from thermowell.api.document import read_document
 
 DOCUMENTS = synthetic.documents(synthetic.spec(budget={"trials": 24}), list(synthetic.few()))
 RESULT = read_document(Result, DOCUMENTS["result"].model_dump(mode="json"))
@@ -37,7 +37,7 @@ def shown(result: Result) -> list[str]:
 def test_it_says_how_sure_it_is_of_its_winner(chance: float, said: str) -> None:
     assert RESULT.shortfall is not None
     lines = shown(
-        dataclasses.replace(RESULT, shortfall=dataclasses.replace(RESULT.shortfall, chance_within_delta=chance))
+        RESULT.model_copy(update={"shortfall": RESULT.shortfall.model_copy(update={"chance_within_delta": chance})})
     )
     assert f"within 0.2 points of the best {said}" in lines
     assert f"expected shortfall {units.shortfall('accuracy', DOCUMENTS['result'].shortfall)}" in lines
@@ -59,6 +59,6 @@ def test_an_answer_of_before_verdicts_says_what_it_can() -> None:
 
 
 def test_an_answer_of_before_it_was_said_is_shown_without() -> None:
-    lines = shown(dataclasses.replace(RESULT, shortfall=None, summary=""))
+    lines = shown(RESULT.model_copy(update={"shortfall": None, "summary": ""}))
     assert any(line.startswith("on validation") for line in lines)
     assert not [line for line in lines if line.startswith(("within 0.2 points of the best", "expected shortfall"))]

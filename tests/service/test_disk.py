@@ -113,9 +113,9 @@ def test_a_report_that_cannot_be_kept_holds_up_nothing_else(
 
 def test_what_a_job_waits_for_is_said_everywhere(client: httpx.Client, jobs: Jobs, db: Database) -> None:
     from search.claims.workers import worker_seen
-    from service.client import Thermowell
     from service.terminal.cli_jobs import _jobs_table
     from service.terminal.following import View
+    from thermowell.sync.client import Client
 
     told = {"device": "cpu", "waits_for": "room on the artifact store"}
     worker_seen(db, "w9", host="here", pid=1, lanes=0, capabilities=told)
@@ -124,7 +124,7 @@ def test_what_a_job_waits_for_is_said_everywhere(client: httpx.Client, jobs: Job
     job = get_job(db, jobs.queued.id, Principal(LOCAL_OWNER, "local", frozenset(SCOPES)))
     assert job.progress.waits_for == "room on the artifact store"
     assert jobs_page.phase(job) == "waits for room on the artifact store"
-    with Thermowell(str(client.base_url)) as thermowell:
+    with Client(str(client.base_url)) as thermowell:
         seen = thermowell.job(jobs.queued.id)
         assert "waits for room on the artifact store" in screen.phase(View(seen))
         table = _jobs_table([seen])

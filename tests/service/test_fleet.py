@@ -13,11 +13,11 @@ from search.records import Quota
 from search.requests.keys import create_key, get_key
 from search.storage.db import Database
 from service import cli
-from service.client import Thermowell
 from service.settings import Settings
 from service.terminal.console import Exit
 from tests.service import server_fixtures
 from tests.service.server_fixtures import Jobs
+from thermowell.sync.client import Client
 
 Key = Callable[..., dict[str, str]]
 
@@ -62,7 +62,7 @@ def test_an_admin_gives_quotas(client: httpx.Client, key: Key, db: Database) -> 
 
 
 def test_a_share_is_changed(client: httpx.Client, jobs: Jobs) -> None:
-    with Thermowell(str(client.base_url)) as thermowell:
+    with Client(str(client.base_url)) as thermowell:
         changed = thermowell.share(jobs.queued, priority=30, parallel=2)  # type: ignore[arg-type]
         assert (changed.priority, changed.parallel) == (30, 2)
         assert thermowell.share(changed, parallel="no cap").parallel is None

@@ -13,9 +13,9 @@ import pytest
 import yaml
 from nbclient import NotebookClient
 
-from service.client import Thermowell
 from tests.processes import Processes
 from tests.service import server_fixtures
+from thermowell.sync.client import Client
 
 NOTEBOOK = Path(__file__).parents[2] / "examples" / "tour.ipynb"
 SMALL: dict[str, Any] = {
@@ -60,7 +60,7 @@ def test_the_notebook_runs(url: str, tmp_path: Path) -> None:
     shown = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
     kinds = {kind for output in shown if "data" in output for kind in output["data"]}
     assert {"text/html", "image/svg+xml"} <= kinds, "a table and a picture"
-    with Thermowell(url, timeout=120) as client:  # the machine that tests may be busy
+    with Client(url, timeout=120) as client:  # the machine that tests may be busy
         [job] = client.jobs(name="small")
         assert job.state == "completed"
         study = optuna.load_study(study_name=job.study_name, storage=storage)

@@ -12,7 +12,6 @@ from search.claims.worker_loss import MAX_LOSSES
 from search.records import Job, Reason
 from search.requests.jobs import get_job
 from search.storage.db import Database
-from service.client import Thermowell
 from service.settings import Settings
 from service.terminal.console import Exit
 from tests.processes import Processes
@@ -21,6 +20,7 @@ from tests.service.problems import refused
 from tests.service.server_fixtures import serving
 from tests.service.test_pages import HTML, Window, words
 from tests.service.test_stream import read
+from thermowell.sync.client import Client
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ def test_a_job_that_failed_so_before_is_resumed_over_http_and_by_the_client(
     client: httpx.Client, db: Database, analysed: Job
 ) -> None:
     failed_before(db, analysed)
-    with Thermowell(str(client.base_url)) as thermowell:
+    with Client(str(client.base_url)) as thermowell:
         job = thermowell.job(analysed.id)
         assert (job.state, job.ended, job.resumable) == ("failed", True, True)
         job = thermowell.resume(job)

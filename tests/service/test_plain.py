@@ -12,8 +12,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from service.remote.plain import json_text, plain
 from service.terminal.console import say_problem, stderr, stdout
+from thermowell.plain import json_text, plain
 
 ATTACK = "a[red]b[/red]\x1b[31mc\x1b]0;title\x07d\x9b2Je\u202ef:smile:\x08\x0d"
 SHOWN = "a[red]b[/red][31mc]0;titled2Jef:smile:"

@@ -17,13 +17,14 @@ from pydantic import ValidationError
 from search.storage.db import Database
 from service import prefix
 from service.app import create_app
-from service.client import Refused, Thermowell
 from service.routes.dashboard import PATHS
 from service.settings import Settings
 from tests import nginx
 from tests.nginx import PREFIX
 from tests.service import server_fixtures
 from tests.service.server_fixtures import Jobs, serving
+from thermowell.errors import Refused
+from thermowell.sync.client import Client
 
 HTML = {"Accept": "text/html"}
 WAYS = {  # how the service learns of its prefix, and whether nginx takes it away
@@ -152,7 +153,7 @@ def test_every_address_in_a_document_begins_with_the_prefix(below: str, secret: 
 
 def test_the_client_takes_an_address_with_a_path(below: str, secret: str, jobs: Jobs) -> None:
     for address in (below, f"{below}/"):
-        with Thermowell(address, secret) as client:
+        with Client(address, secret) as client:
             job = client.submit(json.dumps(server_fixtures.document()))
             assert client.job(job).id == job.id
             events = client.events(job)

@@ -29,11 +29,11 @@ from search.storage.events import read_events
 from search.storage.folder import Folder
 from search.storage.store import open_store
 from service import drawing, plot_refresh
-from service.client import Thermowell
 from service.drawing import REPORT
 from service.plot_refresh import PlotRefresher
 from service.settings import Settings
 from tests.service.server_fixtures import LOCAL, Jobs
+from thermowell.sync.client import Client
 
 SOON = 20.0
 PATIENCE = 90.0  # seconds; children that load much are started on a machine that may be busy
@@ -164,7 +164,7 @@ def test_why_a_job_is_not_drawn_stands_in_the_api_and_on_its_page(
     assert "could not be drawn, tried once, and again at" in page
     assert "ValueError: no &lt;such&gt; figure" in page
     assert "MLflow could not be told of it, tried once" in page
-    with Thermowell(str(client.base_url)) as thermowell:
+    with Client(str(client.base_url)) as thermowell:
         job = thermowell.job(job_id)
         assert job.undrawn is not None
         assert job.undrawn.detail == "ValueError: no <such> figure"

@@ -25,11 +25,12 @@ from search.storage.store import open_store
 from search.storage.tables import keys, sessions
 from service.app import create_app
 from service.auth import SESSION_COOKIE
-from service.client import Refused, Thermowell
 from service.settings import Settings
 from tests.service import server_fixtures
 from tests.service.problems import refused
 from tests.service.server_fixtures import Jobs, serving
+from thermowell.errors import Refused
+from thermowell.sync.client import Client
 
 
 def read(response: httpx.Response) -> Iterator[dict[str, Any]]:
@@ -228,7 +229,7 @@ def test_a_page_is_told_to_ask_again_when_its_session_has_ended(
 
 def test_who_follows_is_told_that_the_key_was_revoked(settings: Settings, db: Database, jobs: Jobs) -> None:
     headers, end = revoked(db)
-    with serving(settings) as url, Thermowell(url, headers["Authorization"].partition(" ")[2]) as thermowell:
+    with serving(settings) as url, Client(url, headers["Authorization"].partition(" ")[2]) as thermowell:
         events = thermowell.events(jobs.queued.id)
         assert next(events).kind == "submitted"
         end()

@@ -15,10 +15,11 @@ from search.requests.studies import get_guidance, submit_study
 from search.storage.db import Database
 from search.studies.records import StudyDetail
 from search.studies.spec import StudySpec
-from service.client import Refused, Thermowell
 from service.settings import Settings
 from tests.service import server_fixtures
 from tests.service.problems import refused
+from thermowell.errors import Refused
+from thermowell.sync.client import Client
 
 YAML = {"Content-Type": "application/yaml"}
 
@@ -110,7 +111,7 @@ def test_answered_cells_tell_their_best_temperature_and_guide(db: Database, sett
     with pytest.raises(NotReady):
         get_guidance(db, study.id, server_fixtures.LOCAL)
     answered(db, settings, study)
-    with server_fixtures.serving(settings) as url, Thermowell(url) as client:
+    with server_fixtures.serving(settings) as url, Client(url) as client:
         told = client.study(study.id)
         assert (told.state, told.jobs, told.ended) == ("completed", {"completed": 2}, True)
         for cell in told.cells:
@@ -132,7 +133,7 @@ def test_answered_cells_tell_their_best_temperature_and_guide(db: Database, sett
 def test_a_client_submits_lists_extends_and_cancels(settings: Settings, tmp_path: Any) -> None:
     file = tmp_path / "study.yaml"
     file.write_text(yaml.safe_dump(document()))
-    with server_fixtures.serving(settings) as url, Thermowell(url) as client:
+    with server_fixtures.serving(settings) as url, Client(url) as client:
         study = client.submit_study(file, idempotency_key="once")
         assert client.submit_study(str(file), idempotency_key="once") == study
         assert [one.id for one in client.studies()] == [study.id]

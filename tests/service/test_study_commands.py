@@ -18,12 +18,12 @@ from search.requests.studies import cancel_study, submit_study
 from search.storage.db import Database
 from search.studies.spec import StudySpec
 from service import cli
-from service.client import Thermowell
 from service.settings import Settings
 from service.terminal import cli_studies, studies
 from service.terminal.console import Exit
 from tests.processes import Processes
 from tests.service import server_fixtures
+from thermowell.sync.client import Client
 
 Run = Callable[..., click.testing.Result]
 
@@ -120,7 +120,7 @@ def test_an_answered_study_is_shown_in_80_columns(run: Run, url: str, db: Databa
     assert "What this does not cover" in guided.stdout
     assert json.loads(run("study", "guidance", study.id, "--json").stdout)["study"] == "lengths"
     cancel_study(db, study.id, server_fixtures.LOCAL)
-    with Thermowell(url) as client:
+    with Client(url) as client:
         told = client.study(study.id)
     console = Console(width=80, height=7, record=True, force_terminal=True)
     console.print(studies.page(told, 80, 7))

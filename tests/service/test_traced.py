@@ -15,11 +15,11 @@ from search import tracing
 from search.errors import DatabaseUnavailable
 from search.requests.jobs import get_job
 from search.storage.db import Database
-from service.remote.transport import Transport
 from service.routes import jobs as routes
 from service.settings import Settings
 from tests.service import server_fixtures
 from tests.service.server_fixtures import serving
+from thermowell.sync.transport import Transport
 
 CLIENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 TRACE, PARENT = CLIENT.split("-")[1:3]

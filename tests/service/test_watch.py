@@ -16,7 +16,6 @@ from search import records
 from search.claims import claiming, reporting
 from search.requests.jobs import cancel_job, get_job, pause_job
 from search.storage.db import Database
-from service.client import Event, Job, Thermowell, TrialDetail
 from service.settings import Settings
 from service.terminal import following, screen
 from service.terminal.console import Exit
@@ -26,6 +25,9 @@ from tests.processes import Processes
 from tests.service import server_fixtures
 from tests.service.server_fixtures import serving
 from tests.terminals import terminal
+from thermowell.api.jobs import Event, Job
+from thermowell.api.trials import TrialDetail
+from thermowell.sync.client import Client
 from trainers.spec import EpochReport, Metrics
 
 CURVE = (0.5, 0.7, 0.8, 0.85, 0.8725)
@@ -154,7 +156,7 @@ def test_a_pipe_gets_plain_lines(url: str, processes: Processes, db: Database, g
 
 
 def test_a_lane_waits_in_its_place_for_the_next_trial(url: str, db: Database, going: records.Job) -> None:
-    with Thermowell(url) as client:
+    with Client(url) as client:
         views = follow(client, going.id, room=lambda: 4)
         view = next(views)
         assert [(lane.number, lane.trial.state) for lane in view.lanes] == [(1, "running")]
@@ -170,14 +172,14 @@ def test_a_curve_is_asked_for_again_only_where_epochs_were_missed(
     claim = server_fixtures.claim_one(db, server_fixtures.submit(db, name="followed", training={"epochs": EPOCHS}))
     assert claim is not None
     asked: list[int] = []
-    whole = Thermowell.trial
+    whole = Client.trial
 
-    def counted(client: Thermowell, job: str | Job, number: int) -> TrialDetail:
+    def counted(client: Client, job: str | Job, number: int) -> TrialDetail:
         asked.append(number)
         return whole(client, job, number)
 
-    monkeypatch.setattr(Thermowell, "trial", counted)
-    with Thermowell(url) as client:
+    monkeypatch.setattr(Client, "trial", counted)
+    with Client(url) as client:
         views = follow(client, claim.job_id, room=lambda: 4)
         for said, times in (((1,), 1), ((2,), 1), ((3, 4), 2), ((), 2)):
             for epoch in said:
@@ -234,7 +236,7 @@ def test_news_are_shown_for_a_while(url: str, going: records.Job) -> None:
         console.print(screen.page(view, 80))
         return console.export_text()
 
-    with Thermowell(url) as client:
+    with Client(url) as client:
         views = follow(client, going.id, room=lambda: 0)
         view = next(view for view in views if view.notice is not None)
         assert view.notice is not None

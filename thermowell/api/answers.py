@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from thermowell.api.configurations import StoredConfiguration
 from thermowell.api.document import Document
 
 
@@ -76,7 +77,7 @@ class Contestant(Document):
     arm: Literal["joint", "label_only", "t1", "t4"]
     variant: Literal["winner", "tuned", "same_settings"]
     origin_trial: int | None
-    configuration: dict[str, Any]
+    configuration: StoredConfiguration
     validation: Estimate
     test: dict[str, Estimate] | None = Field(None, description="per metric; read once, after confirmation")
     test_interval_images: Interval | None = Field(
@@ -108,7 +109,7 @@ class SelectedFinalist(Document):
     """A configuration that was raced on fresh seeds."""
 
     trial: int
-    configuration: dict[str, Any]
+    configuration: StoredConfiguration
     expected: float | None = Field(description="its mean over seeds as the search's trials had it")
     deviation: float | None = Field(description="of that expectation")
     seeds: int = Field(description="fresh seeds that ended")
@@ -157,7 +158,7 @@ class Alternative(Document):
 
     arm: Literal["joint", "label_only", "t1", "t4"]
     temperature: float | None
-    configuration: dict[str, Any]
+    configuration: StoredConfiguration
     origin_trial: int | None
     seeds: int = Field(description="fresh seeds that it was trained on; 0 where the surface alone speaks of it")
     mean: float = Field(description="its expected mean over seeds")
@@ -199,7 +200,7 @@ class Verdict(Document):
     )
     arm: Literal["joint", "label_only", "t1", "t4"]
     origin_trial: int | None
-    configuration: dict[str, Any]
+    configuration: StoredConfiguration
     validation: Estimate | None = Field(
         None, description="over its fresh seeds, those that chose it included; null where it was not trained itself"
     )

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass, field
-from typing import Annotated, Union
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, PlainSerializer, WithJsonSchema
 
 from thermowell.api.document import Record
-
-Value = Union[bool, int, float, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +37,21 @@ class Configuration(Record):
     kd_weight: float
     label_weight: float
     optimizer: Annotated[Optimizer | None, Field(description="null: the training has one of its own")]
-    parameters: Annotated[dict[str, Value], Field(description="further settings of the training, by name")] = field(
-        default_factory=dict, hash=False
-    )
+    parameters: Annotated[
+        dict[str, bool | int | float | str], Field(description="further settings of the training, by name")
+    ] = field(default_factory=dict, hash=False)
+
+    def stored(self) -> dict[str, Any]:
+        """The configuration as it is stored: what came later is left out while it says nothing."""
+        values = dataclasses.asdict(self)
+        required = {name: values.pop(name) for name in ("temperature", "kd_weight", "label_weight", "optimizer")}
+        student = {"student_temperature": values.pop("student_temperature")}
+        return required | student | {name: value for name, value in values.items() if value not in (None, {})}
+
+
+StoredConfiguration = Annotated[
+    Configuration,
+    PlainSerializer(Configuration.stored),
+    WithJsonSchema({"additionalProperties": True, "type": "object", "title": "Configuration"}),
+]
+"""A configuration within an answer, which is sent and stored in the form in which the tables have it."""

@@ -167,7 +167,9 @@ def _result(job: _Job, response: TemperatureResponse, verdict: Verdict | None, f
     assert winner is not None  # Finals has made sure of it
     baselines = finals.baselines(metric, confidence)
     gains = finals.gains(spec)
-    behind = None if winner.validation.mean is None else shortfall(spec, trials, winner.configuration, job.surface)
+    behind = (
+        None if winner.validation.mean is None else shortfall(spec, trials, winner.configuration.stored(), job.surface)
+    )
     evidence = Evidence(
         spec, trials, winner, baselines, gains, response, job.teacher, job.search_stopped, job.test_seen_before
     )

@@ -91,7 +91,7 @@ def _temperature(e: Evidence) -> Iterator[str]:
         yield "The temperature was fixed by the spec, so that there is no response to it."
         return
     ends = f"{units.number(axis.low)} to {units.number(axis.high)}"
-    position = axis.unit(float(e.winner.configuration["temperature"]))
+    position = axis.unit(e.winner.configuration.temperature)
     if position < EDGE or position > 1 - EDGE:
         yield f"The winner's temperature lies at an end of the searched range ({ends}): a better one may lie beyond."
     overall = e.response.overall

@@ -94,7 +94,7 @@ def summary(
 ) -> str:
     """The answer in a few sentences, the verdict first."""
     metric = units.measure_of(spec.objective)
-    words = configured(spec, winner.configuration)
+    words = configured(spec, winner.configuration.stored())
     first = [] if verdict is None else units.first_lines(verdict, "")
     if winner.validation.mean is None:
         return " ".join(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import importlib
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from service.remote.answers import Contestant, Estimate, Interval, Result, TemperatureResponse
-from service.remote.documents import Configuration, Trial
+from thermowell.api.answers import Contestant, Estimate, Interval, Result, TemperatureResponse
+from thermowell.api.configurations import Configuration
+from thermowell.api.trials import Trial
 
 if TYPE_CHECKING:
     import pandas
@@ -20,10 +20,23 @@ TRIAL_FIELDS = (
 
 
 class PandasMissing(ImportError):
-    """pandas is not installed: pip install 'thermowell[pandas]'. The same numbers are in the dataclasses."""
+    """pandas is not installed: pip install 'thermowell-client[pandas]'. The same numbers are in the documents."""
 
     def __init__(self) -> None:
         super().__init__(self.__doc__)
+
+
+def to_frame(documents: Result | TemperatureResponse | Iterable[Trial]) -> pandas.DataFrame:
+    """An answer, a temperature response or trials as a table.
+
+    Raises:
+        PandasMissing: pandas is an extra, which is not installed.
+    """
+    if isinstance(documents, Result):
+        return result_frame(documents)
+    if isinstance(documents, TemperatureResponse):
+        return response_frame(documents)
+    return trials_frame(documents)
 
 
 def trials_frame(trials: Iterable[Trial]) -> pandas.DataFrame:
@@ -68,11 +81,7 @@ def result_frame(result: Result) -> pandas.DataFrame:
 def response_frame(response: TemperatureResponse) -> pandas.DataFrame:
     """One row per point of each curve: optimizer ("all" is the best of all), temperature, mean, low, high."""
     curves = ([response.overall] if response.overall else []) + response.per_optimizer
-    rows = [
-        {"optimizer": curve.optimizer or "all", **dataclasses.asdict(point)}
-        for curve in curves
-        for point in curve.points
-    ]
+    rows = [{"optimizer": curve.optimizer or "all", **point.model_dump()} for curve in curves for point in curve.points]
     frame: pandas.DataFrame = _pandas().DataFrame(rows, columns=["optimizer", "temperature", "mean", "low", "high"])
     return frame
 
@@ -85,6 +94,7 @@ def _settings(configuration: Configuration | None) -> dict[str, Any]:
         {name: getattr(configuration, name, None) for name in names}
         | {"optimizer": getattr(optimizer, "name", None)}
         | {name: getattr(optimizer, name, None) for name in of_optimizer}
+        | (configuration.parameters if configuration else {})
     )
 
 

@@ -1,0 +1,290 @@
+# Made from thermowell/aio by tests/thermowell/test_sync.py: change that file, and write this one anew.
+"""The client: submit, wait, and read the answer."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import quote
+
+from thermowell import protocol
+from thermowell.api.advice import Advice
+from thermowell.api.answers import Importances, Interactions, Result, TemperatureResponse
+from thermowell.api.document import read_document
+from thermowell.api.files import is_student_file
+from thermowell.api.jobs import Artifact, Event, Job, JobDetail
+from thermowell.api.trials import Trial, TrialDetail
+from thermowell.api.workers import Worker
+from thermowell.drawing import Drawing, Format, Picture
+from thermowell.errors import Unreachable
+from thermowell.plain import plain
+from thermowell.protocol import Json
+from thermowell.sending import document
+from thermowell.sync.studies import Studies
+from thermowell.sync.transport import Transport
+
+if TYPE_CHECKING:
+    from typing import Self
+
+DEFAULT_URL = "http://127.0.0.1:8000"
+POLL_SECONDS = (0.1, 2.0)  # from the first wait to the longest
+PAGE = 1000
+
+
+class Client(Studies):
+    """One service, asked with one key.
+
+    `url` and `key` are taken from THERMOWELL_URL and THERMOWELL_KEY where they are not given; without either it is the
+    service on this machine, open to it alone. Every method may raise Refused, with the problem as the service said it,
+    and Unreachable, after which asking again may help. Jobs are named by their id, or by what a method answered;
+    so are studies.
+    `http` carries requests that have no method here, JSON in and out.
+    """
+
+    def __init__(self, url: str | None = None, key: str | None = None, timeout: float = 30.0) -> None:
+        self.url = (url or os.environ.get("THERMOWELL_URL") or DEFAULT_URL).rstrip("/")
+        self.http = Transport(self.url, key or os.environ.get("THERMOWELL_KEY"), timeout)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Gives the connections back."""
+        self.http.close()
+
+    def submit(
+        self,
+        spec: Mapping[str, Any] | Path | str | bytes,
+        *,
+        media_type: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> JobDetail:
+        """The job that a spec became: a mapping, the name of a YAML or JSON file, or text.
+
+        Text is YAML, of which JSON is a part, unless `media_type` says otherwise. The same `idempotency_key` with the
+        same spec is the same job, however often it is sent. OSError where a file cannot be read.
+        """
+        content, media = document(spec)
+        headers = {"Content-Type": media_type or media}
+        if idempotency_key:
+            headers["Idempotency-Key"] = idempotency_key
+        return read_document(
+            JobDetail, (self.http.request("POST", "/v1/jobs", content=content, headers=headers)).json()
+        )
+
+    def job(self, job: str | Job) -> JobDetail:
+        """A job as it is now."""
+        return read_document(JobDetail, self.http.get(_path(job)))
+
+    def jobs(self, *, state: str | None = None, name: str | None = None, label: str | None = None) -> Iterator[Job]:
+        """Your jobs, newest first; an admin sees everybody's. `label` is written key=value."""
+        for item in self._pages("/jobs", 200, state=state, name=name, label=label):
+            yield read_document(Job, item)
+
+    def wait(self, job: str | Job, *, timeout: float | None = None, progress: bool = True) -> JobDetail:
+        """The job once it has ended: completed, failed or cancelled. `progress` draws a bar on the error output.
+
+        TimeoutError after `timeout` seconds; neither that nor an interrupt stops the job. Bears a service that is away
+        for a minute.
+        """
+        from tqdm import tqdm  # here, so that quick commands need not load it
+
+        start, pause, answered = time.monotonic(), POLL_SECONDS[0], time.monotonic()
+        with tqdm(unit="trial", disable=not progress, file=sys.stderr, dynamic_ncols=True) as bar:
+            while True:
+                try:
+                    current, answered = self.job(job), time.monotonic()
+                except Unreachable:
+                    if time.monotonic() - answered > protocol.PATIENCE_SECONDS:
+                        raise
+                else:
+                    _advance(bar, current)
+                    if current.ended:
+                        return current
+                remaining = float("inf") if timeout is None else start + timeout - time.monotonic()
+                if remaining <= 0:
+                    raise TimeoutError(f"job {_id(job)} has not ended within {timeout:g} s; it goes on")
+                time.sleep(min(pause, remaining))
+                pause = min(pause * 1.5, POLL_SECONDS[1])
+
+    def events(self, job: str | Job, after: int = 0) -> Iterator[Event]:
+        """A job's events after number `after`, as they happen, until it ends; connects again where that breaks."""
+        for event in self.http.events(_id(job), after):
+            yield read_document(Event, event)
+
+    def cancel(self, job: str | Job) -> JobDetail:
+        """Ends a job now: running trials are dropped and nothing is answered."""
+        return self._move(job, "cancel")
+
+    def stop(self, job: str | Job) -> JobDetail:
+        """Ends the search; what there is goes on to confirmation and is answered."""
+        return self._move(job, "stop")
+
+    def pause(self, job: str | Job) -> JobDetail:
+        """Hands out no new trials until the job is resumed."""
+        return self._move(job, "pause")
+
+    def resume(self, job: str | Job) -> JobDetail:
+        """Lets a paused job go on."""
+        return self._move(job, "resume")
+
+    def extend(
+        self, job: str | Job, *, trials: int | None = None, epochs: int | None = None, seconds: float | None = None
+    ) -> JobDetail:
+        """Gives a job new, larger totals; a completed one searches on."""
+        totals = {"trials": trials, "epochs": epochs, "seconds": seconds}
+        return self._move(job, "extend", {name: total for name, total in totals.items() if total is not None})
+
+    def share(
+        self, job: str | Job, *, priority: int | None = None, parallel: int | Literal["no cap"] | None = None
+    ) -> JobDetail:
+        """Changes a job's share of the workers: its priority (20 gets twice what 10 gets), its cap of trials."""
+        changes: dict[str, Any] = {} if priority is None else {"priority": priority}
+        if parallel is not None:
+            changes["parallel"] = None if parallel == "no cap" else parallel
+        return self._move(job, "share", changes)
+
+    def delete(self, job: str | Job) -> None:
+        """Forgets a job that has ended, with its trials, its answer and its files."""
+        self.http.request("DELETE", f"/v1{_path(job)}")
+
+    def trials(
+        self,
+        job: str | Job,
+        *,
+        sort: Literal["number", "-number", "value", "-value"] = "number",
+        stage: str | None = None,
+        arm: str | None = None,
+        state: str | None = None,
+    ) -> Iterator[Trial]:
+        """A job's trials, page by page; `sort="-value"` begins with the most accurate."""
+        for item in self._pages(f"{_path(job)}/trials", PAGE, sort=sort, stage=stage, arm=arm, state=state):
+            yield read_document(Trial, item)
+
+    def trial(self, job: str | Job, number: int) -> TrialDetail:
+        """One trial with its learning curve."""
+        return read_document(TrialDetail, self.http.get(f"{_path(job)}/trials/{number}"))
+
+    def result(self, job: str | Job) -> Result:
+        """The answer. Refused with the slug `not-ready` while there is none."""
+        return read_document(Result, self.http.get(f"{_path(job)}/result"))
+
+    def response(self, job: str | Job) -> TemperatureResponse:
+        """Quality as a function of the temperature, with its band."""
+        return read_document(TemperatureResponse, self.http.get(f"{_path(job)}/response"))
+
+    def plot(self, job: str | Job, picture: Picture) -> Drawing:
+        """One of the report's pictures."""
+        return Drawing((self.http.request("GET", f"/v1{_path(job)}/report/{picture}.svg")).text)
+
+    def importances(self, job: str | Job) -> Importances:
+        """How much each setting moved the objective."""
+        return read_document(Importances, self.http.get(f"{_path(job)}/importances"))
+
+    def interactions(self, job: str | Job) -> Interactions:
+        """How much T and each other setting act together, and a map of both."""
+        return read_document(Interactions, self.http.get(f"{_path(job)}/interactions"))
+
+    def report(self, job: str | Job) -> str:
+        """The report, as a page of HTML that needs nothing else."""
+        return (self.http.request("GET", f"/v1{_path(job)}/report")).text
+
+    def export(self, job: str | Job, format: Format) -> str:
+        """The winner as a configuration file of another project; its comments say what it cannot express."""
+        return (self.http.request("GET", f"/v1{_path(job)}/export", params={"format": format})).text
+
+    def artifacts(self, job: str | Job) -> list[Artifact]:
+        """The files that a job left."""
+        return [read_document(Artifact, item) for item in (self.http.get(f"{_path(job)}/artifacts"))["items"]]
+
+    def download(self, job: str | Job, name: str, to: str | Path = ".") -> Path:
+        """Writes one of the job's files to a path, or under its own name into a folder; answers where it is."""
+        target = Path(to, name) if Path(to).is_dir() else Path(to)
+        target.write_bytes((self.http.request("GET", f"/v1{_path(job)}/artifacts/{name}")).content)
+        return target
+
+    def student(self, job: str | Job, to: str | Path = "student") -> Path:
+        """Writes all files of the job's winning student into a folder, which is made if need be; answers where it is.
+
+        `python student.py PICTURE` there needs torch, pillow and safetensors, and nothing of this project.
+        """
+        names = [file.name for file in self.artifacts(job) if is_student_file(file.name)]
+        target = Path(to)
+        target.mkdir(parents=True, exist_ok=True)
+        for name in names:
+            self.download(job, name, target / name)
+        return target
+
+    def advice(
+        self,
+        mode: str = "both",
+        *,
+        data: str | None = None,
+        classes: int | None = None,
+        train_images: int | None = None,
+        optimizer: Sequence[str] | None = None,
+        epochs: int | None = None,
+        batch_size: int | None = None,
+        label_smoothing: float | None = None,
+        teacher_entropy: float | None = None,
+        student: str | None = None,
+        student_init: str | None = None,
+        metric: str | None = None,
+        most_sources: int = 20,
+    ) -> Advice:
+        """What is known of a setting before anything is trained in it: from the literature, finished jobs, or both.
+
+        What is left out of the setting is neither near nor far. `label_smoothing` is the teacher's, `teacher_entropy`
+        the mean entropy of its softmax at T = 1 in nats.
+        """
+        setting: dict[str, Any] = {
+            "data": data, "classes": classes, "train_images": train_images, "optimizer": optimizer, "epochs": epochs,
+            "batch_size": batch_size, "label_smoothing": label_smoothing, "teacher_entropy": teacher_entropy,
+            "student": student, "student_init": student_init, "metric": metric,
+        }  # fmt: skip
+        return read_document(Advice, self.http.get("/advice", mode=mode, most_sources=most_sources, **setting))
+
+    def workers(self) -> list[Worker]:
+        """Who trains, alive ones first."""
+        return [read_document(Worker, item) for item in (self.http.get("/workers"))["items"]]
+
+    def _move(self, job: str | Job, verb: str, body: Mapping[str, Any] | None = None) -> JobDetail:
+        return read_document(JobDetail, self.http.post(f"{_path(job)}/{verb}", body))
+
+    def _pages(self, path: str, limit: int, **query: Any) -> Iterator[Json]:
+        cursor: str | None = None
+        while True:
+            page = self.http.get(path, cursor=cursor, limit=limit, **query)
+            yield from page["items"]
+            cursor = page["next_cursor"]
+            if cursor is None:
+                return
+
+
+def _id(job: str | Job) -> str:
+    return job if isinstance(job, str) else job.id
+
+
+def _path(job: str | Job) -> str:
+    return f"/jobs/{quote(_id(job), safe='')}"
+
+
+def _advance(bar: Any, job: JobDetail) -> None:
+    """Moves the bar to where the job is."""
+    progress = job.progress
+    bar.total = progress.trials_planned
+    bar.set_description(plain(f"{job.name} {job.state}"), refresh=False)
+    if progress.best_value is not None:
+        bar.set_postfix_str(f"best {job.metric} {progress.best_value:.4g}", refresh=False)
+    bar.n = progress.trials_done
+    bar.refresh()
