@@ -11,6 +11,7 @@ from pydantic import Field
 
 from thermowell.api.configurations import StoredConfiguration
 from thermowell.api.document import Document
+from thermowell.notebook import result_html
 
 
 class Interval(Document):
@@ -250,6 +251,9 @@ class Result(Document):
     wall_seconds: float
     computed_at: str
     unit: str | None = Field(None, description="in which a metric of one's own is shown")
+
+    def _repr_html_(self) -> str:
+        return result_html(self)
 
 
 class ResponsePoint(Document):

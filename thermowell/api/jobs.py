@@ -11,6 +11,7 @@ from pydantic import Field
 from thermowell.api.configurations import Configuration
 from thermowell.api.document import Readable, Record
 from thermowell.api.states import JobState
+from thermowell.notebook import job_html
 
 Mode = Literal["none", "literature", "history", "both"]
 ENDED = frozenset({JobState.COMPLETED, JobState.CANCELLED, JobState.FAILED})
@@ -94,6 +95,9 @@ class Job(Readable):
     def ended(self) -> bool:
         """Whether nothing more will happen to it, unless it is extended."""
         return self.state in ENDED
+
+    def _repr_html_(self) -> str:
+        return job_html(self)
 
 
 @dataclass(frozen=True, slots=True)
