@@ -196,7 +196,7 @@ def test_pace_counts_the_last_minute_or_ten(monkeypatch: pytest.MonkeyPatch) -> 
     begun, pace = datetime(2026, 1, 1, tzinfo=UTC), Throughput()
 
     def hear(kind: str, second: float) -> None:
-        pace.hear(Event(1, kind, begun + timedelta(seconds=second), {}))
+        pace.hear(Event(number=1, kind=kind, at=begun + timedelta(seconds=second), payload={}))
 
     hear("trial_started", 0)
     assert pace.per_minute() is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -38,7 +39,9 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the client's wheel installed, and links to the packages that it depends on, and no others."""
     wheels, target = tmp_path_factory.mktemp("wheels"), tmp_path_factory.mktemp("site")
     pip = [sys.executable, "-m", "pip", "--quiet"]
-    build = ["wheel", "--no-deps", "--no-build-isolation", "-w", str(wheels), str(PACKAGE)]
+    source = tmp_path_factory.mktemp("source") / "thermowell"  # a build leaves files where it is made
+    shutil.copytree(PACKAGE, source, ignore=shutil.ignore_patterns("__pycache__", "build", "*.egg-info"))
+    build = ["wheel", "--no-deps", "--no-build-isolation", "-w", str(wheels), str(source)]
     subprocess.run([*pip, *build], check=True)
     [wheel] = wheels.glob("thermowell_client-*.whl")
     subprocess.run([*pip, "install", "--no-deps", "--no-index", "--target", str(target), str(wheel)], check=True)

@@ -25,7 +25,7 @@ from thermowell.sync import studies as study_requests
 SCHEMAS = V1_NAMES | {"Job": "JobOut", "JobDetail": "JobDetailOut"}
 LEFT_OUT = {"Job": {"links"}, "JobDetail": {"links"}}
 MODULES = (advice, answers, configurations, guidance, jobs, keys, studies, trials, workers)
-NOT_SENT = {"ArmFinalists", "Finalist", "Finalists", "Interim"}  # stored alone
+NOT_SENT = {"ArmFinalists", "FieldBeliefs", "Finalist", "Finalists", "Interim"}  # stored alone
 IN_STREAMS = {"Event"}  # OpenAPI says nothing of what a stream's lines hold
 DOCUMENTS = [
     kind
