@@ -58,7 +58,7 @@ def test_a_job_with_a_best_temperature_says_its_posterior(answer: tuple[Result, 
 def test_an_answer_of_before_verdicts_says_what_it_said(answer: tuple[Result, TemperatureResponse]) -> None:
     old = _evidence_of((answer[0].model_copy(update={"verdict": None}), answer[1]), CONTEXT, "j", "a job")
     assert old is not None
-    assert dict(old.spread)[float(answer[0].winner.configuration["temperature"])] >= 0.5
+    assert dict(old.spread)[answer[0].winner.configuration.temperature] >= 0.5
 
 
 def test_a_flat_posterior_stays_flat() -> None:

@@ -52,7 +52,7 @@ def test_it_begins_with_the_verdict_and_what_to_do() -> None:
 
 
 def test_an_answer_of_before_verdicts_says_what_it_can() -> None:
-    old = dataclasses.replace(RESULT, verdict=None, summary="Distil at T = 6.")
+    old = RESULT.model_copy(update={"verdict": None, "summary": "Distil at T = 6."})
     words = " ".join(line for line in shown(old)[1:] if line)
     assert words.startswith(f"Distil at T = 6. {units.BEFORE_VERDICTS}")
     assert "What could be used" not in words
