@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Annotated, Any, Self, TypeVar, cast, get_args, get_origin, get_type_hints
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, Literal, Self, TypeVar, cast, get_args, get_origin, get_type_hints
 
 from fastapi import Path, Query
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
+from search.records import Quota, Scope
 from search.spec.fields import refuse_truth
 from search.storage.stored import note_unreadable
 from service import prefix
+from service.errors import FieldError
 from thermowell.api.document import read_document
 from thermowell.api.jobs import Artifact, Job, JobDetail
+from thermowell.api.keys import Key
 from thermowell.api.studies import Study
 from thermowell.api.trials import Trial
+from thermowell.api.workers import Worker
 
 Kind = TypeVar("Kind")
 JobId = Annotated[str, Path(description="a job's id", examples=["9f2c4e0b7a1d4c3e"])]
@@ -161,3 +165,64 @@ class ExtendRequest(In):
         if self.trials is None and self.epochs is None and self.seconds is None:
             raise ValueError("name at least one of trials, epochs, seconds")
         return self
+
+
+class WorkerList(BaseModel):
+    """All workers that were ever seen here, alive ones first."""
+
+    items: list[Worker]
+
+
+class SpecVerdict(BaseModel):
+    """What a spec would become, or why it is refused."""
+
+    valid: bool
+    spec: dict[str, Any] | None = Field(description="with every default filled in")
+    errors: list[FieldError]
+
+
+class ProblemKind(BaseModel):
+    """What a kind of problem means."""
+
+    type: str
+    title: str
+    status: int
+    meaning: str
+
+
+class Status(BaseModel):
+    """How the service is."""
+
+    status: Literal["ok", "ready"]
+
+
+class KeyList(BaseModel):
+    """All keys, revoked ones too."""
+
+    items: list[Key]
+
+
+class QuotaRequest(In):
+    """How much a key may have at once; what is left out, or null, has no limit."""
+
+    jobs: int | None = Field(None, ge=1, lt=2**31, description="jobs that have not ended")
+    trials: int | None = Field(None, ge=1, lt=2**31, description="search trials in the budgets of these jobs")
+    parallel: int | None = Field(None, ge=1, lt=2**31, description="trials under way")
+
+    def quota(self) -> Quota:
+        """The quota as the search knows it."""
+        return Quota(jobs=self.jobs, trials=self.trials, parallel=self.parallel)
+
+
+class KeyRequest(In):
+    """A key to be made."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}$")
+    scopes: list[Scope] = Field(min_length=1, max_length=4, description="submit and dashboard include read")
+    quota: QuotaRequest = Field(
+        QuotaRequest(), description="what is left out here is as the operator has decided for new keys; null: no limit"
+    )
+
+    def quota_over(self, usual: Quota) -> Quota:
+        """The key's quota: what was named, and what is usual for the rest."""
+        return replace(usual, **{name: getattr(self.quota, name) for name in sorted(self.quota.model_fields_set)})

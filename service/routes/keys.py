@@ -10,8 +10,7 @@ from search.requests import keys as key_requests
 from service.auth import Admin
 from service.errors import problems
 from service.routes.jobs import database
-from service.schemas import sent
-from service.schemas_keys import KeyList, KeyRequest, QuotaRequest
+from service.schemas import KeyList, KeyRequest, QuotaRequest, sent
 from thermowell.api.keys import Key, KeyCreated
 
 KeyId = Annotated[str, Path(pattern=r"^[0-9A-Za-z_-]{1,64}$")]

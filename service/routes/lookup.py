@@ -18,8 +18,7 @@ from service.errors import KINDS, FieldError, problems
 from service.routes.jobs import SPEC_BODY, database
 from service.routes.submitting import media_of, schema_of
 from service.routes.turns import Turns
-from service.schemas import sent
-from service.schemas_lookup import ProblemKind, SpecVerdict, Status, WorkerList
+from service.schemas import ProblemKind, SpecVerdict, Status, WorkerList, sent
 from thermowell.api.keys import Me
 from thermowell.api.workers import Worker
 from trainers import catalogue
