@@ -38,6 +38,7 @@ def of(now: Sequence[Row], before: Sequence[Row]) -> Json:
     said["baseline_bias_points"] = _mean(biases)
     said["baseline_bias_error"] = statistics.stdev(biases) / math.sqrt(len(biases)) if len(biases) > 1 else None
     said["gain_coverage"] = _share([row["gains_hold"] for row in default if "gains_hold" in row])
+    said["placebo_wrong"] = None
     said["not_measured"] = ["placebo_wrong", "a2's calibration", "gain_coverage after extensions", "sealed contexts"]
     return said | {"goals_missed": missed(said)}
 
