@@ -94,7 +94,7 @@ def _settings(configuration: Configuration | None) -> dict[str, Any]:
         {name: getattr(configuration, name, None) for name in names}
         | {"optimizer": getattr(optimizer, "name", None)}
         | {name: getattr(optimizer, name, None) for name in of_optimizer}
-        | (configuration.parameters if configuration else {})
+        | {f"parameter_{name}": value for name, value in (configuration.parameters if configuration else {}).items()}
     )
 
 

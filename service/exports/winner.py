@@ -61,13 +61,25 @@ def differences(winner: Winner) -> list[str]:
             f"The student's temperature was {configuration.student_temperature:g}; here it is the teacher's, "
             f"{configuration.temperature:g}."
         )
-    if spec.training.schedule.warmup_epochs:
+    sentences += _parameters(configuration)
+    if spec.training.schedule.warmup_epochs and "warmup_share" not in configuration.parameters:
         sentences.append(
             f"The learning rate rose linearly over the first {spec.training.schedule.warmup_epochs} epochs."
         )
     if spec.precision == "bf16":
         sentences.append("Training was in bfloat16.")
     return sentences
+
+
+def _parameters(configuration: Configuration) -> list[str]:
+    """What is said of the named parameters beside the method's own weights."""
+    words = {
+        "warmup_share": "The learning rate rose linearly over the first {:.4g} of all steps.",
+        "final_factor": "The cosine fell towards {:.4g} of the learning rate; here it falls to 0.",
+        "label_smoothing": "The student's labels were smoothed by {:.4g}; here they are not.",
+    }
+    values = {name: configuration.number(name, 0.0) for name in words}
+    return [words[name].format(value) for name, value in values.items() if value]
 
 
 def _distillation(spec: JobSpec, configuration: Configuration) -> list[str]:
@@ -77,7 +89,9 @@ def _distillation(spec: JobSpec, configuration: Configuration) -> list[str]:
         sentences.append("Distillation does not help here: the distillation term has no weight, and T says nothing.")
     if rule.method != losses.PLAIN:
         trained = rule.to_trained()
-        weights = ", ".join(f"{name} {getattr(trained, name):g}" for name in losses.get(rule.method).weights)
+        weights = ", ".join(
+            f"{name} {configuration.number(name, getattr(trained, name)):g}" for name in losses.get(rule.method).weights
+        )
         sentences.append(
             f"The distillation term was {rule.method}{weights and f' ({weights})'}, not plain KL as here: "
             f"{catalogue.LOSSES[rule.method]}. Put it in the place of the KL loss; docs/methods.md has its equation."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request
@@ -103,18 +103,26 @@ def get_trials_csv(request: Request, job_id: JobId, principal: Reader) -> Stream
     db = database(request)
     job = get_job(db, job_id, principal)  # refuses before the first byte is sent
     accuracy = ((job.teacher or {}).get("validation") or {}).get("accuracy")
-    lines = csv_lines(iter_trials(db, job_id, principal), accuracy) if request.method == "GET" else iter(())
+    space = job.spec.get("space") if isinstance(job.spec, dict) else None
+    names = list((space or {}).get("parameters") or {})
+    rows = iter_trials(db, job_id, principal)
+    lines = csv_lines(rows, accuracy, names) if request.method == "GET" else iter(())
     headers = {"Content-Disposition": f'attachment; filename="{job_id}-trials.csv"'}
     return StreamingResponse(lines, media_type="text/csv", headers=headers)
 
 
-def csv_lines(trials: Iterator[Trial], teacher_accuracy: float | None = None) -> Iterator[str]:
-    """A header line and one line per trial (RFC 4180), each with the teacher's accuracy on validation at its end."""
+def csv_lines(
+    trials: Iterator[Trial], teacher_accuracy: float | None = None, parameters: Sequence[str] = ()
+) -> Iterator[str]:
+    """A header line and one line per trial (RFC 4180), each with the teacher's accuracy on validation at its end, and
+    then, as `parameter_NAME`, the named parameters of the job's space.
+    """
     buffer = io.StringIO()
     writer = csv.writer(buffer)
-    writer.writerow([*COLUMNS, "teacher_accuracy"])
+    writer.writerow([*COLUMNS, "teacher_accuracy", *(f"parameter_{name}" for name in parameters)])
     for trial in trials:
-        writer.writerow([*_row(trial), teacher_accuracy])
+        values = (trial.configuration or {}).get("parameters") or {}
+        writer.writerow([*_row(trial), teacher_accuracy, *(values.get(name) for name in parameters)])
         yield buffer.getvalue()
         buffer.seek(0)
         buffer.truncate()

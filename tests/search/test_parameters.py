@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from search import configurations, units
+from search.analysis.priors import points
 from search.samplers import sampler_factory
+from search.samplers.advised import AdvisedSampler
 from search.samplers.space import checked, suggest
 from search.spec import parameters as named
 from search.spec.fields import DOOR
@@ -184,6 +187,22 @@ def test_baselines_do_not_search_weights_that_plain_kl_has_not(arm: Arm) -> None
         assert found.parameters.keys() == parameters.keys() - (set() if arm is Arm.JOINT else {"alpha"})
     joint = Configuration(3.0, 0.5, 0.5, Optimizer("sgd", 0.1), parameters={"alpha": 1.0, "label_smoothing": 0.1})
     assert set(configurations.in_arm(joint, arm, "dkd").parameters) == found.parameters.keys()
+
+
+def test_first_trials_have_parameters_too() -> None:
+    """A guess has their defaults, of which no source tells; a draw of the space draws them."""
+    asked = spec().space
+    guess = points.complete_guess(asked, 4.0, points.Settings(), 3)
+    assert guess.optimizer is None
+    assert guess.parameters["learning_rate"] == 1e-4
+    assert guess.parameters["pooling"] == "cls"
+    assert checked(guess, asked, Arm.JOINT) == guess
+    drawn = [points.draw(asked, random.Random(seed)) for seed in range(12)]
+    assert all(checked(each, asked, Arm.JOINT) == each for each in drawn)
+    assert len({each.parameters["pooling"] for each in drawn}) > 1
+    study = optuna.create_study()
+    study.sampler = AdvisedSampler(drawn[0])
+    assert suggest(study.ask(), asked, Arm.JOINT) == drawn[0]
 
 
 def test_the_process_learns_which_choice_is_better() -> None:

@@ -10,15 +10,17 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from search.analysis.priors.context import Context, distance
 from search.analysis.priors.evidence import Evidence, Origin, Settings
 from search.scales import share_of, value_at
 from search.spec.job import Choices, Ranged, Searched, SpaceSpec
+from search.spec.parameters import default_of
+from search.surrogate.axes import Axis, parameter_axes
 from trainers.registry import optimizers
-from trainers.spec import Configuration, digest
+from trainers.spec import Configuration, Value, digest
 
 MOST = 8
 _NEAR = 0.2
@@ -99,7 +101,14 @@ def first_points(
 def draw(space: SpaceSpec, chance: random.Random) -> Configuration:
     """A random configuration: uniform on each range's own scale, each optimizer as likely as another."""
     name = chance.choice(list(space.optimizers()))
-    return _configuration(space, name, None, Settings(), lambda _: chance.random())
+    drawn = _configuration(space, name, None, Settings(), lambda _: chance.random())
+    values = {axis.name: _drawn(axis, chance) for axis in parameter_axes(space.parameters)}
+    return replace(drawn, parameters={**drawn.parameters, **values})
+
+
+def _drawn(axis: Axis, chance: random.Random) -> Value:
+    value: Value = chance.choice(axis.listed) if axis.listed else axis.at(chance.random())
+    return value
 
 
 def complete_guess(space: SpaceSpec, temperature: float, settings: Settings, seed: int) -> Configuration:
@@ -168,7 +177,7 @@ def _place(space: SpaceSpec, temperature: float, settings: Settings) -> dict[str
     place["kd_weight"] = _coordinate(space.kd_weight, settings.kd_weight)
     if settings.optimizer is not None:
         optimizer_space = space.optimizers()[settings.optimizer].numbers()
-        for setting in optimizers.COMMON:
+        for setting in optimizers.COMMON if space.optimizer is not None else ():
             place[setting] = _coordinate(optimizer_space[setting], getattr(settings, setting))
     return place
 
@@ -253,7 +262,9 @@ def _complete(
 def _configuration(
     space: SpaceSpec, name: str, temperature: float | None, settings: Settings, position: Callable[[str], float]
 ) -> Configuration:
-    """The configuration of these settings, fitted into the space; what they leave out lies at its position."""
+    """The configuration of these settings, fitted into the space; what they leave out lies at its position, and named
+    parameters are at their defaults: no source tells of them.
+    """
 
     def number(searched: Searched, setting: str) -> float:
         return fit(searched, getattr(settings, setting), position(setting))
@@ -261,9 +272,9 @@ def _configuration(
     optimizer_space = space.optimizers()[name]
     kd_weight = number(space.kd_weight, "kd_weight")
     label_weight = 1.0 - kd_weight if space.label_weight is None else number(space.label_weight, "label_weight")
-    trained = optimizer_space.optimizer(
-        name, {setting: number(searched, setting) for setting, searched in optimizer_space.numbers().items()}
-    )
+    numbers = {setting: number(searched, setting) for setting, searched in optimizer_space.numbers().items()}
+    trained = None if space.optimizer is None else optimizer_space.optimizer(name, numbers)
+    parameters = {key: default_of(part) for key, part in space.parameters.items()}
     temperature_value = fit(space.temperature, temperature, position("temperature"))
     final, student = (
         None if part is None else fit(part, None, position(setting))
@@ -272,7 +283,7 @@ def _configuration(
             ("student_temperature", space.student_temperature),
         )
     )
-    return Configuration(temperature_value, kd_weight, label_weight, trained, student, final)
+    return Configuration(temperature_value, kd_weight, label_weight, trained, student, final, parameters=parameters)
 
 
 def at_share(values: Sequence[tuple[float, float]], share: float) -> float | None:
