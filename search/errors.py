@@ -73,6 +73,24 @@ class LeaseLost(ThermowellError):
     slug = "lease-lost"
 
 
+class TrialEnded(ThermowellError):
+    """The trial has ended in another way than its holder says: nothing is left to tell. Never retried."""
+
+    slug = "trial-ended"
+
+
+class ReportRefused(ThermowellError):
+    """What a program says of a trial cannot be taken: the message names what is wrong and what is allowed."""
+
+    slug = "report-refused"
+
+
+class ProposerMissing(ThermowellError):
+    """The API cannot ask what to train next: its `analysis` extra is missing. `pip install "thermowell[analysis]"`."""
+
+    slug = "proposer-missing"
+
+
 class SchemaMissing(ThermowellError):
     """The database has no schema, or another version's: `thermowell migrate` brings it up to date."""
 

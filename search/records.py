@@ -20,7 +20,7 @@ from thermowell.api.keys import Scope as Scope
 from thermowell.api.trials import EpochReport
 from thermowell.api.workers import Worker as Worker
 
-SCOPES: tuple[Scope, ...] = ("read", "submit", "dashboard", "admin")
+SCOPES: tuple[Scope, ...] = ("read", "submit", "train", "dashboard", "admin")
 LOCAL_OWNER = "local"
 Row = TypeVar("Row")
 Report = EpochReport
@@ -28,15 +28,28 @@ Report = EpochReport
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who is asking: a key's id (or "local" where the service is open) and what it may do; admin may do all."""
+    """Who is asking: a key's id (or "local" where the service is open) and what it may do; admin may do all.
+
+    `trains_for` is the owner whose trials a key may train, where that is not itself.
+    """
 
     id: str
     name: str
     scopes: frozenset[Scope]
+    trains_for: str | None = None
 
     def may(self, scope: Scope) -> bool:
-        """Whether this principal has the scope, by itself or as an admin; submit and dashboard include read."""
-        return scope in self.scopes or "admin" in self.scopes or (scope == "read" and bool(self.scopes))
+        """Whether this principal has the scope, by itself or as an admin; submit and dashboard include read, and submit
+        includes train. A key that may train alone reads nothing: what was found is not its business.
+        """
+        if scope in self.scopes or "admin" in self.scopes:
+            return True
+        return bool(self.scopes - {"train"}) if scope == "read" else scope == "train" and "submit" in self.scopes
+
+    @property
+    def trains_of(self) -> str:
+        """Whose trials it may train: another owner's, where the key was made for that, else its own."""
+        return self.trains_for or self.id
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +94,10 @@ class Trial(trials.Trial):
     metrics: Mapping[str, float] | None  # type: ignore[assignment]
     test_metrics: Mapping[str, float] | None  # type: ignore[assignment]
     advice: Mapping[str, Any] | None = None  # type: ignore[assignment]
+    log_tail: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Key(keys.Key):
     """An API key without its secret, as it is asked what it may do."""
 

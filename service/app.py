@@ -22,10 +22,12 @@ from service import auth, errors, proxies
 from service.pages import templating
 from service.plot_refresh import PlotRefresher
 from service.prefix import inner_path
+from service.proposer import Proposer
 from service.routes import (
     access,
     advice,
     body,
+    claims,
     dashboard,
     exports,
     jobs,
@@ -51,6 +53,24 @@ from service.routes import (
 from service.settings import Settings
 
 PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
+ROOMS = (
+    jobs,
+    trials,
+    claims,
+    stream,
+    results,
+    exports,
+    studies,
+    lookup,
+    advice,
+    keys,
+    metrics,
+    signing,
+    page_updates,
+    pages,
+    study_pages,
+)
+"""Whose routes there are, in the order in which they are described."""
 TRACES_SECONDS = 2.0
 """What delivering the last spans may take."""
 
@@ -75,7 +95,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.parsing, app.state.drawing = turns.Turns(settings.heavy_threads), turns.Turns(settings.heavy_threads)
     app.state.places = places.Places(settings.streams_per_key, settings.connections * 4 // 5)
     app.add_middleware(access.Rechecked, db=db, settings=settings)
-    app.add_middleware(body.BodyLimit, limit=settings.body_limit)
+    app.add_middleware(body.BodyLimit, limit=settings.body_limit, of_files=settings.artifact_limit)
     app.add_middleware(auth.SameOrigin)
     app.add_middleware(
         rates.RateLimit,
@@ -89,23 +109,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(proxies.Forwarded, trusted=settings.trusted_proxies)
     errors.install(app)
     signing.install(app)
-    rooms = (
-        jobs,
-        trials,
-        stream,
-        results,
-        exports,
-        studies,
-        lookup,
-        advice,
-        keys,
-        metrics,
-        signing,
-        page_updates,
-        pages,
-        study_pages,
-    )
-    routers = [*(room.router for room in rooms), lookup.open_router, openapi.router]
+    routers = [*(room.router for room in ROOMS), lookup.open_router, openapi.router]
     for router in routers:
         app.include_router(router)
     app.mount(templating.ASSETS, templating.assets())
@@ -137,13 +141,20 @@ async def _life(app: FastAPI) -> AsyncIterator[None]:
     db, settings = app.state.db, app.state.settings
     with suppress(DatabaseUnavailable, SchemaMissing):  # /readyz says so; without a key nothing is answered meanwhile
         await run_in_threadpool(auth.refuse_open, db, settings)
+    app.state.trial_door = None
+    proposer = app.state.proposer = Proposer(db, settings.lease_seconds, app.state.stopping)
     reaper = asyncio.create_task(_reap(db, settings, app.state.stopping))
+    concluder = asyncio.create_task(proposer.conclude_all())
     shower = asyncio.create_task(PlotRefresher(db, settings, app.state.files, app.state.stopping).run())
     try:
         yield
     finally:
         app.state.stopping.set()
-        await asyncio.gather(reaper, shower)
+        proposer.bell.ring()
+        await proposer.close()
+        await asyncio.gather(reaper, shower, concluder)
+        if app.state.trial_door is not None:
+            await run_in_threadpool(app.state.trial_door.close)
         app.state.dashboard.close()
         app.state.files.close()
         db.close()
@@ -153,7 +164,7 @@ async def _life(app: FastAPI) -> AsyncIterator[None]:
 async def _reap(db: Database, settings: Settings, stopping: asyncio.Event) -> None:
     """Gives the trials of lost workers back, every so often; outlives whatever the database does meanwhile."""
     log = structlog.get_logger()
-    reaper = Reaper(db, settings.lease_seconds, settings.reap_seconds)
+    reaper = Reaper(db, settings.lease_seconds, settings.reap_seconds, of_others=True)
     while not stopping.is_set():
         try:
             await run_in_threadpool(reaper.run)

@@ -156,6 +156,7 @@ def requires(scope: records.Scope) -> Callable[..., Principal]:
 
 Reader = Annotated[Principal, Depends(requires("read"))]
 Submitter = Annotated[Principal, Depends(requires("submit"))]
+Trainer = Annotated[Principal, Depends(requires("train"))]
 Admin = Annotated[Principal, Depends(requires("admin"))]
 
 

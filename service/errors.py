@@ -105,6 +105,14 @@ KINDS: Mapping[str, Kind] = {
     "too-often": Kind(429, "Too often", "`Retry-After` says after how many seconds to ask again."),
     "too-busy": Kind(503, "Too busy", "All connections are in use; `Retry-After` says when to ask again."),
     "schema-missing": Kind(503, "Database not prepared", "Run `thermowell migrate`.", (("Retry-After", "30"),)),
+    "proposer-missing": Kind(
+        503, "Nobody can propose", "The service lacks its `analysis` extra; `detail` says how to add it."
+    ),
+    "lease-lost": Kind(
+        409, "Not yours any more", "Another has claimed the trial, or it was cancelled: drop the work and claim again."
+    ),
+    "trial-ended": Kind(409, "Ended already", "The trial has ended in another way; nothing is left to tell."),
+    "report-refused": Kind(422, "What was said is refused", "`detail` names what is wrong and what is allowed."),
     "database-unavailable": Kind(503, "Database unavailable", "Ask again shortly.", (("Retry-After", "5"),)),
     "artifact-corrupt": Kind(500, "Artifact damaged", "The file in the store is not the one that was stored."),
     "store-unavailable": Kind(503, "Artifact store unavailable", "Ask again shortly.", (("Retry-After", "5"),)),

@@ -218,10 +218,23 @@ class KeyRequest(In):
     """A key to be made."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}$")
-    scopes: list[Scope] = Field(min_length=1, max_length=4, description="submit and dashboard include read")
+    trains_for: str | None = Field(
+        None,
+        pattern=r"^([0-9a-f]{1,16}|local)$",
+        description="the id of the key whose trials this one may train; its scopes are train alone then",
+    )
+    scopes: list[Scope] = Field(
+        min_length=1, max_length=5, description="submit and dashboard include read, submit includes train"
+    )
     quota: QuotaRequest = Field(
         QuotaRequest(), description="what is left out here is as the operator has decided for new keys; null: no limit"
     )
+
+    @model_validator(mode="after")
+    def _trains_alone(self) -> Self:
+        if self.trains_for is not None and self.scopes != ["train"]:
+            raise ValueError("a key that trains for another owner has the scope train alone")
+        return self
 
     def quota_over(self, usual: Quota) -> Quota:
         """The key's quota: what was named, and what is usual for the rest."""

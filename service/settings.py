@@ -32,6 +32,9 @@ class Settings(SearchSettings):
     )
     admin_key_file: Path | None = Field(None, description="`migrate` registers the key in this file as the first admin")
     body_limit: int = Field(1024 * 1024, ge=1024, description="bytes that a request may carry")
+    artifact_limit: int = Field(
+        256 * 1024 * 1024, ge=1024, description="bytes that a file of a trial may have, which a program of others sends"
+    )
     requests_per_minute: int = Field(6000, ge=1, description="of one key; who asks more often is told to wait")
     failures_per_minute: int = Field(60, ge=1, description="wrong keys of one address; beyond it nothing is answered")
     requests_at_once: int = Field(256, ge=1, description="of one key, or of one address without a key")

@@ -67,8 +67,10 @@ def rewind(connection: Connection, trial_id: int) -> tuple[Row[Any], float]:
     metrics, seconds = None, 0.0
     if epoch:
         names = [reports.c[name] for name in Metrics.__dataclass_fields__]
-        last = select(*names).where(reports.c.trial_id == trial_id, reports.c.epoch == epoch)
-        metrics = dict(connection.execute(last).one()._mapping)
+        of_epoch = (reports.c.trial_id == trial_id) & (reports.c.epoch == epoch)
+        last = dict(connection.execute(select(*names, reports.c.metrics.label("own")).where(of_epoch)).one()._mapping)
+        own = last.pop("own")
+        metrics = last if own is None else own
         spent = select(func.sum(reports.c.seconds)).where(reports.c.trial_id == trial_id)
         seconds = float(connection.execute(spent).scalar_one())
     stands = update(trials).where(of_trial).values(epoch=epoch, metrics=metrics)

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, bindparam, exists, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, exists, func, insert, or_, select, update
 
 from search import configurations
 from search.claims import checkpointing, leases, lifecycle, planner, quotas
@@ -27,6 +27,8 @@ from search.storage.stored import readable
 from search.storage.tables import jobs, trials
 from trainers.spec import Configuration
 
+BUILT_IN = jobs.c.trainer.is_(None)
+"""Of jobs: our own workers train them."""
 CLAIMABLE = (JobState.QUEUED, JobState.RUNNING, JobState.CONFIRMING)
 PATIENCE_LEASES = 20  # lease periods since a suspect's last attempt began, after which a busy worker takes it too
 Fixed = Mapping[str, Any]
@@ -66,6 +68,7 @@ class Claim:
     epoch: int = 0
     seconds: float = 0.0
     advice: Mapping[str, Any] | None = None
+    resume: str | None = None  # of others' programs: where they go on from, in their own words
 
 
 def claim(
@@ -98,15 +101,17 @@ def claim_many(
     *,
     fixed: Callable[[JobSpec], Fixed],
     room: CapacityCheck,
+    criteria: ColumnElement[bool] = BUILT_IN,
 ) -> list[Claim]:
-    """Takes the next trials of one job in one transaction, as `claim` would one by one: at most `most`.
+    """Takes the next trials of one job in one transaction, as `claim` would one by one: at most `most`; of the jobs for
+    which `criteria` hold.
 
     Where several jobs wait, it takes each one's share of `most`, at least one, so that a caller that comes again deals
     out its lanes in turn. `room` is asked within the transaction and must be quick; of a job that nobody has begun it
     is asked before, too: what takes its time then is done, and remembered, while no lock is held.
     """
     with db.look() as connection:
-        waiting = connection.execute(_IN_TURN).all()
+        waiting = connection.execute(_IN_TURN if criteria is BUILT_IN else _in_turn(criteria)).all()
     job_ids = [row.id for row in waiting]
     unbegun = {row.id for row in waiting if row.unbegun}
     weight = sum(row.priority for row in waiting)
@@ -128,6 +133,36 @@ def claim_many(
     return []
 
 
+def take_up(
+    db: Database, worker_id: str, lease_seconds: float, most: int, criteria: ColumnElement[bool]
+) -> list[Claim]:
+    """The trials that a program of others holds already, once more: each a new attempt, whose token ends the old one.
+
+    So an answer that was lost on its way is asked for again, and a program that began anew goes on with its own.
+    """
+    mine = (tables.leases.c.worker_id == worker_id) & tables.leases.c.trial_id.is_not(None) & criteria
+    of_jobs = select(tables.leases.c.job_id).join(jobs, jobs.c.id == tables.leases.c.job_id).where(mine).distinct()
+    taker, claims = _Taker(worker_id, lease_seconds), list[Claim]()
+    with db.look() as connection:
+        job_ids = sorted(connection.scalars(of_jobs))
+    for job_id in job_ids:
+        with suppress(Unreadable), db.write() as connection:
+            job = lock_job(connection, job_id)
+            if job is None:
+                continue
+            spec = spec_of(job)
+            owned = (
+                select(tables.leases).join(jobs, jobs.c.id == tables.leases.c.job_id).where(mine, jobs.c.id == job_id)
+            )
+            locked = owned.order_by(tables.leases.c.subject).limit(most - len(claims)).with_for_update(of=tables.leases)
+            for lease in connection.execute(locked).all():
+                leases.release(connection, lease.token)
+                again = update(trials).where(trials.c.id == lease.trial_id).values(attempt=trials.c.attempt + 1)
+                trial = connection.execute(again.returning(trials)).one()
+                claims.append(_begin(connection, trial, taker, spec, job))
+    return claims
+
+
 def _beginning(db: Database, job_id: str, fixed: Callable[[JobSpec], Fixed], room: CapacityCheck) -> Fixed | None:
     """What a job that nobody has begun is fixed to if this worker makes its first claim; None if it has no room."""
     with db.look() as connection:
@@ -141,8 +176,8 @@ def _beginning(db: Database, job_id: str, fixed: Callable[[JobSpec], Fixed], roo
     return dict(fixed(spec)) if room(job_id, spec, None, Stage.SEARCH, [], 0) else None
 
 
-def _in_turn() -> Select[Any]:
-    """The jobs that may have something to train, with their priorities, in the order of whose turn it is.
+def _in_turn(criteria: ColumnElement[bool]) -> Select[Any]:
+    """The jobs of some that may have something to train, with their priorities, in the order of whose turn it is.
 
     First who has the fewest trials under way for its priority: while all have enough to train, lanes are shared in
     proportion to priority (weighted max-min fairness), and who has none under way goes before all who have some. Among
@@ -154,7 +189,7 @@ def _in_turn() -> Select[Any]:
     return (
         select(jobs.c.id, jobs.c.priority, jobs.c.fixed.is_(None).label("unbegun"))
         .outerjoin(tables.leases, tables.leases.c.job_id == jobs.c.id)
-        .where(jobs.c.state.in_(CLAIMABLE))
+        .where(jobs.c.state.in_(CLAIMABLE), criteria)
         .group_by(jobs.c.id)
         .having(or_(jobs.c.most_parallel.is_(None), leased < jobs.c.most_parallel))
         .order_by(leased * 1.0 / jobs.c.priority, (jobs.c.priority * waited).desc(), jobs.c.created_at, jobs.c.id)
@@ -162,7 +197,7 @@ def _in_turn() -> Select[Any]:
 
 
 # What every claim says is built once: SQLAlchemy takes as long to put it together as PostgreSQL to answer.
-_IN_TURN = _in_turn()
+_IN_TURN = _in_turn(BUILT_IN)
 _OPEN = (
     select(trials.c.stage, trials.c.state, func.count())
     .where(trials.c.job_id == bindparam("job"), trials.c.state.in_((TrialState.RUNNING, TrialState.WAITING)))
@@ -319,7 +354,8 @@ def _begin(connection: Connection, trial: Row[Any], taker: _Taker, spec: JobSpec
     seconds = 0.0
     if trial.attempt > 1:
         trial, seconds = checkpointing.rewind(connection, trial.id)
-    token = leases.grant(connection, job.id, trial.id, taker.worker_id, taker.lease_seconds)
+    stall = None if spec.trainer is None else spec.trainer.stall
+    token = leases.grant(connection, job.id, trial.id, taker.worker_id, taker.lease_seconds, stall)
     payload = {"trial": trial.number, "stage": trial.stage, "arm": trial.arm, "attempt": trial.attempt}
     payload["epoch"] = trial.epoch
     emit(connection, job.id, "trial_started", payload | {"worker": taker.worker_id}, claimed_at=now_sql())
@@ -345,4 +381,5 @@ def _begin(connection: Connection, trial: Row[Any], taker: _Taker, spec: JobSpec
         checkpoint=trial.checkpoint,
         epoch=trial.epoch,
         seconds=seconds,
+        resume=trial.resume,
     )

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, delete, insert, select
 
 from search.claims import leases
+from search.claims.claiming import BUILT_IN
 from search.claims.lifecycle import CONFIRMING, FINALISTS, advance, chosen_finalists, first_waiting, spec_of
 from search.spec.job import JobSpec
 from search.states import JobState
@@ -33,8 +34,10 @@ class ChoosingClaim:
     traceparent: str | None = None
 
 
-def claim_choosing(db: Database, worker_id: str, lease_seconds: float) -> ChoosingClaim | None:
-    """Takes the job that has waited longest for its finalists; None where there is none."""
+def claim_choosing(
+    db: Database, worker_id: str, lease_seconds: float, criteria: ColumnElement[bool] = BUILT_IN
+) -> ChoosingClaim | None:
+    """Takes the job, of some, that has waited longest for its finalists; None where there is none."""
 
     def take(connection: Connection, job: Row[Any]) -> ChoosingClaim | None:
         if chosen_finalists(connection, job.id, job.round) is not None:  # only to be gone on with
@@ -44,7 +47,7 @@ def claim_choosing(db: Database, worker_id: str, lease_seconds: float) -> Choosi
         emit(connection, job.id, "choosing", {"worker": worker_id})
         return ChoosingClaim(job.id, token, spec_of(job), job.round, job.traceparent)
 
-    return first_waiting(db, waits(), take)
+    return first_waiting(db, (*waits(), criteria), take)
 
 
 def store_finalists(db: Database, token: str, finalists: Finalists) -> bool:

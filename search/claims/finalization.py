@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, insert, select, update
 
 from search.claims import leases
+from search.claims.claiming import BUILT_IN
 from search.claims.lifecycle import first_waiting, move, now, reread, spec_of, stored_finalists
 from search.errors import LeaseLost
 from search.spec.job import JobSpec
@@ -42,8 +43,10 @@ class ClosingClaim:
     traceparent: str | None = None
 
 
-def claim_closing(db: Database, worker_id: str, lease_seconds: float) -> ClosingClaim | None:
-    """Takes the closing of the job that has waited longest for it; None where there is none."""
+def claim_closing(
+    db: Database, worker_id: str, lease_seconds: float, criteria: ColumnElement[bool] = BUILT_IN
+) -> ClosingClaim | None:
+    """Takes the closing of the job, of some, that has waited longest for it; None where there is none."""
 
     def take(connection: Connection, job: Row[Any]) -> ClosingClaim:
         token = leases.grant(connection, job.id, None, worker_id, lease_seconds)
@@ -62,7 +65,7 @@ def claim_closing(db: Database, worker_id: str, lease_seconds: float) -> Closing
             traceparent=job.traceparent,
         )
 
-    return first_waiting(db, waits(), take)
+    return first_waiting(db, (*waits(), criteria), take)
 
 
 def waits() -> tuple[ColumnElement[bool], ...]:

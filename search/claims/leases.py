@@ -11,7 +11,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, Double, Row, bindparam, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Double, Row, bindparam, delete, func, insert, or_, select, update
 
 from search.claims import attempts
 from search.claims.attempts import Failure
@@ -33,7 +33,12 @@ class ReapedLease:
 
 
 # What is said for every trial is built once.
-_GRANT = insert(leases).values(acquired_at=now_sql(), expires_at=now_sql() + bindparam("seconds", type_=Double))
+_GRANT = insert(leases).values(acquired_at=now_sql(), expires_at=now_sql() + bindparam("period", type_=Double))
+_GRANT_OTHERS = _GRANT.values(
+    seconds=bindparam("period", type_=Double),
+    stall_seconds=bindparam("stall", type_=Double),
+    progress_at=now_sql(),
+)
 _END = delete(leases).where(leases.c.token == bindparam("held"), leases.c.trial_id == bindparam("trial"))
 _TRIAL = (
     select(trials)
@@ -43,12 +48,28 @@ _TRIAL = (
 )
 
 
-def grant(connection: Connection, job_id: str, trial_id: int | None, worker_id: str, lease_seconds: float) -> str:
-    """A new lease's token, on a trial or (None) on a job's closing; the caller has locked the job."""
-    token = secrets.token_hex(16)
+def grant(
+    connection: Connection,
+    job_id: str,
+    trial_id: int | None,
+    worker_id: str,
+    lease_seconds: float,
+    stall_seconds: float | None = None,
+    token: str | None = None,
+) -> str:
+    """A new lease's token, on a trial or (None) on a job's closing; the caller has locked the job.
+
+    With `stall_seconds` it is that of a program of others, who are not trusted to be well because they renew: its token
+    (a new one unless given) stays with the trial, which it may speak of until another is claimed.
+    """
+    token = token or secrets.token_hex(16)
     subject = f"job:{job_id}" if trial_id is None else f"trial:{trial_id}"
     values = {"subject": subject, "token": token, "job_id": job_id, "trial_id": trial_id, "worker_id": worker_id}
-    connection.execute(_GRANT, values | {"seconds": lease_seconds})
+    if stall_seconds is None:
+        connection.execute(_GRANT, values | {"period": lease_seconds})
+        return token
+    connection.execute(_GRANT_OTHERS, values | {"period": lease_seconds, "stall": stall_seconds})
+    connection.execute(update(trials).where(trials.c.id == trial_id).values(last_token=token))
     return token
 
 
@@ -152,24 +173,45 @@ def fail_attempt(db: Database, token: str, failure: Failure) -> None:
         attempts.failed(connection, job, kind, lease.worker_id, failure)
 
 
-def reap(db: Database) -> ReapedLease:
-    """Takes expired leases away: their trials wait again, or fail once MAX_LOSSES workers were lost over them."""
+def silent() -> ColumnElement[bool]:
+    """Of leases: one of our own workers has let it expire."""
+    return leases.c.seconds.is_(None) & (leases.c.expires_at < now_sql())
+
+
+def silent_others(heard_seconds: float) -> ColumnElement[bool]:
+    """Of leases: a program of others has let it expire, or has reported no epoch for too long though it renews it.
+
+    None for which the service itself could not be spoken to for as long: it has been heard for `heard_seconds`.
+    """
+    expired = (leases.c.expires_at < now_sql()) & (leases.c.seconds <= heard_seconds)
+    stalled = (leases.c.progress_at + leases.c.stall_seconds < now_sql()) & (leases.c.stall_seconds <= heard_seconds)
+    return leases.c.seconds.is_not(None) & or_(expired, stalled)
+
+
+def reap(db: Database, expired: ColumnElement[bool] | None = None) -> ReapedLease:
+    """Takes expired leases away: their trials wait again, or fail once MAX_LOSSES workers were lost over them.
+
+    Those of our own workers, unless `expired` says others.
+    """
+    criteria = silent() if expired is None else expired
     with db.read() as connection:
-        expired = select(leases.c.job_id).where(leases.c.expires_at < now_sql()).distinct()
-        job_ids = sorted(connection.scalars(expired))
+        of_expired = select(leases.c.job_id).where(criteria).distinct()
+        job_ids = sorted(connection.scalars(of_expired))
         of_jobs = select(leases.c.worker_id).group_by(leases.c.worker_id)
         shared = set(connection.scalars(of_jobs.having(func.count(leases.c.job_id.distinct()) > 1)))
     reaped = ReapedLease()
     for job_id in job_ids:
         with db.write() as connection:  # one job at a time, so that none is held up by the others
-            _reap_job(connection, job_id, shared, reaped)
+            _reap_job(connection, job_id, shared, reaped, criteria)
     return reaped
 
 
-def _reap_job(connection: Connection, job_id: str, shared: Collection[str], reaped: ReapedLease) -> None:
+def _reap_job(
+    connection: Connection, job_id: str, shared: Collection[str], reaped: ReapedLease, criteria: ColumnElement[bool]
+) -> None:
     if lock_job(connection, job_id) is None:
         return
-    expired = (leases.c.job_id == job_id) & (leases.c.expires_at < now_sql())
+    expired = (leases.c.job_id == job_id) & criteria
     came_further: dict[str, bool] = {}
     for lease in connection.execute(select(leases).where(expired).order_by(leases.c.subject).with_for_update()).all():
         release(connection, lease.token)

@@ -16,13 +16,22 @@ class Reaper:
     After a restart of the database, and after a time in which nothing could be written from here (an outage, a server
     that only read, a full disk, or this process was frozen itself), nothing is taken until one full lease period has
     passed: the living renew theirs meanwhile. `every` is how often, in seconds, `run` is called.
+
+    Leases of programs of others are taken by a reaper `of_others` alone, the API's: they speak through it, and it knows
+    since when it could be spoken to. Each has a period of its own, and none is taken before that has passed.
     """
 
     def __init__(
-        self, database: Database, lease_seconds: float, every: float, clock: Callable[[], float] = time.monotonic
+        self,
+        database: Database,
+        lease_seconds: float,
+        every: float,
+        clock: Callable[[], float] = time.monotonic,
+        of_others: bool = False,
     ) -> None:
+        self._of_others = of_others
         self._database, self._lease_seconds, self._every, self._clock = database, lease_seconds, every, clock
-        self._asked_at = self._not_before = clock()
+        self._asked_at = self._not_before = self._heard_since = clock()
 
     def run(self) -> ReapedLease:
         """What was taken away now. DatabaseUnavailable."""
@@ -33,7 +42,11 @@ class Reaper:
         # A lease is renewed three times in its period: two thirds must pass in silence before a living one expires.
         if now - self._asked_at > self._every + self._lease_seconds / 3:
             self._not_before = now + self._lease_seconds
+            self._heard_since = now
         self._asked_at = now
-        if up < self._lease_seconds or now < self._not_before:
-            return ReapedLease()
-        return leases.reap(self._database)
+        early = up < self._lease_seconds or now < self._not_before
+        reaped = ReapedLease() if early else leases.reap(self._database)
+        if self._of_others:
+            taken_back = leases.reap(self._database, leases.silent_others(min(up, now - self._heard_since)))
+            reaped.trials.extend(taken_back.trials)
+        return reaped

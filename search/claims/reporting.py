@@ -164,25 +164,38 @@ def finish(
         values["metrics"] = dataclasses.asdict(metrics)
     with db.write() as connection:
         job = leases.end(connection, token, trial_id)
-        objective = spec_of(job).objective
-        parameters: dict[str, Any] = {"trial": trial_id}
-        if state is TrialState.COMPLETED:
-            trial = connection.execute(
-                _BESIDE_BEST[objective.direction], parameters | {"job": job.id, "value": value}
-            ).one()
-        else:
-            trial = connection.execute(_TRIAL, parameters).one()
+        trial = trial_beside_best(connection, job, trial_id, value if state is TrialState.COMPLETED else None)
         if epoch_reports:
             _insert_reports(connection, {trial_id: epoch_reports}, {trial_id: trial.attempt})
             last = max(epoch_reports, key=lambda epoch_report: epoch_report.epoch)
             if last.epoch > trial.epoch:
                 values = {"epoch": last.epoch, "metrics": dataclasses.asdict(last.validation)} | values
-        if state is TrialState.COMPLETED and trial.best and trial.stage == Stage.SEARCH:
-            payload = {"trial": trial.number, "value": value, "metric": objective.metric}
-            emit(connection, job.id, "best", payload | {"configuration": trial.configuration})
-        end_trial(connection, job, trial, state, values, in_transaction=tell is not None)
-        if tell is not None:
-            tell(connection)
+        end_and_tell(connection, job, trial, state, values, tell)
+
+
+def trial_beside_best(connection: Connection, job: Row[Any], trial_id: int, value: float | None) -> Row[Any]:
+    """A trial's row; where it is about to complete with a `value`, also whether that is the search's `best`."""
+    if value is None:
+        return connection.execute(_TRIAL, {"trial": trial_id}).one()
+    beside = _BESIDE_BEST[spec_of(job).objective.direction]
+    return connection.execute(beside, {"trial": trial_id, "job": job.id, "value": value}).one()
+
+
+def end_and_tell(
+    connection: Connection,
+    job: Row[Any],
+    trial: Row[Any],
+    state: TrialState,
+    values: Mapping[str, Any],
+    tell: Callable[[Connection], object] | None,
+) -> None:
+    """Ends a trial that `trial_beside_best` has answered, whose lease has been ended, and tells Optuna by `tell`."""
+    if state is TrialState.COMPLETED and trial.best and trial.stage == Stage.SEARCH:
+        payload = {"trial": trial.number, "value": values["value"], "metric": spec_of(job).objective.metric}
+        emit(connection, job.id, "best", payload | {"configuration": trial.configuration})
+    end_trial(connection, job, trial, state, values, in_transaction=tell is not None)
+    if tell is not None:
+        tell(connection)
 
 
 def _beside_best(better: Callable[[Any, Any], Any]) -> Select[Any]:

@@ -7,10 +7,11 @@ repeated, by anybody, and what was told before stays as it was. What is trained 
 
 from __future__ import annotations
 
+import copy
 import sys
 import warnings
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -19,6 +20,7 @@ import optuna
 import sqlalchemy
 import structlog
 from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as OptunaState
 
 from search.claims.claiming import Claim
@@ -27,6 +29,7 @@ from search.errors import DatabaseUnavailable
 from search.optuna_bridge import mirror
 from search.pruners import pruner_factory
 from search.samplers.tpe import Columns
+from search.spec.job import JobSpec
 from search.states import Arm, TrialState
 from search.storage import outages
 from search.storage.db import Database, engine_options
@@ -35,6 +38,8 @@ from search.storage.rows import study_name
 Storage = optuna.storages.BaseStorage
 Direction = Literal["maximize", "minimize"]
 
+WORST_TOLD = ("diverged", "infeasible")
+"""Reasons of failures that say something of the configuration."""
 NUMERICAL = (ArithmeticError, ValueError, IndexError, AssertionError, RuntimeWarning)
 """What numerics raise that have come to an end: LinAlgError is a ValueError; warnings are raised where they are errors.
 """
@@ -105,20 +110,52 @@ def should_prune(storage: Storage, claim: Claim, number: int, epoch: int, value:
         trial = storage.get_all_trials(known.study_id, deepcopy=False)[number]
         if epoch < max(trial.intermediate_values):
             return False
-        study = optuna.load_study(study_name=name, storage=storage, pruner=pruner_factory.build_pruner(claim.spec))
-        try:
-            return study.pruner.prune(study, trial)
-        except NUMERICAL as error:  # nobody is stopped by numbers that have come to an end
-            detail = f"{type(error).__name__}: {error}"[:500]
-            _log.warning("a pruner failed; the trial goes on", job=claim.job_id, trial=claim.number, error=detail)
+        return _stops(storage, name, claim.spec, trial)
+
+
+def would_prune(storage: Storage, spec: JobSpec, name: str, number: int, steps: Mapping[int, float]) -> bool:
+    """As `should_prune`, of values at rungs that are not written down yet: whoever asks writes them, and the trial's
+    end where it stops, in one transaction.
+    """
+    with converted():
+        known = known_study(storage, name)
+        trial = copy.deepcopy(storage.get_all_trials(known.study_id, deepcopy=False)[number])
+        trial.intermediate_values = {**steps, **trial.intermediate_values}
+        if max(steps) < max(trial.intermediate_values):
             return False
+        return _stops(storage, name, spec, trial)
+
+
+def step_writer(storage: Storage, name: str, number: int, steps: Mapping[int, float]) -> Callable[[Any], None] | None:
+    """What writes values at rungs, in the caller's transaction; None where that is not possible."""
+    if not mirror_of(storage):
+        return None
+    with converted():
+        study_id = known_study(storage, name).study_id
+
+    def write(connection: sqlalchemy.Connection) -> None:
+        for epoch, value in sorted(steps.items()):
+            mirror.report_step(connection, study_id, number, epoch, value)
+
+    return write
+
+
+def _stops(storage: Storage, name: str, spec: JobSpec, trial: FrozenTrial) -> bool:
+    study = optuna.load_study(study_name=name, storage=storage, pruner=pruner_factory.build_pruner(spec))
+    try:
+        return study.pruner.prune(study, trial)
+    except NUMERICAL as error:  # nobody is stopped by numbers that have come to an end
+        detail = f"{type(error).__name__}: {error}"[:500]
+        _log.warning("a pruner failed; the trial goes on", study=name, trial=trial.number, error=detail)
+        return False
 
 
 def mirror_writer(storage: Storage, trial_end: Unmirrored) -> Callable[[sqlalchemy.Connection], object] | None:
     """What tells Optuna how a trial of ours ended, in the caller's transaction; None where that is not possible.
 
-    It does nothing where Optuna was told before or the study is gone. A diverged student is told as pruned at its
-    epoch with the worst value, so that the sampler learns from it; other failures say nothing of the configuration.
+    It does nothing where Optuna was told before or the study is gone. A student that diverged or was infeasible is told
+    as pruned at its epoch with the worst value, so that the sampler learns from it; other failures say nothing of the
+    configuration.
     """
     if not mirror_of(storage):
         return None
@@ -206,7 +243,7 @@ def _as_told(trial_end: Unmirrored) -> tuple[float | None, OptunaState]:
         return trial_end.value, OptunaState.COMPLETE
     if trial_end.state is TrialState.PRUNED:
         return trial_end.value, OptunaState.PRUNED
-    if trial_end.reason is not None and trial_end.reason.type == "diverged":
+    if trial_end.reason is not None and trial_end.reason.type in WORST_TOLD:
         return trial_end.worst, OptunaState.PRUNED
     return None, OptunaState.FAIL
 

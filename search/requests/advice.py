@@ -79,7 +79,7 @@ def begin_with(
     warm = spec.warm_start
     first = [_point_of_guess(spec, place, guess) for place, guess in enumerate(warm.points)]
     allowed = points.how_many(warm.share, spec.budget.trials, spec.sampler.startup_trials) - len(first)
-    if warm.mode != "none" and allowed > 0:
+    if spec.trainer is None and warm.mode != "none" and allowed > 0:  # of others' training nothing is known
         with db.read() as connection:
             context = _with_known_teacher(connection, spec, of_spec(spec), principal)
             evidence = _evidence(connection, context, principal, prior_settings or priors(), warm.mode)
@@ -119,7 +119,8 @@ def _history(connection: Connection, context: Context, principal: Principal, sha
     for place, row in enumerate(connection.execute(newest)):
         with suppress(Unreadable), readable(f"the spec of job {row.id}"):
             spec = JobSpec.model_validate(row.spec)
-            if isinstance(spec.space.temperature, Ranged):
+            # what others have trained is what they say it is: it advises nobody
+            if spec.trainer is None and isinstance(spec.space.temperature, Ranged):
                 theirs = of_spec(spec, row.teacher)
                 if theirs.method == context.method:
                     near.append((distance(context, theirs), place, row, theirs))

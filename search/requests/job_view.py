@@ -157,14 +157,16 @@ def _lanes(connection: Connection, spec: JobSpec, trained: Sequence[Trial], ids:
 def _told_by(connection: Connection, spec: JobSpec, selected: Sequence[Trial], ids: dict[int, int]) -> list[Curve]:
     """The learning curves of these trials, thinned out."""
     values: dict[int, list[tuple[int, float]]] = {}
-    column = reports.c[spec.objective.metric]
+    metric = spec.objective.metric
+    column = reports.c[metric] if spec.objective.built_in else reports.c.metrics[metric].as_float()
     criteria = reports.c.trial_id.in_([ids[trial.number] for trial in selected])
     for trial_id, epoch, value in connection.execute(
         select(reports.c.trial_id, reports.c.epoch, column)
         .where(criteria)
         .order_by(reports.c.trial_id, reports.c.epoch)
     ):
-        values.setdefault(trial_id, []).append((epoch, value))
+        if value is not None:  # a program of others need not measure it after each epoch
+            values.setdefault(trial_id, []).append((epoch, value))
     return [
         Curve(
             trial=trial.number,

@@ -104,6 +104,8 @@ def queue_job(
             request_id=request_id,
             traceparent=span.traceparent,
             study=study_id,
+            trainer=None if spec.trainer is None else spec.trainer.kind,
+            queue=None if spec.trainer is None else spec.trainer.queue,
             created_at=now_sql(),
             updated_at=now_sql(),
         )

@@ -27,18 +27,27 @@ _LONGEST_SECRET = 1024
 _LONGEST_NAME = 100
 _USED_SECONDS = 60.0  # how exactly `last_used_at` is kept: not every request should write
 _FORM = re.compile(r"tw_([0-9a-f]{12})_[A-Za-z0-9_-]{20,}")
+_OWNER = re.compile(r"[0-9a-f]{1,16}|local")
 _NOBODY = "0" * 64
 _UNLIMITED = Quota()
 
 
-def create_key(db: Database, name: str, scopes: Iterable[Scope], quota: Quota = _UNLIMITED) -> tuple[Key, str]:
+def create_key(
+    db: Database, name: str, scopes: Iterable[Scope], quota: Quota = _UNLIMITED, trains_for: str | None = None
+) -> tuple[Key, str]:
     """A new key, and the secret `tw_<id>_<secret>` that nobody can read again.
 
-    ValueError for an unknown scope, and for a quota below 1.
+    With `trains_for`, an owner's id, it may train that owner's trials, and nothing else at all.
+    ValueError for an unknown scope, for a quota below 1, and for other scopes than train beside `trains_for`.
     """
+    if trains_for is not None:
+        if set(scopes := list(scopes)) != {"train"}:
+            raise ValueError("a key that trains for another owner has the scope train alone")
+        if not _OWNER.fullmatch(trains_for):
+            raise ValueError("an owner is a key's id (`thermowell keys list`), or local")
     key_id = secrets.token_hex(6)
     presented = f"tw_{key_id}_{secrets.token_urlsafe(32)}"
-    return _insert(db, key_id, name, scopes, presented, quota), presented
+    return _insert(db, key_id, name, scopes, presented, quota, trains_for), presented
 
 
 def register_key(db: Database, name: str, scopes: Iterable[Scope], presented: str) -> Key:
@@ -114,7 +123,7 @@ def verify_key(db: Database, presented: str) -> Principal | None:
     if row.stale:
         with suppress(DatabaseUnavailable), db.write() as connection:  # no reason to turn the caller away
             connection.execute(update(keys).where(keys.c.id == row.id, stale).values(last_used_at=now_sql()))
-    return Principal(id=row.id, name=row.name, scopes=scopes_of(row))
+    return Principal(id=row.id, name=row.name, scopes=scopes_of(row), trains_for=row.trains_for)
 
 
 def any_keys(db: Database) -> bool:
@@ -124,7 +133,13 @@ def any_keys(db: Database) -> bool:
 
 
 def _insert(
-    db: Database, key_id: str, name: str, scopes: Iterable[Scope], presented: str, quota: Quota = _UNLIMITED
+    db: Database,
+    key_id: str,
+    name: str,
+    scopes: Iterable[Scope],
+    presented: str,
+    quota: Quota = _UNLIMITED,
+    trains_for: str | None = None,
 ) -> Key:
     if not 0 < len(name) <= _LONGEST_NAME or not is_text(name):
         raise ValueError(f"a key's name has 1 to {_LONGEST_NAME} characters")
@@ -133,6 +148,7 @@ def _insert(
         raise ValueError(f"scopes are one or more of {', '.join(SCOPES)}")
     values: dict[str, Any] = {"id": key_id, "name": name, "secret_hash": _hash(presented), "created_at": now_sql()}
     values |= {"scopes": [scope for scope in SCOPES if scope in criteria], **columns_of(quota)}
+    values["trains_for"] = trains_for
     insert_or_ignore = (sqlite if db.dialect == "sqlite" else postgresql).insert(keys)
     with db.write() as connection:
         connection.execute(insert_or_ignore.values(**values).on_conflict_do_nothing())
@@ -180,4 +196,5 @@ def _key(row: Row[Any]) -> Key:
         created_at=moment(row.created_at),
         last_used_at=moment_or_none(row.last_used_at),
         revoked_at=moment_or_none(row.revoked_at),
+        trains_for=row.trains_for,
     )

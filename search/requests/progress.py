@@ -163,6 +163,9 @@ def _unplanned(
 
 def _waits_for(job: Row[Any], live_workers: Sequence[LiveWorkers]) -> str | None:
     """Which worker a job waits for, where none that is alive may train it, or for what all of them wait that may."""
+    if job.trainer is not None:  # programs of others, of whom nothing is known before they claim
+        program = "a program that claims its trials" + (f" by the queue {job.queue}" if job.queue else "")
+        return program if job.state in (JobState.QUEUED, JobState.RUNNING) else None
     if job.state == JobState.ANALYSING:  # any worker may close it
         return (
             None
@@ -170,10 +173,11 @@ def _waits_for(job: Row[Any], live_workers: Sequence[LiveWorkers]) -> str | None
             else next((w.waits_for for w in live_workers), None)
         )
     try:
-        spec, waits = spec_of(job), None
+        spec = spec_of(job)
     except Unreadable:
         return None
     device = job.fixed.get("device") if isinstance(job.fixed, dict) else None
+    waits: str | None = None
     requirements = [*spec.fleet.lacking((), None), *([f"device {device}"] if device else [])]
     for worker in live_workers:
         if not spec.fleet.lacking(worker.labels, worker.memory_gb) and device in (None, worker.device):

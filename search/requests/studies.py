@@ -177,7 +177,7 @@ def _guided(of_study: Sequence[Cell], rows: dict[str, Row[Any]], answers: dict[s
                 state=row.state,
                 result=answer[0] if answer else None,
                 response=answer[1] if answer else None,
-                data=row.spec["dataset"]["name"],
+                data=row.spec["dataset"]["name"] if row.spec.get("trainer") is None else "",
             )
 
 

@@ -3,47 +3,42 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     Field,
-    SerializerFunctionWrapHandler,
     ValidationInfo,
     field_validator,
-    model_serializer,
     model_validator,
 )
+from pydantic_core import PydanticCustomError
 
 from search.spec.classes import classes_known
 from search.spec.distillation import DistillationSpec, check_distillation, check_least_classes, with_temperature
-from search.spec.fields import LEAST, Label, LogSearched, Name, Seed, Sensible, at_door, check_bounds
+from search.spec.fields import LEAST, Label, Name, Seed, Sensible, at_door
 from search.spec.fields import Choices as Choices
 from search.spec.fields import Part as Part
 from search.spec.fields import Range as Range
 from search.spec.fields import Ranged as Ranged
 from search.spec.fields import Searched as Searched
 from search.spec.objective import ObjectiveSpec
-from search.spec.optimizers import OWN, OptimizerSpace, SettingsSpace
 from search.spec.parameters import (
-    MOST_PARAMETERS,
-    Parameter,
-    ParameterName,
-    SearchedParameter,
     check_built_in,
-    check_names,
 )
 from search.spec.scheduling import FleetSpec
+from search.spec.space import COLDEST as COLDEST
+from search.spec.space import SpaceSpec as SpaceSpec
 from search.spec.teacher import StudentSpec, TeacherSpec, check_origins
+from search.spec.trainer import TrainerSpec
 from search.spec.training import DatasetSpec, TrainingSpec
 from search.spec.warm_start import FirstGuess, WarmStartSpec
 from trainers import spec as trained
-from trainers.registry import augmentations, optimizers
+from trainers.registry import augmentations
 
 MOST_CONFIDENCE = 0.999
 """Beyond it, intervals from a few seeds are as wide as anything: at 1 they have no ends."""
-COLDEST = 1e-3
-"""The lowest T that makes sense: logits that are divided by less no longer fit into single precision."""
 LEAST_TRAININGS = 4
 """One to search, one of each baseline, at the least."""
 SEARCH_SHARE = 0.6
@@ -53,95 +48,10 @@ QUICK = {"finalists": 2, "select_seeds": 1, "estimate_seeds": 3}
 VIEWS = 16  # enough not to be shown worse than fresh augmentation: see benchmarks/engines/README.md
 
 
-def _or_same(schema: dict[str, Any]) -> None:
-    schema["anyOf"].append({"const": "same"})
-
-
 def _or_level(schema: dict[str, Any]) -> None:
     reference = schema.pop("$ref", None)
     levels = {"enum": ["none", "quick", "full"]}
     schema["anyOf"] = [*([{"$ref": reference}] if reference else schema.pop("allOf", [])), levels]
-
-
-class SpaceSpec(Part):
-    """What is searched. label_weight is 1 - kd_weight unless given."""
-
-    temperature: LogSearched = Range(low=1.0, high=40.0, log=True)
-    kd_weight: Searched = Range(low=0.1, high=1.0)
-    label_weight: Searched | None = None
-    optimizer: OptimizerSpace | None = Field(
-        OptimizerSpace.model_validate({name: {} for name in optimizers.SEARCHED}),
-        description="null where the training is your own and has one of its own",
-    )
-    final_temperature: LogSearched | None = Field(None, description="where distillation.schedule takes T")
-    student_temperature: LogSearched | None = Field(
-        None,
-        description="of the student's softmax; same or null: the teacher's",
-        json_schema_extra=_or_same,
-    )
-    parameters: dict[ParameterName, Parameter] = Field(
-        default_factory=dict,
-        max_length=MOST_PARAMETERS,
-        description="by name: a range, an ordered list (values), unordered choices, or a fixed value",
-    )
-
-    @field_validator("student_temperature", mode="before")
-    @classmethod
-    def _same(cls, value: Any) -> Any:
-        """`same` in words."""
-        return None if value == "same" else value
-
-    @field_validator("optimizer", mode="before")
-    @classmethod
-    def _defaults(cls, value: Any) -> Any:
-        """A name with nothing behind it, in YAML, means that optimizer with its default ranges."""
-        if isinstance(value, dict):
-            return {name: {} if settings is None else settings for name, settings in value.items()}
-        return value
-
-    @model_validator(mode="after")
-    def _bounds(self, info: ValidationInfo) -> Self:
-        for name in ("temperature", "final_temperature", "student_temperature"):
-            check_bounds(name, getattr(self, name), 0, 1e4, info, low_open=True, least=COLDEST)
-        check_bounds("kd_weight", self.kd_weight, 0, 1e3, info)
-        check_bounds("label_weight", self.label_weight, 0, 1e3, info)
-        highest = self.kd_weight.high if isinstance(self.kd_weight, Ranged) else self.kd_weight
-        if self.label_weight is None and highest > 1:
-            raise ValueError("kd_weight above 1 needs a label_weight of its own (1 - kd_weight would be negative)")
-        return self
-
-    @field_validator("parameters")
-    @classmethod
-    def _in_order(cls, parameters: dict[str, Parameter]) -> dict[str, Parameter]:
-        """By name: a database need not keep the order of what it stores, and samplers go by it."""
-        return dict(sorted(parameters.items()))
-
-    @model_validator(mode="after")
-    def _names_apart(self) -> Self:
-        check_names(self.parameters, self.optimizer)
-        return self
-
-    @model_serializer(mode="wrap")
-    def _as_ever(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Without parameters, where there are none; `optimizer: null` is said, which nulls otherwise are not."""
-        document: dict[str, Any] = handler(self)
-        if not self.parameters:
-            document.pop("parameters", None)
-        return document if self.optimizer is not None else document | {"optimizer": None}
-
-    def optimizers(self) -> Mapping[str, SettingsSpace]:
-        """The optimizers by name, each with its settings; the training's own, of which nothing is known, as OWN."""
-        return {OWN: SettingsSpace()} if self.optimizer is None else self.optimizer.choices()
-
-    def searches(self) -> bool:
-        """Whether anything is searched."""
-        parts = [self.temperature, self.final_temperature, self.student_temperature, self.kd_weight, self.label_weight]
-        parts += [part for settings in self.optimizers().values() for part in settings.numbers().values()]
-        return (
-            len(self.optimizers()) > 1
-            or any(isinstance(part, Ranged) for part in parts)
-            or any(isinstance(part, SearchedParameter) for part in self.parameters.values())
-        )
 
 
 class SamplerSpec(Part):
@@ -238,15 +148,29 @@ class ConfirmationSpec(Part):
         return document
 
 
+@dataclass(frozen=True, slots=True)
+class BuiltInParts:
+    """The data and models of a job that the service's own workers train."""
+
+    dataset: DatasetSpec
+    teacher: TeacherSpec
+    student: StudentSpec
+
+
 class JobSpec(Part):
     """A distillation job: which student, which teacher, which data, what to search and how much to spend."""
 
     schema_version: Literal[1] = 1
     name: Name
     labels: dict[Name, Label] = Field(default_factory=dict, max_length=32)
-    dataset: DatasetSpec
-    teacher: TeacherSpec
-    student: StudentSpec
+    trainer: TrainerSpec | None = Field(
+        None,
+        exclude_if=lambda trainer: trainer is None,
+        description="who trains the trials, where that is not the service's own workers",
+    )
+    dataset: DatasetSpec | None = Field(None, validate_default=True, description="needed where trainer is left out")
+    teacher: TeacherSpec | None = Field(None, validate_default=True, description="needed where trainer is left out")
+    student: StudentSpec | None = Field(None, validate_default=True, description="needed where trainer is left out")
     training: TrainingSpec = TrainingSpec()
     distillation: DistillationSpec = DistillationSpec()
     space: SpaceSpec = SpaceSpec()
@@ -261,6 +185,14 @@ class JobSpec(Part):
     seed: Seed = Field(0, description="every seed of the job is derived from it")
     precision: Literal["auto", "fp32", "bf16"] = "auto"
 
+    @field_validator("dataset", "teacher", "student", mode="after")
+    @classmethod
+    def _for_workers(cls, value: Any, info: ValidationInfo) -> Any:
+        """Workers of the service need them; other programs know by themselves what they train."""
+        if value is None and info.data.get("trainer", "refused") is None:
+            raise PydanticCustomError("missing", "Field required")
+        return value
+
     @model_validator(mode="after")
     def _affordable(self) -> Self:
         if self.budget.epochs is not None and self.budget.epochs < self.training.epochs:
@@ -272,7 +204,7 @@ class JobSpec(Part):
     @property
     def built_in(self) -> bool:
         """Whether the project's own engines train it; recorded runs may be of any training."""
-        return self.dataset.name != "replay"
+        return self.trainer is None and (self.dataset is None or self.dataset.name != "replay")
 
     @model_validator(mode="after")
     def _training_has(self, info: ValidationInfo) -> Self:
@@ -322,13 +254,14 @@ class JobSpec(Part):
     def _method_fits(self, info: ValidationInfo) -> Self:
         space = self.space
         check_distillation(self.distillation, space.temperature, space.final_temperature, space.student_temperature)
-        if at_door(info):
+        if at_door(info) and self.dataset is not None:
             check_least_classes(self.distillation.method, classes_known(self.dataset.name, self.dataset.classes))
         return self
 
     @model_validator(mode="after")
     def _origins_fit(self) -> Self:
-        check_origins(self.dataset, self.teacher, self.student)
+        if self.dataset is not None and self.teacher is not None and self.student is not None:
+            check_origins(self.dataset, self.teacher, self.student)
         return self
 
     @model_validator(mode="after")
@@ -348,30 +281,39 @@ class JobSpec(Part):
                     raise ValueError(f"warm_start.points.{number}.{name} must be one of {allowed}, got {value:g}")
         return self
 
+    @property
+    def built_in_parts(self) -> BuiltInParts:
+        """What the service's own workers train with. ValueError where others train and it was left out."""
+        if self.dataset is None or self.teacher is None or self.student is None:
+            raise ValueError("this job is trained by a program of its own: its spec names no data set and no models")
+        return BuiltInParts(self.dataset, self.teacher, self.student)
+
     def problem(
         self, views: int, precision: trained.Precision, *, revision: int = 1, measured: bool = False
     ) -> trained.Problem:
-        """What all students of this job have in common, in the trainers' words.
+        """What all students of this job have in common, in the trainers' words. ValueError as `built_in_parts`.
 
         `revision` is that of the distillation method's record when the job began; `measured` says whether a given
         teacher's preprocessing is taken from its file, or measured, where the spec says nothing of it.
         """
+        parts = self.built_in_parts
         return trained.Problem(
-            data=self.dataset.to_trained(),
-            teacher=self.teacher.to_trained(measured),
-            student=self.student.to_trained(),
+            data=parts.dataset.to_trained(),
+            teacher=parts.teacher.to_trained(measured),
+            student=parts.student.to_trained(),
             training=self.training.to_trained(),
             views=views,
             precision=precision,
             distillation=self.distillation.to_trained(revision),
-            initial=self.student.initial.to_trained() if self.student.initial else trained.Initial(),
+            initial=parts.student.initial.to_trained() if parts.student.initial else trained.Initial(),
         )
 
     def views(self) -> int:
         """How many augmented views of the training part the teacher looks at: one where nothing is augmented."""
-        if self.dataset.augmentation == augmentations.UNCHANGED:
+        parts = self.built_in_parts
+        if parts.dataset.augmentation == augmentations.UNCHANGED:
             return 1
-        return self.teacher.views or min(VIEWS, self.training.epochs)
+        return parts.teacher.views or min(VIEWS, self.training.epochs)
 
 
 def _check_guess(space: SpaceSpec, guess: FirstGuess) -> Iterator[tuple[str, Searched, float]]:

@@ -114,6 +114,7 @@ def trial_of(row: Row[Any]) -> Trial:
         ended_at=moment_or_none(row.ended_at),
         train_seconds=row.train_seconds,
         advice=_advice(row, label),
+        log_tail=row.log_tail,
     )
 
 
@@ -171,6 +172,7 @@ def report_of(row: Row[Any]) -> Report:
         teacher_agreement=row.teacher_agreement,
         teacher_entropy=row.teacher_entropy,
         seconds=row.seconds,
+        metrics=_mapping(row.metrics, f"the metrics of epoch {row.epoch}", *_NUMBERS),
     )
 
 

@@ -50,6 +50,7 @@ keys = Table(
     Column("most_jobs", Integer),  # that have not ended
     Column("most_trials", Integer),  # in the budgets of these
     Column("most_parallel", Integer),  # trials under way at once
+    Column("trains_for", String(16)),  # the owner whose trials it may claim, where that is not the key itself
 )
 
 # A browser that has signed in with a key. Only the hash of what it carries is kept.
@@ -88,6 +89,9 @@ jobs = Table(
     Column("request_id", String(64)),  # what the request was called that submitted it
     Column("traceparent", String(55)),  # the span of its submission (W3C), below which its workers' spans are
     Column("study", String(32), index=True),  # the study whose cell it is, where it is one's
+    # who trains it, where that is not our own workers: external or command; and by which name they ask for its trials
+    Column("trainer", String(16)),
+    Column("queue", String(100), index=True),
     Column("next_trial", Integer, nullable=False, server_default="0"),
     Column(
         "last_event", Integer, nullable=False, server_default="0"
@@ -153,6 +157,11 @@ trials = Table(
     Column("epoch", Integer, nullable=False, server_default="0"),  # the last one reported
     Column("metrics", _JSON),  # trainers.spec.Metrics of the last epoch
     Column("test_metrics", _JSON),
+    # of trials that programs of others train:
+    Column("last_token", String(32)),  # of the latest claim, which speaks until another is made
+    Column("resume", String(500)),  # where that program goes on from after checkpoint_epoch, in its own words
+    Column("sealed_test", _JSON),  # what it said of the test part, which nobody sees before the job is closed
+    Column("log_tail", Text),
     Column("reason", _JSON),  # {"type": slug, "detail": text}: why it was pruned or failed
     # from where the next attempt goes on: a folder among the job's working files, and the epochs that are behind it
     Column("checkpoint", String(100)),
@@ -179,13 +188,14 @@ reports = Table(
     Column("trial_id", ForeignKey(trials.c.id, ondelete="CASCADE"), primary_key=True),
     Column("epoch", Integer, primary_key=True),
     Column("attempt", Integer, nullable=False),
-    Column("train_loss", Double, nullable=False),
-    Column("learning_rate", Double, nullable=False),
-    Column("accuracy", Double, nullable=False),
-    Column("nll", Double, nullable=False),
-    Column("ece", Double, nullable=False),
-    Column("teacher_agreement", Double, nullable=False),
-    Column("teacher_entropy", Double, nullable=False),
+    Column("train_loss", Double),
+    Column("learning_rate", Double),
+    Column("accuracy", Double),
+    Column("nll", Double),
+    Column("ece", Double),
+    Column("teacher_agreement", Double),
+    Column("teacher_entropy", Double),
+    Column("metrics", _JSON),  # of programs of others: all that they reported, whatever its name
     Column("seconds", Double, nullable=False),
     Column("reported_at", Double, nullable=False),
 )
@@ -201,6 +211,10 @@ leases = Table(
     Column("worker_id", String(64), nullable=False, index=True),
     Column("acquired_at", Double, nullable=False),
     Column("expires_at", Double, nullable=False, index=True),  # by the database's clock
+    # of programs of others: how long it holds after each renewal, and how long without any report it does at all
+    Column("seconds", Double),
+    Column("stall_seconds", Double),
+    Column("progress_at", Double),
 )
 
 events = Table(

@@ -265,8 +265,8 @@ class TrialAdmitter:
         """Writes down what the teacher is worth; False where the job has ended by it, before its first trial."""
         if claim.job_id in self._told:
             return True
-        facts = session.prepared.facts
-        weak = quality.is_weak(facts) and claim.spec.teacher.is_given() and not claim.spec.teacher.accept_weak
+        facts, teacher = session.prepared.facts, claim.spec.built_in_parts.teacher
+        weak = quality.is_weak(facts) and teacher.is_given() and not teacher.accept_weak
         reason = Reason("teacher-weak", quality.weakness(facts)) if weak else None
         tell = partial(reporting.set_teacher, self.context.database, claim.token, facts, reason)
         goes_on = self.context.patiently(tell)

@@ -165,7 +165,7 @@ class Context:
             precision = run.faster_precision(spec.problem(views, "fp32"))
         shared = ("device", "torch", "threads")
         revision = losses.get(spec.distillation.method).revision
-        has_weights = any(teacher.source == "weights" for teacher in spec.teacher.each().values())
+        has_weights = any(teacher.source == "weights" for teacher in spec.built_in_parts.teacher.each().values())
         return {
             "views": views,
             "precision": precision,

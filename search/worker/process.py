@@ -22,6 +22,7 @@ import structlog
 
 from search import schema, tracing
 from search.claims import finalist_choice, finalization
+from search.claims.claiming import BUILT_IN
 from search.claims.workers import worker_seen, worker_stopped
 from search.errors import DatabaseUnavailable, SchemaMissing, StoreUnavailable
 from search.logs import Lines
@@ -47,7 +48,8 @@ SCHEMA_SECONDS = 60.0  # how long to wait for somebody to migrate
 TRACES_SECONDS = (0.5, 2.0)  # what delivering the last spans may take: at least, and at most
 _CONCLUDABLE = sqlalchemy.select(
     sqlalchemy.exists().where(
-        sqlalchemy.or_(sqlalchemy.and_(*finalist_choice.waits()), sqlalchemy.and_(*finalization.waits()))
+        BUILT_IN,
+        sqlalchemy.or_(sqlalchemy.and_(*finalist_choice.waits()), sqlalchemy.and_(*finalization.waits())),
     )
 )
 _log = structlog.get_logger(__name__)
@@ -174,7 +176,8 @@ def _any_to_conclude(context: Context) -> bool:
 
 def _all_ended(context: Context) -> bool:
     jobs = tables.jobs.c
-    going_on = sqlalchemy.select(jobs.id).where(jobs.state.not_in([*TERMINAL_JOBS, JobState.PAUSED])).limit(1)
+    unfinished = jobs.state.not_in([*TERMINAL_JOBS, JobState.PAUSED])
+    going_on = sqlalchemy.select(jobs.id).where(unfinished, BUILT_IN).limit(1)
     with context.database.read() as connection:
         return connection.execute(going_on).one_or_none() is None
 

@@ -46,8 +46,9 @@ def papers(claim: ClosingClaim, session: EngineSession, trial: Trial, verdict: V
         "class_map": prepared.class_map,
         "image_size": list(prepared.size),
         "channels": prepared.channels,
-        "initial": claim.spec.student.initial and claim.spec.student.initial.model_dump(mode="json", exclude_none=True),
-        "dataset": claim.spec.dataset.model_dump(mode="json"),
+        "initial": claim.spec.built_in_parts.student.initial
+        and claim.spec.built_in_parts.student.initial.model_dump(mode="json", exclude_none=True),
+        "dataset": claim.spec.built_in_parts.dataset.model_dump(mode="json"),
         "training": claim.spec.training.model_dump(mode="json"),
         "fixed": dict(claim.fixed),
         "configuration": trial.configuration,
@@ -102,7 +103,7 @@ def card(claim: ClosingClaim, trial: Trial, result: Result, files: list[str]) ->
         level += f", {units.percent(interval.confidence)} interval {units.interval(metric, interval)}"
     parts = [
         f"---\n{yaml.safe_dump(_card_head(claim, trial), sort_keys=False, allow_unicode=True)}---",
-        f"# {spec.name}: {spec.student.name} {way}",
+        f"# {spec.name}: {spec.built_in_parts.student.name} {way}",
         _wrapped(result.summary),
         "## Use",
         "```\npip install torch pillow safetensors\npython student.py PICTURE.png\n```",
@@ -128,7 +129,7 @@ def _temperature(trial: Trial) -> float:
 
 def _card_head(claim: ClosingClaim, trial: Trial) -> dict[str, Any]:
     """The card's metadata, as Hugging Face's hub reads them."""
-    data, measured = claim.spec.dataset.name, trial.test_metrics or {}
+    data, measured = claim.spec.built_in_parts.dataset.name, trial.test_metrics or {}
     figures = [
         {"type": metric, "value": measured[metric], "name": f"test {name}"}
         for metric, name in units.NAMES.items()

@@ -34,8 +34,8 @@ def export(winner: Winner) -> str:
         "DATASET": {"TYPE": _dataset(winner, unsaid)},
         "DISTILLER": {
             "TYPE": "KD",
-            "TEACHER": _model(winner.spec.teacher.model, winner, "TEACHER", unsaid),
-            "STUDENT": _model(winner.spec.student, winner, "STUDENT", unsaid),
+            "TEACHER": _model(winner.spec.built_in_parts.teacher.model, winner, "TEACHER", unsaid),
+            "STUDENT": _model(winner.spec.built_in_parts.student, winner, "STUDENT", unsaid),
         },
         "SOLVER": {
             "BATCH_SIZE": training.batch_size,
@@ -97,7 +97,7 @@ def _optimizer(configuration: Configuration, unsaid: list[str]) -> str:
 
 
 def _dataset(winner: Winner, unsaid: list[str]) -> str:
-    dataset = winner.spec.dataset
+    dataset = winner.spec.built_in_parts.dataset
     name = catalogue.DATASETS[dataset.name].mdistiller
     if name is None:
         unsaid.append(f"mdistiller has no data set {dataset.name}: add it to mdistiller/dataset under this name.")

@@ -45,13 +45,13 @@ for _kind in (Tagged, Imported):
 def export(winner: Winner) -> str:
     """The YAML, complete, but for what its head names."""
     unsaid = differences(winner)
-    name, training = winner.spec.dataset.name, winner.spec.training
+    name, training = winner.spec.built_in_parts.dataset.name, winner.spec.training
     document: dict[str, Any] = {
         "datasets": _datasets(winner, unsaid),
         "models": {
-            "teacher_model": _model(winner.spec.teacher.model, winner, "teacher", unsaid)
+            "teacher_model": _model(winner.spec.built_in_parts.teacher.model, winner, "teacher", unsaid)
             | {"src_ckpt": "./teacher.pt"},
-            "student_model": _model(winner.spec.student, winner, "student", unsaid)
+            "student_model": _model(winner.spec.built_in_parts.student, winner, "student", unsaid)
             | {"src_ckpt": None, "dst_ckpt": "./student.pt"},
         },
         "train": {
@@ -133,7 +133,7 @@ def _loader(dataset: str, sampler: str, batch: int, *, drop_last: bool) -> dict[
 
 
 def _datasets(winner: Winner, unsaid: list[str]) -> dict[str, Any]:
-    dataset = winner.spec.dataset
+    dataset = winner.spec.built_in_parts.dataset
     names = (f"{dataset.name}/train", f"{dataset.name}/test")
     parts = catalogue.DATASETS[dataset.name].parts
     if parts is None and dataset.name != "image_folder":
@@ -162,7 +162,7 @@ def _datasets(winner: Winner, unsaid: list[str]) -> dict[str, Any]:
 
 def _transform(winner: Winner, moved: bool) -> Tagged:
     """What is done to an image: its size, the job's augmentation where it is `moved`, and a tensor of it."""
-    dataset = winner.spec.dataset
+    dataset = winner.spec.built_in_parts.dataset
     entry = catalogue.DATASETS[dataset.name]
     size = dataset.image_size or entry.size or 0
     moving = augmentations.get(dataset.augmentation).moving

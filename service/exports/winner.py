@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from search import configurations
+from search.errors import IllegalMove
 from search.records import Job
 from search.spec.job import JobSpec
 from search.storage.stored import readable
@@ -31,29 +32,34 @@ class Winner:
     @property
     def channels(self) -> int | None:
         """Of an image; None where only the files say."""
-        return catalogue.DATASETS[self.spec.dataset.name].channels
+        return catalogue.DATASETS[self.spec.built_in_parts.dataset.name].channels
 
 
 def winner_of(job: Job, result: Result) -> Winner:
     """What an answered job recommends to train with; its winner, where its answer is of before verdicts were given."""
     with readable(f"the spec of job {job.id}"):
         spec = JobSpec.model_validate(dict(job.spec))
-    classes = (job.teacher or {}).get("classes") or catalogue.DATASETS[spec.dataset.name].classes
+    if spec.trainer is not None:
+        raise IllegalMove(
+            "this job was trained by a program of its own, so that no other project knows its data and models: "
+            f"the winner's configuration is in /v1/jobs/{job.id}/result"
+        )
+    classes = (job.teacher or {}).get("classes") or catalogue.DATASETS[spec.built_in_parts.dataset.name].classes
     configuration = configurations.from_json((result.verdict or result.winner).configuration.stored())
     return Winner(spec, configuration, job.id, result.summary, classes)
 
 
 def differences(winner: Winner) -> list[str]:
     """What neither of the other projects can say, in sentences; those that concern this winner alone."""
-    spec, configuration = winner.spec, winner.configuration
+    spec, configuration, parts = winner.spec, winner.configuration, winner.spec.built_in_parts
     sentences = [
-        f"Thermowell kept {spec.dataset.validation_fraction:g} of the training images for validation and chose by "
+        f"Thermowell kept {parts.dataset.validation_fraction:g} of the training images for validation and chose by "
         "them. Here all are trained on, and the test images are looked at after every epoch: take the last epoch, "
         "not the best one.",
         "Thermowell leaves out what remains of an epoch after its whole batches.",
     ]
-    if spec.dataset.train_size is not None:
-        sentences.append(f"Only {spec.dataset.train_size} training images were used.")
+    if parts.dataset.train_size is not None:
+        sentences.append(f"Only {parts.dataset.train_size} training images were used.")
     sentences += _origins(spec)
     sentences += _distillation(spec, configuration)
     if configuration.student_temperature not in (None, configuration.temperature):
@@ -101,7 +107,7 @@ def _distillation(spec: JobSpec, configuration: Configuration) -> list[str]:
             f"T went from {configuration.temperature:.4g} to {configuration.final_temperature:.4g} along a "
             f"{rule.schedule} schedule; here it stays where it began."
         )
-    if augmentations.get(spec.dataset.augmentation).mix is not None:
+    if augmentations.get(spec.built_in_parts.dataset.augmentation).mix is not None:
         sentences.append(
             "Images and labels were mixed (mixup or cutmix), and the teacher was asked of the mixed image: here they "
             "are not."
@@ -111,14 +117,14 @@ def _distillation(spec: JobSpec, configuration: Configuration) -> list[str]:
 
 def _origins(spec: JobSpec) -> list[str]:
     """What is said of where classes, teacher and student come from."""
-    sentences = []
-    if spec.dataset.classes is not None:
+    sentences, parts = [], spec.built_in_parts
+    if parts.dataset.classes is not None:
         sentences.append(
-            f"Images were sorted into coarser classes than {spec.dataset.name}'s own (dataset.classes): put the labels "
-            "through class_map in the job's student.json."
+            f"Images were sorted into coarser classes than {parts.dataset.name}'s own (dataset.classes): put the "
+            "labels through class_map in the job's student.json."
         )
-    for number, teacher in enumerate(spec.teacher.each().values()):
-        subject = "The teacher" if spec.teacher.members is None else f"The ensemble's teacher {number}"
+    for number, teacher in enumerate(parts.teacher.each().values()):
+        subject = "The teacher" if parts.teacher.members is None else f"The ensemble's teacher {number}"
         if teacher.label_smoothing:
             sentences.append(f"{subject} was trained with label smoothing {teacher.label_smoothing:g}.")
         if teacher.origin is not None:
@@ -127,9 +133,9 @@ def _origins(spec: JobSpec) -> list[str]:
             sentences.append(f"{subject} {start}, then finetuned ({teacher.origin.finetune}).")
         if teacher.stop_epoch is not None:
             sentences.append(f"{subject} was taken at epoch {teacher.stop_epoch} of its training.")
-    if spec.student.initial is not None and spec.student.initial.source != "random":
+    if parts.student.initial is not None and parts.student.initial.source != "random":
         sentences.append(
-            f"Students began with weights that were {spec.student.initial.source} beforehand (student.initial); here "
+            f"Students began with weights that were {parts.student.initial.source} beforehand (student.initial); here "
             "they are random: load such weights first."
         )
     return sentences
@@ -137,10 +143,11 @@ def _origins(spec: JobSpec) -> list[str]:
 
 def without_model(spec: JobSpec, role: str) -> str:
     """Why there is no model to name as the teacher, and what to do about it."""
-    if spec.teacher.members is None:
+    members = spec.built_in_parts.teacher.members
+    if members is None:
         return f"The teacher was given as logits: name the model that they came from as {role}."
     return (
-        f"The teacher was the mean of the logits of {len(spec.teacher.members)} teachers, which is no model by itself: "
+        f"The teacher was the mean of the logits of {len(members)} teachers, which is no model by itself: "
         f"make one that averages them, and name it as {role}."
     )
 

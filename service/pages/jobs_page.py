@@ -166,6 +166,8 @@ def models(job: Job) -> str:
     """Which student is distilled from which teacher, on which data."""
     spec = job.spec
     with suppress(Unreadable), readable(f"the spec of job {job.id}"):
+        if spec.get("trainer") is not None:
+            return spec_words.trainer(spec["trainer"])
         names = spec["student"]["name"], spec_words.teacher_name(spec["teacher"]), spec["dataset"]["name"]
         return f"{names[0]} from {names[1]}, on {names[2]}"
     return "its spec cannot be read"

@@ -321,15 +321,25 @@ def _findings(standing: JobView) -> list[tuple[str, str]]:
     rows = [(f"{stage.value} trials", _counts(standing.trials, stage)) for stage in Stage]
     rows.append(("epochs trained", f"{epochs:,}".replace(",", " ")))
     rows.append(("time", units.duration(result.wall_seconds) if result else ""))
-    rows.append(("data", f"{spec['dataset']['name']}, split seed {spec['dataset'].get('split_seed', 0)}"))
-    rows.append(("student", spec_words.model(spec["student"])))
-    rows.append(("teacher", _teacher(job)))
-    rows += [("teacher's images", words) for words in units.preparations(job.teacher or {})]
+    rows += _trained(job)
     rows.append(("sampler", spec_words.sampler(spec.get("sampler", {}))))
     rows.append(("first trials", _first_trials(standing.trials)))
     rows.append(("stopping early", str(spec.get("pruner", {}).get("name", ""))))
     rows.append(("what mattered, by", standing.importances.evaluator if standing.importances else ""))
     return [(name, value) for name, value in rows if value]
+
+
+def _trained(job: Job) -> list[tuple[str, str]]:
+    """What was trained on what, or who trained it."""
+    spec = job.spec
+    if spec.get("trainer") is not None:
+        return [("training", spec_words.trainer(spec["trainer"]))]
+    return [
+        ("data", f"{spec['dataset']['name']}, split seed {spec['dataset'].get('split_seed', 0)}"),
+        ("student", spec_words.model(spec["student"])),
+        ("teacher", _teacher(job)),
+        *(("teacher's images", words) for words in units.preparations(job.teacher or {})),
+    ]
 
 
 def _first_trials(trials: Sequence[Trial]) -> str:

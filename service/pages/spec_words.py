@@ -34,6 +34,16 @@ def sampler(spec: Mapping[str, Any]) -> str:
     return f"{name} ({SAMPLERS[name]})" if name in SAMPLERS else name
 
 
+def trainer(spec: Mapping[str, Any]) -> str:
+    """Who trains a job's trials, and what they say of it."""
+    external = spec.get("external")
+    if external is None:
+        return f"trained by the command {spec['command']}"
+    queue, about = external.get("queue"), external.get("about")
+    words = "trained by your own program" if queue is None else f"trained by your own program, queue {queue}"
+    return f"{words}: {about}" if about else words
+
+
 def teacher(spec: Mapping[str, Any]) -> str:
     """A teacher, or those of an ensemble, with what was said of the models."""
     if spec.get("members"):

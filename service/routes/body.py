@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 
 from starlette.datastructures import Headers
@@ -10,7 +11,9 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.errors import MediaTypeUnsupported, respond
+from service.prefix import inner_path
 
+_FILES = re.compile(r"/v1/jobs/[^/]+/trials/[^/]+/artifacts/[^/]+")
 # Nobody reads the rest of the body, so the connection ends with the answer: it could go on for ever.
 _HANG_UP = {"Connection": "close"}
 
@@ -18,16 +21,18 @@ _HANG_UP = {"Connection": "close"}
 class BodyLimit:
     """Refuses bodies above a number of bytes, and encoded ones. (Starlette's own answer is plain text.)
 
-    A compressed body would have to be inflated to be counted, by a service whose specs are a few kilobytes.
+    Files of trials may be larger, `of_files`. A compressed body would have to be inflated to be counted, by a service
+    whose specs are a few kilobytes.
     """
 
-    def __init__(self, app: ASGIApp, limit: int) -> None:
-        self.app, self.limit = app, limit
+    def __init__(self, app: ASGIApp, limit: int, of_files: int) -> None:
+        self.app, self._limit, self._of_files = app, limit, of_files
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        limit = self._of_files if scope["method"] == "PUT" and _FILES.fullmatch(inner_path(scope)) else self._limit
         headers = Headers(scope=scope)
         announced = headers.get("content-length", "")
         encodings = _encodings(headers)
@@ -40,7 +45,7 @@ class BodyLimit:
             answer.headers.update({"Accept-Encoding": "identity", **_HANG_UP})
             await answer(scope, receive, send)
             return
-        if announced.isdecimal() and int(announced) > self.limit:
+        if announced.isdecimal() and int(announced) > limit:
             await respond(HTTPException(413, headers=_HANG_UP), scope["path"])(scope, receive, send)
             return
         received = 0
@@ -49,7 +54,7 @@ class BodyLimit:
             nonlocal received
             message = await receive()
             received += len(message.get("body", b""))
-            if received > self.limit:
+            if received > limit:
                 raise HTTPException(413, headers=_HANG_UP)
             return message
 

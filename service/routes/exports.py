@@ -33,7 +33,7 @@ router = APIRouter(prefix="/v1/jobs/{job_id}", tags=["answer"])
     response_class=Response,
     summary="The winner for another project",
     responses={
-        **problems("not-found", "not-ready", "unreadable", "request-invalid"),
+        **problems("not-found", "not-ready", "illegal-move", "unreadable", "request-invalid"),
         200: {
             "description": "A configuration file with comments",
             "content": {"application/yaml": {"schema": {"type": "object"}}},

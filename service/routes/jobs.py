@@ -88,6 +88,8 @@ async def submit(
         return job_requests.submit(database(request), spec, principal, replay, priors, request.state.request_id)
 
     job, created = await run_in_threadpool(work)
+    if spec.trainer is not None:  # who proposes is started, where it does not run yet, before somebody claims
+        request.app.state.proposer.bell.ring()
     say_where(response, f"/v1/jobs/{job.id}", created)
     return JobDetailOut.of(job)
 

@@ -34,7 +34,8 @@ def list_keys(request: Request, principal: Admin) -> KeyList:
 def create_key(request: Request, principal: Admin, key_request: KeyRequest) -> KeyCreated:
     """The secret is in this answer and nowhere else: only its hash is kept."""
     quota = key_request.quota_over(request.app.state.settings.key_quota)
-    key, secret = key_requests.create_key(database(request), key_request.name, frozenset(key_request.scopes), quota)
+    scopes, owner = frozenset(key_request.scopes), key_request.trains_for
+    key, secret = key_requests.create_key(database(request), key_request.name, scopes, quota, owner)
     return sent(KeyCreated, key, secret=secret)
 
 

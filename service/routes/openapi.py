@@ -32,7 +32,8 @@ Submit a job spec, follow it, and read the answer with its uncertainty.
 
 **Keys.** Send `Authorization: Bearer <key>`; browsers sign in at `/signin` (a session is as good as its key, from this
 service's own pages), or use HTTP Basic with the key as password. Scopes: `read`,
-`submit` (includes read; own jobs only), `dashboard` (includes read; the dashboard shows everybody's studies), `admin`
+`submit` (includes read and train; own jobs only), `train` (trials of own jobs, or of another key's that it was made
+for; reads nothing), `dashboard` (includes read; the dashboard shows everybody's studies), `admin`
 (everything). Without any key the service answers this machine alone.
 
 **Errors** are RFC 9457 problems (`application/problem+json`). `type` is stable: `/problems/<slug>`.
@@ -46,6 +47,11 @@ service's own pages), or use HTTP Basic with the key as password. Scopes: `read`
 TAGS = [
     {"name": "jobs", "description": "Searches: submit, follow and steer them."},
     {"name": "trials", "description": "Every configuration that was trained."},
+    {
+        "name": "training",
+        "description": "Trials for programs of your own: claimed, renewed, reported and ended over HTTP. The claim's "
+        "token goes with everything that is said of the trial, in the header `Lease-Token`.",
+    },
     {"name": "answer", "description": "What came of it."},
     {"name": "studies", "description": "Jobs that differ in the levels of factors, and what moves the best T."},
     {"name": "spec", "description": "What can be asked for."},

@@ -112,6 +112,8 @@ def submit(
     except SpecInvalid as refused:
         return _form(request, principal, text, refused.problems)
     if then == "check":
+        if job_spec.trainer is not None:  # of others' data and models nothing is known
+            return _form(request, principal, text, valid=True)
         priors: Priors = request.app.state.priors
         advice = get_advice(database(request), context.of_spec(job_spec), principal, priors, most_sources=1)
         return _form(request, principal, text, valid=True, hint=jobs_page_spec.hint(advice))

@@ -110,6 +110,8 @@ def _setting(file: Path) -> dict[str, Any]:
         spec = parse_spec(text, "json" if media == "application/json" else "yaml")
     except SpecInvalid as refused:
         fail("\n".join(f"{problem.path}: {problem.message}" for problem in refused.problems), Exit.REFUSED)
+    if spec.trainer is not None:
+        fail("of data and models of your own nothing is known that could advise: leave trainer out", Exit.REFUSED)
     setting = settings_context.as_json(settings_context.of_spec(spec))
     setting["optimizer"] = setting.pop("optimizers")
     return setting

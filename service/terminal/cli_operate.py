@@ -135,8 +135,14 @@ def demo(
 def create_key(
     name: Annotated[str, typer.Argument(help="What the key is for.")],
     scope: Annotated[
-        list[str], typer.Option("--scope", help="read, submit, dashboard or admin; repeat for several.")
+        list[str], typer.Option("--scope", help="read, submit, train, dashboard or admin; repeat for several.")
     ] = ["read", "submit"],  # noqa: B006 - typer reads it, nobody changes it
+    trains_for: Annotated[
+        str | None,
+        typer.Option(
+            "--for", help="Id of the key whose trials this one may train, and nothing else; with --scope train."
+        ),
+    ] = None,
     jobs: Jobs = None,
     trials: Trials = None,
     parallel: Parallel = None,
@@ -159,7 +165,7 @@ def create_key(
         scopes: frozenset[Scope] = frozenset(valid for valid in SCOPES if valid in scope)
         try:
             quota = _change_quota(Quota() if unlimited else settings.key_quota, limits)
-            key, secret = key_requests.create_key(db, name, scopes, quota)
+            key, secret = key_requests.create_key(db, name, scopes, quota, trains_for)
         except ValueError as error:
             fail(str(error), Exit.USAGE)
     if as_json:

@@ -86,9 +86,9 @@ def write_inputs(
         problems = [{"path": p.path, "message": p.message, "line": p.line} for p in invalid.problems]
         say_problem({"title": f"{file} would be refused", "errors": problems})
         raise typer.Exit(Exit.FAILED) from None
-    if isinstance(spec.dataset.classes, Clusters):
+    if isinstance(spec.built_in_parts.dataset.classes, Clusters):
         fail("clusters of classes need a teacher that the job trains: give a map of them instead", Exit.USAGE)
-    data = json.dumps(to_jsonable(spec.dataset.to_trained()))
+    data = json.dumps(to_jsonable(spec.built_in_parts.dataset.to_trained()))
     request = [data, str(spec.views()), str(read_settings().data_root), str(output)]
     report = run_apart("trainers.teacher_inputs", ["inputs", *request, *(["--pictures"] if pictures else [])])
     for line in report["lines"]:

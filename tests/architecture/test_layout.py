@@ -19,6 +19,7 @@ SMALL = {
     "search/analysis/job/__main__.py": "a program: a child process computes an interim answer",
     "search/optuna_bridge/proxy.py": "a program: Optuna's gRPC proxy beside the database",
     "search/storage/migrations/env.py": "alembic asks for this file",
+    "search/proposer/__main__.py": "a program: who proposes beside the API",
     "search/worker/__main__.py": "a program: the worker",
     "search/analysis/job/sensible.py": "bounds of older specs, apart from what computes an answer",
     "search/surrogate/acquisition.py": "a term of the literature beside its Gaussian process, without Optuna",

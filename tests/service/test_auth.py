@@ -46,6 +46,13 @@ ROUTES = {
     "GET /v1/jobs/x/report": "read",
     "GET /v1/jobs/x/report/response.svg": "read",
     "GET /v1/jobs/x/report/response.png": "read",
+    "POST /v1/claims": "train",
+    "POST /v1/leases/renew": "train",
+    "POST /v1/jobs/x/trials/0/reports": "train",
+    "POST /v1/jobs/x/trials/0/complete": "train",
+    "POST /v1/jobs/x/trials/0/fail": "train",
+    "POST /v1/jobs/x/trials/0/return": "train",
+    "PUT /v1/jobs/x/trials/0/artifacts/student": "train",
     "GET /v1/studies": "read",
     "POST /v1/studies": "submit",
     "GET /v1/studies/x": "read",
@@ -92,9 +99,10 @@ ROUTES = {
 }
 MAY = {
     "read": {"read"},
-    "submit": {"read", "submit"},
+    "submit": {"read", "submit", "train"},
+    "train": {"train"},
     "dashboard": {"read", "dashboard"},
-    "admin": {"read", "submit", "dashboard", "admin"},
+    "admin": {"read", "submit", "train", "dashboard", "admin"},
 }
 
 

@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field
 
 from thermowell.api.document import Record
 
-Scope = Literal["read", "submit", "dashboard", "admin"]
+Scope = Literal["read", "submit", "train", "dashboard", "admin"]
 Scopes = Annotated[list[Scope], BeforeValidator(sorted)]
 
 
@@ -23,7 +23,7 @@ class Quota(Record):
     parallel: Annotated[int | None, Field(description="trials under way")]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Key(Record):
     """An API key without its secret."""
 
@@ -34,9 +34,12 @@ class Key(Record):
     created_at: datetime
     last_used_at: datetime | None
     revoked_at: datetime | None
+    trains_for: Annotated[
+        str | None, Field(description="the owner whose trials it may train, where that is another key")
+    ] = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class KeyCreated(Key):
     """A new key with its secret, which is shown here and never again."""
 

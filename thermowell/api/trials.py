@@ -44,17 +44,20 @@ class Trial(Readable):
 
 @dataclass(frozen=True, slots=True)
 class EpochReport(Record):
-    """One epoch of a learning curve; all but the training loss on validation."""
+    """One epoch of a learning curve; all but the training loss on validation; null is what was not measured."""
 
     epoch: int
     train_loss: float | None
-    learning_rate: float
-    accuracy: float
+    learning_rate: float | None
+    accuracy: float | None
     nll: float | None
     ece: float | None
-    teacher_agreement: float
-    teacher_entropy: float
+    teacher_agreement: float | None
+    teacher_entropy: float | None
     seconds: float
+    metrics: Annotated[
+        dict[str, float] | None, Field(description="of a program of your own: all that it measured, whatever its name")
+    ] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,3 +65,6 @@ class TrialDetail(Trial):
     """A trial with its learning curve."""
 
     curve: list[EpochReport]
+    log_tail: Annotated[
+        str | None, Field(description="the end of its log, where a program of your own has sent it")
+    ] = None

@@ -10,6 +10,7 @@ from typing import Any
 from search import units
 from search.analysis.job.fits import ENOUGH
 from search.analysis.job.joint_surface import DIVERGED
+from search.analysis.job.own_training import own_training
 from search.analysis.job.wording import rival
 from search.records import Trial
 from search.scales import log_ratio
@@ -41,6 +42,7 @@ class Evidence:
 def cautions(evidence: Evidence) -> list[str]:
     """The doubts, gravest first."""
     return [
+        *own_training(evidence.spec, evidence.trials),
         *_estimates(evidence),
         *_gains(evidence),
         *_temperature(evidence),
@@ -57,7 +59,7 @@ def _estimates(e: Evidence) -> Iterator[str]:
         yield f"The winner failed on {failed} of {failed + count} fresh seeds; the mean is over the others alone."
     if count < FEW_SEEDS:
         yield f"The winner's mean rests on {count} seed{'' if count == 1 else 's'}; intervals from so few are rough."
-    initial = e.spec.student.initial
+    initial = None if e.spec.student is None else e.spec.student.initial
     if initial is not None and initial.source != "random":
         yield (
             "Every student began with the same weights (student.initial): seeds differ in order and dropout alone, and "

@@ -38,8 +38,10 @@ def softness_seen(trials: Sequence[Trial]) -> list[tuple[float, float]]:
     points as there are trials long before the job is closed.
     """
     entropies = {
-        float(trial.configuration["temperature"]): float(trial.metrics["teacher_entropy"])
+        float(trial.configuration["temperature"]): float((trial.metrics or {})["teacher_entropy"])
         for trial in trials
-        if trial.configuration is not None and trial.metrics is not None and trial.arm is not Arm.LABEL_ONLY
+        if trial.configuration is not None
+        and "teacher_entropy" in (trial.metrics or {})
+        and trial.arm is not Arm.LABEL_ONLY
     }
     return sorted(entropies.items())

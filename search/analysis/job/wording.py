@@ -31,9 +31,10 @@ def conventions(spec: JobSpec) -> str:
 
 def estimand(spec: JobSpec, seeds: int) -> str:
     """What the intervals speak of, and what they leave out."""
+    data = "the data" if spec.dataset is None else spec.dataset.name
     return (
         f"Means over training seeds (initial weights, order of the data, dropout), with {seeds} seeds that chose "
-        f"nothing, for this teacher, this split of {spec.dataset.name} and this configuration; Student's t intervals, "
+        f"nothing, for this teacher, this split of {data} and this configuration; Student's t intervals, "
         f"{units.percent(spec.confirmation.confidence)} each, not jointly. Gains are paired by seed. Another teacher "
         "or split is outside of them, and so is another draw of images, but for the second interval of the test "
         "accuracy, which resamples images and seeds at once; the configurations were chosen on the validation part "

@@ -58,8 +58,12 @@ class Difference:
 
 
 def of_spec(spec: JobSpec, teacher: Mapping[str, Any] | None = None) -> Context:
-    """A job's context; `teacher` is its TeacherFacts as they are stored, once they are known."""
-    data, smoothing, initial = spec.dataset, spec.teacher.label_smoothing, spec.student.initial
+    """A job's context; `teacher` is its TeacherFacts as they are stored, once they are known.
+
+    ValueError for a job that a program of its own trains, of whose data nothing is known.
+    """
+    parts = spec.built_in_parts
+    data, smoothing, initial = parts.dataset, parts.teacher.label_smoothing, parts.student.initial
     entry = catalogue.DATASETS[data.name]
     facts = teacher or {}
     pool = entry.images
@@ -73,9 +77,9 @@ def of_spec(spec: JobSpec, teacher: Mapping[str, Any] | None = None) -> Context:
         optimizers=tuple(spec.space.optimizers()),
         epochs=spec.training.epochs,
         batch_size=spec.training.batch_size,
-        label_smoothing=smoothing if spec.teacher.source == "train" else None,
+        label_smoothing=smoothing if parts.teacher.source == "train" else None,
         teacher_entropy=facts["validation"]["teacher_entropy"] if "validation" in facts else None,
-        student=kind_of(spec.student.name),
+        student=kind_of(parts.student.name),
         student_init="random" if initial is None or initial.source == "random" else "pretrained",
         metric=spec.objective.metric,
         method=_method(spec),
