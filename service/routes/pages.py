@@ -188,6 +188,7 @@ def _job_page(
         status,
         job=job,
         student=[file.name for file in files if is_student_file(file.name)],
+        preparations=list(units.preparations(job.teacher or {})),
         entry=entry,
         clock=jobs_page_one.clock(job, entry.phase),
         searched=jobs_page.search_trials(job.progress),
