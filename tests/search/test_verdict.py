@@ -17,6 +17,7 @@ from search.analysis.job.verdict import (
     Field,
     Option,
     Slice,
+    alike,
     decide,
     seeds_to_decide,
     simultaneous,
@@ -164,6 +165,10 @@ def test_whatever_the_field_the_verdict_contradicts_nothing(known: Field) -> Non
     for gain in decision.gains:
         other = known.options[gain.place]
         assert gain.low <= gain.mean <= gain.high
+        usual = other.temperature is not None and alike(other.temperature, known.default_temperature)
+        by_search = other.group == "joint" and not usual
+        mine = option.group == "label_only" or alike(option.temperature, known.default_temperature)
+        assert not by_search or mine, "what the search tried is no choice that one would make without it"
         if option.temperature is not None and other.temperature is not None:
             assert max(option.temperature / other.temperature, other.temperature / option.temperature) > ALIKE
     if decision.kind == "keep":

@@ -243,15 +243,15 @@ def _compared(field: Field, means: Array, place: int) -> Decision:
 
 
 def _another(field: Field, first: int, second: int) -> bool:
-    """Whether two options are different choices: distilling or not, or another temperature. Two temperatures of the
-    search, neither of them the default one, are one choice: to search.
+    """Whether `second` is another choice than `first`: distilling or not, or another temperature. What the search tried
+    at a temperature that is not the default is no choice that one would make without it.
     """
     first_option, second_option = field.options[first], field.options[second]
     if _labels_alone(field, first) or _labels_alone(field, second):
         return first_option.group != second_option.group
     if first == second or alike(first_option.temperature, second_option.temperature):
         return False
-    return not first_option.group == second_option.group == "joint" or _default(field, first) or _default(field, second)
+    return second_option.group != "joint" or _default(field, first) or _default(field, second)
 
 
 def _default(field: Field, place: int) -> bool:
