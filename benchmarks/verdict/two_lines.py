@@ -64,7 +64,7 @@ def lines(number: int, truth: synthetic.Truth, noise: float, changes: dict[str, 
         raise RuntimeError("no fresh seed ended")
     verdict = verdict_of(spec, contest, decide(contest.field))
     values = [truth(configurations.from_json(dict(entry.configuration))) for entry in contest.entries]
-    reached = truth(configurations.from_json(dict(verdict.configuration)))
+    reached = truth(configurations.from_json(verdict.configuration.stored()))
     headline, action = units.first_lines(verdict, "")
     return f"{headline} {action} (true {100 * reached:.1f}, best {100 * max(values):.1f})"
 
