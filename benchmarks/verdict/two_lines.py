@@ -1,4 +1,4 @@
-"""Ten answers of ten jobs whose truth is known, each by its first two lines alone: is it plain what to do next?
+"""Ten answers of ten jobs whose truth is known, each by its first two lines alone, to be read for what to do next.
 
     python -m benchmarks.verdict.two_lines
 
