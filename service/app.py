@@ -30,6 +30,7 @@ from service.routes import (
     claims,
     dashboard,
     exports,
+    job_pictures,
     jobs,
     keys,
     lookup,
@@ -110,6 +111,24 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     errors.install(app)
     signing.install(app)
     routers = [*(room.router for room in ROOMS), lookup.open_router, openapi.router]
+    rooms = (
+        jobs,
+        trials,
+        stream,
+        results,
+        exports,
+        studies,
+        lookup,
+        advice,
+        keys,
+        metrics,
+        signing,
+        page_updates,
+        pages,
+        job_pictures,
+        study_pages,
+    )
+    routers = [*(room.router for room in rooms), lookup.open_router, openapi.router]
     for router in routers:
         app.include_router(router)
     app.mount(templating.ASSETS, templating.assets())

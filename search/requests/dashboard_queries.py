@@ -14,7 +14,7 @@ from search.storage.access import visible_job, visible_study
 from search.storage.db import Database
 from search.storage.rows import event_of, study_name
 from search.storage.stored import readable
-from search.storage.tables import events, jobs, trials
+from search.storage.tables import analyses, events, jobs, trials
 
 _STUDIES = table("studies", column("study_id"), column("study_name"))  # Optuna's own
 
@@ -22,7 +22,7 @@ _STUDIES = table("studies", column("study_id"), column("study_name"))  # Optuna'
 def pulse(db: Database, principal: Principal, job_id: str | None = None, study_id: str | None = None) -> str:
     """A word that differs whenever something has: of all jobs that the principal may see, of a study's, or of one.
 
-    A job's own also follows the epochs of its running trials, which are no events. NotFound.
+    A job's own also follows what are no events: the epochs of its running trials, and what was computed. NotFound.
     """
     with db.read() as connection:
         if job_id is None:
@@ -35,7 +35,8 @@ def pulse(db: Database, principal: Principal, job_id: str | None = None, study_i
             return f"{count} {latest}"
         job = visible_job(connection, job_id, principal)
         epochs = select(func.sum(trials.c.epoch)).where(trials.c.job_id == job.id, trials.c.state == TrialState.RUNNING)
-        return f"{job.last_event} {connection.execute(epochs).scalar_one()}"
+        computed = select(func.max(analyses.c.computed_at)).where(analyses.c.job_id == job.id)
+        return f"{job.last_event} {connection.execute(epochs).scalar_one()} {connection.execute(computed).scalar_one()}"
 
 
 def best_temperatures(db: Database, best: Mapping[str, int]) -> dict[str, float]:

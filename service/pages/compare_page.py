@@ -52,7 +52,10 @@ def settings(compared: Sequence[ComparedJob]) -> list[Row]:
     names = ["kd_weight", "label_weight", "student_temperature", "final_temperature", "optimizer", *optimizers.SETTINGS]
     winners = [winner for item in compared if (winner := _winner(item)) is not None]
     names += dict.fromkeys(name for winner in winners for name in winner.configuration.parameters)
-    rows = [Row(name.replace("_", " "), [_setting(item, name) for item in compared]) for name in names]
+    rows = [
+        Row(name if name == "kd_weight" else name.replace("_", " "), [_setting(item, name) for item in compared])
+        for name in names
+    ]
     return [row for row in rows if set(row.cells) != {NONE}]
 
 

@@ -21,6 +21,31 @@ BEST = 5
 LANES = 12
 
 
+TITLES: Mapping[str, str] = {
+    "response": "Quality over temperature",
+    "best": "Best value so far",
+    "lanes": "Learning curves of the trials in training",
+    "gains": "Gains over the baselines",
+    "curves": "Learning curves by temperature",
+    "optimizers": "Temperature response by optimizer",
+    "interactions": "Temperature with each other setting",
+    "pareto": "Accuracy against calibration",
+    "parallel": "Settings of the trials",
+    "seeds": "Spread between seeds",
+    "softness": "Softness of the teacher",
+    "importances": "What decided whether a trial was good",
+}
+
+
+def pictures(job: Job) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+    """The plots that a job's page shows at once, and those behind a press, each with what it is."""
+    first = ["response", "best", "gains"] if job.state is JobState.COMPLETED else ["response", "best", "lanes"]
+    if job.state in TERMINAL_JOBS:
+        first = [name for name in first if name != "lanes"]
+    rest = [name for name in TITLES if name not in first and name != "lanes"]
+    return [(name, TITLES[name]) for name in first], [(name, TITLES[name]) for name in rest]
+
+
 @dataclass(frozen=True, slots=True)
 class Action:
     """One of the moves that need no more than a press of a button."""

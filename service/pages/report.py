@@ -66,7 +66,7 @@ def render(standing: JobView, *, picture_base: str | None, back: str | None = No
         alternatives=_alternatives(result.verdict, metric) if result and result.verdict else [],
         verdict_method=result.verdict.method if result and result.verdict else "",
         facts=_facts(result) if result else [],
-        pictures={name: _picture(make(standing)) for name, make in names.PLOTS.items() if name not in LIVE},
+        pictures={name: both_widths(make(standing)) for name, make in names.PLOTS.items() if name not in LIVE},
         picture_base=picture_base,
         back=back,
         shares=_shares(standing.interactions),
@@ -82,10 +82,6 @@ def render(standing: JobView, *, picture_base: str | None, back: str | None = No
         told="answered" if standing.final else "as it stood",
         at=_moment(datetime.fromisoformat(result.computed_at) if result and standing.final else job.updated_at),
     )
-
-
-def _picture(plot: PlotData) -> dict[str, str]:
-    return {"drawn": both_widths(plot), "source": plot.source.words if plot.source and not plot.empty else ""}
 
 
 def both_widths(plot: PlotData) -> str:

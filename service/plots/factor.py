@@ -30,7 +30,7 @@ def factor_plot(guidance: Guidance, factor: FactorGuide) -> PlotData:
         marks.append(
             Dots([(best.temperature, row + 0.22) for best in cells], "soft", "a cell by itself", "ring", 2.6, 0.8)
         )
-        marks += _level(level, float(row), colour)
+        marks += _level(level, float(row), colour, x)
         effect = "others against it" if contrast is None else guidance_words.effect(contrast, short=True)
         marks.append(Words(x.high, row - 0.14, guidance_words.temperature(level.best), "start", "ink", bold=True))
         marks.append(Words(x.high, row + 0.2, effect, "start", colour if contrast else "soft"))
@@ -52,16 +52,17 @@ def factor_plot(guidance: Guidance, factor: FactorGuide) -> PlotData:
     )
 
 
-def _level(level: LevelGuide, row: float, colour: str) -> list[Mark]:
+def _level(level: LevelGuide, row: float, colour: str, x: Axis) -> list[Mark]:
     best = level.best
+    low, high = max(best.interval.low, x.low), min(best.interval.high, x.high)
     marks: list[Mark] = [
-        Whisker(row, best.interval.low, best.interval.high, colour, width=2.6),
+        Whisker(row, low, high, colour, width=2.6),
         Dots([(best.temperature, row)], colour, "a level", size=6.0, opacity=1.0),
     ]
     if best.censored_low:
-        marks.append(Words(best.interval.low, row, "\N{LEFTWARDS ARROW}", "end", colour, bold=True))
+        marks.append(Words(low, row - 0.2, "\N{LEFTWARDS ARROW}", "start", colour, bold=True))
     if best.censored_high:
-        marks.append(Words(best.interval.high, row, "\N{RIGHTWARDS ARROW}", "end", colour, bold=True))
+        marks.append(Words(high, row - 0.2, "\N{RIGHTWARDS ARROW}", "end", colour, bold=True))
     return marks
 
 

@@ -76,8 +76,11 @@ def render(plot: PlotData, width: Width = "wide") -> str:
             bar, span = plot.colour_bar, 120 if narrow else 180
             left = across / 2 - span / 2 + (wide(bar.low) - wide(bar.high)) / 2
             colour_bar(root, left, y + 6 + 20 * len(entries), span, bar.colours, (bar.low, bar.high))
-        if outside:
+        if plot.source is not None:
             height += 18
+            svg.text(root, EDGE, round(height) - 9, plot.source.words, fill="soft", size=SIZE)
+        if outside:
+            height += 18 if narrow or plot.source is None else 0
             words = "triangles at the edge: what lies beyond it"
             svg.text(root, across - EDGE, round(height) - 9, words, fill="soft", size=SIZE, anchor="end")
     svg.resize(root, across, round(height))

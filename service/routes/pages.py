@@ -19,7 +19,7 @@ from search.errors import FieldProblem, IllegalMove, NotReady, SpecInvalid, Unre
 from search.records import Event, Job, Principal, Trial
 from search.requests import jobs as job_requests
 from search.requests.advice import Priors, get_advice
-from search.requests.dashboard_queries import best_temperatures, recent_events, study_number
+from search.requests.dashboard_queries import best_temperatures, pulse, recent_events, study_number
 from search.requests.job_list import JobFilter, Sort, browse_jobs
 from search.requests.jobs import cancel_job, delete_job, extend_job, get_job, pause_job, resume_job, stop_job
 from search.requests.results import get_result
@@ -182,6 +182,7 @@ def _job_page(
     result = _result(db, job, principal)
     entry = _entries(db, [job], principal)[0]
     files = list_artifacts(db, job_id, principal) if result is not None else []
+    pictures, more_pictures = jobs_page_one.pictures(job)
     return page(
         "job.html",
         visitor_of(request, principal),
@@ -200,6 +201,9 @@ def _job_page(
         nobody_works=_nobody_works(request, [job]),
         troubles=jobs_page_one.troubles(job),
         actions=jobs_page_one.actions(job),
+        pictures=pictures,
+        more_pictures=more_pictures,
+        version=hashlib.sha256(pulse(db, principal, job_id).encode()).hexdigest()[:12],
         budgets=jobs_page_one.budgets(job),
         running=jobs_page_one.lanes(job, running.items),
         more_running=max(0, job.progress.trials_running - jobs_page_one.LANES),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
@@ -14,15 +14,19 @@ from service import prefix
 from service.auth import Reader
 from service.errors import problem_response
 from service.pages import compare_page, jobs_page, study_page
-from service.pages.templating import HEADERS, page
+from service.pages.templating import page
+from service.plots import compared as compared_plots
 from service.plots import svg_renderer
+from service.plots.data import PlotData
 from service.plots.factor import factor_plot
+from service.routes.job_pictures import SVG_HEADERS
 from service.routes.jobs import database
 from service.routes.signing import visitor_of
 from service.routes.turns import in_turn
 from service.schemas import Cursor, StudyId
 
 PER_PAGE = 25
+JobIds = Annotated[list[str], Query(max_length=100, default_factory=list)]
 router = APIRouter(include_in_schema=False)
 
 
@@ -78,20 +82,34 @@ def show_factor(
     guidance = get_guidance(database(request), study_id, principal)
     if not 0 <= number < len(guidance.factors):
         return problem_response("not-found", "the study has no such factor", request.url.path)
-    drawn = svg_renderer.render(factor_plot(guidance, guidance.factors[number]), width)
-    return Response(drawn, media_type="image/svg+xml", headers=dict(HEADERS) | {"Content-Security-Policy": SVG_POLICY})
+    plot = factor_plot(guidance, guidance.factors[number])
+    return _picture(plot, width)
 
 
-SVG_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
-"""A picture has its colours in a stylesheet of its own."""
+def _picture(plot: PlotData, width: svg_renderer.Width) -> Response:
+    return Response(svg_renderer.render(plot, width), media_type="image/svg+xml", headers=SVG_HEADERS)
+
+
+@router.get("/compare/{picture}.svg")
+@in_turn
+def show_compared(
+    request: Request,
+    picture: Literal["responses", "gains"],
+    principal: Reader,
+    job: JobIds,
+    width: svg_renderer.Width = "wide",
+) -> Response:
+    """The compared jobs in one plot."""
+    answers = [
+        compared_plots.JobAnswer(item.job.name, jobs_page.metric_of(item.job), item.result, item.response)
+        for item in compared_jobs(database(request), job[: compare_page.MOST_JOBS], principal)
+    ]
+    plot = compared_plots.responses(answers) if picture == "responses" else compared_plots.gains(answers)
+    return _picture(plot, width)
 
 
 @router.get("/compare")
-def show_comparison(
-    request: Request,
-    principal: Reader,
-    job: Annotated[list[str], Query(max_length=100)] = [],  # noqa: B006
-) -> Response:
+def show_comparison(request: Request, principal: Reader, job: JobIds) -> Response:
     """Up to six jobs side by side."""
     job_ids, refused = list(dict.fromkeys(job)), ""
     if len(job_ids) > compare_page.MOST_JOBS:
@@ -103,6 +121,7 @@ def show_comparison(
         "compare.html",
         visitor_of(request, principal),
         compared=compared,
+        query="&".join(f"job={item.job.id}" for item in compared),
         refused=refused,
         answers=compare_page.answers(compared),
         settings=compare_page.settings(compared),

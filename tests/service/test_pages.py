@@ -20,7 +20,7 @@ from search.storage.store import open_store
 from service.auth import SESSION_COOKIE
 from service.pages import jobs_page_one
 from service.pages.jobs_page_spec import excerpts, read_spec
-from service.routes import page_updates, pages, signing, study_pages
+from service.routes import job_pictures, page_updates, pages, signing, study_pages
 from service.settings import Settings
 from tests.search import factories
 from tests.service import server_fixtures
@@ -519,6 +519,11 @@ def test_streams_end_with_the_service(settings: Settings) -> None:
 
 def test_every_page_is_in_the_table_of_who_may() -> None:
     free = {"GET /", "GET /signin", "POST /signin", "POST /signout", "GET /jobs/changes"}  # the last one is tried above
-    routes = [route for room in (signing, page_updates, pages, study_pages) for route in room.router.routes]
+    routes = [
+        route for room in (signing, page_updates, pages, job_pictures, study_pages) for route in room.router.routes
+    ]
     found = {f"{method} {route.path}" for route in routes for method in route.methods}  # type: ignore[attr-defined]
-    assert {one.format(job_id="x", study_id="x", number=0) for one in found} - free <= set(ROUTES)
+    assert {
+        one.format(job_id="x", study_id="x", number=0, picture="gains" if "compare" in one else "response")
+        for one in found
+    } - free <= set(ROUTES)

@@ -81,6 +81,8 @@ def test_jobs_are_compared(client: httpx.Client, study: StudyDetail, jobs: Jobs)
     assert re.search(r"Where their specs differ .*budget\.trials 24 4 24", page)
     assert "labels.team" in page
     assert "The winners' settings" in page
+    for name, part in (("responses", "may be the best"), ("gains", "Gains over the tuned baselines")):
+        assert part in get(client, f"/compare/{name}.svg?" + "&".join(f"job={job_id}" for job_id in chosen)).text
     one = words(get(client, f"/compare?job={jobs.running.id}"))
     assert "Choose at least two jobs" in one
     many = "&".join(f"job={job_id}" for job_id in [jobs.queued.id, jobs.cancelled.id, *chosen, study.cells[1].job_id])
@@ -93,3 +95,37 @@ def test_a_bar_of_what_has_failed_is_not_full(client: httpx.Client, study: Study
     bars = re.findall(r'<progress max="(\d+)" value="(\d+)" aria-label="All trials"', page.text)
     assert bars
     assert all(int(value) < int(most) for most, value in bars)
+
+
+def test_a_job_s_page_carries_its_pictures_and_they_change_with_it(
+    client: httpx.Client, db: Database, jobs: Jobs
+) -> None:
+    def pictures() -> list[str]:
+        page = get(client, f"/jobs/{jobs.running.id}")
+        assert "Report so far" in words(page)
+        return [unescape(address) for address in re.findall(r'<img src="([^"]+/pictures/[^"]+)"', page.text)]
+
+    before = pictures()
+    assert [re.findall(r"/(\w+)\.svg", address)[0] for address in before[:3]] == ["response", "best", "lanes"]
+    drawn = get(client, before[0]).text
+    assert "from 2 of 4 trials" in drawn
+    assert " UTC" in drawn
+    assert 'width="358"' in get(client, f"{before[0]}&width=narrow").text
+    server_fixtures.train(db, jobs.running, trials=1)
+    assert set(pictures()).isdisjoint(before)
+    for address in pictures():
+        assert get(client, address).text.startswith("<svg")
+
+
+def test_a_trial_has_a_page_with_its_curve(client: httpx.Client, jobs: Jobs) -> None:
+    assert f'href="/jobs/{jobs.running.id}/trials/1"' in get(client, f"/jobs/{jobs.running.id}").text
+    page = get(client, f"/jobs/{jobs.running.id}/trials/1")
+    shown = words(page)
+    assert re.search(r"Trial 1 completed search; 2 of 2 epochs; accuracy 88\.8 %", shown)
+    assert "optimizer SGD learning rate 0.02" in shown
+    assert "negative log-likelihood 0.112 nats" in shown
+    assert "trial 1 ended at epoch 2 with 88.8 %" in shown
+    assert "trial 0 ended" not in shown
+    [curve] = re.findall(r'<img src="([^"]+/curve[^"]+)"', page.text)
+    assert "Trial 1 over its epochs" in get(client, unescape(curve)).text
+    assert client.get(f"/jobs/{jobs.running.id}/trials/99", headers=HTML).status_code == 404

@@ -4,6 +4,8 @@
 
 const SOON_MILLISECONDS = 700;
 const POLL_MILLISECONDS = 5000; // where no event stream can be had, and after an answer that was none
+const SLOW_MILLISECONDS = 4000; // between two pictures of the same thing
+const placed = new Map(); // by id, when a slow part was last put in place
 const seen = new Map(); // by id, what the service last sent for a part: what a visitor opened there is no difference
 let waiting = null; // the next refresh, once it is due
 let asking = false;
@@ -36,7 +38,7 @@ async function ask() {
       return;
     }
     well = answer.ok;
-    if (well) put(new DOMParser().parseFromString(await answer.text(), "text/html"));
+    if (well) await put(new DOMParser().parseFromString(await answer.text(), "text/html"));
     if (well) await loadFragments();
   } catch {
     // the service does not answer
@@ -48,16 +50,28 @@ async function ask() {
   }
 }
 
-function put(fresh) {
+async function put(fresh) {
   const before = states(document);
   for (const part of parts(fresh)) {
     const here = document.getElementById(part.id);
     if (!here || seen.get(part.id) === part.innerHTML) continue;
+    const next = document.importNode(part, true);
+    if (part.dataset.live === "slow") {
+      const early = (placed.get(part.id) ?? 0) + SLOW_MILLISECONDS - Date.now();
+      if (early > 0) {
+        setTimeout(() => refresh(), early);
+        continue;
+      }
+      placed.set(part.id, Date.now());
+      // pictures are fetched before they take the place of those that are there: nothing flickers
+      const images = Array.from(next.querySelectorAll("img:not([loading=lazy])"));
+      await Promise.all(images.map((image) => image.decode().catch(() => {})));
+    }
     const focused = here.contains(document.activeElement) ? document.activeElement.id : null;
     const open = Array.from(here.querySelectorAll("details[open] > summary[id]"), (one) => one.id);
     const typed = Array.from(here.querySelectorAll("input[id]"), (one) => [one.id, one.value, one.checked]);
     seen.set(part.id, part.innerHTML);
-    here.replaceChildren(...document.importNode(part, true).childNodes);
+    here.replaceChildren(...next.childNodes);
     for (const id of open) if (document.getElementById(id)) document.getElementById(id).parentElement.open = true;
     for (const [id, value, checked] of typed) {
       const input = document.getElementById(id);
