@@ -11,6 +11,7 @@ from search.records import Principal
 from search.states import TERMINAL_JOBS
 from search.storage.access import visible_job
 from search.storage.db import Database
+from search.storage.rows import reason_of
 from search.storage.stored import read
 from search.storage.tables import analyses
 from thermowell.api.answers import Importances, Interactions, Result, TemperatureResponse
@@ -46,7 +47,9 @@ def _read_document(db: Database, job_id: str, principal: Principal, kind: str, d
         text = connection.execute(query).scalar_one_or_none()
     if text is None:
         terminal = job.state in TERMINAL_JOBS
+        why = reason_of(job.problem) if terminal else None
         raise NotReady(
             f"the job is {job.state} and {'left no' if terminal else 'has no'} {kind}{'' if terminal else ' yet'}"
+            + (f": {why.detail}" if why else "")
         )
     return read(document, text, f"the {kind} of job {job_id}")

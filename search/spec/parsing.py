@@ -12,6 +12,10 @@ from search.spec import default, markup, validation_errors
 from search.spec.fields import DOOR
 from search.spec.job import JobSpec
 
+STUDY_NOT_JOB = (
+    "this is a study, which has a base job and factors: submit it with `thermowell study submit FILE`, or POST it to "
+    "/v1/studies"
+)
 SCHEMA_ID = "urn:thermowell:job-spec:1"
 
 
@@ -25,6 +29,8 @@ def parse_spec(text: str | bytes, media: Literal["json", "yaml"]) -> JobSpec:
     marked = markup.read_json(content) if media == "json" else markup.read_yaml(content)
     if not isinstance(marked.data, dict):
         raise SpecInvalid([FieldProblem("", "a spec is a group of fields (name, dataset, teacher, student, ...)", 1)])
+    if {"base", "factors"} <= marked.data.keys():
+        raise SpecInvalid([FieldProblem("", STUDY_NOT_JOB, 1)])
     try:
         return JobSpec.model_validate(marked.data, context=DOOR)
     except ValidationError as error:

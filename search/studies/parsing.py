@@ -15,12 +15,20 @@ from search.spec.validation_errors import MOST_PROBLEMS
 from search.studies.cells import expand
 from search.studies.spec import StudyExtension, StudySpec
 
+JOB_NOT_STUDY = (
+    "this is a job spec, which has no base and no factors: submit it with `thermowell submit FILE`, or POST it to "
+    "/v1/jobs"
+)
 SCHEMA_ID = "urn:thermowell:study:1"
 Asked = TypeVar("Asked", bound=BaseModel)
 
 
 def parse_study(text: str | bytes, media: Literal["json", "yaml"]) -> StudySpec:
     """The study in a text of at most 256 KiB, every cell of it validated. SpecInvalid."""
+    content = markup.read_text(text)
+    data = (markup.read_json(content) if media == "json" else markup.read_yaml(content)).data
+    if isinstance(data, dict) and "base" not in data and {"teacher", "student"} & data.keys():
+        raise SpecInvalid([FieldProblem("", JOB_NOT_STUDY, 1)])
     study, marked = _read_model(text, media, StudySpec)
     try:
         expand(study)

@@ -92,6 +92,7 @@ def describe(app: FastAPI) -> dict[str, Any]:
         for path, item in document["paths"].items():
             for operation in item.values():
                 _complete(path, operation)
+        _simple_defaults(document)
         app.openapi_schema = _with_names(document)
     return app.openapi_schema
 
@@ -133,6 +134,23 @@ def _add_schemas(schemas: dict[str, Any]) -> None:
         schemas[model.__name__] = schema
     schemas.pop("HTTPValidationError", None)
     schemas.pop("ValidationError", None)
+
+
+def _simple_defaults(schema: Any) -> None:
+    """Says objects and lists that are defaults as `x-default`: generators of clients drop what has such a default.
+
+    The JSON Schema of a spec, for editors, has them all.
+    """
+    if isinstance(schema, list):
+        for part in schema:
+            _simple_defaults(part)
+    if not isinstance(schema, dict):
+        return
+    kinds = {"type", "$ref", "anyOf", "oneOf", "allOf"} & schema.keys()
+    if kinds and isinstance(schema.get("default"), dict | list):
+        schema["x-default"] = schema.pop("default")
+    for part in schema.values():
+        _simple_defaults(part)
 
 
 def _complete(path: str, operation: dict[str, Any]) -> None:

@@ -81,13 +81,16 @@ def watch(job: JobArgument, url: Url = DEFAULT_URL, key: Key = None, as_json: As
 
 
 def result(job: JobArgument, url: Url = DEFAULT_URL, key: Key = None, as_json: AsJson = False) -> None:
-    """Print a job's answer. Ends with 5 while there is none yet."""
+    """Print a job's answer. Ends with 5 while there is none yet, with 1 where the job ended without one."""
     with connected(url, key, as_json) as client:
-        job_id = full_id(client, job)
+        current = client.job(full_id(client, job))
+        if current.state in ("failed", "cancelled") and not as_json:
+            why = f": {current.problem.detail}" if current.problem else ""
+            fail(f"{current.name} is {current.state} and has no answer{why}", Exit.FAILED)
         if as_json:
-            print_json(client.http.get(f"/jobs/{job_id}/result"))
+            print_json(client.http.get(f"/jobs/{current.id}/result"))
         else:
-            _print_result(client, client.job(job_id))
+            _print_result(client, current)
 
 
 def export(
@@ -137,6 +140,9 @@ def list_jobs(
         jobs = list(islice(client.jobs(state=state, label=label), limit))
     if jobs:
         stdout().print(_jobs_table(jobs))
+        for job in jobs:
+            if job.problem is not None:
+                stdout().print(f"{job.id} {job.state}: {job.problem.detail}", markup=False, soft_wrap=True)
     else:
         stderr().print("There are no jobs yet: submit one with `thermowell submit FILE`.")
 

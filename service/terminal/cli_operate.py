@@ -131,6 +131,17 @@ def demo(
     raise typer.Exit(run(spec_file, directory, keep))
 
 
+def up(
+    workers: Annotated[int, typer.Option(min=1, max=64, help="How many workers.")] = 1,
+) -> None:
+    """Run service and workers in one terminal, on whatever is configured, until Ctrl-C."""
+    from service.terminal.programs import stay_up
+
+    need_worker_extra()
+    read_settings()
+    raise typer.Exit(stay_up(workers, stdout()))
+
+
 @keys.command("create")
 def create_key(
     name: Annotated[str, typer.Argument(help="What the key is for.")],
@@ -155,10 +166,12 @@ def create_key(
     """
     from search.records import SCOPES, Quota
     from search.requests import keys as key_requests
+    from search.requests.keys import any_keys
 
     settings = read_settings()
     limits = {"jobs": jobs, "trials": trials, "parallel": parallel}
     with _open_database(settings) as db:
+        first = not any_keys(db)
         unknown = sorted(set(scope) - set(SCOPES))
         if unknown:
             fail(f"unknown scope {', '.join(unknown)}; there are {', '.join(SCOPES)}", Exit.USAGE)
@@ -172,6 +185,13 @@ def create_key(
         print_json({**_key_document(key), "secret": secret})
     else:
         stderr().print(f"{key.name} ({key.id}), may {', '.join(sorted(key.scopes))}. Its secret, this once:")
+        if first:
+            stderr().print(
+                "This is the first key: from now on the service asks everybody for one, on loopback too. Give it to "
+                "commands by THERMOWELL_KEY or --key, and to the browser at /signin.",
+                markup=False,
+                soft_wrap=True,
+            )
         print(secret)
 
 
@@ -292,7 +312,7 @@ def print_schema() -> None:
 def register(app: typer.Typer) -> None:
     """Adds these commands to the command line."""
     panel = "Operation"
-    for command in (serve, worker, optuna_proxy, migrate, demo):
+    for command in (up, serve, worker, optuna_proxy, migrate, demo):
         app.command(rich_help_panel=panel)(command)
     app.add_typer(spec, name="spec", rich_help_panel="Jobs")
     app.add_typer(data, name="data", rich_help_panel=panel)

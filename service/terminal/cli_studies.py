@@ -13,12 +13,26 @@ import typer
 from rich.table import Table
 
 from service.terminal.cli_jobs import read_spec
-from service.terminal.console import ID_LENGTH, AsJson, Exit, Key, Url, connected, fail, print_json, stderr, stdout
+from service.terminal.console import (
+    ID_LENGTH,
+    IDENTIFIER,
+    AsJson,
+    Exit,
+    Key,
+    Url,
+    connected,
+    fail,
+    only_match,
+    print_json,
+    say_problem,
+    stderr,
+    stdout,
+)
 from thermowell.api.studies import StudyDetail
 from thermowell.errors import Refused
 from thermowell.sync.client import DEFAULT_URL, Client
 
-StudyArgument = Annotated[str, typer.Argument(metavar="STUDY", help="A study's id, or its first characters.")]
+StudyArgument = Annotated[str, typer.Argument(metavar="STUDY", help="A study's id, its first characters, or its name.")]
 StudyFile = Annotated[Path, typer.Argument(help="A study, YAML or JSON; - reads the standard input.", allow_dash=True)]
 app = typer.Typer(no_args_is_help=True, help="Studies: jobs that differ in the levels of factors.")
 
@@ -85,6 +99,31 @@ def submit(
         final = _follow(client, study.id)
         _tell(client, final, as_json)
         raise typer.Exit(Exit.OK if all(cell.state == "completed" for cell in final.cells) else Exit.FAILED)
+
+
+@app.command()
+def check(file: StudyFile, as_json: AsJson = False) -> None:
+    """Check a study without a service, every cell of it. Ends with 1 where it would be refused."""
+    from search.errors import SpecInvalid
+    from search.studies.cells import expand
+    from search.studies.parsing import parse_study
+
+    text, media_type = read_spec(file)
+    try:
+        study = parse_study(text, "json" if media_type.endswith("json") else "yaml")
+    except SpecInvalid as invalid:
+        errors = [{"path": p.path, "message": p.message, "line": p.line} for p in invalid.problems]
+        if as_json:
+            print_json({"valid": False, "errors": errors})
+        else:
+            say_problem({"title": f"{file} would be refused", "errors": errors})
+        raise typer.Exit(Exit.FAILED) from None
+    cells = expand(study).new
+    trials = sum(planned.spec.budget.trials for planned in cells)
+    if as_json:
+        print_json({"valid": True, "jobs": len(cells), "search_trials": trials})
+    else:
+        stderr().print(f"{file} is fine: {study.name}, {len(cells)} jobs, {trials} search trials in all.", markup=False)
 
 
 @app.command("list")
@@ -241,14 +280,9 @@ def _levels(levels: dict[str, str]) -> str:
     return ", ".join(f"{name} = {level}" for name, level in levels.items())
 
 
-def _full_id(client: Client, prefix: str) -> str:
-    """A study's whole id from its first characters."""
-    if len(prefix) >= ID_LENGTH:
-        return prefix
-    matches = [study.id for study in client.studies() if study.id.startswith(prefix)]
-    if len(matches) != 1:
-        fail(
-            f"{len(matches) or 'no'} {'study begins' if len(matches) < 2 else 'studies begin'} with {prefix}",
-            Exit.REFUSED,
-        )
-    return matches[0]
+def _full_id(client: Client, word: str) -> str:
+    """A study's whole id from its id, the first characters of it, or its name."""
+    if IDENTIFIER.fullmatch(word) and len(word) >= ID_LENGTH:
+        return word
+    matches = [study.id for study in client.studies() if study.id.startswith(word) or study.name == word]
+    return only_match(matches, word, "study")

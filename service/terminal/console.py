@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -17,12 +18,13 @@ from thermowell.plain import json_text, plain
 from thermowell.sync.client import Client
 
 ID_LENGTH = 16
+IDENTIFIER = re.compile(r"[0-9a-f]{1,16}")
 Url = Annotated[str, typer.Option("--url", envvar="THERMOWELL_URL", help="Where the service is.")]
 Key = Annotated[
     str | None, typer.Option("--key", envvar="THERMOWELL_KEY", help="An API key.", show_default=False, show_envvar=True)
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
-JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="A job's id, or its first characters.")]
+JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="A job's id, its first characters, or its name.")]
 
 
 class Exit(IntEnum):
@@ -100,13 +102,26 @@ def say_problem(problem: dict[str, Any]) -> None:
         out.print(f"  {field['path'] or 'document'}{line}: {field['message']}", markup=False, soft_wrap=True)
 
 
-def full_id(client: Client, prefix: str) -> str:
-    """A job's whole id from its first characters."""
-    if len(prefix) >= ID_LENGTH:
-        return prefix
-    matches = [job.id for job in client.jobs() if job.id.startswith(prefix)]
+def full_id(client: Client, word: str) -> str:
+    """A job's whole id from its id, the first characters of it, or its name."""
+    matches = [] if IDENTIFIER.fullmatch(word) else [job.id for job in client.jobs(name=word)]
+    if IDENTIFIER.fullmatch(word) and len(word) >= ID_LENGTH:
+        return word
     if not matches:
-        fail(f"no job begins with {prefix}", Exit.REFUSED)
+        matches = [job.id for job in client.jobs() if job.id.startswith(word) or job.name == word]
+    return only_match(matches, word, "job")
+
+
+def only_match(matches: list[str], word: str, kind: str) -> str:
+    """The one id that a word stands for; ends the command where there is none, or more than one."""
+    plural = "studies" if kind == "study" else f"{kind}s"
+    if not matches:
+        listing = "thermowell list" if kind == "job" else f"thermowell {kind} list"
+        fail(f"no {kind} has the name {word} or an id that begins so: {listing} shows what there is", Exit.REFUSED)
     if len(matches) > 1:
-        fail(f"{len(matches)} jobs begin with {prefix}: {', '.join(matches[:5])}", Exit.REFUSED)
+        ids = ", ".join(matches[:5])
+        fail(
+            f"{len(matches)} {plural} have the name {word} or an id that begins so, the newest first: {ids}",
+            Exit.REFUSED,
+        )
     return matches[0]

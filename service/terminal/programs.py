@@ -52,9 +52,12 @@ class Programs:
         self.interrupted = False
         self._first = _end_with_parent()
 
-    def start(self, *command: str) -> subprocess.Popen[bytes]:
-        """Starts one of `thermowell`'s commands in a group of its own: Ctrl-C is for us to pass on."""
-        name = command[0]
+    def start(self, *command: str, name: str | None = None) -> subprocess.Popen[bytes]:
+        """Starts one of `thermowell`'s commands in a group of its own: Ctrl-C is for us to pass on.
+
+        `name` tells it apart from others of the same command; the command's own unless given.
+        """
+        name = name or command[0]
         with self.log(name).open("wb") as sink:
             self.running[name] = subprocess.Popen(
                 [sys.executable, "-m", "service.cli", *command],
@@ -131,6 +134,38 @@ def alone(directory: Path, title: str, out: Console, work: Callable[[Programs, C
     except Refused as refused:
         say_problem(refused.problem)
         return Exit.REFUSED
+    except (ProgramEnded, Unreachable) as error:
+        stderr().print(str(error), style="bold red", markup=False)
+        programs.show_tails(stderr())
+        return Exit.UNREACHABLE
+    finally:
+        programs.stop()
+
+
+def stay_up(workers: int, out: Console) -> Exit:
+    """Runs a service and so many workers on whatever is configured, until Ctrl-C or until one of them ends."""
+    settings = Settings()
+    logs = settings.var / "logs"
+    logs.mkdir(parents=True, exist_ok=True)
+    configured = {name: value for name, value in os.environ.items() if name.startswith("THERMOWELL_")}
+    programs = Programs(logs, configured)
+    url = f"http://{'127.0.0.1' if settings.host in ('0.0.0.0', '::') else settings.host}:{settings.port}"
+    out.print(f"Starting a service at {url} and {workers} worker{'' if workers == 1 else 's'}", markup=False)
+    out.print(f"on {settings.safe_database_url}; what they say is in {logs}", markup=False, soft_wrap=True)
+    try:
+        with _told_by_signals(programs), Client(url) as client:
+            programs.run("migrate")
+            programs.start("serve")
+            for number in range(1, workers + 1):
+                programs.start("worker", name="worker" if workers == 1 else f"worker-{number}")
+            _wait_until_ready(client, programs)
+            out.print(f"Ready: {url}/jobs. Submit with `thermowell submit FILE`; Ctrl-C ends all of it.", markup=False)
+            while True:
+                programs.check()
+                time.sleep(0.5)
+    except KeyboardInterrupt:
+        out.print("\nEnding the service and its workers.")
+        return Exit.INTERRUPTED
     except (ProgramEnded, Unreachable) as error:
         stderr().print(str(error), style="bold red", markup=False)
         programs.show_tails(stderr())

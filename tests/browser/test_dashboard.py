@@ -16,11 +16,13 @@ NewVisit = Callable[..., Visit]
 
 # What each plot's marks are in the document: points, lines and bands are paths, a map is an image.
 PLOTS = {
-    "Temperature response": (".scatterlayer .points path", ".scatterlayer .js-line", ".scatterlayer .js-fill"),
+    "Accuracy over temperature": (".scatterlayer .points path", ".scatterlayer .js-line", ".scatterlayer .js-fill"),
     "Temperature response by optimizer": (".scatterlayer .points path",),
-    "Learning curves by temperature": (".scatterlayer .js-line", ".colorbar .cbfill"),
-    "Gain over the baselines": (".scatterlayer .points path", ".scatterlayer .errorbar path"),
-    "Softness of the teacher": (".scatterlayer .points path", ".scatterlayer .js-line"),
+    "Accuracy over epochs, by temperature": (".scatterlayer .js-line", ".colorbar .cbfill"),
+    "Gain over what one would have done": (".scatterlayer .points path", ".scatterlayer .js-line"),
+    "Softness of the teacher over temperature": (".scatterlayer .points path", ".scatterlayer .js-line"),
+    "Accuracy against calibration": (".scatterlayer .points path",),
+    "Spread between seeds": (".scatterlayer .points path",),
 }
 
 
@@ -64,14 +66,12 @@ def test_every_plot_is_drawn(visit: NewVisit, study: int) -> None:
 def test_maps_are_drawn_where_there_are_enough_trials(visit: NewVisit, site: Site, study: int) -> None:
     with httpx.Client(base_url=f"{site.url}/api", headers=headers(site), timeout=60) as api:
         found = api.get(f"/studies/{study}").json()["plotly_graph_objects"]
-    wanted = [each["id"] for each in found if "interactions-" in each["id"]]
-    assert wanted, "24 trials are enough for a map of at least one optimizer"
+    assert any("interactions" in each["id"] for each in found)
     page = visit(scope="dashboard").go(f"/dashboard/studies/{study}")
-    maps = plot(page, "Temperature with each other setting", exact=False)
-    expect(maps).to_have_count(len(wanted))
-    for place in range(len(wanted)):
-        expect(maps.nth(place).locator(".heatmaplayer image").first).to_be_attached()
-        expect(maps.nth(place).locator(".scatterlayer .points path").first).to_be_attached()
+    maps = plot(page, "Temperature with each other setting")
+    expect(maps).to_have_count(1)
+    expect(maps.locator(".heatmaplayer image").first).to_be_attached()
+    expect(maps.locator(".scatterlayer .points path").first).to_be_attached()
 
 
 def test_the_note_says_the_answer(visit: NewVisit, site: Site, answered: str, study: int) -> None:
@@ -98,12 +98,15 @@ def test_its_files_can_be_had_there(visit: NewVisit, site: Site, study: int) -> 
 def test_the_report_has_its_pictures(visit: NewVisit, answered: str, width: int, scheme: str) -> None:
     at = visit(width, scheme)
     page = at.go(f"/v1/jobs/{answered}/report")
-    pictures = page.locator("figure svg")
-    expect(pictures).to_have_count(8)
-    for place in range(8):
+    pictures = page.locator("figure svg").locator("visible=true")
+    expect(pictures).to_have_count(12)
+    for place in range(12):
         box = pictures.nth(place).bounding_box()
         assert box is not None
         assert box["width"] > 330, "large enough for its words"
+        assert box["x"] + box["width"] <= width, "nothing to scroll to"
+    begin = page.evaluate("document.getElementById('details').getBoundingClientRect().top + scrollY")
+    assert width < 600 or begin <= 5 * 900, "the details begin within five screens"
     at.check_page()
     at.keep("report-whole")
 

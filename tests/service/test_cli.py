@@ -430,3 +430,77 @@ def test_commands_of_other_rooms_take_over_the_process(processes: Processes, set
     assert fetching.wait() == Exit.OK
     assert "digits needs no fetching" in fetching.output()
     assert unknown.wait() == Exit.USAGE
+
+
+@pytest.mark.usefixtures("url")
+class TestReadingAndNames:
+    def test_a_job_is_named_by_its_name_too(self, run: Run, jobs: Jobs, db: Database) -> None:
+        assert json.loads(run("result", "done", "--json").stdout)["job_id"] == jobs.completed.id
+        assert run("cancel", "waiting").exit_code == Exit.OK
+        assert get_job(db, jobs.queued.id, server_fixtures.LOCAL).state == "cancelled"
+        missing = run("result", "nothing")
+        assert missing.exit_code == Exit.REFUSED
+        assert "thermowell list shows what there is" in missing.stderr.replace("\n", " ")
+        server_fixtures.submit(db, name="going")
+        twice = run("watch", "going")
+        assert twice.exit_code == Exit.REFUSED
+        assert "2 jobs have the name going" in twice.stderr
+
+    def test_trials_response_and_report(self, run: Run, jobs: Jobs, tmp_path: Path) -> None:
+        listed = run("trials", "going")
+        assert [line.split()[:3] for line in listed.stdout.splitlines()[1:]] == [
+            ["0", "search", "completed"],
+            ["1", "search", "completed"],
+            ["2", "search", "running"],
+        ]
+        assert len(json.loads(run("trials", "done", "--json", "--limit", "3").stdout)["items"]) == 3
+        assert run("trials", "done", "--csv").stdout.startswith("number,stage")
+        curve = run("response", "done")
+        assert curve.exit_code == Exit.OK
+        assert curve.stdout.split()[:4] == ["T", "accuracy", "low", "high"]
+        assert json.loads(run("response", "done", "--json").stdout)["job_id"] == jobs.completed.id
+        assert run("response", "going").exit_code == Exit.NOT_READY
+        for name in ("done", "going"):
+            assert run("report", name, "--out", tmp_path / f"{name}.html").exit_code == Exit.OK
+            assert "<svg" in (tmp_path / f"{name}.html").read_text()
+
+    def test_a_failed_job_says_why_everywhere(self, run: Run, db: Database, jobs: Jobs) -> None:
+        server_fixtures.fail(db, jobs.queued.id, "the data set is not below the data root")
+        for command in (("list",), ("result", "waiting"), ("watch", "waiting")):
+            done = run(*command)
+            assert "the data set is not below the data root" in (done.stdout + done.stderr).replace("\n", " "), command
+        assert run("result", "waiting").exit_code == Exit.FAILED
+        refused = run("result", "waiting", "--json")
+        assert "the data set is not below the data root" in refused.stderr
+
+    def test_open_prints_the_address(self, run: Run, jobs: Jobs, monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+        opened: list[str] = []
+        monkeypatch.setattr("webbrowser.open", lambda address: opened.append(address) or True)
+        assert run("open", "done").stdout.strip() == f"{url}/jobs/{jobs.completed.id}"
+        assert run("open").exit_code == Exit.OK
+        assert opened == [f"{url}/jobs/{jobs.completed.id}", f"{url}/jobs"]
+
+    def test_an_address_needs_no_scheme(self, run: Run, jobs: Jobs, url: str) -> None:
+        assert jobs.completed.id in run("list", "--url", url.removeprefix("http://")).stdout
+
+    def test_a_study_for_a_job_and_the_reverse_are_told(self, run: Run, tmp_path: Path, spec_file: Path) -> None:
+        base = server_fixtures.document()
+        del base["name"]
+        study = tmp_path / "study.yaml"
+        study.write_text(yaml.safe_dump({"name": "s", "base": base, "factors": {"training.epochs": [2, 3]}}))
+        wrong = run("submit", study)
+        assert wrong.exit_code == Exit.REFUSED
+        assert "submit it with `thermowell study submit FILE`" in wrong.stderr.replace("\n", " ")
+        reverse = run("study", "submit", spec_file)
+        assert reverse.exit_code == Exit.REFUSED
+        assert "submit it with `thermowell submit FILE`" in reverse.stderr.replace("\n", " ")
+        checked = run("study", "check", study)
+        assert checked.exit_code == Exit.OK
+        assert "2 jobs, 8 search trials in all" in checked.stderr
+        assert run("study", "check", spec_file).exit_code == Exit.FAILED
+
+
+def test_the_first_key_warns_that_loopback_closes(run: Run) -> None:
+    first = run("keys", "create", "mine")
+    assert "This is the first key" in first.stderr
+    assert "the first key" not in run("keys", "create", "second").stderr

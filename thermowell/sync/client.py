@@ -47,7 +47,8 @@ class Client(Studies):
     """
 
     def __init__(self, url: str | None = None, key: str | None = None, timeout: float = 30.0) -> None:
-        self.url = (url or os.environ.get("THERMOWELL_URL") or DEFAULT_URL).rstrip("/")
+        address = (url or os.environ.get("THERMOWELL_URL") or DEFAULT_URL).rstrip("/")
+        self.url = address if "://" in address else f"http://{address}"  # as people write it: localhost:8000
         self.http = Transport(self.url, key or os.environ.get("THERMOWELL_KEY"), timeout)
 
     def __enter__(self) -> Self:
