@@ -14,6 +14,7 @@ from search.records import Event, Job, Trial, Trouble
 from search.states import TERMINAL_JOBS, JobState
 from search.storage.stored import readable
 from service.pages.jobs_page import metric_of
+from trainers.registry import optimizers
 
 EVENTS = 12
 LEFT_OUT = ("trial_started",)  # a bank begins many at once, and the page shows what is in training
@@ -277,3 +278,39 @@ _SAY: Mapping[str, Callable[[Job, Mapping[str, Any]], str]] = {
     "test_opened": lambda job, payload: "the test part is read, once",
     "artifact": lambda job, payload: f"kept the file {payload['name']}",
 }
+
+
+def trial_settings(trial: Trial) -> list[tuple[str, str]]:
+    """The trial's configuration, row by row; nothing before it has one."""
+    configuration = trial.configuration
+    if configuration is None:
+        return []
+    rows = [("temperature", units.temperature(configuration["temperature"], configuration.get("final_temperature")))]
+    for name in ("student_temperature", "kd_weight", "label_weight"):
+        if configuration.get(name) is not None:
+            rows.append((name if "kd" in name else name.replace("_", " "), units.number(configuration[name])))
+    optimizer = configuration.get("optimizer")
+    if optimizer is not None:
+        rows.append(("optimizer", units.OPTIMIZERS.get(optimizer["name"], optimizer["name"])))
+        for name in optimizers.SETTINGS:
+            if name in optimizers.COMMON or optimizers.has(optimizer["name"], name):
+                rows.append((name.replace("_", " "), units.value(optimizer[name])))
+    rows += [(name, units.value(value)) for name, value in (configuration.get("parameters") or {}).items()]
+    return [*rows, ("seed", str(trial.seed))]
+
+
+def trial_measures(trial: Trial) -> list[tuple[str, str, str]]:
+    """Each metric on validation and on the test part, where they are known."""
+    rows = []
+    validation, test = trial.metrics or {}, trial.test_metrics or {}
+    for name in dict.fromkeys([*validation, *test]):
+        display = units.measure(name)
+        reached, tested = validation.get(name), test.get(name)
+        rows.append(
+            (
+                display.label.replace("_", " "),
+                "" if reached is None else units.level(display, reached),
+                "" if tested is None else units.level(display, tested),
+            )
+        )
+    return rows

@@ -13,7 +13,7 @@ from search.requests.job_view import get_job_view
 from search.requests.jobs import get_job
 from search.requests.trials import get_trial
 from service.auth import Reader
-from service.pages import jobs_page, jobs_page_one, trial_page
+from service.pages import jobs_page, jobs_page_one
 from service.pages.templating import HEADERS, page
 from service.plots import names, svg_renderer
 from service.plots.trial import trial_plot
@@ -62,8 +62,8 @@ def show_trial(request: Request, job_id: JobId, number: TrialNumber, principal: 
         trial=trial,
         lane=jobs_page_one.lanes(job, [trial])[0],
         metric=jobs_page.metric_of(job).label,
-        settings=trial_page.settings(trial),
-        measures=trial_page.measures(trial),
+        settings=jobs_page_one.trial_settings(trial),
+        measures=jobs_page_one.trial_measures(trial),
         version=f"{trial.attempt}-{trial.epoch}",
         epochs=len(reports),
         happenings=jobs_page_one.happenings(job, events),
