@@ -69,6 +69,7 @@ ROOMS = (
     signing,
     page_updates,
     pages,
+    job_pictures,
     study_pages,
 )
 """Whose routes there are, in the order in which they are described."""
@@ -111,24 +112,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     errors.install(app)
     signing.install(app)
     routers = [*(room.router for room in ROOMS), lookup.open_router, openapi.router]
-    rooms = (
-        jobs,
-        trials,
-        stream,
-        results,
-        exports,
-        studies,
-        lookup,
-        advice,
-        keys,
-        metrics,
-        signing,
-        page_updates,
-        pages,
-        job_pictures,
-        study_pages,
-    )
-    routers = [*(room.router for room in rooms), lookup.open_router, openapi.router]
     for router in routers:
         app.include_router(router)
     app.mount(templating.ASSETS, templating.assets())
