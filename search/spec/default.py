@@ -76,6 +76,8 @@ student:
   #   finetune: full         # or head
   #   seed: 0
 
+# trainer: {external: {queue: mine}}  # who trains, in the place of dataset, teacher and student: docs/own-training.md
+
 training:                    # of every student
   epochs: 20
   batch_size: 64
@@ -132,8 +134,8 @@ baselines:
                              # arm: each is searched and raced by itself
   # default_temperature: 4   # what the verdict keeps where T makes no difference that matters
 
-confirmation:                # on fresh seeds, so that luck decides nothing; quick in its place: on fewer, and
-                             # none: the winner is trained once more, and nothing else
+confirmation:                # on fresh seeds, so that luck decides nothing
+  # level: full              # or quick, on fewer seeds, or none: the winner is trained once more, and nothing else
   finalists: 3               # configurations of the search, and of each baseline
   select_seeds: 3            # at most; who is shown to be worse drops out before
   estimate_seeds: 5          # and is measured on these
