@@ -50,7 +50,7 @@ class Held:
     trial_id: int = -1
 
 
-class Hand(Protocol):
+class LedgerClient(Protocol):
     """Somebody who trains."""
 
     def submit(self, **changes: Any) -> Job: ...

@@ -38,7 +38,7 @@ SECONDS = 30.0
 
 
 @dataclass
-class Hands:
+class Client:
     """Somebody who works on a database all the time: by our operations, and through Optuna's own storage."""
 
     db: Database
@@ -91,10 +91,10 @@ class Hands:
         self.db.close()
 
 
-def hands(url: str) -> Hands:
+def client(url: str) -> Client:
     db = open_database(url)
     migrate(db)
-    return Hands(db)
+    return Client(db)
 
 
 def refused(call: Callable[[], object], words: str | None = None) -> None:
@@ -103,9 +103,9 @@ def refused(call: Callable[[], object], words: str | None = None) -> None:
 
 
 @pytest.fixture
-def both(pair: Pair) -> Iterator[Hands]:
-    """Hands that know both servers and want whichever takes writes."""
-    working = hands(pair.create())
+def both(pair: Pair) -> Iterator[Client]:
+    """Client that know both servers and want whichever takes writes."""
+    working = client(pair.create())
     yield working
     working.close()
 
@@ -115,7 +115,7 @@ def on(server: Postgres, url: str) -> str:
     return server.url(url.split("?")[0].rsplit("/", 1)[1])
 
 
-def test_a_failover_is_gone_through_with_every_trial(pair: Pair, both: Hands) -> None:
+def test_a_failover_is_gone_through_with_every_trial(pair: Pair, both: Client) -> None:
     job = submitted(both.db)
     claim = taken(both.db)
     both.read()
@@ -133,7 +133,7 @@ def test_a_failover_is_gone_through_with_every_trial(pair: Pair, both: Hands) ->
 def test_who_knows_one_server_alone_waits_while_it_is_a_standby(pair: Pair, fast: bool) -> None:
     """It reads there, as long as nothing else is to be had, and every write is refused; then it takes writes again."""
     server = pair.primary
-    working = hands(on(server, pair.create()))
+    working = client(on(server, pair.create()))
     working.work()
     pair.fail_over(fast=fast)
     with_retries(working.read, threading.Event(), SECONDS)  # from the standby: connections to the primary are cut once
@@ -154,7 +154,7 @@ def test_the_pool_lets_go_of_a_node_that_only_reads(pair: Pair, monkeypatch: pyt
     still answer, and nobody tells."""
     servers = [pair.standby, pair.primary]
     url = pair.create()
-    working = hands(url)
+    working = client(url)
     moving = [str(each.directory) for each in servers]
     at_standby, plain = True, psycopg.connect
 
@@ -179,7 +179,7 @@ def test_the_pool_lets_go_of_a_node_that_only_reads(pair: Pair, monkeypatch: pyt
     working.close()
 
 
-def test_a_reaper_takes_nobody_for_dead_who_could_not_write(pair: Pair, both: Hands) -> None:
+def test_a_reaper_takes_nobody_for_dead_who_could_not_write(pair: Pair, both: Client) -> None:
     """While the server only reads, leases expire which nobody can renew: it is asked all the time, and answers."""
     database = both.db.engine.url.database
     submitted(both.db)
@@ -218,14 +218,14 @@ def server() -> Iterator[Postgres]:
 
 
 @pytest.fixture(scope="module")
-def plain(server: Postgres) -> Iterator[Hands]:
-    working = hands(server.create())
+def plain(server: Postgres) -> Iterator[Client]:
+    working = client(server.create())
     yield working
     working.close()
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_whatever_a_statement_meets_is_waited_for_and_repeated(plain: Hands, state: str) -> None:
+def test_whatever_a_statement_meets_is_waited_for_and_repeated(plain: Client, state: str) -> None:
     """A server that raises this state from within a statement, as it does where its disk is full."""
     with plain.db.write() as connection:
         connection.execute(text(FAULT.format(state=state)))
@@ -239,7 +239,7 @@ def test_whatever_a_statement_meets_is_waited_for_and_repeated(plain: Hands, sta
         call()
 
 
-def test_a_statement_that_is_at_fault_is_not_repeated(plain: Hands) -> None:
+def test_a_statement_that_is_at_fault_is_not_repeated(plain: Client) -> None:
     with plain.db.write() as connection:
         connection.execute(text(FAULT.format(state="22003")))
         connection.execute(text("CREATE TRIGGER fault BEFORE INSERT ON tw_jobs EXECUTE FUNCTION fault()"))
@@ -249,7 +249,7 @@ def test_a_statement_that_is_at_fault_is_not_repeated(plain: Hands) -> None:
         connection.execute(text("DROP FUNCTION fault CASCADE"))
 
 
-def test_sessions_that_are_ended_are_made_anew(server: Postgres, plain: Hands) -> None:
+def test_sessions_that_are_ended_are_made_anew(server: Postgres, plain: Client) -> None:
     """At rest nobody hears of it; in the middle of a transaction it is told, once."""
     database = plain.db.engine.url.database
 
@@ -272,7 +272,7 @@ def test_sessions_that_are_ended_are_made_anew(server: Postgres, plain: Hands) -
     plain.work()
 
 
-def test_a_database_that_is_made_read_only_is_read_and_waited_for(server: Postgres, plain: Hands) -> None:
+def test_a_database_that_is_made_read_only_is_read_and_waited_for(server: Postgres, plain: Client) -> None:
     """For all sessions, as an operator does before he copies it, and nobody is cut off."""
     plain.work()
     server.query("ALTER SYSTEM SET default_transaction_read_only = on")
@@ -293,7 +293,7 @@ def test_a_database_that_is_made_read_only_is_read_and_waited_for(server: Postgr
 
 def test_too_many_connections_are_waited_for(server: Postgres) -> None:
     url = server.create()
-    migrated = hands(url)
+    migrated = client(url)
     migrated.close()
     role = "crowded"
     server.query(f"CREATE ROLE {role} LOGIN CONNECTION LIMIT 4")
@@ -301,7 +301,7 @@ def test_too_many_connections_are_waited_for(server: Postgres) -> None:
     with psycopg.connect(host=str(server.directory), user="postgres", dbname=database) as connection:
         connection.execute(f"GRANT ALL ON ALL TABLES IN SCHEMA public TO {role}".encode())
         connection.execute(f"GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO {role}".encode())
-    working = Hands(open_database(url.replace("postgres@", f"{role}@")))
+    working = Client(open_database(url.replace("postgres@", f"{role}@")))
     server.query(f"ALTER ROLE {role} CONNECTION LIMIT 0")
     working.db.engine.dispose()
     working.storage._backend.engine.dispose()
@@ -324,17 +324,17 @@ def pooler(server: Postgres) -> Iterator[PgBouncer]:
 
 
 @pytest.fixture
-def pooled(server: Postgres, pooler: PgBouncer) -> Iterator[Hands]:
-    """Hands that reach an empty database through a pooler in transaction mode, and migrate it there."""
+def pooled(server: Postgres, pooler: PgBouncer) -> Iterator[Client]:
+    """Client that reach an empty database through a pooler in transaction mode, and migrate it there."""
     direct = server.create()
-    working = hands(pooler.url(direct.split("?")[0].rsplit("/", 1)[1]))
+    working = client(pooler.url(direct.split("?")[0].rsplit("/", 1)[1]))
     yield working
     working.close()
 
 
-def test_many_share_few_sessions_behind_a_pooler(server: Postgres, pooled: Hands) -> None:
+def test_many_share_few_sessions_behind_a_pooler(server: Postgres, pooled: Client) -> None:
     """Statements meet another session each time: nothing that was prepared or set in one may be wanted of the next."""
-    rivals = [Hands(open_database(pooled.db.url)) for _ in range(3)]
+    rivals = [Client(open_database(pooled.db.url)) for _ in range(3)]
     with ThreadPoolExecutor(len(rivals)) as threads:
         for done in [threads.submit(_much, rival) for rival in rivals]:
             done.result()
@@ -350,14 +350,14 @@ def test_many_share_few_sessions_behind_a_pooler(server: Postgres, pooled: Hands
     assert server.query("SELECT count(*) FROM pg_prepared_statements") == [(0,)]
 
 
-def test_a_session_of_ones_own_is_limited_once(plain: Hands) -> None:
+def test_a_session_of_ones_own_is_limited_once(plain: Client) -> None:
     """Where no pooler is between, the limit costs no statement of each transaction."""
     with plain.db.look() as connection:
         setting = text("SHOW idle_in_transaction_session_timeout")
         assert connection.execute(setting).scalar_one() == f"{connections.STILL_SECONDS}s"
 
 
-def test_a_pooler_that_is_restarted_is_found_again(pooler: PgBouncer, pooled: Hands) -> None:
+def test_a_pooler_that_is_restarted_is_found_again(pooler: PgBouncer, pooled: Client) -> None:
     pooled.work()
     pooler.stop()
     for call in (*pooled.writes, pooled.read):
@@ -366,7 +366,7 @@ def test_a_pooler_that_is_restarted_is_found_again(pooler: PgBouncer, pooled: Ha
     pooled.work()
 
 
-def test_a_server_that_is_restarted_behind_a_pooler_is_found_again(server: Postgres, pooled: Hands) -> None:
+def test_a_server_that_is_restarted_behind_a_pooler_is_found_again(server: Postgres, pooled: Client) -> None:
     pooled.work()
     server.query(
         "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
@@ -385,7 +385,7 @@ def test_statement_pooling_is_refused_by_name(server: Postgres) -> None:
         db.close()
 
 
-def _much(rival: Hands) -> None:
+def _much(rival: Client) -> None:
     """The same statements so often that a driver would prepare them; who meets a rival's trial leaves it to him."""
     for number in range(12):
         submitted(rival.db, name=f"job-{number}")
@@ -400,7 +400,7 @@ def _much(rival: Hands) -> None:
         rival.read()
 
 
-def _says(working: Hands, expected: str) -> bool:
+def _says(working: Client, expected: str) -> bool:
     """What the server says to a session that is new."""
     with psycopg.connect(host=working.db.engine.url.query["host"], user="postgres", dbname="postgres") as connection:  # type: ignore[arg-type]
         row = connection.execute("SHOW default_transaction_read_only").fetchone()

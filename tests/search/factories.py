@@ -1,4 +1,4 @@
-"""A job and the hands that work on it: what a worker does with a claim, without training anything."""
+"""A job and what a worker does on it with a claim, without training anything."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from search.spec.job import JobSpec
 from search.spec.parsing import default_spec_yaml, markup, parse_spec, spec_json_schema, validation_errors
 from search.spec.training import DatasetSpec
 
-EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.yaml"))
+EXAMPLES = sorted((Path(__file__).parents[3] / "examples").glob("*.yaml"))
 DIGEST = "0" * 64
 TEACHER: dict[str, Any] = {"model": {"name": "cnn"}, "training": {}, "optimizer": {}}
 SMALLEST: dict[str, Any] = {
@@ -238,7 +238,9 @@ def test_json_that_is_refused(text: str | bytes, words: str) -> None:
 def test_the_schema_accepts_and_names_what_the_spec_does() -> None:
     schema = spec_json_schema()
     assert json.loads(json.dumps(schema)) == schema
-    assert set(schema["required"]) == {"name"}, "a trainer of one's own needs no more; the built-in one asks for the rest"
+    assert set(schema["required"]) == {"name"}, (
+        "a trainer of one's own needs no more; the built-in one asks for the rest"
+    )
     assert [problem.path for problem in refused('{"name": "x"}', "json")] == ["dataset", "teacher", "student"]
     assert set(schema["properties"]) == set(JobSpec.model_fields)
 

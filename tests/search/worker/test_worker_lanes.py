@@ -33,7 +33,7 @@ from trainers.engines import memory
 from trainers.engines.loop import LoopEngine
 from trainers.engines.processes import ProcessesEngine
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 class Tight(LoopEngine):

@@ -19,7 +19,7 @@ from search.storage.db import Database
 from search.storage.store import open_store
 from search.worker import process as worker
 from tests.search import factories
-from tests.search.test_worker import SMALL
+from tests.search.worker.test_worker import SMALL
 from tests.trainers.test_preprocessing import MODEL, own_script
 from trainers.zoo import weights
 

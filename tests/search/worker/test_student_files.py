@@ -27,7 +27,7 @@ from search.storage.db import Database
 from search.storage.store import open_store
 from search.worker import process as worker
 from tests.search import factories
-from tests.search.test_worker import SMALL
+from tests.search.worker.test_worker import SMALL
 from trainers import student_files
 from trainers.spec import Model
 from trainers.zoo import models

@@ -29,7 +29,7 @@ from tests.collector import collecting
 from tests.search import factories
 from tests.search.interrupted import rows, settings_for, stop_after, submitted
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 CLIENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 TRACE, PARENT = CLIENT.split("-")[1:3]
 Finish = Callable[[], dict[str, list[ReadableSpan]]]

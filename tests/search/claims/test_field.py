@@ -20,7 +20,7 @@ from search.states import BASELINE_ARMS, Arm, JobState, Stage, TrialState
 from search.surrogate.slices import Slice, together
 from search.surrogate.surface import Surface
 from tests import synthetic
-from tests.search.test_plan import Life, rising, spec_of
+from tests.search.claims.test_plan import Life, rising, spec_of
 
 SPACES: dict[str, dict[str, Any]] = {
     "default": {},

@@ -24,7 +24,7 @@ from search.worker import checkpoint_store, faults, finalists, job_finalizer, tr
 from search.worker import process as worker
 from search.worker.context import Interruption
 from tests.search import factories
-from tests.search.test_worker import submitted
+from tests.search.worker.test_worker import submitted
 from trainers import errors, run
 
 Raise = Callable[..., Any]

@@ -30,7 +30,7 @@ def proxied(db: Database, tmp_path: Path) -> Iterator[study.Storage]:
     processes, port = Processes(tmp_path), free_port()
     environment = {"THERMOWELL_DATABASE_URL": db.url}
     program = [sys.executable, "-m", "search.optuna_bridge.proxy", "--port", str(port)]
-    proxy = processes.start(*program, env=environment, cwd=Path(__file__).parents[2])
+    proxy = processes.start(*program, env=environment, cwd=Path(__file__).parents[3])
     storage = study.optuna_storage(db, f"127.0.0.1:{port}")
     assert isinstance(storage, optuna.storages.GrpcStorageProxy)
     try:

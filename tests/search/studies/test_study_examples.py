@@ -9,7 +9,7 @@ import pytest
 from search.studies import cells
 from search.studies.parsing import parse_study
 
-EXAMPLES = sorted((Path(__file__).parents[2] / "examples" / "studies").glob("*.yaml"))
+EXAMPLES = sorted((Path(__file__).parents[3] / "examples" / "studies").glob("*.yaml"))
 READY = ("granularity", "method", "optimizer-by-length", "student-init", "teacher-origin")
 # by study: crossings, and teachers in one repeat
 SIZES = {
