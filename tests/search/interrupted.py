@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import safetensors.torch
 import sqlalchemy
 
 from search.claims import artifacts, reporting
@@ -71,7 +72,10 @@ def stop_after(reports: int, monkeypatch: pytest.MonkeyPatch) -> Interruption:
 
 
 def outcome(db: Database, job: Job, settings: Settings) -> list[Any]:
-    """All that a job came to: every trial with every report, and the student's bytes. The same twice to the bit."""
+    """All that a job came to: every trial with every report, and the student's tensors. The same twice to the bit.
+
+    Metadata of the student's file name the job, which is another one each time.
+    """
     done = jobs.get_job(db, job.id, factories.ME)
     assert done.state is JobState.COMPLETED, done.problem
     answer: list[Any] = []
@@ -81,7 +85,8 @@ def outcome(db: Database, job: Job, settings: Settings) -> list[Any]:
         assert [one[0] for one in curve] == list(range(1, each.epoch + 1))
         answer.append((each.number, each.stage, each.configuration, each.seed, each.state, each.value, curve))
     with artifacts.open_artifact(db, open_store(settings), job.id, "student.safetensors", factories.ME) as (_, student):
-        answer.append(student.read_bytes())
+        tensors = safetensors.torch.load(student.read_bytes())
+        answer.append([(name, tensor.numpy().tobytes()) for name, tensor in sorted(tensors.items())])
     return answer
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 import safetensors.torch
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from trainers import preprocessing, weight_files
 from trainers.errors import TeacherInvalid
@@ -154,3 +157,14 @@ def test_logits_are_told_from_weights(tmp_path: Path) -> None:
     assert "train: [2, 5, 7]" in report.lines()
     with pytest.raises(TeacherInvalid, match="same classes"):
         weight_files.logits_report({**parts, "test": torch.zeros(4, 8)})
+
+
+@given(st.dictionaries(st.text(max_size=20), st.text(max_size=20), max_size=6))
+def test_the_same_tensors_and_metadata_are_the_same_bytes(metadata: dict[str, str]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [Path(folder) / name for name in ("first", "second")]
+        weights.save(STATE, paths[0], metadata)
+        weights.save(STATE, paths[1], dict(reversed(metadata.items())))
+        assert paths[0].read_bytes() == paths[1].read_bytes()
+        assert weights.metadata(paths[0]) == metadata
+        assert all(torch.equal(tensor, STATE[name]) for name, tensor in weights.load(paths[0]).items())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,11 +17,30 @@ from trainers.errors import StorageFault, TeacherInvalid
 
 
 def save(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[str, str] | None = None) -> None:
-    """Writes the tensors so that `path` either is complete or does not exist; makes its folder. StorageFault."""
+    """Writes the tensors so that `path` either is complete or does not exist; makes its folder. StorageFault.
+
+    The same tensors and metadata are the same bytes: files are known by their digests.
+    """
     # clones: tensors that share memory are refused by the format
     copies = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     with disk.whole(path, f"{path.name} cannot be written") as partial:
         safetensors.torch.save_file(copies, partial, dict(metadata) if metadata else None)
+        if metadata:
+            _order_metadata(partial)
+
+
+def _order_metadata(path: Path) -> None:
+    """Puts a file's metadata in the order of their names: the library writes them in a random one.
+
+    The header is its length (8 bytes, little endian) and so many bytes of JSON, with spaces at the end.
+    """
+    with path.open("r+b") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(length))
+        header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+        text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+        file.seek(8)
+        file.write(text.ljust(length))
 
 
 def load(path: Path) -> dict[str, Tensor]:
