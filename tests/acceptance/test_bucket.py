@@ -41,6 +41,7 @@ def machine(processes: Processes, settings: Settings, *arguments: str) -> Starte
     return processes.start(sys.executable, "-m", "search.worker", *arguments, env=env)
 
 
+@pytest.mark.slow
 def test_a_job_without_a_common_folder_survives_a_killed_worker(
     database: Database, bucket_url: str, processes: Processes, tmp_path: Path
 ) -> None:

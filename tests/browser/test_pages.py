@@ -11,6 +11,7 @@ from playwright.sync_api import expect
 from tests.browser.site import PATIENCE, SCHEMES, WIDTHS, Site, Visit, spec
 
 NewVisit = Callable[..., Visit]
+EVERY_DAY = {(1280, "light"), (390, "dark")}  # the others are looked at by the slow tests
 REFUSED = "schema_version: 1\nname: wrong\ndataset:\n  name: digitz\ntraining:\n  epochs: many\n"
 
 
@@ -23,8 +24,14 @@ def long_job(site: Site) -> Iterator[str]:
         api.post(f"/jobs/{job_id}/cancel")
 
 
-@pytest.mark.parametrize("scheme", SCHEMES)
-@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize(
+    ("width", "scheme"),
+    [
+        pytest.param(width, scheme, marks=() if (width, scheme) in EVERY_DAY else pytest.mark.slow)
+        for width in WIDTHS
+        for scheme in SCHEMES
+    ],
+)
 def test_every_page(visit: NewVisit, answered: str, long_job: str, width: int, scheme: str) -> None:
     at = visit(width, scheme, scope=None)
     at.noticed.expected += ["422", "404"]  # a refused spec and a page that is not there

@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Browser, expect
 
 from tests import nginx
@@ -13,6 +14,7 @@ from tests.browser.site import PATIENCE, Site, spec, visiting
 from tests.nginx import PREFIX
 
 
+@pytest.mark.slow
 def test_signing_in_and_submitting_below_a_prefix(browser: Browser, site: Site, tmp_path: Path) -> None:
     with (
         nginx.before(site.url, tmp_path / "nginx") as address,

@@ -246,7 +246,9 @@ def test_compiled_as_in_the_loop(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("double")
-@pytest.mark.parametrize("name", ["squeezenet1_1", pytest.param("resnet18", marks=LARGE)])
+@pytest.mark.parametrize(
+    "name", [pytest.param("squeezenet1_1", marks=pytest.mark.slow), pytest.param("resnet18", marks=LARGE)]
+)
 def test_the_settings_of_torchvisions_models_are_stable(name: str, tmp_path: Path) -> None:
     """A loop that begins 1e-15 away ends far nearer than 1e-6: what exceeds that is no rounding."""
     ready = prepared(TORCHVISION[name], tmp_path, SIZES[name])

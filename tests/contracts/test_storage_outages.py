@@ -249,6 +249,7 @@ def test_a_statement_that_is_at_fault_is_not_repeated(plain: Client) -> None:
         connection.execute(text("DROP FUNCTION fault CASCADE"))
 
 
+@pytest.mark.slow
 def test_sessions_that_are_ended_are_made_anew(server: Postgres, plain: Client) -> None:
     """At rest nobody hears of it; in the middle of a transaction it is told, once."""
     database = plain.db.engine.url.database

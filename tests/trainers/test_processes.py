@@ -152,6 +152,7 @@ if __name__ == "__main__":
 
 
 @linux
+@pytest.mark.slow
 def test_no_child_outlives_a_parent_that_is_killed(tmp_path: Path) -> None:
     script = tmp_path / "parent.py"
     script.write_text(PARENT)

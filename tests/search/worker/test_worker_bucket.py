@@ -113,6 +113,7 @@ def test_an_outage_loses_no_trial(
 
 
 @pytest.mark.parametrize("what", ["students", "the answer", "the beginning"])
+@pytest.mark.slow
 def test_what_needs_the_store_waits_for_it(
     db: Database, bucket: Bucket, undisturbed: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
