@@ -46,7 +46,7 @@ def told(searched: World, number: int, budget: str) -> dict[str, Any] | None:
     return row
 
 
-def _judged(searched: World, configuration: Mapping[str, Any]) -> dict[str, Any]:
+def _judged(searched: World, configuration: Any) -> dict[str, Any]:
     used = _read(configuration)
     loss = 100 * (searched.best() - searched.truth(used))
     return {"loss": round(loss, 4), "temperature": used.temperature, "kd_weight": used.kd_weight}
@@ -78,20 +78,27 @@ def _gains(searched: World, verdict: Any) -> dict[str, Any]:
     return row
 
 
-def _range(searched: World, configuration: Mapping[str, Any], low: float, high: float) -> dict[str, Any]:
+def _range(searched: World, configuration: Any, low: float, high: float) -> dict[str, Any]:
     """By how many points T within the stated range falls behind the best T at most, at the stated settings."""
     top = searched.best_distilled()
     inside = [t for t in searched.temperatures if low * (1 - 1e-9) <= t <= high * (1 + 1e-9)]
-    worst = max((top - _truth(searched, {**configuration, "temperature": t}) for t in inside), default=0.0)
+    settings = _stored(configuration)
+    worst = max((top - _truth(searched, {**settings, "temperature": t}) for t in inside), default=0.0)
     return {"worst_between": 100 * worst, "ratio": high / low}
 
 
-def _truth(searched: World, configuration: Mapping[str, Any]) -> float:
+def _truth(searched: World, configuration: Any) -> float:
     return searched.truth(_read(configuration))
 
 
-def _read(configuration: Mapping[str, Any]) -> Configuration:
-    return configurations.from_json(configuration)
+def _read(configuration: Any) -> Configuration:
+    return configurations.from_json(_stored(configuration))
+
+
+def _stored(configuration: Any) -> Mapping[str, Any]:
+    """A configuration as the tables have it: answers had it so before theirs was typed."""
+    stored: Mapping[str, Any] = configuration.stored() if hasattr(configuration, "stored") else configuration
+    return stored
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -131,7 +131,9 @@ def _singles(connection: Connection, ids: Sequence[str]) -> dict[str, Job]:
 
 def _folded(connection: Connection, criteria: ColumnElement[bool], page: Sequence[Row[Any]]) -> dict[str, ListedStudy]:
     matching = {row.family: row.jobs for row in page if row.study is not None}
-    place = func.row_number().over(partition_by=jobs.c.study, order_by=(jobs.c.created_at, jobs.c.id)).label("place")
+    # cells that were submitted together are numbered in their names
+    order = (jobs.c.created_at, func.length(jobs.c.name), jobs.c.name, jobs.c.id)
+    place = func.row_number().over(partition_by=jobs.c.study, order_by=order).label("place")
     columns = (jobs.c.id, jobs.c.name, jobs.c.state, jobs.c.problem, jobs.c.study)
     numbered = select(*columns, place).where(criteria, jobs.c.study.in_(list(matching))).subquery()
     cells: dict[str, list[ListedCell]] = {study: [] for study in matching}

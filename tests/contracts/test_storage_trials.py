@@ -168,8 +168,10 @@ def test_one_number_of_optunas_is_one_trial(db: Database) -> None:
         reporting.attach(db, second.token, second.trial_id, first.number, configuration(second))
 
 
-def test_progress_tells_the_best_and_the_speed(db: Database) -> None:
-    job = submitted(db, budget={"trials": 20}, baselines={"share": 0})
+@pytest.mark.parametrize(("by", "raced"), [("arm", 2), ("surface", 2 + 3 * 2)])
+def test_progress_tells_the_best_and_the_speed(db: Database, by: str, raced: int) -> None:
+    """Finalists that may be raced: where each arm is searched by itself, untuned baselines have none."""
+    job = submitted(db, budget={"trials": 20}, baselines={"share": 0, "by": by})
     claims = [taken(db) for _ in range(4)]
     for claim, value in zip(claims[:3], (0.5, 0.75, 0.25), strict=True):
         train(db, claim, value)
@@ -181,8 +183,8 @@ def test_progress_tells_the_best_and_the_speed(db: Database) -> None:
     assert (progress.search_done, progress.search_budget, progress.trials_running) == (3, 20, 1)
     assert progress.epochs_done == 3 * EPOCHS
     assert progress.epochs_per_second == pytest.approx(3 * EPOCHS / 10, rel=0.3)
-    assert progress.trials_planned == 20 + 2 + 4 * 2  # two finalists; the winner and three baselines on two seeds
-    left = (20 - 3 + 2 + 8) * EPOCHS
+    assert progress.trials_planned == 20 + raced + 4 * 2  # the winner and three baselines on two seeds
+    left = (20 - 3 + raced + 8) * EPOCHS
     assert progress.seconds_left == pytest.approx(left / progress.epochs_per_second)
 
 

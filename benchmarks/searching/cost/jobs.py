@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import optuna
+from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as OptunaState
 
 from benchmarks.searching.cost.ground import Ground
@@ -25,6 +26,7 @@ from search.samplers.advised import AdvisedSampler
 from search.samplers.tpe import Columns
 from search.spec.job import JobSpec
 from search.states import Arm, JobState, Stage, TrialState
+from search.surrogate import slices
 from trainers.spec import Configuration
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -48,7 +50,7 @@ class Search:
     """One arm's study in memory: the n-th trial of a job is asked for, trained and told, and kept.
 
     `advised` are the first trials' configurations. Sampler and pruner know nothing of a job's budget, so that jobs
-    which differ in it alone share their search.
+    which differ in it alone share their joint search, which is over before a baseline has a trial.
     """
 
     ground: Ground
@@ -64,16 +66,41 @@ class Search:
         self._pruner, self._rungs = pruner_factory.build_pruner(self.spec), sorted(pruner_factory.rungs(self.spec))
         self._columns = Columns()
 
-    def trial(self, place: int, number: int) -> Ended:
-        """The arm's trial at this place, from 0, which is the job's trial of that number."""
+    def trial(self, place: int, number: int, searches: Mapping[Arm, Search]) -> Ended:
+        """The arm's trial at this place, from 0, which is the job's trial of that number, beside all its `searches`."""
         while len(self.ended) <= place:
-            self.ended.append(self._train(len(self.ended), number - place + len(self.ended)))
+            self.ended.append(self._train(len(self.ended), number - place + len(self.ended), searches))
         return self.ended[place]
 
-    def _train(self, place: int, number: int) -> Ended:
+    def add(self, configuration: Configuration, ended: Ended) -> None:
+        """A trial that somebody else has proposed and trained, as if it were the study's own."""
+        self._study.sampler = AdvisedSampler(configuration)
+        trial = self._study.ask()
+        space.suggest(trial, self.spec.space, self.arm)
+        trial.report(ended.value, ended.epoch)
+        if ended.state is TrialState.PRUNED:
+            self._study.tell(trial, state=OptunaState.PRUNED)
+        else:
+            self._study.tell(trial, ended.value)
+        self.ended.append(ended)
+
+    def _of_other_arms(self, searches: Mapping[Arm, Search]) -> list[tuple[Arm, FrozenTrial]] | None:
+        """The trials that tell something of this arm's, as a worker reads them; None where it is searched by itself."""
+        if self.spec.baselines.by == "arm":
+            return None
+        others = [arm for arm in slices.together(self.arm, True) if arm is not self.arm]
+        return [(arm, trial) for arm in others for trial in searches[arm]._study.get_trials(deepcopy=False)]
+
+    def _train(self, place: int, number: int, searches: Mapping[Arm, Search]) -> Ended:
         self._columns.update(self._study.get_trials(deepcopy=False))
         sampler: optuna.samplers.BaseSampler = sampler_factory.build_sampler(
-            self.spec.sampler, self.spec.space, self.arm, self.spec.seed, number, self._columns
+            self.spec.sampler,
+            self.spec.space,
+            self.arm,
+            self.spec.seed,
+            number,
+            self._columns,
+            arm_trials=self._of_other_arms(searches),
         )
         if self.arm is Arm.JOINT and place < len(self.advised):
             sampler = AdvisedSampler(self.advised[place])
@@ -116,7 +143,7 @@ class Job:
             coming = planner.decide(self._snapshot(), self._finished, lambda: self.chosen)
             if isinstance(coming, planner.NewTrial):
                 number = len(self.trials)
-                ended = searches[coming.arm].trial(places[coming.arm], number)
+                ended = searches[coming.arm].trial(places[coming.arm], number, searches)
                 places[coming.arm] += 1
                 self._add(coming.stage, coming.arm, None, None, ended)
             elif isinstance(coming, planner.PlanRows):
@@ -215,7 +242,8 @@ def confirmed(ground: Ground, spec: JobSpec, steps: Sequence[Step]) -> Job:
     known = Search(ground, spec, Arm.JOINT)
     for number, step in enumerate(last.values()):
         state = TrialState.COMPLETED if step.end >= ground.length else TrialState.PRUNED
-        told = configurations.to_json(ground.cell(step.cell).configuration())
-        known.ended.append(Ended(told, planner.trial_seed(spec.seed, number), state, step.value, step.end))
+        tried = ground.cell(step.cell).configuration()
+        seed = planner.trial_seed(spec.seed, number)
+        known.add(tried, Ended(configurations.to_json(tried), seed, state, step.value, step.end))
     budget = {"trials": max(1, len(last))}
     return Job(ground, spec.model_copy(update={"budget": spec.budget.model_copy(update=budget)}), known).run()

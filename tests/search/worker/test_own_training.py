@@ -44,7 +44,7 @@ def test_a_training_of_one_s_own_is_searched_and_answered(db: Database, tmp_path
         assert trial.value == pytest.approx(truth.reached(configuration, trial.seed))
 
     result = results.get_result(db, job.id, factories.ME)
-    best = result.winner.configuration
+    best = result.winner.configuration.stored()
     assert best["parameters"]["pooling"] == "mean"
     assert abs(best["parameters"]["layers"] - truth.BEST_LAYERS) <= 1
     assert truth.expected(Configuration(**best)) > 0.895

@@ -82,7 +82,12 @@ def test_a_whole_job(db: Database, settings: Settings, by: str, searched: int) -
     for one in (one for one in result.selection if one.arm == "joint"):  # one field may have nothing to race for
         assert [finalist.trial for finalist in one.finalists if finalist.winner] == [result.winner.origin_trial]
     with artifacts.open_artifact(db, files, job.id, "student.json", factories.ME) as (_, path):
-        assert json.loads(path.read_text())["configuration"] == result.winner.configuration.stored()
+        papers = json.loads(path.read_text())
+    verdict = result.verdict
+    assert verdict is not None
+    assert papers["verdict"] == {"kind": verdict.kind, "headline": verdict.headline, "action": verdict.action}
+    recommended = result.winner if verdict.validation is None else verdict  # what was not trained itself has no student
+    assert papers["configuration"] == recommended.configuration.stored()
     assert reporting.unmirrored(db) == []
     assert not (settings.artifact_root / artifacts.work(job.id)).exists()
 
