@@ -9,8 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import numpy
 import pytest
 from optuna.artifacts.exceptions import ArtifactNotFound
+from safetensors.numpy import save
 
 from search.errors import StoreUnavailable
 from search.optuna_bridge.dashboard import Files
@@ -113,7 +115,7 @@ def test_a_service_with_a_wrong_bucket_does_not_start(settings: Settings, bucket
 
 
 def test_commands_use_the_bucket_and_say_what_is_wrong(processes: Processes, bucket: Bucket, tmp_path: Path) -> None:
-    (tmp_path / "teacher").write_bytes(b"weights")
+    (tmp_path / "teacher").write_bytes(save({"weight": numpy.zeros(2)}))
     kept = processes.thermowell("data", "keep", tmp_path / "teacher", env={"THERMOWELL_ARTIFACT_STORE": bucket.url})
     assert kept.wait() == 0, kept.output()
     digest = kept.output().strip()

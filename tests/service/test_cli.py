@@ -110,7 +110,8 @@ class TestWithAService:
         assert done.exit_code == Exit.OK
         summary = get_result(db, jobs.completed.id, server_fixtures.LOCAL).summary
         for words in (
-            "Best configuration",
+            "What could be used",
+            "Best candidate tried",
             "Temperature response",
             "Gain over",
             "T = 4",
@@ -118,7 +119,7 @@ class TestWithAService:
             "Cautions",
         ):
             assert words in done.stdout
-        assert summary.split()[0] in done.stdout
+        assert " ".join(summary.split()) in " ".join(done.stdout.split()), "the verdict first, then what it rests on"
         assert max(map(len, done.stdout.splitlines())) <= 80
         assert json.loads(run("result", jobs.completed.id, "--json").stdout)["job_id"] == jobs.completed.id
 
@@ -129,7 +130,7 @@ class TestWithAService:
 
     def test_first_characters_are_enough(self, run: Run, jobs: Jobs) -> None:
         assert run("result", jobs.completed.id[:10], "--json").exit_code == Exit.OK
-        assert "no job begins with zz" in run("result", "zz").stderr
+        assert "no job has the name zz or an id that begins so" in run("result", "zz").stderr
         assert run("cancel", "").exit_code == Exit.REFUSED, "all of them begin so"
 
     def test_steering(self, run: Run, db: Database, jobs: Jobs) -> None:
@@ -202,7 +203,7 @@ class TestWithAService:
         if as_json:
             assert json.loads(done.stdout.splitlines()[-1])["winner"]["arm"] == "joint"
         else:
-            assert "Best configuration" in done.stdout
+            assert "Best candidate tried" in done.stdout
             assert "search 4/4" in done.stderr
 
 

@@ -32,7 +32,9 @@ def test_the_default_spec_can_be_submitted(client: httpx.Client) -> None:
 
 def test_the_schema_describes_a_spec(reader: httpx.Client) -> None:
     schema = reader.get("/v1/spec/schema").json()
-    assert set(schema["required"]) == {"name", "dataset", "teacher", "student"}
+    assert set(schema["required"]) == {"name"}, "which parts a trainer needs besides, validation says"
+    verdict = reader.post("/v1/spec/validate", json={"name": "x"}).json()
+    assert [error["path"] for error in verdict["errors"]] == ["dataset", "teacher", "student"]
     assert schema["properties"]["schema_version"]["const"] == 1
 
 
@@ -59,7 +61,7 @@ def test_me_is_local_where_no_key_is_needed(reader: httpx.Client) -> None:
     assert reader.get("/v1/me").json() == {
         "id": "local",
         "name": "local",
-        "scopes": ["admin", "dashboard", "read", "submit"],
+        "scopes": ["admin", "dashboard", "read", "submit", "train"],
         "quota": {"jobs": None, "trials": None, "parallel": None},
         "used": {"jobs": 2, "trials": 8, "parallel": 1},
     }

@@ -28,7 +28,7 @@ ROUTERS: list[APIRouter] = [*(room.router for room in ROOMS), lookup.open_router
 ROUTES = [route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute)]
 FILLED = {
     "trials/{number}": "trials/0", "{name}": "student.safetensors", "{picture}": "response", "{slug}": "not-found",
-    "{study_id}": "0" * 16, "{key_id}": "0" * 8,
+    "{study_id}": "0" * 16, "{key_id}": "0" * 8, "factors/{number}": "factors/0",
 }  # fmt: skip
 BESIDE = [
     *("/openapi.json", "/assets/pages.css", "/docs/assets/swagger-ui.css", "/assets/nothing"),

@@ -14,6 +14,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from search.requests.jobs import get_job
+from search.requests.results import get_result
 from search.requests.studies import cancel_study, submit_study
 from search.storage.db import Database
 from search.studies.spec import StudySpec
@@ -90,7 +91,7 @@ def test_what_is_wrong_is_said(run: Run, tmp_path: Path) -> None:
     done = run("study", "submit", bad)
     assert (done.exit_code, done.stdout) == (Exit.REFUSED, "")
     assert "must be greater than or equal to 1" in done.stderr
-    assert "no study begins with zz" in run("study", "show", "zz").stderr
+    assert "no study has the name zz or an id that begins so" in run("study", "show", "zz").stderr
     assert run("study", "submit", tmp_path / "none.yaml").exit_code == Exit.USAGE
     assert run("study", "run", tmp_path / "none.yaml").exit_code == Exit.USAGE
     assert run("study", "show", "0" * 16).exit_code == Exit.REFUSED
@@ -110,10 +111,14 @@ def test_an_answered_study_is_shown_in_80_columns(run: Run, url: str, db: Databa
     server_fixtures.train(db, job)
     server_fixtures.close(db, settings.artifact_root, job)
     shown = run("study", "show", study.id)
-    first, second = shown.stdout.splitlines()[-2:]
+    [begin] = [n for n, line in enumerate(shown.stdout.splitlines()) if line.startswith("epochs ")]
+    first, second, *verdicts = shown.stdout.splitlines()[begin + 1 :]
     assert first.split()[:2] == ["2", "completed"]
     assert " to " in first
     assert second.split() == ["3", "queued"]
+    verdict = get_result(db, cell.job_id, server_fixtures.LOCAL).verdict
+    assert verdict is not None
+    assert " ".join(verdicts).split() == ["2", *verdict.headline.split()], "what to do in each cell that was answered"
     assert max(map(len, shown.stdout.splitlines())) <= 80
     guided = run("study", "guidance", study.id)
     assert guided.exit_code == Exit.OK

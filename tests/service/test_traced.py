@@ -95,7 +95,7 @@ def test_a_fault_of_the_service_is_an_error(
 
     with serving(settings) as url:
         for fault in (away, broken):
-            monkeypatch.setattr(routes.public, "list_jobs", fault)
+            monkeypatch.setattr(routes.job_requests, "list_jobs", fault)
             assert httpx.get(f"{url}/v1/jobs", timeout=20).status_code >= 500
         assert httpx.request("BREW", f"{url}/v1/jobs", timeout=20).status_code == 405
     first, second, third = finish()
