@@ -160,7 +160,7 @@ def check_tree(job: Job, spans: list[Received]) -> None:
     for name in ("evaluate test", "analyse job", "store artifact"):
         assert {span.below for span in by_name[name]} == {closing.id}, name
     kept = [span.attributes["thermowell.artifact.name"] for span in by_name["store artifact"]]
-    assert sorted(kept) == ["student.json", "student.safetensors", "test-right.npz"]
+    assert sorted(kept) == ["README.md", "student.json", "student.py", "student.safetensors", "test-right.npz"]
     assert {span.resource["service.name"] for span in (request, submission)} == {"thermowell-api"}
     workers = {span.resource["service.instance.id"] for span in spans if span not in (request, submission)}
     assert len(workers) == 2
