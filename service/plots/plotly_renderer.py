@@ -67,7 +67,20 @@ def render(plot: PlotData) -> Json:
         data += _panel(panel, suffix, layout, alone=len(plot.panels) == 1)
     if plot.colour_bar is not None and plot.panels:
         data.append(_colour_bar(plot))
+    _name_once(data)
     return {"data": data, "layout": layout}
+
+
+def _name_once(traces: Sequence[Json]) -> None:
+    """Groups traces of one name, so that the legend has the name once and hides and shows all of them together."""
+    names: set[str] = set()
+    for trace in traces:
+        name = trace.get("name")
+        if name is not None:
+            trace["legendgroup"] = name
+            if name in names:
+                trace["showlegend"] = False
+            names.add(name)
 
 
 def _panel(panel: Panel, suffix: str, layout: Json, *, alone: bool) -> list[Json]:

@@ -59,6 +59,13 @@ def test_plotly_understands_them(kind: str) -> None:
         assert len(text) < 120_000
 
 
+@pytest.mark.parametrize("kind", SPECS)
+def test_the_legend_has_each_name_once(kind: str) -> None:
+    for figure in all_of(ANSWERS[kind]).values():
+        names = [each["name"] for each in figure["data"] if "name" in each and each.get("showlegend", True)]
+        assert len(names) == len(set(names))
+
+
 @pytest.mark.parametrize("missing", ["nothing trained", "nothing computed", "no result"])
 def test_an_unfinished_job_has_them_too(missing: str) -> None:
     changes: dict[str, Any] = {"final": False, "result": None}
