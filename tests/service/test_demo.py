@@ -63,7 +63,13 @@ def test_the_main_job_from_start_to_answer(processes: Processes, spec_file: Path
     running, directory = start(processes, spec_file, "--keep")
     wait_for(running, "The service stays up")
     said = running.output()
-    for words in ("Best configuration", "Temperature response", "Gain over", "API documentation"):
+    for words in (
+        "What could be used",
+        "Best candidate tried",
+        "Temperature response",
+        "Gain over",
+        "API documentation",
+    ):
         assert words in said
     for address in re.findall(r"http://127\.0\.0\.1:\d+/\S+", said):
         assert httpx.get(address).status_code == 200, address
