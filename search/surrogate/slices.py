@@ -6,12 +6,14 @@ of T fades where the distillation term fades, so that the surface is constant in
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from search.configurations import FIXED_TEMPERATURE, parameters_in
+from search.scales import log_ratio
 from search.spec.fields import Ranged
 from search.spec.job import SpaceSpec
 from search.spec.parameters import ParameterChoices, temperatures
@@ -106,7 +108,7 @@ class Slice:
         """How much T counts at these points [n]."""
         units, axis = points[:, self._weights], self._weight
         if axis.log:
-            weights = axis.low * (axis.high / axis.low) ** units - _nothing(axis)
+            weights = np.exp(math.log(axis.low) + units * log_ratio(axis.high, axis.low)) - _nothing(axis)
         else:
             weights = axis.low + units * (axis.high - axis.low)
         share: Array = np.where(weights < _ROUNDED, 0.0, np.minimum(weights / FADES, 1.0))
@@ -155,5 +157,5 @@ def _pins(space: SpaceSpec, arm: Arm, method: Method) -> dict[str, Any]:
 
 
 def _nothing(axis: Axis) -> float:
-    """The weight that stands for none: on a logarithmic axis a hundredth of its lower end."""
-    return axis.low / 100 if axis.log else 0.0
+    """The weight that stands for none: on a logarithmic axis a hundredth of its lower end, or that end if less is 0."""
+    return (axis.low / 100 or axis.low) if axis.log else 0.0

@@ -221,3 +221,13 @@ def test_the_joint_finalists_settings_enter_every_baseline_and_beliefs_cover_all
     few = [trial for trial in trials if trial.number < 3]
     assert choose_field("j", spec, few, 0, synthetic.NOW, members=2) is None
     assert choose_finalists("j", spec, few, 0, synthetic.NOW, members=2).beliefs is None
+
+
+@given(st.lists(st.floats(5e-324, 1.0), min_size=2, max_size=2, unique=True).map(sorted))
+def test_any_logarithmic_weight_has_a_point_for_no_distillation(ends: list[float]) -> None:
+    low, high = ends
+    weight = {"kd_weight": {"low": low, "high": high, "log": True}, "label_weight": 1.0}
+    space = SpaceSpec.model_validate({"temperature": [1, 4], "optimizer": {"sgd": {}}} | weight)
+    part = Slice(space, Arm.LABEL_ONLY)
+    points = part.points("sgd", np.full((2, len(part.settings["sgd"])), 0.5))
+    assert np.isfinite(points).all()
