@@ -84,7 +84,8 @@ def standing(
     leader = ranked[0]
     rivals = [place for place in ranked[1:] if beliefs.promise(place, leader, seeds) > RISK * delta]
     left = [beliefs.contestants[place] for place in sorted([leader, *rivals])] if rivals else []
+    absent = sorted(set(places) - set(present), key=lambda place: (-beliefs.means[place], place))
     leaders: dict[Arm, Contestant] = {}
-    for place in ranked:
+    for place in [*ranked, *absent]:  # an arm whose contestants have all failed has one of them nevertheless
         leaders.setdefault(beliefs.contestants[place][0], beliefs.contestants[place])
     return Standing(tuple(left), leaders, beliefs)

@@ -231,3 +231,11 @@ def test_any_logarithmic_weight_has_a_point_for_no_distillation(ends: list[float
     part = Slice(space, Arm.LABEL_ONLY)
     points = part.points("sgd", np.full((2, len(part.settings["sgd"])), 0.5))
     assert np.isfinite(points).all()
+
+
+def test_an_arm_whose_contestants_have_all_failed_keeps_its_best() -> None:
+    contestants = ((Arm.JOINT, 0), (Arm.JOINT, 1), (Arm.T1, 2))
+    beliefs = Beliefs(contestants, (0.5, 0.6, 0.4), ((1.0, 0, 0), (0, 1.0, 0), (0, 0, 1.0)), 0.1)
+    standing = field.standing(beliefs, {(Arm.T1, 2): [0.4]}, {(Arm.JOINT, 0), (Arm.JOINT, 1)}, 1, 0.002)
+    assert standing.leaders == {Arm.JOINT: (Arm.JOINT, 1), Arm.T1: (Arm.T1, 2)}
+    assert standing.left == ()
