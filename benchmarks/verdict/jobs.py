@@ -5,13 +5,13 @@ without a database, a clock or a network. It runs with this service's code and w
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import optuna
 
-from benchmarks.searching.cost.jobs import NOW, Ended, record
+from benchmarks.searching.cost.jobs import NOW, Ended, finished, record, snapshot
 from benchmarks.verdict.worlds import World
 from search import configurations
 from search.analysis.job.build import build_documents
@@ -64,7 +64,9 @@ class Job:
     def run(self) -> Job:
         """Trains what the plan says until there is nothing more to train."""
         while self.state in (JobState.RUNNING, JobState.CONFIRMING):
-            coming = planner.decide(self._snapshot(), self._finished, lambda: self.chosen)
+            coming = planner.decide(
+                snapshot(self.spec, self.state, self.trials), lambda: finished(self.trials), lambda: self.chosen
+            )
             if isinstance(coming, planner.NewTrial):
                 self._search(coming.stage, coming.arm)
             elif isinstance(coming, planner.PlanRows):
@@ -121,28 +123,3 @@ class Job:
         value = self.world.value(configurations.from_json(told), seed)
         ended = Ended(dict(told), seed, TrialState.COMPLETED, value, self.spec.training.epochs)
         self.trials.append(record(len(self.trials), stage, arm, variant, origin, ended))
-
-    def _snapshot(self) -> planner.JobSnapshot:
-        counts: dict[tuple[Stage, Arm], dict[TrialState, int]] = {}
-        for trial in self.trials:
-            states = counts.setdefault((trial.stage, trial.arm), {})
-            states[trial.state] = states.get(trial.state, 0) + 1
-        searched = [trial for trial in self.trials if trial.stage is Stage.SEARCH]
-        return planner.JobSnapshot(
-            spec=self.spec,
-            state=self.state,
-            round=0,
-            search_stopped=False,
-            budget_trials=self.spec.budget.trials,
-            budget_epochs=None,
-            seconds_left=None,
-            search_trials=len(searched),
-            search_epochs=sum(trial.epoch for trial in searched),
-            counts=counts,
-        )
-
-    def _finished(self) -> Sequence[planner.Finished]:
-        return [
-            planner.Finished(t.number, t.stage, t.arm, t.round, t.origin, t.state, t.value, t.configuration, t.seed)
-            for t in self.trials
-        ]

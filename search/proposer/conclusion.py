@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 
@@ -51,16 +51,12 @@ class Concluder:
         claim = finalist_choice.claim_choosing(self.db, self.name, self.lease_seconds, OF_OTHERS)
         if claim is None:
             return False
-        with self.heartbeat.holding(claim.token):
-            try:
-                finalist_choice.store_finalists(self.db, claim.token, self._choose(claim))
-                _log.info("finalists chosen", job=claim.job_id)
-            except LeaseLost:
-                _log.info("lease lost while choosing finalists", job=claim.job_id)
-            except DatabaseUnavailable:
-                raise
-            except Exception as error:
-                self._failed(claim.job_id, claim.token, "choosing finalists failed", error)
+        self._attempt(
+            claim,
+            lambda: finalist_choice.store_finalists(self.db, claim.token, self._choose(claim)),
+            action="choosing finalists",
+            result="finalists chosen",
+        )
         return True
 
     def close_one(self) -> bool:
@@ -68,17 +64,23 @@ class Concluder:
         claim = finalization.claim_closing(self.db, self.name, self.lease_seconds, OF_OTHERS)
         if claim is None:
             return False
+        self._attempt(claim, lambda: self._close(claim), action="closing", result="job completed")
+        return True
+
+    def _attempt(
+        self, claim: ChoosingClaim | ClosingClaim, work: Callable[[], object], *, action: str, result: str
+    ) -> None:
+        """Works on a job while its lease is prolonged; what fails is noted, but for a database that is away."""
         with self.heartbeat.holding(claim.token):
             try:
-                self._close(claim)
-                _log.info("job completed", job=claim.job_id)
+                work()
+                _log.info(result, job=claim.job_id)
             except LeaseLost:
-                _log.info("lease lost while closing", job=claim.job_id)
+                _log.info(f"lease lost while {action}", job=claim.job_id)
             except DatabaseUnavailable:
                 raise
             except Exception as error:
-                self._failed(claim.job_id, claim.token, "closing failed", error)
-        return True
+                self._failed(claim.job_id, claim.token, f"{action} failed", error)
 
     def _choose(self, claim: ChoosingClaim) -> Finalists:
         of_job, now = self._trials(claim.job_id), datetime.now(UTC)

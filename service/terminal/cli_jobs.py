@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, TypeVar
 
 import typer
 from rich.console import JustifyMethod
@@ -22,6 +23,7 @@ from service.terminal.console import (
     fail,
     full_id,
     print_json,
+    say_problem,
     stderr,
     stdout,
 )
@@ -29,6 +31,8 @@ from thermowell.api.jobs import Job, JobDetail
 from thermowell.drawing import Format
 from thermowell.plain import json_text, plain
 from thermowell.sync.client import DEFAULT_URL, Client
+
+Spec = TypeVar("Spec")
 
 
 def submit(
@@ -232,6 +236,22 @@ def read_spec(file: Path) -> tuple[bytes, str]:
     except OSError as error:
         fail(f"cannot read {file}: {error.strerror}", Exit.USAGE)
     return text, "application/json" if file.suffix == ".json" else "application/yaml"
+
+
+def parse_file(file: Path, parse: Callable[[bytes, Literal["json", "yaml"]], Spec], as_json: bool = False) -> Spec:
+    """A file's spec of a job or a study, without a service. Ends with 1 where it would be refused, and says why."""
+    from search.errors import SpecInvalid
+
+    text, media_type = read_spec(file)
+    try:
+        return parse(text, "json" if media_type.endswith("json") else "yaml")
+    except SpecInvalid as invalid:
+        errors = [{"path": p.path, "message": p.message, "line": p.line} for p in invalid.problems]
+        if as_json:
+            print_json({"valid": False, "errors": errors})
+        else:
+            say_problem({"title": f"{file} would be refused", "errors": errors})
+        raise typer.Exit(Exit.FAILED) from None
 
 
 def _follow(client: Client, job_id: str, as_json: bool) -> JobDetail:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 from rich.table import Table
 
-from service.terminal.cli_jobs import read_spec
-from service.terminal.console import AsJson, Exit, fail, print_json, say_problem, stderr, stdout
+from service.terminal.cli_jobs import parse_file
+from service.terminal.console import AsJson, Exit, fail, print_json, stderr, stdout
 
 if TYPE_CHECKING:
     from search.records import Key, Quota, Scope
@@ -282,19 +282,9 @@ def check_spec(
     as_json: AsJson = False,
 ) -> None:
     """Check a spec without a service. Ends with 1 where it would be refused."""
-    from search.errors import SpecInvalid
     from search.spec.parsing import parse_spec
 
-    text, media_type = read_spec(file)
-    try:
-        checked = parse_spec(text, "json" if media_type.endswith("json") else "yaml")
-    except SpecInvalid as invalid:
-        errors = [{"path": p.path, "message": p.message, "line": p.line} for p in invalid.problems]
-        if as_json:
-            print_json({"valid": False, "errors": errors})
-        else:
-            say_problem({"title": f"{file} would be refused", "errors": errors})
-        raise typer.Exit(Exit.FAILED) from None
+    checked = parse_file(file, parse_spec, as_json)
     if as_json:
         print_json({"valid": True, "spec": checked.model_dump(mode="json")})
     else:

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from service.terminal.cli_jobs import read_spec
+from service.terminal.cli_jobs import parse_file, read_spec
 from service.terminal.console import (
     ID_LENGTH,
     IDENTIFIER,
@@ -24,7 +24,6 @@ from service.terminal.console import (
     fail,
     only_match,
     print_json,
-    say_problem,
     stderr,
     stdout,
 )
@@ -104,20 +103,10 @@ def submit(
 @app.command()
 def check(file: StudyFile, as_json: AsJson = False) -> None:
     """Check a study without a service, every cell of it. Ends with 1 where it would be refused."""
-    from search.errors import SpecInvalid
     from search.studies.cells import expand
     from search.studies.parsing import parse_study
 
-    text, media_type = read_spec(file)
-    try:
-        study = parse_study(text, "json" if media_type.endswith("json") else "yaml")
-    except SpecInvalid as invalid:
-        errors = [{"path": p.path, "message": p.message, "line": p.line} for p in invalid.problems]
-        if as_json:
-            print_json({"valid": False, "errors": errors})
-        else:
-            say_problem({"title": f"{file} would be refused", "errors": errors})
-        raise typer.Exit(Exit.FAILED) from None
+    study = parse_file(file, parse_study, as_json)
     cells = expand(study).new
     trials = sum(planned.spec.budget.trials for planned in cells)
     if as_json:

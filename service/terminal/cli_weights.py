@@ -12,13 +12,13 @@ from typing import Annotated, Any
 import typer
 
 from search.claims.artifacts import keep
-from search.errors import SpecInvalid, StoreUnavailable
+from search.errors import StoreUnavailable
 from search.spec.classes import Clusters
 from search.spec.parsing import parse_spec
 from search.storage.store import open_store
-from service.terminal.cli_jobs import read_spec
+from service.terminal.cli_jobs import parse_file
 from service.terminal.cli_operate import data, need_worker_extra, read_settings
-from service.terminal.console import AsJson, Exit, fail, print_json, say_problem, stderr
+from service.terminal.console import AsJson, Exit, fail, print_json, stderr
 from trainers import preprocessing
 from trainers.spec import to_jsonable
 
@@ -60,12 +60,7 @@ def add_weights(
         output = Path(folder, "weights.safetensors")
         report = run_apart("trainers.weight_files", [str(file), str(output), *request])
         digest = keep_file(output)
-    if as_json:
-        print_json({"artifact": digest, **report})
-        return
-    for line in report["lines"]:
-        stderr().print(line, markup=False)
-    print(digest)
+    _print_kept(digest, report, as_json)
 
 
 teacher = typer.Typer(no_args_is_help=True, help="Ask a teacher that runs elsewhere: the images out, its logits back.")
@@ -79,13 +74,7 @@ def write_inputs(
 ) -> None:
     """Write the images that the job's teacher has to look at: each part and view, in order, and a manifest."""
     need_worker_extra()
-    text, media_type = read_spec(file)
-    try:
-        spec = parse_spec(text, "json" if media_type.endswith("json") else "yaml")
-    except SpecInvalid as invalid:
-        problems = [{"path": p.path, "message": p.message, "line": p.line} for p in invalid.problems]
-        say_problem({"title": f"{file} would be refused", "errors": problems})
-        raise typer.Exit(Exit.FAILED) from None
+    spec = parse_file(file, parse_spec)
     if isinstance(spec.built_in_parts.dataset.classes, Clusters):
         fail("clusters of classes need a teacher that the job trains: give a map of them instead", Exit.USAGE)
     data = json.dumps(to_jsonable(spec.built_in_parts.dataset.to_trained()))
@@ -108,12 +97,7 @@ def take_logits(
         output = Path(folder, "logits.safetensors")
         report = run_apart("trainers.teacher_inputs", ["logits", str(manifest), str(file), str(output)])
         digest = keep_file(output)
-    if as_json:
-        print_json({"artifact": digest, **report})
-        return
-    for line in report["lines"]:
-        stderr().print(line, markup=False)
-    print(digest)
+    _print_kept(digest, report, as_json)
 
 
 @data.command("keep")
@@ -174,3 +158,13 @@ def keep_file(file: Path) -> str:
         fail(str(error), Exit.UNREACHABLE)
     except OSError as error:
         fail(f"cannot keep {file}: {error.strerror}", Exit.USAGE)
+
+
+def _print_kept(digest: str, report: dict[str, Any], as_json: bool) -> None:
+    """What was taken, and on the standard output the digest that a spec names."""
+    if as_json:
+        print_json({"artifact": digest, **report})
+        return
+    for line in report["lines"]:
+        stderr().print(line, markup=False)
+    print(digest)

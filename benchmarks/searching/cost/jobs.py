@@ -140,7 +140,9 @@ class Job:
         searches[Arm.JOINT] = self.search
         places = dict.fromkeys(Arm, 0)
         while self.state in (JobState.RUNNING, JobState.CONFIRMING):
-            coming = planner.decide(self._snapshot(), self._finished, lambda: self.chosen)
+            coming = planner.decide(
+                snapshot(self.spec, self.state, self.trials), lambda: finished(self.trials), lambda: self.chosen
+            )
             if isinstance(coming, planner.NewTrial):
                 number = len(self.trials)
                 ended = searches[coming.arm].trial(places[coming.arm], number, searches)
@@ -182,31 +184,34 @@ class Job:
     def _add(self, stage: Stage, arm: Arm, variant: str | None, origin: int | None, ended: Ended) -> None:
         self.trials.append(record(len(self.trials), stage, arm, variant, origin, ended))
 
-    def _snapshot(self) -> planner.JobSnapshot:
-        counts: dict[tuple[Stage, Arm], dict[TrialState, int]] = {}
-        for trial in self.trials:
-            states = counts.setdefault((trial.stage, trial.arm), {})
-            states[trial.state] = states.get(trial.state, 0) + 1
-        searched = [trial for trial in self.trials if trial.stage is Stage.SEARCH]
-        budget = self.spec.budget
-        return planner.JobSnapshot(
-            spec=self.spec,
-            state=self.state,
-            round=0,
-            search_stopped=False,
-            budget_trials=budget.trials,
-            budget_epochs=budget.epochs,
-            seconds_left=None,
-            search_trials=len(searched),
-            search_epochs=sum(trial.epoch for trial in searched),
-            counts=counts,
-        )
 
-    def _finished(self) -> list[planner.Finished]:
-        return [
-            planner.Finished(t.number, t.stage, t.arm, t.round, t.origin, t.state, t.value, t.configuration, t.seed)
-            for t in self.trials
-        ]
+def snapshot(spec: JobSpec, state: JobState, trials: Sequence[Trial]) -> planner.JobSnapshot:
+    """What the plan sees of a job with these trials, whose clock never runs out."""
+    counts: dict[tuple[Stage, Arm], dict[TrialState, int]] = {}
+    for trial in trials:
+        states = counts.setdefault((trial.stage, trial.arm), {})
+        states[trial.state] = states.get(trial.state, 0) + 1
+    searched = [trial for trial in trials if trial.stage is Stage.SEARCH]
+    return planner.JobSnapshot(
+        spec=spec,
+        state=state,
+        round=0,
+        search_stopped=False,
+        budget_trials=spec.budget.trials,
+        budget_epochs=spec.budget.epochs,
+        seconds_left=None,
+        search_trials=len(searched),
+        search_epochs=sum(trial.epoch for trial in searched),
+        counts=counts,
+    )
+
+
+def finished(trials: Sequence[Trial]) -> list[planner.Finished]:
+    """The trials as the plan reads those that have ended."""
+    return [
+        planner.Finished(t.number, t.stage, t.arm, t.round, t.origin, t.state, t.value, t.configuration, t.seed)
+        for t in trials
+    ]
 
 
 def record(number: int, stage: Stage, arm: Arm, variant: str | None, origin: int | None, ended: Ended) -> Trial:
