@@ -217,7 +217,7 @@ class TrialAdmitter:
         return True
 
     def halve(self, session: EngineSession) -> None:
-        """Memory does not suffice for a bench: its trials go on from their checkpoints, on half as many lanes."""
+        """Memory does not suffice for a session: its trials go on from their checkpoints, on half as many lanes."""
         before = session.lanes
         trials = session.halve()
         _log.warning("out of memory: half the lanes from now on", lanes=max(1, before // 2), trials=len(trials))
@@ -225,7 +225,7 @@ class TrialAdmitter:
         self.finisher.any_ended = True
 
     def one_by_one(self, session: EngineSession, error: Exception, more: int = 0) -> None:
-        """A bench has crashed with several trials on it, and `more` on their way: each goes on by itself for now."""
+        """A session has crashed with several trials on it, and `more` on their way: each goes on by itself for now."""
         trials = session.clear()
         _log.error("training crashed; its trials go on one by one", trials=len(trials), exc_info=error)
         session.alone = len(trials) + more

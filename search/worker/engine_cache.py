@@ -162,7 +162,7 @@ class EngineCache:
         self._sessions: dict[str, EngineSession] = {}  # the most recently asked for last
 
     def get(self, problem: Problem) -> EngineSession:
-        """The bench of a problem; makes it ready where it is not, which may take as long as training the teacher.
+        """The session of a problem; makes it ready where it is not, which may take as long as training the teacher.
 
         TrainingError where it cannot be made ready.
         """
@@ -176,7 +176,7 @@ class EngineCache:
         return session
 
     def known(self, fingerprint: str) -> EngineSession | None:
-        """The bench of a problem that is ready."""
+        """The session of a problem that is ready."""
         return self._sessions.get(fingerprint)
 
     def taken(self) -> int:
@@ -192,7 +192,7 @@ class EngineCache:
         return [session for session in self._sessions.values() if session.trials]
 
     def running(self) -> Iterator[tuple[EngineSession, int, RunningTrial]]:
-        """Every trial that sits somewhere, with its bench and lane."""
+        """Every trial that is on a lane, with its session and lane."""
         for session in list(self._sessions.values()):
             for lane, running_trial in list(session.trials.items()):
                 yield session, lane, running_trial

@@ -33,7 +33,7 @@ _GRID = 500  # configurations of an optimizer, up to which all are looked at
 _EVEN = 256  # else settings of each optimizer spread evenly over its space,
 _TRIED = 256  # those that were tried, the best means first,
 _PROMISING = 24  # and of these the places that are best in most of some draws,
-_GLANCE = 500
+_SURVEY_DRAWS = 500
 _NEAR = 8  # with so many settings near each
 _STEPS = (0.03, 0.1)  # at about these distances
 
@@ -111,7 +111,7 @@ def _near(
     rng: np.random.Generator,
 ) -> Array:
     """Points [n, d] near those of `wide` optimizers that are best in most draws."""
-    candidates = surface.draws(points, _GLANCE, rng)
+    candidates = surface.draws(points, _SURVEY_DRAWS, rng)
     often = np.bincount(candidates.argmax(axis=1), minlength=len(points))
     parts = [np.zeros((0, joint.dimensions))]
     for place in np.argsort(-often, kind="stable")[:_PROMISING]:
