@@ -20,7 +20,7 @@ def test_from_a_key_to_an_answer(visit: NewVisit) -> None:
     expect(page).to_have_url(re.compile(r"/signin\?next=/dashboard$"))
     at.sign_in("admin")
     page.get_by_role("navigation", name="Service").get_by_role("link", name="New job").click()
-    page.get_by_label("Spec, as YAML or JSON").fill(spec("journey", epochs=8))
+    page.get_by_label("Spec, as YAML or JSON").fill(spec("journey", epochs=120))  # long enough to be watched
     page.get_by_role("button", name="Submit").click()
     expect(page.get_by_role("heading", level=1)).to_contain_text("journey")
     expect(page.get_by_role("status").filter(has_text="Submitted")).to_be_visible()
