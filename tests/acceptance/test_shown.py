@@ -68,6 +68,7 @@ def dots(shown: dict[str, Any]) -> int:
     return sum(len(trace["x"]) for trace in traces if trace.get("name", "").endswith(": trials"))
 
 
+@pytest.mark.slow
 def test_a_job_is_shown_while_it_runs_and_at_its_end(
     database: Database, settings: Settings, database_url: str, processes: Processes, tmp_path: Path
 ) -> None:

@@ -120,6 +120,7 @@ def of(db: Database, job: str) -> list[Trial]:
     return list(trials.iter_trials(db, job, factories.ADMIN))
 
 
+@pytest.mark.slow
 def test_one_trace_from_the_request_through_every_trial(
     db: Database, environment: dict[str, str], processes: Processes, free_port: int
 ) -> None:

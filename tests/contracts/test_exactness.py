@@ -308,6 +308,7 @@ def test_each_step_in_float32(name: str, batched: bool, tmp_path: Path) -> None:
     assert max(apart) <= 0.02
 
 
+@pytest.mark.slow
 def test_accuracy_over_paired_seeds_in_float32(tmp_path: Path) -> None:
     """Twelve students, trained for twelve epochs in a bank and in loops: the mean difference is under one point."""
     ready = prepared(Model("cnn", {"width": 8}), tmp_path, epochs=12, batch_size=8)

@@ -273,6 +273,7 @@ def test_sessions_that_are_ended_are_made_anew(server: Postgres, plain: Client) 
     plain.work()
 
 
+@pytest.mark.slow
 def test_a_database_that_is_made_read_only_is_read_and_waited_for(server: Postgres, plain: Client) -> None:
     """For all sessions, as an operator does before he copies it, and nobody is cut off."""
     plain.work()

@@ -87,6 +87,7 @@ def right_of(folder: Path) -> np.ndarray[Any, np.dtype[np.bool_]]:
         return np.unpackbits(kept["right"][row], count=int(kept["images"])).astype(bool)
 
 
+@pytest.mark.slow
 def test_its_program_reproduces_the_test_accuracy_to_the_last_image(db: Database, tmp_path: Path) -> None:
     """Photographs of varied size and mode, below train/ and test/."""
     digits, names = load_digits(), ["zero", "one", "two", "three"]
