@@ -14,7 +14,9 @@ from thermowell.api import jobs, keys, trials
 from thermowell.api.jobs import Artifact as Artifact
 from thermowell.api.jobs import Event as Event
 from thermowell.api.jobs import JobDetail
+from thermowell.api.jobs import Preflight as Preflight
 from thermowell.api.jobs import Reason as Reason
+from thermowell.api.jobs import SpecWarning as SpecWarning
 from thermowell.api.jobs import Trouble as Trouble
 from thermowell.api.keys import Scope as Scope
 from thermowell.api.trials import EpochReport

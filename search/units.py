@@ -261,6 +261,16 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600}:{whole % 3600 // 60:02d} h"
 
 
+def rough_duration(seconds: float) -> str:
+    """Seconds of an estimate in words: 40 s, 35 minutes, 3.4 hours, 2.5 days."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    if seconds < 90 * 60:
+        return f"{round(seconds / 60)} minutes"
+    hours = seconds / 3600
+    return f"{number(hours, 2)} hours" if hours < 48 else f"{number(hours / 24, 2)} days"
+
+
 def teacher_ready(facts: Mapping[str, Any]) -> str:
     """What is known of a teacher (trainers.spec.TeacherFacts as JSON), in a sentence."""
     validation = (facts.get("validation") or {}).get("accuracy")

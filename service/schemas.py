@@ -14,7 +14,7 @@ from search.storage.stored import note_unreadable
 from service import prefix
 from service.errors import FieldError
 from thermowell.api.document import read_document
-from thermowell.api.jobs import Artifact, Job, JobDetail
+from thermowell.api.jobs import Artifact, Job, JobDetail, Preflight
 from thermowell.api.keys import Key
 from thermowell.api.studies import Study
 from thermowell.api.trials import Trial
@@ -179,6 +179,7 @@ class SpecVerdict(BaseModel):
     valid: bool
     spec: dict[str, Any] | None = Field(description="with every default filled in")
     errors: list[FieldError]
+    preflight: Preflight | None = Field(None, description="of a valid one: what its job would lack, how long it takes")
 
 
 class ProblemKind(BaseModel):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import httpx
@@ -37,6 +38,13 @@ def checked(response: httpx.Response, url: str) -> httpx.Response:
         detail = problem.get("detail") or response.reason_phrase
         raise Unreachable(f"{url} answered {response.status_code}: {detail}", problem, response.status_code)
     raise refusal({"status": response.status_code} | problem)
+
+
+def spec_refusal(errors: Sequence[Json]) -> Refused:
+    """The refusal that submitting a spec with these errors would meet."""
+    detail = "; ".join(f"{error['path']}: {error['message']}" for error in errors)
+    fields = {"type": "/problems/spec-invalid", "title": "The spec was refused", "status": 422, "detail": detail}
+    return refusal(fields | {"errors": list(errors)})
 
 
 def access_refusal(end: Json) -> Refused:

@@ -44,12 +44,24 @@ def plan_in_words(spec: JobSpec, budget_trials: int) -> str:
     parts = [f"{budget_trials} search"]
     if per_arm:
         parts.append(f"{len(BASELINE_ARMS) * per_arm} of baselines")
-    most = confirmation_trials(spec, budget_trials, per_arm)
-    race = select_trials(spec, [budget_trials, *(per_arm for _ in BASELINE_ARMS)])
+    count, exact = _probable_confirmation(spec, budget_trials, per_arm)
+    return f"{' + '.join(parts)} + {'' if exact else 'about '}{count} to confirm"
+
+
+def probable_trials(spec: JobSpec) -> tuple[int, bool]:
+    """How many trials a job will have in all, as `plan_in_words` says it, and whether that is exact."""
+    per_arm = baseline_trials(spec, spec.budget.trials)
+    count, exact = _probable_confirmation(spec, spec.budget.trials, per_arm)
+    return spec.budget.trials + len(BASELINE_ARMS) * per_arm + count, exact
+
+
+def _probable_confirmation(spec: JobSpec, searched: int, per_arm: int) -> tuple[int, bool]:
+    """How many trials a confirmation will take, and whether that is exact: a race ends once it is decided."""
+    most = confirmation_trials(spec, searched, per_arm)
+    race = select_trials(spec, [searched, *(per_arm for _ in BASELINE_ARMS)])
     if spec.baselines.by == "surface" and spec.budget.trainings is None:
         most -= round((1 - RACED) * race)
-    about = "" if race == 0 or spec.budget.trainings is not None else "about "
-    return f"{' + '.join(parts)} + {about}{most} to confirm"
+    return most, race == 0 or spec.budget.trainings is not None
 
 
 def select_trials(spec: JobSpec, sizes: Sequence[int]) -> int:

@@ -18,6 +18,22 @@ from search.storage.tables import leases, workers
 
 
 @dataclass(frozen=True, slots=True)
+class DataHeld:
+    """What lies below a worker's data root: sets by name, and paths; `complete` where no other path is there.
+
+    Paths go down two folders.
+    """
+
+    sets: frozenset[str]
+    paths: frozenset[str]
+    complete: bool
+
+    def lacks(self, path: str) -> bool:
+        """Whether a file or folder is surely not there."""
+        return self.complete and "/".join(path.strip("/").split("/")[:2]) not in self.paths
+
+
+@dataclass(frozen=True, slots=True)
 class LiveWorkers:
     """What a living worker can do for a job: its labels, its device's memory, and the device's kind.
 
@@ -28,6 +44,9 @@ class LiveWorkers:
     memory_gb: float | None
     device: str | None
     waits_for: str | None = None
+    host: str = ""
+    extras: frozenset[str] | None = None  # optional packages that are there; None where it does not say
+    data: DataHeld | None = None  # None where it does not say
 
 
 def worker_seen(
@@ -71,14 +90,28 @@ def is_alive() -> ColumnElement[bool]:
 
 def living(connection: Connection) -> list[LiveWorkers]:
     """The workers that are alive, as far as a job may ask something of them."""
-    alive = select(workers.c.labels, workers.c.capabilities).where(is_alive())
+    alive = select(workers.c.labels, workers.c.capabilities, workers.c.host).where(is_alive())
     entries = []
     for row in connection.execute(alive):
         with suppress(Unreadable), readable(f"what a worker says of itself: {str(row.capabilities)[:80]}"):
             memory, device, waits_for = map(row.capabilities.get, ("memory_gb", "device", "waits_for"))
-            labels = frozenset(row.labels or ())
-            entries.append(LiveWorkers(labels, None if memory is None else float(memory), device, waits_for))
+            extras, data = row.capabilities.get("extras"), row.capabilities.get("data")
+            entries.append(
+                LiveWorkers(
+                    labels=frozenset(row.labels or ()),
+                    memory_gb=None if memory is None else float(memory),
+                    device=device,
+                    waits_for=waits_for,
+                    host=row.host,
+                    extras=None if extras is None else frozenset(extras),
+                    data=None if data is None else _held(data),
+                )
+            )
     return entries
+
+
+def _held(data: Mapping[str, Any]) -> DataHeld:
+    return DataHeld(frozenset(data["sets"]), frozenset(data["paths"]), bool(data["complete"]))
 
 
 def list_workers(db: Database, limit: int = 500) -> list[Worker]:

@@ -6,6 +6,7 @@ import hashlib
 import math
 import secrets
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -15,11 +16,22 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from search import tracing
 from search.claims import artifacts, quotas
-from search.claims.lifecycle import CONFIRMING, SEARCHING, advance, cancel_trials, drop_leases, move, reread, snapshot
+from search.claims.lifecycle import (
+    CONFIRMING,
+    SEARCHING,
+    advance,
+    cancel_trials,
+    drop_leases,
+    move,
+    reread,
+    snapshot,
+    spec_of,
+)
 from search.errors import FieldProblem, IdempotencyConflict, IllegalMove, SpecInvalid, StoreUnavailable
 from search.optuna_bridge import study
 from search.records import Job, Page, Principal
 from search.requests import advice, extending, troubles
+from search.requests.preflight import preflight
 from search.requests.progress import progress_of
 from search.spec.job import JobSpec
 from search.spec.scheduling import FleetSpec
@@ -62,12 +74,14 @@ def submit(
         if request is not None:
             earlier = _earlier(connection, request, principal)
             if earlier is not None:
-                return _job(connection, visible_job(connection, earlier, principal)), False
+                row = visible_job(connection, earlier, principal)
+                return _preflown(connection, _job(connection, row), row, principal), False
         job_id = queue_job(connection, spec, principal, first, request_id)
         if request is not None:
             of_request = (idempotency.c.key == request[0]) & (idempotency.c.principal == principal.id)
             connection.execute(update(idempotency).where(of_request).values(job_id=job_id))
-        return _job(connection, reread(connection, job_id)), True
+        row = reread(connection, job_id)
+        return _preflown(connection, _job(connection, row), row, principal), True
 
 
 def queue_job(
@@ -142,7 +156,7 @@ def get_job(db: Database, job_id: str, principal: Principal) -> Job:
     with db.read() as connection:
         row = visible_job(connection, job_id, principal)
         progress = progress_of(connection, [row], remember=True)[row.id]
-        return job_of(row, progress, troubles.records(connection, row.id))
+        return _preflown(connection, job_of(row, progress, troubles.records(connection, row.id)), row, principal)
 
 
 def list_jobs(
@@ -356,3 +370,10 @@ def _require_state(job: Row[Any], states: tuple[JobState, ...], verb: str) -> No
 
 def _job(connection: Connection, row: Row[Any]) -> Job:
     return job_of(row, progress_of(connection, [row])[row.id], troubles.records(connection, row.id))
+
+
+def _preflown(connection: Connection, job: Job, row: Row[Any], principal: Principal) -> Job:
+    """A job with its preflight, where no worker has begun it."""
+    if job.state is not JobState.QUEUED or job.unreadable is not None:
+        return job
+    return replace(job, preflight=preflight(connection, spec_of(row), principal))

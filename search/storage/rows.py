@@ -84,7 +84,8 @@ def job_of(row: Row[Any], progress: Progress, troubles: Mapping[str, Trouble] | 
         study=row.study,
         traceparent=row.traceparent,
         unreadable=progress.unreadable,
-        **(troubles or {}),
+        undrawn=(troubles or {}).get("undrawn"),
+        untracked=(troubles or {}).get("untracked"),
     )
 
 

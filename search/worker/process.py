@@ -43,6 +43,7 @@ from search.worker.job_finalizer import JobFinalizer
 from search.worker.shared_files import prepare
 from search.worker.training_loop import TrainingLoop
 from trainers import run
+from trainers.inventory import inventory
 
 SCHEMA_SECONDS = 60.0  # how long to wait for somebody to migrate
 TRACES_SECONDS = (0.5, 2.0)  # what delivering the last spans may take: at least, and at most
@@ -119,6 +120,7 @@ def _serve(context: Context, exit_when_idle: bool) -> None:
     work = TrainingLoop(context, sessions, heartbeat)
     finalizer = JobFinalizer(context, sessions, heartbeat, repairer)
     selector = FinalistSelector(context, heartbeat)
+    _look_at_data(context)
     context.patiently(heartbeat.beat)
     heartbeat.start()
     _log.info("worker started", device=context.capabilities["device"], engine=settings.engine, lanes=settings.lanes)
@@ -151,6 +153,7 @@ def _loop(
         if time.monotonic() >= next_repair:
             context.patiently(repairer.run)
             context.patiently(work.checkpoint_store.sweep)
+            _look_at_data(context)
             next_repair = time.monotonic() + lease_seconds
         if work.admitter.due():
             while not stop_event.is_set() and context.patiently(partial(_any_to_conclude, context)):
@@ -166,6 +169,11 @@ def _loop(
             return
         else:
             work.admitter.wait()
+
+
+def _look_at_data(context: Context) -> None:
+    """Notes what lies below the data root, for the next heartbeats: these must not wait for a disk that hangs."""
+    context.capabilities["data"] = inventory(context.settings.data_root)
 
 
 def _any_to_conclude(context: Context) -> bool:

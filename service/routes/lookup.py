@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi import APIRouter, HTTPException, Request
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from search.claims import workers as worker_records
 from search.errors import SpecInvalid
+from search.requests import preflight
 from search.requests.keys import get_quota, quota_use
 from search.schema import check_ready
 from search.spec.parsing import default_spec_yaml, parse_spec, spec_json_schema
@@ -73,7 +75,8 @@ async def validate_spec(request: Request, principal: Reader) -> SpecVerdict:
     except SpecInvalid as refused:
         errors = [FieldError.model_validate(problem) for problem in refused.problems]
         return SpecVerdict(valid=False, spec=None, errors=errors)
-    return SpecVerdict(valid=True, spec=spec.model_dump(mode="json"), errors=[])
+    checked = await run_in_threadpool(preflight.check, database(request), spec, principal)
+    return SpecVerdict(valid=True, spec=spec.model_dump(mode="json"), errors=[], preflight=checked)
 
 
 @router.get("/workers", operation_id="listWorkers", response_model=WorkerList, summary="Who trains", tags=["operation"])

@@ -16,8 +16,9 @@ from search.analysis.priors import context
 from search.claims.artifacts import list_artifacts
 from search.claims.workers import list_workers
 from search.errors import FieldProblem, IllegalMove, NotReady, SpecInvalid, Unreadable
-from search.records import Event, Job, Principal, Trial
+from search.records import Event, Job, Preflight, Principal, Trial
 from search.requests import jobs as job_requests
+from search.requests import preflight as preflights
 from search.requests.advice import Priors, get_advice
 from search.requests.dashboard_queries import best_temperatures, pulse, recent_events, study_number
 from search.requests.job_list import JobFilter, Sort, browse_jobs
@@ -112,11 +113,12 @@ def submit(
     except SpecInvalid as refused:
         return _form(request, principal, text, refused.problems)
     if then == "check":
+        preflight = preflights.check(database(request), job_spec, principal)
         if job_spec.trainer is not None:  # of others' data and models nothing is known
-            return _form(request, principal, text, valid=True)
+            return _form(request, principal, text, preflight=preflight)
         priors: Priors = request.app.state.priors
         advice = get_advice(database(request), context.of_spec(job_spec), principal, priors, most_sources=1)
-        return _form(request, principal, text, valid=True, hint=jobs_page_spec.hint(advice))
+        return _form(request, principal, text, preflight=preflight, hint=jobs_page_spec.hint(advice))
     # pressing twice is submitting once; what was changed in between is another job
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
     replay = (f"{once} {digest}", digest) if once else None
@@ -140,7 +142,7 @@ def _form(
     text: str,
     problems: Sequence[FieldProblem] = (),
     *,
-    valid: bool = False,
+    preflight: Preflight | None = None,
     hint: str = "",
 ) -> Response:
     return page(
@@ -150,7 +152,8 @@ def _form(
         text=text,
         problems=problems,
         excerpts=jobs_page_spec.excerpts(text, problems),
-        valid=valid,
+        valid=preflight is not None,
+        preflight=preflight,
         hint=hint,
         once=secrets.token_urlsafe(12),
     )

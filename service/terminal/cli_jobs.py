@@ -23,6 +23,7 @@ from service.terminal.console import (
     fail,
     full_id,
     print_json,
+    say_preflight,
     say_problem,
     stderr,
     stdout,
@@ -59,9 +60,12 @@ def submit(
                 print(job.id)
                 if job.progress.plan:
                     stderr().print(f"It will train {job.progress.plan}.", markup=False)
+                say_preflight(job.preflight)
                 stderr().print(f"Follow it with: thermowell watch {job.id}")
             return
         stderr().print(f"Submitted {job.name} as {job.id}", markup=False)
+        if not as_json:
+            say_preflight(job.preflight)
         final = _follow(client, job.id, as_json)
         if final.state == "completed":
             if as_json:

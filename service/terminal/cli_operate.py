@@ -15,7 +15,9 @@ import typer
 from rich.table import Table
 
 from service.terminal.cli_jobs import parse_file
-from service.terminal.console import AsJson, Exit, fail, print_json, stderr, stdout
+from service.terminal.console import AsJson, Exit, connected, fail, print_json, say_preflight, stderr, stdout
+from service.terminal.console import Key as ApiKey
+from thermowell.api.document import to_json
 
 if TYPE_CHECKING:
     from search.records import Key, Quota, Scope
@@ -279,16 +281,29 @@ def print_default(context: typer.Context) -> None:
 @spec.command("check")
 def check_spec(
     file: Annotated[Path, typer.Argument(help="A spec, YAML or JSON; - reads the standard input.", allow_dash=True)],
+    url: Annotated[
+        str | None, typer.Option("--url", help="Ask this service too, whose workers may lack something.")
+    ] = None,
+    key: ApiKey = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check a spec without a service. Ends with 1 where it would be refused."""
+    """Check a spec, without a service unless --url names one. Ends with 1 where it would be refused.
+
+    What the workers of that service lack is a warning, and ends with 0.
+    """
     from search.spec.parsing import parse_spec
 
     checked = parse_file(file, parse_spec, as_json)
+    preflight = None
+    if url is not None:
+        with connected(url, key, as_json) as client:
+            preflight = client.check(checked.model_dump(mode="json", exclude_none=True))
     if as_json:
-        print_json({"valid": True, "spec": checked.model_dump(mode="json")})
+        document = {"valid": True, "spec": checked.model_dump(mode="json")}
+        print_json(document if preflight is None else document | {"preflight": to_json(preflight)})
     else:
         stderr().print(f"{file} is fine: {checked.name}, {checked.budget.trials} trials.", markup=False)
+        say_preflight(preflight)
 
 
 @spec.command("schema")

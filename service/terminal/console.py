@@ -13,6 +13,7 @@ import typer
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
+from thermowell.api.jobs import Preflight
 from thermowell.errors import Refused, Unreachable
 from thermowell.plain import json_text, plain
 from thermowell.sync.client import Client
@@ -100,6 +101,16 @@ def say_problem(problem: dict[str, Any]) -> None:
     for field in fields:
         line = f" (line {field['line']})" if field.get("line") else ""
         out.print(f"  {field['path'] or 'document'}{line}: {field['message']}", markup=False, soft_wrap=True)
+
+
+def say_preflight(preflight: Preflight | None) -> None:
+    """What a spec would lack on the workers that are alive, and how long it would take; nothing where none is known."""
+    if preflight is None:
+        return
+    out = stderr()
+    for warning in preflight.warnings:
+        out.print(f"Warning: {warning.path}: {warning.detail}.", markup=False, soft_wrap=True)
+    out.print(f"Expected: {preflight.expected}.", markup=False, soft_wrap=True)
 
 
 def full_id(client: Client, word: str) -> str:

@@ -128,6 +128,36 @@ class JobAdvice(Record):
 
 
 @dataclass(frozen=True, slots=True)
+class SpecWarning(Record):
+    """What would keep a job from being trained, or make its answer poorer, as the workers are now."""
+
+    type: Annotated[
+        str,
+        Field(
+            description="a stable slug: no-worker, data-missing, package-missing, batch-too-large, time-short",
+            examples=["data-missing"],
+        ),
+    ]
+    path: Annotated[str, Field(description="dotted path of the spec's field", examples=["dataset"])]
+    detail: Annotated[str, Field(description="what is wrong, and the way out")]
+
+
+@dataclass(frozen=True, slots=True)
+class Preflight(Record):
+    """A spec beside the workers that are alive. No warning keeps a job from being submitted."""
+
+    warnings: list[SpecWarning]
+    expected: Annotated[
+        str,
+        Field(
+            description="how much it will train and how long that takes, as far as that is known",
+            examples=["about 35 minutes on the 2 workers that are alive, about 99 trainings in all"],
+        ),
+    ]
+    seconds: Annotated[float | None, Field(description="an estimate by recorded speeds; null: not known yet")] = None
+
+
+@dataclass(frozen=True, slots=True)
 class Trouble(Record):
     """What could not be done for a job beside its training; it goes on by itself."""
 
@@ -145,6 +175,9 @@ class JobDetail(Job):
     advice: Annotated[JobAdvice | None, Field(description="its first trials and who advised them, where anybody did")]
     fixed: Annotated[dict[str, Any] | None, Field(description="views, precision and device, fixed at the first claim")]
     teacher: Annotated[dict[str, Any] | None, Field(description="the teacher's quality, once known")]
+    preflight: Annotated[
+        Preflight | None, Field(description="of a job that no worker has begun: what it would lack, how long it takes")
+    ] = None
     undrawn: Annotated[Trouble | None, Field(description="why its plots and report are not drawn as it stands")]
     untracked: Annotated[Trouble | None, Field(description="why MLflow does not know it as it stands, where it should")]
 

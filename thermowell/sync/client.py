@@ -17,7 +17,7 @@ from thermowell.api.advice import Advice
 from thermowell.api.answers import Importances, Interactions, Result, TemperatureResponse
 from thermowell.api.document import read_document
 from thermowell.api.files import is_student_file
-from thermowell.api.jobs import Artifact, Event, Job, JobDetail
+from thermowell.api.jobs import Artifact, Event, Job, JobDetail, Preflight
 from thermowell.api.trials import Trial, TrialDetail
 from thermowell.api.workers import Worker
 from thermowell.drawing import Drawing, Format, Picture
@@ -82,6 +82,19 @@ class Client(Studies):
         return read_document(
             JobDetail, (self.http.request("POST", "/v1/jobs", content=content, headers=headers)).json()
         )
+
+    def check(self, spec: Mapping[str, Any] | Path | str | bytes, *, media_type: str | None = None) -> Preflight | None:
+        """What a spec's job would lack on the workers that are alive, and how long it would take; submits nothing.
+
+        Invalid where it would be refused. None where the service is older and says nothing of it. OSError as `submit`.
+        """
+        content, media = document(spec)
+        headers = {"Content-Type": media_type or media}
+        verdict = (self.http.request("POST", "/v1/spec/validate", content=content, headers=headers)).json()
+        if not verdict["valid"]:
+            raise protocol.spec_refusal(verdict["errors"])
+        preflight = verdict.get("preflight")
+        return None if preflight is None else read_document(Preflight, preflight)
 
     def job(self, job: str | Job) -> JobDetail:
         """A job as it is now."""
