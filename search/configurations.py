@@ -11,7 +11,7 @@ from search.spec.optimizers import OWN
 from search.spec.parameters import Parameter, temperatures
 from search.states import Arm
 from trainers.registry import losses
-from trainers.spec import Configuration, Method, Optimizer, to_jsonable
+from trainers.spec import Configuration, Method, Optimizer
 
 FIXED_TEMPERATURE: dict[Arm, float] = {Arm.LABEL_ONLY: 1.0, Arm.T1: 1.0, Arm.T4: 4.0}
 
@@ -23,7 +23,7 @@ def baseline_method(method: Method) -> Method | None:
 
 def to_json(configuration: Configuration) -> dict[str, Any]:
     """The configuration as plain JSON, as it stands in the tables."""
-    return dict(to_jsonable(configuration))
+    return configuration.stored()
 
 
 def from_json(document: Mapping[str, Any]) -> Configuration:

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from thermowell.api.configurations import Configuration as Configuration
+from thermowell.api.configurations import Optimizer as Optimizer
 from trainers.preprocessing import UNCHANGED, Preprocessing, PreprocessingFacts
 from trainers.registry import augmentations, losses, optimizers, schedules
 from trainers.registry.augmentations import Moving as Moving
@@ -96,17 +98,6 @@ class Schedule:
     step_factor: float = 0.1
     warmup_share: float | None = field(default=None, metadata=OMIT_IF_DEFAULT)
     final_factor: float = field(default=0.0, metadata=OMIT_IF_DEFAULT)
-
-
-@dataclass(frozen=True, slots=True)
-class Optimizer:
-    """An optimizer's settings under torch.optim's names; those that its record does not have count for nothing."""
-
-    name: OptimizerName
-    learning_rate: float
-    weight_decay: float = 0.0
-    momentum: float = 0.0
-    nesterov: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,40 +215,6 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True)
-class Configuration:
-    """One point of the search space.
-
-    Loss = kd_weight * T_t * T_s * KL(softmax(z_t / T_t) || softmax(z_s / T_s)) + label_weight * cross entropy,
-    both at `batchmean` (Hinton et al. 2015, arXiv:1503.02531); T_s is T_t unless given. The problem's `distillation`
-    may put another term in the place of KL, but where the configuration has a `method`, a baseline's plain KL;
-    where it gives T a shape, T_t goes from `temperature` to `final_temperature`, if that is given. `parameters` are
-    further settings by name: of the built-in training those of `trainers.registry.parameters`, which stand above what
-    the problem says; of one's own training any, and its `optimizer` may be its own, of which nothing is known here.
-    """
-
-    temperature: float
-    kd_weight: float
-    label_weight: float
-    optimizer: Optimizer | None
-    student_temperature: float | None = None
-    final_temperature: float | None = field(default=None, metadata=OMIT_IF_DEFAULT)
-    method: Method | None = field(default=None, metadata=OMIT_IF_DEFAULT)
-    parameters: Mapping[str, Value] = field(default_factory=dict, hash=False, metadata=OMIT_IF_DEFAULT)
-
-    @property
-    def known_optimizer(self) -> Optimizer:
-        """The optimizer. ValueError where the training has one of its own."""
-        if self.optimizer is None:
-            raise ValueError("the configuration names no optimizer: it is for a training that has one of its own")
-        return self.optimizer
-
-    def number(self, name: str, otherwise: float) -> float:
-        """A parameter of the built-in training, where the configuration has it."""
-        value = self.parameters.get(name, otherwise)
-        return otherwise if isinstance(value, str) else float(value)
-
-
-@dataclass(frozen=True, slots=True)
 class Assignment:
     """One student to train: `seed` fixes its initial weights, its order of the data and its dropout."""
 
@@ -352,6 +309,8 @@ def digest(value: Any) -> str:
 
 def to_jsonable(value: Any) -> Any:
     """A dataclass, mapping or list as JSON has it. A field that came later is left out while it is at its default."""
+    if isinstance(value, Configuration):
+        return value.stored()
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {
             part.name: to_jsonable(getattr(value, part.name))

@@ -95,4 +95,8 @@ def assignment(number: int, mixed: bool) -> Assignment:
     adamw = mixed and number % 2 == 1
     optimizer = Optimizer("adamw", 0.003, 0.01) if adamw else Optimizer("sgd", 0.02, 5e-4, 0.9)
     temperature = 40 ** ((number * 0.618) % 1)
-    return Assignment(str(number), Configuration(temperature, 0.9, 0.1, optimizer), seed=number)
+    return Assignment(
+        str(number),
+        Configuration(temperature=temperature, kd_weight=0.9, label_weight=0.1, optimizer=optimizer),
+        seed=number,
+    )

@@ -93,7 +93,7 @@ def _fashion(epochs: int) -> Problem:
 
 def cases(tiny: bool) -> list[Case]:
     """What is compared; `tiny` is one case that ends within seconds."""
-    soft = Configuration(4.0, 0.9, 0.1, SGD)
+    soft = Configuration(temperature=4.0, kd_weight=0.9, label_weight=0.1, optimizer=SGD)
     mlp, cnn = Model("mlp", {"width": 32, "depth": 1}), Model("cnn", {"width": 8, "depth": 2})
     if tiny:
         return [Case("digits-mlp-2", _digits(mlp, 2), soft, 3, 2, (1, EACH))]

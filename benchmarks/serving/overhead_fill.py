@@ -125,7 +125,7 @@ def _row(job_id: str, number: int, trial: optuna.trial.FrozenTrial) -> dict[str,
     params = trial.params
     sgd = Optimizer("sgd", params["sgd.learning_rate"], params["sgd.weight_decay"], params["sgd.momentum"], False)
     weight = params["kd_weight"]
-    trained = Configuration(params["temperature"], weight, 1 - weight, sgd)
+    trained = Configuration(temperature=params["temperature"], kd_weight=weight, label_weight=1 - weight, optimizer=sgd)
     return {
         "job_id": job_id, "number": number, "stage": Stage.SEARCH, "arm": Arm.JOINT, "round": 0,
         "configuration": configurations.to_json(trained), "seed": number, "state": TrialState.COMPLETED, "attempt": 1,

@@ -48,7 +48,16 @@ def suggest(trial: optuna.trial.BaseTrial, space: SpaceSpec, arm: Arm, method: M
         )
     plain = None if arm is Arm.JOINT else configurations.baseline_method(method)
     named = {name: _value(trial, name, part) for name, part in configurations.parameters_in(space, arm, method).items()}
-    return Configuration(temperature, kd_weight, label_weight, _optimizer(trial, space), student, final, plain, named)
+    return Configuration(
+        temperature=temperature,
+        student_temperature=student,
+        final_temperature=final,
+        method=plain,
+        kd_weight=kd_weight,
+        label_weight=label_weight,
+        optimizer=_optimizer(trial, space),
+        parameters=named,
+    )
 
 
 def checked(configuration: Configuration, space: SpaceSpec, arm: Arm, method: Method = losses.PLAIN) -> Configuration:

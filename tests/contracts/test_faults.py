@@ -60,7 +60,11 @@ def state() -> StudentState:
 
 
 def assignment() -> Assignment:
-    return Assignment("1", Configuration(4.0, 0.5, 0.5, Optimizer("sgd", 0.1, momentum=0.9)), 0)
+    return Assignment(
+        "1",
+        Configuration(temperature=4.0, kd_weight=0.5, label_weight=0.5, optimizer=Optimizer("sgd", 0.1, momentum=0.9)),
+        0,
+    )
 
 
 def add(store: Folder, write: Callable[[Path], object], key: str = "work/new/file") -> None:

@@ -28,7 +28,7 @@ TABLE = (
     Evidence("literature", "a paper", "read", Context(classes=10), 3.0, ((3.0, 1.0),), Settings(kd_weight=0.7), 0.5),
 )
 KNOWN = Priors(TABLE)
-WINNER = Configuration(6.0, 0.9, 0.1, Optimizer("sgd", 0.05, 1e-4, 0.9))
+WINNER = Configuration(temperature=6.0, kd_weight=0.9, label_weight=0.1, optimizer=Optimizer("sgd", 0.05, 1e-4, 0.9))
 FACTS = {"fingerprint": "f", "classes": 10, "train_images": 1078, "validation": {"teacher_entropy": 0.25}}
 
 

@@ -94,7 +94,7 @@ def taken(db: Database, worker: str = "w", seconds: float = 60.0) -> Claim:
 def configuration(claim: Claim) -> Configuration:
     """What Optuna might have answered: another point for each trial, the arm's T."""
     optimizer = Optimizer("sgd", 0.01 * (claim.number + 1), weight_decay=1e-4)
-    point = Configuration(1.0 + claim.number, 0.5, 0.5, optimizer)
+    point = Configuration(temperature=1.0 + claim.number, kd_weight=0.5, label_weight=0.5, optimizer=optimizer)
     return in_arm(point, claim.arm)
 
 

@@ -216,7 +216,7 @@ def _configuration(number: int) -> Configuration:
     temperature = 1.0 * 40 ** ((number * 7 % 13) / 12)
     name = "sgd" if number % 2 else "adamw"
     optimizer = Optimizer(name, 0.01 * (1 + number % 5), 1e-4, 0.9 if name == "sgd" else 0.0)  # type: ignore[arg-type]
-    return Configuration(temperature, 0.9, 0.1, optimizer)
+    return Configuration(temperature=temperature, kd_weight=0.9, label_weight=0.1, optimizer=optimizer)
 
 
 def _quality(configuration: Configuration, seed: int) -> float:

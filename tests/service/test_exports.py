@@ -87,8 +87,12 @@ def run(python: str, script: str, *arguments: Path | str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("configuration", "model", "changes"),
     [
-        (Configuration(6.2, 0.9, 0.1, SGD), "wrn", {}),
-        (Configuration(1.5, 1.0, 0.0, ADAMW), "resnet", {"training": {"epochs": 10, "batch_size": 16}}),
+        (Configuration(temperature=6.2, kd_weight=0.9, label_weight=0.1, optimizer=SGD), "wrn", {}),
+        (
+            Configuration(temperature=1.5, kd_weight=1.0, label_weight=0.0, optimizer=ADAMW),
+            "resnet",
+            {"training": {"epochs": 10, "batch_size": 16}},
+        ),
     ],
     ids=["sgd-steps", "adamw-cosine-no-labels"],
 )
@@ -121,7 +125,7 @@ def mdistiller_keys(text: str, folder: Path) -> CfgNode:
 
 
 def test_yacs_reads_it_for_mdistiller(tmp_path: Path) -> None:
-    text = mdistiller.export(winner(Configuration(6.2, 0.9, 0.1, SGD)))
+    text = mdistiller.export(winner(Configuration(temperature=6.2, kd_weight=0.9, label_weight=0.1, optimizer=SGD)))
     keys = mdistiller_keys(text, tmp_path)
     assert (keys.KD.TEMPERATURE, keys.KD.LOSS.CE_WEIGHT, keys.KD.LOSS.KD_WEIGHT) == (6, 0.1, 0.9)
     assert "T was 6.2" in text, "its T is a whole number"
@@ -137,7 +141,7 @@ def test_yacs_reads_it_for_mdistiller(tmp_path: Path) -> None:
 
 def test_what_mdistiller_does_not_know_is_refused_there_and_said(tmp_path: Path) -> None:
     small = {"dataset": {"name": "digits"}, "student": {"name": "mlp", "arguments": {"width": 8}}}
-    configuration = Configuration(4.0, 1.0, 0.0, ADAMW)
+    configuration = Configuration(temperature=4.0, kd_weight=1.0, label_weight=0.0, optimizer=ADAMW)
     text = mdistiller.export(winner(configuration, **small, training={"epochs": 40}))
     keys = mdistiller_keys(text, tmp_path)
     assert (keys.SOLVER.TYPE, keys.SOLVER.LR, keys.DATASET.TYPE, keys.DISTILLER.STUDENT) == (
@@ -153,7 +157,12 @@ def test_what_mdistiller_does_not_know_is_refused_there_and_said(tmp_path: Path)
 
 def test_steps_follow_the_cosine(tmp_path: Path) -> None:
     keys = mdistiller_keys(
-        mdistiller.export(winner(Configuration(4.0, 0.9, 0.1, SGD), training={"epochs": 240})), tmp_path
+        mdistiller.export(
+            winner(
+                Configuration(temperature=4.0, kd_weight=0.9, label_weight=0.1, optimizer=SGD), training={"epochs": 240}
+            )
+        ),
+        tmp_path,
     )
     for epoch in range(1, 220):  # to where the cosine has all but ended
         cosine = 0.5 * (1 + math.cos(math.pi * epoch / 240))
@@ -163,7 +172,7 @@ def test_steps_follow_the_cosine(tmp_path: Path) -> None:
 
 @pytest.mark.skipif("MDISTILLER" not in os.environ, reason="mdistiller is not on PyPI: MDISTILLER=/path/to/a/checkout")
 def test_mdistiller_reads_it_and_minimises_the_same(tmp_path: Path) -> None:
-    configuration = Configuration(4.0, 0.9, 0.1, SGD)
+    configuration = Configuration(temperature=4.0, kd_weight=0.9, label_weight=0.1, optimizer=SGD)
     file = tmp_path / "winner.yaml"
     file.write_text(mdistiller.export(winner(configuration)))
     read = run(peers.python("mdistiller"), "read_mdistiller.py", os.environ["MDISTILLER"], file)
@@ -187,7 +196,9 @@ def test_over_http(reader: httpx.Client, jobs: Jobs, into: str) -> None:
 
 def test_a_data_set_of_files_is_read_from_its_folders() -> None:
     folder = {"dataset": {"name": "image_folder", "path": "flowers", "augmentation": "shift"}}
-    text = torchdistill.export(winner(Configuration(4.0, 0.9, 0.1, SGD), **folder))
+    text = torchdistill.export(
+        winner(Configuration(temperature=4.0, kd_weight=0.9, label_weight=0.1, optimizer=SGD), **folder)
+    )
     plain = yaml.safe_load(text.replace("!import_call", "").replace("!import_get", ""))
     training = plain["datasets"]["image_folder/train"]["init"]["kwargs"]
     assert training["root"] == "./data/flowers/train"
@@ -211,13 +222,24 @@ def test_where_things_come_from_is_said() -> None:
         "The teacher was taken at epoch 1", "weights that were pretrained beforehand",
     )  # fmt: skip
     for export in (torchdistill.export, mdistiller.export):
-        special = " ".join(export(winner(Configuration(4.0, 0.9, 0.1, SGD), **changes)).replace("#", "").split())
-        plain = " ".join(export(winner(Configuration(4.0, 0.9, 0.1, SGD))).replace("#", "").split())
+        special = " ".join(
+            export(winner(Configuration(temperature=4.0, kd_weight=0.9, label_weight=0.1, optimizer=SGD), **changes))
+            .replace("#", "")
+            .split()
+        )
+        plain = " ".join(
+            export(winner(Configuration(temperature=4.0, kd_weight=0.9, label_weight=0.1, optimizer=SGD)))
+            .replace("#", "")
+            .split()
+        )
         assert all(words in special and words not in plain for words in told)
 
 
 def test_a_constant_learning_rate_has_no_schedule(tmp_path: Path) -> None:
-    chosen = winner(Configuration(4.0, 3.0, 1.0, SGD), training={"epochs": 4, "schedule": {"name": "constant"}})
+    chosen = winner(
+        Configuration(temperature=4.0, kd_weight=3.0, label_weight=1.0, optimizer=SGD),
+        training={"epochs": 4, "schedule": {"name": "constant"}},
+    )
     assert "scheduler" not in torchdistill.export(chosen)
     assert list(mdistiller_keys(mdistiller.export(chosen), tmp_path).SOLVER.LR_DECAY_STAGES) == []
 
@@ -227,7 +249,7 @@ def test_what_is_not_plain_kl_at_one_temperature_is_said(into: Callable[[Winner]
     """Both projects' files have plain KL: another term, a scheduled T and mixed images are for the reader to add."""
     common = {"space": {"final_temperature": 1}, "dataset": {"name": "CIFAR100", "augmentation": "crop_flip_mixup"}}
     told = winner(
-        Configuration(6.0, 0.9, 0.1, SGD, final_temperature=1.0),
+        Configuration(temperature=6.0, kd_weight=0.9, label_weight=0.1, optimizer=SGD, final_temperature=1.0),
         distillation={"method": "dkd", "beta": 4, "schedule": "linear"},
         **common,
     )
@@ -235,7 +257,9 @@ def test_what_is_not_plain_kl_at_one_temperature_is_said(into: Callable[[Winner]
     assert "The distillation term was dkd (alpha 1, beta 4), not plain KL as here" in said
     assert "T went from 6 to 1 along a linear schedule" in said
     assert "Images and labels were mixed" in said
-    assert "distillation term" not in into(winner(Configuration(6.0, 0.9, 0.1, SGD)))
+    assert "distillation term" not in into(
+        winner(Configuration(temperature=6.0, kd_weight=0.9, label_weight=0.1, optimizer=SGD))
+    )
 
 
 @pytest.mark.parametrize("into", [torchdistill.export, mdistiller.export])
@@ -244,7 +268,7 @@ def test_a_teacher_that_is_no_single_model_is_said(into: Callable[[Winner], str]
     members = [member, member | {"seed": 1, "label_smoothing": 0.1}]
 
     def said(teacher: dict[str, Any]) -> str:
-        told = winner(Configuration(6.0, 0.9, 0.1, SGD), teacher=teacher)
+        told = winner(Configuration(temperature=6.0, kd_weight=0.9, label_weight=0.1, optimizer=SGD), teacher=teacher)
         return " ".join(into(told).replace("\n#", " ").split())
 
     together = said({"source": "ensemble", "members": members})

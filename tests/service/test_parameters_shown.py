@@ -15,7 +15,11 @@ from tests import synthetic
 from trainers.spec import Configuration, Optimizer
 
 CONFIGURATION = Configuration(
-    4.0, 0.9, 0.1, Optimizer("sgd", 0.05), parameters={"alpha": 0.25, "label_smoothing": 0.1, "warmup_share": 0.2}
+    temperature=4.0,
+    kd_weight=0.9,
+    label_weight=0.1,
+    optimizer=Optimizer("sgd", 0.05),
+    parameters={"alpha": 0.25, "label_smoothing": 0.1, "warmup_share": 0.2},
 )
 
 

@@ -128,11 +128,23 @@ def test_first_steps_are_those_of_the_formulas() -> None:
 
 def test_the_schedule_of_a_configuration_stands_above_the_training_s() -> None:
     training = Training(10, 32, Schedule("cosine", warmup_epochs=3))
-    own = optim.training_of(training, Configuration(1.0, 0.5, 0.5, SGD, parameters={"warmup_share": 0.2}))
+    own = optim.training_of(
+        training,
+        Configuration(
+            temperature=1.0, kd_weight=0.5, label_weight=0.5, optimizer=SGD, parameters={"warmup_share": 0.2}
+        ),
+    )
     assert [optim.factor(step, 1, own) for step in range(3)] == pytest.approx([0.5, 1.0, 1.0])
-    ended = optim.training_of(training, Configuration(1.0, 0.5, 0.5, SGD, parameters={"final_factor": 0.1}))
+    ended = optim.training_of(
+        training,
+        Configuration(
+            temperature=1.0, kd_weight=0.5, label_weight=0.5, optimizer=SGD, parameters={"final_factor": 0.1}
+        ),
+    )
     factors = [optim.factor(step, 10, ended) for step in range(100)]
     assert factors[30] == 1.0
     assert 0.1 < factors[-1] < 0.103
-    other = Configuration(1.0, 0.5, 0.5, SGD, parameters={"label_smoothing": 0.1})
+    other = Configuration(
+        temperature=1.0, kd_weight=0.5, label_weight=0.5, optimizer=SGD, parameters={"label_smoothing": 0.1}
+    )
     assert optim.training_of(training, other) is training

@@ -191,7 +191,9 @@ def _time(prepared: Prepared, form: Form, steps: int, epochs: int) -> Figure:
     return Figure(form, form.lanes * short.images / min(durations), max(0.0, first - min(durations)))
 
 
-_PLAIN = Configuration(4.0, 0.5, 0.5, Optimizer(optimizers.DEFAULT, 1e-3, momentum=0.9))
+_PLAIN = Configuration(
+    temperature=4.0, kd_weight=0.5, label_weight=0.5, optimizer=Optimizer(optimizers.DEFAULT, 1e-3, momentum=0.9)
+)
 
 
 def _short(prepared: Prepared, steps: int) -> Prepared:

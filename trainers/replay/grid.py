@@ -42,7 +42,12 @@ class Cell:
     def configuration(self) -> Configuration:
         """As the trainers speak of it; the label term weighs what is left of 1."""
         optimizer = Optimizer(self.optimizer, self.learning_rate, self.weight_decay, self.momentum)
-        return Configuration(self.temperature or 1.0, self.kd_weight, 1.0 - self.kd_weight, optimizer)
+        return Configuration(
+            temperature=self.temperature or 1.0,
+            kd_weight=self.kd_weight,
+            label_weight=1.0 - self.kd_weight,
+            optimizer=optimizer,
+        )
 
 
 @dataclass(frozen=True)

@@ -283,7 +283,15 @@ def _configuration(
             ("student_temperature", space.student_temperature),
         )
     )
-    return Configuration(temperature_value, kd_weight, label_weight, trained, student, final, parameters=parameters)
+    return Configuration(
+        temperature=temperature_value,
+        student_temperature=student,
+        final_temperature=final,
+        kd_weight=kd_weight,
+        label_weight=label_weight,
+        optimizer=trained,
+        parameters=parameters,
+    )
 
 
 def at_share(values: Sequence[tuple[float, float]], share: float) -> float | None:

@@ -62,7 +62,12 @@ def test_an_answer_of_before_verdicts_says_what_it_said(answer: tuple[Result, Te
 
 
 def test_a_flat_posterior_stays_flat() -> None:
-    winner = from_winner(CONTEXT, Configuration(36.0, 0.9, 0.1, Optimizer("sgd", 0.1, 1e-4, 0.9)), [], source="a job")
+    winner = from_winner(
+        CONTEXT,
+        Configuration(temperature=36.0, kd_weight=0.9, label_weight=0.1, optimizer=Optimizer("sgd", 0.1, 1e-4, 0.9)),
+        [],
+        source="a job",
+    )
     flat = from_posterior(winner, evenly(1.0, 40.0), temperature=4.0, gain=0.0)
     shares = [share for _, share in flat.spread]
     assert max(shares) == pytest.approx(min(shares))
@@ -72,7 +77,12 @@ def test_a_flat_posterior_stays_flat() -> None:
 
 @pytest.mark.parametrize(("low", "high", "gain", "keep"), [(1.0, 40.0, 0.0, True), (15.0, 40.0, 0.012, False)])
 def test_advice_says_whether_t_4_is_kept(low: float, high: float, gain: float, keep: bool) -> None:
-    winner = from_winner(CONTEXT, Configuration(20.0, 0.9, 0.1, Optimizer("sgd", 0.1, 1e-4, 0.9)), [], source="a job")
+    winner = from_winner(
+        CONTEXT,
+        Configuration(temperature=20.0, kd_weight=0.9, label_weight=0.1, optimizer=Optimizer("sgd", 0.1, 1e-4, 0.9)),
+        [],
+        source="a job",
+    )
     default = advise(
         CONTEXT, [from_posterior(winner, evenly(low, high), temperature=20.0, gain=gain)], "history"
     ).default

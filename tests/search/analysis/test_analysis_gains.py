@@ -16,7 +16,9 @@ from search.states import Arm, Stage, TrialState
 from tests import synthetic
 from trainers.spec import Configuration, Optimizer
 
-CONFIGURATION = Configuration(6.0, 0.7, 0.3, Optimizer("adamw", 0.01, 1e-4))
+CONFIGURATION = Configuration(
+    temperature=6.0, kd_weight=0.7, label_weight=0.3, optimizer=Optimizer("adamw", 0.01, 1e-4)
+)
 
 
 def finals(arm: Arm, variant: str, values: dict[int, float | None], round_: int = 0) -> list[Trial]:

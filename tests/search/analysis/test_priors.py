@@ -263,7 +263,12 @@ def test_a_table_that_is_not_there_says_so(tmp_path: Path) -> None:
 
 
 def winner(temperature: float = 4.0, rate: float = 0.05, name: Any = "sgd") -> Configuration:
-    return Configuration(temperature, 0.9, 0.1, Optimizer(name, rate, 1e-4, 0.9 if name == "sgd" else 0.0))
+    return Configuration(
+        temperature=temperature,
+        kd_weight=0.9,
+        label_weight=0.1,
+        optimizer=Optimizer(name, rate, 1e-4, 0.9 if name == "sgd" else 0.0),
+    )
 
 
 def test_a_job_says_its_winner_and_all_that_was_as_good() -> None:

@@ -167,7 +167,9 @@ def test_the_same_configuration_on_the_same_seeds_is_trained_once() -> None:
 
 
 def synthetic_configuration(number: int) -> Any:
-    return configurations.Configuration(1.0, 0.5, 0.5, configurations.Optimizer("sgd", 0.1 + number / 100))
+    return configurations.Configuration(
+        temperature=1.0, kd_weight=0.5, label_weight=0.5, optimizer=configurations.Optimizer("sgd", 0.1 + number / 100)
+    )
 
 
 def test_level_none_trains_the_winner_once_more_and_nothing_else() -> None:

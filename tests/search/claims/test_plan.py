@@ -80,7 +80,9 @@ class Life:
 
     def add(self, stage: Stage, arm: Arm, **more: Any) -> None:
         number = len(self.trials)
-        drawn = Configuration(1.0 + number, 0.5, 0.5, Optimizer("sgd", 0.1 + number))
+        drawn = Configuration(
+            temperature=1.0 + number, kd_weight=0.5, label_weight=0.5, optimizer=Optimizer("sgd", 0.1 + number)
+        )
         trial = {"stage": stage, "arm": arm, "variant": None, "round": self.round, "origin": None, "value": None}
         trial |= {"configuration": configurations.to_json(configurations.in_arm(drawn, arm)), "seed": None}
         self.trials.append(trial | {"state": TrialState.RUNNING, "epoch": self.spec.training.epochs} | more)
@@ -207,7 +209,9 @@ def test_a_finalist_that_fails_on_a_seed_stands_behind_all_others() -> None:
 def test_the_same_configuration_twice_is_one_finalist() -> None:
     life = Life(spec_of(budget={"trials": 6}, confirmation={"finalists": 2}), rising)
     life.live(6)
-    same = configurations.to_json(Configuration(3.0, 0.5, 0.5, Optimizer("sgd", 0.1)))
+    same = configurations.to_json(
+        Configuration(temperature=3.0, kd_weight=0.5, label_weight=0.5, optimizer=Optimizer("sgd", 0.1))
+    )
     finished = [replace(trial, configuration=same) if trial.number > 3 else trial for trial in life.finished()
                 if trial.stage in (Stage.SEARCH, Stage.BASELINE)]  # fmt: skip
     found = planner.candidates(life.spec, finished, Arm.JOINT)

@@ -43,14 +43,14 @@ def test_every_setting_is_searched_under_its_name() -> None:
         }
     )  # fmt: skip
     assert space.suggest(trial, WHOLE, Arm.JOINT) == Configuration(
-        3.0, 0.4, 0.7, Optimizer("sgd", 0.1, 1e-4, 0.8, True)
+        temperature=3.0, kd_weight=0.4, label_weight=0.7, optimizer=Optimizer("sgd", 0.1, 1e-4, 0.8, True)
     )
 
 
 def test_what_is_fixed_is_not_asked_for() -> None:
     trial = optuna.trial.FixedTrial({})
     assert space.suggest(trial, FIXED, Arm.JOINT) == Configuration(
-        4.0, 0.9, pytest.approx(0.1), Optimizer("adam", 0.01)
+        temperature=4.0, kd_weight=0.9, label_weight=pytest.approx(0.1), optimizer=Optimizer("adam", 0.01)
     )
     assert announced(FIXED, Arm.JOINT) == []
 

@@ -127,7 +127,14 @@ def test_what_is_searched_is_asked_for_by_name() -> None:
     )
     asked = {"temperature": 3.0, "final_temperature": 2.0, "student_temperature": 4.0}
     trial = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0)).ask()
-    expected = Configuration(3.0, 0.5, 0.5, Optimizer("adam", 0.01), 4.0, 2.0)
+    expected = Configuration(
+        temperature=3.0,
+        kd_weight=0.5,
+        label_weight=0.5,
+        optimizer=Optimizer("adam", 0.01),
+        student_temperature=4.0,
+        final_temperature=2.0,
+    )
     assert space.suggest(optuna.trial.FixedTrial(asked), searched, Arm.JOINT) == expected
     space.suggest(trial, searched, Arm.JOINT)
     assert list(trial.params) == ["temperature", "final_temperature", "student_temperature"]
@@ -146,7 +153,9 @@ def test_a_baseline_is_plain_kl_at_one_temperature() -> None:
         space={"kd_weight": 0.5, "optimizer": ADAM, "final_temperature": 2, "student_temperature": 1},
     )
     for arm, temperature in ((Arm.T1, 1.0), (Arm.T4, 4.0)):
-        expected = Configuration(temperature, 0.5, 0.5, Optimizer("adam", 0.01), method="kl")
+        expected = Configuration(
+            temperature=temperature, kd_weight=0.5, label_weight=0.5, optimizer=Optimizer("adam", 0.01), method="kl"
+        )
         trial = optuna.trial.FixedTrial({"temperature": 3.0})
         assert space.suggest(trial, asked.space, arm, "dkd") == expected
         joint = space.suggest(trial, asked.space, Arm.JOINT, "dkd")
@@ -156,7 +165,7 @@ def test_a_baseline_is_plain_kl_at_one_temperature() -> None:
 
 
 def test_the_document_of_a_plain_configuration_is_as_it_was() -> None:
-    plain = Configuration(3.0, 0.5, 0.5, Optimizer("adam", 0.01))
+    plain = Configuration(temperature=3.0, kd_weight=0.5, label_weight=0.5, optimizer=Optimizer("adam", 0.01))
     assert list(configurations.to_json(plain)) == [
         "temperature", "kd_weight", "label_weight", "optimizer", "student_temperature",
     ]  # fmt: skip
@@ -188,7 +197,9 @@ def test_where_there_is_no_temperature_none_is_searched() -> None:
     ],
 )
 def test_answers_say_how_the_temperature_is_meant(parts: dict[str, Any], changes: dict[str, Any], said: str) -> None:
-    configuration = Configuration(3.0, 0.5, 0.5, Optimizer("adam", 0.01), **changes)
+    configuration = Configuration(
+        temperature=3.0, kd_weight=0.5, label_weight=0.5, optimizer=Optimizer("adam", 0.01), **changes
+    )
     assert wording.configured(spec(**parts), configurations.to_json(configuration)).startswith(said)
     told = wording.conventions(spec(**parts))
     assert told.startswith(wording.CONVENTIONS)

@@ -85,10 +85,16 @@ def test_a_spec_without_them_is_stored_as_it_always_was() -> None:
 
 
 def test_a_configuration_without_them_has_the_fingerprint_it_always_had() -> None:
-    plain = Configuration(4.0, 0.5, 0.5, Optimizer("sgd", 0.1))
+    plain = Configuration(temperature=4.0, kd_weight=0.5, label_weight=0.5, optimizer=Optimizer("sgd", 0.1))
     assert "parameters" not in to_jsonable(plain)
-    assert digest(plain) != digest(Configuration(4.0, 0.5, 0.5, Optimizer("sgd", 0.1), parameters={"width": 8}))
-    own = Configuration(4.0, 0.5, 0.5, None, parameters={"pooling": "cls", "layers": 3})
+    assert digest(plain) != digest(
+        Configuration(
+            temperature=4.0, kd_weight=0.5, label_weight=0.5, optimizer=Optimizer("sgd", 0.1), parameters={"width": 8}
+        )
+    )
+    own = Configuration(
+        temperature=4.0, kd_weight=0.5, label_weight=0.5, optimizer=None, parameters={"pooling": "cls", "layers": 3}
+    )
     assert configurations.from_json(json.loads(json.dumps(configurations.to_json(own)))) == own
     assert configurations.optimizer_name(configurations.to_json(own)) == OWN
 
@@ -185,7 +191,13 @@ def test_baselines_do_not_search_weights_that_plain_kl_has_not(arm: Arm) -> None
         study.sampler = sampler_factory.build_sampler(asked.sampler, asked.space, arm, 3, number, method="dkd")
         found = checked(suggest(study.ask(), asked.space, arm, "dkd"), asked.space, arm, "dkd")
         assert found.parameters.keys() == parameters.keys() - (set() if arm is Arm.JOINT else {"alpha"})
-    joint = Configuration(3.0, 0.5, 0.5, Optimizer("sgd", 0.1), parameters={"alpha": 1.0, "label_smoothing": 0.1})
+    joint = Configuration(
+        temperature=3.0,
+        kd_weight=0.5,
+        label_weight=0.5,
+        optimizer=Optimizer("sgd", 0.1),
+        parameters={"alpha": 1.0, "label_smoothing": 0.1},
+    )
     assert set(configurations.in_arm(joint, arm, "dkd").parameters) == found.parameters.keys()
 
 
