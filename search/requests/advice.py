@@ -93,7 +93,12 @@ def begin_with(
 
 
 def _point_of_guess(spec: JobSpec, place: int, guess: FirstGuess) -> points.FirstPoint:
-    optimizer_space = Settings(guess.kd_weight, guess.label_weight, guess.optimizer, **dict(guess.of_optimizer()))
+    optimizer_space = Settings(
+        kd_weight=guess.kd_weight,
+        label_weight=guess.label_weight,
+        optimizer=guess.optimizer,
+        **dict(guess.of_optimizer()),
+    )
     configuration = points.complete_guess(spec.space, guess.temperature, optimizer_space, spec.seed + place)
     return points.FirstPoint(configuration, "given", guess.source)
 

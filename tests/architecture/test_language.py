@@ -43,6 +43,12 @@ def test_the_counting_sees_what_it_counts() -> None:
     assert style.vague_names([file]) == (1, 2)
 
 
+def test_documents_are_declared_once() -> None:
+    pairs = style.documents_declared_twice(FILES)
+    assert [pair for pair in pairs if pair not in style.BOUNDARIES] == []
+    assert set(style.BOUNDARIES) == set(style.boundaries(pairs)), "a boundary that is none any more leaves the list"
+
+
 def test_words_that_the_glossary_replaced_are_gone() -> None:
     glossary = ROOT / "docs" / "glossary.md"
     rows = [line.split("|")[1:-1] for line in glossary.read_text().splitlines() if line.startswith("| ")][2:]

@@ -6,10 +6,13 @@ import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
 
 from search.analysis.priors.context import Context
 from search.scales import log_ratio
+from search.spec.fields import Part
 from trainers.registry import optimizers
 from trainers.spec import Configuration, Optimizer
 
@@ -21,15 +24,23 @@ _AT_BEST = 0.5  # the share of a job's word that stays with its confirmed winner
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
-    """What goes with a temperature; None where a source does not say."""
+class Numbers:
+    """What goes with a temperature, where a source says so; bounds are for a table that is read."""
 
-    kd_weight: float | None = None
-    label_weight: float | None = None
+    __pydantic_config__ = Part.model_config
+
+    kd_weight: Annotated[float, Field(ge=0, le=1e3)] | None = None
+    label_weight: Annotated[float, Field(ge=0, le=1e3)] | None = None
+    learning_rate: Annotated[float, Field(gt=0, le=1e3)] | None = None
+    weight_decay: Annotated[float, Field(ge=0, le=1)] | None = None
+    momentum: Annotated[float, Field(ge=0, lt=1)] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Settings(Numbers):
+    """The same and the optimizer that they belong to; None where a source does not say."""
+
     optimizer: str | None = None
-    learning_rate: float | None = None
-    weight_decay: float | None = None
-    momentum: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -9,7 +10,7 @@ import yaml
 from pydantic import Field, ValidationError
 
 from search.analysis.priors.context import Context, Initial, Student
-from search.analysis.priors.evidence import Evidence, Settings
+from search.analysis.priors.evidence import Evidence, Numbers, Settings
 from search.errors import LiteratureInvalid
 from search.spec.fields import Label, Part
 from trainers.spec import OptimizerName
@@ -39,16 +40,6 @@ class RowContext(Part):
     student_init: Initial | None = None
 
 
-class RowSettings(Part):
-    """What goes with the temperature, where the source says so."""
-
-    kd_weight: Annotated[float, Field(ge=0, le=1e3)] | None = None
-    label_weight: Annotated[float, Field(ge=0, le=1e3)] | None = None
-    learning_rate: Annotated[float, Field(gt=0, le=1e3)] | None = None
-    weight_decay: Annotated[float, Field(ge=0, le=1)] | None = None
-    momentum: Annotated[float, Field(ge=0, lt=1)] | None = None
-
-
 class Row(Part):
     """One source's word."""
 
@@ -61,7 +52,7 @@ class Row(Part):
     context: RowContext
     temperature: Temperature
     as_good: tuple[Temperature, ...] = Field((), max_length=32)
-    settings: RowSettings = RowSettings()
+    settings: Numbers = Numbers()
     note: Annotated[str, Field(max_length=500)] | None = None
 
     def evidence(self) -> Evidence:
@@ -78,7 +69,7 @@ class Row(Part):
             context=Context(optimizers=() if optimizer is None else (optimizer,), metric="accuracy", **features),
             temperature=self.temperature,
             spread=tuple(sorted(spread.items())),
-            settings=Settings(optimizer=optimizer, **self.settings.model_dump()),
+            settings=Settings(optimizer=optimizer, **dataclasses.asdict(self.settings)),
             strength=self.strength or STRENGTH[self.kind] * (REPORTED if self.how == "reported" else 1.0),
             reference=self.reference,
         )

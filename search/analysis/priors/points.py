@@ -7,6 +7,7 @@ first and then spreads. The last point is the space's own random draw, so that a
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import random
 from collections.abc import Callable, Mapping, Sequence
@@ -166,9 +167,9 @@ def _translated(settings: Settings, space: SpaceSpec) -> Settings:
     if name is None:
         return Settings(kd_weight, label_weight)
     if name in choices:
-        return Settings(kd_weight, label_weight, name, settings.learning_rate, settings.weight_decay, settings.momentum)
+        return dataclasses.replace(settings, kd_weight=kd_weight, label_weight=label_weight, optimizer=name)
     for relative in optimizers.relatives(name, list(choices)):
-        return Settings(kd_weight, label_weight, relative, settings.learning_rate)
+        return Settings(kd_weight, label_weight, settings.learning_rate, optimizer=relative)
     return Settings(kd_weight, label_weight)
 
 
