@@ -37,7 +37,8 @@ JOB_MOVES: dict[JobState, frozenset[JobState]] = {
             JobState.FAILED,
         }
     ),
-    JobState.COMPLETED: frozenset({JobState.RUNNING}),  # its budget was extended
+    # its budget was extended; its test part, which was sealed, is asked for
+    JobState.COMPLETED: frozenset({JobState.RUNNING, JobState.ANALYSING}),
     JobState.CANCELLED: frozenset(),
     JobState.FAILED: frozenset(LOST.values()),  # by `resume_job` alone, and by the slug of its reason
 }

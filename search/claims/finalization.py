@@ -28,7 +28,10 @@ from trainers.spec import Metrics, TestPermit
 
 @dataclass(frozen=True, slots=True)
 class ClosingClaim:
-    """A job whose confirmation has ended, to be closed by this worker as long as it renews `token`."""
+    """A job whose confirmation has ended, to be closed by this worker as long as it renews `token`.
+
+    Where `test_open` is false, a verdict that decides nothing leaves the test part sealed.
+    """
 
     job_id: str
     token: str
@@ -38,6 +41,7 @@ class ClosingClaim:
     round: int
     search_stopped: bool
     test_seen_before: bool
+    test_open: bool
     wall_seconds: float
     finalists: Finalists | None
     traceparent: str | None = None
@@ -60,6 +64,7 @@ def claim_closing(
             round=job.round,
             search_stopped=job.search_stopped,
             test_seen_before=job.test_seen_before,
+            test_open=job.test_opened_at is not None,
             wall_seconds=now(connection) - job.started_at,
             finalists=stored_finalists(connection, job.id, job.round),
             traceparent=job.traceparent,

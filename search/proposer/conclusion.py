@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 
 import structlog
 from sqlalchemy import and_, exists, or_, select
 
-from search.analysis.job.build import build_documents
+from search.analysis.job.build import answer_of
 from search.analysis.job.finalists import by_value, choose_finalists
 from search.analysis.job.observations import softness_seen
 from search.claims import external, finalist_choice, finalization, leases
@@ -24,7 +24,6 @@ from search.storage.rows import trial_of
 from search.storage.tables import jobs, trials
 from search.worker.heartbeat import Heartbeat
 from thermowell.api.answers import Finalists
-from thermowell.api.document import Document
 
 OF_OTHERS = jobs.c.trainer.is_not(None)
 """Of jobs: programs of others train them."""
@@ -92,14 +91,10 @@ class Concluder:
 
     def _close(self, claim: ClosingClaim) -> None:
         self.repairer.settle(claim.job_id)
-        finalization.open_test(self.db, claim.token, claim.job_id)
-        external.unseal(self.db, claim.token, claim.job_id, claim.round)
-        of_job = self._trials(claim.job_id)
-        documents: Mapping[str, Document] = build_documents(
+        answer = answer_of(
             job_id=claim.job_id,
             spec=claim.spec,
-            trials=of_job,
-            softness=softness_seen(of_job),
+            trials=self._trials(claim.job_id),
             teacher=claim.teacher,
             search_stopped=claim.search_stopped,
             test_seen_before=claim.test_seen_before,
@@ -107,6 +102,12 @@ class Concluder:
             now=datetime.now(UTC),
             finalists=claim.finalists,
         )
+        sealed = answer.undecided and not claim.test_open
+        if not sealed:
+            finalization.open_test(self.db, claim.token, claim.job_id)
+            external.unseal(self.db, claim.token, claim.job_id, claim.round)
+        of_job = self._trials(claim.job_id)
+        documents = answer.documents(softness_seen(of_job), of_job, test_sealed=sealed)
         finalization.complete(self.db, claim.token, claim.job_id, documents)
 
     def _trials(self, job_id: str) -> list[Trial]:

@@ -247,6 +247,21 @@ def resume_job(db: Database, job_id: str, principal: Principal) -> Job:
         return _job(connection, reread(connection, job.id))
 
 
+def open_test(db: Database, job_id: str, principal: Principal) -> Job:
+    """Opens the test part of a job that decided nothing, and works its answer out again, with test figures.
+
+    From now on the test part counts as seen, whatever becomes of the job. Opening twice is opening once. NotFound;
+    IllegalMove where the job is not completed.
+    """
+    with db.write() as connection:
+        job = visible_job(connection, job_id, principal, lock=True)
+        if job.test_opened_at is None:
+            _require_state(job, (JobState.COMPLETED,), "asked for its test part")
+            opened = emit(connection, job.id, "test_opened", {"asked": True}, test_opened_at=now_sql())
+            move(connection, opened, JobState.ANALYSING)
+        return _job(connection, reread(connection, job.id))
+
+
 def extend_job(
     db: Database,
     job_id: str,

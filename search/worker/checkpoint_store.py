@@ -95,7 +95,8 @@ class CheckpointStore:
     def sweep(self) -> int:
         """Deletes the working files of jobs that have ended; those of a job that was closed went with its closing.
 
-        One that failed for what its machines did may be resumed, and goes on with what was kept.
+        One that failed for what its machines did may be resumed, and goes on with what was kept; one that decided
+        nothing may be asked to open its test part, for which its students are kept.
         """
         try:
             names = self.files.names(artifacts.WORK)
@@ -104,7 +105,9 @@ class CheckpointStore:
             return 0
         jobs = tables.jobs.c
         failed_by_machine = sqlalchemy.and_(jobs.state == JobState.FAILED, jobs.problem["type"].as_string().in_(LOST))
-        over = sqlalchemy.select(jobs.id).where(jobs.id.in_(names), jobs.state.in_(TERMINAL_JOBS), ~failed_by_machine)
+        sealed = sqlalchemy.and_(jobs.state == JobState.COMPLETED, jobs.test_opened_at.is_(None))
+        ended = sqlalchemy.and_(jobs.state.in_(TERMINAL_JOBS), ~failed_by_machine, ~sealed)
+        over = sqlalchemy.select(jobs.id).where(jobs.id.in_(names), ended)
         with self.context.database.read() as connection:
             ended_jobs = list(connection.scalars(over)) if names else []
         for job_id in ended_jobs:

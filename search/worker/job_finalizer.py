@@ -17,7 +17,7 @@ import structlog
 from numpy.typing import NDArray
 
 from search import configurations, tracing
-from search.analysis.job.build import build_documents
+from search.analysis.job.build import answer_of
 from search.analysis.job.verdict import alike
 from search.claims import artifacts, finalization
 from search.claims.finalization import ClosingClaim
@@ -90,9 +90,45 @@ class JobFinalizer:
         context.patiently(partial(self.repairer.settle, claim.job_id))
         with context.interruption.breakable():
             session = self.sessions.get(context.problem(claim.spec, claim.fixed))
+        before = context.trials(claim.job_id)
+        with tracing.span("analyse job"):
+            answer = answer_of(
+                job_id=claim.job_id,
+                spec=claim.spec,
+                trials=[trial for _, trial in before],
+                teacher=claim.teacher,
+                search_stopped=claim.search_stopped,
+                test_seen_before=claim.test_seen_before,
+                wall_seconds=claim.wall_seconds,
+                now=datetime.now(UTC),
+                finalists=claim.finalists,
+                curves=context.curves([i for i, t in before if t.round == claim.round and _ended_fresh(t)]),
+            )
+        sealed = answer.undecided and not claim.test_open
+        right = {} if sealed else self._test(claim, session, before)
+        trials = context.trials(claim.job_id)
+        with tracing.span("answer job"):
+            documents = answer.documents(
+                _softness(claim.spec, session), [trial for _, trial in trials], right, test_sealed=sealed
+            )
+        result = documents["result"]
+        assert isinstance(result, Result)
+        best, names = self._keep_student(claim, session, trials, result.verdict)
+        if best is not None:
+            self._keep_card(claim, best, result, names)
+        context.patiently(partial(finalization.complete, context.database, claim.token, claim.job_id, documents))
+        if not sealed:  # else its students wait for the test part
+            with suppress(StoreUnavailable):  # then the next sweep deletes them
+                context.files.delete(artifacts.work(claim.job_id))
+
+    def _test(
+        self, claim: ClosingClaim, session: EngineSession, trials: list[tuple[int, Trial]]
+    ) -> dict[int, NDArray[np.bool_]]:
+        """Opens the test part and writes down what the estimates' students reach; which images each got right."""
+        context = self.context
         permit = context.patiently(partial(finalization.open_test, context.database, claim.token, claim.job_id))
         right: dict[int, NDArray[np.bool_]] = {}
-        for trial_id, trial in context.trials(claim.job_id):
+        for trial_id, trial in trials:
             if trial.stage is Stage.ESTIMATE and trial.round == claim.round and trial.state is TrialState.COMPLETED:
                 of_trial = {"thermowell.trial.number": trial.number}
                 evaluating = tracing.span("evaluate test", of_trial)
@@ -105,33 +141,8 @@ class JobFinalizer:
                 context.patiently(record)
                 bits = np.unpackbits(np.frombuffer(tested.right, np.uint8), count=tested.images)
                 right[trial.number] = bits.astype(bool)
-        trials = context.trials(claim.job_id)
         self._keep_right(claim, right)
-        fresh = [trial_id for trial_id, trial in trials if trial.round == claim.round and _ended_fresh(trial)]
-        curves = context.curves(fresh)
-        with tracing.span("analyse job"):
-            documents = build_documents(
-                job_id=claim.job_id,
-                spec=claim.spec,
-                trials=[trial for _, trial in trials],
-                softness=_softness(claim.spec, session),
-                teacher=claim.teacher,
-                search_stopped=claim.search_stopped,
-                test_seen_before=claim.test_seen_before,
-                wall_seconds=claim.wall_seconds,
-                now=datetime.now(UTC),
-                finalists=claim.finalists,
-                right=right,
-                curves=curves,
-            )
-        result = documents["result"]
-        assert isinstance(result, Result)
-        best, names = self._keep_student(claim, session, trials, result.verdict)
-        if best is not None:
-            self._keep_card(claim, best, result, names)
-        context.patiently(partial(finalization.complete, context.database, claim.token, claim.job_id, documents))
-        with suppress(StoreUnavailable):  # then the next sweep deletes them
-            context.files.delete(artifacts.work(claim.job_id))
+        return right
 
     @contextmanager
     def _student(self, claim: ClosingClaim, session: EngineSession, trial: Trial) -> Iterator[Path]:

@@ -55,6 +55,7 @@ class Action:
     label: str
     means: str
     sure: bool = False  # asks again before it is done
+    of: str = "this job"
 
 
 _UNDER_WAY = (JobState.QUEUED, JobState.RUNNING, JobState.CONFIRMING)
@@ -62,6 +63,14 @@ _EXTENDABLE = (*_UNDER_WAY, JobState.PAUSED, JobState.COMPLETED)
 _PAUSE = Action("pause", "Pause", "Hands out no more trials; running ones end. Paused time does not count.")
 _RESUME = Action("resume", "Resume", "Goes on where it was.")
 _STOP = Action("stop", "Stop the search", "No new trials are searched; what there is gets confirmed and answered.")
+_OPEN = Action(
+    "open-test",
+    "Open the test part",
+    "Nothing is decided, so that nobody has read it: the answer is worked out again, with test figures. An extension "
+    "after that is marked as having seen them.",
+    sure=True,
+    of="of this job",
+)
 _CANCEL = Action("cancel", "Cancel", "Ends the job now: running trials are dropped and nothing is answered.", sure=True)
 _DELETE = Action("delete", "Delete", "Forgets the job: its trials, its studies, its answer and its files.", sure=True)
 
@@ -72,6 +81,7 @@ DONE: Mapping[str, str] = {
     "stop": "The search is stopped. What there is gets confirmed.",
     "cancel": "Cancelled.",
     "extend": "Extended.",
+    "open-test": "The test part is opened. The answer is worked out again.",
     "delete": "Deleted.",
 }
 
@@ -80,7 +90,8 @@ def actions(job: Job) -> list[Action]:
     """What the job's state allows; what it would refuse is not offered."""
     resume = [_RESUME] if job.resumable else []
     if job.state in TERMINAL_JOBS:
-        return [*resume, _DELETE]
+        sealed = job.state == JobState.COMPLETED and job.test_opened_at is None
+        return [*resume, *([_OPEN] if sealed else []), _DELETE]
     stop = [_STOP] if job.state in (JobState.QUEUED, JobState.RUNNING) and not job.search_stopped else []
     pause = [_PAUSE] if job.state in (*_UNDER_WAY, JobState.ANALYSING) else []
     return [*resume, *pause, *stop, _CANCEL]
@@ -275,7 +286,9 @@ _SAY: Mapping[str, Callable[[Job, Mapping[str, Any]], str]] = {
     "closing_failed": lambda job, payload: f"the answer could not be worked out: {payload['error']}",
     "choosing_failed": lambda job, payload: f"the finalists could not be chosen: {payload['error']}",
     "preparing_failed": lambda job, payload: f"a worker could not make data and teacher ready: {payload['error']}",
-    "test_opened": lambda job, payload: "the test part is read, once",
+    "test_opened": lambda job, payload: (
+        "the test part is opened" if payload.get("asked") else "the test part is read, once"
+    ),
     "artifact": lambda job, payload: f"kept the file {payload['name']}",
 }
 

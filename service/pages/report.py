@@ -196,6 +196,8 @@ def _settings(result: Result) -> list[tuple[str, str]]:
         estimate = (winner.test or {}).get(measure.name)
         if estimate is not None:
             rows.append((f"test {measure.label}", _estimate_words(estimate, measure)))
+    if result.test_sealed:
+        rows.append((f"test {metric.label}", "sealed: nothing is decided, and nobody has asked for it"))
     if winner.validation.standard_deviation is not None and interval is not None:
         deviation = winner.validation.standard_deviation
         rows.append(("spread between seeds", f"{units.difference(metric, deviation)} (standard deviation)"))

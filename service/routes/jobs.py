@@ -11,7 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from search.records import Job, Principal
 from search.requests import jobs as job_requests
 from search.requests.advice import Priors
-from search.requests.jobs import cancel_job, pause_job, resume_job, stop_job
+from search.requests.jobs import cancel_job, open_test, pause_job, resume_job, stop_job
 from search.spec.parsing import parse_spec
 from search.states import JobState
 from search.storage.db import Database
@@ -152,7 +152,12 @@ def delete_job(request: Request, job_id: JobId, principal: Submitter) -> None:
 
 
 def _move(
-    path: str, summary: str, description: str, act: Callable[[Database, str, Principal], Job], *also: str
+    path: str,
+    summary: str,
+    description: str,
+    act: Callable[[Database, str, Principal], Job],
+    *also: str,
+    operation: str | None = None,
 ) -> None:
     """Adds a route for one of the moves that need no more than the job's name; `also` may it be refused by."""
 
@@ -161,7 +166,7 @@ def _move(
 
     router.post(
         f"/{{job_id}}/{path}",
-        operation_id=f"{path}Job",
+        operation_id=operation or f"{path}Job",
         response_model=JobDetailOut,
         summary=summary,
         description=description,
@@ -192,6 +197,15 @@ _move(
     "A paused job goes on where it was, and so does one that failed for what its machines did: see `resumable`.",
     resume_job,
     "quota-exceeded",
+)
+_move(
+    "open-test",
+    "Open the sealed test part",
+    "A job that decided nothing leaves its test part sealed, so that an extension is judged on fresh images. This "
+    "opens it: the answer is worked out again with test figures, and an extension after that is marked as having seen "
+    "them. Where it is open already, nothing changes.",
+    open_test,
+    operation="openTest",
 )
 
 

@@ -22,7 +22,16 @@ from search.requests import preflight as preflights
 from search.requests.advice import Priors, get_advice
 from search.requests.dashboard_queries import best_temperatures, pulse, recent_events, study_number
 from search.requests.job_list import JobFilter, Sort, browse_jobs
-from search.requests.jobs import cancel_job, delete_job, extend_job, get_job, pause_job, resume_job, stop_job
+from search.requests.jobs import (
+    cancel_job,
+    delete_job,
+    extend_job,
+    get_job,
+    open_test,
+    pause_job,
+    resume_job,
+    stop_job,
+)
 from search.requests.results import get_result
 from search.requests.studies import list_studies
 from search.requests.trials import list_trials
@@ -271,6 +280,7 @@ def _delete(request: Request, job_id: str, principal: Principal) -> None:
     delete_job(database(request), job_id, principal, request.app.state.files)
 
 
+_move("open-test", lambda request, job_id, principal: open_test(database(request), job_id, principal))
 _move("stop", lambda request, job_id, principal: stop_job(database(request), job_id, principal))
 _move("pause", lambda request, job_id, principal: pause_job(database(request), job_id, principal))
 _move("resume", lambda request, job_id, principal: resume_job(database(request), job_id, principal))

@@ -13,14 +13,12 @@ from rich.text import Text
 
 from search import scales, units
 from thermowell.api.answers import (
-    Contestant,
     Estimate,
     Gain,
     ResponseCurve,
     ResponsePoint,
     Result,
     Sanity,
-    Shortfall,
     TemperatureResponse,
     Verdict,
 )
@@ -62,7 +60,7 @@ def print_answer(console: Console, job: Job, result: Result, response: Temperatu
         _heading(console, "What could be used", f"expected {metric.label}, by everything that was trained")
         console.print(_alternatives(result.verdict, metric))
     _heading(console, "Best candidate tried", "of the search")
-    console.print(_settings(result.winner, result.shortfall, metric))
+    console.print(_settings(result, metric))
     _heading(console, "Temperature response", f"{metric.label}, other settings at their best for each T")
     if response.overall is None:
         console.print("  There is none: the temperature was fixed, or too few trials ended.")
@@ -105,7 +103,8 @@ def _grid(*columns: str) -> Table:
     return table
 
 
-def _settings(winner: Contestant, shortfall: Shortfall | None, metric: units.Metric) -> Padding:
+def _settings(result: Result, metric: units.Metric) -> Padding:
+    winner, shortfall = result.winner, result.shortfall
     configuration, optimizer = winner.configuration, winner.configuration.optimizer
     rows = [
         ("temperature", units.temperature(configuration.temperature, configuration.final_temperature)),
@@ -117,6 +116,8 @@ def _settings(winner: Contestant, shortfall: Shortfall | None, metric: units.Met
     for name, estimate in (winner.test or {}).items():
         if name == units.measure(metric).name:
             rows.append(("on test", _estimate(metric, estimate)))
+    if result.test_sealed:
+        rows.append(("on test", "sealed: nothing is decided"))
     if shortfall is not None:
         rows.append((units.within_delta(metric, shortfall), _chance(shortfall.chance_within_delta)))
         rows.append(("expected shortfall", units.shortfall(metric, shortfall)))

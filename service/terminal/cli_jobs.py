@@ -199,6 +199,11 @@ def extend(
     _steer(job, "extend", url, key, as_json, budget)
 
 
+def open_test(job: JobArgument, url: Url = DEFAULT_URL, key: Key = None, as_json: AsJson = False) -> None:
+    """Open the test part of a job that decided nothing; an extension after that has seen it."""
+    _steer(job, "open-test", url, key, as_json)
+
+
 def share(
     job: JobArgument,
     priority: Annotated[int | None, typer.Option(help="Its part of the lanes: 20 gets twice what 10 gets.")] = None,
@@ -230,6 +235,7 @@ def register(app: typer.Typer) -> None:
     panel = "Jobs"
     for command in (submit, watch, result, export, student, cancel, stop, pause, resume, extend, share, delete):
         app.command(rich_help_panel=panel)(command)
+    app.command("open-test", rich_help_panel=panel)(open_test)
     app.command("list", rich_help_panel=panel)(list_jobs)
 
 

@@ -6,12 +6,14 @@ import base64
 import hashlib
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import select, update
 
+from search.analysis.job import build
 from search.claims import leases
 from search.claims.reaper import Reaper
 from search.optuna_bridge import study
@@ -25,7 +27,7 @@ from search.storage import tables
 from search.storage.db import Database
 from search.storage.rows import study_name
 from tests.claimed import Gone, Held, Program, expire, held_of, own_spec, program
-from tests.search.factories import ADMIN, EPOCHS, ME, OTHER, at_once, spec
+from tests.search.factories import ADMIN, EPOCHS, ME, OTHER, at_once, open_sealed, spec
 
 
 @pytest.fixture
@@ -287,11 +289,32 @@ def test_the_test_part_is_asked_for_in_estimates_alone_and_sealed_until_the_end(
             assert "0.125" not in shown
             assert one(own, job, held.number).test_metrics is None
     own.proposer.answer({"conclude": {}})
+    open_sealed(own.db, job, lambda: own.proposer.answer({"conclude": {}}))
     assert jobs.get_job(own.db, job.id, ME).state is JobState.COMPLETED
     result = results.get_result(own.db, job.id, ME)
     assert result.winner.test is not None
     assert result.winner.test["accuracy"].mean == 0.125
     assert any("kept the test part to itself" in sentence for sentence in result.cautions)
+
+
+def test_what_a_program_said_of_the_test_part_stays_sealed_where_nothing_is_decided(
+    own: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decided = build.decide
+    monkeypatch.setattr(build, "decide", lambda field: replace(decided(field), kind="undecided", shown=False, seeds=9))
+    job = own.submit()
+    finish_all(own)
+    own.proposer.answer({"conclude": {}})
+    seen = own.client.get(f"/v1/jobs/{job.id}").json()
+    assert (seen["state"], seen["test_opened_at"]) == ("completed", None)
+    assert own.client.get(f"/v1/jobs/{job.id}/result").json()["test_sealed"]
+    paths = ("result", "trials?limit=200", "trials.csv", "events")
+    assert not any("0.125" in own.client.get(f"/v1/jobs/{job.id}/{path}").text for path in paths)
+    opened = own.client.post(f"/v1/jobs/{job.id}/open-test").json()
+    assert (opened["state"], opened["test_opened_at"] is None) == ("analysing", False)
+    own.proposer.answer({"conclude": {}})
+    result = own.client.get(f"/v1/jobs/{job.id}/result").json()
+    assert (result["winner"]["test"]["accuracy"]["mean"], result["test_sealed"]) == (0.125, False)
 
 
 def test_what_cannot_be_is_refused_with_the_way_out(own: Program) -> None:

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import select, update
 
 from search.claims import artifacts, finalization, leases, reporting, workers
-from search.errors import ArtifactCorrupt, LeaseLost, NotFound, NotReady
+from search.errors import ArtifactCorrupt, IllegalMove, LeaseLost, NotFound, NotReady
 from search.records import Job
 from search.requests import jobs, results
 from search.requests.trials import get_trial
@@ -127,6 +127,49 @@ def test_an_extended_job_answers_anew(db: Database, confirmed: Job) -> None:
         assert results.get_importances(db, confirmed.id, ME).importances["optimizer"] == optimizer
         jobs.extend_job(db, confirmed.id, ME, trials=5 + round_)
         train_all(db)
+
+
+def test_a_sealed_test_part_is_opened_by_asking_once(db: Database, confirmed: Job) -> None:
+    with pytest.raises(IllegalMove, match="only one that is completed"):
+        jobs.open_test(db, confirmed.id, ME)
+    claim = finalization.claim_closing(db, "w", 60.0)
+    assert claim is not None
+    assert not claim.test_open
+    finalization.complete(db, claim.token, confirmed.id, {"importances": importances(confirmed)})
+    assert jobs.get_job(db, confirmed.id, ME).test_opened_at is None
+    with pytest.raises(NotFound):
+        jobs.open_test(db, confirmed.id, OTHER)
+    answers = at_once([lambda: jobs.open_test(db, confirmed.id, ME)] * 6)
+    assert {answer.state for answer in answers} == {JobState.ANALYSING}
+    assert len({answer.test_opened_at for answer in answers} - {None}) == 1
+    kinds = [event.kind for event in read_events(db, confirmed.id, ME)]
+    assert kinds.count("test_opened") == 1
+    assert results.get_importances(db, confirmed.id, ME)  # the answer stands until there is another
+    claim = finalization.claim_closing(db, "w", 60.0)
+    assert claim is not None
+    assert claim.test_open
+    finalization.open_test(db, claim.token, confirmed.id)
+    finalization.complete(db, claim.token, confirmed.id, {"importances": importances(confirmed)})
+    done = jobs.open_test(db, confirmed.id, ME)
+    assert (done.state, done.test_opened_at) == (JobState.COMPLETED, answers[0].test_opened_at)
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_an_extension_says_whether_the_test_part_was_opened_before(db: Database, confirmed: Job, asked: bool) -> None:
+    for opened in (False, asked):
+        claim = finalization.claim_closing(db, "w", 60.0)
+        assert claim is not None
+        assert (claim.test_open, claim.test_seen_before) == (opened, False)
+        finalization.complete(db, claim.token, confirmed.id, {"importances": importances(confirmed)})
+        if asked and not opened:
+            jobs.open_test(db, confirmed.id, ME)
+        elif not asked:
+            break
+    jobs.extend_job(db, confirmed.id, ME, trials=6)
+    train_all(db)
+    claim = finalization.claim_closing(db, "w", 60.0)
+    assert claim is not None
+    assert (claim.test_open, claim.test_seen_before) == (asked, asked)
 
 
 def test_files_are_kept_by_digest_and_given_by_name(db: Database, confirmed: Job, tmp_path: Path) -> None:

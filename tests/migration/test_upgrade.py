@@ -142,6 +142,7 @@ def test_a_job_that_failed_while_it_was_closed_is_answered(
     jobs.resume_job(db, job.id, ADMIN)
     finish(database_url, processes, tmp_path)
     assert jobs.get_job(db, job.id, ADMIN).state is JobState.COMPLETED
+    assert jobs.get_job(db, job.id, ADMIN).test_opened_at is not None
     assert results.get_result(db, job.id, ADMIN).winner.test is not None
     db.close()
 

@@ -127,6 +127,13 @@ def train_all(db: Database, worker: str = "w") -> list[Claim]:
     return done
 
 
+def open_sealed(db: Database, job: Job, work: Callable[[], object]) -> None:
+    """Opens the test part of a job whose verdict is that nothing is decided, and lets `work` answer it again."""
+    if jobs.get_job(db, job.id, ME).test_opened_at is None:
+        jobs.open_test(db, job.id, ME)
+        work()
+
+
 def lose(db: Database) -> Claim:
     """A worker takes a trial and is never heard of again; its lease is reaped."""
     claim = taken(db, "lost", EXPIRED)

@@ -51,6 +51,13 @@ def test_it_begins_with_the_verdict_and_what_to_do() -> None:
     assert words.count(" recommended ") == 1
 
 
+def test_a_sealed_test_part_is_said_in_the_place_of_its_figures() -> None:
+    assert not any("sealed" in line for line in shown(RESULT))
+    winner = RESULT.winner.model_copy(update={"test": None})
+    lines = shown(RESULT.model_copy(update={"test_sealed": True, "winner": winner}))
+    assert "on test sealed: nothing is decided" in lines
+
+
 def test_an_answer_of_before_verdicts_says_what_it_can() -> None:
     old = RESULT.model_copy(update={"verdict": None, "summary": "Distil at T = 6."})
     words = " ".join(line for line in shown(old)[1:] if line)

@@ -23,6 +23,7 @@ from search.requests.keys import any_keys, verify_key
 from search.requests.results import get_result
 from search.storage.db import Database, open_database
 from search.storage.tables import analyses
+from search.storage.tables import jobs as job_table
 from service import cli
 from service.settings import Settings
 from service.terminal import cli_operate
@@ -172,6 +173,14 @@ class TestWithAService:
             connection.execute(update(analyses).where(of_job).values(document=json.dumps(document)))
         extended = run("extend", jobs.completed.id, "--to-decide", "--json")
         assert json.loads(extended.stdout)["budget_trials"] == server_fixtures.ENOUGH + 7
+
+    def test_open_test(self, run: Run, jobs: Jobs, db: Database) -> None:
+        assert "completed" in run("open-test", jobs.completed.id).stderr, "it is open already"
+        with db.write() as connection:
+            connection.execute(update(job_table).where(job_table.c.id == jobs.completed.id).values(test_opened_at=None))
+        opened = run("open-test", jobs.completed.id, "--json")
+        assert json.loads(opened.stdout)["state"] == "analysing"
+        assert run("open-test", jobs.cancelled.id).exit_code == Exit.REFUSED
 
     def test_watching_an_ended_job_ends_as_it_did(self, run: Run, jobs: Jobs) -> None:
         done = run("watch", jobs.completed.id)

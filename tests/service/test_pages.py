@@ -17,6 +17,7 @@ from search.requests.keys import revoke_key
 from search.spec.parsing import default_spec_yaml, parse_spec
 from search.storage.db import Database
 from search.storage.store import open_store
+from search.storage.tables import jobs as job_table
 from service.auth import SESSION_COOKIE
 from service.pages import jobs_page_one
 from service.pages.jobs_page_spec import excerpts, read_spec
@@ -368,6 +369,18 @@ def test_every_move(window: Window, db: Database, jobs: Jobs) -> None:
     assert gone.headers["location"] == "/jobs?done=delete"
     assert "Deleted." in words(window.get(gone.headers["location"]))
     assert window.get(f"/jobs/{job_id}").status_code == 404
+
+
+def test_a_sealed_test_part_is_opened_on_its_page(window: Window, jobs: Jobs, db: Database) -> None:
+    path = f"/jobs/{jobs.completed.id}"
+    assert "Open the test part" not in words(window.get(path))
+    with db.write() as connection:
+        connection.execute(job_table.update().values(test_opened_at=None))
+    assert "Open the test part of this job" in words(window.get(path))
+    opened = window.send(f"{path}/open-test")
+    assert jobs_page_one.DONE["open-test"] in words(window.get(opened.headers["location"]))
+    seen = get_job(db, jobs.completed.id, server_fixtures.LOCAL)
+    assert (seen.state, seen.test_opened_at is None) == ("analysing", False)
 
 
 def test_a_move_that_came_too_late_says_why(window: Window, jobs: Jobs) -> None:

@@ -190,6 +190,17 @@ def test_a_failed_winner_is_told() -> None:
     assert "No answer: the configuration that was chosen" in text
 
 
+def test_a_sealed_test_part_is_said_in_the_place_of_its_figures() -> None:
+    trials = [dataclasses.replace(trial, test_metrics=None) for trial in TRIALS]
+    documents = synthetic.documents(SPEC, trials)
+    result = documents["result"].model_copy(update={"test_sealed": True})
+    text = page(trials=trials, **(documents | {"result": result}))
+    Page(text)
+    assert "test accuracy" in text
+    assert "sealed: nothing is decided, and nobody has asked for it" in text
+    assert "sealed" not in page()
+
+
 def test_the_same_standing_gives_the_same_page() -> None:
     assert page() == page()
 

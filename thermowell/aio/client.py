@@ -163,6 +163,10 @@ class AsyncClient(AsyncStudies):
         totals = {"trials": trials, "epochs": epochs, "seconds": seconds}
         return await self._move(job, "extend", {name: total for name, total in totals.items() if total is not None})
 
+    async def open_test(self, job: str | Job) -> JobDetail:
+        """Opens the test part of a job that decided nothing; an extension after that is marked as having seen it."""
+        return await self._move(job, "open-test")
+
     async def share(
         self, job: str | Job, *, priority: int | None = None, parallel: int | Literal["no cap"] | None = None
     ) -> JobDetail:

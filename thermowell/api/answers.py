@@ -80,7 +80,9 @@ class Contestant(Document):
     origin_trial: int | None
     configuration: StoredConfiguration
     validation: Estimate
-    test: dict[str, Estimate] | None = Field(None, description="per metric; read once, after confirmation")
+    test: dict[str, Estimate] | None = Field(
+        None, description="per metric; read once, after confirmation; null while it is sealed"
+    )
     test_interval_images: Interval | None = Field(
         None, description="of the test accuracy, had the test images been drawn anew as well as the seeds"
     )
@@ -251,6 +253,9 @@ class Result(Document):
     wall_seconds: float
     computed_at: str
     unit: str | None = Field(None, description="in which a metric of one's own is shown")
+    test_sealed: bool = Field(
+        False, description="true where nothing is decided and nobody has asked for the test part: it has not been read"
+    )
 
     def _repr_html_(self) -> str:
         return result_html(self)

@@ -159,6 +159,10 @@ class Client(Studies):
         totals = {"trials": trials, "epochs": epochs, "seconds": seconds}
         return self._move(job, "extend", {name: total for name, total in totals.items() if total is not None})
 
+    def open_test(self, job: str | Job) -> JobDetail:
+        """Opens the test part of a job that decided nothing; an extension after that is marked as having seen it."""
+        return self._move(job, "open-test")
+
     def share(
         self, job: str | Job, *, priority: int | None = None, parallel: int | Literal["no cap"] | None = None
     ) -> JobDetail:

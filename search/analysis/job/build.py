@@ -55,6 +55,7 @@ class _Job:
     finalists: Finalists | None = None
     right: Right | None = None
     curves: Mapping[int, Sequence[Report]] = field(default_factory=dict)
+    test_sealed: bool = False
 
     def response(self, softness: Sequence[tuple[float, float]], verdict: Verdict | None) -> TemperatureResponse:
         """The temperature response, whose set of the best holds what is recommended and what the search chose."""
@@ -81,45 +82,77 @@ class _Job:
         return sorted(temperatures)
 
 
-def build_documents(
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A job's answer but for the test part, of which neither the verdict nor a surface knows anything."""
+
+    _job: _Job
+    _verdict: Verdict | None
+    _findings: Sequence[Sanity]
+
+    @property
+    def undecided(self) -> bool:
+        """Whether the verdict is that nothing is decided: then the test part stays sealed until it is asked for."""
+        return self._verdict is not None and self._verdict.kind == "undecided"
+
+    def documents(
+        self,
+        softness: Sequence[tuple[float, float]],
+        trials: Sequence[Trial] | None = None,
+        right: Right | None = None,
+        test_sealed: bool = False,
+    ) -> dict[str, Document]:
+        """The documents `result`, `response`, `importances` and `interactions`.
+
+        `softness` pairs T with the mean entropy (nats) of the teacher's softmax at T; `trials` are the same ones with
+        what their students reached on the test part, and `right`, by number of estimate trials, says which test images
+        they got right. The same trials give the same documents, but for `computed_at`.
+        Raises ValueError where no estimate trial of the winner exists.
+        """
+        job = replace(self._job, trials=trials or self._job.trials, right=right, test_sealed=test_sealed)
+        response = job.response(softness, self._verdict)
+        return {
+            "result": _result(job, response, self._verdict, self._findings),
+            "response": response,
+            "importances": importances(job.job_id, job.spec, job.trials, job.now),
+            "interactions": interactions(job.job_id, job.spec, job.fits, job.now),
+        }
+
+
+def answer_of(
     *,
     job_id: str,
     spec: JobSpec,
     trials: Sequence[Trial],
-    softness: Sequence[tuple[float, float]],
     teacher: Mapping[str, Any] | None,
     search_stopped: bool,
     test_seen_before: bool,
     wall_seconds: float,
     now: datetime,
     finalists: Finalists | None = None,
-    right: Right | None = None,
     curves: Mapping[int, Sequence[Report]] | None = None,
-) -> dict[str, Document]:
-    """The documents `result`, `response`, `importances` and `interactions` of a job whose confirmation has ended.
+) -> Answer:
+    """The answer of a job whose confirmation has ended, as far as it goes without the test part.
 
     `trials` are all of the job's, of every stage, state and round; of select and estimate trials the newest round
-    decides. `softness` pairs T with the mean entropy (nats) of the teacher's softmax at T; `teacher` is what the job
-    knows of it (trainers.spec.TeacherFacts), `finalists` what was stored when they were chosen, and, by number of
-    estimate trials, `right` which test images their students got right and `curves` their epochs. The same trials give
-    the same documents, but for `computed_at`.
-    Raises ValueError where no estimate trial of the winner exists.
+    decides. `teacher` is what the job knows of it (trainers.spec.TeacherFacts), `finalists` what was stored when they
+    were chosen, and `curves`, by number of estimate trials, their epochs.
     """
     bounded = clamped(spec)
     surface = answer_surface(bounded, trials)
     fits = fit_each(bounded, trials, surface)
     job = _Job(
         job_id, bounded, spec, trials, teacher, search_stopped, test_seen_before, wall_seconds, now, surface, fits,
-        finalists, right, curves or {},
+        finalists, curves=curves or {},
     )  # fmt: skip
-    verdict, findings = job.verdict()
-    response = job.response(softness, verdict)
-    return {
-        "result": _result(job, response, verdict, findings),
-        "response": response,
-        "importances": importances(job_id, bounded, trials, now),
-        "interactions": interactions(job_id, bounded, fits, now),
-    }
+    return Answer(job, *job.verdict())
+
+
+def build_documents(
+    *, softness: Sequence[tuple[float, float]], right: Right | None = None, **known: Any
+) -> dict[str, Document]:
+    """The documents of a job whose test part is open, if it has one: `answer_of` and `Answer.documents` in one."""
+    return answer_of(**known).documents(softness, right=right)
 
 
 def build_interim(
@@ -171,8 +204,9 @@ def _result(job: _Job, response: TemperatureResponse, verdict: Verdict | None, f
         None if winner.validation.mean is None else shortfall(spec, trials, winner.configuration.stored(), job.surface)
     )
     evidence = Evidence(
-        spec, trials, winner, baselines, gains, response, job.teacher, job.search_stopped, job.test_seen_before
-    )
+        spec, trials, winner, baselines, gains, response, job.teacher, job.search_stopped, job.test_seen_before,
+        job.test_sealed,
+    )  # fmt: skip
     return Result(
         job_id=job.job_id,
         metric=metric,
@@ -190,6 +224,7 @@ def _result(job: _Job, response: TemperatureResponse, verdict: Verdict | None, f
         conventions=wording.conventions(spec),
         cautions=[*cautions(evidence), *(f"{sentence} {CLAMPED}" for sentence in beyond_bounds(job.original))],
         test_seen_before=job.test_seen_before,
+        test_sealed=job.test_sealed,
         teacher=None if job.teacher is None else dict(job.teacher),
         search_trials=sum(trial.stage is Stage.SEARCH for trial in trials),
         trials=len(trials),

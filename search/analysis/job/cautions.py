@@ -23,6 +23,11 @@ FEW_SEEDS = 5
 EDGE = 0.05
 """Share of the searched range, on its logarithmic scale, that counts as its end."""
 
+SEALED = (
+    "The test part is sealed, since nothing is decided: an extension can still be judged on images of which nobody has "
+    "seen a figure. `thermowell open-test JOB` opens it; what is extended after that has seen it."
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
@@ -37,6 +42,7 @@ class Evidence:
     teacher: Mapping[str, Any] | None
     search_stopped: bool
     test_seen_before: bool
+    test_sealed: bool = False
 
 
 def cautions(evidence: Evidence) -> list[str]:
@@ -173,6 +179,8 @@ def _teacher(e: Evidence) -> Iterator[str]:
 
 
 def _parts(e: Evidence) -> Iterator[str]:
+    if e.test_sealed:
+        yield SEALED
     if e.test_seen_before:
         yield "The test part had been read before this search ended: its figures are no longer fresh."
     name, metric = e.spec.objective.metric, units.measure_of(e.spec.objective)

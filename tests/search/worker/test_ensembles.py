@@ -73,6 +73,7 @@ def test_its_job_is_answered_as_any_other(db: Database, tmp_path: Path) -> None:
     for each in (job, alone):
         seen = jobs.get_job(db, each.id, factories.ME)
         assert (seen.state, seen.problem) == (JobState.COMPLETED, None)
+    factories.open_sealed(db, job, lambda: worker.run_worker(settings, exit_when_idle=True))
     assert results.get_result(db, job.id, factories.ME).winner.test is not None
     trained = list((settings.artifact_root / "teachers").rglob("weights-*.safetensors"))
     assert len(trained) == 2, "the other job's teacher is one of the members"

@@ -55,6 +55,7 @@ def test_it_is_answered_as_any_other(db: Database, tmp_path: Path) -> None:
     seen = jobs.get_job(db, job.id, factories.ME)
     assert (seen.state, seen.problem) == (JobState.COMPLETED, None)
     assert (seen.teacher or {})["classes"] == 3
+    factories.open_sealed(db, job, lambda: worker.run_worker(settings, exit_when_idle=True))
     assert results.get_result(db, job.id, factories.ME).winner.test is not None
     with artifacts.open_artifact(db, open_store(settings), job.id, "student.json", factories.ME) as (_, path):
         papers = json.loads(path.read_text())

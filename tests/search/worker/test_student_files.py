@@ -69,6 +69,7 @@ def completed(db: Database, tmp_path: Path, programs: bool = False, **changes: A
     )
     job = factories.submitted(db, **(SMALL | changes))
     worker.run_worker(settings, exit_when_idle=True)
+    factories.open_sealed(db, job, lambda: worker.run_worker(settings, exit_when_idle=True))
     job = jobs.get_job(db, job.id, factories.ME)
     assert job.state is JobState.COMPLETED, job.problem
     folder, files = tmp_path / "student", open_store(settings)

@@ -7,12 +7,14 @@ import os
 import select
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from search.analysis.job import build, cautions
 from search.claims import artifacts, reporting
 from search.errors import DatabaseUnavailable
 from search.optuna_bridge import proposals, study
@@ -23,11 +25,12 @@ from search.states import JobState, Stage, TrialState
 from search.storage import tables
 from search.storage.db import Database
 from search.storage.store import open_store
-from search.worker import admission, training_loop, trial_finisher
+from search.worker import admission, checkpoint_store, training_loop, trial_finisher
 from search.worker import process as worker
 from search.worker.context import Interruption
 from tests.processes import Processes
 from tests.search import factories
+from trainers import run
 
 SMALL: dict[str, Any] = {
     "dataset": {"name": "digits", "train_size": 100},
@@ -60,6 +63,7 @@ def all_trials(db: Database, job: Job) -> list[Any]:
 def test_a_whole_job(db: Database, settings: Settings, by: str, searched: int) -> None:
     job = submitted(db, baselines={"by": by, "share": 0.25}, budget={"trials": searched})
     worker.run_worker(settings, exit_when_idle=True)
+    factories.open_sealed(db, job, lambda: worker.run_worker(settings, exit_when_idle=True))
     assert seen(db, job).state is JobState.COMPLETED
     by_stage = [trial.stage for trial in all_trials(db, job)]
     assert by_stage.count(Stage.SEARCH) == searched
@@ -89,6 +93,36 @@ def test_a_whole_job(db: Database, settings: Settings, by: str, searched: int) -
     recommended = result.winner if verdict.validation is None else verdict  # what was not trained itself has no student
     assert papers["configuration"] == recommended.configuration.stored()
     assert reporting.unmirrored(db) == []
+    assert not (settings.artifact_root / artifacts.work(job.id)).exists()
+
+
+def test_what_decides_nothing_leaves_the_test_part_sealed_until_it_is_asked_for(
+    db: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decided = build.decide
+    monkeypatch.setattr(build, "decide", lambda field: replace(decided(field), kind="undecided", shown=False, seeds=9))
+    job = submitted(db, baselines={"share": 0.25})
+    files = open_store(settings)
+    with monkeypatch.context() as watched:
+        watched.setattr(run, "evaluate_test", lambda *_: pytest.fail("the test part was read"))
+        worker.run_worker(settings, exit_when_idle=True)
+    assert (seen(db, job).state, seen(db, job).test_opened_at) == (JobState.COMPLETED, None)
+    before = results.get_result(db, job.id, factories.ME)
+    assert before.test_sealed
+    assert cautions.SEALED in before.cautions
+    assert all(one.test is None for one in (before.winner, *before.baselines))
+    assert "test-right.npz" not in [one.name for one in artifacts.list_artifacts(db, job.id, factories.ME)]
+    context: Any = type("Shared", (), {"files": files, "database": db})()
+    checkpoint_store.CheckpointStore(context).sweep()
+    assert len(files.names(artifacts.work(job.id))) >= len(before.winner.validation.seeds)
+    trained = len(all_trials(db, job))
+    jobs.open_test(db, job.id, factories.ME)
+    worker.run_worker(settings, exit_when_idle=True)
+    after = results.get_result(db, job.id, factories.ME)
+    assert not after.test_sealed
+    assert all(one.test for one in (after.winner, *after.baselines))
+    assert (after.verdict, after.winner.validation) == (before.verdict, before.winner.validation)
+    assert len(all_trials(db, job)) == trained
     assert not (settings.artifact_root / artifacts.work(job.id)).exists()
 
 
