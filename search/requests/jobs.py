@@ -257,8 +257,8 @@ def open_test(db: Database, job_id: str, principal: Principal) -> Job:
         job = visible_job(connection, job_id, principal, lock=True)
         if job.test_opened_at is None:
             _require_state(job, (JobState.COMPLETED,), "asked for its test part")
-            opened = emit(connection, job.id, "test_opened", {"asked": True}, test_opened_at=now_sql())
-            move(connection, opened, JobState.ANALYSING)
+            row = emit(connection, job.id, "test_opened", {"asked": True}, test_opened_at=now_sql())
+            move(connection, row, JobState.ANALYSING)
         return _job(connection, reread(connection, job.id))
 
 

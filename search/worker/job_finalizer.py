@@ -90,27 +90,25 @@ class JobFinalizer:
         context.patiently(partial(self.repairer.settle, claim.job_id))
         with context.interruption.breakable():
             session = self.sessions.get(context.problem(claim.spec, claim.fixed))
-        before = context.trials(claim.job_id)
+        untested = context.trials(claim.job_id)
         with tracing.span("analyse job"):
             answer = answer_of(
                 job_id=claim.job_id,
                 spec=claim.spec,
-                trials=[trial for _, trial in before],
+                trials=[trial for _, trial in untested],
                 teacher=claim.teacher,
                 search_stopped=claim.search_stopped,
                 test_seen_before=claim.test_seen_before,
                 wall_seconds=claim.wall_seconds,
                 now=datetime.now(UTC),
                 finalists=claim.finalists,
-                curves=context.curves([i for i, t in before if t.round == claim.round and _ended_fresh(t)]),
+                curves=context.curves([i for i, t in untested if t.round == claim.round and _ended_fresh(t)]),
             )
         sealed = answer.undecided and not claim.test_open
-        right = {} if sealed else self._test(claim, session, before)
+        right = {} if sealed else self._test(claim, session, untested)
         trials = context.trials(claim.job_id)
-        with tracing.span("answer job"):
-            documents = answer.documents(
-                _softness(claim.spec, session), [trial for _, trial in trials], right, test_sealed=sealed
-            )
+        softness = _softness(claim.spec, session)
+        documents = answer.documents(softness, [trial for _, trial in trials], right, test_sealed=sealed)
         result = documents["result"]
         assert isinstance(result, Result)
         best, names = self._keep_student(claim, session, trials, result.verdict)

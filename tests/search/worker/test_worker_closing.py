@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import UnidentifiedImageError
 
-from search.analysis.job.build import build_documents
+from search.analysis.job.build import Answer, answer_of
 from search.claims import artifacts, attempts
 from search.records import Job
 from search.requests import jobs, trials
@@ -74,7 +74,7 @@ def test_a_closing_that_a_machine_cannot_do_waits_for_the_user_and_keeps_what_th
 ) -> None:
     job = submitted(db)
     with monkeypatch.context() as patched:
-        patched.setattr(job_finalizer, "build_documents", raising(error))
+        patched.setattr(job_finalizer, "answer_of", raising(error))
         worker.run_worker(settings, exit_when_idle=True)
     assert now(db, job) == (JobState.PAUSED, "closing-failed")
     files = open_store(settings)
@@ -88,7 +88,7 @@ def test_a_closing_that_a_machine_cannot_do_waits_for_the_user_and_keeps_what_th
 def test_an_analysis_that_cannot_be_computed_fails_with_its_own_reason(
     db: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    monkeypatch.setattr(job_finalizer, "build_documents", raising(error))
+    monkeypatch.setattr(job_finalizer, "answer_of", raising(error))
     job = submitted(db)
     worker.run_worker(settings, exit_when_idle=True)
     assert now(db, job) == (JobState.FAILED, "analysis-failed")
@@ -100,7 +100,7 @@ def test_an_analysis_that_cannot_be_computed_fails_with_its_own_reason(
 def test_it_is_tried_again_after_a_while_before_anybody_gives_up(
     db: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    build, calls = build_documents, [0]
+    build, calls = answer_of, [0]
 
     def second(**given: Any) -> Any:
         calls[0] += 1
@@ -108,7 +108,7 @@ def test_it_is_tried_again_after_a_while_before_anybody_gives_up(
             raise np.linalg.LinAlgError("not this time")
         return build(**given)
 
-    monkeypatch.setattr(job_finalizer, "build_documents", second)
+    monkeypatch.setattr(job_finalizer, "answer_of", second)
     job = submitted(db)
     worker.run_worker(settings.model_copy(update={"lease_seconds": 1.0}), exit_when_idle=True)
     assert (now(db, job), calls) == ((JobState.COMPLETED, None), [2])
@@ -129,6 +129,7 @@ def test_data_that_went_away_is_waited_for_and_a_test_part_that_is_wrong_is_not(
     error: Exception,
     outcome: tuple[JobState, str],
 ) -> None:
+    monkeypatch.setattr(Answer, "undecided", False)
     monkeypatch.setattr(run, "evaluate_test", raising(error))
     job = submitted(db)
     worker.run_worker(settings, exit_when_idle=True)

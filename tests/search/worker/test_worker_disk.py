@@ -13,6 +13,7 @@ from typing import Any, TextIO, cast
 import pytest
 import structlog
 
+from search.analysis.job.build import Answer
 from search.claims import finalization, reporting
 from search.errors import StoreUnavailable
 from search.logs import Lines
@@ -101,6 +102,7 @@ def at_closing(then: Callable[[], None], monkeypatch: pytest.MonkeyPatch) -> Non
         return open_test(*given)
 
     monkeypatch.setattr(job_finalizer.finalization, "open_test", opening)
+    monkeypatch.setattr(Answer, "undecided", False)
 
 
 def nothing_counted(db: Database, job: Job) -> bool:
