@@ -106,8 +106,8 @@ class CheckpointStore:
         jobs = tables.jobs.c
         failed_by_machine = sqlalchemy.and_(jobs.state == JobState.FAILED, jobs.problem["type"].as_string().in_(LOST))
         sealed = sqlalchemy.and_(jobs.state == JobState.COMPLETED, jobs.test_opened_at.is_(None))
-        ended = sqlalchemy.and_(jobs.state.in_(TERMINAL_JOBS), ~failed_by_machine, ~sealed)
-        over = sqlalchemy.select(jobs.id).where(jobs.id.in_(names), ended)
+        states = jobs.state.in_(TERMINAL_JOBS)
+        over = sqlalchemy.select(jobs.id).where(jobs.id.in_(names), states, ~failed_by_machine, ~sealed)
         with self.context.database.read() as connection:
             ended_jobs = list(connection.scalars(over)) if names else []
         for job_id in ended_jobs:

@@ -149,10 +149,10 @@ def answer_of(
 
 
 def build_documents(
-    *, softness: Sequence[tuple[float, float]], right: Right | None = None, **known: Any
+    *, softness: Sequence[tuple[float, float]], right: Right | None = None, **inputs: Any
 ) -> dict[str, Document]:
     """The documents of a job whose test part is open, if it has one: `answer_of` and `Answer.documents` in one."""
-    return answer_of(**known).documents(softness, right=right)
+    return answer_of(**inputs).documents(softness, right=right)
 
 
 def build_interim(
