@@ -59,7 +59,7 @@ class Served:
     job_ids: list[str]
 
 
-@pytest.fixture(scope="module", params=["open", "with keys"])
+@pytest.fixture(scope="module", params=[pytest.param("open", marks=pytest.mark.slow), "with keys"])
 def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A real server; with keys, nobody and one caller of each scope ask."""
     var = tmp_path_factory.mktemp("api")

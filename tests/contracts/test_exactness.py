@@ -35,6 +35,8 @@ OWN = {
     "resnet": Model("resnet", {"depth": 8, "dropout": 0.2}),
     "wrn": Model("wrn", {"depth": 10, "width": 1, "dropout": 0.2}),
 }
+# Of these, what every run of the tests trains; the others are slow ones.
+SMALL = ("mlp", "cnn")
 # Many of torchvision's models amplify rounding on few and small images: two trainings of a shufflenet (64 x 64 pixels)
 # that begin 1e-15 apart end 2e-4 apart, two of a mnasnet .05. These do not, at these sizes and rates, as is tested.
 TORCHVISION = {"squeezenet1_1": Model("squeezenet1_1"), "resnet18": Model("resnet18")}
@@ -158,7 +160,8 @@ def lives(
 @pytest.mark.parametrize(
     ("name", "form"),
     [
-        *((name, "to compile") for name in OWN),
+        *((name, "to compile") for name in SMALL),
+        *(pytest.param(name, "to compile", marks=pytest.mark.slow) for name in OWN if name not in SMALL),
         pytest.param("squeezenet1_1", "to compile", marks=pytest.mark.slow),
         pytest.param("resnet18", "to compile", marks=LARGE),
         ("mlp", "as it is"),
@@ -273,7 +276,14 @@ def test_a_poisoned_lane_moves_nobody(name: str, batched: bool, tmp_path: Path) 
     assert farthest(got, alone(ready, MIXED[3], tmp_path)) <= 1e-6
 
 
-@pytest.mark.parametrize(("name", "batched"), [*((name, False) for name in OWN), ("mlp", True)])
+@pytest.mark.parametrize(
+    ("name", "batched"),
+    [
+        *((name, False) for name in SMALL),
+        ("mlp", True),
+        *(pytest.param(name, False, marks=pytest.mark.slow) for name in OWN if name not in SMALL),
+    ],
+)
 def test_each_step_in_float32(name: str, batched: bool, tmp_path: Path) -> None:
     """Each of six steps from the same weights and moments moves a student as the loop does, to 1e-4 of the move.
 

@@ -7,6 +7,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+import pytest
 import sqlalchemy
 from sqlalchemy import update
 
@@ -51,6 +52,7 @@ def test_budget_is_never_overshot_by_threads(db: Database, storage_url: str) -> 
     assert jobs.get_job(db, job.id, ME).progress.trials_running == 13
 
 
+@pytest.mark.slow
 def test_whole_job_by_many_processes(db: Database, storage_url: str, processes: Processes) -> None:
     job = submitted(db, budget={"trials": 30})
     script = (

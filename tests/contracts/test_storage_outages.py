@@ -115,6 +115,7 @@ def on(server: Postgres, url: str) -> str:
     return server.url(url.split("?")[0].rsplit("/", 1)[1])
 
 
+@pytest.mark.slow
 def test_a_failover_is_gone_through_with_every_trial(pair: Pair, both: Client) -> None:
     job = submitted(both.db)
     claim = taken(both.db)
@@ -129,7 +130,8 @@ def test_a_failover_is_gone_through_with_every_trial(pair: Pair, both: Client) -
     both.work()
 
 
-@pytest.mark.parametrize("fast", [True, pytest.param(False, marks=pytest.mark.slow)], ids=["in good order", "at once"])
+@pytest.mark.parametrize("fast", [True, False], ids=["in good order", "at once"])
+@pytest.mark.slow
 def test_who_knows_one_server_alone_waits_while_it_is_a_standby(pair: Pair, fast: bool) -> None:
     """It reads there, as long as nothing else is to be had, and every write is refused; then it takes writes again."""
     server = pair.primary

@@ -131,6 +131,7 @@ def test_a_writer_that_is_killed_leaves_nothing_that_can_be_read(store: Store, s
     assert not store.exists("half")
 
 
+@pytest.mark.slow
 def test_an_upload_that_is_killed_in_the_middle_is_no_object(
     store: Store, settings: Settings, s3: Server, tmp_path: Path
 ) -> None:

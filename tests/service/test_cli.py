@@ -427,12 +427,14 @@ def test_a_teachers_weights_go_into_the_store(run: Run, settings: Settings, tmp_
     assert (settings.artifact_root / digest[:2] / digest).read_bytes() == content
 
 
+@pytest.mark.slow
 def test_a_worker_without_work_may_end_by_itself(processes: Processes, tmp_path: Path, run: Run) -> None:
     environment = {"THERMOWELL_VAR": str(tmp_path / "empty")}
     assert run("migrate", env=environment).exit_code == Exit.OK
     assert processes.thermowell("worker", "--threads", "1", "--exit-when-idle", env=environment).wait() == Exit.OK
 
 
+@pytest.mark.slow
 def test_commands_of_other_rooms_take_over_the_process(processes: Processes, settings: Settings) -> None:
     environment = {"THERMOWELL_VAR": str(settings.var)}
     fetching = processes.thermowell("data", "fetch", "digits", env=environment)

@@ -35,7 +35,7 @@ WAYS = {  # how the service learns of its prefix, and whether nginx takes it awa
 MakeKey = Callable[..., dict[str, str]]
 
 
-@pytest.fixture(params=WAYS)
+@pytest.fixture(params=["header", *(pytest.param(way, marks=pytest.mark.slow) for way in list(WAYS)[1:])])
 def below(request: pytest.FixtureRequest, settings: Settings, tmp_path: Path) -> Iterator[str]:
     """The address of a service behind nginx."""
     changes, strip, tell = WAYS[request.param]

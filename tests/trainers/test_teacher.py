@@ -153,6 +153,7 @@ def prepare_in_a_process(roots: run.Roots, gate: object, answers: object) -> Non
     answers.put(float(prepared.train_logits.double().sum()))  # type: ignore[attr-defined]
 
 
+@pytest.mark.slow
 def test_processes_train_it_once_between_them(roots: run.Roots) -> None:
     context = multiprocessing.get_context("spawn")
     gate, answers = context.Barrier(2), context.Queue()

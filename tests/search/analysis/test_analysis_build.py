@@ -104,6 +104,7 @@ def test_a_quiet_job_raises_no_doubt() -> None:
     assert [c for c in result().cautions if not any(words in c for words in known)] == []
 
 
+@pytest.mark.slow
 def test_students_that_share_their_start_are_less_apart_than_they_seem() -> None:
     trained = {"source": "trained", "training": {"epochs": 2}, "optimizer": {}}
     shared = synthetic.spec(student={"name": "mlp", "initial": trained})

@@ -88,7 +88,7 @@ class TestOff:
         [
             ("service.app", "opentelemetry.sdk', 'opentelemetry.exporter"),  # FastAPI itself imports the rest
             ("thermowell.sync.client", "opentelemetry"),
-            ("search.worker.process", "opentelemetry"),
+            pytest.param("search.worker.process", "opentelemetry", marks=pytest.mark.slow),  # with torch
         ],
     )
     def test_nothing_is_imported(self, module: str, costly: str) -> None:
