@@ -37,6 +37,10 @@ class Refused(ThermowellError):
         return slug_of(self.problem)
 
 
+class AgentError(ThermowellError):
+    """An agent cannot do what it is asked: its file, a job's arguments or a script's words are wrong."""
+
+
 class Unauthenticated(Refused):
     """There is no key, or it is unknown or revoked."""
 

@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from rich.table import Table
+from typer.core import TyperCommand
 
 from service.terminal.cli_jobs import parse_file
 from service.terminal.console import AsJson, Exit, connected, fail, print_json, say_preflight, stderr, stdout
@@ -30,6 +31,15 @@ Parallel = Annotated[int | None, typer.Option(help="Trials under way at once, at
 keys = typer.Typer(no_args_is_help=True, help="Make, list and revoke API keys, directly in the database.")
 data = typer.Typer(no_args_is_help=True, help="Bring data sets and weights to where jobs look for them.")
 spec = typer.Typer(invoke_without_command=True, help="Print a commented default spec, or check one of yours.")
+
+
+class _Verbatim(TyperCommand):
+    """A command whose arguments are another program's, `--` among them."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Leaves all of them to that program."""
+        ctx.args = list(args)
+        return []
 
 
 def serve(
@@ -69,6 +79,15 @@ def worker(
     variables = {"THERMOWELL_LANES": lanes, "THERMOWELL_THREADS": threads}
     os.environ.update({name: str(value) for name, value in variables.items() if value is not None})
     _become("search.worker", *(["--exit-when-idle"] if exit_when_idle else []))
+
+
+def agent(context: typer.Context) -> None:
+    """Train trials by commands: one's own (`agent JOB -- python train.py {config}`) or an operator's (--commands FILE).
+
+    `thermowell agent --help` has its options. It needs no database: a node needs thermowell-client alone, and
+    `python -m thermowell.agent`.
+    """
+    _become("thermowell.agent", *context.args)
 
 
 def optuna_proxy(
@@ -319,6 +338,7 @@ def register(app: typer.Typer) -> None:
     panel = "Operation"
     for command in (up, serve, worker, optuna_proxy, migrate, demo):
         app.command(rich_help_panel=panel)(command)
+    app.command(rich_help_panel=panel, cls=_Verbatim)(agent)
     app.add_typer(spec, name="spec", rich_help_panel="Jobs")
     app.add_typer(data, name="data", rich_help_panel=panel)
     app.add_typer(keys, name="keys", rich_help_panel=panel)
