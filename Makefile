@@ -10,7 +10,7 @@ OPTIONS ?=
 TESTS ?= tests
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo docs style test test-containers container-engine test-slow test-browser check lint types contracts audit format compose-config chaos clean
+.PHONY: help venv demo demo-own docs style test test-containers container-engine test-slow test-browser check lint types contracts audit format compose-config chaos clean
 .PHONY: bench-throughput bench-memory bench-job bench-views bench-precision bench-coverage bench-guidance bench-table bench-confirmation bench-search bench-ranges bench-verdict bench-ridge bench-bias bench-overhead bench-load
 SCALE := $(if $(QUICK),quick,full)
 
@@ -22,6 +22,9 @@ venv: $(STAMP) ## create the virtual environment and install the project, unless
 
 demo: $(STAMP) ## run a whole job and print its answer; KEEP=1 leaves the service up, OPTIONS="..." is handed on
 	$(BIN)/thermowell demo $(if $(KEEP),--keep) $(OPTIONS)
+
+demo-own: $(STAMP) ## the same with a PyTorch script of one's own, which an agent runs; KEEP=1, OPTIONS="..."
+	$(BIN)/thermowell demo-own $(if $(KEEP),--keep) $(OPTIONS)
 
 test: $(STAMP) ## run the tests, file by file on every core; TESTS=tests/search runs a part
 	$(BIN)/pytest -n auto --dist loadfile $(TESTS) $(OPTIONS)

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from service.terminal import advice, cli_jobs, cli_operate, cli_reading, cli_studies, cli_weights
+from service.terminal import advice, cli_agent, cli_jobs, cli_operate, cli_reading, cli_studies, cli_weights
 from service.terminal.console import Exit
 
 EPILOG = (
@@ -38,6 +38,7 @@ def build() -> typer.Typer:
     cli_reading.register(app)
     cli_studies.register(app)
     cli_operate.register(app)
+    cli_agent.register(app)
     cli_weights.register(app)
     advice.register(app)
     return app

@@ -9,11 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 from rich.table import Table
-from typer.core import TyperCommand
 
 from service.terminal.cli_jobs import parse_file
 from service.terminal.console import AsJson, Exit, connected, fail, print_json, say_preflight, stderr, stdout
@@ -31,15 +30,6 @@ Parallel = Annotated[int | None, typer.Option(help="Trials under way at once, at
 keys = typer.Typer(no_args_is_help=True, help="Make, list and revoke API keys, directly in the database.")
 data = typer.Typer(no_args_is_help=True, help="Bring data sets and weights to where jobs look for them.")
 spec = typer.Typer(invoke_without_command=True, help="Print a commented default spec, or check one of yours.")
-
-
-class _Verbatim(TyperCommand):
-    """A command whose arguments are another program's, `--` among them."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Leaves all of them to that program."""
-        ctx.args = list(args)
-        return []
 
 
 def serve(
@@ -78,16 +68,7 @@ def worker(
     need_worker_extra()
     variables = {"THERMOWELL_LANES": lanes, "THERMOWELL_THREADS": threads}
     os.environ.update({name: str(value) for name, value in variables.items() if value is not None})
-    _become("search.worker", *(["--exit-when-idle"] if exit_when_idle else []))
-
-
-def agent(context: typer.Context) -> None:
-    """Train trials by commands: one's own (`agent JOB -- python train.py {config}`) or an operator's (--commands FILE).
-
-    `thermowell agent --help` has its options. It needs no database: a node needs thermowell-client alone, and
-    `python -m thermowell.agent`.
-    """
-    _become("thermowell.agent", *context.args)
+    become("search.worker", *(["--exit-when-idle"] if exit_when_idle else []))
 
 
 def optuna_proxy(
@@ -104,7 +85,7 @@ def optuna_proxy(
         fail("this needs gRPC: pip install 'thermowell[proxy]'", Exit.USAGE)
     with _open_database(read_settings()) as db:
         check_schema(db)
-    _become("search.optuna_bridge.proxy", "--host", host, "--port", str(port))
+    become("search.optuna_bridge.proxy", "--host", host, "--port", str(port))
 
 
 def migrate(
@@ -278,14 +259,14 @@ def revoke_key(key_id: Annotated[str, typer.Argument(metavar="ID", help="As `key
 def fetch_data(name: Annotated[str, typer.Argument(help="A data set of the catalogue.")]) -> None:
     """Bring a data set below the data root, from a system package or from the network."""
     need_worker_extra()
-    _become("trainers.fetch", name, "--root", str(read_settings().data_root))
+    become("trainers.fetch", name, "--root", str(read_settings().data_root))
 
 
 @data.command("list")
 def list_data() -> None:
     """Show which data sets are below the data root."""
     need_worker_extra()
-    _become("trainers.fetch", "list", "--root", str(read_settings().data_root))
+    become("trainers.fetch", "list", "--root", str(read_settings().data_root))
 
 
 @spec.callback()
@@ -338,7 +319,6 @@ def register(app: typer.Typer) -> None:
     panel = "Operation"
     for command in (up, serve, worker, optuna_proxy, migrate, demo):
         app.command(rich_help_panel=panel)(command)
-    app.command(rich_help_panel=panel, cls=_Verbatim)(agent)
     app.add_typer(spec, name="spec", rich_help_panel="Jobs")
     app.add_typer(data, name="data", rich_help_panel=panel)
     app.add_typer(keys, name="keys", rich_help_panel=panel)
@@ -403,7 +383,7 @@ def need_worker_extra() -> None:
         fail("this needs torch, which comes with the worker: pip install 'thermowell[worker]'", Exit.USAGE)
 
 
-def _become(module: str, *arguments: str) -> NoReturn:
+def become(module: str, *arguments: str) -> NoReturn:
     """Turns this process into another program of this environment, so that signals reach it alone."""
     sys.stdout.flush()
     os.execv(sys.executable, [sys.executable, "-m", module, *arguments])

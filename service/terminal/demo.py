@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from rich.console import Console
@@ -31,11 +32,38 @@ def run(spec_file: Path, directory: Path, keep: bool) -> Exit:
     )
 
 
+def run_own(spec_file: Path, script: list[str], directory: Path, slots: int, keep: bool) -> Exit:
+    """Runs a job whose trials an agent trains by a script; answers the exit code."""
+    if not spec_file.is_file():
+        fail(f"there is no {spec_file}: name a folder that has one with --example", Exit.USAGE)
+    out, start = stdout(), time.monotonic()
+
+    def work(programs: Programs, client: Client) -> Exit:
+        def begin(job_id: str) -> None:
+            options = ["--url", client.url, "--slots", str(slots), "--folder", str(directory.absolute() / "agent")]
+            programs.start("agent", job_id, *options, "--", *script)
+            programs.ends.add("agent")
+            out.print(f"An agent trains it, {slots} trials at once: {' '.join(script)}\n", markup=False, soft_wrap=True)
+
+        return _main_job(programs, client, spec_file, directory, keep, start, out, begin)
+
+    return alone(directory, "the demo", out, work, "agent")
+
+
 def _main_job(
-    programs: Programs, client: Client, spec_file: Path, directory: Path, keep: bool, start: float, out: Console
+    programs: Programs,
+    client: Client,
+    spec_file: Path,
+    directory: Path,
+    keep: bool,
+    start: float,
+    out: Console,
+    begin: Callable[[str], None] | None = None,
 ) -> Exit:
     job = client.submit(spec_file)
     out.print(f"Submitted {spec_file} over HTTP: job {job.id}\n", markup=False)
+    if begin is not None:
+        begin(job.id)
     final = watch(client, job.id, out, programs.check)
     if final.state != "completed":
         programs.show_tails(stderr())

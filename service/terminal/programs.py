@@ -50,6 +50,8 @@ class Programs:
         self.environment |= {name: os.environ[name] for name in KEPT_SETTINGS if name in os.environ} | settings
         self.running: dict[str, subprocess.Popen[bytes]] = {}
         self.interrupted = False
+        self.ends: set[str] = set()
+        """Those that end by themselves when nothing is left to do."""
         self._first = _end_with_parent()
 
     def start(self, *command: str, name: str | None = None) -> subprocess.Popen[bytes]:
@@ -78,7 +80,7 @@ class Programs:
         if self.interrupted:
             raise KeyboardInterrupt
         for name, process in self.running.items():
-            if process.poll() is not None:
+            if process.poll() is not None and not (name in self.ends and process.returncode == 0):
                 raise ProgramEnded(f"`thermowell {name}` has ended with {process.returncode}")
 
     def stop(self) -> None:
@@ -104,11 +106,13 @@ class Programs:
             console.print("\n".join(lines), markup=False, soft_wrap=True)
 
 
-def alone(directory: Path, title: str, out: Console, work: Callable[[Programs, Client], Exit]) -> Exit:
+def alone(
+    directory: Path, title: str, out: Console, work: Callable[[Programs, Client], Exit], trainer: str = "worker"
+) -> Exit:
     """Does `work` beside a service and a worker that are started for it, in a folder that is emptied first.
 
-    `title` is what an interrupt interrupts; `out` is told what is started. What goes wrong is said on the error output,
-    and answered as an exit code.
+    Another `trainer` than a worker is started by `work` itself. `title` is what an interrupt interrupts; `out` is told
+    what is started. What goes wrong is said on the error output, and answered as an exit code.
     """
     _make_fresh(directory)
     port = _free_port()
@@ -119,17 +123,18 @@ def alone(directory: Path, title: str, out: Console, work: Callable[[Programs, C
         "THERMOWELL_DATA_ROOT": str(Settings().data_root.absolute()),
     }
     programs = Programs(directory, settings)
-    out.print(f"Starting a service at {url} with SQLite, and one worker, in {directory}", markup=False)
+    out.print(f"Starting a service at {url} with SQLite, and one {trainer}, in {directory}", markup=False)
     try:
         with _told_by_signals(programs):
             programs.run("migrate")
             programs.start("serve")
-            programs.start("worker")
+            if trainer == "worker":
+                programs.start("worker")
             with Client(url) as client:
                 _wait_until_ready(client, programs)
                 return work(programs, client)
     except KeyboardInterrupt:
-        stderr().print(f"\nInterrupted: {title}'s service and worker end with it.")
+        stderr().print(f"\nInterrupted: {title}'s service and {trainer} end with it.")
         return Exit.INTERRUPTED
     except Refused as refused:
         say_problem(refused.problem)
