@@ -8,16 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import linalg, optimize
-from sklearn.gaussian_process import GaussianProcessRegressor
-from sklearn.gaussian_process.kernels import ConstantKernel, Kernel, Matern
+from scipy import optimize
 
-from search.surrogate.likelihood import Likelihood
+from search.surrogate.gp import GaussianProcess, Likelihood
 
 Array = NDArray[np.float64]
 
@@ -25,8 +22,6 @@ FIT_ON = 250
 """Trials that the hyperparameters are fitted on: the cost grows with the cube, the knowledge does not."""
 SAME = 1e-12
 """Of their size: values that differ by no more are one value, rounded."""
-JITTERS = 4
-"""Times that a covariance is tried, each with ten times the jitter, before its eigenvalues are cut."""
 MEMBERS = 12
 """Plausible hyperparameters over which the posterior is averaged."""
 
@@ -90,7 +85,7 @@ class Surface:
         subset = np.arange(len(targets)) if len(targets) <= fit_on else rng.choice(len(targets), fit_on, replace=False)
         length_priors = np.array([_LENGTH] * points.shape[1]).reshape(-1, 2) if lengths is None else lengths
         self.thetas = _plausible(points[subset], targets[subset], length_priors, rng, members)
-        self.members = [_member(theta, points, targets) for theta in self.thetas]
+        self.members = [GaussianProcess(theta, points, targets) for theta in self.thetas]
 
     @property
     def noise(self) -> float:
@@ -99,13 +94,13 @@ class Surface:
 
     def noise_variance(self, member: int = 0) -> float:
         """Of a single run about its mean, under one set of plausible hyperparameters, in the units of `posterior`."""
-        return math.exp(self.thetas[member][-1])
+        return self.members[member].noise
 
     def standard(self, points: Array) -> tuple[Array, Array]:
         """Mean and deviation [m] of the mean quality at `points` [m, d], in the units of `posterior`, averaged over the
         plausible hyperparameters.
         """
-        predictions = [member.predict(points, return_std=True) for member in self.members]
+        predictions = [member.standard(points) for member in self.members]
         means, deviations = (np.array(part) for part in zip(*predictions, strict=True))
         return mixture_moments(means, deviations**2)
 
@@ -113,22 +108,14 @@ class Surface:
         """Mean [m] and covariance [m, m] of the mean quality at `points` [m, d], under one set of plausible
         hyperparameters, the most plausible one unless asked; squeezed and in units of how much trials vary.
 
-        Trials at `assumed` [k, d] are under way: they are taken to come out as expected (the kriging believer of
-        Ginsbourger et al. 2010), so that less remains to be learned near them.
+        Trials at `assumed` [k, d] are under way: they are taken to come out as expected, so that less remains to be
+        learned near them.
         """
-        process = self.members[member]
-        if len(assumed):
-            every = np.concatenate([process.X_train_, assumed])
-            targets = np.concatenate([process.y_train_, process.predict(assumed)])
-            process = _member(self.thetas[member], every, targets)
-        theta = self.thetas[member]
-        across = _covariance(theta, points, process.X_train_)
-        solved = linalg.solve_triangular(process.L_, across.T, lower=True, check_finite=False)
-        return across @ process.alpha_, _covariance(theta, points, points) - solved.T @ solved
+        return self.members[member].believing(assumed).posterior(points)
 
     def mean(self, points: Array) -> Array:
         """Posterior mean [m] at `points` [m, d], squeezed, under the most plausible hyperparameters."""
-        return np.asarray(self.members[0].predict(points)) * self.spread + self.centre
+        return self.members[0].mean(points) * self.spread + self.centre
 
     def levels(self, points: Array) -> tuple[Array, Array]:
         """Median of the mean quality [m] at `points` [m, d], and its deviation [m] as a share of all that trials vary.
@@ -146,7 +133,7 @@ class Surface:
         """
         shares = np.full(len(self.members), count // len(self.members))
         shares[: count % len(self.members)] += 1
-        parts = [_draw(member, points, int(share), rng) for member, share in zip(self.members, shares, strict=True)]
+        parts = [member.draws(points, int(share), rng) for member, share in zip(self.members, shares, strict=True)]
         return self.squeeze.undo(np.maximum(np.concatenate(parts) * self.spread + self.centre, self.worst))
 
 
@@ -196,35 +183,3 @@ def _laplace(gradient: Callable[[Array], Array], mode: Array, prior_deviation: A
     eigenvalues, vectors = np.linalg.eigh((curvature + curvature.T) / 2)
     floor = 1.0 / float(np.max(prior_deviation)) ** 2
     return np.asarray(vectors / np.sqrt(np.maximum(eigenvalues, floor)))
-
-
-def _member(theta: Array, points: Array, targets: Array) -> GaussianProcessRegressor:
-    """The process with these hyperparameters; noise goes to the diagonal of the data alone, not into predictions."""
-    kernel: Kernel = ConstantKernel(math.exp(theta[0])) * Matern(np.exp(theta[1:-1]), nu=2.5)
-    return GaussianProcessRegressor(kernel, alpha=float(np.exp(theta[-1])), optimizer=None).fit(points, targets)
-
-
-def _covariance(theta: Array, points: Array, other_points: Array) -> Array:
-    """The kernel of `_member` [n, m] between points [n, d] and [m, d], which scikit-learn takes thrice as long for."""
-    scales = math.sqrt(5) / np.exp(theta[1:-1])
-    first, second = points * scales, other_points * scales
-    squared = (first**2).sum(axis=1)[:, None] + (second**2).sum(axis=1) - 2 * first @ second.T
-    distance = np.sqrt(np.maximum(squared, 0.0))
-    covariance: Array = math.exp(theta[0]) * (1 + distance + distance**2 / 3) * np.exp(-distance)
-    return covariance
-
-
-def _draw(member: GaussianProcessRegressor, points: Array, count: int, rng: np.random.Generator) -> Array:
-    mean, covariance = member.predict(points, return_cov=True)
-    jitter = 1e-7 * float(np.trace(covariance)) / len(points) + 1e-9  # close points make it singular
-    return np.asarray(mean + rng.standard_normal((count, len(points))) @ _root(covariance, jitter).T)
-
-
-def _root(covariance: Array, jitter: float) -> Array:
-    """A square root of a covariance that rounding may have made indefinite: with more jitter where it takes more."""
-    for _ in range(JITTERS):
-        with suppress(np.linalg.LinAlgError):
-            return np.asarray(np.linalg.cholesky(covariance + jitter * np.eye(len(covariance))))
-        jitter *= 10
-    eigenvalues, vectors = np.linalg.eigh(covariance)
-    return np.asarray(vectors * np.sqrt(np.maximum(eigenvalues, 0.0)))

@@ -41,12 +41,12 @@ def interaction_shares(fits: Sequence[Fit], confidence: float, rng: np.random.Ge
 def _weights(surface: Surface, rng: np.random.Generator) -> Iterator[Array]:
     """For each member, [n, 1 + REPLICATES]: what each trial weighs in its mean, of all trials and of each resample."""
     for member in surface.members:
-        points, targets = member.X_train_, member.y_train_
-        covariance, count = member.kernel_(points), len(targets)
-        columns = [_solved(covariance, targets, np.ones(count), float(member.alpha))]
+        points, targets = member.points, member.targets
+        covariance, count = member.kernel(points, points), len(targets)
+        columns = [_solved(covariance, targets, np.ones(count), member.noise)]
         for _ in range(REPLICATES):
             times = np.bincount(rng.integers(count, size=count), minlength=count).astype(float)
-            columns.append(_solved(covariance, targets, times, float(member.alpha)))
+            columns.append(_solved(covariance, targets, times, member.noise))
         yield np.column_stack(columns)
 
 
@@ -62,7 +62,7 @@ def _solved(covariance: Array, targets: Array, times: Array, noise: float) -> Ar
 def _share(fit: Fit, place: int, weights: list[Array], confidence: float, rng: np.random.Generator) -> InteractionShare:
     points = _points(len(fit.others), place, rng)
     decompositions = [
-        _components(member.kernel_(fit.points(points), member.X_train_) @ columns)
+        _components(member.kernel(fit.points(points), member.points) @ columns)
         for member, columns in zip(fit.surface.members, weights, strict=True)
     ]
     whole = np.mean([components[:, 0] for components in decompositions], axis=0)
