@@ -29,4 +29,4 @@ class Question(Document):
 
 def interim_possible() -> bool:
     """Whether this installation has what the program computes with (the extra `analysis`, part of `worker`)."""
-    return all(find_spec(name) is not None for name in ("scipy", "sklearn", "threadpoolctl"))
+    return all(find_spec(name) is not None for name in ("scipy", "threadpoolctl"))
