@@ -26,16 +26,30 @@ if TYPE_CHECKING:
     from thermowell.errors import Unreachable as Unreachable
     from thermowell.frames import to_frame as to_frame
     from thermowell.sync.client import Client as Client
+    from thermowell.trial.documents import Configuration as Configuration
+    from thermowell.trial.handle import Diverged as Diverged
+    from thermowell.trial.handle import Infeasible as Infeasible
+    from thermowell.trial.handle import Pruned as Pruned
+    from thermowell.trial.handle import Trial as Trial
+    from thermowell.trial.handle import Unfinished as Unfinished
+    from thermowell.trial.loop import optimize as optimize
+    from thermowell.trial.loop import trials as trials
 
 _ERRORS = (
     *("Forbidden", "IllegalMove", "Invalid", "NotFound", "NotReady", "QuotaExceeded", "Refused", "ThermowellError"),
     *("TooOften", "Unauthenticated", "Unreachable"),
 )
+_TRIAL = {
+    "Configuration": "thermowell.trial.documents",
+    **dict.fromkeys(("Diverged", "Infeasible", "Pruned", "Trial", "Unfinished"), "thermowell.trial.handle"),
+    **dict.fromkeys(("optimize", "trials"), "thermowell.trial.loop"),
+}
 _MODULES = {
     "AsyncClient": "thermowell.aio.client",
     "Client": "thermowell.sync.client",
     "Drawing": "thermowell.drawing",
     "to_frame": "thermowell.frames",
+    **_TRIAL,
     **dict.fromkeys(_ERRORS, "thermowell.errors"),
 }
 """By public name the module that declares it."""
@@ -45,7 +59,7 @@ def __getattr__(name: str) -> Any:
     """Loads a public name from its module (PEP 562)."""
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    if sys.version_info < (3, 10):  # noqa: UP036
+    if sys.version_info < (3, 10) and name not in _TRIAL and name not in _ERRORS:
         raise ImportError(f"thermowell.{name} needs Python 3.10 or newer; this is {sys.version.split()[0]}")
     return getattr(importlib.import_module(_MODULES[name]), name)
 

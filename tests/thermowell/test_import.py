@@ -35,6 +35,35 @@ def test_import_loads_the_standard_library_alone(tmp_path: Path) -> None:
     assert (done.stdout.strip(), done.stderr) == ("[]", "")
 
 
+@pytest.mark.parametrize("name", ["trial", "errors.py"])
+def test_a_training_script_needs_nothing_that_the_oldest_python_lacks(name: str) -> None:
+    done = subprocess.run(
+        [str(Path(sys.executable).with_name("vermin")), "-t=3.9-", "--no-tips", "--violations", str(PACKAGE / name)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+
+
+def test_a_training_script_needs_no_package(tmp_path: Path) -> None:
+    script = (
+        f"import sys; sys.path.insert(0, {str(PACKAGE.parent)!r})\n"
+        "import thermowell\n"
+        "for trial in thermowell.trials(epochs=1):\n"
+        "    with trial:\n"
+        "        trial.report(1, accuracy=trial.configuration.kd_weight)\n"
+        "        trial.complete()\n"
+        "names = {name.split('.')[0] for name in sys.modules} - {'thermowell', '__main__'}\n"
+        "print(sorted(names - sys.stdlib_module_names))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", script], capture_output=True, text=True, check=False, cwd=tmp_path, env={}
+    )
+    assert done.stdout.splitlines()[1:] == ["complete at epoch 1: accuracy 0.55", "[]"], done.stderr
+    assert "no service is named" in done.stderr
+
+
 def test_unknown_name_is_an_attribute_error() -> None:
     import thermowell
 

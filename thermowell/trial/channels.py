@@ -1,0 +1,159 @@
+"""Ways to speak of a trial that is trained: what every one of them offers, and the one that speaks to the service."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import logging
+import os
+import threading
+import weakref
+from pathlib import Path
+from typing import IO
+from urllib.parse import quote
+
+from thermowell.errors import Refused, ThermowellError, Unreachable
+from thermowell.trial.documents import Json
+from thermowell.trial.transport import Transport
+
+MEDIA_TYPE = "application/octet-stream"
+RENEWAL_PATIENCE = 5.0
+"""Seconds for which one renewal is tried: the next one follows soon."""
+NO_WAY = (
+    "the ranks of this training cannot speak with each other: call torch.distributed.init_process_group before "
+    "thermowell.trials, start them with torchrun, or run them under an agent"
+)
+log = logging.getLogger("thermowell.trial")
+
+
+class Channel:
+    """A trial's way to whoever handed it out."""
+
+    exit_code = 143
+    """What the program ends with after SIGTERM, once the trial is given back."""
+    verbose = False
+    """Whether reports are shown on the standard output."""
+
+    @property
+    def folder(self) -> Path:
+        """A folder for the trial's checkpoints."""
+        raise NotImplementedError
+
+    def report(self, entry: Json, resume: Json | None) -> str | None:
+        """Hands an epoch on; why to stop, if at all: pruned, ended or lost."""
+        raise NotImplementedError
+
+    def follow(self, epoch: int) -> str | None:
+        """The decision of an epoch that another rank of the same trial has reported."""
+        raise RuntimeError(NO_WAY)
+
+    def complete(self, document: Json) -> None:
+        """Ends the trial with its result."""
+        raise NotImplementedError
+
+    def fail(self, kind: str, detail: str, tail: str) -> None:
+        """Ends the trial without a result."""
+        raise NotImplementedError
+
+    def give_back(self) -> None:
+        """Hands the trial back, for others to go on with."""
+        raise NotImplementedError
+
+    def keep(self, name: str, content: bytes | Path) -> None:
+        """Keeps a file of the trial."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Ends what the channel has begun."""
+
+
+class ServiceChannel(Channel):
+    """Speaks to the service over HTTP; a thread renews the lease where this rank is the one that speaks."""
+
+    def __init__(self, transport: Transport, document: Json, renews: bool = True) -> None:
+        self._transport, self._token = transport, str(document["token"])
+        self._path = f"/v1/jobs/{quote(str(document['job']), safe='')}/trials/{int(document['trial'])}"
+        self._place = f"{document['job']}-{document['trial']}"
+        self._over = threading.Event()
+        if renews:
+            every = float(document.get("renew_every") or 40.0)
+            order = (transport.with_patience(RENEWAL_PATIENCE), self._token, every, self._over)
+            threading.Thread(target=_renew, args=order, name="thermowell-renewal", daemon=True).start()
+            weakref.finalize(self, self._over.set)  # a trial that nobody has any more is left to others
+
+    @property
+    def folder(self) -> Path:
+        """Below the working directory, or THERMOWELL_CHECKPOINTS: the same one for every attempt on this machine."""
+        folder = Path(os.environ.get("THERMOWELL_CHECKPOINTS") or "checkpoints") / self._place
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def report(self, entry: Json, resume: Json | None) -> str | None:
+        document: Json = {"reports": [entry]}
+        if resume is not None:
+            document["resume"] = resume
+        try:
+            stop = self._say("reports", document).get("stop")
+        except Refused as refused:
+            if refused.slug == "lease-lost":
+                log.warning("%s", refused)
+                return "lost"
+            raise
+        return stop if stop is None or stop == "pruned" else "ended"
+
+    def complete(self, document: Json) -> None:
+        self._end("complete", document)
+
+    def fail(self, kind: str, detail: str, tail: str) -> None:
+        self._end("fail", {"type": kind, "detail": detail[:2000], "log_tail": tail[-20_000:]})
+
+    def give_back(self) -> None:
+        self._end("return", None)
+
+    def keep(self, name: str, content: bytes | Path) -> None:
+        with io.BytesIO(content) if isinstance(content, bytes) else content.open("rb") as file:
+            headers = {**self._lease(), **_description(file), "Content-Type": MEDIA_TYPE}
+            self._transport.send("PUT", f"{self._path}/artifacts/{quote(name, safe='')}", file, headers)
+
+    def close(self) -> None:
+        self._over.set()
+
+    def _lease(self) -> dict[str, str]:
+        return {"Lease-Token": self._token}
+
+    def _say(self, verb: str, document: Json | None) -> Json:
+        answer: Json = self._transport.post(f"{self._path}/{verb}", document, headers=self._lease())
+        return answer
+
+    def _end(self, verb: str, document: Json | None) -> None:
+        """Says how the trial ends; where it has ended already, or is another's, nothing is left to say."""
+        try:
+            self._say(verb, document)
+        except Refused as refused:
+            if refused.slug not in ("lease-lost", "trial-ended"):
+                raise
+            log.warning("%s", refused)
+        self.close()
+
+
+def _renew(transport: Transport, token: str, every: float, over: threading.Event) -> None:
+    """Prolongs a lease until the trial is over. What was lost may be had again by the next report."""
+    while not over.wait(every):
+        try:
+            transport.post("/v1/leases/renew", {"tokens": [token]})
+        except Unreachable as error:
+            log.warning("the lease was not renewed: %s", error)
+        except ThermowellError as error:
+            log.warning("the lease is renewed no more: %s", error)
+            return
+
+
+def _description(file: IO[bytes]) -> dict[str, str]:
+    """The headers that say how long a file is, and what its digest is."""
+    digest, size = hashlib.sha256(), 0
+    for block in iter(lambda: file.read(1 << 20), b""):
+        digest.update(block)
+        size += len(block)
+    encoded = base64.b64encode(digest.digest()).decode()
+    return {"Content-Length": str(size), "Content-Digest": f"sha-256=:{encoded}:"}
