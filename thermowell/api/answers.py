@@ -171,9 +171,9 @@ class Alternative(Document):
 
 
 class Missing(Document):
-    """About how much more would decide, as likely as not."""
+    """About how much more would decide: within a factor of 2 in most futures that what is known allows."""
 
-    seeds: int = Field(description="fresh seeds of each of the two configurations that cannot be told apart")
+    seeds: int = Field(description="fresh seeds of each of the configurations that cannot be told apart")
     trials: int = Field(description="by how many search trials to extend the job, whose confirmation then trains anew")
 
 

@@ -9,14 +9,12 @@ configurations that are as good as each other the one with the fewest settings o
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 Array = NDArray[np.float64]
 Group = Literal["joint", "t1", "t4", "label_only"]
@@ -38,8 +36,6 @@ LEVEL = 0.5
 against the best one, make no difference that matters."""
 NEGLIGIBLE = 0.1
 """Of delta: of configurations at one temperature that are so near to the best, the simplest is taken."""
-MOST_SEEDS = 10_000
-"""More fresh seeds than these are never proposed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +104,6 @@ class Decision:
         gains: What `place` gains over every option that is another choice, the strongest first.
         between: Temperatures between which it makes no difference that matters, with the settings of `place`.
         losses: By place, how much less than `place` each option is expected to reach.
-        seeds: Fresh seeds, of `place` and `rival` each, after which it would be decided as likely as not.
     """
 
     kind: Kind
@@ -118,7 +113,6 @@ class Decision:
     gains: tuple[GainOver, ...]
     between: tuple[float, float] | None
     losses: tuple[float, ...]
-    seeds: int | None = None
 
     @property
     def gain(self) -> GainOver | None:
@@ -143,7 +137,7 @@ def decide(field: Field) -> Decision:
         return _alone(field, means, labels)
     use = _compared(field, means, best)
     if use.gain is not None and (best == labels or not _worth(use, field.delta)):
-        return _undecided(field, use)
+        return _undecided(use)
     return use
 
 
@@ -157,30 +151,6 @@ def simultaneous(draws: Array, confidence: float) -> tuple[Array, Array]:
     scale = np.where(deviations > 0, deviations, 1.0)
     reach = float(np.quantile(np.abs((draws - means) / scale).max(axis=1), confidence))
     return means - reach * deviations, means + reach * deviations
-
-
-def seeds_to_decide(mean: float, deviation: float, noise: float, delta: float) -> int:
-    """Fresh seeds of two options each after which their difference is decided as likely as not.
-
-    `mean` and `deviation` are those of the difference as it is known. It is decided once it is expected to be at most
-    delta, or is positive with a chance of BET; how the expectation moves until then is normal, with the variance that
-    the seeds take away.
-    """
-    count = 1
-    while count < MOST_SEEDS and _chance_decided(mean, deviation, noise, delta, count) < 0.5:
-        count = min(MOST_SEEDS, max(count + 1, round(1.1 * count)))
-    return count
-
-
-def _chance_decided(mean: float, deviation: float, noise: float, delta: float, count: int) -> float:
-    remaining = deviation**2 / (1 + count * deviation**2 / (2 * noise**2)) if noise > 0 else 0.0
-    moves = math.sqrt(max(deviation**2 - remaining, 0.0))
-    limit = float(stats.norm.ppf(BET)) * math.sqrt(remaining)
-    if limit <= delta:
-        return 1.0
-    if moves == 0:
-        return 0.0
-    return float(1 - stats.norm.cdf((limit - mean) / moves) + stats.norm.cdf((delta - mean) / moves))
 
 
 def _keep(field: Field, means: Array, place: int) -> Decision:
@@ -200,11 +170,8 @@ def _worth(use: Decision, delta: float) -> bool:
     return use.gain is not None and use.gain.mean > delta and (use.shown or use.gain.chance >= BET)
 
 
-def _undecided(field: Field, use: Decision) -> Decision:
-    assert use.rival is not None
-    difference = field.draws[:, use.place] - field.draws[:, use.rival]
-    seeds = seeds_to_decide(float(difference.mean()), float(difference.std()), field.noise, field.delta)
-    return replace(use, kind="undecided", shown=False, seeds=seeds)
+def _undecided(use: Decision) -> Decision:
+    return replace(use, kind="undecided", shown=False)
 
 
 def _useless(field: Field, means: Array, labels: int) -> bool:

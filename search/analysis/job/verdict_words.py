@@ -6,6 +6,7 @@ import math
 from dataclasses import replace
 
 from search import units
+from search.analysis.job.foresight import seeds_to_decide, trials_for
 from search.analysis.job.gains import estimate
 from search.analysis.job.options import Contest, Entry
 from search.analysis.job.sanity import calibration
@@ -79,6 +80,7 @@ class _Writer:
         self.spec, self.contest, self.decision = spec, contest, decision
         self.metric = units.measure_of(spec.objective)
         self.entry = contest.entries[decision.place]
+        self.seeds = seeds_to_decide(contest.field, decision)
         default = contest.field.default_temperature
         if decision.kind == "keep" and self.entry.option.temperature != default:  # alike, so that it is the default T
             configuration = {**self.entry.configuration, "temperature": default}
@@ -119,11 +121,13 @@ class _Writer:
 
     def missing(self) -> Missing | None:
         """How much more would decide. A confirmation brings seeds of its own, which an extension pays for anyway."""
-        seeds = self.decision.seeds
-        if seeds is None:
+        seeds, rival = self.seeds, self.decision.rival
+        if seeds is None or rival is None:
             return None
         beyond = max(0, seeds - self.spec.confirmation.estimate_seeds)
-        return Missing(seeds=seeds, trials=max(1, 2 * beyond))
+        runs = len(self.entry.runs), len(self.contest.entries[rival].runs)
+        trials = trials_for(beyond, self.contest.field, self.decision, runs, self.spec.budget.trials)
+        return Missing(seeds=seeds, trials=max(1, trials))
 
     def reasons(self) -> list[str]:
         """Each gain in words, the strongest rival first, and what T does."""
@@ -191,8 +195,9 @@ class _Writer:
         missing = self.missing()
         if missing is None:
             return ""
-        trials = f"{missing.trials} more search trial{'' if missing.trials == 1 else 's'}"
-        return f"About {trials} and their confirmation would tell: thermowell extend JOB --to-decide"
+        seeds = f"{missing.seeds} more fresh seed{'' if missing.seeds == 1 else 's'} of each"
+        trials = "1 more search trial" if missing.trials == 1 else f"{missing.trials} more search trials"
+        return f"About {seeds} would tell: {trials} and a confirmation by thermowell extend JOB --to-decide"
 
 
 def _in_full(spec: JobSpec, entry: Entry) -> str:

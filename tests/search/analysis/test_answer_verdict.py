@@ -104,10 +104,11 @@ def test_what_cannot_be_told_says_what_to_do_meanwhile_and_how_much_more_it_take
     )
     assert said.headline.startswith("Not decided between ")
     assert said.action.startswith("Meanwhile use ")
-    assert said.action.endswith(" and their confirmation would tell: thermowell extend JOB --to-decide")
+    assert said.action.endswith(" and a confirmation by thermowell extend JOB --to-decide")
     assert said.missing is not None
     assert said.missing.trials >= 1
-    assert str(said.missing.trials) in said.action
+    assert f"About {said.missing.seeds} more fresh seed" in said.action
+    assert f"{said.missing.trials} more search trial" in said.action
 
 
 @pytest.mark.parametrize("temperature", [4.0, 6.0])

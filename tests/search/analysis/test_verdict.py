@@ -19,7 +19,6 @@ from search.analysis.job.verdict import (
     Slice,
     alike,
     decide,
-    seeds_to_decide,
     simultaneous,
 )
 
@@ -104,8 +103,6 @@ def test_labels_that_nothing_beats_are_trained_on() -> None:
 def test_between_what_nobody_can_tell_it_is_not_decided() -> None:
     decision = decide(field([searched(10.0), T4, LABELS], [0.5, 0.0, -1.0], deviation=1.0))
     assert (decision.kind, decision.shown, decision.place, decision.rival) == ("undecided", False, 0, 1)
-    assert decision.seeds is not None
-    assert decision.seeds >= 1
     labels = decide(field([searched(10.0), T4, LABELS], [0.0, -1.0, 0.1], deviation=1.0))
     assert (labels.kind, labels.place) == ("undecided", 2)
 
@@ -128,19 +125,6 @@ def test_the_intervals_hold_all_gains_at_once() -> None:
     inside = (draws >= low) & (draws <= high)
     assert inside.all(axis=1).mean() == pytest.approx(0.9, abs=0.01)
     assert inside.mean(axis=0) == pytest.approx([0.979] * 5, abs=0.01)
-
-
-def test_the_seeds_that_would_decide_are_right_about_half_of_the_time() -> None:
-    rng, mean, deviation, noise = np.random.default_rng(0), 0.004, 0.008, 0.01
-    seeds = seeds_to_decide(mean, deviation, noise, DELTA)
-    truths = mean + deviation * rng.standard_normal(20_000)
-    measured = truths + noise * np.sqrt(2 / seeds) * rng.standard_normal(len(truths))
-    remaining = 1 / (1 / deviation**2 + seeds / (2 * noise**2))
-    after = remaining * (mean / deviation**2 + measured * seeds / (2 * noise**2))
-    decided = (after <= DELTA) | (after / np.sqrt(remaining) >= 0.8416)
-    assert 0.45 < decided.mean() < 0.65
-    assert seeds_to_decide(mean, deviation, 2 * noise, DELTA) > seeds
-    assert seeds_to_decide(mean, deviation, 0.0, DELTA) == 1
 
 
 temperatures = st.floats(1.0, 40.0)
@@ -183,5 +167,4 @@ def test_whatever_the_field_the_verdict_contradicts_nothing(known: Field) -> Non
         assert decision.gain is None or decision.gain.mean > 0
     if decision.shown and decision.kind == "use":
         assert all(gain.low > 0 for gain in decision.gains)
-    assert (decision.seeds is not None) == (decision.kind == "undecided")
     assert decide(known) == decision
