@@ -64,19 +64,19 @@ def _leaders(field: Field, decision: Decision) -> list[int]:
 def _count(field: Field, draws: Array, leaders: list[int], truth: Array, rng: np.random.Generator) -> float:
     """The first number of seeds after which a future decides; infinite where the last does not."""
     covariance = np.atleast_2d(np.cov(draws, rowvar=False))
-    across, within = covariance[:, leaders], covariance[np.ix_(leaders, leaders)]
+    cross, block = covariance[:, leaders], covariance[np.ix_(leaders, leaders)]
     total, before = np.zeros(len(leaders)), 0
     for count in COUNTS:
         total = total + rng.standard_normal(len(leaders)) * math.sqrt(count - before)
         before, luck = count, field.noise / math.sqrt(count)
         mean = truth + field.noise * total / count
-        slope = across @ np.linalg.pinv(within + luck**2 * np.eye(len(leaders)), hermitian=True)
+        slope = cross @ np.linalg.pinv(block + luck**2 * np.eye(len(leaders)), hermitian=True)
         # draws of what is known then: each moved by what it would have seen otherwise (Matheron's rule)
         otherwise = draws[:, leaders] + luck * rng.standard_normal((len(draws), len(leaders)))
-        known = Field(
+        future = Field(
             field.options, draws + (mean - otherwise) @ slope.T, field.delta, field.default_temperature,
             field.confidence, field.noise,
         )  # fmt: skip
-        if decide(known).kind != "undecided":
+        if decide(future).kind != "undecided":
             return count
     return math.inf
