@@ -51,6 +51,9 @@ class Settings(BaseSettings):
         None, ge=1, le=4096, description="students that a worker trains at once, at most; unless given, as measured"
     )
     threads: int | None = Field(None, ge=1, description="torch's threads in a worker; as measured unless given")
+    plugins: str = Field(
+        "", description="installed distributions, or entry points, whose plugins a worker loads, with commas between"
+    )
     labels: str = Field(
         "", description="words that jobs may ask of a worker, with commas between; gpu or cpu it has by itself"
     )
@@ -110,6 +113,11 @@ class Settings(BaseSettings):
     def worker_labels(self) -> tuple[str, ...]:
         """The words in `labels`."""
         return _split(self.labels)
+
+    @property
+    def plugin_names(self) -> tuple[str, ...]:
+        """The distributions in `plugins`."""
+        return _split(self.plugins)
 
     @property
     def safe_database_url(self) -> str:

@@ -8,9 +8,12 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from trainers.registry import augmentations, lookup, losses, optimizers
+from thermowell.plugin import Kind, Parameter
+from trainers.registry import augmentations, lookup, losses, optimizers, plugins
 from trainers.registry.datasets import DATASETS as DATASETS
+from trainers.registry.datasets import of_plugin
 from trainers.registry.models import MODELS as MODELS
+from trainers.registry.plugins import Plugins
 from trainers.registry.schedules import SCHEDULES as SCHEDULES
 from trainers.registry.schedules import TEMPERATURE_SCHEDULES as TEMPERATURE_SCHEDULES
 from trainers.spec import Argument
@@ -20,6 +23,7 @@ from trainers.torchvision_names import TORCHVISION_MODELS
 TIMM_PREFIX = "timm:"
 
 
+NO_PLUGINS = Plugins()
 _OF_DATASET = ("name", "summary", "channels", "size", "classes", "own_test_part", "fetched_by", "photos")
 _OF_MODEL = ("name", "summary", "arguments")
 
@@ -38,46 +42,66 @@ OBJECTIVES: Mapping[str, Literal["maximize", "minimize"]] = {
 def check_model(name: str, arguments: Mapping[str, Argument]) -> list[str]:
     """What is wrong with a model's name or arguments, in sentences; empty where nothing is.
 
-    Names that begin with `timm:` are taken on trust: only a worker knows whether timm is installed and has them.
+    Names that begin with `timm:` are taken on trust: only a worker knows whether timm is installed and has them. So are
+    those of plugins where nobody has looked what workers publish.
     """
     if name.startswith(TIMM_PREFIX) and len(name) > len(TIMM_PREFIX):
         return _no_arguments(name, arguments)
     if name in TORCHVISION_MODELS:
         return _no_arguments(name, arguments)
+    if plugins.is_plugin(name):
+        return _check_plugin("model", name, arguments)
     entry = MODELS.get(name)
     if entry is None:
         return [lookup.unknown("model", name, [*MODELS, *TORCHVISION_MODELS], also="or timm:NAME")]
+    return argument_problems(name, entry.arguments, arguments)
+
+
+def argument_problems(name: str, parameters: Mapping[str, Parameter], arguments: Mapping[str, Argument]) -> list[str]:
+    """What is wrong with the arguments of a model that has these `parameters`, in sentences."""
     problems = []
     for key, value in arguments.items():
-        if key not in entry.arguments:
-            problems.append(lookup.unknown(f"argument of {name}", key, entry.arguments))
-        elif problem := entry.arguments[key].problem(value):
+        if key not in parameters:
+            problems.append(lookup.unknown(f"argument of {name}", key, parameters))
+        elif problem := parameters[key].problem(value):
             problems.append(f"{key} {problem}")
     return problems
 
 
 def model_arguments(name: str, arguments: Mapping[str, Argument]) -> dict[str, Argument]:
     """`arguments` completed by the defaults of one of this project's own models."""
-    defaults: dict[str, Argument] = {
-        key: int(parameter.default) if parameter.kind == "int" else parameter.default
-        for key, parameter in MODELS[name].arguments.items()
-    }
+    return completed(MODELS[name].arguments, arguments)
+
+
+def completed(parameters: Mapping[str, Parameter], arguments: Mapping[str, Argument]) -> dict[str, Argument]:
+    """`arguments` completed by the defaults of these `parameters`."""
+    defaults: dict[str, Argument] = {key: parameter.typed_default() for key, parameter in parameters.items()}
     return {**defaults, **arguments}
 
 
 def check_dataset(name: str) -> list[str]:
     """What is wrong with a data set's name, in sentences; empty where nothing is."""
+    if plugins.is_plugin(name):
+        return _check_plugin("dataset", name, {})
     return [] if name in DATASETS else [lookup.unknown("data set", name, DATASETS)]
 
 
-def describe() -> dict[str, Any]:
-    """Everything above as plain JSON, for the API's catalogue."""
+def describe(from_workers: Plugins = NO_PLUGINS) -> dict[str, Any]:
+    """Everything above as plain JSON, for the API's catalogue, with the plugins that workers have published."""
+    records = list(from_workers.records.values())
+    by_kind = {kind: [plugin for plugin in records if plugin.declaration.kind == kind] for kind in ("model", "dataset")}
     return {
-        "datasets": [_chosen(record, _OF_DATASET) for record in DATASETS.values()],
+        "datasets": [
+            *(_chosen(record, _OF_DATASET) for record in DATASETS.values()),
+            *(_chosen(of_plugin(plugin.declaration.name, plugin), _OF_DATASET) for plugin in by_kind["dataset"]),
+        ],
         "models": [
             *(_chosen(record, _OF_MODEL) | {"source": "thermowell"} for record in MODELS.values()),
             *({"name": name, "summary": "", "arguments": {}, "source": "torchvision"} for name in TORCHVISION_MODELS),
+            *(_chosen(plugin.declaration, _OF_MODEL) | {"source": plugin.distribution} for plugin in by_kind["model"]),
         ],
+        "plugins": [plugin.document() for plugin in records],
+        "plugin_errors": dict(from_workers.errors),
         "model_prefixes": {TIMM_PREFIX: "any classification model of timm, on workers that have timm installed"},
         "optimizers": {name: list(settings) for name, settings in OPTIMIZERS.items()},
         "schedules": dict(SCHEDULES),
@@ -86,6 +110,16 @@ def describe() -> dict[str, Any]:
         "temperature_schedules": dict(TEMPERATURE_SCHEDULES),
         "objectives": dict(OBJECTIVES),
     }
+
+
+def _check_plugin(kind: Kind, name: str, arguments: Mapping[str, Argument]) -> list[str]:
+    catalogue = plugins.published()
+    if catalogue is None:
+        return []
+    plugin = catalogue.find(kind, name)
+    if plugin is None:
+        return [catalogue.unknown(kind, name, "no living worker")]
+    return argument_problems(name, plugin.declaration.arguments, arguments)
 
 
 def _chosen(record: Any, fields: tuple[str, ...]) -> dict[str, Any]:

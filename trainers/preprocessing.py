@@ -11,7 +11,7 @@ PresetName = Literal["dataset", "unit", "half", "imagenet", "measured", "custom"
 Interpolation = Literal["bilinear", "bicubic", "nearest"]
 ChannelOrder = Literal["rgb", "bgr", "grey"]
 Origin = Literal["spec", "file", "measured"]
-Size = tuple[int, int]
+Size = tuple[int, ...]
 
 PRESETS: tuple[Preset, ...] = get_args(Preset)
 """In the order in which they are tried; the first is what a teacher is shown where nothing says otherwise."""

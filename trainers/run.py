@@ -6,7 +6,7 @@ import functools
 import json
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ import numpy as np
 import torch
 import torchvision
 
-from trainers import catalogue, quality, spec
+from trainers import plugin_codes, quality, spec
 from trainers.data import datasets, granularity
 from trainers.data.views import Normaliser
 from trainers.engines import choose as chooser
@@ -26,6 +26,8 @@ from trainers.engines.forms import EngineName, open_form
 from trainers.engines.loop import LoopEngine
 from trainers.engines.replay import ReplayEngine
 from trainers.errors import TrainingError
+from trainers.registry import plugins
+from trainers.registry.datasets import get as get_dataset
 from trainers.replay.ready import Replayed, replayed
 from trainers.spec import Configuration, Precision, Problem, Tested, TestPermit
 from trainers.teaching import clusters, initial, preprocessed, teacher
@@ -45,6 +47,7 @@ __all__ = [
     "choose",
     "evaluate_test",
     "faster_precision",
+    "load_plugins",
     "open_engine",
     "prepare",
     "set_threads",
@@ -90,7 +93,7 @@ def _prepare(problem: Problem, roots: Roots, device: str) -> Prepared:
         channels=split.channels,
         size=split.size,
         classes=split.classes,
-        normalise=Normaliser(split.mean, split.std, on),
+        normalise=Normaliser.of(split, on),
         views=teacher.make_views(setting, problem.views),
         images=len(split.train.labels),
         train_labels=split.train.labels.to(on),
@@ -168,6 +171,23 @@ def capabilities() -> dict[str, Any]:
         "memory_gb": memory.total_gb(device),
         "threads": torch.get_num_threads(),
         "extras": ["timm"] if models.has_timm() else [],
+        **_plugins(),
+    }
+
+
+def load_plugins(names: Sequence[str]) -> Mapping[str, str]:
+    """Loads the plugins of these distributions or entry points; what could not be loaded, with the reason."""
+    return plugins.load(names).errors
+
+
+def _plugins() -> dict[str, Any]:
+    """The plugins of this process, where it was to load any."""
+    present = plugins.loaded()
+    if not present.enabled:
+        return {}
+    return {
+        "plugins": [plugin.document() for plugin in present.records.values()],
+        "plugin_errors": dict(present.errors),
     }
 
 
@@ -178,11 +198,11 @@ def faster_precision(problem: Problem) -> Precision:
     Of images whose channels and size only their files can tell, three channels of 32 x 32 are assumed.
     """
     device = _device("auto")
-    if problem.data.name == "replay" or not precision.has_bf16(device):
+    if problem.data.name == "replay" or any(plugin_codes.names(problem)) or not precision.has_bf16(device):
         return "fp32"
     if device.type == "cuda":
         return "bf16"
-    entry, student = catalogue.DATASETS[problem.data.name], problem.student
+    entry, student = get_dataset(problem.data.name), problem.student
     side = problem.data.image_size or entry.size or 32
     arguments = json.dumps(dict(student.arguments), sort_keys=True)
     return _tried(student.name, arguments, entry.channels or 3, side, problem.training.batch_size)

@@ -62,7 +62,8 @@ class Data:
     the set ships without a test part of its own. `train_size` keeps a stratified subset of the training part. Images
     are cut by the set's own classes, whatever `classes` are trained on: each part holds the same images. Where the set
     ships with a validation part, that is used, and `validation_fraction` counts for nothing. `layout` says whether the
-    folders of an `image_folder` are classes or parts; unset, they tell it themselves.
+    folders of an `image_folder` are classes or parts; unset, they tell it themselves. `code` is the fingerprint of the
+    code of a plugin's set.
     """
 
     name: str
@@ -75,14 +76,21 @@ class Data:
     augmentation: AugmentationName = "none"
     classes: Classes | None = field(default=None, metadata=OMIT_IF_DEFAULT)
     layout: Layout | None = field(default=None, metadata=OMIT_IF_DEFAULT)
+    code: str | None = field(default=None, metadata=OMIT_IF_DEFAULT)
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A name of the catalogue and its arguments (depth, width, dropout, ...)."""
+    """A name of the catalogue and its arguments (depth, width, dropout, ...).
+
+    `code` is the fingerprint of the code of a plugin's model, and `vocabulary` how many tokens there are where its
+    examples are made of them.
+    """
 
     name: str
     arguments: Mapping[str, Argument] = field(default_factory=dict)
+    code: str | None = field(default=None, metadata=OMIT_IF_DEFAULT)
+    vocabulary: int | None = field(default=None, metadata=OMIT_IF_DEFAULT)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from trainers import catalogue, preprocessing, superclasses
 from trainers.data import sources
 from trainers.preprocessing import Preprocessing
-from trainers.registry.datasets import DATASETS
+from trainers.registry import datasets, plugins
 from trainers.spec import Data, Model
 from trainers.teaching.prepared import Prepared
 from trainers.training.epoch import pieces
@@ -39,6 +39,8 @@ def description(prepared: Prepared) -> dict[str, Any]:
     model = problem.student
     is_ours = model.name in catalogue.MODELS
     arguments = catalogue.model_arguments(model.name, model.arguments) if is_ours else dict(model.arguments)
+    if (plugin := plugins.loaded().find("model", model.name)) is not None:
+        arguments = catalogue.completed(plugin.declaration.arguments, arguments)
     mean, std = prepared.normalise.mean, prepared.normalise.std
     return {
         "architecture": {
@@ -47,6 +49,7 @@ def description(prepared: Prepared) -> dict[str, Any]:
             "channels": prepared.channels,
             "size": list(prepared.size),
             "classes": prepared.classes,
+            **({} if model.vocabulary is None else {"vocabulary": model.vocabulary}),
         },
         "preprocessing": {
             "channels": prepared.channels,
@@ -65,7 +68,7 @@ def description(prepared: Prepared) -> dict[str, Any]:
 
 def problem_photos(data: Data) -> bool:
     """Whether a set's images are photographs, brought to their size by their shorter side."""
-    return data.name == "image_folder" or DATASETS[data.name].photos
+    return data.name == "image_folder" or datasets.get(data.name).photos
 
 
 def class_names(data: Data, root: Path, class_map: tuple[int, ...] | None, classes: int) -> list[str]:
@@ -87,7 +90,7 @@ def stamped(tensors: Mapping[str, Tensor], path: Path, papers: Mapping[str, Any]
     preparation = Preprocessing("custom", mean=tuple(prepared["mean"]), std=tuple(prepared["std"]))
     document = {"preset": preparation.preset, "mean": preparation.mean, "std": preparation.std}
     metadata = {
-        preprocessing.METADATA: json.dumps(document),
+        **({preprocessing.METADATA: json.dumps(document)} if len(prepared["size"]) == 2 else {}),
         SOURCE: json.dumps({name: papers[name] for name in ("job", "trial", "architecture", "class_names")}),
         "format": "pt",
     }

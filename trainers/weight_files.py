@@ -95,7 +95,7 @@ def read(path: Path) -> tuple[dict[str, Tensor], tuple[str, ...], dict[str, str]
 
 
 def mapped(
-    tensors: Mapping[str, Tensor], model: Model, channels: int, size: tuple[int, int]
+    tensors: Mapping[str, Tensor], model: Model, channels: int, size: tuple[int, ...]
 ) -> tuple[dict[str, Tensor], Report]:
     """The tensors under the model's own names, whatever stands before theirs, and what became of each.
 
@@ -287,7 +287,7 @@ def add(
     output: Path,
     model: Model | None,
     channels: int,
-    size: tuple[int, int],
+    size: tuple[int, ...],
     preparation: Preprocessing | None,
 ) -> Report:
     """Writes the file's tensors as safetensors under the model's names, and what is known of their images beside them.

@@ -58,7 +58,7 @@ def measure(seconds: float = 1.0) -> Limits:
     )
 
 
-def cost(student: Model, channels: int, size: tuple[int, int], classes: int, batch: int) -> Cost:
+def cost(student: Model, channels: int, size: tuple[int, ...], classes: int, batch: int) -> Cost:
     """Operations as torch counts them; bytes: weights, gradients and two moments read and written once a step, the
     images read and written once. What a student's layers hand on may stay in caches and is not counted.
     """

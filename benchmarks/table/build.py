@@ -171,7 +171,7 @@ def _context(planned: Planned, ready: Prepared) -> Context:
         data=planned.data_words,
         classes=ready.classes,
         channels=ready.channels,
-        image_size=ready.size,
+        image_size=(ready.size[0], ready.size[1]),
         train_images=len(ready.train_labels),
         validation_images=len(ready.validation_labels),
         teacher=_model(problem.teacher.model.name, problem.teacher.model.arguments),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,11 +48,20 @@ class ClosingClaim:
 
 
 def claim_closing(
-    db: Database, worker_id: str, lease_seconds: float, criteria: ColumnElement[bool] = BUILT_IN
+    db: Database,
+    worker_id: str,
+    lease_seconds: float,
+    criteria: ColumnElement[bool] = BUILT_IN,
+    allowed: Callable[[JobSpec, Mapping[str, Any]], bool] | None = None,
 ) -> ClosingClaim | None:
-    """Takes the closing of the job, of some, that has waited longest for it; None where there is none."""
+    """Takes the closing of the job, of some, that has waited longest for it; None where there is none.
 
-    def take(connection: Connection, job: Row[Any]) -> ClosingClaim:
+    `allowed` lets a worker leave a job to others, given its spec and what its first claim has fixed.
+    """
+
+    def take(connection: Connection, job: Row[Any]) -> ClosingClaim | None:
+        if allowed is not None and not allowed(spec_of(job), job.fixed or {}):
+            return None
         token = leases.grant(connection, job.id, None, worker_id, lease_seconds)
         emit(connection, job.id, "closing", {"worker": worker_id})
         return ClosingClaim(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, func, insert, select, update
@@ -15,6 +15,8 @@ from search.storage.db import Database, now_sql
 from search.storage.rows import moment, moment_or_none
 from search.storage.stored import finite, readable
 from search.storage.tables import leases, workers
+from thermowell.plugin import Kind
+from trainers.registry.plugins import Plugin, Plugins
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,7 @@ class DataHeld:
 class LiveWorkers:
     """What a living worker can do for a job: its labels, its device's memory, and the device's kind.
 
+    `plugins` are the fingerprints of what it has loaded, by kind and name.
     `waits_for` is what it waits for itself before it can do anything: room on the artifact store, say.
     """
 
@@ -47,6 +50,24 @@ class LiveWorkers:
     host: str = ""
     extras: frozenset[str] | None = None  # optional packages that are there; None where it does not say
     data: DataHeld | None = None  # None where it does not say
+    plugins: Mapping[str, str] = field(default_factory=dict)
+
+
+def lacking_plugins(
+    names: Iterable[tuple[str, str]], fixed: Mapping[str, Any] | None, codes: Mapping[str, str]
+) -> list[str]:
+    """What a worker with plugins of these fingerprints lacks for a job that names some, which its first claim has
+    fixed; in words.
+    """
+    first = (fixed or {}).get("plugins", {})
+    missing = []
+    for kind, name in names:
+        key = f"{kind} {name}"
+        if key in first and codes.get(key) != first[key]:
+            missing.append(f"the plugin {name} with fingerprint {first[key]}, with which the job began")
+        elif key not in codes:
+            missing.append(f"the plugin {name}")
+    return missing
 
 
 def worker_seen(
@@ -96,6 +117,7 @@ def living(connection: Connection) -> list[LiveWorkers]:
         with suppress(Unreadable), readable(f"what a worker says of itself: {str(row.capabilities)[:80]}"):
             memory, device, waits_for = map(row.capabilities.get, ("memory_gb", "device", "waits_for"))
             extras, data = row.capabilities.get("extras"), row.capabilities.get("data")
+            records = _published(row.capabilities).records
             entries.append(
                 LiveWorkers(
                     labels=frozenset(row.labels or ()),
@@ -105,6 +127,7 @@ def living(connection: Connection) -> list[LiveWorkers]:
                     host=row.host,
                     extras=None if extras is None else frozenset(extras),
                     data=None if data is None else _held(data),
+                    plugins={f"{kind} {name}": plugin.fingerprint for (kind, name), plugin in records.items()},
                 )
             )
     return entries
@@ -112,6 +135,26 @@ def living(connection: Connection) -> list[LiveWorkers]:
 
 def _held(data: Mapping[str, Any]) -> DataHeld:
     return DataHeld(frozenset(data["sets"]), frozenset(data["paths"]), bool(data["complete"]))
+
+
+def published_plugins(db: Database) -> Plugins:
+    """The plugins that living workers have, the first of those that several have; and what they could not load."""
+    records, errors = dict[tuple[Kind, str], Plugin](), dict[str, str]()
+    with db.look() as connection:
+        rows = connection.execute(select(workers.c.capabilities).where(is_alive()).order_by(workers.c.id)).all()
+    for row in rows:
+        with suppress(Unreadable), readable(f"what a worker says of its plugins: {str(row.capabilities)[:80]}"):
+            plugins = _published(row.capabilities)
+            records = {**plugins.records, **records}
+            errors = {**plugins.errors, **errors}
+    return Plugins(records, errors)
+
+
+def _published(capabilities: Mapping[str, Any]) -> Plugins:
+    """The plugins that a worker has published. ValueError, TypeError or KeyError where they cannot be read."""
+    plugins = [Plugin.from_document(document) for document in capabilities.get("plugins", ())]
+    records = {(plugin.declaration.kind, plugin.declaration.name): plugin for plugin in plugins}
+    return Plugins(records, dict(capabilities.get("plugin_errors", {})))
 
 
 def list_workers(db: Database, limit: int = 500) -> list[Worker]:

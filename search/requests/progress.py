@@ -13,7 +13,7 @@ from search.claims import trial_counts
 from search.claims.claiming import CLAIMABLE
 from search.claims.lifecycle import SEARCHING, now, seconds_left, spec_of
 from search.claims.reporting import OPEN_TRIALS
-from search.claims.workers import LiveWorkers, living
+from search.claims.workers import LiveWorkers, lacking_plugins, living
 from search.errors import Unreadable
 from search.records import Progress
 from search.requests.trial_totals import RATE_SECONDS, TrialTotals, trial_totals
@@ -178,9 +178,15 @@ def _waits_for(job: Row[Any], live_workers: Sequence[LiveWorkers]) -> str | None
         return None
     device = job.fixed.get("device") if isinstance(job.fixed, dict) else None
     waits: str | None = None
+    names, fixed = spec.plugins(), job.fixed if isinstance(job.fixed, dict) else None
     requirements = [*spec.fleet.lacking((), None), *([f"device {device}"] if device else [])]
+    requirements += lacking_plugins(names, fixed, {})
     for worker in live_workers:
-        if not spec.fleet.lacking(worker.labels, worker.memory_gb) and device in (None, worker.device):
+        if (
+            not spec.fleet.lacking(worker.labels, worker.memory_gb)
+            and device in (None, worker.device)
+            and not lacking_plugins(names, fixed, worker.plugins)
+        ):
             if worker.waits_for is None:
                 return None
             waits = waits or worker.waits_for

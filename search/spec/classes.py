@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 from search.spec.fields import Part
 from trainers import catalogue
 from trainers import spec as trained
+from trainers.registry import datasets
 
 _FORMS = "fine, coarse, {map: [0, 0, 1, ...]} or {clusters: K}"
 
@@ -71,7 +72,7 @@ def check_classes(name: str, classes: Literal["coarse"] | LabelMap | Clusters) -
             f"classes: coarse is known for {names} alone: give {{map: [...]}}, one entry for each class, "
             "or {clusters: K}"
         )
-    count = catalogue.DATASETS[name].classes
+    count = datasets.get(name).classes
     if count is None:
         return
     if isinstance(classes, LabelMap) and len(classes.map) != count:
@@ -91,7 +92,7 @@ def count_classes(name: str, classes: Literal["coarse"] | LabelMap | Clusters) -
 
 def classes_known(name: str, classes: Literal["coarse"] | LabelMap | Clusters | None) -> int | None:
     """How many classes a job has, its data set's own unless it says others; None where only the files say."""
-    return catalogue.DATASETS[name].classes if classes is None else count_classes(name, classes)
+    return datasets.get(name).classes if classes is None else count_classes(name, classes)
 
 
 def classes_of(classes: Literal["coarse"] | LabelMap | Clusters | None) -> trained.Classes | None:

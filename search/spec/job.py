@@ -34,6 +34,8 @@ from search.spec.teacher import StudentSpec, TeacherSpec, check_origins
 from search.spec.trainer import TrainerSpec
 from search.spec.training import DatasetSpec, TrainingSpec
 from search.spec.warm_start import FirstGuess, WarmStartSpec
+from thermowell.plugin import Kind
+from trainers import plugin_codes
 from trainers import spec as trained
 from trainers.registry import augmentations
 
@@ -307,6 +309,12 @@ class JobSpec(Part):
             distillation=self.distillation.to_trained(revision),
             initial=parts.student.initial.to_trained() if parts.student.initial else trained.Initial(),
         )
+
+    def plugins(self) -> tuple[tuple[Kind, str], ...]:
+        """The plugins that this job names, by kind; none where others train."""
+        if self.dataset is None or self.teacher is None or self.student is None:
+            return ()
+        return tuple(dict.fromkeys(plugin_codes.names(self.problem(1, "fp32"))))
 
     def views(self) -> int:
         """How many augmented views of the training part the teacher looks at: one where nothing is augmented."""

@@ -13,6 +13,7 @@ import structlog
 
 from search.claims import artifacts, leases, reporting
 from search.claims.attempts import Failure
+from search.claims.workers import lacking_plugins
 from search.errors import DatabaseUnavailable, LeaseLost, StoreUnavailable
 from search.optuna_bridge.study import Storage
 from search.records import Reason, Report, Trial
@@ -25,8 +26,8 @@ from search.storage.rows import report_of, trial_of
 from search.storage.store import Store
 from search.storage.tables import reports, trials
 from search.worker.resting import Rests
-from trainers import run
-from trainers.registry import losses
+from trainers import plugin_codes, run
+from trainers.registry import losses, plugins
 from trainers.spec import Problem
 
 Answer = TypeVar("Answer")
@@ -172,7 +173,14 @@ class Context:
             **{name: self.capabilities[name] for name in shared},
             **({"revision": revision} if revision > 1 else {}),
             **({"preprocessing": "measured"} if has_weights else {}),
+            **({"plugins": codes} if (codes := self._plugin_codes(spec)) else {}),
         }
+
+    def _plugin_codes(self, spec: JobSpec) -> dict[str, str]:
+        """The fingerprints of the plugins that a job names, as this worker has loaded them."""
+        present = plugins.loaded()
+        by_key = {f"{kind} {name}": present.find(kind, name) for kind, name in spec.plugins()}
+        return {key: plugin.fingerprint for key, plugin in by_key.items() if plugin is not None}
 
     def allowed(self, spec: JobSpec, fixed: Any) -> bool:
         """Whether this worker has what the job asks for and can train as its first claim has fixed it: on the same kind
@@ -180,7 +188,13 @@ class Context:
         """
         if spec.fleet.lacking(self.labels, self.capabilities.get("memory_gb")):
             return False
+        if not self.has_plugins(spec, fixed):
+            return False
         return fixed is None or fixed["device"] == self.capabilities["device"]
+
+    def has_plugins(self, spec: JobSpec, fixed: Any) -> bool:
+        """Whether this worker has the plugins that the job names, as its first claim has fixed them."""
+        return not lacking_plugins(spec.plugins(), fixed, self._plugin_codes(spec))
 
     def store_fault(self, error: Exception) -> StoreUnavailable | None:
         """What the disk or the store did, where that is behind an error: no fault of a trial's or a job's.
@@ -209,7 +223,8 @@ class Context:
     def problem(self, spec: JobSpec, fixed: Any) -> Problem:
         """The job's problem, as it was fixed."""
         measured, revision = "preprocessing" in fixed, fixed.get("revision", 1)
-        return spec.problem(fixed["views"], fixed["precision"], revision=revision, measured=measured)
+        problem = spec.problem(fixed["views"], fixed["precision"], revision=revision, measured=measured)
+        return plugin_codes.complete(problem)
 
     def student_key(self, job_id: str, number: int) -> str:
         """Where the student of an estimate trial waits for the job's end, for whichever worker closes it."""

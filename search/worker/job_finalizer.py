@@ -54,7 +54,13 @@ class JobFinalizer:
         if not context.rests.closing.permits(context.files, context.store_seconds):
             return False
         claim = context.patiently(
-            partial(finalization.claim_closing, context.database, context.worker_id, context.settings.lease_seconds)
+            partial(
+                finalization.claim_closing,
+                context.database,
+                context.worker_id,
+                context.settings.lease_seconds,
+                allowed=context.has_plugins,
+            )
         )
         if claim is None:
             return False

@@ -64,6 +64,8 @@ def run_worker(settings: Settings, *, exit_when_idle: bool = False, interruption
     if settings.threads is not None:
         run.set_threads(settings.threads)
     interruption = interruption or Interruption()
+    for plugin, why in run.load_plugins(settings.plugin_names).items():
+        _log.error("plugin cannot be loaded", plugin=plugin, reason=why)
     database, files = open_database(settings.database_url), open_store(settings)
     worker_id = f"{socket.gethostname()[:40]}-{os.getpid()}-{secrets.token_hex(3)}"
     traced = tracing.configure("thermowell-worker", worker_id)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import textwrap
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,8 @@ from search.worker.engine_cache import EngineSession
 from thermowell.api.answers import Result, Verdict
 from thermowell.api.files import STUDENT_FILES, is_student_file
 from trainers import student_files
+from trainers.registry.plugins import is_plugin
+from trainers.spec import to_jsonable
 from trainers.teaching.prepared import Prepared
 from trainers.zoo import weights
 
@@ -41,7 +42,7 @@ def papers(claim: ClosingClaim, session: EngineSession, trial: Trial, verdict: V
         "job": claim.job_id,
         "trial": trial.number,
         "seed": trial.seed,
-        "student": asdict(prepared.problem.student),
+        "student": to_jsonable(prepared.problem.student),
         "classes": prepared.classes,
         "class_map": prepared.class_map,
         "image_size": list(prepared.size),
@@ -79,9 +80,10 @@ def write(
         student_files.stamped(weights.load(student), target, documents)
         if programs:
             documents["programs"] = student_files.programs(prepared, student, folder)
-        program = folder / "student.py"
-        program.write_text(student_files.program(prepared.problem.student), encoding="utf-8")
-        yield program
+        if not is_plugin(prepared.problem.student.name):  # whose code is its package's
+            program = folder / "student.py"
+            program.write_text(student_files.program(prepared.problem.student), encoding="utf-8")
+            yield program
         yield from (folder / name for name in documents.get("programs", {}))
     else:
         target = student
@@ -106,7 +108,7 @@ def card(claim: ClosingClaim, trial: Trial, result: Result, files: list[str]) ->
         f"# {spec.name}: {spec.built_in_parts.student.name} {way}",
         _wrapped(result.summary),
         "## Use",
-        "```\npip install torch pillow safetensors\npython student.py PICTURE.png\n```",
+        _use(spec.built_in_parts.student.name),
         "## What was searched",
         _wrapped(
             f"Thermowell's job {claim.job_id} searched temperature, loss weights and optimizer settings jointly with "
@@ -121,6 +123,17 @@ def card(claim: ClosingClaim, trial: Trial, result: Result, files: list[str]) ->
         "\n".join(f"- `{file}`: {STUDENT_FILES[file]}" for file in sorted({*files, CARD}) if is_student_file(file)),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _use(student: str) -> str:
+    """How a student is used; of a plugin's model by its package alone."""
+    if not is_plugin(student):
+        return "```\npip install torch pillow safetensors\npython student.py PICTURE.png\n```"
+    return _wrapped(
+        f"The model is `{student}`, of a plugin: install its package, build the model with the arguments "
+        "of `student.json`, and load `student.safetensors` into it. `student.pt2` and `student.onnx`, where they are "
+        "there, run without it."
+    )
 
 
 def _temperature(trial: Trial) -> float:

@@ -12,8 +12,7 @@ from typing import Any
 import yaml
 
 from service.exports.winner import Winner, describe_model, differences, head, without_model
-from trainers import catalogue
-from trainers.registry import augmentations, optimizers
+from trainers.registry import augmentations, datasets, optimizers
 from trainers.spec import Configuration
 
 RESNETS = {(8, 1), (14, 1), (20, 1), (32, 1), (44, 1), (56, 1), (110, 1), (8, 4), (32, 4)}  # (depth, width)
@@ -98,7 +97,7 @@ def _optimizer(configuration: Configuration, unsaid: list[str]) -> str:
 
 def _dataset(winner: Winner, unsaid: list[str]) -> str:
     dataset = winner.spec.built_in_parts.dataset
-    name = catalogue.DATASETS[dataset.name].mdistiller
+    name = datasets.get(dataset.name).mdistiller
     if name is None:
         unsaid.append(f"mdistiller has no data set {dataset.name}: add it to mdistiller/dataset under this name.")
         return dataset.name.lower()

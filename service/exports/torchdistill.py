@@ -12,7 +12,7 @@ import yaml
 
 from service.exports.winner import Winner, describe_model, differences, head, without_model
 from trainers import catalogue
-from trainers.registry import augmentations, optimizers
+from trainers.registry import augmentations, datasets, optimizers
 
 HOW = "Use it with torchdistill's examples/torchvision: python image_classification.py --config FILE"
 RENAMED = {"learning_rate": "lr"}  # torch's names of an optimizer's settings
@@ -135,7 +135,7 @@ def _loader(dataset: str, sampler: str, batch: int, *, drop_last: bool) -> dict[
 def _datasets(winner: Winner, unsaid: list[str]) -> dict[str, Any]:
     dataset = winner.spec.built_in_parts.dataset
     names = (f"{dataset.name}/train", f"{dataset.name}/test")
-    parts = catalogue.DATASETS[dataset.name].parts
+    parts = datasets.get(dataset.name).parts
     if parts is None and dataset.name != "image_folder":
         unsaid.append(
             f"The data set {dataset.name} is none of torchvision's: put your own under datasets, in both places."
@@ -163,7 +163,7 @@ def _datasets(winner: Winner, unsaid: list[str]) -> dict[str, Any]:
 def _transform(winner: Winner, moved: bool) -> Tagged:
     """What is done to an image: its size, the job's augmentation where it is `moved`, and a tensor of it."""
     dataset = winner.spec.built_in_parts.dataset
-    entry = catalogue.DATASETS[dataset.name]
+    entry = datasets.get(dataset.name)
     size = dataset.image_size or entry.size or 0
     moving = augmentations.get(dataset.augmentation).moving
     steps = [_call("torchvision.transforms.Resize", size=[size, size])] if entry.photos or dataset.image_size else []

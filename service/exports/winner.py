@@ -13,7 +13,7 @@ from search.spec.job import JobSpec
 from search.storage.stored import readable
 from thermowell.api.answers import Result
 from trainers import catalogue
-from trainers.registry import augmentations, losses
+from trainers.registry import augmentations, datasets, losses
 from trainers.spec import Configuration
 
 LINE = 100
@@ -32,7 +32,7 @@ class Winner:
     @property
     def channels(self) -> int | None:
         """Of an image; None where only the files say."""
-        return catalogue.DATASETS[self.spec.built_in_parts.dataset.name].channels
+        return datasets.get(self.spec.built_in_parts.dataset.name).channels
 
 
 def winner_of(job: Job, result: Result) -> Winner:
@@ -44,7 +44,7 @@ def winner_of(job: Job, result: Result) -> Winner:
             "this job was trained by a program of its own, so that no other project knows its data and models: "
             f"the winner's configuration is in /v1/jobs/{job.id}/result"
         )
-    classes = (job.teacher or {}).get("classes") or catalogue.DATASETS[spec.built_in_parts.dataset.name].classes
+    classes = (job.teacher or {}).get("classes") or datasets.get(spec.built_in_parts.dataset.name).classes
     configuration = configurations.from_json((result.verdict or result.winner).configuration.stored())
     return Winner(spec, configuration, job.id, result.summary, classes)
 

@@ -20,6 +20,7 @@ from service.errors import problems
 from service.routes.submitting import (
     REFUSALS,
     IdempotencyKey,
+    beside_plugins,
     body_of,
     location_of,
     media_of,
@@ -81,7 +82,7 @@ async def submit(
     replay = replay_of(idempotency_key, body)
 
     turns: Turns = request.app.state.parsing
-    spec = await turns.run(principal.id, parse_spec, body, media)
+    spec = await turns.run(principal.id, beside_plugins, database(request), parse_spec, body, media)
 
     def work() -> tuple[Job, bool]:
         priors: Priors = request.app.state.priors

@@ -18,7 +18,7 @@ from service import prefix
 from service.auth import Reader
 from service.errors import KINDS, FieldError, problems
 from service.routes.jobs import SPEC_BODY, database
-from service.routes.submitting import media_of, schema_of
+from service.routes.submitting import beside_plugins, media_of, schema_of
 from service.routes.turns import Turns
 from service.schemas import ProblemKind, SpecVerdict, Status, WorkerList, sent
 from thermowell.api.keys import Me
@@ -30,9 +30,11 @@ open_router = APIRouter(tags=["operation"])
 
 
 @router.get("/catalogue", operation_id="getCatalogue", summary="What a spec can name", tags=["spec"])
-def get_catalogue(principal: Reader) -> dict[str, Any]:
-    """Datasets, models with their arguments, optimizers, schedules, augmentations, losses and objectives."""
-    return catalogue.describe()
+def get_catalogue(request: Request, principal: Reader) -> dict[str, Any]:
+    """Datasets, models with their arguments, optimizers, schedules, augmentations, losses and objectives; with what
+    living workers have of plugins.
+    """
+    return catalogue.describe(worker_records.published_plugins(database(request)))
 
 
 @router.get("/spec/schema", operation_id="getSpecSchema", summary="JSON Schema of a spec", tags=["spec"])
@@ -71,7 +73,7 @@ async def validate_spec(request: Request, principal: Reader) -> SpecVerdict:
     body = await request.body()
     try:
         turns: Turns = request.app.state.parsing
-        spec = await turns.run(principal.id, parse_spec, body, media)
+        spec = await turns.run(principal.id, beside_plugins, database(request), parse_spec, body, media)
     except SpecInvalid as refused:
         errors = [FieldError.model_validate(problem) for problem in refused.problems]
         return SpecVerdict(valid=False, spec=None, errors=errors)

@@ -19,6 +19,7 @@ from service.routes.results import PAGE, PAGE_HEADERS
 from service.routes.submitting import (
     REFUSALS,
     IdempotencyKey,
+    beside_plugins,
     body_of,
     location_of,
     media_of,
@@ -65,7 +66,7 @@ async def submit_study(
     replay = replay_of(idempotency_key, body)
 
     turns: Turns = request.app.state.parsing
-    study = await turns.run(principal.id, parse_study, body, media)
+    study = await turns.run(principal.id, beside_plugins, database(request), parse_study, body, media)
 
     def work() -> tuple[StudyDetail, bool]:
         priors: Priors = request.app.state.priors

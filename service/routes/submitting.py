@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Annotated, Any, Literal
+from collections.abc import Callable
+from typing import Annotated, Any, Literal, TypeVar
 
 from fastapi import Header, Request, Response
 
+from search.claims import workers
+from search.storage.db import Database
 from service import prefix
 from service.errors import MediaTypeUnsupported, problems
+from trainers.registry import plugins
 
-MEDIA_TYPES: dict[str, Literal["json", "yaml"]] = {
+Media = Literal["json", "yaml"]
+Parsed = TypeVar("Parsed")
+
+MEDIA_TYPES: dict[str, Media] = {
     "application/json": "json",
     "application/yaml": "yaml",
     "application/x-yaml": "yaml",
@@ -46,7 +53,7 @@ def location_of(description: str) -> dict[str, Any]:
     return {"Location": {"description": description, "schema": {"type": "string"}}}
 
 
-def media_of(request: Request) -> Literal["json", "yaml"]:
+def media_of(request: Request) -> Media:
     """How a document in the body is written. Raises MediaTypeUnsupported."""
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type not in MEDIA_TYPES:
@@ -54,6 +61,12 @@ def media_of(request: Request) -> Literal["json", "yaml"]:
             f"a spec comes as one of {', '.join(MEDIA_TYPES)}; got {media_type or 'no content type'}"
         )
     return MEDIA_TYPES[media_type]
+
+
+def beside_plugins(database: Database, parse: Callable[[bytes, Media], Parsed], body: bytes, media: Media) -> Parsed:
+    """What a parser makes of a document, which may name the plugins of living workers."""
+    with plugins.publishing(workers.published_plugins(database)):
+        return parse(body, media)
 
 
 def replay_of(key: str | None, body: bytes) -> tuple[str, str] | None:

@@ -324,11 +324,11 @@ def test_a_real_warm_up(ready: run.Prepared, tmp_path: Path, monkeypatch: pytest
 
 
 def test_short_epochs_are_the_problem_s_own(ready: run.Prepared) -> None:
-    short = warmup._short(ready, steps=2)
+    short = warmup.short_epochs(ready, steps=2)
     assert short.images == 64
     assert len(short.validation_labels) == -(-359 * 2 // 9)
     assert short.train_logits is ready.train_logits
-    assert warmup._short(ready, steps=100).images == ready.images
+    assert warmup.short_epochs(ready, steps=100).images == ready.images
     engine = LoopEngine(short)
     engine.admit(assignment())
     assert len([engine.step_epoch() for _ in range(5)][-1]) == 1  # more epochs than the job has

@@ -18,17 +18,19 @@ from filelock import FileLock
 from numpy.typing import NDArray
 from torch import Tensor
 
+from thermowell.plugin import Inputs
 from trainers import derived, disk
 from trainers.data import pixel_storage, sources, splits
 from trainers.data.granularity import class_map
 from trainers.data.sources import Images
 from trainers.errors import DatasetInvalid, TestSplitSealed
+from trainers.registry.augmentations import UNCHANGED
 from trainers.spec import Data, TestPermit, digest
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Images [n, C, H, W] (uint8) and their labels [n] (int64, 0 .. classes - 1), on the CPU."""
+    """Images [n, C, H, W] (uint8), or a plugin's examples [n, ...], and labels [n] (int64, from 0 on), on the CPU."""
 
     images: Tensor
     labels: Tensor
@@ -43,7 +45,8 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """What a search may see. `mean` and `std` are per channel, of the training part's pixels scaled to 0..1.
+    """What a search may see. `mean` and `std` are per channel, of the training part's pixels scaled to 0..1; those of
+    features are along their first dimension, and tokens have none.
 
     `test_images` is how many images were cut off for the test part; None where the files have one of their own.
     """
@@ -54,17 +57,17 @@ class Split:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     test_images: int | None = None
+    inputs: Inputs = "images"
 
     @property
     def channels(self) -> int:
-        """Channels of an image."""
+        """Channels of an image; the first dimension of any other example."""
         return self.train.images.shape[1]
 
     @property
-    def size(self) -> tuple[int, int]:
-        """Height and width of an image."""
-        height, width = self.train.images.shape[2:]
-        return height, width
+    def size(self) -> tuple[int, ...]:
+        """Height and width of an image; the other dimensions of any other example."""
+        return tuple(self.train.images.shape[2:])
 
 
 def load(data: Data, root: Path, scratch: Path | None = None) -> Split:
@@ -78,13 +81,14 @@ def load(data: Data, root: Path, scratch: Path | None = None) -> Split:
     classes = class_map(data, source.classes)
     train, validation, test = cut(data, source)
     part = _part(source.pool, train, data, classes, scratch)
-    mean, std = moments(part.images)
+    mean, std = _moments_of(part.images, source.inputs)
     has_test = source.validation
     if has_test is None:
         judged = _part(source.pool, validation, data, classes, scratch)
     else:
         judged = _part(has_test, np.arange(len(has_test.labels)), data, classes, scratch)
-    return Split(part, judged, int(classes.max()) + 1, mean, std, None if source.own_test else len(test))
+    count = None if source.own_test else len(test)
+    return Split(part, judged, int(classes.max()) + 1, mean, std, count, source.inputs)
 
 
 def check_test(data: Data, root: Path, split: Split, store: Path) -> int:
@@ -161,6 +165,8 @@ def _part(
     """The images of those numbers at the wanted size, a thousand at a time so that copies do not fill the memory; an
     image's label is what `classes` has for its data set's.
     """
+    if images.pixels.dtype != np.uint8:
+        return _example_part(images, numbers, data, classes)
     size = images.pixels.shape[2:] if data.image_size is None else (data.image_size, data.image_size)
     pixels = pixel_storage.pixels((len(numbers), images.pixels.shape[1], *size), scratch)
     for start in range(0, len(numbers), 1000):
@@ -169,11 +175,35 @@ def _part(
     return Part(torch.from_numpy(pixels), torch.from_numpy(classes[images.labels[numbers]]))
 
 
+def _example_part(images: Images, numbers: splits.Numbers, data: Data, classes: NDArray[np.int64]) -> Part:
+    """The examples of those numbers, which are no images: neither resized nor augmented."""
+    if data.image_size is not None or data.augmentation != UNCHANGED:
+        raise DatasetInvalid(
+            f"{data.name} has no images: leave out dataset.image_size, and let dataset.augmentation be {UNCHANGED}"
+        )
+    examples = torch.from_numpy(np.ascontiguousarray(images.pixels[numbers]))
+    return Part(examples, torch.from_numpy(classes[images.labels[numbers]]))
+
+
 def resized(pixels: NDArray[np.uint8], size: tuple[int, ...]) -> NDArray[np.uint8]:
     """Images [n, C, H, W] at another height and width: bilinear with antialiasing."""
     chunk = torch.from_numpy(pixels).float()
     resized = F.interpolate(chunk, size, mode="bilinear", align_corners=False, antialias=True)
     return resized.round().clamp(0, 255).to(torch.uint8).numpy()
+
+
+def _moments_of(examples: Tensor, inputs: Inputs) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    if inputs == "tokens":
+        return (), ()
+    return moments(examples) if inputs == "images" else feature_moments(examples)
+
+
+def feature_moments(features: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and deviation of features [n, channels, ...] along their first dimension; 1 where one is constant."""
+    columns = features.double().transpose(0, 1).flatten(1)
+    deviations = columns.std(1, unbiased=False)
+    deviations = torch.where(deviations > 1e-12, deviations, torch.ones_like(deviations))
+    return tuple(columns.mean(1).tolist()), tuple(deviations.tolist())
 
 
 def moments(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -12,7 +12,7 @@ _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as PIL's convert("L")
 _CHUNK = 1000
 
 
-def fit_images(split: Split, channels: int, size: tuple[int, int]) -> Split:
+def fit_images(split: Split, channels: int, size: tuple[int, ...]) -> Split:
     """The same images with so many channels (1 or 3) and of that size (bilinear with antialiasing), and their moments.
 
     Raises DatasetInvalid for other numbers of channels.
@@ -22,14 +22,14 @@ def fit_images(split: Split, channels: int, size: tuple[int, int]) -> Split:
     return Split(train, _part(split.validation, channels, size), split.classes, mean, std)
 
 
-def _part(part: Part, channels: int, size: tuple[int, int]) -> Part:
+def _part(part: Part, channels: int, size: tuple[int, ...]) -> Part:
     if part.images.shape[1:] == (channels, *size):
         return part
     images = [_images(chunk, channels, size) for chunk in torch.split(part.images, _CHUNK)]
     return Part(torch.cat(images), part.labels)
 
 
-def _images(images: Tensor, channels: int, size: tuple[int, int]) -> Tensor:
+def _images(images: Tensor, channels: int, size: tuple[int, ...]) -> Tensor:
     if images.shape[2:] != size:
         images = torch.from_numpy(resized(images.numpy(), size))
     return recolour(images, channels)

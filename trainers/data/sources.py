@@ -12,34 +12,37 @@ import numpy as np
 import torchvision
 from numpy.typing import NDArray
 
-from trainers.catalogue import DATASETS, check_dataset
-from trainers.data import layout, photos
+from thermowell.plugin import Inputs
+from trainers.catalogue import check_dataset
+from trainers.data import layout, photos, plugin_sets
 from trainers.data.arrays import Arrays, Pair
 from trainers.data.layout import Tree
 from trainers.data.paths import below
 from trainers.data.photos import Problems
 from trainers.errors import DatasetInvalid, DatasetMissing
+from trainers.registry.datasets import get as get_dataset
 from trainers.spec import Data
 
 
 @dataclass(frozen=True, slots=True)
 class Images:
-    """Pixels [n, C, H, W] (uint8) and labels [n] (int64)."""
+    """Pixels [n, C, H, W] (uint8), or a plugin's examples [n, ...], and labels [n] (int64)."""
 
-    pixels: NDArray[np.uint8]
+    pixels: NDArray[Any]
     labels: NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
     """Everything that is not in a part of its own: `own_test` says whether the files have one for the test,
-    `validation` is what they have for validation.
+    `validation` is what they have for validation, `inputs` what kind of examples they are.
     """
 
     pool: Images
     classes: int
     own_test: bool
     validation: Images | None = None
+    inputs: Inputs = "images"
 
 
 def read_images(data: Data, root: Path, scratch: Path | None) -> Source:
@@ -56,7 +59,15 @@ def read_images(data: Data, root: Path, scratch: Path | None) -> Source:
         return _read_npz(data, root)
     if data.name == "image_folder":
         return _read_folder(data, root, scratch)
-    entry = DATASETS[data.name]
+    entry = get_dataset(data.name)
+    if entry.fetched_by == "plugin":
+        examples = Images(*plugin_sets.read(data.name, root, "pool"))
+        return Source(
+            examples,
+            plugin_sets.classes(data.name),
+            own_test=bool(entry.own_test_part),
+            inputs=plugin_sets.inputs(data.name),
+        )
     assert entry.classes is not None
     pool_images = _digits() if data.name == "digits" else _from_torchvision(data, root, scratch, test=False)
     return Source(pool_images, entry.classes, own_test=bool(entry.own_test_part))
@@ -70,9 +81,11 @@ def class_names(data: Data, root: Path) -> list[str]:
         with Arrays(data, root) as arrays:
             classes = arrays.classes()
         return list(classes.names) or [str(number) for number in range(classes.count)]
-    count = DATASETS[data.name].classes
+    if get_dataset(data.name).fetched_by == "plugin":
+        return plugin_sets.class_names(data.name)
+    count = get_dataset(data.name).classes
     assert count is not None
-    if DATASETS[data.name].fetched_by != "torchvision":
+    if get_dataset(data.name).fetched_by != "torchvision":
         return [str(number) for number in range(count)]
     names = getattr(_opened(data, root, test=False)[0], "classes", None) or range(count)
     return [str(name) for name in names]
@@ -119,6 +132,8 @@ def read_test(data: Data, root: Path, scratch: Path | None) -> Images:
         images = Images(*photos.read(test, root, photo_size(data), scratch, problems))
         problems.check(data.path)
         return images
+    if get_dataset(data.name).fetched_by == "plugin":
+        return Images(*plugin_sets.read(data.name, root, "test"))
     return _from_torchvision(data, root, scratch, test=True)
 
 
@@ -139,12 +154,15 @@ def check_test(data: Data, root: Path) -> tuple[int, tuple[int, ...] | None]:
         count = _check_folder_test(data, root, tree, problems)
         problems.check(data.path)
         return count, None
-    if DATASETS[data.name].photos:
+    if get_dataset(data.name).fetched_by == "plugin":
+        examples, labels = plugin_sets.read(data.name, root, "test")
+        return len(labels), examples.shape[1:]
+    if get_dataset(data.name).photos:
         sets, problems = _opened(data, root, test=True), Problems()
-        labels = photos.check_items(sets, photo_size(data), problems)
+        photo_labels = photos.check_items(sets, photo_size(data), problems)
         problems.check(data.name)
-        _check_labels(data.name, labels)
-        return len(labels), None
+        _check_labels(data.name, photo_labels)
+        return len(photo_labels), None
     images = _from_torchvision(data, root, None, test=True)
     return len(images.labels), images.pixels.shape[1:]
 
@@ -153,7 +171,7 @@ def test_place(data: Data, root: Path) -> Path | None:
     """The folder of a test part whose pictures take long to decode, None where there is none."""
     if data.name == "image_folder":
         return _tree(data, root).test
-    return root if DATASETS[data.name].photos else None
+    return root if get_dataset(data.name).photos else None
 
 
 def _digits() -> Images:
@@ -175,7 +193,7 @@ def open_torchvision(name: str, root: Path, test: bool, download: bool = False) 
 
 def _from_torchvision(data: Data, root: Path, scratch: Path | None, test: bool) -> Images:
     sets = _opened(data, root, test)
-    if DATASETS[data.name].photos:
+    if get_dataset(data.name).photos:
         problems = Problems()
         images = Images(*photos.read_items(sets, photo_size(data), scratch, problems))
         problems.check(data.name)
@@ -207,7 +225,7 @@ def _opened(data: Data, root: Path, test: bool) -> list[Any]:
 
 
 def _check_labels(name: str, labels: NDArray[np.int64]) -> None:
-    classes = DATASETS[name].classes
+    classes = get_dataset(name).classes
     assert classes is not None
     if labels.size == 0 or labels.min() < 0 or labels.max() >= classes:
         raise _damaged(name, f"labels must be 0 .. {classes - 1}")
@@ -233,7 +251,7 @@ def _parts(name: str, test: bool) -> list[dict[str, Any]]:
 
 def photo_size(data: Data) -> int:
     """To how many pixels photographs of a set are brought."""
-    return data.image_size or DATASETS[data.name].size or 64
+    return data.image_size or get_dataset(data.name).size or 64
 
 
 def _tree(data: Data, root: Path) -> Tree:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from trainers.data import augment, mixing
+from trainers.data.datasets import Split
 from trainers.spec import AugmentationName
 
 PREDICTION_BATCH = 1024
@@ -16,19 +17,39 @@ _SHARE = 0.5  # of an accelerator's free memory that images may take
 class Normaliser:
     """uint8 pixels [..., C, H, W] to float32 with mean 0 and deviation 1 per channel of the training part.
 
+    `scale` is what a mean of 1 is in pixels. Other examples have so many `dimensions`, and become float32 as they are
+    where there is no mean.
+
     `growth` is how many numbers it makes of one, and `batch` how many images a model is shown at once.
     """
 
     growth = 1.0
     batch = PREDICTION_BATCH
 
-    def __init__(self, mean: tuple[float, ...], std: tuple[float, ...], device: torch.device) -> None:
+    def __init__(
+        self,
+        mean: tuple[float, ...],
+        std: tuple[float, ...],
+        device: torch.device,
+        *,
+        scale: float = 255,
+        dimensions: int = 3,
+    ) -> None:
         self.device = device
         self.mean, self.std = mean, std
-        self._mean = torch.tensor(mean, device=device).mul(255).reshape(-1, 1, 1)
-        self._std = torch.tensor(std, device=device).mul(255).reshape(-1, 1, 1)
+        shape = (-1, *[1] * (dimensions - 1))
+        self._mean = torch.tensor(mean, device=device).mul(scale).reshape(shape)
+        self._std = torch.tensor(std, device=device).mul(scale).reshape(shape)
+
+    @classmethod
+    def of(cls, split: Split, device: torch.device) -> Normaliser:
+        """As students see the split's examples."""
+        dimensions = split.train.images.dim() - 1
+        return cls(split.mean, split.std, device, scale=255 if split.inputs == "images" else 1, dimensions=dimensions)
 
     def __call__(self, pixels: Tensor) -> Tensor:
+        if not self.mean:
+            return pixels.float()
         return (pixels.float() - self._mean) / self._std
 
 
@@ -50,13 +71,13 @@ class Views:
         views: int,
         streams: bool = False,
     ) -> None:
-        size = (images.shape[2], images.shape[3])
         device = normalise.device
         self.count, self.streams = views, streams
         self._images, self._normalise = images if streams else images.to(device), normalise
         self._moves: augment.Moves | None = None
         self._mixing: mixing.Mixing | None = None
         moving, mix = mixing.parts(augmentation)
+        size = (images.shape[2], images.shape[3]) if images.dim() == 4 else (0, 0)  # only images are augmented
         if moving != "none":
             self._moves = augment.draw(moving, split_seed, views, len(images), size).to(device)
         if mix is not None:

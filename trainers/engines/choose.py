@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from trainers import derived, disk
-from trainers.engines import warmup
+from trainers.engines import bank_probe, warmup
 from trainers.engines.bank import has_compiler
 from trainers.engines.forms import EngineName, Form
 from trainers.engines.warmup import Figure, Figures, Measure
@@ -28,6 +28,7 @@ NOISE = 1.1  # a form must be better than a simpler one by more than this
 FORCED_LANES = 16  # of a bank that is forced without a word on its lanes
 WORTH_COMPILING = 10_000_000  # student images, for a bank that is forced, hence not measured
 LAYER_BY_LAYER = "a bank, layer by layer"
+A_BANK = warmup.A_BANK
 _SIMPLEST_FIRST: tuple[EngineName, ...] = ("loop", "processes", "bank")
 
 
@@ -69,8 +70,9 @@ def choose(
         raise ValueError(f"an engine needs one lane or more, not {most_lanes}")
     most_threads = threads or usable()
     images = float(work) * prepared.images
+    refusal = bank_probe.refusal(prepared)
     if force is not None:
-        form, reason = _forced(force, prepared, most_lanes, most_threads, images)
+        form, reason = _forced(force, prepared, most_lanes, most_threads, images, refusal)
         return _choice(form, (), reason)
     if most_lanes == 1 and most_threads == 1:
         return _choice(Form("loop", 1, 1), (), "a loop on one thread: one lane and one thread leave nothing to choose")
@@ -78,6 +80,8 @@ def choose(
     with locked(path):
         figures = derived.read(path, lambda: _read_figures(path)) or Figures()
         figures.refused.pop(LAYER_BY_LAYER, None)
+        if refusal is not None:
+            figures.refused[A_BANK] = refusal
         if (refusal := warmup.batched_refusal(prepared)) is not None and most_lanes > 1:
             figures.refused[LAYER_BY_LAYER] = refusal
         if warmup.complete(figures, prepared, most_lanes, most_threads, images, measure):
@@ -109,7 +113,7 @@ def fingerprint(prepared: Prepared, most_threads: int) -> str:
     problem = prepared.problem
     return digest(
         [
-            dataclasses.asdict(problem.student),
+            problem.student,
             [problem.training.batch_size, prepared.channels, *prepared.size, prepared.classes, prepared.images],
             [problem.precision, problem.data.augmentation, problem.views, prepared.views.streams],
             [machine(prepared.device), most_threads, torch.__version__],
@@ -131,9 +135,11 @@ def machine(device: torch.device) -> str:
 
 
 def _forced(
-    engine: EngineName, prepared: Prepared, most_lanes: int, most_threads: int, images: float
+    engine: EngineName, prepared: Prepared, most_lanes: int, most_threads: int, images: float, no_bank: str | None
 ) -> tuple[Form, str]:
     reason = f"the settings ask for {engine}; nothing was measured"
+    if engine == "bank" and no_bank is not None:
+        engine, reason = "loop", f"the settings ask for bank, in which these students are not trained: {no_bank}"
     if engine == "processes":
         processes = min(most_threads, most_lanes)
         return Form(engine, processes, most_threads, processes=processes), reason

@@ -19,6 +19,7 @@ from typing import Any
 from trainers import disk
 from trainers.engines import process_child, shared_tensors
 from trainers.engines.process_child import Answer, Request
+from trainers.registry import plugins
 from trainers.spec import Assignment, EpochReport, LaneFailure
 from trainers.teaching.prepared import Prepared
 
@@ -197,7 +198,8 @@ def _start(lanes: range, path: Path, content: bytes) -> _Child:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([process_child.__name__])
     ours, theirs = context.Pipe()
-    process = context.Process(target=process_child.serve, args=(theirs, path, content, len(lanes)), daemon=True)
+    arguments = (theirs, path, content, len(lanes), plugins.loaded().enabled)
+    process = context.Process(target=process_child.serve, args=arguments, daemon=True)
     process.start()
     theirs.close()  # so that the pipe ends when the child does
     return _Child(process, ours, lanes)

@@ -27,6 +27,8 @@ EPOCHS = 3  # are measured after the first one, of which the fastest counts
 SHARE = 0.15  # of the time that the job would take in the best form known, which all measuring may take
 START_SECONDS = 6.0  # that processes take to start
 MOST_LANES = {"cpu": 64, "cuda": 256}
+A_BANK = "a bank"
+"""Under this name a bank of any kind is refused."""
 LADDER = (4, 16, 64, 256)
 FAR_BEHIND = 3.0  # times slower than the best: not worth a second look
 RISE = 1.1  # by which more lanes must be faster for still more to be tried
@@ -107,7 +109,7 @@ def _missing_forms(
     counts = sorted({1, most_threads}) if device == "cpu" else [most_threads]
     for count in counts:
         yield Form("loop", 1, count), short
-    if most_lanes > 1 and not prepared.views.streams:
+    if most_lanes > 1 and not prepared.views.streams and A_BANK not in figures.refused:
         most, batched = min(most_lanes, MOST_LANES.get(device, 64)), batched_refusal(prepared) is None
         yield from _banks(figures, most, counts, short, batched)
     if device == "cpu" and min(most_lanes, most_threads) > 1:
@@ -173,7 +175,7 @@ def timed(prepared: Prepared, form: Form, expected: float) -> Figure:
 
 
 def _time(prepared: Prepared, form: Form, steps: int, epochs: int) -> Figure:
-    short = _short(prepared, steps)
+    short = short_epochs(prepared, steps)
     start = time.perf_counter()
     engine = open_form(short, form)
     try:
@@ -196,7 +198,7 @@ _PLAIN = Configuration(
 )
 
 
-def _short(prepared: Prepared, steps: int) -> Prepared:
+def short_epochs(prepared: Prepared, steps: int) -> Prepared:
     """The same problem in epochs of so many steps, with validation in proportion. The tensors stay as they are, so that
     a compiled program fits both.
     """

@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from trainers.registry import plugins
+from trainers.registry.plugins import Plugin
+
 
 @dataclass(frozen=True, slots=True)
 class DatasetRecord:
@@ -22,7 +25,7 @@ class DatasetRecord:
     size: int | None
     classes: int | None
     own_test_part: bool | None
-    fetched_by: Literal["nothing", "torchvision", "yourself"]
+    fetched_by: Literal["nothing", "torchvision", "yourself", "plugin"]
     photos: bool = False
     images: int | None = None
     parts: tuple[Mapping[str, Any], Mapping[str, Any]] | None = None
@@ -114,3 +117,21 @@ DATASETS: Mapping[str, DatasetRecord] = {
         ),
     )
 }
+
+
+def get(name: str) -> DatasetRecord:
+    """The record of that name; of a plugin's set what is known of it here. KeyError."""
+    if not plugins.is_plugin(name):
+        return DATASETS[name]
+    sources = plugins.published() or plugins.loaded()
+    return of_plugin(name, sources.find("dataset", name))
+
+
+def of_plugin(name: str, plugin: Plugin | None) -> DatasetRecord:
+    """A plugin's data set as a record."""
+    if plugin is None:
+        return DatasetRecord(name, "", None, None, None, None, "plugin")
+    declaration = plugin.declaration
+    return DatasetRecord(
+        name, declaration.summary, None, None, declaration.classes, declaration.own_test_part, "plugin"
+    )

@@ -6,34 +6,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-Argument = int | float | str | bool
+from thermowell.plugin import MOST as MOST
+from thermowell.plugin import Argument as Argument
+from thermowell.plugin import Parameter as Parameter
+
 Kind = Literal["dense", "convolutional"]
-MOST = 1e300
-"""No argument is larger; whole numbers may have any number of digits, and no float would hold them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Parameter:
-    """One argument of a model: low <= value <= high; an int also lies on the grid low, low + stride, ..."""
-
-    kind: Literal["int", "float"]
-    default: float
-    low: float
-    high: float
-    summary: str
-    stride: int = 1
-
-    def problem(self, value: Argument) -> str | None:
-        """Why `value` is not allowed, or None."""
-        number = isinstance(value, int if self.kind == "int" else (int, float)) and not isinstance(value, bool)
-        if not number or not abs(value) <= MOST:  # type: ignore[arg-type]  # a number, and not NaN
-            return f"must be {'a whole number' if self.kind == 'int' else 'a number'}, got {value!r}"
-        if not self.low <= float(value) <= self.high:
-            return f"must be between {self.low:g} and {self.high:g}, got {value}"
-        if self.kind == "int" and (int(value) - int(self.low)) % self.stride:
-            first = ", ".join(str(int(self.low) + i * self.stride) for i in range(4))
-            return f"must be one of {first}, ... (up to {self.high:g}), got {value}"
-        return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,7 @@ class Prepared:
     roots: Roots
     device: torch.device
     channels: int
-    size: tuple[int, int]
+    size: tuple[int, ...]
     classes: int
     normalise: Normaliser
     views: Views

@@ -28,7 +28,7 @@ class PretrainedModel:
 
     model: Model
     channels: int
-    size: tuple[int, int]
+    size: tuple[int, ...]
     seed: int
     precision: spec.Precision
     data: Path

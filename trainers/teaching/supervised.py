@@ -41,7 +41,7 @@ def views(
 ) -> Views:
     """So many views of the training part, on the device where they fit; as students see them, unless told otherwise."""
     images = split.train.images
-    normalise = normalise or Normaliser(split.mean, split.std, device)
+    normalise = normalise or Normaliser.of(split, device)
     return Views(images, normalise, data.augmentation, data.split_seed, count, not fits(images, device))
 
 

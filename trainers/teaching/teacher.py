@@ -124,11 +124,11 @@ def normaliser(setting: Setting) -> Normaliser:
     """What brings images to a single teacher: as its preprocessing has it, or else as students see them."""
     preprocessing, split = setting.problem.teacher.preprocessing, setting.split
     if preprocessing is None:
-        return Normaliser(split.mean, split.std, setting.device)
+        return Normaliser.of(split, setting.device)
     return Preprocessor(preprocessing, split, setting.device)
 
 
-def input_shape(teacher: Teacher, split: Split) -> tuple[int, tuple[int, int]]:
+def input_shape(teacher: Teacher, split: Split) -> tuple[int, tuple[int, ...]]:
     """Channels and size of the images that a single teacher takes."""
     if teacher.preprocessing is None:
         return split.channels, split.size

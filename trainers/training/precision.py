@@ -31,7 +31,7 @@ def has_bf16(device: torch.device) -> bool:
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
 
 
-def faster(model: nn.Module, channels: int, size: tuple[int, int], classes: int, batch_size: int) -> Precision:
+def faster(model: nn.Module, channels: int, size: tuple[int, ...], classes: int, batch_size: int) -> Precision:
     """The precision in which torch's present threads take a model through its steps sooner, timed on a CPU in some
     tenths of a second: forward and backward on random images, as many of a batch as OPERATIONS allow.
     """

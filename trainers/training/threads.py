@@ -17,7 +17,7 @@ from torch.utils.flop_counter import FlopCounterMode
 WORTH_SHARING = 2e8
 
 
-def step_operations(model: nn.Module, channels: int, size: tuple[int, int], batch_size: int) -> float:
+def step_operations(model: nn.Module, channels: int, size: tuple[int, ...], batch_size: int) -> float:
     """Floating-point operations of one training step: three times the forward pass's, counted on one image."""
     was_training = model.training
     with FlopCounterMode(display=False) as counter, torch.no_grad():

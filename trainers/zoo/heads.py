@@ -13,7 +13,7 @@ from trainers.errors import ModelUnavailable
 from trainers.zoo import models, weights
 
 
-def names(model: spec.Model, channels: int, size: tuple[int, int], classes: int) -> frozenset[str]:
+def names(model: spec.Model, channels: int, size: tuple[int, ...], classes: int) -> frozenset[str]:
     """The tensors of a model's state whose shapes depend on how many classes there are, whatever model it is.
 
     Raises ModelUnavailable where there are none.
@@ -25,7 +25,7 @@ def names(model: spec.Model, channels: int, size: tuple[int, int], classes: int)
     return head
 
 
-def _shapes(model: spec.Model, channels: int, size: tuple[int, int], classes: int) -> dict[str, torch.Size]:
+def _shapes(model: spec.Model, channels: int, size: tuple[int, ...], classes: int) -> dict[str, torch.Size]:
     """Of each tensor in a model's state, by its name."""
     try:
         with torch.device("meta"):  # nothing is drawn

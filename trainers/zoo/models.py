@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import inspect
+import math
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -15,13 +17,13 @@ from torch import Tensor, nn
 from trainers import catalogue, spec
 from trainers.errors import ModelUnavailable
 from trainers.order import derive
-from trainers.registry import lookup
+from trainers.registry import lookup, plugins
 from trainers.zoo import dropout, networks
 
 _generator_lock = threading.Lock()
 
 
-def build(model: spec.Model, channels: int, size: tuple[int, int], classes: int, seed: int) -> nn.Module:
+def build(model: spec.Model, channels: int, size: tuple[int, ...], classes: int, seed: int) -> nn.Module:
     """A model from images [n, channels, *size] to logits [n, classes], in training mode, on the CPU.
 
     torch's global random state is left as it was. Raises ModelUnavailable where the name or the arguments are unknown,
@@ -39,13 +41,13 @@ def build(model: spec.Model, channels: int, size: tuple[int, int], classes: int,
     return built
 
 
-def check(model: spec.Model, channels: int, size: tuple[int, int], classes: int) -> None:
+def check(model: spec.Model, channels: int, size: tuple[int, ...], classes: int) -> None:
     """Builds the model once and shows it two images; raises ModelUnavailable where it does not take them."""
     built = build(model, channels, size, classes, seed=0).eval()
     try:
         with torch.no_grad():
             logits = built(torch.zeros(2, channels, *size))
-    except (ValueError, RuntimeError, AssertionError) as error:
+    except Exception as error:  # of a plugin's model any may be raised
         raise ModelUnavailable(f"{model.name} does not take {_images(channels, size)}: {error}") from error
     if not isinstance(logits, Tensor) or logits.shape != (2, classes):
         raise ModelUnavailable(f"{model.name} does not answer one logit for each of {classes} classes")
@@ -56,7 +58,9 @@ def has_timm() -> bool:
     return importlib.util.find_spec("timm") is not None
 
 
-def _images(channels: int, size: tuple[int, int]) -> str:
+def _images(channels: int, size: tuple[int, ...]) -> str:
+    if len(size) != 2:
+        return f"of shape {(channels, *size)}"
     return f"{channels}-channel images of {size[0]} x {size[1]} pixels"
 
 
@@ -72,9 +76,13 @@ def _seeded(seed: int) -> Iterator[None]:
             torch.set_rng_state(before)
 
 
-def _make(model: spec.Model, channels: int, size: tuple[int, int], classes: int) -> nn.Module:
+def _make(model: spec.Model, channels: int, size: tuple[int, ...], classes: int) -> nn.Module:
     if model.name.startswith(catalogue.TIMM_PREFIX):
+        _check_inputs(model, channels, size)
         return _from_timm(model.name.removeprefix(catalogue.TIMM_PREFIX), channels, classes)
+    if plugins.is_plugin(model.name):
+        return _from_plugin(model, (channels, *size), classes)
+    _check_inputs(model, channels, size)
     if model.name not in catalogue.MODELS:
         return _from_torchvision(model.name, channels, size, classes)
     arguments: dict[str, Any] = catalogue.model_arguments(model.name, model.arguments)
@@ -82,7 +90,7 @@ def _make(model: spec.Model, channels: int, size: tuple[int, int], classes: int)
 
 
 _OWN: Mapping[str, Callable[..., nn.Module]] = {
-    "mlp": lambda channels, size, classes, **network: networks.Mlp(channels * size[0] * size[1], classes, **network),
+    "mlp": lambda channels, size, classes, **network: networks.Mlp(channels * math.prod(size), classes, **network),
     "cnn": lambda channels, _, classes, **network: networks.Cnn(channels, classes, **network),
     "resnet": lambda channels, _, classes, **network: networks.ResNet(channels, classes, **network),
     "wrn": lambda channels, _, classes, **network: networks.WideResNet(channels, classes, **network),
@@ -90,7 +98,53 @@ _OWN: Mapping[str, Callable[..., nn.Module]] = {
 """This project's own models by their records' names: from channels, size, classes and arguments."""
 
 
-def _from_torchvision(name: str, channels: int, size: tuple[int, int], classes: int) -> nn.Module:
+def _check_inputs(model: spec.Model, channels: int, size: tuple[int, ...]) -> None:
+    """ModelUnavailable where a model that is no plugin's cannot take such examples."""
+    if model.vocabulary is not None:
+        raise ModelUnavailable(
+            f"{model.name} takes numbers, and the examples are tokens: choose a plugin's model that takes `vocabulary`"
+        )
+    if len(size) != 2 and model.name != "mlp":
+        raise ModelUnavailable(f"{model.name} takes images, and the examples are {_images(channels, size)}")
+
+
+def _from_plugin(model: spec.Model, shape: tuple[int, ...], classes: int) -> nn.Module:
+    plugin = plugins.loaded().find("model", model.name)
+    if plugin is None or plugin.function is None:
+        raise ModelUnavailable(plugins.loaded().unknown("model", model.name, "none of this worker's packages"))
+    if model.code not in (None, plugin.fingerprint):
+        raise ModelUnavailable(
+            f"{model.name} is not the code that the job began with: {plugin.distribution} {plugin.version} has "
+            f"fingerprint {plugin.fingerprint}, not {model.code}"
+        )
+    declaration = plugin.declaration
+    problems = catalogue.argument_problems(model.name, declaration.arguments, model.arguments)
+    if problems:
+        raise ModelUnavailable("; ".join(problems))
+    arguments: dict[str, Any] = catalogue.completed(declaration.arguments, model.arguments)
+    takes_tokens = "vocabulary" in inspect.signature(plugin.function).parameters
+    if takes_tokens != (model.vocabulary is not None):
+        kinds = ("tokens", "numbers") if takes_tokens else ("numbers", "tokens")
+        raise ModelUnavailable(f"{model.name} takes {kinds[0]}, and the examples are {kinds[1]}")
+    if takes_tokens:
+        arguments["vocabulary"] = model.vocabulary
+    try:
+        built = plugin.function(shape, classes, **arguments)
+    except Exception as error:  # whatever somebody's function raises
+        raise ModelUnavailable(f"{model.name} cannot be made: {type(error).__name__}: {error}") from error
+    if not isinstance(built, nn.Module):
+        raise ModelUnavailable(f"{model.name} is not a torch module but {type(built).__name__}")
+    if takes_tokens:
+        # a hook and no wrapper: the weights keep the names that the plugin has given them
+        built.register_forward_pre_hook(_to_tokens)
+    return built
+
+
+def _to_tokens(module: nn.Module, arguments: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    return (arguments[0].long(), *arguments[1:])
+
+
+def _from_torchvision(name: str, channels: int, size: tuple[int, ...], classes: int) -> nn.Module:
     extra: dict[str, Any] = {}
     if name in ("googlenet", "inception_v3"):
         extra = {"aux_logits": False, "init_weights": True}

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from search.spec.classes import classes_known
 from search.spec.job import JobSpec
 from trainers import catalogue
-from trainers.registry import losses, optimizers
+from trainers.registry import datasets, losses, optimizers
 
 UNKNOWN = 0.4
 """The distance in a feature that one of two contexts does not tell: unknown is neither near nor far."""
@@ -64,7 +64,7 @@ def of_spec(spec: JobSpec, teacher: Mapping[str, Any] | None = None) -> Context:
     """
     parts = spec.built_in_parts
     data, smoothing, initial = parts.dataset, parts.teacher.label_smoothing, parts.student.initial
-    entry = catalogue.DATASETS[data.name]
+    entry = datasets.get(data.name)
     facts = teacher or {}
     pool = entry.images
     if pool is not None:

@@ -1,0 +1,62 @@
+"""Plugins over HTTP: the catalogue has what workers have published, and a spec may name no other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import httpx
+import pytest
+
+from search.claims.workers import worker_seen
+from search.storage.db import Database
+from tests import distributions
+from tests.service import server_fixtures
+
+PLUGGED = {"dataset": {"name": "acme/words"}, "student": {"name": "acme/bag", "arguments": {"width": 4}}}
+
+
+@pytest.fixture(autouse=True)
+def published(db: Database, tmp_path: Path) -> None:
+    """A worker that has plugins, none of which this process has."""
+    folder = tmp_path / "site"
+    folder.mkdir()
+    distributions.write(folder, "acme-kd", distributions.TABLE)
+    with distributions.importable(folder) as load:
+        documents = [record.document() for record in load("acme-kd").records.values()]
+    capabilities = {"device": "cpu", "plugins": documents, "plugin_errors": {"gone-kd": "there is none"}}
+    worker_seen(db, "plugged", host="here", pid=2, lanes=1, capabilities=capabilities)
+
+
+def test_the_catalogue_has_them(client: httpx.Client) -> None:
+    found = client.get("/v1/catalogue").json()
+    (bag,) = [model for model in found["models"] if model["name"] == "acme/bag"]
+    assert (bag["source"], bag["summary"], bag["arguments"]["width"]["high"]) == ("acme-kd", "a bag", 64)
+    (words,) = [entry for entry in found["datasets"] if entry["name"] == "acme/words"]
+    assert (words["classes"], words["fetched_by"]) == (2, "plugin")
+    assert {entry["fingerprint"] for entry in found["plugins"]}
+    assert found["plugin_errors"] == {"gone-kd": "there is none"}
+
+
+def test_a_spec_may_name_them(client: httpx.Client) -> None:
+    verdict = client.post("/v1/spec/validate", json=server_fixtures.document(**PLUGGED)).json()
+    assert (verdict["valid"], verdict["errors"]) == (True, [])
+    assert client.post("/v1/jobs", json=server_fixtures.document(**PLUGGED)).status_code == 201
+
+
+@pytest.mark.parametrize(
+    ("changes", "path", "words"),
+    [
+        ({"student": {"name": "acme/bug"}}, "student.name", "did you mean acme/bag"),
+        ({"student": {"name": "acme/bug"}}, "student.name", "THERMOWELL_PLUGINS"),
+        ({"student": {"name": "acme/bug"}}, "student.name", "gone-kd could not be loaded: there is none"),
+        ({"dataset": {"name": "acme/wards"}}, "dataset.name", "did you mean acme/words"),
+        ({"student": {"name": "acme/bag", "arguments": {"width": 1}}}, "student.arguments.width", "between 2 and 64"),
+        ({"student": {"name": "acme/bag", "arguments": {"depth": 1}}}, "student.arguments.depth", "did you mean width"),
+        ({"distillation": {"method": "zscore"}}, "distillation.method", "3 or more"),
+    ],
+)
+def test_what_they_have_not_is_refused(client: httpx.Client, changes: dict[str, object], path: str, words: str) -> None:
+    verdict = client.post("/v1/spec/validate", json=server_fixtures.document(**(PLUGGED | changes))).json()
+    (error,) = verdict["errors"]
+    assert error["path"] == path
+    assert words in error["message"]

@@ -1,0 +1,87 @@
+"""Trial of two lanes of a bank against the loop, for students of plugins: a bank runs code that it does not know."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from torch import Tensor
+
+from trainers.engines.bank import BankEngine
+from trainers.engines.engine import Engine
+from trainers.engines.loop import LoopEngine
+from trainers.engines.warmup import short_epochs
+from trainers.spec import Assignment, Configuration, EpochReport, Optimizer
+from trainers.teaching.prepared import Prepared
+from trainers.zoo import weights
+
+STEPS = 3
+"""Of each student, in two epochs each."""
+FARTHEST = 1e-3
+"""That a loss or a weight may be from the loop's, as a share of the largest: sums are in another order."""
+_STUDENTS = (
+    Assignment("0", Configuration(4.0, 0.5, 0.5, Optimizer("sgd", 1e-2, momentum=0.9)), seed=1),
+    Assignment("1", Configuration(1.5, 0.9, 0.1, Optimizer("sgd", 3e-3, weight_decay=1e-3)), seed=2),
+)
+_MOST = 64
+_known: dict[str, str | None] = {}
+"""By a problem's fingerprint."""
+
+
+def refusal(prepared: Prepared) -> str | None:
+    """Why students of a plugin's model are not trained in a bank; None where they are, or the model is no plugin's."""
+    student = prepared.problem.student
+    if student.code is None or prepared.views.streams:
+        return None
+    fingerprint = prepared.problem.fingerprint()
+    if fingerprint not in _known:
+        if len(_known) >= _MOST:
+            _known.clear()
+        _known[fingerprint] = compare(prepared)
+    return _known[fingerprint]
+
+
+def compare(prepared: Prepared) -> str | None:
+    """How two students that a bank trains differ from those of the loop; None where they agree."""
+    few = short_epochs(prepared, STEPS)
+    loop_losses, loop_weights = _train(lambda: LoopEngine(few, 2))
+    try:
+        bank_losses, bank_weights = _train(lambda: BankEngine(few, 2))
+    except Exception as error:  # of somebody's code under vmap, which knows not every operation
+        return f"two lanes cannot be trained: {_line(error)}"
+    for lane, (ours, theirs) in enumerate(zip(bank_losses, loop_losses, strict=True)):
+        if not math.isclose(ours, theirs, rel_tol=FARTHEST, abs_tol=FARTHEST):
+            return f"lane {lane} of two has a loss of {ours:.6g} where the loop has {theirs:.6g}"
+    for lane, (mine, expected) in enumerate(zip(bank_weights, loop_weights, strict=True)):
+        for name, tensor in expected.items():
+            largest = float(tensor.double().abs().max()) if tensor.numel() else 0.0
+            apart = float((mine[name].double() - tensor.double()).abs().max()) if tensor.numel() else 0.0
+            if not apart <= FARTHEST * max(1.0, largest):
+                return f"lane {lane} of two has other weights than the loop: {name} is {apart:.2g} away"
+    return None
+
+
+def _train(make: Callable[[], Engine]) -> tuple[list[float], list[dict[str, Tensor]]]:
+    """Both students' losses, epoch by epoch, and what they come to."""
+    engine, losses, states = make(), list[float](), []
+    try:
+        for student in _STUDENTS:
+            engine.admit(student)
+        for _ in range(2):
+            for report in engine.step_epoch():
+                losses.append(report.train_loss if isinstance(report, EpochReport) else math.inf)
+        with tempfile.TemporaryDirectory() as folder:
+            for lane in range(len(_STUDENTS)):
+                path = Path(folder, f"{lane}.safetensors")
+                engine.save_student(lane, path)
+                states.append(weights.load(path))
+    finally:
+        engine.close()
+    return losses, states
+
+
+def _line(error: Exception) -> str:
+    first = str(error).strip().splitlines()[0][:200] if str(error).strip() else ""
+    return f"{type(error).__name__}: {first}"
