@@ -11,13 +11,15 @@ from sqlalchemy import Connection
 
 from search import units
 from search.claims import trial_counts
-from search.claims.workers import LiveWorkers, living
+from search.claims.workers import LiveWorkers, lacking_plugins, living
 from search.records import Preflight, Principal, SpecWarning
 from search.requests.speeds import epochs_per_second
 from search.spec.job import JobSpec
 from search.spec.training import DatasetSpec, ModelSpec, TrainingSpec
 from search.storage.db import Database
-from trainers.catalogue import DATASETS, TIMM_PREFIX
+from trainers.catalogue import TIMM_PREFIX
+from trainers.registry.datasets import get as get_dataset
+from trainers.registry.plugins import is_plugin
 
 MOST_NAMED = 5
 
@@ -33,7 +35,13 @@ def preflight(connection: Connection, spec: JobSpec, principal: Principal) -> Pr
     if spec.trainer is not None:
         return _of_programs(spec)
     workers = living(connection)
-    candidates = [worker for worker in workers if not spec.fleet.lacking(worker.labels, worker.memory_gb)]
+    plugins = spec.plugins()
+    candidates = [
+        worker
+        for worker in workers
+        if not spec.fleet.lacking(worker.labels, worker.memory_gb)
+        and not lacking_plugins(plugins, None, worker.plugins)
+    ]
     warnings = [
         *_workers(spec, workers, candidates),
         *_data(spec, candidates),
@@ -57,12 +65,12 @@ def _workers(spec: JobSpec, workers: Sequence[LiveWorkers], candidates: Sequence
             "no-worker", "fleet", "no worker is alive, so the job will wait: start one with `thermowell worker`"
         )
     elif not candidates:
-        lacking = " and ".join(spec.fleet.lacking((), None))
+        lacking = " and ".join([*spec.fleet.lacking((), None), *lacking_plugins(spec.plugins(), None, {})])
         yield SpecWarning(
             "no-worker",
             "fleet",
             f"none of the {len(workers)} workers that are alive has {lacking}, so the job will wait: start one that "
-            "has (THERMOWELL_LABELS names its labels), or ask for less in fleet",
+            "has (THERMOWELL_LABELS names its labels, THERMOWELL_PLUGINS its plugins), or ask for less",
         )
 
 
@@ -95,7 +103,7 @@ def _datasets(spec: JobSpec) -> Iterator[tuple[str, DatasetSpec]]:
 
 
 def _lacks(worker: LiveWorkers, data: DatasetSpec) -> bool:
-    if worker.data is None:
+    if worker.data is None or is_plugin(data.name):
         return False
     return data.name not in worker.data.sets if data.path is None else worker.data.lacks(data.path)
 
@@ -150,7 +158,7 @@ def _batches(spec: JobSpec) -> Iterator[SpecWarning]:
 
 def training_images(data: DatasetSpec) -> int | None:
     """How many images the training part has; None where only the files can tell."""
-    record = DATASETS[data.name]
+    record = get_dataset(data.name)
     if data.train_size is not None or record.images is None:
         return data.train_size
     validation, test = data.validation_fraction, 0.0 if record.own_test_part else data.test_fraction

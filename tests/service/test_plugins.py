@@ -40,6 +40,7 @@ def test_the_catalogue_has_them(client: httpx.Client) -> None:
 def test_a_spec_may_name_them(client: httpx.Client) -> None:
     verdict = client.post("/v1/spec/validate", json=server_fixtures.document(**PLUGGED)).json()
     assert (verdict["valid"], verdict["errors"]) == (True, [])
+    assert not {"no-worker", "data-missing"} & {warning["type"] for warning in verdict.get("warnings", ())}
     assert client.post("/v1/jobs", json=server_fixtures.document(**PLUGGED)).status_code == 201
 
 

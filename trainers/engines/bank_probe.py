@@ -13,6 +13,7 @@ from trainers.engines.bank import BankEngine
 from trainers.engines.engine import Engine
 from trainers.engines.loop import LoopEngine
 from trainers.engines.warmup import short_epochs
+from trainers.registry import optimizers
 from trainers.spec import Assignment, Configuration, EpochReport, Optimizer
 from trainers.teaching.prepared import Prepared
 from trainers.zoo import weights
@@ -21,10 +22,13 @@ STEPS = 3
 """Of each student, in two epochs each."""
 FARTHEST = 1e-3
 """That a loss or a weight may be from the loop's, as a share of the largest: sums are in another order."""
-_STUDENTS = (
-    Assignment("0", Configuration(4.0, 0.5, 0.5, Optimizer("sgd", 1e-2, momentum=0.9)), seed=1),
-    Assignment("1", Configuration(1.5, 0.9, 0.1, Optimizer("sgd", 3e-3, weight_decay=1e-3)), seed=2),
+_SHARPER = Configuration(
+    temperature=1.5, kd_weight=0.9, label_weight=0.1, optimizer=Optimizer(optimizers.DEFAULT, 3e-3, weight_decay=1e-3)
 )
+_SOFTER = Configuration(
+    temperature=4.0, kd_weight=0.5, label_weight=0.5, optimizer=Optimizer(optimizers.DEFAULT, 1e-2, momentum=0.9)
+)
+_STUDENTS = (Assignment("0", _SOFTER, seed=1), Assignment("1", _SHARPER, seed=2))
 _MOST = 64
 _known: dict[str, str | None] = {}
 """By a problem's fingerprint."""
