@@ -99,7 +99,9 @@ class Gain(Document):
     pairs: int
     headline: bool = Field(description="true for a tuned baseline (its own best settings) of another temperature")
     together: Interval | None = Field(
-        None, description="of a headline: holds at once with those of the other headlines, as `interval` does by itself"
+        None,
+        description="of a headline: holds at once with those of the other headlines, and at every look (an "
+        "extension looks again), as `interval` does by itself",
     )
     test_mean: float | None = None
     test_interval: Interval | None = None
@@ -152,7 +154,9 @@ class VerdictGain(Document):
     over: Literal["joint", "label_only", "t1", "t4"]
     temperature: float | None = Field(description="of that choice; null where it has none, or no single one")
     mean: float
-    interval: Interval = Field(description="simultaneous: all gains of the verdict lie in theirs at this confidence")
+    interval: Interval = Field(
+        description="simultaneous: all gains of the verdict lie in theirs at this confidence, extensions included"
+    )
     chance: float = Field(description="the probability that it is positive")
 
 

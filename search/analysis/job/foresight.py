@@ -75,7 +75,7 @@ def _count(field: Field, draws: Array, leaders: list[int], truth: Array, rng: np
         otherwise = draws[:, leaders] + luck * rng.standard_normal((len(draws), len(leaders)))
         future = Field(
             field.options, draws + (mean - otherwise) @ slope.T, field.delta, field.default_temperature,
-            field.confidence, field.noise,
+            field.confidence, field.noise, look=field.look + 1,
         )  # fmt: skip
         if decide(future).kind != "undecided":
             return count

@@ -11,7 +11,7 @@ from scipy import stats
 
 from search.analysis.job.images import Right, accuracy_interval, gain_interval
 from search.analysis.job.options import option_of
-from search.analysis.job.verdict import alike
+from search.analysis.job.verdict import alike, spent
 from search.configurations import FIXED_TEMPERATURE
 from search.records import Trial
 from search.spec.job import JobSpec, Ranged
@@ -65,6 +65,7 @@ class Finals:
         self.ranges = RANGES if objective is None else {**RANGES, objective.metric: objective.bounds}
         all_rounds = [trial for trial in trials if trial.stage is Stage.ESTIMATE]
         newest = max((trial.round for trial in all_rounds), default=0)
+        self.look = 1 + newest
         self.groups: dict[tuple[Arm, str], list[Trial]] = {}
         for trial in all_rounds:
             if trial.round == newest:
@@ -148,13 +149,16 @@ class Finals:
         return alike(winner.temperature, FIXED_TEMPERATURE[arm])
 
     def _gain(self, spec: JobSpec, arm: Arm, variant: Variant, headlines: int) -> Gain:
-        """One gain; a headline's also has an interval that holds together with those of all `headlines`."""
+        """One gain; a headline's also has an interval that holds together with those of all `headlines`, at every look
+        at the job: an extension looks again.
+        """
         metric, confidence = spec.objective.metric, spec.confirmation.confidence
         sign = 1 if spec.objective.direction == "maximize" else -1
         winner, baseline = self.values(Arm.JOINT, "winner"), self.values(arm, variant)
         differences = _paired(winner, baseline, sign)
         validation = estimate(differences, confidence)
-        together = estimate(differences, 1 - (1 - confidence) / headlines).interval if headlines else None
+        level = spent(confidence, self.look)
+        together = estimate(differences, 1 - (1 - level) / headlines).interval if headlines else None
         winner_test = self.test_values(Arm.JOINT, "winner").get(metric, {})
         test = estimate(_paired(winner_test, self.test_values(arm, variant).get(metric, {}), sign), confidence)
         return Gain(

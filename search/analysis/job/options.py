@@ -95,6 +95,7 @@ def contest_of(
         confidence=spec.confirmation.confidence,
         noise=deviation,
         along=_slices(spec, entries, surface, fits),
+        look=1 + _newest(trials),
     )
     return Contest(tuple(entries), field)
 
@@ -102,7 +103,7 @@ def contest_of(
 def _entries(spec: JobSpec, trials: Sequence[Trial]) -> list[Entry]:
     """Each configuration of the newest round that ended on a fresh seed, and failed on fewer than half of them."""
     fresh = [trial for trial in trials if trial.stage in (Stage.SELECT, Stage.ESTIMATE) and trial.configuration]
-    newest = max((trial.round for trial in fresh), default=0)
+    newest = _newest(trials)
     groups: dict[tuple[bool, str], list[Trial]] = {}
     for trial in fresh:
         if trial.round == newest:
@@ -118,6 +119,12 @@ def _entries(spec: JobSpec, trials: Sequence[Trial]) -> list[Entry]:
             option = option_of(spec, first.arm, configuration)
             entries.append(Entry(option, first.arm, first.variant, first.origin, configuration, runs))
     return entries
+
+
+def _newest(trials: Sequence[Trial]) -> int:
+    """The newest round of confirmation."""
+    fresh = (Stage.SELECT, Stage.ESTIMATE)
+    return max((trial.round for trial in trials if trial.stage in fresh and trial.configuration), default=0)
 
 
 def _rank(trial: Trial) -> tuple[bool, int]:

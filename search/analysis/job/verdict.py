@@ -9,6 +9,7 @@ configurations that are as good as each other the one with the fewest settings o
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -70,6 +71,7 @@ class Field:
         confidence: Of what is called shown, and of intervals, for all gains together.
         noise: The deviation of one training about its mean over seeds, for saying how many more would tell.
         along: By the place of an option its slice along T; None where T was not searched or too little is known.
+        look: The number of this answer among those of the job: each extension looks again.
     """
 
     options: Sequence[Option]
@@ -79,6 +81,12 @@ class Field:
     confidence: float
     noise: float
     along: Callable[[int], Slice | None] | None = None
+    look: int = 1
+
+    @property
+    def level(self) -> float:
+        """The confidence of this look alone, by which that of all looks together is kept."""
+        return spent(self.confidence, self.look)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +149,13 @@ def decide(field: Field) -> Decision:
     return use
 
 
+def spent(confidence: float, look: int) -> float:
+    """The confidence of the look with this number, from 1 on, by which all looks together keep `confidence`, however
+    many there are and whatever made one look again: their errors add up to 1 - confidence (by 6 / pi^2 / look^2).
+    """
+    return 1 - (1 - confidence) * 6 / (math.pi * look) ** 2
+
+
 def simultaneous(draws: Array, confidence: float) -> tuple[Array, Array]:
     """Ends [k] and [k] of intervals that hold all of k quantities at once, from their joint draws [n, k].
 
@@ -188,7 +203,7 @@ def _alone(field: Field, means: Array, labels: int) -> Decision:
     """The labels alone; shown where no distilled option gains more than delta over them."""
     distilled = [place for place in range(len(means)) if not _labels_alone(field, place)]
     more = field.draws[:, distilled] > field.draws[:, [labels]] + field.delta
-    proven = float(more.any(axis=1).mean()) <= (1 - field.confidence) / DOUBT
+    proven = float(more.any(axis=1).mean()) <= (1 - field.level) / DOUBT
     return replace(_compared(field, means, labels), kind="labels", shown=proven)
 
 
@@ -199,8 +214,8 @@ def _compared(field: Field, means: Array, place: int) -> Decision:
     if not rivals:
         return Decision("use", False, place, None, (), None, losses)
     differences = field.draws[:, [place]] - field.draws[:, rivals]
-    low, high = simultaneous(differences, field.confidence)
-    surer, _ = simultaneous(differences, 1 - (1 - field.confidence) / DOUBT)
+    low, high = simultaneous(differences, field.level)
+    surer, _ = simultaneous(differences, 1 - (1 - field.level) / DOUBT)
     gains = tuple(
         GainOver(rival, float(draws.mean()), float(a), float(b), float((draws > 0).mean()))
         for rival, draws, a, b in zip(rivals, differences.T, low, high, strict=True)
@@ -248,7 +263,7 @@ def _flat(line: Slice, field: Field) -> tuple[tuple[float, float] | None, bool]:
     while high + 1 < len(level) and level[high + 1]:
         high += 1
     loss = line.best.max(axis=1, keepdims=True) - line.same[:, low : high + 1]
-    equal = float((loss <= field.delta).all(axis=1).mean()) >= 1 - (1 - field.confidence) / DOUBT
+    equal = float((loss <= field.delta).all(axis=1).mean()) >= 1 - (1 - field.level) / DOUBT
     return (float(line.temperatures[low]), float(line.temperatures[high])), equal
 
 

@@ -11,6 +11,7 @@ from scipy import stats
 
 from search import configurations
 from search.analysis.job.gains import Finals, estimate
+from search.analysis.job.verdict import spent
 from search.records import Trial
 from search.states import Arm, Stage, TrialState
 from tests import synthetic
@@ -121,18 +122,19 @@ def test_a_value_that_is_not_finite_counts_as_failed() -> None:
     assert winner.failed_seeds == [2]
 
 
-def test_headlines_hold_together_and_the_other_intervals_each_by_itself() -> None:
+@pytest.mark.parametrize("round_", [0, 1, 3])
+def test_headlines_hold_together_at_every_look_and_the_other_intervals_each_by_itself(round_: int) -> None:
     values = {1: 0.91, 2: 0.93, 3: 0.925, 4: 0.92, 5: 0.905}
     trials = finals(Arm.JOINT, "winner", dict(values))
     for arm in (Arm.LABEL_ONLY, Arm.T1, Arm.T4):
         trials += finals(arm, "tuned", dict.fromkeys(values, 0.9))
         trials += finals(arm, "same_settings", dict.fromkeys(values, 0.9))
-    for gain in Finals(trials).gains(synthetic.spec()):
+    for gain in Finals([dataclasses.replace(trial, round=round_) for trial in trials]).gains(synthetic.spec()):
         assert gain.headline == (gain.variant == "tuned")
         if not gain.headline:
             assert gain.together is None
             continue
-        expected = stats.t.interval(1 - 0.1 / 3, 4, 0.018, stats.sem(list(values.values())))
+        expected = stats.t.interval(1 - (1 - spent(0.9, 1 + round_)) / 3, 4, 0.018, stats.sem(list(values.values())))
         assert gain.together is not None
         assert (gain.together.low, gain.together.high) == pytest.approx(expected)
         assert gain.together.confidence == 0.9
