@@ -45,6 +45,7 @@ def shower(db: Database, settings: Settings) -> tuple[PlotRefresher, asyncio.Eve
     return PlotRefresher(db, quick, open_store(settings), stopping), stopping
 
 
+@pytest.mark.slow
 def test_every_job_that_began_is_shown_once(db: Database, settings: Settings, jobs: Jobs) -> None:
     """The furnished jobs have no study in Optuna's tables: their reports are made all the same."""
 

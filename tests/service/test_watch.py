@@ -76,7 +76,7 @@ def test_ctrl_c_waits_for_the_end_of_a_picture() -> None:
 
 
 @pytest.mark.usefixtures("interruptible")
-@pytest.mark.parametrize("columns", [80, 40])
+@pytest.mark.parametrize("columns", [80, pytest.param(40, marks=pytest.mark.slow)])
 def test_the_screen_shows_lanes_and_ctrl_c_leaves_the_job(
     url: str, db: Database, going: records.Job, columns: int
 ) -> None:
@@ -99,7 +99,9 @@ def test_the_screen_shows_lanes_and_ctrl_c_leaves_the_job(
     assert get_job(db, going.id, server_fixtures.LOCAL).state == "running"
 
 
-@pytest.mark.parametrize(("end", "code"), [("completed", Exit.OK), ("cancelled", Exit.FAILED)])
+@pytest.mark.parametrize(
+    ("end", "code"), [("completed", Exit.OK), pytest.param("cancelled", Exit.FAILED, marks=pytest.mark.slow)]
+)
 def test_the_screen_ends_with_the_job(url: str, settings: Settings, db: Database, end: str, code: Exit) -> None:
     job = server_fixtures.submit(db, name="brief")
     with terminal("watch", job.id, "--url", url) as seen:
@@ -129,6 +131,7 @@ def test_the_screen_bears_a_service_that_goes_away(
             assert seen.wait() == Exit.FAILED
 
 
+@pytest.mark.slow
 def test_many_lanes_fit_a_short_terminal(url: str, db: Database, going: records.Job) -> None:
     for _ in range(2):
         server_fixtures.claim_one(db, going)

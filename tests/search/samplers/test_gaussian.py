@@ -172,6 +172,7 @@ def test_several_hyperparameters_have_their_say(monkeypatch: pytest.MonkeyPatch)
     assert several == asked(history(20), 20)[1]
 
 
+@pytest.mark.slow
 def test_it_finds_what_noise_hides_more_often_than_chance() -> None:
     """One run's deviation is half a point, and 6 of 720 configurations are within four tenths of the best."""
     cells = [quality(one) for one in _cells()]
