@@ -85,6 +85,12 @@ class ReportRefused(ThermowellError):
     slug = "report-refused"
 
 
+class ImportRefused(ThermowellError):
+    """Such a job takes no such rows from elsewhere; the message says what it takes."""
+
+    slug = "import-refused"
+
+
 class ProposerMissing(ThermowellError):
     """The API cannot ask what to train next: its `analysis` extra is missing. `pip install "thermowell[analysis]"`."""
 

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from service.terminal import advice, cli_agent, cli_jobs, cli_operate, cli_reading, cli_studies, cli_weights
+from service.terminal import advice, cli_agent, cli_jobs, cli_operate, cli_reading, cli_studies, cli_weights, imports
 from service.terminal.console import Exit
 
 EPILOG = (
@@ -35,6 +35,7 @@ def build() -> typer.Typer:
         """Search the temperature and optimizer settings of a distillation: submit a job, query the answer."""
 
     cli_jobs.register(app)
+    imports.register(app)
     cli_reading.register(app)
     cli_studies.register(app)
     cli_operate.register(app)

@@ -113,6 +113,7 @@ KINDS: Mapping[str, Kind] = {
     ),
     "trial-ended": Kind(409, "Ended already", "The trial has ended in another way; nothing is left to tell."),
     "report-refused": Kind(422, "What was said is refused", "`detail` names what is wrong and what is allowed."),
+    "import-refused": Kind(422, "Such rows are not taken", "`detail` says why, and what the job takes."),
     "database-unavailable": Kind(503, "Database unavailable", "Ask again shortly.", (("Retry-After", "5"),)),
     "artifact-corrupt": Kind(500, "Artifact damaged", "The file in the store is not the one that was stored."),
     "store-unavailable": Kind(503, "Artifact store unavailable", "Ask again shortly.", (("Retry-After", "5"),)),

@@ -77,6 +77,11 @@ class Proposer:
         claims: list[dict[str, Any]] = (await self._ask(document))["claims"]
         return claims
 
+    async def import_rows(self, document: dict[str, Any]) -> dict[str, Any]:
+        """What became of rows from elsewhere. ProposerMissing; ProposerProblem."""
+        outcome: dict[str, Any] = (await self._ask(document))["imported"]
+        return outcome
+
     async def conclude_all(self) -> None:
         """Chooses finalists and closes jobs whenever there are some, until the service stops."""
         while not self._stopping.is_set():

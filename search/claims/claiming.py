@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, exists, func, insert, or_, select, update
 
 from search import configurations
-from search.claims import checkpointing, leases, lifecycle, planner, quotas
+from search.claims import checkpointing, imported, leases, lifecycle, planner, quotas
 from search.claims.lifecycle import advance, lock_job, move, reread, spec_of
 from search.claims.worker_loss import SUSPECT
 from search.errors import Unreadable
@@ -328,7 +328,7 @@ def _insert(
         "attempt": 1,
         "state": TrialState.RUNNING,
         "worker_id": taker.worker_id,
-        **_advice_values(job, new),
+        **(_advice_values(job, new) or imported.point_values(connection, job, new.stage)),
     }
     return connection.execute(_NEW, values).one(), after
 

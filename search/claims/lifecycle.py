@@ -182,7 +182,8 @@ class _Counts(Mapping[tuple[Stage, Arm], Mapping[TrialState, int]]):
         counts: dict[tuple[Stage, Arm], dict[TrialState, int]] = {}
         current = or_(trials.c.stage.in_(SEARCHING), trials.c.round == self._job.round)
         kinds = (trials.c.stage, trials.c.arm, trials.c.state)
-        query = select(*kinds, func.count()).where(trials.c.job_id == self._job.id, current).group_by(*kinds)
+        of_job = (trials.c.job_id == self._job.id) & trials.c.imported.is_(None)
+        query = select(*kinds, func.count()).where(of_job, current).group_by(*kinds)
         for stage, arm, state, number in self._connection.execute(query):
             counts.setdefault((Stage(stage), Arm(arm)), {})[TrialState(state)] = number
         return counts

@@ -202,7 +202,7 @@ def _beside_best(better: Callable[[Any, Any], Any]) -> Select[Any]:
     """A trial, and whether no trial that the job's search has completed comes up to a value."""
     rivals = trials.alias()
     completed = (rivals.c.job_id == bindparam("job")) & (rivals.c.stage == Stage.SEARCH)
-    completed &= rivals.c.state == TrialState.COMPLETED
+    completed &= (rivals.c.state == TrialState.COMPLETED) & rivals.c.imported.is_(None)
     beaten = exists().where(completed, better(rivals.c.value, bindparam("value")))
     return _TRIAL.add_columns((~beaten).label("best"))
 

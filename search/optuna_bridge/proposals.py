@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import optuna
@@ -18,11 +19,13 @@ from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as OptunaState
 
 from search.claims.claiming import Claim
+from search.claims.imported import Entry
 from search.optuna_bridge import mirror, study
 from search.optuna_bridge.draft import Draft
 from search.samplers import sampler_factory, space
 from search.samplers.advised import AdvisedSampler
-from search.states import Arm
+from search.spec.job import JobSpec
+from search.states import Arm, Stage
 from search.storage.rows import study_name
 from search.surrogate import slices
 from trainers.registry import losses
@@ -105,6 +108,28 @@ def numbering(storage: study.Storage, proposal: Proposal) -> Callable[[sqlalchem
     with study.converted():
         number = storage.get_trial_number_from_id(storage.create_new_trial(study_id, template_trial=proposal.trial))
     return lambda _: number
+
+
+def finished_teller(
+    storage: study.Storage, job_id: str, spec: JobSpec
+) -> Callable[[sqlalchemy.Connection, int, Entry], int]:
+    """What writes a finished trial from elsewhere into the joint search's study, in the caller's transaction, and
+    answers its number there: samplers learn from it as from any other.
+    """
+    name = study_name(job_id)
+    with study.converted():
+        state = study.known_study(storage, name, spec.objective.direction)
+
+    def tell(connection: sqlalchemy.Connection, number: int, entry: Entry) -> int:
+        attributes = {"trial": number, "stage": str(Stage.SEARCH), "imported": entry.source}
+        draft = Draft(storage, state.study_id, state.directions, [], attributes)
+        sampler = AdvisedSampler(entry.configuration)
+        space.suggest(draft.begin(name, sampler), spec.space, Arm.JOINT, spec.distillation.method)
+        finished = draft.trial
+        finished.state, finished.value, finished.datetime_complete = OptunaState.COMPLETE, entry.value, datetime.now()
+        return mirror.insert_trial(connection, state.study_id, finished).number
+
+    return tell
 
 
 def ask(storage: study.Storage, claim: Claim, worker: str = "") -> tuple[int, Configuration]:

@@ -21,8 +21,9 @@ import structlog
 from search.errors import ThermowellError
 from search.optuna_bridge import study
 from search.optuna_bridge.repair import Repairer
-from search.proposer import claims
+from search.proposer import claims, imports
 from search.proposer.conclusion import Concluder
+from search.proposer.rows import Row
 from search.records import Principal
 from search.requests.external import Order, Selection
 from search.storage.db import open_database
@@ -47,24 +48,34 @@ class Proposer:
         self._repair_every, self._repaired_at = lease_seconds, time.monotonic()
 
     def answer(self, order: dict[str, Any]) -> dict[str, Any]:
-        """What an order is answered with: `claims`, or `concluded`."""
+        """What an order is answered with: `claims`, `imported`, or `concluded`."""
         if "claim" in order:
             details = order["claim"]
             claim_order = Order(Selection(**details.pop("selection")), **details)
-            principal = Principal(**{**order["principal"], "scopes": frozenset(order["principal"]["scopes"])})
-            trials = claims.claim_trials(self.db, self.storage, principal, claim_order)
+            trials = claims.claim_trials(self.db, self.storage, _principal(order), claim_order)
             return {"claims": [claims.as_document(claim, claim_order.lease_seconds) for claim in trials]}
+        if "import" in order:
+            return {"imported": self._import(order["import"], _principal(order))}
         with self._concluding:
             if time.monotonic() - self._repaired_at >= self._repair_every:
                 self.repairer.run()
                 self._repaired_at = time.monotonic()
             return {"concluded": self.concluder.run()}
 
+    def _import(self, order: dict[str, Any], principal: Principal) -> dict[str, Any]:
+        rows = [Row(row["row"], row["values"]) for row in order["rows"]]
+        place = (order["job"], order["as"], order["source"])
+        return imports.import_rows(self.db, self.storage, principal, *place, rows, order["dry_run"])
+
     def close(self) -> None:
         """Ends the heartbeat and gives the connections back."""
         self.heartbeat.stop()
         study.close_storage(self.storage)
         self.db.close()
+
+
+def _principal(order: dict[str, Any]) -> Principal:
+    return Principal(**{**order["principal"], "scopes": frozenset(order["principal"]["scopes"])})
 
 
 def respond(proposer: Proposer, order: dict[str, Any]) -> dict[str, Any]:

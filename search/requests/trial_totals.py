@@ -64,7 +64,7 @@ def _count(connection: Connection, rows: Sequence[Row[Any]], time: float) -> dic
     if not rows:
         return {}
     totals = {row.id: TrialTotals() for row in rows}
-    of_jobs = trials.c.job_id.in_(list(totals))
+    of_jobs = trials.c.job_id.in_(list(totals)) & trials.c.imported.is_(None)
     columns = (trials.c.job_id, trials.c.stage)
     query = (
         select(*columns, func.count().label("trials"), func.sum(trials.c.epoch).label("epochs"))
@@ -102,6 +102,7 @@ def _find_best(connection: Connection, rows: Sequence[Row[Any]], totals: Mapping
     maximized = [row.id for row in rows if _maximized(row.spec)]
     oriented = case((trials.c.job_id.in_(maximized), -trials.c.value), else_=trials.c.value)
     of_search = (trials.c.stage == Stage.SEARCH) & (trials.c.state == TrialState.COMPLETED)
+    of_search &= trials.c.imported.is_(None)
     reached = (
         select(trials.c.job_id, func.min(oriented).label("reached"))
         .where(trials.c.job_id.in_(list(totals)), of_search)

@@ -116,6 +116,7 @@ def trial_of(row: Row[Any]) -> Trial:
         train_seconds=row.train_seconds,
         advice=_advice(row, label),
         log_tail=row.log_tail,
+        imported=row.imported,
     )
 
 

@@ -98,6 +98,8 @@ jobs = Table(
     ),  # a counter: sequences gap and commit out of order
     # what its first trials are and who advised them, decided when it was submitted: search.requests.advice
     Column("advice", _JSON),
+    # up to this number of search trials points of `imports` may be waiting for their turn
+    Column("imported_points", Integer, nullable=False, server_default="0"),
     Column("fixed", _JSON),  # {"views": n, "precision": ..., "device": ...}, set at the first claim
     Column("teacher", _JSON),  # trainers.spec.TeacherFacts, once known
     Column("round", Integer, nullable=False, server_default="0"),  # of confirmation; `extend` adds one if it had begun
@@ -145,6 +147,7 @@ trials = Table(
     Column("origin", Integer),  # of select and estimate trials: the number of the trial whose configuration it is
     Column("configuration", _JSON),  # trainers.spec.Configuration; empty until Optuna was asked
     Column("advice", _JSON),  # {"origin": ..., "source": ..., "distance": ...}: who advised it, if anybody did
+    Column("imported", String(200)),  # from where a finished trial was brought that was never trained for this job
     Column("seed", BigInteger, nullable=False),
     Column("state", String(16), nullable=False),
     Column("attempt", Integer, nullable=False, server_default="0"),  # how often it was claimed
@@ -181,6 +184,19 @@ Index("uq_tw_trials_optuna", trials.c.job_id, trials.c.arm, trials.c.optuna_numb
 
 # What the mirror lacks is looked for often, and is little.
 Index("ix_tw_trials_unmirrored", trials.c.id, sqlite_where=~trials.c.mirrored, postgresql_where=~trials.c.mirrored)
+
+# What was brought from elsewhere, each once: points to be tried, which have a place, and finished trials.
+imports = Table(
+    PREFIX + "imports",
+    metadata,
+    Column("job_id", ForeignKey(jobs.c.id, ondelete="CASCADE"), primary_key=True),
+    Column("digest", String(64), primary_key=True),  # of the configuration, and of a finished trial's value
+    Column("source", String(200), nullable=False),
+    Column("place", Integer),  # of a point: how many search trials are paid for before it is tried
+    Column("configuration", _JSON, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Index(None, "job_id", "place"),
+)
 
 reports = Table(
     PREFIX + "reports",

@@ -208,6 +208,8 @@ def _epochs(job: Job) -> int:
 
 
 def _stage(trial: Trial) -> str:
+    if trial.imported is not None:
+        return f"{trial.stage}: imported"
     if trial.advice is not None:
         return f"{trial.stage}: {units.ADVISED[trial.advice['origin']]}"
     arm = units.ARMS.get(str(trial.arm), str(trial.arm))

@@ -7,6 +7,7 @@ import base64
 import hashlib
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Annotated, TypeVar
 
 from fastapi import APIRouter, Header, Path, Request
@@ -19,7 +20,7 @@ from search.requests import external
 from search.requests.external import Nothing, Order, Selection, TrialDoor
 from search.states import TrialState
 from search.storage import disk_faults
-from service.auth import Trainer
+from service.auth import Submitter, Trainer
 from service.errors import problems
 from service.proposer import Proposer
 from service.routes.jobs import database
@@ -39,6 +40,9 @@ from service.schemas_claims import (
     ReportIn,
     ReportRequest,
 )
+from service.schemas_imports import ImportRequest
+from thermowell.api.document import read_document
+from thermowell.api.imports import ImportOutcome
 
 OF_TRIAL = "/v1/jobs/{job_id}/trials/{number}"
 REFUSALS = problems("not-found", "request-invalid", "report-refused", "lease-lost")
@@ -190,6 +194,23 @@ async def put_artifact(
         place = (job_id, number, token)
         artifact = await run_in_threadpool(external.keep_file, db, files, principal, place, name, media, path)
     return FileOut(name=artifact.name, sha256=artifact.sha256, size=artifact.size)
+
+
+@router.post(
+    "/v1/jobs/{job_id}/imports",
+    operation_id="importRows",
+    response_model=ImportOutcome,
+    summary="Import what is there already",
+    responses=problems("not-found", "illegal-move", "request-invalid", "import-refused", "proposer-missing"),
+)
+async def import_rows(request: Request, job_id: JobId, principal: Submitter, order_in: ImportRequest) -> ImportOutcome:
+    """Rows outside of the job's space are refused one by one and never clipped; the others are stored, each once,
+    however often they are sent.
+    """
+    asker = {**asdict(principal), "scopes": sorted(principal.scopes)}
+    order = {"job": job_id, **order_in.model_dump(by_alias=True)}
+    answer = await proposer_of(request).import_rows({"principal": asker, "import": order})
+    return read_document(ImportOutcome, {"dry_run": order_in.dry_run, **answer})
 
 
 def proposer_of(request: Request) -> Proposer:

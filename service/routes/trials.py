@@ -114,15 +114,15 @@ def get_trials_csv(request: Request, job_id: JobId, principal: Reader) -> Stream
 def csv_lines(
     trials: Iterator[Trial], teacher_accuracy: float | None = None, parameters: Sequence[str] = ()
 ) -> Iterator[str]:
-    """A header line and one line per trial (RFC 4180), each with the teacher's accuracy on validation at its end, and
-    then, as `parameter_NAME`, the named parameters of the job's space.
+    """A header line and one line per trial (RFC 4180), each with the teacher's accuracy on validation at its end,
+    from where it was imported, if it was, and then, as `parameter_NAME`, the named parameters of the job's space.
     """
     buffer = io.StringIO()
     writer = csv.writer(buffer)
-    writer.writerow([*COLUMNS, "teacher_accuracy", *(f"parameter_{name}" for name in parameters)])
+    writer.writerow([*COLUMNS, "teacher_accuracy", "imported", *(f"parameter_{name}" for name in parameters)])
     for trial in trials:
         values = (trial.configuration or {}).get("parameters") or {}
-        writer.writerow([*_row(trial), teacher_accuracy, *(values.get(name) for name in parameters)])
+        writer.writerow([*_row(trial), teacher_accuracy, trial.imported, *(values.get(name) for name in parameters)])
         yield buffer.getvalue()
         buffer.seek(0)
         buffer.truncate()

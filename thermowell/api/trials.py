@@ -40,6 +40,13 @@ class Trial(Readable):
     started_at: datetime | None
     ended_at: datetime | None
     train_seconds: float
+    imported: Annotated[
+        str | None,
+        Field(
+            description="from where a finished trial was brought, which was not trained for this job: its seed is "
+            "unknown, it cost no budget, and it wins through fresh seeds alone"
+        ),
+    ] = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from thermowell.api.advice import Advice
 from thermowell.api.answers import Importances, Interactions, Result, TemperatureResponse
 from thermowell.api.document import read_document
 from thermowell.api.files import is_student_file
+from thermowell.api.imports import ImportOutcome
 from thermowell.api.jobs import Artifact, Event, Job, JobDetail, Preflight
 from thermowell.api.trials import Trial, TrialDetail
 from thermowell.api.workers import Worker
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 DEFAULT_URL = "http://127.0.0.1:8000"
 POLL_SECONDS = (0.1, 2.0)  # from the first wait to the longest
 PAGE = 1000
+IMPORTED_AT_ONCE = 200
 
 
 class Client(Studies):
@@ -192,6 +194,29 @@ class Client(Studies):
     def trial(self, job: str | Job, number: int) -> TrialDetail:
         """One trial with its learning curve."""
         return read_document(TrialDetail, self.http.get(f"{_path(job)}/trials/{number}"))
+
+    def import_rows(
+        self,
+        job: str | Job,
+        rows: Sequence[tuple[int, Mapping[str, Any]]],
+        *,
+        kind: Literal["points", "trials"],
+        source: str,
+        dry_run: bool = False,
+    ) -> ImportOutcome:
+        """Brings rows from elsewhere, each with its number, as points to be tried first or as finished trials.
+
+        Rows outside of the job's space are refused and listed; sending the same ones again changes nothing.
+        """
+        outcome: ImportOutcome | None = None
+        for start in range(0, len(rows), IMPORTED_AT_ONCE):
+            together = [
+                {"row": number, "values": dict(values)} for number, values in rows[start : start + IMPORTED_AT_ONCE]
+            ]
+            body = {"as": kind, "source": source, "rows": together, "dry_run": dry_run}
+            part = read_document(ImportOutcome, self.http.post(f"{_path(job)}/imports", body))
+            outcome = part if outcome is None else outcome.joined(part)
+        return outcome or ImportOutcome(dry_run=dry_run, taken=0, known=0)
 
     def result(self, job: str | Job) -> Result:
         """The answer. Refused with the slug `not-ready` while there is none."""

@@ -195,6 +195,7 @@ def build_interim(
 def _result(job: _Job, response: TemperatureResponse, verdict: Verdict | None, findings: Sequence[Sanity]) -> Result:
     spec, trials = job.spec, job.trials
     metric, confidence = spec.objective.metric, spec.confirmation.confidence
+    trained = [trial for trial in trials if trial.imported is None]
     finals = Finals(trials, job.right, spec.objective)
     winner = finals.contestant(Arm.JOINT, "winner", metric, confidence)
     assert winner is not None  # Finals has made sure of it
@@ -226,9 +227,9 @@ def _result(job: _Job, response: TemperatureResponse, verdict: Verdict | None, f
         test_seen_before=job.test_seen_before,
         test_sealed=job.test_sealed,
         teacher=None if job.teacher is None else dict(job.teacher),
-        search_trials=sum(trial.stage is Stage.SEARCH for trial in trials),
-        trials=len(trials),
-        epochs=sum(trial.epoch for trial in trials),
+        search_trials=sum(trial.stage is Stage.SEARCH for trial in trained),
+        trials=len(trained),
+        epochs=sum(trial.epoch for trial in trained),
         wall_seconds=job.wall_seconds,
         computed_at=job.now.isoformat(),
     )

@@ -150,7 +150,13 @@ def _separate_optimizers(response: TemperatureResponse) -> Iterator[str]:
 
 
 def _search(e: Evidence) -> Iterator[str]:
-    search = [trial for trial in e.trials if trial.stage is Stage.SEARCH]
+    imported = sum(trial.imported is not None for trial in e.trials)
+    if imported:
+        yield (
+            f"{imported} finished trials were imported: the surface learned from their values, which nobody here has "
+            "measured. What won has won on fresh seeds that were trained for this job."
+        )
+    search = [trial for trial in e.trials if trial.stage is Stage.SEARCH and trial.imported is None]
     if e.search_stopped:
         yield f"The search was stopped after {len(search)} trials, before its budget was spent."
     pruned = sum(trial.state is TrialState.PRUNED for trial in search)
