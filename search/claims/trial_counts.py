@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from search import units
 from search.spec.job import SEARCH_SHARE, JobSpec
 from search.states import BASELINE_ARMS, Stage
 
@@ -38,14 +39,19 @@ def confirmation_trials(spec: JobSpec, searched: int, per_arm: int) -> int:
     return most if allowed is None else max(1, min(most, allowed - searched - len(BASELINE_ARMS) * per_arm))
 
 
-def plan_in_words(spec: JobSpec, budget_trials: int) -> str:
-    """What a job with this budget of its search will train: of the race what it took in the mean of whole jobs."""
+def plan_in_words(spec: JobSpec, budget_trials: int, seconds: float | None = None) -> str:
+    """What a job with this budget of its search will train: of the race what it took in the mean of whole jobs; where
+    time is limited, that the search may end before.
+    """
     per_arm = baseline_trials(spec, budget_trials)
     parts = [f"{budget_trials} search"]
     if per_arm:
         parts.append(f"{len(BASELINE_ARMS) * per_arm} of baselines")
     count, exact = _probable_confirmation(spec, budget_trials, per_arm)
-    return f"{' + '.join(parts)} + {'' if exact else 'about '}{count} to confirm"
+    plan = f"{' + '.join(parts)} + {'' if exact else 'about '}{count} to confirm"
+    if seconds is None:
+        return plan
+    return f"{plan}; the search ends {units.rough_duration(seconds)} after its first trial at the latest"
 
 
 def probable_trials(spec: JobSpec) -> tuple[int, bool]:

@@ -135,7 +135,7 @@ def _progress(
         best_value=None if best is None else best[1],
         best_trial=None if best is None else best[0],
         waits_for=waits_for,
-        plan=trial_counts.plan_in_words(spec, job.budget_trials)
+        plan=trial_counts.plan_in_words(spec, job.budget_trials, job.budget_seconds)
         if (job.resume_state or job.state) in (JobState.QUEUED, JobState.RUNNING) and not job.search_stopped
         else None,
     )

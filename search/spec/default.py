@@ -126,7 +126,8 @@ budget:                      # of the search; it ends at the first of them
   trials: 64
   # trainings: 100           # of everything together: three fifths search, unless trials says how many
   # epochs: 1000             # summed over the trials
-  # seconds: 3600
+  # seconds: 3600            # a deadline of the search: then what there is gets confirmed
+  # hours: 1                 # the same in hours
 
 baselines:
   share: 0.0625              # label-only, T=1 and T=4 each get this share of the search's trials, on top; 0: untuned

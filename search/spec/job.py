@@ -90,10 +90,16 @@ class BudgetSpec(Part):
         None, gt=0, description="wall-clock since the first trial, pauses left out"
     )
 
+    hours: Annotated[float, Sensible(high=1e5)] | None = Field(
+        None, gt=0, description="the same as 3600 times as many seconds: then the search ends and is confirmed"
+    )
+
     @model_validator(mode="before")
     @classmethod
     def _split(cls, document: Any) -> Any:
-        """What the search gets of a number of trainings for everything."""
+        """What the search gets of a number of trainings for everything, and seconds of hours."""
+        if isinstance(document, dict) and isinstance(hours := document.get("hours"), int | float):
+            document = {"seconds": 3600.0 * hours, **document}
         if isinstance(document, dict) and isinstance(total := document.get("trainings"), int) and total > 0:
             return {"trials": max(1, round(SEARCH_SHARE * total)), **document}
         return document
@@ -102,6 +108,8 @@ class BudgetSpec(Part):
     def _leaves_some(self) -> Self:
         if self.trainings is not None and self.trials >= self.trainings:
             raise ValueError("trials must be fewer than trainings: some of them confirm what the search finds")
+        if self.hours is not None and self.seconds is not None and not math.isclose(self.seconds, 3600 * self.hours):
+            raise ValueError("seconds and hours name one deadline: leave one of them out")
         return self
 
 

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from search import configurations
+from search import configurations, units
 from search.analysis.job.field import choose_field
 from search.analysis.job.finalists import choose_finalists
-from search.claims import field, planner
+from search.claims import field, planner, trial_counts
 from search.claims.field import Beliefs
 from search.claims.lifecycle import chosen_of
 from search.spec.job import JobSpec, SpaceSpec
@@ -241,3 +241,19 @@ def test_an_arm_whose_contestants_have_all_failed_keeps_its_best() -> None:
     standing = field.standing(beliefs, {(Arm.T1, 2): [0.4]}, {(Arm.JOINT, 0), (Arm.JOINT, 1)}, 1, 0.002)
     assert standing.leaders == {Arm.JOINT: (Arm.JOINT, 1), Arm.T1: (Arm.T1, 2)}
     assert standing.left == ()
+
+
+@given(st.floats(0.01, 1000.0))
+def test_hours_are_a_deadline_of_the_search_and_are_said_beforehand(hours: float) -> None:
+    budget = spec_of(budget={"hours": hours}).budget
+    assert budget.seconds == pytest.approx(3600 * hours)
+    assert spec_of(budget=budget.model_dump(exclude_none=True)).budget == budget  # as it is stored
+    without = trial_counts.plan_in_words(spec_of(), 64, None)
+    plan = trial_counts.plan_in_words(spec_of(), 64, budget.seconds)
+    assert plan.startswith(without)
+    assert plan.endswith(f"the search ends {units.rough_duration(3600 * hours)} after its first trial at the latest")
+
+
+def test_a_deadline_is_said_once() -> None:
+    with pytest.raises(ValueError, match="leave one of them out"):
+        spec_of(budget={"hours": 1, "seconds": 60})
