@@ -38,6 +38,8 @@ def of(now: Sequence[Row], before: Sequence[Row]) -> Json:
     said["baseline_bias_points"] = _mean(biases)
     said["baseline_bias_error"] = statistics.stdev(biases) / math.sqrt(len(biases)) if len(biases) > 1 else None
     said["gain_coverage"] = _share([row["gains_hold"] for row in default if "gains_hold" in row])
+    missing = [row for row in now if row.get("seeds_missing")]
+    said["missing_within_2"] = _share([_within_two(row["seeds_missing"], row["seeds_needed"]) for row in missing])
     said["placebo_wrong"] = None
     said["not_measured"] = ["placebo_wrong", "a2's calibration", "gain_coverage after extensions", "sealed contexts"]
     return said | {"goals_missed": missed(said)}
@@ -64,10 +66,17 @@ def missed(said: Json) -> list[str]:
                 found.append(f"{key} {part}: {said[key][part][0]:.2f}, goal {goal:g}")
     if said["gain_coverage"] is not None and said["gain_coverage"][0] < 0.87:
         found.append(f"gain_coverage: {said['gain_coverage'][0]:.2f}, goal 0.87")
+    if said["missing_within_2"] is not None and said["missing_within_2"][0] < 0.5:
+        found.append(f"missing_within_2: {said['missing_within_2'][0]:.2f}, goal 0.5")
     bias, error = said["baseline_bias_points"], said["baseline_bias_error"]
     if bias is not None and abs(bias) > 0.1 + 2 * (error or 0.0):
         found.append(f"baseline_bias_points: {bias:+.2f}, goal within 0.1")
     return found
+
+
+def _within_two(estimate: int, needed: int | None) -> bool:
+    """Whether what an undecided verdict lacks was said within a factor of 2."""
+    return needed is not None and needed <= 2 * estimate and estimate <= 2 * needed
 
 
 def _errors(rows: Sequence[Row]) -> Json:

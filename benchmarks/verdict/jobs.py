@@ -27,6 +27,8 @@ from trainers.spec import Configuration
 
 MEMBERS = 4
 """Hyperparameters that the choice of finalists averages over: a worker takes 12, which takes longer."""
+FRESH = 2**40
+"""The first of the seeds that no job's plan has."""
 _SHARED = "arm_trials" in inspect.signature(sampler_factory.build_sampler).parameters
 """Whether an arm's proposals learn from the other arms' trials."""
 
@@ -87,6 +89,16 @@ class Job:
             job_id="j", spec=self.spec, trials=self.trials, softness=[], teacher=None, search_stopped=False,
             test_seen_before=False, wall_seconds=0.0, now=NOW,
         )  # fmt: skip
+
+    def add_estimates(self, count: int) -> None:
+        """Trains every contestant that was estimated on further fresh seeds, until it has had so many of them."""
+        estimated = [trial for trial in self.trials if trial.stage is Stage.ESTIMATE]
+        first = {(trial.arm, trial.variant): trial for trial in reversed(estimated)}
+        trained = {(trial.arm, trial.variant, trial.seed) for trial in estimated}
+        for trial in first.values():
+            for seed in range(FRESH, FRESH + count):
+                if (trial.arm, trial.variant, seed) not in trained:
+                    self._add(Stage.ESTIMATE, trial.arm, trial.variant, trial.origin, trial.configuration or {}, seed)
 
     def contestants(self) -> dict[tuple[Arm, str], Configuration]:
         """The configurations that were estimated."""

@@ -20,6 +20,8 @@ from trainers.spec import Configuration
 
 FIRST = 4_000_000
 """The seed of the first job."""
+MORE_SEEDS = (1, 2, 3, 4, 6, 9, 13, 20)
+"""Numbers of further seeds after which an undecided verdict is looked at again."""
 
 
 def told(searched: World, number: int, budget: str) -> dict[str, Any] | None:
@@ -37,13 +39,23 @@ def told(searched: World, number: int, budget: str) -> dict[str, Any] | None:
     if verdict is None:
         return row | _judged(searched, result.winner.configuration) | {"kind": "use", "shown": False}
     row |= _judged(searched, verdict.configuration) | {"kind": verdict.kind, "shown": verdict.shown}
-    row |= {"seeds_missing": verdict.missing.seeds if verdict.missing else None}
+    if verdict.missing is not None:
+        row |= {"seeds_missing": verdict.missing.seeds, "seeds_needed": _needed(job)}
     row |= _gains(searched, verdict)
     if verdict.kind == "keep" and verdict.between:
         row |= _range(searched, verdict.configuration, *verdict.between)
     if verdict.kind == "labels":
         row["distilling_gains"] = 100 * (searched.best_distilled() - _truth(searched, verdict.configuration))
     return row
+
+
+def _needed(job: Job) -> int | None:
+    """The fresh seeds of all contestants after which the verdict is decided; None where the last number does not."""
+    for count in MORE_SEEDS:
+        job.add_estimates(count)
+        if job.documents()["result"].verdict.kind != "undecided":
+            return count
+    return None
 
 
 def _judged(searched: World, configuration: Any) -> dict[str, Any]:
