@@ -156,16 +156,20 @@ def spent(confidence: float, look: int) -> float:
     return 1 - (1 - confidence) * 6 / (math.pi * look) ** 2
 
 
-def simultaneous(draws: Array, confidence: float) -> tuple[Array, Array]:
-    """Ends [k] and [k] of intervals that hold all of k quantities at once, from their joint draws [n, k].
+def largest_distances(draws: Array) -> Array:
+    """Of each of n joint draws [n, k] of k options, the largest distance of a difference of two of them from its mean,
+    in deviations of that difference.
 
-    Each is its mean and so many of its deviations to both sides, the same number for all: the quantile of the draws'
-    largest standardized distance.
+    A quantile of it is how many deviations the intervals of all differences reach to both sides so that they hold at
+    once: of every two options, since the draws themselves say which of them is recommended.
     """
-    means, deviations = draws.mean(axis=0), draws.std(axis=0)
+    count = draws.shape[1]
+    first, second = np.triu_indices(count, 1)
+    centred = draws - draws.mean(axis=0)
+    differences = centred[:, first] - centred[:, second]
+    deviations = differences.std(axis=0)
     scale = np.where(deviations > 0, deviations, 1.0)
-    reach = float(np.quantile(np.abs((draws - means) / scale).max(axis=1), confidence))
-    return means - reach * deviations, means + reach * deviations
+    return np.asarray(np.abs(differences / scale).max(axis=1, initial=0.0))
 
 
 def _keep(field: Field, means: Array, place: int) -> Decision:
@@ -214,8 +218,11 @@ def _compared(field: Field, means: Array, place: int) -> Decision:
     if not rivals:
         return Decision("use", False, place, None, (), None, losses)
     differences = field.draws[:, [place]] - field.draws[:, rivals]
-    low, high = simultaneous(differences, field.level)
-    surer, _ = simultaneous(differences, 1 - (1 - field.level) / DOUBT)
+    distances = largest_distances(field.draws)
+    expected, deviations = differences.mean(axis=0), differences.std(axis=0)
+    reach = float(np.quantile(distances, field.level)) * deviations
+    low, high = expected - reach, expected + reach
+    surer = expected - float(np.quantile(distances, 1 - (1 - field.level) / DOUBT)) * deviations
     gains = tuple(
         GainOver(rival, float(draws.mean()), float(a), float(b), float((draws > 0).mean()))
         for rival, draws, a, b in zip(rivals, differences.T, low, high, strict=True)

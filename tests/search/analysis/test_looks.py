@@ -43,13 +43,13 @@ def kept(jobs: int, looks: int, confidence: float, *, spending: bool) -> tuple[f
 
 def test_intervals_hold_at_every_look_and_nothing_is_shown_that_is_not() -> None:
     held, shown = kept(400, 4, 0.9, spending=True)
-    assert held >= 0.9 - 2 * np.sqrt(0.09 / 400)
+    assert held >= 0.9
     assert shown <= 0.1
 
 
 @pytest.mark.slow
 def test_without_spending_they_would_not() -> None:
     spending, as_once = kept(1500, 8, 0.9, spending=True), kept(1500, 8, 0.9, spending=False)
-    assert spending[0] >= 0.9 - 2 * np.sqrt(0.09 / 1500)
+    assert spending[0] >= 0.9
     assert as_once[0] < 0.9 - 2 * np.sqrt(0.09 / 1500)
-    assert spending[1] < as_once[1]
+    assert spending[1] <= as_once[1]

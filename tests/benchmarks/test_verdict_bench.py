@@ -1,0 +1,38 @@
+"""The verdict's benchmark: further seeds of all contestants, and what counts as said rightly."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from benchmarks.verdict.figures import of
+from benchmarks.verdict.jobs import Job, spec_of
+from benchmarks.verdict.worlds import world
+from search.states import Stage
+
+
+def test_further_seeds_are_those_of_every_contestant_and_are_trained_once() -> None:
+    flat = world("flat")
+    job = Job(flat, spec_of(flat, 1, budget={"trainings": 12})).run()
+
+    def counted() -> Counter[tuple[str, str | None]]:
+        return Counter((trial.arm, trial.variant) for trial in job.trials if trial.stage is Stage.ESTIMATE)
+
+    before = counted()
+    for count in (2, 3):
+        job.add_estimates(count)
+        assert counted() == {contestant: number + count for contestant, number in before.items()}
+    estimated = [(t.arm, t.variant, t.seed) for t in job.trials if t.stage is Stage.ESTIMATE]
+    assert len(set(estimated)) == len(estimated)
+
+
+@pytest.mark.parametrize(("needed", "right"), [(1, False), (2, True), (4, True), (8, True), (9, False), (None, False)])
+def test_what_is_missing_is_said_rightly_within_a_factor_of_two(needed: int | None, right: bool) -> None:
+    row = {
+        "world": "flat", "job": 0, "budget": "default", "kind": "undecided", "shown": False, "loss": 0.1,
+        "trainings": 90, "seeds_missing": 4, "seeds_needed": needed,
+    }  # fmt: skip
+    said = of([row], [])["missing_within_2"]
+    assert said is not None
+    assert said[0] == float(right)
