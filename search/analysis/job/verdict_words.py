@@ -24,8 +24,8 @@ METHOD = (
     f"chance of {100 * RISK:.0f} % at most; another T is used where its gain is expected above delta, and positive "
     f"with a chance of {100 * BET:.0f} % at the least (the better bet) or at the stated confidence over all other "
     "choices at once (shown). Else nothing is decided. Intervals hold for the differences of every two options at "
-    "once. Every extension looks again: of the error that the stated confidence allows, the k-th look spends 6 / (pi k)^2, "
-    "so that intervals hold at all looks together."
+    "once. Every extension looks again: of the error that the stated confidence allows, the k-th look spends "
+    "6 / (pi k)^2, so that intervals hold at all looks together."
 )
 
 
