@@ -26,8 +26,9 @@ class SpecInvalid(ThermowellError):
 
     slug = "spec-invalid"
 
-    def __init__(self, problems: Sequence[FieldProblem]) -> None:
+    def __init__(self, problems: Sequence[FieldProblem], title: str | None = None) -> None:
         self.problems = tuple(problems)
+        self.title = title  # where it was no spec that was refused
         super().__init__("; ".join(f"{p.path}: {p.message}" for p in self.problems))
 
 
@@ -141,6 +142,12 @@ class Unreadable(ThermowellError):
     """What is stored cannot be read by this version: the message names it and what is wrong with it."""
 
     slug = "unreadable"
+
+
+class SettingsInvalid(ThermowellError):
+    """A setting of the environment cannot be what it is; the message names each variable and what is allowed."""
+
+    slug = "settings-invalid"
 
 
 class NotStorable(ThermowellError, ValueError):

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import structlog
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
@@ -22,6 +23,7 @@ from search.storage.tables import VERSION_TABLE
 SCRIPTS = Path(__file__).parent / "storage" / "migrations"
 _LOCK = 0x7468_6572_6D6F  # "thermo": a number of our own among PostgreSQL's advisory locks
 _POLL_SECONDS = 0.2
+_log = structlog.get_logger(__name__)
 
 
 def migrate(db: Database) -> None:
@@ -54,14 +56,20 @@ def check_ready(db: Database) -> None:
 
 
 def wait_for_schema(db: Database, timeout: float) -> None:
-    """Returns once `check_schema` passes; after `timeout` seconds its SchemaMissing or DatabaseUnavailable."""
-    deadline = time.monotonic() + timeout
+    """Returns once `check_schema` passes; after `timeout` seconds its SchemaMissing or DatabaseUnavailable.
+
+    What is waited for is said at once, in the log.
+    """
+    deadline, reason = time.monotonic() + timeout, ""
     while True:
         try:
             return check_schema(db)
-        except (SchemaMissing, DatabaseUnavailable):
+        except (SchemaMissing, DatabaseUnavailable) as error:
             if time.monotonic() >= deadline:
                 raise
+            if reason != str(error):
+                reason = str(error)
+                _log.warning("waiting for the database", error=reason, seconds=round(deadline - time.monotonic()))
         time.sleep(_POLL_SECONDS)
 
 

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import difflib
 import re
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal, Self, TypeVar
 
-from pydantic import Field, TypeAdapter, field_validator, model_validator
+from pydantic import Field, TypeAdapter, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from search.errors import SettingsInvalid
 from search.spec.scheduling import WorkerLabel
 
+Kind = TypeVar("Kind", bound="Settings")
+PREFIX = "THERMOWELL_"
+OF_CLIENT = ("THERMOWELL_URL", "THERMOWELL_KEY")
 _S3 = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9._-]+)*/?")
 
 
@@ -20,7 +26,7 @@ class Settings(BaseSettings):
     """What the operator has decided. Built by whoever starts a process, never at import."""
 
     model_config = SettingsConfigDict(
-        env_prefix="THERMOWELL_", extra="ignore", frozen=True, validate_default=True, hide_input_in_errors=True
+        env_prefix=PREFIX, extra="ignore", frozen=True, validate_default=True, hide_input_in_errors=True
     )
 
     var: Path = Field(Path("var"), description="where everything goes that has no place of its own")
@@ -127,6 +133,40 @@ class Settings(BaseSettings):
         return url.update_query_dict(hidden).render_as_string(hide_password=True)
 
 
+def read_settings(kind: type[Kind], **overrides: object) -> Kind:
+    """The settings as the environment has them, with these in place of some. SettingsInvalid, without their values."""
+    try:
+        settings = kind()
+        if not overrides:
+            return settings
+        return kind.model_validate({**settings.model_dump(exclude_unset=True), **overrides})
+    except ValidationError as invalid:
+        errors = invalid.errors(include_url=False, include_input=False)
+        raise SettingsInvalid("\n".join(_in_words(kind, error["loc"], error["msg"]) for error in errors)) from None
+
+
+def misspelt(kind: type[Settings], names: Iterable[str]) -> list[str]:
+    """Of the environment's variables those that are nearly a setting, each with the one that was meant."""
+    known_names = [_variable(field) for field in kind.model_fields] + list(OF_CLIENT)
+    unknown = sorted(name for name in names if name.startswith(PREFIX) and name not in known_names)
+    near = {name: difflib.get_close_matches(name, known_names, n=1, cutoff=0.85) for name in unknown}
+    return [f"{name} is no setting and is not read: {match[0]} is one" for name, match in near.items() if match]
+
+
+def _variable(field: str) -> str:
+    return f"{PREFIX}{field.upper()}"
+
+
+def _in_words(kind: type[Settings], location: Sequence[int | str], message: str) -> str:
+    """One problem; the project's own checks begin their sentence with the field that they refuse."""
+    message = message.removeprefix("Value error, ").replace("Input should be", "must be", 1)
+    first = re.match(r"\w*", message)
+    if first and first[0] in kind.model_fields:
+        location, message = (first[0],), message[first.end() :].removeprefix(":").strip()
+    field = str(location[0]) if location else ""
+    return f"{_variable(field) if field else 'settings'}: {message}. Set it anew, or unset it for its default"
+
+
 def _split(labels: str) -> tuple[str, ...]:
     return tuple(word.strip() for word in labels.split(",") if word.strip())
 
@@ -140,9 +180,11 @@ def _with_password(database_url: str, file: Path) -> str:
     try:
         password = file.read_text().strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"database_password_file: {file} cannot be read ({type(error).__name__})") from None
+        raise ValueError(
+            f"database_password_file: {file} cannot be read ({type(error).__name__}): name one that can"
+        ) from None
     if not password:
-        raise ValueError(f"database_password_file: {file} is empty")
+        raise ValueError(f"database_password_file: {file} is empty: write the password into it")
     if url.get_backend_name() == "sqlite":
         raise ValueError("database_password_file: SQLite knows no passwords; name a PostgreSQL in database_url")
     return url.set(password=password).render_as_string(hide_password=False)

@@ -44,8 +44,23 @@ JOB_MOVES: dict[JobState, frozenset[JobState]] = {
 }
 
 
+WAYS_OUT: dict[JobState, str] = {
+    JobState.QUEUED: "`thermowell pause` and `thermowell cancel` are possible",
+    JobState.RUNNING: "`thermowell stop`, `thermowell pause` and `thermowell cancel` are possible",
+    JobState.CONFIRMING: "its search is over; `thermowell pause` and `thermowell cancel` are possible",
+    JobState.ANALYSING: "its trials are over; `thermowell pause` and `thermowell cancel` are possible",
+    JobState.PAUSED: "`thermowell resume` lets it go on, and `thermowell cancel` ends it",
+    JobState.COMPLETED: "it has ended; `thermowell extend` lets it search on",
+    JobState.CANCELLED: "it has ended; submit its spec again for another job",
+    JobState.FAILED: "it has ended; mend what `thermowell result` says, and submit its spec again",
+}
+"""What can be done with a job in each state, for who asked for something else."""
+_PARTICIPLES = {JobState.RUNNING: "set running", JobState.CONFIRMING: "confirmed", JobState.ANALYSING: "analysed"}
+
+
 def check_job_move(before: JobState, after: JobState) -> None:
     """Raises IllegalMove unless a job may go from `before` to `after`."""
     if after not in JOB_MOVES[before]:
-        allowed = ", ".join(sorted(JOB_MOVES[before])) or "nothing: it has ended"
-        raise IllegalMove(f"a {before} job cannot become {after}; from here it can become: {allowed}")
+        if before is after:
+            raise IllegalMove(f"the job is {before} already: {WAYS_OUT[before]}")
+        raise IllegalMove(f"a {before} job cannot be {_PARTICIPLES.get(after, after)}: {WAYS_OUT[before]}")

@@ -63,7 +63,7 @@ def _authenticate(connection: HTTPConnection, db: Database, settings: Settings) 
     if secret is not None:
         principal = verify_key(db, secret)
         if principal is None:
-            raise Unauthenticated("this key is unknown, or was revoked")
+            raise Unauthenticated("this key is unknown, or was revoked: make one with `thermowell keys create`")
         return principal
     principal = _signed_in(connection, db)
     if principal is not None:
@@ -101,7 +101,7 @@ def presented_key(headers: Headers) -> str | None:
             return base64.b64decode(credentials.strip(), validate=True).decode().partition(":")[2].strip()
         except (binascii.Error, UnicodeDecodeError):
             pass
-    raise Unauthenticated("only Bearer and Basic are understood in Authorization")
+    raise Unauthenticated("Authorization must be `Bearer <key>`, or HTTP Basic with the key as password")
 
 
 def _signed_in(connection: HTTPConnection, db: Database) -> Principal | None:
@@ -113,7 +113,9 @@ def _signed_in(connection: HTTPConnection, db: Database) -> Principal | None:
     token = connection.cookies.get(SESSION_COOKIE)
     principal = session_principal(db, token) if token else None
     if principal is not None and connection.scope["method"] not in SAFE_METHODS and not _is_own(connection.headers):
-        raise CrossOrigin("a session may change something only from a page of this service")
+        raise CrossOrigin(
+            "a session may change something from a page of this service alone: send a key with the request"
+        )
     return principal
 
 

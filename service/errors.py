@@ -73,7 +73,9 @@ class Kind:
 KINDS: Mapping[str, Kind] = {
     "spec-invalid": Kind(422, "The spec was refused", "`errors` names each field, what is wrong and what is allowed."),
     "request-invalid": Kind(422, "The request was refused", "`errors` names each parameter or field that is wrong."),
-    "not-found": Kind(404, "Not found", "There is no such thing, or it belongs to another key."),
+    "not-found": Kind(
+        404, "Not found", "There is no such thing, or it is another key's: look at the list that should have it."
+    ),
     "illegal-move": Kind(409, "Not in this state", "The job's state does not allow this; `detail` says what it does."),
     "not-ready": Kind(409, "Not ready", "The answer does not exist yet; ask again when the job has gone further."),
     "unreadable": Kind(
@@ -85,7 +87,7 @@ KINDS: Mapping[str, Kind] = {
     "cursor-invalid": Kind(422, "Unknown cursor", "Only a `next_cursor` of this very list can be given back."),
     "unauthenticated": Kind(
         401,
-        "Who is asking?",
+        "No valid API key",
         "Send `Authorization: Bearer <key>`, or HTTP Basic with the key as password.",
         (
             # Basic by itself and first: browsers do not look for it behind another scheme
@@ -98,26 +100,32 @@ KINDS: Mapping[str, Kind] = {
         403, "More than this key's quota", "`detail` says what the quota allows, what there is, and the ways out."
     ),
     "host-refused": Kind(421, "Not under this name", "Without keys the service answers on loopback names alone."),
-    "cross-origin": Kind(403, "Not from another site", "A page of another origin may not change anything here."),
+    "cross-origin": Kind(
+        403,
+        "Not from another site",
+        "A page of another origin may not change anything here: use a page of this service, or a key.",
+    ),
     "method-not-allowed": Kind(405, "Method not allowed", "The `Allow` header names those that are."),
-    "too-large": Kind(413, "Too large", "The body is larger than the service takes."),
+    "too-large": Kind(413, "Too large", "The body is larger than the service takes: send less."),
     "media-type-unsupported": Kind(415, "Unsupported media type", "`detail` names the types that are read."),
     "too-often": Kind(429, "Too often", "`Retry-After` says after how many seconds to ask again."),
     "too-busy": Kind(503, "Too busy", "All connections are in use; `Retry-After` says when to ask again."),
     "schema-missing": Kind(503, "Database not prepared", "Run `thermowell migrate`.", (("Retry-After", "30"),)),
     "proposer-missing": Kind(
-        503, "Nobody can propose", "The service lacks its `analysis` extra; `detail` says how to add it."
+        503, "No program that proposes", "The service lacks its `analysis` extra; `detail` says how to add it."
     ),
     "lease-lost": Kind(
         409, "Not yours any more", "Another has claimed the trial, or it was cancelled: drop the work and claim again."
     ),
-    "trial-ended": Kind(409, "Ended already", "The trial has ended in another way; nothing is left to tell."),
+    "trial-ended": Kind(409, "Ended already", "The trial has ended in another way: claim the next one."),
     "report-refused": Kind(422, "What was said is refused", "`detail` names what is wrong and what is allowed."),
     "import-refused": Kind(422, "Such rows are not taken", "`detail` says why, and what the job takes."),
     "database-unavailable": Kind(503, "Database unavailable", "Ask again shortly.", (("Retry-After", "5"),)),
-    "artifact-corrupt": Kind(500, "Artifact damaged", "The file in the store is not the one that was stored."),
+    "artifact-corrupt": Kind(
+        500, "Artifact damaged", "The file in the store is not the one that was stored: put that one back."
+    ),
     "store-unavailable": Kind(503, "Artifact store unavailable", "Ask again shortly.", (("Retry-After", "5"),)),
-    "internal": Kind(500, "Internal error", "A fault of the service, kept in its log."),
+    "internal": Kind(500, "Internal error", "A fault of the service: see its log, and try again."),
 }
 _OF_STATUS = {404: "not-found", 405: "method-not-allowed", 413: "too-large", 415: "media-type-unsupported"}
 
@@ -147,13 +155,18 @@ class Problem(BaseModel):
 
 
 def problem_response(
-    slug: str, detail: str, instance: str, fields: Sequence[FieldProblem] = (), headers: Mapping[str, str] | None = None
+    slug: str,
+    detail: str,
+    instance: str,
+    fields: Sequence[FieldProblem] = (),
+    headers: Mapping[str, str] | None = None,
+    title: str | None = None,
 ) -> JSONResponse:
-    """The response that says so."""
+    """The response that says so; `title` where the kind's own would not fit."""
     kind = KINDS[slug]
     problem = Problem(
         type=prefix.at(f"/problems/{slug}"),
-        title=kind.title,
+        title=title or kind.title,
         status=kind.status,
         detail=detail,
         instance=instance,
@@ -175,7 +188,8 @@ def respond(error: Exception, instance: str) -> JSONResponse:
         fields = error.problems if isinstance(error, SpecInvalid) else ()
         detail = str(error) or (type(error).__doc__ or "").strip()
         headers = {"Retry-After": str(error.seconds)} if isinstance(error, RateLimited) else None
-        return problem_response(error.slug, detail, instance, fields, headers)
+        title = error.title if isinstance(error, SpecInvalid) else None
+        return problem_response(error.slug, detail, instance, fields, headers, title)
     if isinstance(error, RequestValidationError):
         fields = tuple(FieldProblem(_dotted_path(problem["loc"]), problem["msg"]) for problem in error.errors())
         detail = "; ".join(f"{field.path}: {field.message}" for field in fields)

@@ -15,6 +15,7 @@ from fastapi import FastAPI
 from search import tracing
 from search.errors import DatabaseUnavailable, SchemaMissing
 from search.logs import Lines
+from search.schema import check_ready
 from service.app import create_app
 from service.auth import refuse_open
 from service.connections import protocol_for
@@ -77,6 +78,17 @@ def run(settings: Settings) -> None:
     app = create_app(settings)
     if settings.artifact_store is not None:  # a folder may be full, and jobs be deleted by this very service
         app.state.files.check()
+    say_readiness(app)
     with suppress(DatabaseUnavailable, SchemaMissing):  # nothing is answered without a key meanwhile
         refuse_open(app.state.db, settings)
     Server(app, settings).run()
+
+
+def say_readiness(app: FastAPI) -> None:
+    """Warns of a database that requests will be refused for: the server starts and its probe says the same."""
+    try:
+        check_ready(app.state.db)
+    except (DatabaseUnavailable, SchemaMissing) as error:
+        structlog.get_logger(__name__).warning(
+            "the service starts, and answers 503 until its database is ready", error=str(error)
+        )

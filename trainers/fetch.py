@@ -72,7 +72,7 @@ def fetch(name: str, root: Path) -> str:
             partial = Path(folder)
             origin = _from_package(name, partial) or _from_network(name, partial)
             if not _complete(name, partial):
-                raise NotFetched(f"{name} came from {origin} incomplete or damaged: nothing was kept")
+                raise NotFetched(f"{name} came from {origin} incomplete or damaged, and nothing was kept: try again")
             _move(partial, root)
     return f"{name} is now below {root}, from {origin}"
 

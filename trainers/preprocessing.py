@@ -67,7 +67,7 @@ class Preprocessing:
         elif self.preset in _MOMENTS:
             mean, std = _GREY_IMAGENET if self.preset == "imagenet" and channels == 1 else _MOMENTS[self.preset]
         else:
-            raise ValueError(f"{self.preset} has no moments of its own")
+            raise ValueError(f"{self.preset} has no moments of its own: give mean and std")
         if {len(mean), len(std)} - {1, channels}:
             raise ValueError(f"preprocessing has a mean for {len(mean)} channels, and the model takes {channels}")
         return _each(mean, channels), _each(std, channels)
@@ -123,7 +123,7 @@ def from_document(document: Mapping[str, Any]) -> Preprocessing:
             ):
                 raise ValueError("deviations must be positive and the value range must rise")
         if preparation.interpolation not in get_args(Interpolation) or not 0 < preparation.crop <= 1:
-            raise ValueError("interpolation or crop is unknown")
+            raise ValueError("interpolation or crop is unknown: see docs/teachers.md for those that there are")
         if preparation.channel_order not in (None, *get_args(ChannelOrder)):
             raise ValueError(f"there is no channel order {preparation.channel_order!r}")
     except (TypeError, KeyError) as error:

@@ -155,13 +155,15 @@ def open_artifact(
         query = _with_number().where(artifacts.c.job_id == job_id, artifacts.c.name == name)
         row = connection.execute(query).one_or_none() if _NAME.fullmatch(name) else None
     if row is None:
-        raise NotFound("the job has no such artifact")
+        raise NotFound(f"the job has no such artifact: look at /v1/jobs/{job_id}/artifacts")
     with ExitStack() as opened:
         path = None
         with suppress(FileNotFoundError):
             path = opened.enter_context(files.reading(place(row.sha256)))
         if path is None or digest_of(path) != row.sha256:
-            raise ArtifactCorrupt(f"the file of {name} is missing or was changed: only its digest {row.sha256} is left")
+            raise ArtifactCorrupt(
+                f"the file of {name} is missing or was changed since: put the file with the sha256 {row.sha256} back"
+            )
         yield _artifact(row), path
 
 

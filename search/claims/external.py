@@ -216,7 +216,7 @@ def unseal(db: Database, token: str, job_id: str, round_: int) -> None:
     with db.write() as connection:
         job, lease = leases.hold_with_job(connection, token)
         if lease.trial_id is not None or job.id != job_id or job.state != JobState.ANALYSING:
-            raise LeaseLost("the test part is opened by whoever closes the job, and by nobody else")
+            raise LeaseLost("the test part is opened by whoever closes the job: drop the work")
         of_round = (trials.c.job_id == job_id) & (trials.c.stage == Stage.ESTIMATE) & (trials.c.round == round_)
         sealed = of_round & trials.c.sealed_test.is_not(None)
         connection.execute(update(trials).where(sealed).values(test_metrics=trials.c.sealed_test))
@@ -294,7 +294,7 @@ def _end(
 def _same_end(trial: HeldTrial, state: TrialState) -> TrialState:
     """The state of a trial that has ended, where this is how. TrialEnded."""
     if trial.row.state != state:
-        raise TrialEnded(f"trial {trial.row.number} has ended already, as {trial.row.state}: nothing is left to tell")
+        raise TrialEnded(f"trial {trial.row.number} has ended already, as {trial.row.state}: claim the next one")
     return state
 
 

@@ -96,7 +96,7 @@ def open_test(db: Database, token: str, job_id: str) -> TestPermit:
     with db.write() as connection:
         job, lease = leases.hold_with_job(connection, token)
         if lease.trial_id is not None or job.id != job_id or job.state != JobState.ANALYSING:
-            raise LeaseLost("the test part is read by whoever closes the job, and by nobody else")
+            raise LeaseLost("the test part is read by whoever closes the job: drop the work")
         time = now(connection)
         if job.test_opened_at is None:
             connection.execute(update(jobs).where(jobs.c.id == job_id).values(test_opened_at=time))

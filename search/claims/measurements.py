@@ -39,7 +39,9 @@ def value_of(spec: JobSpec, metrics: Mapping[str, float]) -> float:
     try:
         spec.objective.check(value)
     except ValueError as error:
-        raise ReportRefused(f"{error}: a percentage, or another metric?") from None
+        raise ReportRefused(
+            f"{error}: give a fraction where it was a percentage, or report the metric of the job"
+        ) from None
     return value
 
 

@@ -13,8 +13,9 @@ from collections.abc import Sequence
 
 import optuna
 
+from search.errors import SettingsInvalid
 from search.optuna_bridge.study import optuna_storage
-from search.settings import Settings
+from search.settings import Settings, read_settings
 from search.storage.db import open_database
 
 PORT = 13000  # as Optuna's own
@@ -26,7 +27,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=PORT)
     options = parser.parse_args(arguments)
-    storage = optuna_storage(open_database(Settings().database_url))
+    try:
+        settings = read_settings(Settings)
+    except SettingsInvalid as error:
+        print(error, file=sys.stderr)
+        return 2
+    storage = optuna_storage(open_database(settings.database_url))
     for ending in (signal.SIGTERM, signal.SIGINT):
         signal.signal(ending, lambda *_: sys.exit(0))
     print(f"Optuna's storage is served at {options.host}:{options.port}", file=sys.stderr, flush=True)

@@ -301,4 +301,6 @@ def converted() -> Iterator[None]:
         grpc = sys.modules.get("grpc")  # loaded by who speaks to a proxy
         if grpc is None or not isinstance(error, grpc.RpcError):
             raise
-        raise DatabaseUnavailable("Optuna's proxy did not answer") from error
+        raise DatabaseUnavailable(
+            "Optuna's proxy did not answer: start it with `thermowell optuna-proxy`, or unset THERMOWELL_OPTUNA_PROXY"
+        ) from error

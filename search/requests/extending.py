@@ -21,7 +21,7 @@ def check_adds(before: JobSnapshot, job: Row[Any], totals: Mapping[str, Any]) ->
     after = {name: totals.get(name, getattr(job, f"budget_{name}")) for name in BUDGETS}
     problems = list(_spent(before, job, after))
     if problems:
-        raise SpecInvalid(problems)
+        raise SpecInvalid(problems, "The new budget was refused")
 
 
 def _spent(before: JobSnapshot, job: Row[Any], after: Mapping[str, Any]) -> Iterator[FieldProblem]:

@@ -95,9 +95,12 @@ def check(db: Database, principal: Principal, selection: Selection) -> None:
     with db.look() as connection:
         row = connection.execute(select(table).where(table.c.id == identity)).one_or_none() if is_id(identity) else None
     if row is None or not (principal.may("admin") or row.owner == principal.trains_of):
-        raise NotFound(f"there is no such {'job' if selection.job is not None else 'study'} that you may train")
+        kind = "job" if selection.job is not None else "study"
+        raise NotFound(f"there is no such {kind} that you may train: claim without it, or with a key of its owner")
     if selection.job is not None and row.trainer is None:
-        raise IllegalMove("this job is trained by the service's own workers: its spec has no trainer")
+        raise IllegalMove(
+            "this job is trained by the service's own workers: claim trials of one whose spec has a trainer"
+        )
 
 
 def nothing(db: Database, principal: Principal, selection: Selection) -> Nothing:
@@ -160,7 +163,7 @@ def keep_file(
     trial = external.look(db, principal, job_id, number, token)
     if not trial.current:
         raise LeaseLost(
-            f"trial {number} is not yours any more: a file is kept while the trial is trial, before its end"
+            f"trial {number} is not yours any more: send files before its end. Drop the work and claim again"
         )
     try:
         return artifacts.store(db, files, token, f"trial-{number}-{name}", media_type, path, trial.row.id)

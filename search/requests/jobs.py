@@ -35,7 +35,7 @@ from search.requests.preflight import preflight
 from search.requests.progress import progress_of
 from search.spec.job import JobSpec
 from search.spec.scheduling import FleetSpec
-from search.states import LOST, TERMINAL_JOBS, JobState, Stage, TrialState
+from search.states import LOST, TERMINAL_JOBS, WAYS_OUT, JobState, Stage, TrialState
 from search.storage import cursors
 from search.storage.access import visible_job
 from search.storage.db import Database, now_sql
@@ -75,13 +75,13 @@ def submit(
             earlier = _earlier(connection, request, principal)
             if earlier is not None:
                 row = visible_job(connection, earlier, principal)
-                return _preflown(connection, _job(connection, row), row, principal), False
+                return _preflown(connection, _job(connection, row), row), False
         job_id = queue_job(connection, spec, principal, first, request_id)
         if request is not None:
             of_request = (idempotency.c.key == request[0]) & (idempotency.c.principal == principal.id)
             connection.execute(update(idempotency).where(of_request).values(job_id=job_id))
         row = reread(connection, job_id)
-        return _preflown(connection, _job(connection, row), row, principal), True
+        return _preflown(connection, _job(connection, row), row), True
 
 
 def queue_job(
@@ -156,7 +156,7 @@ def get_job(db: Database, job_id: str, principal: Principal) -> Job:
     with db.read() as connection:
         row = visible_job(connection, job_id, principal)
         progress = progress_of(connection, [row], remember=True)[row.id]
-        return _preflown(connection, job_of(row, progress, troubles.records(connection, row.id)), row, principal)
+        return _preflown(connection, job_of(row, progress, troubles.records(connection, row.id)), row)
 
 
 def list_jobs(
@@ -328,7 +328,7 @@ def share_job(db: Database, job_id: str, principal: Principal, changes: Mapping[
     with db.write() as connection:
         job = visible_job(connection, job_id, principal, lock=True)
         if job.state in TERMINAL_JOBS:
-            raise IllegalMove(f"a {job.state} job takes no part in the sharing of workers")
+            raise IllegalMove(f"a {job.state} job takes no part in the sharing of workers: {WAYS_OUT[job.state]}")
         share = checked_share({"priority": job.priority, "parallel": job.most_parallel} | dict(changes))
         values = {"priority": share.priority, "most_parallel": share.parallel}
         connection.execute(update(jobs).where(jobs.c.id == job.id).values(**values))
@@ -342,7 +342,7 @@ def checked_share(document: Mapping[str, int | None]) -> FleetSpec:
         return FleetSpec.model_validate(document)
     except ValidationError as invalid:
         problems = [FieldProblem(".".join(map(str, error["loc"])), error["msg"]) for error in invalid.errors()]
-        raise SpecInvalid(problems) from None
+        raise SpecInvalid(problems, "The new share was refused") from None
 
 
 def _check_totals(job: Row[Any], totals: dict[str, Any]) -> None:
@@ -350,12 +350,12 @@ def _check_totals(job: Row[Any], totals: dict[str, Any]) -> None:
     for name, total in totals.items():
         before = getattr(job, f"budget_{name}")
         if before is None:
-            problems.append(FieldProblem(name, "is not limited: there is nothing to raise"))
+            problems.append(FieldProblem(name, "is not limited: there is nothing to raise; leave it out"))
         elif not (math.isfinite(total) and before < total <= _LARGEST_BUDGET[name]):
             allowed = f"must be a new total above {before:g} and at most {_LARGEST_BUDGET[name]:g}"
             problems.append(FieldProblem(name, f"{allowed}, got {total:g}"))
     if problems:
-        raise SpecInvalid(problems)
+        raise SpecInvalid(problems, "The new budget was refused")
 
 
 def delete_job(db: Database, job_id: str, principal: Principal, files: Store) -> None:
@@ -380,15 +380,17 @@ def delete_job(db: Database, job_id: str, principal: Principal, files: Store) ->
 
 def _require_state(job: Row[Any], states: tuple[JobState, ...], verb: str) -> None:
     if job.state not in states:
-        raise IllegalMove(f"a {job.state} job cannot be {verb}: only one that is {', '.join(sorted(states))}")
+        raise IllegalMove(
+            f"a {job.state} job cannot be {verb}: only one that is {', '.join(sorted(states))}; {WAYS_OUT[job.state]}"
+        )
 
 
 def _job(connection: Connection, row: Row[Any]) -> Job:
     return job_of(row, progress_of(connection, [row])[row.id], troubles.records(connection, row.id))
 
 
-def _preflown(connection: Connection, job: Job, row: Row[Any], principal: Principal) -> Job:
+def _preflown(connection: Connection, job: Job, row: Row[Any]) -> Job:
     """A job with its preflight, where no worker has begun it."""
     if job.state is not JobState.QUEUED or job.unreadable is not None:
         return job
-    return replace(job, preflight=preflight(connection, spec_of(row), principal))
+    return replace(job, preflight=preflight(connection, spec_of(row), row.owner))

@@ -56,7 +56,7 @@ def register_key(db: Database, name: str, scopes: Iterable[Scope], presented: st
     ValueError where it is shorter than 20 characters, and for an unknown scope.
     """
     if not SHORTEST_SECRET <= len(presented) <= _LONGEST_SECRET:
-        raise ValueError(f"a key's secret has {SHORTEST_SECRET} to {_LONGEST_SECRET} characters; draw a random one")
+        raise ValueError(f"a key's secret has {SHORTEST_SECRET} to {_LONGEST_SECRET} characters: draw a random one")
     return _insert(db, _id_of(presented), name, scopes, presented)
 
 
@@ -71,7 +71,7 @@ def get_key(db: Database, key_id: str) -> Key:
     with db.read() as connection:
         row = connection.execute(select(keys).where(keys.c.id == _checked_id(key_id))).one_or_none()
     if row is None:
-        raise NotFound("there is no such key")
+        raise NotFound("there is no such key: `thermowell keys list` shows those that there are")
     return _key(row)
 
 
@@ -81,7 +81,7 @@ def set_quota(db: Database, key_id: str, quota: Quota) -> Key:
         changed = update(keys).where(keys.c.id == _checked_id(key_id)).values(**columns_of(quota)).returning(keys)
         row = connection.execute(changed).one_or_none()
     if row is None:
-        raise NotFound("there is no such key")
+        raise NotFound("there is no such key: `thermowell keys list` shows those that there are")
     return _key(row)
 
 
@@ -104,7 +104,7 @@ def revoke_key(db: Database, key_id: str) -> Key:
         connection.execute(update(keys).where(criteria, keys.c.revoked_at.is_(None)).values(revoked_at=now_sql()))
         row = connection.execute(select(keys).where(criteria)).one_or_none()
     if row is None:
-        raise NotFound("there is no such key")
+        raise NotFound("there is no such key: `thermowell keys list` shows those that there are")
     return _key(row)
 
 
@@ -142,7 +142,7 @@ def _insert(
     trains_for: str | None = None,
 ) -> Key:
     if not 0 < len(name) <= _LONGEST_NAME or not is_text(name):
-        raise ValueError(f"a key's name has 1 to {_LONGEST_NAME} characters")
+        raise ValueError(f"a key's name must have 1 to {_LONGEST_NAME} characters")
     criteria = set(scopes)
     if not criteria or not criteria <= set(SCOPES):
         raise ValueError(f"scopes are one or more of {', '.join(SCOPES)}")

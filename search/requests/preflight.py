@@ -27,10 +27,10 @@ MOST_NAMED = 5
 def check(db: Database, spec: JobSpec, principal: Principal) -> Preflight:
     """As `preflight`, in a transaction of its own."""
     with db.read() as connection:
-        return preflight(connection, spec, principal)
+        return preflight(connection, spec, principal.id)
 
 
-def preflight(connection: Connection, spec: JobSpec, principal: Principal) -> Preflight:
+def preflight(connection: Connection, spec: JobSpec, owner: str) -> Preflight:
     """What would keep a job from being trained on the workers that are alive, and how long these would take."""
     if spec.trainer is not None:
         return _of_programs(spec)
@@ -48,7 +48,7 @@ def preflight(connection: Connection, spec: JobSpec, principal: Principal) -> Pr
         *_packages(spec, candidates),
         *_batches(spec),
     ]
-    outlook, seconds, shortfalls = _time(connection, spec, principal, candidates)
+    outlook, seconds, shortfalls = _time(connection, spec, owner, candidates)
     return Preflight(warnings=[*warnings, *shortfalls], expected=outlook, seconds=seconds)
 
 
@@ -166,14 +166,14 @@ def training_images(data: DatasetSpec) -> int | None:
 
 
 def _time(
-    connection: Connection, spec: JobSpec, principal: Principal, candidates: Sequence[LiveWorkers]
+    connection: Connection, spec: JobSpec, owner: str, candidates: Sequence[LiveWorkers]
 ) -> tuple[str, float | None, list[SpecWarning]]:
     """How many trainings there are and how long they take on the workers that could train them."""
     trainings, exact = trial_counts.probable_trials(spec)
     number = f"{'' if exact else 'about '}{trainings:,} trainings in all"
     if not candidates:
         return f"{number}; how long they take is not known before a worker is alive that may train them", None, []
-    speed = epochs_per_second(connection, spec, principal, {worker.device for worker in candidates if worker.device})
+    speed = epochs_per_second(connection, spec, owner, {worker.device for worker in candidates if worker.device})
     if speed is None:
         unknown = "no job of yours has trained this student on these data here"
         return f"{number}; how long they take is not known yet: {unknown}", None, []

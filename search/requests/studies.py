@@ -156,7 +156,7 @@ def get_guidance(db: Database, study_id: str, principal: Principal) -> Guidance:
         rows = _jobs(connection, study.id)
         answers = answers_of(connection, list(rows))
     if not answers:
-        raise NotReady("no cell of this study is answered yet")
+        raise NotReady("no cell of this study is answered yet: ask again when one of its jobs is completed")
     try:
         return checked(compute_guidance(study.name, list(_guided(_cells(study), rows, answers))))
     except (ArithmeticError, ValueError) as error:  # LinAlgError and NotStorable among them

@@ -60,7 +60,7 @@ def get_trial(db: Database, job_id: str, number: int, principal: Principal) -> t
         query = select(trials).where(trials.c.job_id == job_id, trials.c.number == number)
         row = connection.execute(query).one_or_none() if 0 <= number <= LARGEST else None
         if row is None:
-            raise NotFound("the job has no such trial")
+            raise NotFound("the job has no such trial: `thermowell trials JOB` lists those that it has")
         curve = select(reports).where(reports.c.trial_id == row.id).order_by(reports.c.epoch)
         return trial_of(row), [report_of(report_row) for report_row in connection.execute(curve)]
 

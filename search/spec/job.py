@@ -277,7 +277,7 @@ class JobSpec(Part):
     @model_validator(mode="after")
     def _guesses_fit(self) -> Self:
         if len(self.warm_start.points) > self.budget.trials:
-            raise ValueError("warm_start.points are more than budget.trials")
+            raise ValueError("warm_start.points must not be more than budget.trials")
         for number, guess in enumerate(self.warm_start.points):
             for name, searched, value in _check_guess(self.space, guess):
                 low, high = (searched.low, searched.high) if isinstance(searched, Ranged) else (searched, searched)
@@ -295,7 +295,9 @@ class JobSpec(Part):
     def built_in_parts(self) -> BuiltInParts:
         """What the service's own workers train with. ValueError where others train and it was left out."""
         if self.dataset is None or self.teacher is None or self.student is None:
-            raise ValueError("this job is trained by a program of its own: its spec names no data set and no models")
+            raise ValueError(
+                "this job is trained by a program of its own: it needs a spec without a trainer to have data and models"
+            )
         return BuiltInParts(self.dataset, self.teacher, self.student)
 
     def problem(
@@ -348,7 +350,9 @@ def _check_guess(space: SpaceSpec, guess: FirstGuess) -> Iterator[tuple[str, Sea
         return
     settings = space.optimizers().get(guess.optimizer)
     if settings is None or space.optimizer is None:
-        raise ValueError(f"warm_start.points: {guess.optimizer} is not among the space's optimizers")
+        raise ValueError(
+            f"warm_start.points: {guess.optimizer} is not among the space's optimizers: add it to space.optimizer"
+        )
     for name, value in optimizer_space.items():
         if name not in type(settings).model_fields:
             raise ValueError(f"warm_start.points: {guess.optimizer} has no {name}")

@@ -105,7 +105,7 @@ class _YamlReader:
         if isinstance(event, yaml.DocumentStartEvent):
             self._documents += 1
             if self._documents > 1:
-                raise _refused("", "not YAML: another document begins here, and one is read", line)
+                raise _refused("", "not YAML: another document begins here, and one is read: leave the rest out", line)
         elif isinstance(event, yaml.CollectionEndEvent):
             self._open.pop()
         elif isinstance(event, yaml.NodeEvent):
@@ -204,13 +204,13 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     fields: dict[str, Any] = {}
     for key, value in pairs:
         if key in fields:
-            raise _refused(key, "stands twice in one object")
+            raise _refused(key, "stands twice in one object: leave one out")
         fields[key] = value
     return fields
 
 
 def _no_constant(name: str) -> Any:
-    raise _refused("", f"{name} is not JSON, and no field takes it")
+    raise _refused("", f"{name} is not JSON, and no field takes it: give a number or null")
 
 
 def _number(digits: str) -> int | float:
@@ -235,11 +235,11 @@ def _check_size(data: Any) -> None:
 
 
 def _too_much(line: int | None = None) -> SpecInvalid:
-    return _refused("", f"more than {MAX_NODES:,} keys and values", line)
+    return _refused("", f"more than {MAX_NODES:,} keys and values: leave some out", line)
 
 
 def _too_deep(line: int | None = None) -> SpecInvalid:
-    return _refused("", f"nested deeper than {MAX_DEPTH} levels", line)
+    return _refused("", f"nested deeper than {MAX_DEPTH} levels: write it flatter", line)
 
 
 def _refused(path: str, message: str, line: int | None = None) -> SpecInvalid:

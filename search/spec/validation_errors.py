@@ -60,7 +60,11 @@ def explain(error: ValidationError, marked: LocatedDocument) -> list[FieldProble
     problems = [FieldProblem(dotted_path(path), message, _line(path, marked)) for path, message in messages.items()]
     problems.sort(key=lambda problem: problem.line or 0)
     if len(messages) == MOST_PROBLEMS:
-        problems.append(FieldProblem("", f"these are the first {MOST_PROBLEMS} problems; there may be more"))
+        problems.append(
+            FieldProblem(
+                "", f"these are the first {MOST_PROBLEMS} problems: mend them and check again, there may be more"
+            )
+        )
     return problems
 
 

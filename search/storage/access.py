@@ -30,7 +30,7 @@ def visible_job(connection: Connection, job_id: str, principal: Principal, *, lo
         # NO KEY UPDATE: rows that refer to the job may still be written, e.g. a trial's reports
         row = connection.execute(query.with_for_update(key_share=True) if lock else query).one_or_none()
     if row is None or not (row.owner == principal.id or principal.may("admin")):
-        raise NotFound("there is no such job")
+        raise NotFound("there is no such job that this key may see: `thermowell list` shows those that there are")
     return row
 
 
@@ -41,5 +41,7 @@ def visible_study(connection: Connection, study_id: str, principal: Principal, *
         query = select(studies).where(studies.c.id == study_id)
         row = connection.execute(query.with_for_update() if lock else query).one_or_none()
     if row is None or not (row.owner == principal.id or principal.may("admin")):
-        raise NotFound("there is no such study")
+        raise NotFound(
+            "there is no such study that this key may see: `thermowell study list` shows those that there are"
+        )
     return row

@@ -115,7 +115,9 @@ class Bucket:
             for found in entries:
                 target = Path(os.path.normpath(path / found[len(key) + 1 :]))
                 if not target.is_relative_to(path):
-                    raise StoreUnavailable(f"{self.url} holds {found!r}, which leads out of its folder")
+                    raise StoreUnavailable(
+                        f"{self.url} holds {found!r}, which leads out of its folder: delete that object"
+                    )
                 target.parent.mkdir(parents=True, exist_ok=True)
                 with self._asking() as client:  # FileNotFoundError where it was deleted meanwhile
                     client.download_file(self._bucket, self._full(found), str(target), Config=self._transfer)

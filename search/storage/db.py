@@ -116,7 +116,9 @@ class Database:
         if self.dialect == "sqlite":
             file = Path(str(self.engine.url.database))
             if file.exists() and not (os.access(file, os.W_OK) and os.access(file.parent, os.W_OK)):
-                raise DatabaseUnavailable(f"{outages.READ_ONLY.words}: {file} or its folder cannot be written")
+                raise DatabaseUnavailable(
+                    f"{outages.READ_ONLY.words}: {file} or its folder cannot be written: give this user the right to"
+                )
         else:
             with self.look() as connection:
                 why = connections.why_no_writes(*connection.exec_driver_sql(connections.STANDING).one())

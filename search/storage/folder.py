@@ -47,7 +47,7 @@ class Folder:
         """Whether the folder may be changed; a full one may, since removing makes room."""
         self.check_presence()
         if self._mount is not None and not os.access(self.root, os.W_OK | os.X_OK):
-            raise StoreUnavailable(f"{self.root} is read-only, or this process may not write to it")
+            raise StoreUnavailable(f"{self.root} cannot be written: mount it writable, or give this user the right to")
 
     def check_presence(self) -> None:
         """StoreUnavailable where the root was there before and is not any more."""
@@ -56,7 +56,7 @@ class Folder:
             if self._mount is None:
                 self._mount = _mount_of(self.root) if is_present else None
             elif not is_present or not os.path.ismount(self._mount):
-                raise StoreUnavailable(f"{self.root} is gone, with its mount perhaps: it is used again once it is back")
+                raise StoreUnavailable(f"{self.root} is gone: mount it again, and it is used again")
 
     def put(self, key: str, source: Path) -> None:
         """Copies a file in, so that it survives the machine's crash once it is there."""

@@ -41,7 +41,7 @@ def reason_of(document: dict[str, str] | None) -> Reason | None:
         return Reason(str(document["type"]), str(document["detail"]))
     except (KeyError, TypeError) as error:
         note_unreadable(f"the reason {str(document)[:80]}", error)
-        return Reason("unreadable", "a reason is stored, and cannot be read")
+        return Reason("unreadable", "a reason is stored, and cannot be read: see the service's log")
 
 
 def reason_json(reason: Reason | None) -> dict[str, str] | None:

@@ -32,7 +32,7 @@ def as_stored(document: BaseModel) -> str:
     label = type(document).__name__
     for path, value in _leaves(document.model_dump(warnings=False), label):
         if isinstance(value, float) and not math.isfinite(value):
-            raise NotStorable(f"{path} is {value}, which no reader could read")
+            raise NotStorable(f"{path} is {value}, which no reader could read: only finite numbers are allowed")
     text = document.model_dump_json(warnings=False)
     if len(text) > MOST_BYTES:
         raise NotStorable(f"{label} has {len(text):,} characters; at most {MOST_BYTES:,} are stored")

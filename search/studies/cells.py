@@ -111,7 +111,9 @@ def _larger(study: StudySpec, more: StudyExtension, crossed: int) -> StudySpec:
             for level, sets in _write_path(added).items():
                 before = factors.setdefault(name, {})
                 if before.setdefault(level, sets) != sets:
-                    raise ValueError(f"factors.{name}: {level} is there already, and means another value")
+                    raise ValueError(
+                        f"factors.{name}: {level} is there already, and means another value: rename the level"
+                    )
     except ValueError as error:
         raise SpecInvalid([FieldProblem("factors", explaining.field_problems(error))]) from None
     changes: dict[str, Any] = {"factors": factors}

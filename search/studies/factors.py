@@ -53,7 +53,7 @@ def read_factor(name: str, levels: Sequence[Any] | Mapping[str, Any]) -> Factor:
         settings = {level: dict(sets) for level, sets in levels.items()}
     for level in settings:
         if not _LEVEL.fullmatch(level):
-            raise ValueError(f"factors.{name}: a level's name is 1 to 100 letters without control characters")
+            raise ValueError(f"factors.{name}: a level's name must be 1 to 100 letters without control characters")
     return Factor(name, settings)
 
 
@@ -73,7 +73,7 @@ def check_path(place: str, path: str) -> None:
     if not _PATH.fullmatch(path) or head not in JobSpec.model_fields:
         raise ValueError(f"{place}: {path!r} is no dotted path of a job spec{_near(path)}")
     if head in _OF_STUDY:
-        raise ValueError(f"{place}: {head} belongs to the study, which gives each job its own")
+        raise ValueError(f"{place}: {head} belongs to the study, which gives each job its own: leave it out")
 
 
 def applied(base: Mapping[str, Any], sets: Mapping[str, Any]) -> dict[str, Any]:
@@ -87,7 +87,9 @@ def applied(base: Mapping[str, Any], sets: Mapping[str, Any]) -> dict[str, Any]:
                 part[group] = {}
             part = part[group]
             if not isinstance(part, dict):
-                raise ValueError(f"{'.'.join(groups[: depth + 1])} is no group of fields: {path} cannot be set in it")
+                raise ValueError(
+                    f"{'.'.join(groups[: depth + 1])} is no group of fields: {path} cannot be set: leave one out"
+                )
         part[last] = copy.deepcopy(value)
     return document
 
@@ -115,7 +117,7 @@ def _check_nested(label: str, paths: Sequence[str]) -> None:
     for place, path in enumerate(paths):
         for earlier in paths[:place]:
             if _overlap(path, earlier):
-                raise ValueError(f"{label}: sets {earlier}, and {path} as well")
+                raise ValueError(f"{label}: sets {earlier}, and {path} as well: leave one of the two out")
 
 
 def _overlap(first: str, second: str) -> bool:

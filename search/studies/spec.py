@@ -132,11 +132,11 @@ def checked_plain(value: Any) -> Any:
     """The value, where both databases can keep it: finite numbers, and text without NUL or half a character."""
     for leaf in _leaves(value):
         if isinstance(leaf, float) and not math.isfinite(leaf):
-            raise ValueError("holds a number that is not finite")
+            raise ValueError("must hold finite numbers alone")
         if isinstance(leaf, int) and abs(leaf) >= 2**63:
-            raise ValueError("holds a whole number of more than 64 bits")
+            raise ValueError("must hold whole numbers of at most 64 bits")
         if isinstance(leaf, str) and ("\x00" in leaf or leaf.encode("utf-8", "replace").decode() != leaf):
-            raise ValueError("holds text with a NUL, or with half a character")
+            raise ValueError("must hold text without a NUL and without half a character")
     return value
 
 

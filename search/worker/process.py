@@ -24,11 +24,11 @@ from search import schema, tracing
 from search.claims import finalist_choice, finalization
 from search.claims.claiming import BUILT_IN
 from search.claims.workers import worker_seen, worker_stopped
-from search.errors import DatabaseUnavailable, SchemaMissing, StoreUnavailable
+from search.errors import DatabaseUnavailable, SchemaMissing, SettingsInvalid, StoreUnavailable
 from search.logs import Lines
 from search.optuna_bridge import study
 from search.optuna_bridge.repair import Repairer
-from search.settings import Settings
+from search.settings import Settings, read_settings
 from search.states import TERMINAL_JOBS, JobState
 from search.storage import tables
 from search.storage.db import open_database
@@ -236,13 +236,17 @@ def configure_logging() -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """`python -m search.worker`, configured by THERMOWELL_*. 0 after a stop, 1 without a database or a store."""
+    """`python -m search.worker`, configured by THERMOWELL_*. 0 after a stop; 1: no database, no store; 2: settings."""
     parser = argparse.ArgumentParser(prog="python -m search.worker", description=__doc__)
     parser.add_argument("--lanes", type=int, help="students to train at once, at most (THERMOWELL_LANES)")
     parser.add_argument("--exit-when-idle", action="store_true", help="stop once every job has ended or is paused")
     options = parser.parse_args(arguments)
+    try:
+        settings = read_settings(Settings, **({} if options.lanes is None else {"lanes": options.lanes}))
+    except SettingsInvalid as error:
+        print(error, file=sys.stderr)
+        return 2
     configure_logging()
-    settings = Settings() if options.lanes is None else Settings(lanes=options.lanes)
     interruption = Interruption(threading.Event())
     try:
         with _signals(interruption, settings.grace_seconds):

@@ -41,8 +41,8 @@ def winner_of(job: Job, result: Result) -> Winner:
         spec = JobSpec.model_validate(dict(job.spec))
     if spec.trainer is not None:
         raise IllegalMove(
-            "this job was trained by a program of its own, so that no other project knows its data and models: "
-            f"the winner's configuration is in /v1/jobs/{job.id}/result"
+            "this job was trained by a program of its own, so that no other project knows its data and models: read "
+            f"the winner's configuration at /v1/jobs/{job.id}/result"
         )
     classes = (job.teacher or {}).get("classes") or datasets.get(spec.built_in_parts.dataset.name).classes
     configuration = configurations.from_json((result.verdict or result.winner).configuration.stored())

@@ -252,5 +252,6 @@ def _check_digest(header: str | None, digest: bytes) -> None:
     digests = [part.strip() for part in header.split(",") if part.strip().lower().startswith("sha-256=")]
     if digests != [f"sha-256=:{base64.b64encode(digest).decode()}:"]:
         raise ReportRefused(
-            f"Content-Digest does not fit: what arrived has sha-256=:{base64.b64encode(digest).decode()}:"
+            "Content-Digest does not fit: send the file again. What arrived has "
+            f"sha-256=:{base64.b64encode(digest).decode()}:"
         )

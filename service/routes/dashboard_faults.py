@@ -29,12 +29,14 @@ def explain(storage: Any, db: Database, scope: Scope) -> Response | None:
     path = inner_path(scope)
     _check_there(storage, path)
     if path.startswith("/artifacts/"):
-        raise NotFound("this file of the study is not in the artifact store")
+        raise NotFound("this file of the study is not in the artifact store any more: look at the job's own page")
     if path.endswith("/param_importances") and _nothing_to_search(storage, path):
         return JSONResponse({"param_importances": [[]]})  # of no parameter
     plot = _PLOT.match(path)
     if plot is not None:
-        raise _refusal("path", "plot_type", f"{plot[1]} cannot be drawn of this study; the job's report has pictures")
+        raise _refusal(
+            "path", "plot_type", f"{plot[1]} cannot be drawn of this study: see the pictures of the job's report"
+        )
     after = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True).get("after", [])
     if not all(number.isdecimal() for number in after):
         raise _refusal("query", "after", "must be a whole number, at least 0")

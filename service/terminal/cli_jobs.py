@@ -126,7 +126,10 @@ def student(
             fail(f"cannot write into {output}: {error.strerror}", Exit.USAGE)
         names = sorted(path.name for path in folder.iterdir())
     if "student.safetensors" not in names:
-        fail("the job has no student: it has not ended, or its winner failed on every seed", Exit.FAILED)
+        fail(
+            "the job has no student: it has not ended (`thermowell watch JOB`), or its winner failed on every seed",
+            Exit.FAILED,
+        )
     stderr().print(f"{folder}: {', '.join(names)}", markup=False)
     if "student.py" in names:
         stderr().print(f"Try: python {folder / 'student.py'} PICTURE", markup=False)

@@ -68,6 +68,7 @@ def worker(
     need_worker_extra()
     variables = {"THERMOWELL_LANES": lanes, "THERMOWELL_THREADS": threads}
     os.environ.update({name: str(value) for name, value in variables.items() if value is not None})
+    read_settings()
     become("search.worker", *(["--exit-when-idle"] if exit_when_idle else []))
 
 
@@ -325,20 +326,17 @@ def register(app: typer.Typer) -> None:
 
 
 def read_settings(**overrides: object) -> Settings:
-    """The settings; one that cannot be ends the command with its name."""
-    from pydantic import ValidationError
-
+    """The settings; one that cannot be ends the command with its name, one that is nearly one is warned of."""
+    from search import settings
+    from search.errors import SettingsInvalid
     from service.settings import Settings
 
+    for warning in settings.misspelt(Settings, os.environ):
+        stderr().print(f"Warning: {warning}.", markup=False, soft_wrap=True)
     try:
-        return (
-            Settings.model_validate({**Settings().model_dump(exclude_unset=True), **overrides})
-            if overrides
-            else Settings()
-        )
-    except ValidationError as invalid:
-        wrong = [f"THERMOWELL_{'_'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in invalid.errors()]
-        fail("\n".join(wrong), Exit.USAGE)
+        return settings.read_settings(Settings, **overrides)
+    except SettingsInvalid as invalid:
+        fail(str(invalid), Exit.USAGE)
 
 
 @contextmanager

@@ -86,7 +86,10 @@ def connected(url: str, key: str | None, as_json: bool = False) -> Iterator[Clie
             say_problem(refused.problem)
         raise typer.Exit(Exit.NOT_READY if refused.slug == "not-ready" else Exit.REFUSED) from None
     except Unreachable as unreachable:
-        fail(f"{unreachable}\nIs it running? Start it with `thermowell serve`.", Exit.UNREACHABLE)
+        fail(
+            f"{unreachable}\nStart it with `thermowell serve`, or name another with --url.",
+            Exit.UNREACHABLE,
+        )
 
 
 def say_problem(problem: dict[str, Any]) -> None:
@@ -128,7 +131,7 @@ def only_match(matches: list[str], word: str, kind: str) -> str:
     plural = "studies" if kind == "study" else f"{kind}s"
     if not matches:
         listing = "thermowell list" if kind == "job" else f"thermowell {kind} list"
-        fail(f"no {kind} has the name {word} or an id that begins so: {listing} shows what there is", Exit.REFUSED)
+        fail(f"no {kind} has the name {word} or an id that begins so: `{listing}` shows what there is", Exit.REFUSED)
     if len(matches) > 1:
         ids = ", ".join(matches[:5])
         fail(

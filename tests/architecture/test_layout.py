@@ -17,7 +17,6 @@ MIN_FILE_LINES = 15
 SMALL_FILE_LINES = 45
 SMALL = {
     "search/analysis/job/__main__.py": "a program: a child process computes an interim answer",
-    "search/optuna_bridge/proxy.py": "a program: Optuna's gRPC proxy beside the database",
     "search/storage/migrations/env.py": "alembic asks for this file",
     "search/proposer/__main__.py": "a program: who proposes beside the API",
     "search/worker/__main__.py": "a program: the worker",

@@ -7,6 +7,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from search.errors import DatabaseUnavailable, SchemaMissing
 from search.schema import check_schema, migrate, wait_for_schema
@@ -56,4 +57,12 @@ def test_waiting_bears_a_server_that_is_not_up_yet() -> None:
     db = open_database("postgresql://nobody@localhost:1/none?connect_timeout=1")
     with pytest.raises(DatabaseUnavailable):
         wait_for_schema(db, 0.0)
+    db.close()
+
+
+def test_what_is_waited_for_is_said_at_once_and_once(database_url: str) -> None:
+    db = open_database(database_url)
+    with capture_logs() as lines, pytest.raises(SchemaMissing):
+        wait_for_schema(db, 0.5)
+    assert [line["error"] for line in lines] == ["the database has no schema: run `thermowell migrate`"]
     db.close()

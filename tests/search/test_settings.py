@@ -8,7 +8,8 @@ import pytest
 from pydantic import ValidationError
 from sqlalchemy.engine import make_url
 
-from search.settings import Settings
+from search.errors import SettingsInvalid
+from search.settings import Settings, misspelt, read_settings
 
 
 def test_everything_lies_below_var() -> None:
@@ -103,3 +104,43 @@ def test_a_wrong_address_is_refused_without_telling_the_password_of_the_file(tmp
 def test_impossible_settings_are_refused(wrong: dict[str, int]) -> None:
     with pytest.raises(ValidationError):
         Settings(**wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "says"),
+    [
+        ("THERMOWELL_LANES", "s3cret", "THERMOWELL_LANES: must be a valid integer"),
+        ("THERMOWELL_LANES", "0", "THERMOWELL_LANES: must be greater than or equal to 1"),
+        ("THERMOWELL_ENGINE", "s3cret", "THERMOWELL_ENGINE: must be 'auto', 'loop', 'bank' or 'processes'"),
+        ("THERMOWELL_DATABASE_URL", "mysql://root:s3cret@db", "THERMOWELL_DATABASE_URL: must be of sqlite"),
+        ("THERMOWELL_ARTIFACT_STORE", "s3cret", "THERMOWELL_ARTIFACT_STORE: must look like s3://bucket"),
+        ("THERMOWELL_LABELS", "GPU!", "THERMOWELL_LABELS: "),
+    ],
+)
+def test_a_wrong_setting_is_told_by_its_variable_without_its_value(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, says: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(SettingsInvalid) as refused:
+        read_settings(Settings)
+    message = str(refused.value)
+    assert message.startswith(says)
+    assert "unset it for its default" in message
+    assert "s3cret" not in message
+    assert "pydantic" not in message
+
+
+def test_a_variable_that_is_nearly_a_setting_is_warned_of() -> None:
+    names = [
+        "THERMOWELL_LANE",
+        "THERMOWELL_DATABSE_URL",
+        "THERMOWELL_LANES",
+        "THERMOWELL_KEY",
+        "THERMOWELL_IMAGE",
+        "LANE",
+    ]
+    assert [warning.partition(" ")[0] for warning in misspelt(Settings, names)] == [
+        "THERMOWELL_DATABSE_URL",
+        "THERMOWELL_LANE",
+    ]
+    assert "THERMOWELL_LANES is one" in misspelt(Settings, names)[1]

@@ -9,14 +9,14 @@ import httpx
 from service.errors import KINDS
 
 
-def refused(answer: httpx.Response, status: int, slug: str) -> dict[str, Any]:
+def refused(answer: httpx.Response, status: int, slug: str, title: str | None = None) -> dict[str, Any]:
     """The problem document, once all that every problem must have was checked."""
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
     problem: dict[str, Any] = answer.json()
     assert problem["type"] == f"/problems/{slug}"
     assert problem["status"] == status
-    assert problem["title"] == KINDS[slug].title
+    assert problem["title"] == (title or KINDS[slug].title)
     assert problem["detail"]
     assert problem["instance"].startswith("/")
     return problem

@@ -24,6 +24,7 @@ from search.requests.results import get_result
 from search.storage.db import Database, open_database
 from search.storage.tables import analyses
 from search.storage.tables import jobs as job_table
+from search.worker import process
 from service import cli
 from service.settings import Settings
 from service.terminal import cli_operate
@@ -329,7 +330,16 @@ def test_serve_refuses_to_be_open_to_others(run: Run) -> None:
 def test_settings_that_cannot_be(run: Run) -> None:
     done = run("migrate", env={"THERMOWELL_DATABASE_URL": "mysql://x", "THERMOWELL_PORT": "many"})
     assert done.exit_code == Exit.USAGE
-    assert "THERMOWELL_PORT" in done.stderr
+    assert "THERMOWELL_PORT: must be a valid integer" in done.stderr
+    assert "THERMOWELL_LANE is no setting" in run("keys", "list", env={"THERMOWELL_LANE": "3"}).stderr
+
+
+def test_a_worker_with_a_setting_that_cannot_be(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("THERMOWELL_LEASE_SECONDS", "soon")
+    assert process.main([]) == Exit.USAGE
+    assert "THERMOWELL_LEASE_SECONDS: must be a valid number" in capsys.readouterr().err
 
 
 def test_a_database_that_is_away(run: Run, tmp_path: Path) -> None:
@@ -452,7 +462,7 @@ class TestReadingAndNames:
         assert get_job(db, jobs.queued.id, server_fixtures.LOCAL).state == "cancelled"
         missing = run("result", "nothing")
         assert missing.exit_code == Exit.REFUSED
-        assert "thermowell list shows what there is" in missing.stderr.replace("\n", " ")
+        assert "`thermowell list` shows what there is" in missing.stderr.replace("\n", " ")
         server_fixtures.submit(db, name="going")
         twice = run("watch", "going")
         assert twice.exit_code == Exit.REFUSED

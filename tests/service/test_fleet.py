@@ -68,6 +68,8 @@ def test_a_share_is_changed(client: httpx.Client, jobs: Jobs) -> None:
         assert thermowell.share(changed, parallel="no cap").parallel is None
     for wrong in ({}, {"priority": None}, {"priority": 101}, {"parallel": 0}, {"prio": 3}):
         assert client.post(f"/v1/jobs/{jobs.queued.id}/share", json=wrong).status_code == 422
+    lower = client.post(f"/v1/jobs/{jobs.queued.id}/extend", json={"trials": 1}).json()
+    assert (lower["type"], lower["title"]) == ("/problems/spec-invalid", "The new budget was refused")
     ended = client.post(f"/v1/jobs/{jobs.completed.id}/share", json={"priority": 3})
     assert (ended.status_code, ended.json()["type"]) == (409, "/problems/illegal-move")
 

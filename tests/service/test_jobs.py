@@ -179,6 +179,9 @@ def test_a_key_lives_as_long_as_its_job_and_the_description_says_so(client: http
     assert "makes a new job" in paths["/v1/jobs/{job_id}"]["delete"]["description"]
 
 
+TITLES = {"spec-invalid": "The new budget was refused"}
+
+
 @pytest.mark.parametrize(
     ("body", "status", "slug"),
     [
@@ -189,7 +192,7 @@ def test_a_key_lives_as_long_as_its_job_and_the_description_says_so(client: http
     ],
 )
 def test_extend_refuses(reader: httpx.Client, jobs: Jobs, body: object, status: int, slug: str) -> None:
-    refused(reader.post(f"/v1/jobs/{jobs.running.id}/extend", json=body), status, slug)
+    refused(reader.post(f"/v1/jobs/{jobs.running.id}/extend", json=body), status, slug, TITLES.get(slug))
     refused(reader.post(f"/v1/jobs/{jobs.cancelled.id}/extend", json={"trials": 9}), 409, "illegal-move")
 
 

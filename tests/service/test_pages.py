@@ -387,7 +387,7 @@ def test_a_move_that_came_too_late_says_why(window: Window, jobs: Jobs) -> None:
     window.get(f"/jobs/{jobs.running.id}")
     answer = window.send(f"/jobs/{jobs.cancelled.id}/pause")
     assert answer.status_code == 409
-    assert "cancelled job cannot become paused" in words(answer)
+    assert "a cancelled job cannot be paused: it has ended; submit its spec again" in words(answer)
     assert "dropped" in words(answer)
 
 

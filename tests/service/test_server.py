@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 
+from structlog.testing import capture_logs
+
+from service import server
+from service.app import create_app
+from service.settings import Settings
 from tests.processes import Processes
 
 PROGRAM = """
@@ -30,3 +36,10 @@ def test_tracebacks_show_no_variables(processes: Processes) -> None:
     assert logged["event"] == "it failed"
     assert "ValueError: no" in logged["exception"]
     assert "bbbbbbbb" not in line
+
+
+def test_a_service_on_a_database_without_tables_says_so_when_it_starts(tmp_path: Path) -> None:
+    with capture_logs() as lines:
+        server.say_readiness(create_app(Settings(var=tmp_path)))
+    assert [line["log_level"] for line in lines] == ["warning"]
+    assert "run `thermowell migrate`" in lines[0]["error"]

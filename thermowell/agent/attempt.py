@@ -205,7 +205,7 @@ class Attempt:
         """The result of a program that wrote none and ended well. AgentError where its last report is none."""
         objective, last = self.claim["objective"], self._last
         if last is None:
-            raise AgentError("the command ended well, but reported nothing and wrote no result.json")
+            raise AgentError("the command ended well, but reported nothing: report each epoch, or write result.json")
         if objective not in last.metrics:
             near = difflib.get_close_matches(objective, last.metrics, n=1, cutoff=0.4)
             hint = f": did you mean {near[0]}? Report it as {objective}" if near else ""

@@ -172,7 +172,7 @@ def _element(element: str, values: Mapping[str, Any]) -> str:
         value = values[match[2]]
         words = json.dumps(value) if isinstance(value, (bool, list, dict)) or value is None else str(value)
         if "\0" in words:
-            raise AgentError(f"{match[0]} has a null character in it")
+            raise AgentError(f"{match[0]} has a null character in it: remove it")
         if isinstance(value, str) and words.startswith("-") and match.start() == 0:
             raise AgentError(
                 f"{match[0]} is {words!r}, which a program would take for an option: write '--{match[2]}={match[0]}'"
@@ -193,7 +193,7 @@ def load(path: Path) -> dict[str, Command]:
     commands: dict[str, Command] = {}
     for name, content in document.items():
         if not isinstance(name, str) or not _NAME.fullmatch(name):
-            raise AgentError(f"{path}: {name!r} cannot be a command's name: letters, digits, '.', '_' and '-'")
+            raise AgentError(f"{path}: {name!r} cannot be a command's name: use letters, digits, '.', '_' and '-'")
         try:
             commands[name] = Command.model_validate(content)
         except ValidationError as error:

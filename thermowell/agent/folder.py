@@ -154,7 +154,7 @@ class TrialFolder:
         if not isinstance(epoch, int) or isinstance(epoch, bool):
             raise AgentError(f"{place} must say its epoch as a whole number, got {epoch!r}")
         if not isinstance(seconds, (int, float)) or not 0 <= seconds < 1e9:
-            raise AgentError(f"{place} says {seconds!r} seconds")
+            raise AgentError(f"{place} says {seconds!r} seconds: they must be a number from 0")
         if isinstance(resume, str):
             resume = {"epoch": epoch, "at": resume}
         if resume is not None and not (isinstance(resume, dict) and set(resume) == {"epoch", "at"}):

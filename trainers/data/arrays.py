@@ -155,7 +155,7 @@ def _as_eight_bits(pixels: NDArray[Any], key: str) -> tuple[NDArray[np.uint8], n
     low, high = pixels.min(), pixels.max()
     if dtype.kind == "f":
         if not np.isfinite(low) or not np.isfinite(high):
-            raise DatasetInvalid(f"{key} are {dtype} with values that are not finite (NaN or infinite)")
+            raise DatasetInvalid(f"{key} are {dtype} with values that are not finite (NaN or infinite): remove them")
         if low >= 0 and high <= 1:
             return _scaled(shaped, 255.0), dtype
     elif (dtype.kind, dtype.itemsize) == ("u", 2) and high > 255:
@@ -180,5 +180,7 @@ def _as_nchw(pixels: NDArray[Any], key: str) -> NDArray[Any]:
         return pixels[:, None]
     first, last = (pixels.ndim == 4 and pixels.shape[axis] in (1, 3) for axis in (1, 3))
     if first == last or not all(pixels.shape[1:]):
-        raise DatasetInvalid(f"{key} of shape {pixels.shape} are not clearly NHW, NHWC or NCHW with 1 or 3 channels")
+        raise DatasetInvalid(
+            f"{key} of shape {pixels.shape} are not clearly NHW, NHWC or NCHW with 1 or 3 channels: save them so"
+        )
     return pixels if first else np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))

@@ -123,7 +123,7 @@ def _checked(data: Data, root: Path, split: Split) -> int:
     ):
         raise DatasetInvalid(
             f"{data.path or data.name}: the test images are {list(shape)}, those of training are {list(expected_shape)}"
-            " (channels, height, width)"
+            " (channels, height, width): make them alike"
         )
     return count
 
@@ -142,7 +142,7 @@ def load_test(data: Data, root: Path, permit: TestPermit, scratch: Path | None =
 def check_permit(permit: TestPermit) -> None:
     """Raises TestSplitSealed unless `permit` names a job and the time of its confirmation."""
     if not isinstance(permit, TestPermit) or not permit.job or not 0 < permit.confirmed_at < math.inf:
-        raise TestSplitSealed("the test part is opened once, after the job's confirmation has ended")
+        raise TestSplitSealed("the test part is opened once, and must wait for the end of the job's confirmation")
 
 
 def cut(data: Data, source: sources.Source) -> tuple[splits.Numbers, splits.Numbers, splits.Numbers]:

@@ -46,5 +46,5 @@ def recolour(images: Tensor, channels: int) -> Tensor:
         weights = torch.tensor(_LUMA).reshape(1, 3, 1, 1)
         return (images.float() * weights).sum(1, keepdim=True).round().clamp(0, 255).to(torch.uint8)
     raise DatasetInvalid(
-        f"images of {image_channels} channels cannot be shown to a model of {channels}: it takes 1 or 3"
+        f"images of {image_channels} channels cannot be shown to a model of {channels}: use data of 1 or 3"
     )

@@ -16,9 +16,7 @@ def class_map(data: Data, count: int) -> NDArray[np.int64]:
     if classes is None:
         return np.arange(count)
     if classes.kind == "clusters":
-        raise DatasetInvalid(
-            f"{data.name}: clusters of classes are a map only once a teacher has been confused by them"
-        )
+        raise DatasetInvalid(f"{data.name}: clusters of classes need a teacher that the job trains")
     mapping = SUPERCLASSES.get(data.name, ()) if classes.kind == "coarse" else classes.map
     if classes.kind == "coarse" and not mapping:
         raise DatasetInvalid(f"{data.name} has no superclasses of its own: give a map, or a number of clusters")

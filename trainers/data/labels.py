@@ -34,7 +34,7 @@ def train(values: NDArray[Any], key: str, images: int) -> tuple[Numbers, Classes
     labels = _whole(values, key)
     top = int(labels.max())
     if top >= _MOST:
-        raise DatasetInvalid(f"{key} has the label {top}: classes are numbered 0, 1, ... without a gap")
+        raise DatasetInvalid(f"{key} has the label {top}: number the classes 0, 1, ... without a gap")
     counts = np.bincount(labels, minlength=2)
     columns = values.shape[1] if values.ndim == 2 else 0
     absent = np.flatnonzero(np.bincount(labels, minlength=max(2, columns)) == 0)
@@ -57,16 +57,20 @@ def other(values: NDArray[Any], key: str, images: int, classes: Classes) -> Numb
         return _numbers_of(_text(values, key), classes.names, key)
     labels = _whole(values, key)
     if labels.max() >= classes.count:
-        raise DatasetInvalid(f"{key} has a label {labels.max()}, training has {classes.count} classes")
+        raise DatasetInvalid(
+            f"{key} has a label {labels.max()}, training has {classes.count} classes: use the same classes in both"
+        )
     if values.ndim == 2 and values.shape[1] != classes.count:
-        raise DatasetInvalid(f"{key} has {values.shape[1]} columns, training has {classes.count} classes")
+        raise DatasetInvalid(
+            f"{key} has {values.shape[1]} columns, training has {classes.count} classes: use the same classes in both"
+        )
     return labels
 
 
 def _one_each(values: NDArray[Any], key: str, images: int) -> NDArray[Any]:
     """The values [images], or [images, classes] where they are one-hot."""
     if values.dtype.kind not in "biufUS":
-        raise DatasetInvalid(f"{key} are {values.dtype}: whole numbers, or the classes' names as strings, are taken")
+        raise DatasetInvalid(f"{key} are {values.dtype}: give whole numbers, or the classes' names as strings")
     if images == 0:
         raise DatasetInvalid(f"{key} must be one integer for each of 0 images, at least one")
     if values.size == images:
@@ -78,7 +82,7 @@ def _one_each(values: NDArray[Any], key: str, images: int) -> NDArray[Any]:
         bad = int(np.flatnonzero((ones != 1) | ((values != 0) & (values != 1)).any(1))[0])
         raise DatasetInvalid(
             f"{key} has {values.shape[1]} numbers for each image, which would be one-hot, but image {bad} has "
-            f"{ones[bad]} ones: images of several classes, or of soft ones, are not taken"
+            f"{ones[bad]} ones: images of several classes, or of soft ones, are not taken: give one class each"
         )
     raise DatasetInvalid(
         f"{key} must be one integer for each of {images} images, at least one; they have the shape {values.shape}"
@@ -97,7 +101,7 @@ def _whole(values: NDArray[Any], key: str) -> Numbers:
         first = int(np.flatnonzero(values < 0)[0])
         raise DatasetInvalid(f"{key} must not be negative: image {first} has {values[first]}")
     if int(values.max()) > 2**62:
-        raise DatasetInvalid(f"{key} has the label {values.max()}: classes are numbered 0, 1, ... without a gap")
+        raise DatasetInvalid(f"{key} has the label {values.max()}: number the classes 0, 1, ... without a gap")
     return numbers.astype(np.int64)
 
 
@@ -117,7 +121,9 @@ def _numbers_of(texts: list[str], names: tuple[str, ...], key: str) -> Numbers:
     numbers = {name: number for number, name in enumerate(names)}
     unknown = sorted(set(texts) - set(names))
     if unknown:
-        raise DatasetInvalid(f"{key} names {_listed(unknown)}, which training does not have")
+        raise DatasetInvalid(
+            f"{key} names {_listed(unknown)}, which training does not have: use the same classes in both"
+        )
     return np.array([numbers[name] for name in texts], dtype=np.int64)
 
 

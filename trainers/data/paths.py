@@ -16,7 +16,7 @@ def below(root: Path, relative: str | None) -> Path:
         raise DatasetInvalid(f"the path {relative!r} must be relative and stay below the data root")
     path = root / relative
     if not inside(path, root):
-        raise DatasetInvalid(f"the path {relative!r} leads out of the data root")
+        raise DatasetInvalid(f"the path {relative!r} must stay below the data root")
     return path
 
 

@@ -54,7 +54,7 @@ def read_images(data: Data, root: Path, scratch: Path | None) -> Source:
     if problems:
         raise DatasetInvalid("; ".join(problems))
     if data.name == "replay":
-        raise DatasetInvalid("a table of recorded runs has no images to train on")
+        raise DatasetInvalid("a table of recorded runs has no images to train on: name a data set of images")
     if data.name == "npz":
         return _read_npz(data, root)
     if data.name == "image_folder":
@@ -313,7 +313,7 @@ def _read_npz(data: Data, root: Path) -> Source:
     ):
         raise DatasetInvalid(
             f"{data.path}: validation images are {validation.dtype} {list(validation.pixels.shape[1:])}, those of "
-            f"training are {train.dtype} {list(train.pixels.shape[1:])} (channels, height, width)"
+            f"training are {train.dtype} {list(train.pixels.shape[1:])} (channels, height, width): make them alike"
         )
     return Source(_images(train), classes.count, own_test, None if validation is None else _images(validation))
 

@@ -95,12 +95,12 @@ class Grid:
         if student_temperature is not None and not math.isclose(
             student_temperature, configuration.temperature, rel_tol=CLOSE
         ):
-            raise OffGrid("the table knows no student_temperature of its own")
+            raise OffGrid("the table knows no student_temperature of its own: leave it out")
         rate = _nearest(f"{optimizer.name} learning_rate", optimizer.learning_rate, settings.learning_rates)
         decay = _nearest(f"{optimizer.name} weight_decay", optimizer.weight_decay, settings.weight_decays)
         _nearest(f"{optimizer.name} momentum", optimizer.momentum, (settings.momentum,))
         if optimizer.nesterov:
-            raise OffGrid("the table knows no nesterov momentum")
+            raise OffGrid("the table knows no nesterov momentum: leave it out")
         kd_weight = 0.0
         if configuration.kd_weight != 0:
             kd_weight = _nearest("kd_weight", configuration.kd_weight, self.kd_weights)

@@ -91,7 +91,7 @@ def replayed(problem: Problem, data_root: Path) -> Replayed:
     name = problem.data.path or ""
     path = data_root / name
     if not path.is_file():
-        raise DatasetMissing(f"there is no table of recorded runs {name!r} below the data root")
+        raise DatasetMissing(f"there is no table of recorded runs {name!r} below the data root: put it there")
     world = World(runs.read_runs(path))
     context = world.context
     if not context.softness:

@@ -86,7 +86,7 @@ def read_runs(path: Path) -> Runs:
     try:
         table = pyarrow.parquet.read_table(path)
     except FileNotFoundError as error:
-        raise DatasetMissing(f"there is no table of runs {path.name!r} in its folder") from error
+        raise DatasetMissing(f"there is no table of runs {path.name!r} in its folder: put it there") from error
     except (OSError, pyarrow.ArrowException) as error:
         raise DatasetInvalid(f"{path.name} is not a parquet file: {error}") from error
     papers = _read_papers(table.schema, path)
@@ -152,7 +152,7 @@ def _read_papers(schema: pyarrow.Schema, path: Path) -> Mapping[str, Any]:
     try:
         papers: dict[str, Any] = json.loads((schema.metadata or {})[_KEY])
     except (KeyError, ValueError) as error:
-        raise DatasetInvalid(f"{path.name} is a parquet file, but no table of this project's runs") from error
+        raise DatasetInvalid(f"{path.name} is a parquet file, but no table of runs: name another") from error
     if papers.get("format") != FORMAT:
         raise DatasetInvalid(f"{path.name} has format {papers.get('format')}, this version reads {FORMAT}")
     return papers

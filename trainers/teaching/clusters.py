@@ -30,7 +30,7 @@ def resolved(problem: Problem, roots: Roots, device: torch.device) -> Problem:
     fine = replace(problem, data=replace(problem.data, classes=None))
     split = datasets.load(fine.data, roots.data, roots.store)
     if not 2 <= classes.clusters < split.classes:
-        raise DatasetInvalid(f"{split.classes} classes can be grouped into 2 to {split.classes - 1} clusters")
+        raise DatasetInvalid(f"{split.classes} classes must be grouped into 2 to {split.classes - 1} clusters")
     logits = teacher.answers(teacher.Setting(fine, split, roots.store, device, roots.data, roots.shared)).train
     groups = grouped(confusion(logits, split.train.labels, split.classes), classes.clusters)
     return replace(problem, data=replace(problem.data, classes=Classes("map", map=groups)))

@@ -46,7 +46,7 @@ def pretrained_model(
     validation and test images would be judged by what it knows. Raises DatasetMissing or DatasetInvalid.
     """
     if (pretraining.data.name, pretraining.data.path) == (data.name, data.path):
-        raise DatasetInvalid(f"{data.name} cannot be pretrained on {data.name}: its validation and test would be known")
+        raise DatasetInvalid(f"{data.name} cannot be pretrained on {data.name}: name another data set")
     model = models.build(pupil.model, pupil.channels, pupil.size, classes, pupil.seed)
     head = heads.names(pupil.model, pupil.channels, pupil.size, classes)
     path = _place(pupil, pretraining)

@@ -309,7 +309,7 @@ def _check_shape(tensors: dict[str, Tensor], name: str, shape: tuple[int, ...]) 
     if name != "train" or logits.dtype not in (torch.float16, torch.float32):
         logits = logits.float()
     if not torch.isfinite(logits).all():
-        raise TeacherInvalid(f"the given logits {name!r} are not all finite")
+        raise TeacherInvalid(f"the given logits {name!r} are not all finite: make the file anew")
     return logits
 
 
@@ -317,11 +317,13 @@ def _facts(setting: Setting, train: Tensor, validation: Tensor) -> TeacherFacts:
     """Measured on validation at T = 1; TeacherInvalid where logits are not finite."""
     split = setting.split
     if not torch.isfinite(train).all():
-        raise TeacherInvalid("the teacher's logits on the training part are not finite")
+        raise TeacherInvalid("the teacher's logits on the training part are not finite: lower its learning rate")
     try:
         quality = evaluate.measure(validation, split.validation.labels, validation, temperature=1.0)
     except evaluate.NotFinite as error:
-        raise TeacherInvalid("the teacher's logits on the validation part are not finite") from error
+        raise TeacherInvalid(
+            "the teacher's logits on the validation part are not finite: lower its learning rate"
+        ) from error
     return TeacherFacts(
         fingerprint=setting.problem.teacher_fingerprint(),
         classes=split.classes,

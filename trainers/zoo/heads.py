@@ -21,7 +21,9 @@ def names(model: spec.Model, channels: int, size: tuple[int, ...], classes: int)
     shapes, wider_shapes = (_shapes(model, channels, size, count) for count in (classes, classes + 1))
     head = frozenset(name for name in shapes if shapes[name] != wider_shapes.get(name))
     if not head:
-        raise ModelUnavailable(f"{model.name} has no part that depends on its classes: it cannot be given a new head")
+        raise ModelUnavailable(
+            f"{model.name} has no part that depends on its classes: it cannot be given a new head. Choose another model"
+        )
     return head
 
 

@@ -50,7 +50,9 @@ def check(model: spec.Model, channels: int, size: tuple[int, ...], classes: int)
     except Exception as error:  # of a plugin's model any may be raised
         raise ModelUnavailable(f"{model.name} does not take {_images(channels, size)}: {error}") from error
     if not isinstance(logits, Tensor) or logits.shape != (2, classes):
-        raise ModelUnavailable(f"{model.name} does not answer one logit for each of {classes} classes")
+        raise ModelUnavailable(
+            f"{model.name} must answer one logit for each of {classes} classes, and does not: choose another model"
+        )
 
 
 def has_timm() -> bool:

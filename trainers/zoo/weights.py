@@ -51,7 +51,7 @@ def load(path: Path) -> dict[str, Tensor]:
     except StorageFault:
         raise
     except FileNotFoundError as error:
-        raise TeacherInvalid(f"the file {path.name} is missing") from error
+        raise TeacherInvalid(f"the file {path.name} is missing: add it with `thermowell weights add`") from error
     except (SafetensorError, OSError) as error:
         raise TeacherInvalid(f"{path.name} is not a safetensors file: {error}") from error
 
@@ -86,7 +86,9 @@ def _checked(store: Path, digest: str) -> Path:
         with disk.guarded(f"the artifact {digest} cannot be read"), path.open("rb") as file:
             actual = hashlib.file_digest(file, "sha256").hexdigest()
     except FileNotFoundError as error:
-        raise TeacherInvalid(f"the artifact {digest} is not in the artifact store") from error
+        raise TeacherInvalid(
+            f"the artifact {digest} is not in the artifact store: add the file with `thermowell weights add`"
+        ) from error
     if actual != digest:
         raise TeacherInvalid(f"the artifact {digest} is damaged: its content has sha256 {actual}")
     return path

@@ -101,7 +101,7 @@ def rows(file: Path | None = None) -> tuple[Row, ...]:
 def _read_table(file: Path) -> Table:
     try:
         if file.stat().st_size > LARGEST:
-            raise LiteratureInvalid(f"{file} is larger than {LARGEST:,} bytes")
+            raise LiteratureInvalid(f"{file} is larger than {LARGEST:,} bytes: leave rows out")
         document: Any = yaml.safe_load(file.read_text("utf-8"))
         table = Table.model_validate(document)
     except OSError as error:
