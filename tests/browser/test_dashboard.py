@@ -55,6 +55,7 @@ def plot(page: Page, title: str, *, exact: bool = True) -> Locator:
     return page.locator(".js-plotly-plot", has=page.locator(".gtitle").get_by_text(title, exact=exact))
 
 
+@pytest.mark.slow
 def test_every_plot_is_drawn(visit: NewVisit, study: int) -> None:
     at = visit(scope="dashboard")
     page = at.go(f"/dashboard/studies/{study}")

@@ -61,6 +61,7 @@ def test_nothing_that_comes_or_goes_compiles_again(ready: Prepared, graphs: list
     assert len(graphs) == 2
 
 
+@pytest.mark.slow
 def test_an_optimizer_with_a_kernel_of_its_own_compiles_once_more(ready: Prepared, graphs: list[object]) -> None:
     """The first student that needs a kernel makes a new step; no other one does, and the evaluation stays."""
     engine = BankEngine(ready, 4, compiled=True)
@@ -77,6 +78,7 @@ def test_an_optimizer_with_a_kernel_of_its_own_compiles_once_more(ready: Prepare
         assert len(graphs) == expected
 
 
+@pytest.mark.slow
 def test_any_number_of_banks_in_one_process(ready: Prepared, graphs: list[object]) -> None:
     """torch refuses to compile one piece of code more than so many times: each bank's program is its own."""
     with torch._dynamo.config.patch(recompile_limit=2):

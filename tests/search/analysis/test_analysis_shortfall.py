@@ -146,7 +146,7 @@ def test_all_configurations_of_lists_are_looked_at_once() -> None:
     assert points[at] == pytest.approx(own)
 
 
-@pytest.mark.parametrize("temperature", [{"low": 1, "high": 40}, 8.0])
+@pytest.mark.parametrize("temperature", [{"low": 1, "high": 40}, pytest.param(8.0, marks=pytest.mark.slow)])
 def test_places_of_ranges_lie_in_the_searched_space_and_near_what_may_be_best(temperature: Any) -> None:
     spec = synthetic.spec(budget={"trials": 32}, space={"temperature": temperature})
     trials = synthetic.Builder(spec, synthetic.ridge, 0.004, np.random.default_rng(1)).job()

@@ -31,6 +31,7 @@ def test_the_better_half_is_left_as_it_is(values: np.ndarray) -> None:
     assert (Squeeze.of(values)(better) == better).all()
 
 
+@pytest.mark.slow
 def test_draws_agree_with_the_data_where_there_are_many_and_doubt_where_there_are_none() -> None:
     rng = np.random.default_rng(0)
     points = np.concatenate([rng.uniform(0, 0.5, (80, 1)), rng.uniform(0, 0.5, (80, 1))])

@@ -238,6 +238,7 @@ def test_a_worker_that_is_asked_to_stop_gives_its_trial_back(
     assert row.stopped_at is not None
 
 
+@pytest.mark.slow
 def test_sigterm_ends_the_process_with_zero(db: Database, settings: Settings, processes: Processes) -> None:
     job = submitted(db, training={"epochs": 10_000})
     env = {"THERMOWELL_VAR": str(settings.var), "THERMOWELL_DATABASE_URL": settings.database_url}
