@@ -11,7 +11,7 @@ TESTS ?= tests
 
 .DEFAULT_GOAL := help
 .PHONY: help venv demo demo-own docs style test test-containers container-engine test-slow test-browser check lint types contracts audit format compose-config chaos clean
-.PHONY: bench-throughput bench-memory bench-job bench-views bench-precision bench-coverage bench-guidance bench-table bench-confirmation bench-search bench-ranges bench-verdict bench-ridge bench-bias bench-overhead bench-load
+.PHONY: bench-throughput bench-memory bench-job bench-views bench-precision bench-coverage bench-guidance bench-table bench-confirmation bench-search bench-ranges bench-verdict bench-ridge bench-bias bench-overhead bench-load bench-claims
 SCALE := $(if $(QUICK),quick,full)
 
 help: ## show this list
@@ -111,6 +111,9 @@ bench-overhead: $(STAMP) ## storage and sampler per trial, against plain Optuna;
 
 bench-load: $(STAMP) ## 200 clients at once on 10,000 trials, against Optuna Dashboard; QUICK=1: under five minutes
 	$(BIN)/python -m benchmarks.serving.load $(if $(QUICK),--quick) --keep load-$(SCALE)-$$(nproc)-cores $(OPTIONS)
+
+bench-claims: $(STAMP) ## claims and reports of clients over HTTP, beside Optuna's gRPC proxy and Vizier's service; QUICK=1 is shorter
+	$(BIN)/python -m benchmarks.serving.claims $(if $(QUICK),--quick) --keep claims-$(SCALE) $(OPTIONS)
 
 bench-search: $(STAMP) ## what a good answer costs here, by grid and with others' searches; QUICK=1: five minutes
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.searching.cost $(if $(QUICK),--quick) --keep search-cost-$(SCALE) $(OPTIONS)

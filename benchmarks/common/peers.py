@@ -18,6 +18,11 @@ PACKAGES = {
     "repdistiller": (),
     "synetune": ("syne-tune",),
     "smac": ("smac[pyrfr]",),
+    # its newest release is not at the newest jax
+    "vizier": (
+        *("google-vizier[jax,algorithms]", "jax==0.5.3", "jaxlib==0.5.3", "flax==0.10.4", "equinox==0.12.2"),
+        *("chex==0.1.89", "optax==0.2.4"),
+    ),
 }
 BUILD_TOOLS = {"smac": ("swig", "setuptools", "wheel")}
 """What a peer's packages are built with where pip does not fetch it by itself; then it builds in the environment."""

@@ -27,6 +27,8 @@ from search.storage.tables import jobs, leases, studies, trials
 
 SOON, LATER, RARELY = 1.0, 5.0, 30.0
 """Seconds after which somebody who got nothing comes again: work is about to be planned, running, or paused."""
+MOST_JOBS = 4096
+"""So many are remembered by a door."""
 _log = structlog.get_logger(__name__)
 
 
@@ -181,6 +183,7 @@ class TrialDoor:
 
     def __init__(self, db: Database, storage: study.Storage) -> None:
         self.db, self.storage = db, storage
+        self._without_rungs: set[str] = set()  # jobs that stop no trial: their reports are one transaction
 
     def close(self) -> None:
         """Gives the connections back."""
@@ -203,7 +206,11 @@ class TrialDoor:
 
         LeaseLost; NotFound; ReportRefused.
         """
+        if job_id in self._without_rungs:
+            return external.report(self.db, principal, job_id, number, token, entries, resume)
         trial = external.look(self.db, principal, job_id, number, token)
+        if not pruner_factory.rungs(trial.spec):
+            self._remember_without_rungs(job_id)
         steps = {} if trial.ended else _rungs(trial, entries)
         if not steps:
             return external.report(self.db, principal, job_id, number, token, entries, resume)
@@ -244,6 +251,12 @@ class TrialDoor:
     def give_back(self, principal: Principal, job_id: str, number: int, token: str) -> TrialState:
         """Returns a trial for others to go on with. LeaseLost; NotFound."""
         return external.give_back(self.db, principal, job_id, number, token)
+
+    def _remember_without_rungs(self, job_id: str) -> None:
+        """A job's spec never changes."""
+        if len(self._without_rungs) >= MOST_JOBS:
+            self._without_rungs.clear()
+        self._without_rungs.add(job_id)
 
     def _tell(
         self, trial: HeldTrial, state: TrialState, epoch: int, value: float | None, reason: Reason | None
