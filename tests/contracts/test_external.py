@@ -301,7 +301,7 @@ def test_what_a_program_said_of_the_test_part_stays_sealed_where_nothing_is_deci
     own: Program, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     decided = build.decide
-    monkeypatch.setattr(build, "decide", lambda field: replace(decided(field), kind="undecided", shown=False, seeds=9))
+    monkeypatch.setattr(build, "decide", lambda field: replace(decided(field), kind="undecided", shown=False))
     job = own.submit()
     finish_all(own)
     own.proposer.answer({"conclude": {}})
