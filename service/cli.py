@@ -11,7 +11,17 @@ from typing import Annotated
 
 import typer
 
-from service.terminal import advice, cli_agent, cli_jobs, cli_operate, cli_reading, cli_studies, cli_weights, imports
+from service.terminal import (
+    advice,
+    cli_agent,
+    cli_jobs,
+    cli_operate,
+    cli_plugins,
+    cli_reading,
+    cli_studies,
+    cli_weights,
+    imports,
+)
 from service.terminal.console import Exit
 
 EPILOG = (
@@ -41,6 +51,7 @@ def build() -> typer.Typer:
     cli_operate.register(app)
     cli_agent.register(app)
     cli_weights.register(app)
+    cli_plugins.register(app)
     advice.register(app)
     return app
 

@@ -29,6 +29,7 @@ _SOFTER = Configuration(
     temperature=4.0, kd_weight=0.5, label_weight=0.5, optimizer=Optimizer(optimizers.DEFAULT, 1e-2, momentum=0.9)
 )
 _STUDENTS = (Assignment("0", _SOFTER, seed=1), Assignment("1", _SHARPER, seed=2))
+CANNOT = "two lanes cannot be trained"
 _MOST = 64
 _known: dict[str, str | None] = {}
 """By a problem's fingerprint."""
@@ -54,7 +55,7 @@ def compare(prepared: Prepared) -> str | None:
     try:
         bank_losses, bank_weights = _train(lambda: BankEngine(few, 2))
     except Exception as error:  # of somebody's code under vmap, which knows not every operation
-        return f"two lanes cannot be trained: {_line(error)}"
+        return f"{CANNOT}: {_line(error)}"
     for lane, (ours, theirs) in enumerate(zip(bank_losses, loop_losses, strict=True)):
         if not math.isclose(ours, theirs, rel_tol=FARTHEST, abs_tol=FARTHEST):
             return f"lane {lane} of two has a loss of {ours:.6g} where the loop has {theirs:.6g}"
