@@ -11,6 +11,9 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from thermowell import huggingface as huggingface
+    from thermowell import keras as keras
+    from thermowell import lightning as lightning
     from thermowell.aio.client import AsyncClient as AsyncClient
     from thermowell.drawing import Drawing as Drawing
     from thermowell.errors import Forbidden as Forbidden
@@ -44,6 +47,7 @@ _TRIAL = {
     **dict.fromkeys(("Diverged", "Infeasible", "Pruned", "Trial", "Unfinished"), "thermowell.trial.handle"),
     **dict.fromkeys(("optimize", "trials"), "thermowell.trial.loop"),
 }
+_CALLBACKS = ("huggingface", "keras", "lightning")
 _MODULES = {
     "AsyncClient": "thermowell.aio.client",
     "Client": "thermowell.sync.client",
@@ -57,6 +61,8 @@ _MODULES = {
 
 def __getattr__(name: str) -> Any:
     """Loads a public name from its module (PEP 562)."""
+    if name in _CALLBACKS:
+        return importlib.import_module(f"{__name__}.{name}")
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     if sys.version_info < (3, 10) and name not in _TRIAL and name not in _ERRORS:
@@ -65,4 +71,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_MODULES])
+    return sorted([*globals(), *_MODULES, *_CALLBACKS])

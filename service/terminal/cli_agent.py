@@ -1,4 +1,4 @@
-"""Commands for trainings of one's own: the agent, and a demo of it."""
+"""Commands for trainings of one's own: the agent, a check of a command, and a demo."""
 
 from __future__ import annotations
 
@@ -32,6 +32,14 @@ def agent(context: typer.Context) -> None:
     become("thermowell.agent", *context.args)
 
 
+def check(context: typer.Context) -> None:
+    """Train an epoch of each trial group by a command, and say whether T, weights and seed are obeyed.
+
+    `thermowell trial check JOB -- python train.py {config}`; no trial is claimed.
+    """
+    become("thermowell.agent.check", *context.args)
+
+
 def demo_own(
     example: Annotated[Path, typer.Option("--example", help="A folder with job.yaml and train.py.")] = WORDS,
     directory: Annotated[Path, typer.Option("--dir", help="Where it runs; emptied first.")] = Path("var/demo-own"),
@@ -48,4 +56,7 @@ def demo_own(
 def register(app: typer.Typer) -> None:
     """Adds these commands to the command line."""
     app.command(rich_help_panel="Operation", cls=_Verbatim)(agent)
+    trial = typer.Typer(no_args_is_help=True, help="Trainings of one's own.")
+    trial.command(cls=_Verbatim)(check)
+    app.add_typer(trial, name="trial", rich_help_panel="Operation")
     app.command(rich_help_panel="Operation")(demo_own)

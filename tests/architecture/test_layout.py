@@ -25,6 +25,7 @@ SMALL = {
     "service/pages/png.py": "the one place that knows resvg",
     "service/routes/prefixed.py": "middleware: no route, and apart from the list of routes",
     "service/routes/request_ids.py": "middleware: no route, and apart from the list of routes",
+    "thermowell/keras.py": "what knows Keras, and users import",
     "thermowell/trial/signals.py": "what SIGTERM does to a process and to its forks, apart from what a trial is",
 }
 """Files of few lines that at most one other imports, each with the reason why that one does not hold them."""

@@ -44,7 +44,8 @@ def document_of(spec: Mapping[str, Any], settings: Mapping[str, Any], epochs: in
 class AloneChannel(Channel):
     """Shows what is said of a trial, and keeps none of it."""
 
-    verbose = True
+    def __init__(self) -> None:
+        self._epoch = 0
 
     @property
     def folder(self) -> Path:
@@ -54,7 +55,9 @@ class AloneChannel(Channel):
         return folder
 
     def report(self, entry: Json, resume: Json | None) -> str | None:
-        print(f"epoch {entry['epoch']}: {_shown(entry['metrics'])} ({entry['seconds']:.1f} s)", flush=True)
+        if entry["epoch"] > self._epoch:  # not where a checkpoint was saved behind it
+            print(f"epoch {entry['epoch']}: {_shown(entry['metrics'])} ({entry['seconds']:.1f} s)", flush=True)
+        self._epoch = max(self._epoch, int(entry["epoch"]))
         return None
 
     def complete(self, document: Json) -> None:

@@ -32,8 +32,6 @@ class Channel:
 
     exit_code = 143
     """What the program ends with after SIGTERM, once the trial is given back."""
-    verbose = False
-    """Whether reports are shown on the standard output."""
 
     @property
     def folder(self) -> Path:

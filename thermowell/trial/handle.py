@@ -63,6 +63,7 @@ class Trial:
         self._channel, self._ranks = channel, ranks or Ranks()
         self._epoch = 0
         self._metrics: dict[str, float] = {}
+        self._entry: Json | None = None
         self._end: str | None = None
         self._lines: deque[str] = deque(maxlen=LINES)
         self._warned: set[str] = set()
@@ -120,6 +121,22 @@ class Trial:
         if stop is not None:
             self._close(stop)
         return stop is not None
+
+    @property
+    def reported(self) -> tuple[int, dict[str, float]] | None:
+        """The last epoch that was reported, with its metrics."""
+        return (self._epoch, dict(self._metrics)) if self._epoch else None
+
+    def recall(self, epoch: int, metrics: Mapping[str, Any]) -> None:
+        """Takes up the last report of an earlier attempt, from a checkpoint: `complete` may need it."""
+        if not self._epoch:
+            self._epoch, self._metrics = epoch, numbers(metrics)
+
+    def saved(self, resume: str | Path) -> None:
+        """Says from where a later attempt may go on behind the last reported epoch, where `report` came too early."""
+        place = self._place(self._epoch, resume)
+        if not self.ended and self._entry is not None and place is not None and self._ranks.speaks:
+            self._channel.report(self._entry, place)
 
     def complete(self, metrics: Mapping[str, Any] | None = None, *, test: Mapping[str, Any] | None = None,
                  epoch: int | None = None, **more: Any) -> None:  # fmt: skip
@@ -218,8 +235,12 @@ class Trial:
                 f"epoch {epoch} is a rung, where the objective is needed: {lacks(self.objective, metrics)}"
             )
         self._metrics = metrics
-        place: Json | None = None if resume is None else {"epoch": epoch, "at": str(resume)}
-        return self._channel.report({"epoch": epoch, "metrics": metrics, "seconds": seconds}, place)
+        self._entry = {"epoch": epoch, "metrics": metrics, "seconds": seconds}
+        return self._channel.report(self._entry, self._place(epoch, resume))
+
+    def _place(self, epoch: int, resume: str | Path | None) -> Json | None:
+        """From where to go on; never behind the last epoch, where nothing would be left to report."""
+        return None if resume is None or epoch >= self.epochs else {"epoch": epoch, "at": str(resume)}
 
     def _complete(self, metrics: dict[str, float], test: Mapping[str, Any] | None, epoch: int) -> None:
         if self._diverged(metrics, epoch):
