@@ -56,10 +56,10 @@ class Outcome:
     metrics: Mapping[str, float]
     failure: str | None = None
 
-    def differs(self, other: Outcome) -> bool:
+    def differs(self, outcome: Outcome) -> bool:
         """Whether any metric that both have is another one; how long something took is none."""
-        names = [name for name in self.metrics.keys() & other.metrics.keys() if not _TIMING.search(name)]
-        return any(self.metrics[name] != other.metrics[name] for name in names)
+        names = [name for name in self.metrics.keys() & outcome.metrics.keys() if not _TIMING.search(name)]
+        return any(self.metrics[name] != outcome.metrics[name] for name in names)
 
 
 @dataclass(frozen=True)
@@ -133,9 +133,9 @@ def claim_of(spec: Mapping[str, Any], name: str) -> Document:
 
 def findings(results: Mapping[str, Outcome], metric: str) -> list[Finding]:
     """What the outcomes show, where every run has one."""
-    joint, again, other = results["joint"], results["again"], results["seed"]
-    repeats = not joint.differs(again)
-    near = repeats or _distance(joint, again, metric) < _distance(joint, other, metric) / 10
+    joint, repeat, reseeded = results["joint"], results["again"], results["seed"]
+    repeats = not joint.differs(repeat)
+    near = repeats or _distance(joint, repeat, metric) < _distance(joint, reseeded, metric) / 10
     return [
         Finding(
             "temperature",
@@ -157,7 +157,7 @@ def findings(results: Mapping[str, Outcome], metric: str) -> list[Finding]:
         ),
         Finding(
             "seed counts",
-            joint.differs(other),
+            joint.differs(reseeded),
             "one seed against another",
             "initial weights, the order of the data and dropout must follow trial.seed",
         ),
@@ -203,8 +203,8 @@ def _check(spec: Mapping[str, Any], argv: list[str]) -> int:
         for name, outcome in outcomes(spec, argv, Path(folder)):
             results[name] = outcome
             value = outcome.metrics.get(metric)
-            shown = outcome.failure or (f"{metric} {value:.6g}" if value is not None else "")
-            print(plain(f"trained {RUNS[name][2]}: {shown}"), flush=True)
+            words = outcome.failure or (f"{metric} {value:.6g}" if value is not None else "")
+            print(plain(f"trained {RUNS[name][2]}: {words}"), flush=True)
     if any(outcome.failure for outcome in results.values()):
         print("\nEvery run must end with a result before anything can be said: the first failure shows what is wrong.")
         return NOT_OBEYED
