@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from typing import Any, Literal
 
 from pydantic import ValidationError
@@ -16,6 +17,11 @@ STUDY_NOT_JOB = (
     "this is a study, which has a base job and factors: submit it with `thermowell study submit FILE`, or POST it to "
     "/v1/studies"
 )
+NOT_OURS = "this is a configuration of {0}, not a spec: make one of it with `thermowell spec from {0} FILE`"
+MDISTILLER = {"DISTILLER", "SOLVER"}
+"""Parts that each of mdistiller's files has."""
+TORCHDISTILL = re.compile(r"^\s+[^#\n]*!import_(call|get)\b", re.MULTILINE)
+"""Tags of torchdistill's files, which no spec has."""
 SCHEMA_ID = "urn:thermowell:job-spec:1"
 
 
@@ -26,11 +32,15 @@ def parse_spec(text: str | bytes, media: Literal["json", "yaml"]) -> JobSpec:
     YAML on which line. More is refused than a stored spec is: see search.spec.fields.
     """
     content = markup.read_text(text)
+    if media == "yaml" and TORCHDISTILL.search(content):
+        raise SpecInvalid([FieldProblem("", NOT_OURS.format("torchdistill"), 1)])
     marked = markup.read_json(content) if media == "json" else markup.read_yaml(content)
     if not isinstance(marked.data, dict):
         raise SpecInvalid([FieldProblem("", "a spec is a group of fields (name, dataset, teacher, student, ...)", 1)])
     if {"base", "factors"} <= marked.data.keys():
         raise SpecInvalid([FieldProblem("", STUDY_NOT_JOB, 1)])
+    if marked.data.keys() >= MDISTILLER:
+        raise SpecInvalid([FieldProblem("", NOT_OURS.format("mdistiller"), 1)])
     try:
         return JobSpec.model_validate(marked.data, context=DOOR)
     except ValidationError as error:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 from rich.table import Table
 
+from service.terminal.cli_converting import converting
 from service.terminal.cli_jobs import parse_file
 from service.terminal.console import AsJson, Exit, connected, fail, print_json, say_preflight, stderr, stdout
 from service.terminal.console import Key as ApiKey
@@ -320,6 +321,7 @@ def register(app: typer.Typer) -> None:
     panel = "Operation"
     for command in (up, serve, worker, optuna_proxy, migrate, demo):
         app.command(rich_help_panel=panel)(command)
+    spec.add_typer(converting, name="from")
     app.add_typer(spec, name="spec", rich_help_panel="Jobs")
     app.add_typer(data, name="data", rich_help_panel=panel)
     app.add_typer(keys, name="keys", rich_help_panel=panel)

@@ -27,6 +27,7 @@ SMALL = {
     "service/routes/request_ids.py": "middleware: no route, and apart from the list of routes",
     "thermowell/keras.py": "what knows Keras, and users import",
     "thermowell/trial/signals.py": "what SIGTERM does to a process and to its forks, apart from what a trial is",
+    "service/terminal/cli_converting.py": "commands under `spec from`, as others stand by their noun",
 }
 """Files of few lines that at most one other imports, each with the reason why that one does not hold them."""
 
