@@ -59,33 +59,33 @@ def draw(db: Database, job_id: str, mlflow_uri: str | None = None, root_path: st
     pending = to_be_shown(db, job_id)
     if pending is None:
         return None
-    standing, question = pending
+    job_view, question = pending
     interim = _interim_of(question) if question is not None and interim_question.interim_possible() else None
     if interim is not None:
-        standing = replace(
-            standing,
+        job_view = replace(
+            job_view,
             result=interim.result,
             response=interim.response,
             importances=interim.importances,
             interactions=interim.interactions,
         )
-    page = report.render(standing, picture_base=None) if standing.final else None
+    page = report.render(job_view, picture_base=None) if job_view.final else None
     plots = {
-        str(name): Figure(plotly_renderer.render(make(standing)))
+        str(name): Figure(plotly_renderer.render(make(job_view)))
         for name, make in names.PLOTS.items()
         if name in names.DASHBOARD
     }
-    files = _files(db, standing, page)
-    words = dashboard_note.note(standing, root_path)
+    files = _files(db, job_view, page)
+    words = dashboard_note.note(job_view, root_path)
     change = dashboard_change(db, job_id, plots, words, files)
-    untracked = None if mlflow_uri is None else _tracked(db, standing, mlflow_uri, words)
-    return DrawnPlots(event=standing.event, interim=interim, report=page, beside=change, untracked=untracked)
+    untracked = None if mlflow_uri is None else _tracked(db, job_view, mlflow_uri, words)
+    return DrawnPlots(event=job_view.event, interim=interim, report=page, beside=change, untracked=untracked)
 
 
-def _tracked(db: Database, standing: JobView, uri: str, words: str) -> str | None:
+def _tracked(db: Database, job_view: JobView, uri: str, words: str) -> str | None:
     """Logs the job; why not, where that failed: the plots are there all the same."""
     try:
-        tracking.track(db, standing, uri, words)
+        tracking.track(db, job_view, uri, words)
     except Exception as error:  # whatever a server of somebody else's answers
         return in_short(f"{type(error).__name__}: {error}")
     return None
@@ -118,14 +118,14 @@ def in_short(words: str) -> str:
     return _PASSWORD.sub("://***@", " ".join(words.split()))[:LONGEST_CAUSE]
 
 
-def _files(db: Database, standing: JobView, page: str | None) -> list[Artifact]:
+def _files(db: Database, job_view: JobView, page: str | None) -> list[Artifact]:
     """The job's files, and the report that will be one of them by the time anybody looks."""
     everybody = Principal("", "drawing", frozenset({"admin"}))
-    files = [file for file in list_artifacts(db, standing.job.id, everybody) if file.name != REPORT]
+    files = [file for file in list_artifacts(db, job_view.job.id, everybody) if file.name != REPORT]
     if page is not None:
         content = page.encode()
         digest = hashlib.sha256(content).hexdigest()
-        files.append(Artifact(REPORT, REPORT_TYPE, digest, len(content), None, standing.job.updated_at))
+        files.append(Artifact(REPORT, REPORT_TYPE, digest, len(content), None, job_view.job.updated_at))
     return files
 
 

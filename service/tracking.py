@@ -34,7 +34,7 @@ JOB_ENDS = {JobState.COMPLETED: "FINISHED", JobState.CANCELLED: "KILLED", JobSta
 PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
 
 
-def track(db: Database, standing: JobView, uri: str, note: str) -> None:
+def track(db: Database, job_view: JobView, uri: str, note: str) -> None:
     """Logs what MLflow does not know yet of a job and of its trials that have ended; `note` is Markdown.
 
     ImportError without the extra; MlflowException and OSError where the tracking server fails.
@@ -49,14 +49,14 @@ def track(db: Database, standing: JobView, uri: str, note: str) -> None:
     experiment: str = (
         client.create_experiment(EXPERIMENT) if experiment_record is None else experiment_record.experiment_id
     )
-    run_ids = _runs(client, experiment, standing.job.id)
-    parent = run_ids.pop(None, None) or _begin(client, experiment, standing)
+    run_ids = _runs(client, experiment, job_view.job.id)
+    parent = run_ids.pop(None, None) or _begin(client, experiment, job_view)
     ours = Principal("", "tracking", frozenset({"admin"}))
-    for trial in standing.trials:
+    for trial in job_view.trials:
         if trial.ended_at is not None and run_ids.get(trial.number) is None:
-            _, curve = get_trial(db, standing.job.id, trial.number, ours)
-            _log_trial(client, experiment, parent, standing, trial, curve)
-    _log_job(client, parent, standing, note)
+            _, curve = get_trial(db, job_view.job.id, trial.number, ours)
+            _log_trial(client, experiment, parent, job_view, trial, curve)
+    _log_job(client, parent, job_view, note)
 
 
 def _runs(client: MlflowClient, experiment: str, job_id: str) -> dict[int | None, str]:
@@ -78,8 +78,8 @@ def _runs(client: MlflowClient, experiment: str, job_id: str) -> dict[int | None
             return runs
 
 
-def _begin(client: MlflowClient, experiment: str, standing: JobView) -> str:
-    job = standing.job
+def _begin(client: MlflowClient, experiment: str, job_view: JobView) -> str:
+    job = job_view.job
     tags = {JOB_TAG: job.id} | {f"label.{name}": value for name, value in job.labels.items()}
     run = client.create_run(experiment, _ms(job.created_at), tags, run_name=job.name)
     _log(client, run.info.run_id, params=_flat(job.spec))
@@ -87,9 +87,9 @@ def _begin(client: MlflowClient, experiment: str, standing: JobView) -> str:
     return run_id
 
 
-def _log_job(client: MlflowClient, run_id: str, standing: JobView, note: str) -> None:
+def _log_job(client: MlflowClient, run_id: str, job_view: JobView, note: str) -> None:
     """The job's words and, where there is one, its answer; its run ends with it, or goes on where it is extended."""
-    job, result = standing.job, standing.result
+    job, result = job_view.job, job_view.result
     client.set_tag(run_id, STATE_TAG, job.state.value)
     client.set_tag(run_id, "mlflow.note.content", note[:LONGEST])
     best, finished = job.progress.best_value, job.progress.search_done
@@ -99,7 +99,7 @@ def _log_job(client: MlflowClient, run_id: str, standing: JobView, note: str) ->
         headline, action = units.first_lines(result.verdict, result.summary)
         client.set_tag(run_id, VERDICT_TAG, "none" if result.verdict is None else result.verdict.kind)
         client.set_tag(run_id, f"{VERDICT_TAG}.sentence", f"{headline} {action}"[:LONGEST])
-    if standing.final and result is not None:
+    if job_view.final and result is not None:
         for name, value in _answer(result).items():
             client.log_metric(run_id, name, value, _ms(job.updated_at))
     if job.state in JOB_ENDS and job.ended_at is not None:
@@ -109,13 +109,13 @@ def _log_job(client: MlflowClient, run_id: str, standing: JobView, note: str) ->
 
 
 def _log_trial(
-    client: MlflowClient, experiment: str, parent: str, standing: JobView, trial: Trial, curve: Sequence[Report]
+    client: MlflowClient, experiment: str, parent: str, job_view: JobView, trial: Trial, curve: Sequence[Report]
 ) -> None:
     from mlflow.entities import Metric
 
     start_time, end_time = trial.started_at or trial.created_at, trial.ended_at or trial.created_at
     tags = {
-        JOB_TAG: standing.job.id,
+        JOB_TAG: job_view.job.id,
         TRIAL_TAG: str(trial.number),
         STATE_TAG: trial.state.value,
         "mlflow.parentRunId": parent,

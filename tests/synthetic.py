@@ -259,7 +259,7 @@ def documents(job_spec: JobSpec, trials: Sequence[Trial], **changes: Any) -> dic
     return dict(build_documents(job_id="j", spec=job_spec, trials=trials, **(values | changes)))
 
 
-def standing(
+def job_view(
     job_spec: JobSpec, trials: Sequence[Trial], found: dict[str, Any] | None = None, **changes: Any
 ) -> JobView:
     """How the finished job of these trials stands, with straight learning curves that end at the trials' values."""

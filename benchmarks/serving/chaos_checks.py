@@ -19,7 +19,7 @@ from search.states import TERMINAL_TRIALS, Arm, JobState, Stage, TrialState
 from search.storage import tables
 from search.storage.db import Database
 from search.storage.events import read_events
-from search.storage.rows import study_name
+from search.storage.rows import optuna_study_name
 
 ENDS = ("trial_finished", "trial_pruned", "trial_failed")
 _TOLD = {
@@ -105,7 +105,7 @@ def _mirror(job: Job, arm: Arm, rows: Sequence[Trial], storage: Storage) -> Iter
     if len(ours) != sum(row.optuna_number is not None for row in rows):
         yield f"{arm}: two trials carry the same number of Optuna's"
     try:
-        study = optuna.load_study(study_name=study_name(job.id, arm), storage=storage)
+        study = optuna.load_study(study_name=optuna_study_name(job.id, arm), storage=storage)
     except KeyError:
         if ours:
             yield f"{arm}: the study is missing"

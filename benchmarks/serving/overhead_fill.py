@@ -22,7 +22,7 @@ from search.spec.job import JobSpec
 from search.states import Arm, JobState, Stage, TrialState
 from search.storage import tables
 from search.storage.db import Database
-from search.storage.rows import study_name
+from search.storage.rows import optuna_study_name
 from trainers.spec import Configuration, Optimizer
 
 REPORTS = 10
@@ -89,7 +89,7 @@ def ours(database: Database, count: int, sampler: str = "tpe") -> str:
     """The id of a job whose search has come so far, in our tables and in Optuna's."""
     migrate(database)
     job = jobs.submit(database, spec(sampler), ME)[0]
-    name, found = study_name(job.id), trials(count)
+    name, found = optuna_study_name(job.id), trials(count)
     storage = study.optuna_storage(database)
     try:
         made = optuna.create_study(study_name=name, storage=storage, direction="maximize")

@@ -76,7 +76,7 @@ def race_of(spec: JobSpec, selected: Sequence[Finished], finalists: Sequence[int
     return racing.race(finalists, values_of(spec, selected), seeds, 1 - confirmation.confidence, confirmation.delta)
 
 
-def standing_of(spec: JobSpec, beliefs: Beliefs, trials: Sequence[Candidate], round_: int) -> field.Standing:
+def race_state_of(spec: JobSpec, beliefs: Beliefs, trials: Sequence[Candidate], round_: int) -> field.RaceState:
     """How the field stands after this round's trials of its race; contestants that are the same configuration have the
     same values.
     """
@@ -98,7 +98,7 @@ def standing_of(spec: JobSpec, beliefs: Beliefs, trials: Sequence[Candidate], ro
     of_contestants = {contestant: values.get(key, []) for contestant, key in keys.items()}
     out = [contestant for contestant, key in keys.items() if key in failed]
     left = spec.confirmation.select_seeds - len({trial.seed for trial in raced})
-    return field.standing(beliefs, of_contestants, out, left, spec.confirmation.delta)
+    return field.race_state(beliefs, of_contestants, out, left, spec.confirmation.delta)
 
 
 def _ended_well(trial: Candidate) -> bool:

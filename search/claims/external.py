@@ -39,7 +39,7 @@ LOG_TAIL = 20_000
 _NO_TRIAL = "there is no such trial that you may train"
 _COLUMNS = ("train_loss", "learning_rate", "accuracy", "nll", "ece", "teacher_agreement", "teacher_entropy")
 FailureKind = Literal["diverged", "infeasible", "crashed"]
-Standing = Literal["current", "ended", "lost"]
+LeaseState = Literal["current", "ended", "lost"]
 Tell = Callable[[Connection], object]
 
 
@@ -73,7 +73,7 @@ def look(db: Database, principal: Principal, job_id: str, number: int, token: st
         return _held(connection, principal, job_id, number, token)
 
 
-def renew(db: Database, principal: Principal, tokens: Collection[str]) -> dict[str, Standing]:
+def renew(db: Database, principal: Principal, tokens: Collection[str]) -> dict[str, LeaseState]:
     """Prolongs leases by their own periods from now on; answers how each token stands.
 
     One that has expired and was reaped is not revived by this: that somebody is there does not show that it trains.

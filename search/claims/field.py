@@ -57,7 +57,7 @@ class Beliefs:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class RaceState:
     """The field as it stands: who goes on to another seed, none where the race is over; who leads each arm."""
 
     left: tuple[Contestant, ...]
@@ -65,13 +65,13 @@ class Standing:
     beliefs: Beliefs
 
 
-def standing(
+def race_state(
     beliefs: Beliefs,
     values: Mapping[Contestant, Sequence[float]],
     failed: Collection[Contestant],
     seeds: int,
     delta: float,
-) -> Standing:
+) -> RaceState:
     """What the race's values, by contestant, leave of the field where `seeds` more can be spent; who `failed` on one is
     out, unless all have.
     """
@@ -88,4 +88,4 @@ def standing(
     leaders: dict[Arm, Contestant] = {}
     for place in [*ranked, *absent]:  # an arm whose contestants have all failed has one of them nevertheless
         leaders.setdefault(beliefs.contestants[place][0], beliefs.contestants[place])
-    return Standing(tuple(left), leaders, beliefs)
+    return RaceState(tuple(left), leaders, beliefs)

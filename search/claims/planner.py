@@ -16,7 +16,7 @@ from search.claims.contestants import Finished as Finished
 from search.claims.contestants import candidates as candidates
 from search.claims.contestants import confirmation_seeds as confirmation_seeds
 from search.claims.contestants import race_of as race_of
-from search.claims.contestants import standing_of as standing_of
+from search.claims.contestants import race_state_of as race_state_of
 from search.claims.contestants import taken_to as taken_to
 from search.claims.contestants import trial_seed as trial_seed
 from search.claims.contestants import values_of
@@ -176,7 +176,7 @@ def _next_block(job: JobSnapshot, finished: Sequence[Finished], choice: Finalist
     seeds = confirmation_seeds(job.spec, Stage.SELECT, job.round)
     tried_seeds = {trial.seed for trial in finished if trial.stage is Stage.SELECT and trial.round == job.round}
     if choice.beliefs is not None:
-        left = standing_of(job.spec, choice.beliefs, finished, job.round).left
+        left = race_state_of(job.spec, choice.beliefs, finished, job.round).left
         contestants = [(arm, number, taken_to(job.spec, by_number[number], arm)) for arm, number in left]
         distinct = {
             repr(configuration): (arm, number, configuration) for arm, number, configuration in reversed(contestants)
@@ -228,7 +228,7 @@ def _winners(job: JobSnapshot, finished: Sequence[Finished], choice: FinalistCho
     """The trial that leads each arm when the race has ended; an arm that completed nothing has none."""
     if choice.beliefs is not None:
         by_number = {trial.number: trial for trial in finished}
-        leaders = standing_of(job.spec, choice.beliefs, finished, job.round).leaders
+        leaders = race_state_of(job.spec, choice.beliefs, finished, job.round).leaders
         return {arm: by_number[number] for arm, (_, number) in leaders.items()}
     winners = {arm: _winner(job, finished, choice, arm) for arm in Arm}
     return {arm: trial for arm, trial in winners.items() if trial is not None}

@@ -36,7 +36,7 @@ def check_new_job(connection: Connection, owner: str, trials: int) -> None:
     quota = _locked(connection, owner)
     if quota is None:
         return
-    unfinished, promised = _standing(connection, owner)
+    unfinished, promised = _commitments(connection, owner)
     if quota.jobs is not None and unfinished >= quota.jobs:
         raise QuotaExceeded(
             f"this key may have {quota.jobs} unfinished jobs at once and has {unfinished}: "
@@ -50,7 +50,7 @@ def check_more_trials(connection: Connection, owner: str, before: int, after: in
     quota = _locked(connection, owner)
     if quota is None:
         return
-    unfinished, promised = _standing(connection, owner)
+    unfinished, promised = _commitments(connection, owner)
     if terminal and quota.jobs is not None and unfinished >= quota.jobs:
         raise QuotaExceeded(
             f"this key may have {quota.jobs} unfinished jobs at once and has {unfinished}, without this one: "
@@ -91,13 +91,13 @@ def _locked(connection: Connection, owner: str) -> Quota | None:
     return quota_of(locked)
 
 
-def standing(connection: Connection, owner: str) -> Quota:
+def current_quota(connection: Connection, owner: str) -> Quota:
     """How much the owner has of what a quota limits."""
-    unfinished, promised = _standing(connection, owner)
+    unfinished, promised = _commitments(connection, owner)
     return Quota(jobs=unfinished, trials=promised, parallel=_under_way(connection, owner))
 
 
-def _standing(connection: Connection, owner: str) -> tuple[int, int]:
+def _commitments(connection: Connection, owner: str) -> tuple[int, int]:
     """The owner's unfinished jobs, and the search trials in their budgets."""
     unfinished = (jobs.c.owner == owner) & jobs.c.state.not_in(TERMINAL_JOBS)
     query = select(func.count(), func.coalesce(func.sum(jobs.c.budget_trials), 0)).where(unfinished)

@@ -22,7 +22,7 @@ from sqlalchemy import column, delete, insert, select, table, update
 from search.claims.artifacts import place
 from search.records import Artifact
 from search.storage.db import Database
-from search.storage.rows import study_name
+from search.storage.rows import optuna_study_name
 from search.storage.store import Store
 from thermowell.api.document import Document
 
@@ -84,7 +84,7 @@ def dashboard_change(
     from optuna_dashboard import get_note, save_note, save_plotly_graph_object  # takes seconds
 
     with db.read() as connection:
-        query = select(_STUDIES.c.study_id).where(_STUDIES.c.study_name == study_name(job_id))
+        query = select(_STUDIES.c.study_id).where(_STUDIES.c.study_name == optuna_study_name(job_id))
         study_id = connection.execute(query).scalar_one_or_none()
         if study_id is None:
             return None

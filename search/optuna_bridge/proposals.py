@@ -26,7 +26,7 @@ from search.samplers import sampler_factory, space
 from search.samplers.advised import AdvisedSampler
 from search.spec.job import JobSpec
 from search.states import Arm, Stage
-from search.storage.rows import study_name
+from search.storage.rows import optuna_study_name
 from search.surrogate import slices
 from trainers.registry import losses
 from trainers.spec import Configuration
@@ -50,7 +50,7 @@ def propose(storage: study.Storage, claim: Claim, worker: str = "") -> Proposal:
     trains it. What an earlier attempt asked for, which died before it was attached, is failed first: a sampler must
     not take it for one that is being trained.
     """
-    name = study_name(claim.job_id, claim.arm)
+    name = optuna_study_name(claim.job_id, claim.arm)
     with study.converted():
         known = study.known_study(storage, name, claim.spec.objective.direction)
         trials = storage.get_all_trials(known.study_id, deepcopy=False)
@@ -92,7 +92,7 @@ def _trials_of_other_arms(storage: study.Storage, claim: Claim) -> list[tuple[Ar
     for arm in slices.together(claim.arm, claim.spec.distillation.method == losses.PLAIN):
         if arm is not claim.arm:
             with suppress(KeyError):
-                study_id = storage.get_study_id_from_name(study_name(claim.job_id, arm))
+                study_id = storage.get_study_id_from_name(optuna_study_name(claim.job_id, arm))
                 pairs += [(arm, trial) for trial in storage.get_all_trials(study_id, deepcopy=False)]
     return pairs
 
@@ -116,7 +116,7 @@ def finished_teller(
     """What writes a finished trial from elsewhere into the joint search's study, in the caller's transaction, and
     answers its number there: samplers learn from it as from any other.
     """
-    name = study_name(job_id)
+    name = optuna_study_name(job_id)
     with study.converted():
         state = study.known_study(storage, name, spec.objective.direction)
 
@@ -145,7 +145,7 @@ def take_over(storage: study.Storage, claim: Claim, number: int, worker: str) ->
     """Notes who trains a trial now that an earlier attempt has asked for."""
     with study.converted():
         try:
-            trial_id = study.id_of(storage, study_name(claim.job_id, claim.arm), number)
+            trial_id = study.id_of(storage, optuna_study_name(claim.job_id, claim.arm), number)
             storage.set_trial_user_attr(trial_id, "worker", worker)
             storage.set_trial_user_attr(trial_id, "attempt", claim.attempt)
         except (KeyError, optuna.exceptions.UpdateFinishedTrialError):

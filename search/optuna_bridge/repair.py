@@ -17,7 +17,7 @@ from search.optuna_bridge import study
 from search.states import TERMINAL_JOBS, Arm, JobState
 from search.storage import tables
 from search.storage.db import Database
-from search.storage.rows import study_name
+from search.storage.rows import optuna_study_name
 
 ATTEMPTS = 5
 _log = structlog.get_logger(__name__)
@@ -79,13 +79,13 @@ class Repairer:
         """Fails what is RUNNING and counted by nobody, at once: for a job that nobody asks for any more."""
         for arm in Arm:
             for number in self._orphans(job_id, arm):
-                study.fail_running(self.storage, study_name(job_id, arm), number)
+                study.fail_running(self.storage, optuna_study_name(job_id, arm), number)
 
     def fail_orphans(self) -> int:
         """Fails RUNNING trials that were asked for and never attached, once they have been seen for long enough."""
         current = self.clock()
         orphans = {
-            (study_name(job_id, arm), number)
+            (optuna_study_name(job_id, arm), number)
             for job_id in self._recent_jobs()
             for arm in Arm
             for number in self._orphans(job_id, arm)
@@ -115,7 +115,7 @@ class Repairer:
             return list(connection.scalars(query))
 
     def _orphans(self, job_id: str, arm: Arm) -> set[int]:
-        running = study.running_numbers(self.storage, study_name(job_id, arm))
+        running = study.running_numbers(self.storage, optuna_study_name(job_id, arm))
         return running - self._counted(job_id, arm) if running else running
 
     def _counted(self, job_id: str, arm: Arm) -> set[int]:

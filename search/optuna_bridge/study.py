@@ -33,7 +33,7 @@ from search.spec.job import JobSpec
 from search.states import Arm, TrialState
 from search.storage import outages
 from search.storage.db import Database, engine_options
-from search.storage.rows import study_name
+from search.storage.rows import optuna_study_name
 
 Storage = optuna.storages.BaseStorage
 Direction = Literal["maximize", "minimize"]
@@ -97,7 +97,7 @@ def should_prune(storage: Storage, claim: Claim, number: int, epoch: int, value:
     last one it reported is, since that attempt may have been lost before its answer was written down.
     """
     with converted():
-        name = study_name(claim.job_id, claim.arm)
+        name = optuna_study_name(claim.job_id, claim.arm)
         known = known_study(storage, name)
         backend = mirror_of(storage)
         if backend is not None:
@@ -161,7 +161,7 @@ def mirror_writer(storage: Storage, trial_end: Unmirrored) -> Callable[[sqlalche
         return None
     try:
         with converted():
-            study_id = known_study(storage, study_name(trial_end.job_id, trial_end.arm)).study_id
+            study_id = known_study(storage, optuna_study_name(trial_end.job_id, trial_end.arm)).study_id
     except KeyError:
         return lambda _: None
     value, state = _as_told(trial_end)
@@ -180,7 +180,7 @@ def mirror_end(storage: Storage, trial_end: Unmirrored) -> None:
         return
     with converted():
         try:
-            trial_id = id_of(storage, study_name(trial_end.job_id, trial_end.arm), trial_end.optuna_number)
+            trial_id = id_of(storage, optuna_study_name(trial_end.job_id, trial_end.arm), trial_end.optuna_number)
             before = storage.get_trial(trial_id)
             if before.state.is_finished():
                 return
@@ -204,7 +204,7 @@ def _last_words(trial_end: Unmirrored) -> dict[str, Any]:
 def delete_studies(database: Database, job_id: str) -> None:
     """Deletes a job's studies, those that exist."""
     with database.write() as connection:
-        mirror.delete_studies(connection, [study_name(job_id, arm) for arm in Arm])
+        mirror.delete_studies(connection, [optuna_study_name(job_id, arm) for arm in Arm])
 
 
 def close_storage(storage: Storage) -> None:

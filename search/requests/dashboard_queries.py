@@ -12,7 +12,7 @@ from search.records import Event, Principal
 from search.states import TrialState
 from search.storage.access import visible_job, visible_study
 from search.storage.db import Database
-from search.storage.rows import event_of, study_name
+from search.storage.rows import event_of, optuna_study_name
 from search.storage.stored import readable
 from search.storage.tables import analyses, events, jobs, trials
 
@@ -62,7 +62,7 @@ def study_number(db: Database, job_id: str, principal: Principal) -> int | None:
     """The number under which the dashboard shows a job's joint search; None before its first trial. NotFound."""
     with db.read() as connection:
         job = visible_job(connection, job_id, principal)
-        query = select(_STUDIES.c.study_id).where(_STUDIES.c.study_name == study_name(job.id))
+        query = select(_STUDIES.c.study_id).where(_STUDIES.c.study_name == optuna_study_name(job.id))
         number: int | None = connection.execute(query).scalar_one_or_none()
     return number
 

@@ -11,7 +11,7 @@ import structlog
 from sqlalchemy import ColumnElement, and_, func, select
 
 from search.claims import artifacts, external
-from search.claims.external import HeldTrial, Standing, Tell
+from search.claims.external import HeldTrial, LeaseState, Tell
 from search.claims.measurements import OwnReport, Resume, value_of
 from search.claims.reporting import OPEN_TRIALS, Unmirrored
 from search.errors import IllegalMove, LeaseLost, NotFound, ReportRefused
@@ -21,7 +21,7 @@ from search.records import Artifact, Principal, Reason
 from search.states import TERMINAL_JOBS, Arm, JobState, TrialState
 from search.storage.access import is_id
 from search.storage.db import Database
-from search.storage.rows import study_name
+from search.storage.rows import optuna_study_name
 from search.storage.store import Store
 from search.storage.tables import jobs, leases, studies, trials
 
@@ -189,7 +189,7 @@ class TrialDoor:
         """Gives the connections back."""
         study.close_storage(self.storage)
 
-    def renew(self, principal: Principal, tokens: Collection[str]) -> dict[str, Standing]:
+    def renew(self, principal: Principal, tokens: Collection[str]) -> dict[str, LeaseState]:
         """Prolongs leases; how each stands."""
         return external.renew(self.db, principal, tokens)
 
@@ -214,7 +214,7 @@ class TrialDoor:
         steps = {} if trial.ended else _rungs(trial, entries)
         if not steps:
             return external.report(self.db, principal, job_id, number, token, entries, resume)
-        name, optuna_number = study_name(job_id, trial.arm), trial.row.optuna_number
+        name, optuna_number = optuna_study_name(job_id, trial.arm), trial.row.optuna_number
         stops = study.would_prune(self.storage, trial.spec, name, optuna_number, steps)
         write = study.step_writer(self.storage, name, optuna_number, steps)
         if not stops:

@@ -77,14 +77,14 @@ class JobView:
 def get_job_view(db: Database, job_id: str, principal: Principal) -> JobView:
     """The job as it stands. NotFound; Unreadable where it was answered and the answer cannot be read."""
     with db.read() as connection:
-        standing = job_view_of(connection, visible_job(connection, job_id, principal))
-    if standing.unreadable is not None:
-        raise Unreadable(standing.unreadable)
-    return standing
+        job_view = job_view_of(connection, visible_job(connection, job_id, principal))
+    if job_view.unreadable is not None:
+        raise Unreadable(job_view.unreadable)
+    return job_view
 
 
 def job_view_of(connection: Connection, row: Any) -> JobView:
-    """As `get_standing`, of a row of `jobs` read in this transaction, with what can be read. Unreadable: its spec."""
+    """As `get_job_view`, of a row of `jobs` read in this transaction, with what can be read. Unreadable: its spec."""
     job = job_of(row, progress_of(connection, [row])[row.id], troubles.records(connection, row.id))
     trial_rows = connection.execute(select(trials).where(trials.c.job_id == row.id).order_by(trials.c.number)).all()
     trained = [trial_of(record) for record in trial_rows]

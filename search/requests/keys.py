@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Row, exists, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from search.claims.quotas import columns_of, quota_of, standing
+from search.claims.quotas import columns_of, current_quota, quota_of
 from search.errors import DatabaseUnavailable, NotFound, Unreadable
 from search.records import SCOPES, Key, Principal, Quota, Scope
 from search.storage.cursors import is_text
@@ -94,7 +94,7 @@ def get_quota(db: Database, owner: str) -> Quota:
 def quota_use(db: Database, owner: str) -> Quota:
     """How much an owner has of what a quota limits, now."""
     with db.read() as connection:
-        return standing(connection, owner)
+        return current_quota(connection, owner)
 
 
 def revoke_key(db: Database, key_id: str) -> Key:

@@ -90,17 +90,17 @@ def to_be_shown(db: Database, job_id: str) -> tuple[JobView, Question | None] | 
         row = connection.execute(select(jobs).where(jobs.c.id == job_id)).one_or_none()
         if row is None:
             return None
-        standing = job_view_of(connection, row)
+        job_view = job_view_of(connection, row)
         time = db.now(connection)
-    if standing.final or not standing.response.observations:
-        return standing, None
-    return standing, Question(
+    if job_view.final or not job_view.response.observations:
+        return job_view, None
+    return job_view, Question(
         job_id=job_id,
-        event=standing.event,
-        spec=dict(standing.job.spec),
-        trials=list(standing.trials),
-        teacher=None if standing.job.teacher is None else dict(standing.job.teacher),
-        search_stopped=standing.job.search_stopped,
+        event=job_view.event,
+        spec=dict(job_view.job.spec),
+        trials=list(job_view.trials),
+        teacher=None if job_view.job.teacher is None else dict(job_view.job.teacher),
+        search_stopped=job_view.job.search_stopped,
         test_seen_before=row.test_seen_before,
         wall_seconds=time - row.started_at,
         now=datetime.fromtimestamp(time, UTC),

@@ -18,7 +18,7 @@ LONGEST = 10_000  # characters of a reason's detail
 LARGEST = 2**31 - 1  # of the numbers that users give and the database holds as integers
 
 
-def study_name(job_id: str, arm: Arm = Arm.JOINT) -> str:
+def optuna_study_name(job_id: str, arm: Arm = Arm.JOINT) -> str:
     """The joint search's study carries the job's id; each tuned baseline has a study of its own."""
     return f"thermowell-{job_id}" if arm is Arm.JOINT else f"thermowell-{job_id}-{arm}"
 
@@ -74,7 +74,7 @@ def job_of(row: Row[Any], progress: Progress, troubles: Mapping[str, Trouble] | 
         fixed=_mapping(row.fixed, f"what is fixed of job {row.id}"),
         teacher=_teacher(row),
         progress=progress,
-        study_name=study_name(row.id),
+        study_name=optuna_study_name(row.id),
         test_opened_at=moment_or_none(row.test_opened_at),
         created_at=moment(row.created_at),
         started_at=moment_or_none(row.started_at),

@@ -15,13 +15,13 @@ BESIDE = (
 )
 
 
-def note(standing: JobView, root_path: str = "") -> str:
+def note(job_view: JobView, root_path: str = "") -> str:
     """The note. What users wrote is text, or stands in code, where Markdown does nothing with it."""
-    job, result = standing.job, standing.result
+    job, result = job_view.job, job_view.result
     parts = [f"# {_text(job.name)}"]
     if result is not None:
         headline, action = (_text(words) for words in units.first_lines(result.verdict, result.summary))
-        parts.append(f"**{headline}** {action}" if standing.final else f"**So far:** {headline} {action}")
+        parts.append(f"**{headline}** {action}" if job_view.final else f"**So far:** {headline} {action}")
         if further := units.further_lines(result.verdict, result.summary):
             parts.append(_text(further))
     if result is not None and result.sanity:
@@ -29,8 +29,8 @@ def note(standing: JobView, root_path: str = "") -> str:
         parts.append("## Look at this first\n\n" + "\n".join(findings))
     if result is not None and (taught := units.taught(result.teacher)):
         parts.append(f"The teacher's validation accuracy is {_text(units.level('accuracy', taught['accuracy']))}.")
-    if not standing.final:
-        parts.append(_text(so_far(standing)))
+    if not job_view.final:
+        parts.append(_text(so_far(job_view)))
     if result is not None and result.cautions:
         parts.append("## Limitations\n\n" + "\n".join(f"- {_text(caution)}" for caution in result.cautions))
     parts.append(f"[Report]({root_path}/v1/jobs/{job.id}/report) of job `{job.id}`. " + BESIDE.format(id=job.id))
@@ -39,15 +39,15 @@ def note(standing: JobView, root_path: str = "") -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def so_far(standing: JobView) -> str:
+def so_far(job_view: JobView) -> str:
     """Where an unfinished job is, in a sentence or two; for those that will never finish, why."""
-    job, progress = standing.job, standing.job.progress
+    job, progress = job_view.job, job_view.job.progress
     if job.problem is not None:
         return f"The job has failed: {job.problem.detail}"
     text = f"The job is {job.state.value}: {progress.search_done} of {progress.search_budget} search trials have ended"
     text += f", {progress.trials_done} of about {progress.trials_planned} trials in all."
     if progress.best_value is not None:
-        level = units.level(units.shown(standing.response), progress.best_value)
+        level = units.level(units.shown(job_view.response), progress.best_value)
         text += f" The best so far is trial {progress.best_trial} with {level}, on one seed."
     return text
 

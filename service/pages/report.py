@@ -43,22 +43,22 @@ LIVE = ("lanes",)
 """Plots of what goes on at this moment, which no report keeps."""
 
 
-def render(standing: JobView, *, picture_base: str | None, back: str | None = None) -> str:
+def render(job_view: JobView, *, picture_base: str | None, back: str | None = None) -> str:
     """The page. `picture_base` is the address below which the pictures are served, `back` that of the job's page.
 
-    Both are None where nothing is served. The same standing gives the same page.
+    Both are None where nothing is served. The same view of a job gives the same page.
     """
-    job, result = standing.job, standing.result
-    metric = units.shown(standing.response)
+    job, result = job_view.job, job_view.result
+    metric = units.shown(job_view.response)
     contestants = [result.winner, *result.baselines] if result else []
     return _template().render(
         style=style(),
         job=job,
-        final=standing.final,
-        so_far=None if standing.final else so_far(standing),
+        final=job_view.final,
+        so_far=None if job_view.final else so_far(job_view),
         result=result,
-        response=standing.response,
-        interactions=standing.interactions,
+        response=job_view.response,
+        interactions=job_view.interactions,
         lines=units.first_lines(result.verdict, result.summary) if result else (),
         further=units.further_lines(result.verdict, result.summary) if result else "",
         sanity=[_finding(finding) for finding in result.sanity] if result else [],
@@ -66,21 +66,21 @@ def render(standing: JobView, *, picture_base: str | None, back: str | None = No
         alternatives=_alternatives(result.verdict, metric) if result and result.verdict else [],
         verdict_method=result.verdict.method if result and result.verdict else "",
         facts=_facts(result) if result else [],
-        pictures={name: both_widths(make(standing)) for name, make in names.PLOTS.items() if name not in LIVE},
+        pictures={name: both_widths(make(job_view)) for name, make in names.PLOTS.items() if name not in LIVE},
         picture_base=picture_base,
         back=back,
-        shares=_shares(standing.interactions),
+        shares=_shares(job_view.interactions),
         settings=_settings(result) if result else [],
         gains=[_gain(gain, metric) for gain in result.gains] if result else [],
         contestants=[_contestant(entry, metric) for entry in contestants],
-        found=_findings(standing),
-        best_trials=_best_trials(standing),
+        found=_findings(job_view),
+        best_trials=_best_trials(job_view),
         selection=[_race(entry, metric) for entry in result.selection] if result else [],
         cautions=result.cautions if result else [],
         spec=spec_words.spec_yaml(job),
         fixed=", ".join(f"{name} {value}" for name, value in (job.fixed or {}).items()),
-        told="answered" if standing.final else "as it stood",
-        at=_moment(datetime.fromisoformat(result.computed_at) if result and standing.final else job.updated_at),
+        told="answered" if job_view.final else "as it stood",
+        at=_moment(datetime.fromisoformat(result.computed_at) if result and job_view.final else job.updated_at),
     )
 
 
@@ -312,18 +312,18 @@ def _words(setting: str) -> str:
     return name if name == "kd_weight" else name.replace("_", " ")
 
 
-def _findings(standing: JobView) -> list[tuple[str, str]]:
+def _findings(job_view: JobView) -> list[tuple[str, str]]:
     """What was spent, on what, and by which method."""
-    job, result = standing.job, standing.result
-    spec, epochs = job.spec, sum(trial.epoch for trial in standing.trials)
-    rows = [(f"{stage.value} trials", _counts(standing.trials, stage)) for stage in Stage]
+    job, result = job_view.job, job_view.result
+    spec, epochs = job.spec, sum(trial.epoch for trial in job_view.trials)
+    rows = [(f"{stage.value} trials", _counts(job_view.trials, stage)) for stage in Stage]
     rows.append(("epochs trained", f"{epochs:,}".replace(",", " ")))
     rows.append(("time", units.duration(result.wall_seconds) if result else ""))
     rows += _trained(job)
     rows.append(("sampler", spec_words.sampler(spec.get("sampler", {}))))
-    rows.append(("first trials", _first_trials(standing.trials)))
+    rows.append(("first trials", _first_trials(job_view.trials)))
     rows.append(("stopping early", str(spec.get("pruner", {}).get("name", ""))))
-    rows.append(("what mattered, by", standing.importances.evaluator if standing.importances else ""))
+    rows.append(("what mattered, by", job_view.importances.evaluator if job_view.importances else ""))
     return [(name, value) for name, value in rows if value]
 
 
@@ -357,13 +357,13 @@ def _teacher(job: Job) -> str:
     return words if accuracy is None else f"{words}, {units.level('accuracy', accuracy)} validation accuracy"
 
 
-def _best_trials(standing: JobView) -> list[dict[str, Any]]:
+def _best_trials(job_view: JobView) -> list[dict[str, Any]]:
     completed = [
         trial
-        for trial in standing.trials
+        for trial in job_view.trials
         if trial.stage is Stage.SEARCH and trial.arm is Arm.JOINT and trial.state is TrialState.COMPLETED
     ]
-    response = standing.response
+    response = job_view.response
     sign = -1 if response.direction == "maximize" else 1
     ranked = sorted((t for t in completed if t.value is not None), key=lambda t: (sign * (t.value or 0.0), t.number))
     return [

@@ -144,9 +144,9 @@ def get_report(request: Request, job_id: JobId, principal: Reader) -> HTMLRespon
     Before there is an answer: a page of how far the job is and what its trials say so far, for who asks for
     `text/html` by name, as browsers do; `not-ready` for others.
     """
-    standing = _standing(request, job_id, principal, ("text/html",))
+    job_view = _job_view(request, job_id, principal, ("text/html",))
     base, back = prefix.at(f"/v1/jobs/{job_id}/report"), prefix.at(f"/jobs/{job_id}")
-    page = report.render(standing, picture_base=base, back=back)
+    page = report.render(job_view, picture_base=base, back=back)
     return HTMLResponse(page, headers=PAGE_HEADERS)
 
 
@@ -169,9 +169,9 @@ def get_picture(
     width: Annotated[svg_renderer.Width, Query(description="of a page, or of a telephone held upright")] = "wide",
 ) -> Response:
     """One of the report's pictures by itself. Before there is an answer: as for the report, or `image/...` by name."""
-    standing = _standing(request, job_id, principal, ("text/html", "image/"))
+    job_view = _job_view(request, job_id, principal, ("text/html", "image/"))
     return Response(
-        svg_renderer.render(names.plot(picture, standing), width), media_type="image/svg+xml", headers=PAGE_HEADERS
+        svg_renderer.render(names.plot(picture, job_view), width), media_type="image/svg+xml", headers=PAGE_HEADERS
     )
 
 
@@ -188,13 +188,13 @@ def get_picture(
 @in_turn
 def get_picture_png(request: Request, job_id: JobId, picture: names.Name, principal: Reader) -> Response:
     """As the SVG, in its light colours and twice as dense as it is shown, for what takes pixels alone."""
-    standing = _standing(request, job_id, principal, ("text/html", "image/"))
+    job_view = _job_view(request, job_id, principal, ("text/html", "image/"))
     return Response(
-        png.draw_png(svg_renderer.render(names.plot(picture, standing))), media_type="image/png", headers=PAGE_HEADERS
+        png.draw_png(svg_renderer.render(names.plot(picture, job_view))), media_type="image/png", headers=PAGE_HEADERS
     )
 
 
-def _standing(request: Request, job_id: str, principal: Principal, by_name: tuple[str, ...]) -> JobView:
+def _job_view(request: Request, job_id: str, principal: Principal, by_name: tuple[str, ...]) -> JobView:
     """How the job stands. Raises NotReady where it has no answer, and nothing that is asked for names a person."""
     db = database(request)
     if not any(name in request.headers.get("accept", "") for name in by_name):

@@ -25,7 +25,7 @@ from search.requests.job_view import get_job_view
 from search.states import JobState, TrialState
 from search.storage import tables
 from search.storage.db import Database
-from search.storage.rows import study_name
+from search.storage.rows import optuna_study_name
 from tests.claimed import Gone, Held, Program, expire, held_of, own_spec, program
 from tests.search.factories import ADMIN, EPOCHS, ME, OTHER, at_once, open_sealed, spec
 
@@ -164,7 +164,7 @@ def test_a_pruned_trial_has_ended_by_the_time_its_program_knows(own: Program) ->
     assert own.say(bad, "reports", said) == {"stop": "pruned"}  # said twice
     assert not own.renew(bad)
     storage = study.optuna_storage(own.db)
-    told = storage.get_all_trials(storage.get_study_id_from_name(study_name(job.id)))[1]
+    told = storage.get_all_trials(storage.get_study_id_from_name(optuna_study_name(job.id)))[1]
     study.close_storage(storage)
     assert (told.state.name, told.value, told.intermediate_values) == ("PRUNED", 0.1, {1: 0.1})
     with own.db.look() as connection:
@@ -253,7 +253,7 @@ def test_what_says_something_of_the_configuration_is_told_as_the_worst(own: Prog
     job = own.submit()
     own.say(taken(own), "fail", {"type": kind, "detail": "no"})
     storage = study.optuna_storage(own.db)
-    [told] = storage.get_all_trials(storage.get_study_id_from_name(study_name(job.id)))
+    [told] = storage.get_all_trials(storage.get_study_id_from_name(optuna_study_name(job.id)))
     study.close_storage(storage)
     assert (told.state.name, told.value) == ("PRUNED", 0.0)
 

@@ -17,7 +17,7 @@ from search.requests.job_view import get_job_view
 from search.states import Stage, TrialState
 from search.storage import tables
 from search.storage.db import Database
-from search.storage.rows import study_name
+from search.storage.rows import optuna_study_name
 from tests.claimed import Program, held_of, program
 from tests.search import factories
 from tests.search.factories import EPOCHS, ME, at_once, spec
@@ -57,7 +57,7 @@ def finished(count: int) -> list[dict[str, Any]]:
 def told(own: Program, job: Job) -> list[Any]:
     storage = study.optuna_storage(own.db)
     try:
-        return storage.get_all_trials(storage.get_study_id_from_name(study_name(job.id)))
+        return storage.get_all_trials(storage.get_study_id_from_name(optuna_study_name(job.id)))
     finally:
         study.close_storage(storage)
 

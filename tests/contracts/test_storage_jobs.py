@@ -413,7 +413,7 @@ def test_delete_leaves_nothing_and_needs_an_end(db: Database, tmp_path: Path) ->
     kept = submitted(db)
     storage = study.optuna_storage(db)
     for of in (job, kept):
-        optuna.create_study(study_name=study.study_name(of.id, Arm.JOINT), storage=storage)
+        optuna.create_study(study_name=study.optuna_study_name(of.id, Arm.JOINT), storage=storage)
     attach(db, taken(db))
     with pytest.raises(IllegalMove):
         jobs.delete_job(db, job.id, ME, Folder(tmp_path))
@@ -429,8 +429,8 @@ def test_delete_leaves_nothing_and_needs_an_end(db: Database, tmp_path: Path) ->
                 assert connection.execute(held).scalar_one() == 0, table.name
         assert connection.execute(select(func.count()).select_from(idempotency)).scalar_one() == 0
     names = {each.study_name for each in optuna.get_all_study_summaries(storage)}
-    assert study.study_name(job.id, Arm.JOINT) not in names
-    assert study.study_name(kept.id, Arm.JOINT) in names
+    assert study.optuna_study_name(job.id, Arm.JOINT) not in names
+    assert study.optuna_study_name(kept.id, Arm.JOINT) in names
     study.close_storage(storage)
     with pytest.raises(NotFound):
         jobs.get_job(db, job.id, ME)

@@ -20,7 +20,7 @@ from search.requests.job_view import MOST_POINTS, get_job_view
 from search.states import JobState, Stage, TrialState
 from search.storage.db import Database
 from search.storage.folder import Folder
-from search.storage.rows import study_name
+from search.storage.rows import optuna_study_name
 from tests import synthetic
 from tests.search import factories
 from tests.search.factories import ME
@@ -114,12 +114,12 @@ def test_the_question_holds_the_jobs_trials_and_none_is_asked_of_an_empty_job(db
     job_id = trained(db)
     found = plot_queue.to_be_shown(db, job_id)
     assert found is not None
-    standing, question = found
+    job_view, question = found
     assert question is not None
-    assert question.trials == list(standing.trials)
+    assert question.trials == list(job_view.trials)
     assert [trial.state for trial in question.trials] == [TrialState.COMPLETED] * 2
-    assert question.event == standing.event == event(db, job_id)
-    assert question.spec == standing.job.spec
+    assert question.event == job_view.event == event(db, job_id)
+    assert question.spec == job_view.job.spec
     empty = factories.submitted(db, name="empty")
     factories.attach(db, factories.taken(db))
     found = plot_queue.to_be_shown(db, empty.id)
@@ -175,7 +175,7 @@ def test_plots_note_and_files_stand_beside_the_study_and_others_stay(db: Databas
     assert dashboard_change(db, job.id, {}, "no study yet", []) is None
     number, drawn = proposals.ask(storage, claim, "w")
     reporting.attach(db, claim.token, claim.trial_id, number, drawn)
-    made = optuna.load_study(study_name=study_name(job.id), storage=storage)
+    made = optuna.load_study(study_name=optuna_study_name(job.id), storage=storage)
     optuna_dashboard.save_plotly_graph_object(made, Figure({"data": []}), graph_object_id="mine")
     made._storage.set_study_system_attr(made._study_id, "artifacts:1-2", json.dumps({"artifact_id": "1-2"}))
 
@@ -229,10 +229,10 @@ def test_an_answer_takes_the_place_of_what_was_known_so_far(db: Database) -> Non
     finalization.complete(db, claim.token, job_id, documents)
     assert jobs.get_job(db, job_id, ME).state is JobState.COMPLETED
     assert plot_queue.claim_showing(db, LONG) == job_id, "at once, whoever was at it"
-    standing = get_job_view(db, job_id, ME)
-    assert standing.final
-    assert standing.result == documents["result"]
-    assert standing.interactions == documents["interactions"]
+    job_view = get_job_view(db, job_id, ME)
+    assert job_view.final
+    assert job_view.result == documents["result"]
+    assert job_view.interactions == documents["interactions"]
     assert not plot_queue.keep_interim(db, interim(db, job_id)), "it came too late"
     found = plot_queue.to_be_shown(db, job_id)
     assert found is not None

@@ -24,7 +24,7 @@ from search.pruners import pruner_factory
 from search.records import Reason, Trial
 from search.spec.job import JobSpec
 from search.states import Arm, JobState, Stage, TrialState
-from search.storage.rows import study_name
+from search.storage.rows import optuna_study_name
 from thermowell.api.answers import Finalists
 from trainers.spec import Configuration
 
@@ -70,7 +70,7 @@ class Played:
         )  # fmt: skip
         found, configuration = proposals.ask(self.storage, claim)
         trial = self._end(stage, arm, None, None, configuration, claim.seed)
-        trial_id = study.id_of(self.storage, study_name("j", arm), found)
+        trial_id = study.id_of(self.storage, optuna_study_name("j", arm), found)
         worst = self.spec.objective.worst
         for epoch in (
             sorted(pruner_factory.rungs(self.spec)) if arm is Arm.JOINT else ()

@@ -20,14 +20,14 @@ from tests.service.test_pictures import ANSWERS, SPECS
 SPEC = synthetic.spec()
 TRIALS = synthetic.Builder(SPEC, synthetic.ridge, 0.004, np.random.default_rng(0)).job()
 TRIALS = [synthetic.pruned(trial) if trial.number in (3, 9) else trial for trial in TRIALS]
-STANDING = synthetic.standing(SPEC, TRIALS)
+JOB_VIEW = synthetic.job_view(SPEC, TRIALS)
 
 
-def all_of(standing: JobView) -> dict[str, Any]:
-    return {name: plotly_renderer.render(names.plot(name, standing)) for name in names.PLOTS}
+def all_of(job_view: JobView) -> dict[str, Any]:
+    return {name: plotly_renderer.render(names.plot(name, job_view)) for name in names.PLOTS}
 
 
-FIGURES = all_of(STANDING)
+FIGURES = all_of(JOB_VIEW)
 
 
 def traces(figure: str, **wanted: Any) -> list[dict[str, Any]]:
@@ -70,12 +70,12 @@ def test_the_legend_has_each_name_once(kind: str) -> None:
 def test_an_unfinished_job_has_them_too(missing: str) -> None:
     changes: dict[str, Any] = {"final": False, "result": None}
     if missing != "no result":
-        bare = STANDING.response.model_copy(update={"overall": None, "per_optimizer": []})
+        bare = JOB_VIEW.response.model_copy(update={"overall": None, "per_optimizer": []})
         changes |= {"response": bare, "importances": None, "interactions": None}
     if missing == "nothing trained":
         changes["response"] = changes["response"].model_copy(update={"observations": [], "softness": []})
         changes |= {"trials": [], "curves": []}
-    found = all_of(dataclasses.replace(STANDING, **changes))
+    found = all_of(dataclasses.replace(JOB_VIEW, **changes))
     for figure in found.values():
         go.Figure(figure)
     assert set(found) == set(names.PLOTS)
@@ -94,7 +94,7 @@ def test_every_trial_stands_at_its_temperature_and_value(name: str, optimizer: s
 
 
 def test_the_response_shows_its_band_and_where_the_best_lies() -> None:
-    overall = STANDING.response.overall
+    overall = JOB_VIEW.response.overall
     assert overall is not None
     [line] = traces("response", name="best of all settings")
     [band] = traces("response", name="band of best of all settings")
@@ -144,8 +144,8 @@ def test_every_search_trial_has_its_curve_in_the_colour_of_its_temperature() -> 
 
 
 def test_maps_show_the_fit_where_it_is_known_and_the_trials() -> None:
-    assert STANDING.interactions is not None
-    maps = STANDING.interactions.maps
+    assert JOB_VIEW.interactions is not None
+    maps = JOB_VIEW.interactions.maps
     surfaces = traces("interactions", type="heatmap")
     assert len(surfaces) == len(maps) == 6
     for trace, one in zip(surfaces, maps, strict=True):
@@ -162,13 +162,13 @@ def test_maps_show_the_fit_where_it_is_known_and_the_trials() -> None:
 def test_softness_is_known_along_t_and_below_the_entropy_of_all_classes_alike() -> None:
     curve = named("softness", "mean entropy")
     assert list(zip(curve["x"], curve["y"], strict=True)) == [(1.0, 0.3), (4.0, 0.9), (40.0, 2.2)]
-    job = dataclasses.replace(STANDING.job, teacher={"classes": 10})
-    drawn = plotly_renderer.render(names.plot("softness", dataclasses.replace(STANDING, job=job)))
+    job = dataclasses.replace(JOB_VIEW.job, teacher={"classes": 10})
+    drawn = plotly_renderer.render(names.plot("softness", dataclasses.replace(JOB_VIEW, job=job)))
     assert drawn["layout"]["shapes"][0]["y0"] == math.log(10)
 
 
 def test_names_that_users_gave_are_in_no_plot() -> None:
     """Plotly takes some HTML in its texts: nothing that a user wrote may come there."""
-    job = dataclasses.replace(STANDING.job, name="<b>mine</b>", labels={"mine": "<u>mine</u>"})
-    changed: JobView = dataclasses.replace(STANDING, job=job)
+    job = dataclasses.replace(JOB_VIEW.job, name="<b>mine</b>", labels={"mine": "<u>mine</u>"})
+    changed: JobView = dataclasses.replace(JOB_VIEW, job=job)
     assert "mine" not in json.dumps(all_of(changed))

@@ -52,14 +52,14 @@ def answer(kind: str) -> JobView:
     trials = builder.job()
     stopped = {trial.number for trial in trials[:12:5]}
     trials = [synthetic.pruned(trial) if trial.number in stopped else trial for trial in trials]
-    return synthetic.standing(spec, trials)
+    return synthetic.job_view(spec, trials)
 
 
 ANSWERS = {kind: answer(kind) for kind in SPECS}
 
 
-def drawn(name: names.Name, standing: JobView, width: Width = "wide") -> ElementTree.Element:
-    return ElementTree.fromstring(svg_renderer.render(names.plot(name, standing), width))
+def drawn(name: names.Name, job_view: JobView, width: Width = "wide") -> ElementTree.Element:
+    return ElementTree.fromstring(svg_renderer.render(names.plot(name, job_view), width))
 
 
 @pytest.mark.parametrize("width_name", WIDTHS)
@@ -136,12 +136,12 @@ def test_ids_of_different_pictures_differ_so_that_they_can_share_a_page() -> Non
 
 
 def test_the_response_shows_trials_curves_the_chosen_and_both_sets() -> None:
-    standing = ANSWERS["usual"]
-    root = drawn("response", standing)
+    job_view = ANSWERS["usual"]
+    root = drawn("response", job_view)
     words = " ".join(element.text or "" for element in root.iter(f"{SVG}text"))
     for part in ("SGD", "AdamW", "no distillation", "temperature", "may be the best", "within 0.2 points", " 16 "):
         assert part in words
-    observations = standing.response.observations
+    observations = job_view.response.observations
     dots = [e for e in root.iter(f"{SVG}circle") if e.attrib.get("fill-opacity") == "0.45"]
     rings = [e for e in root.iter(f"{SVG}circle") if "stroke-opacity" in e.attrib]
     edges = [e for e in root.iter(f"{SVG}path") if e.attrib.get("fill-opacity") == "0.6"]
@@ -200,23 +200,23 @@ def test_the_last_tick_alone_has_the_unit() -> None:
 
 
 def test_where_equivalence_is_not_shown_it_says_so() -> None:
-    standing = ANSWERS["usual"]
-    assert standing.response.overall is not None
+    job_view = ANSWERS["usual"]
+    assert job_view.response.overall is not None
     none = TemperatureSet(intervals=[], confidence=0.9, censored_low=False, censored_high=False)
-    overall = standing.response.overall.model_copy(update={"equivalent_set": none})
-    response = standing.response.model_copy(update={"overall": overall})
-    root = drawn("response", dataclasses.replace(standing, response=response))
+    overall = job_view.response.overall.model_copy(update={"equivalent_set": none})
+    response = job_view.response.model_copy(update={"overall": overall})
+    root = drawn("response", dataclasses.replace(job_view, response=response))
     assert any("none is shown to be" in (element.text or "") for element in root.iter(f"{SVG}text"))
 
 
 def test_names_from_outside_cannot_become_markup() -> None:
-    standing = ANSWERS["usual"]
-    assert standing.result is not None
-    assert standing.importances is not None
+    job_view = ANSWERS["usual"]
+    assert job_view.result is not None
+    assert job_view.importances is not None
     changed = dataclasses.replace(
-        standing,
-        result=standing.result.model_copy(update={"summary": "<script>alert(1)</script>"}),
-        importances=standing.importances.model_copy(update={"importances": {"<b>&": 1.0}}),
+        job_view,
+        result=job_view.result.model_copy(update={"summary": "<script>alert(1)</script>"}),
+        importances=job_view.importances.model_copy(update={"importances": {"<b>&": 1.0}}),
     )
     for name in NAMES:
         text = svg_renderer.render(names.plot(name, changed))
@@ -238,12 +238,12 @@ def test_a_job_without_an_answer_has_its_pictures_too(name: names.Name) -> None:
     bare = usual.response.model_copy(update={"overall": None, "per_optimizer": []})
     nothing = bare.model_copy(update={"observations": [], "softness": []})
     without: dict[str, Any] = {"final": False, "result": None, "importances": None, "interactions": None}
-    for standing in (
+    for job_view in (
         dataclasses.replace(usual, **without, response=nothing, trials=[], curves=[]),
         dataclasses.replace(usual, **without, response=bare),
         dataclasses.replace(usual, final=False, result=None),
     ):
-        root = drawn(name, standing)
+        root = drawn(name, job_view)
         assert [element for element in root.iter(f"{SVG}text") if element.text]
 
 
@@ -260,15 +260,15 @@ def test_every_picture_becomes_the_same_png_twice_with_its_words_in_it() -> None
 
 
 def test_maps_are_blank_where_nothing_is_known_and_show_the_best_temperature_elsewhere() -> None:
-    standing = ANSWERS["usual"]
-    assert standing.interactions is not None
-    one = standing.interactions.maps[1]
+    job_view = ANSWERS["usual"]
+    assert job_view.interactions is not None
+    one = job_view.interactions.maps[1]
     half = len(one.values) // 2
     known = [[row < half] * len(one.temperatures) for row in range(len(one.values))]
     means = [[-abs(column - row) / 1000 for column in range(len(one.temperatures))] for row in range(len(one.values))]
     changed = one.model_copy(update={"known": known, "means": means})
-    found = standing.interactions.model_copy(update={"maps": [changed]})
-    root = drawn("interactions", dataclasses.replace(standing, interactions=found))
+    found = job_view.interactions.model_copy(update={"maps": [changed]})
+    root = drawn("interactions", dataclasses.replace(job_view, interactions=found))
     cells = [e for e in root.iter(f"{SVG}path") if "fill:" in e.attrib.get("style", "")]
     corners = [float(y) for e in cells for y in re.findall(r"M[\d.]+,([\d.]+)", e.attrib["d"])]
     [grey] = [e for e in root.iter(f"{SVG}rect") if e.attrib.get("class") == "tw-f-rule"]
@@ -282,13 +282,13 @@ def test_maps_are_blank_where_nothing_is_known_and_show_the_best_temperature_els
 
 
 def test_curves_are_coloured_from_cold_to_hot() -> None:
-    standing = ANSWERS["usual"]
-    root = drawn("curves", standing)
+    job_view = ANSWERS["usual"]
+    root = drawn("curves", job_view)
     lines = [e for e in root.iter(f"{SVG}path") if e.attrib.get("stroke-opacity") == "0.75"]
-    whole = len([curve for curve in standing.curves if len(curve.epochs) > 1])
+    whole = len([curve for curve in job_view.curves if len(curve.epochs) > 1])
     assert 0.9 * whole <= len(lines) <= whole, "the others lie outside and are marked at the edge"
     assert shades([1.0, 4.0, 16.0]) == pytest.approx([0, 0.5, 1])
-    coldest = min(standing.curves, key=lambda curve: curve.temperature)
+    coldest = min(job_view.curves, key=lambda curve: curve.temperature)
     assert heat(0) == COLD_TO_HOT[0]
     assert any(f"stroke:{COLD_TO_HOT[0]}" in e.attrib["style"] for e in lines), coldest
 
@@ -300,9 +300,9 @@ def test_a_winner_without_a_mean_is_left_out() -> None:
         dataclasses.replace(synthetic.diverged(trial), test_metrics=None) if trial.variant == "winner" else trial
         for trial in trials
     ]
-    standing = synthetic.standing(spec, failed)
-    assert drawn("response", standing).find(f"{SVG}desc") is not None
-    words = [element.text for element in drawn("gains", standing).iter(f"{SVG}text")]
+    job_view = synthetic.job_view(spec, failed)
+    assert drawn("response", job_view).find(f"{SVG}desc") is not None
+    words = [element.text for element in drawn("gains", job_view).iter(f"{SVG}text")]
     assert "No baseline can be compared." in words
 
 

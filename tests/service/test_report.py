@@ -23,7 +23,7 @@ from tests import synthetic
 SPEC = synthetic.spec(labels={"team": "vision"})
 TRIALS = synthetic.Builder(SPEC, synthetic.ridge, 0.004, np.random.default_rng(0)).job()
 DOCUMENTS = synthetic.documents(SPEC, TRIALS)
-STANDING = synthetic.standing(SPEC, TRIALS, DOCUMENTS)
+JOB_VIEW = synthetic.job_view(SPEC, TRIALS, DOCUMENTS)
 VOID = {"meta", "br", "link", "img"}
 
 
@@ -50,7 +50,7 @@ class Page(HTMLParser):
 
 
 def page(picture_base: str | None = "/v1/jobs/j/report", **changes: Any) -> str:
-    return report.render(dataclasses.replace(STANDING, **changes), picture_base=picture_base)
+    return report.render(dataclasses.replace(JOB_VIEW, **changes), picture_base=picture_base)
 
 
 def words(text: str) -> str:
@@ -174,7 +174,7 @@ def test_an_answer_without_response_baselines_or_teacher_is_told_too() -> None:
     ]
     documents = synthetic.documents(spec, trials, softness=[], teacher=None)
     job = synthetic.job(spec, teacher=None, fixed=None)
-    text = report.render(synthetic.standing(spec, trials, documents, job=job), picture_base=None)
+    text = report.render(synthetic.job_view(spec, trials, documents, job=job), picture_base=None)
     Page(text)
     assert "No baseline was trained." in text
     assert "nats" in text
@@ -233,7 +233,7 @@ def test_an_answer_that_is_still_being_measured_says_so() -> None:
 
 
 def test_the_note_says_the_answer_the_doubts_and_the_spec() -> None:
-    told = dashboard_note.note(STANDING)
+    told = dashboard_note.note(JOB_VIEW)
     shown = unescaped(told)
     verdict = DOCUMENTS["result"].verdict
     assert f"**{verdict.headline}** {verdict.action}" in shown
@@ -241,7 +241,7 @@ def test_the_note_says_the_answer_the_doubts_and_the_spec() -> None:
         assert f"- {caution}" in shown
     [block] = re.findall(r"```yaml\n(.*?)```", told, flags=re.DOTALL)
     assert JobSpec.model_validate(yaml.safe_load(block)) == SPEC
-    running = dataclasses.replace(STANDING, final=False, result=None, job=synthetic.job(SPEC, state=JobState.RUNNING))
+    running = dataclasses.replace(JOB_VIEW, final=False, result=None, job=synthetic.job(SPEC, state=JobState.RUNNING))
     assert "The best so far is trial 12 with 93.0 %, on one seed." in dashboard_note.note(running)
 
 
@@ -257,16 +257,16 @@ def test_whatever_a_note_quotes_is_text() -> None:
     """A problem's detail, the answer's summary and its doubts may all name what users named."""
     failed = dataclasses.replace(synthetic.job(SPEC, state=JobState.FAILED), problem=Reason("no-trials", ATTACK))
     result = DOCUMENTS["result"].model_copy(update={"summary": ATTACK, "cautions": [ATTACK]})
-    for standing in (
-        dataclasses.replace(STANDING, final=False, result=None, job=failed),
-        dataclasses.replace(STANDING, result=result),
-        dataclasses.replace(STANDING, final=False, result=result),
+    for job_view in (
+        dataclasses.replace(JOB_VIEW, final=False, result=None, job=failed),
+        dataclasses.replace(JOB_VIEW, result=result),
+        dataclasses.replace(JOB_VIEW, final=False, result=result),
     ):
-        told = dashboard_note.note(standing).partition("## The spec")[0]
+        told = dashboard_note.note(job_view).partition("## The spec")[0]
         assert "alert" in told
         bare = re.sub(r"\\[!-/:-@\[-`{-~]", "", told)
         assert not set("<>`") & set(
-            bare.replace(f"`{standing.job.id}`", "").replace("`/v1/jobs/", "").replace("/trials`", "")
+            bare.replace(f"`{job_view.job.id}`", "").replace("`/v1/jobs/", "").replace("/trials`", "")
         )
         assert bare.count("](") == 1, "the report's link alone"
         assert not re.search(r"[\x00-\x09\x0b-\x1f\u202e]", told)
@@ -277,7 +277,7 @@ def test_what_users_wrote_does_nothing_in_a_note() -> None:
     attack = "# <img src=x>\n```\n[click](javascript:1)"
     job = synthetic.job(SPEC)
     changed = dataclasses.replace(job, name=attack, spec=dict(job.spec) | {"name": attack})
-    told = dashboard_note.note(dataclasses.replace(STANDING, job=changed))
+    told = dashboard_note.note(dataclasses.replace(JOB_VIEW, job=changed))
     head, _, spec = told.partition("## The spec")
     assert "<img" not in head.replace("\\<", "")
     assert "[click](" not in head

@@ -101,23 +101,23 @@ def believed(means: list[float], deviation: float, noise: float = 0.01) -> Belie
 
 def test_only_who_may_change_the_answer_is_trained_again() -> None:
     beliefs = believed([0.90, 0.899, 0.898, 0.80], 0.004)
-    begun = field.standing(beliefs, {}, (), 3, 0.002)
+    begun = field.race_state(beliefs, {}, (), 3, 0.002)
     assert begun.left == ((Arm.JOINT, 0), (Arm.JOINT, 1), (Arm.T1, 2))
     assert begun.leaders == {Arm.JOINT: (Arm.JOINT, 0), Arm.T1: (Arm.T1, 2), Arm.T4: (Arm.T4, 3)}
-    told = field.standing(beliefs, {(Arm.T1, 2): [0.93, 0.94], (Arm.JOINT, 1): [0.89]}, (), 3, 0.002)
+    told = field.race_state(beliefs, {(Arm.T1, 2): [0.93, 0.94], (Arm.JOINT, 1): [0.89]}, (), 3, 0.002)
     assert told.leaders[Arm.JOINT] == (Arm.JOINT, 0)
     assert max(told.beliefs.means) == told.beliefs.means[2]
-    assert not field.standing(believed([0.90, 0.80, 0.80, 0.80], 0.004), {}, (), 3, 0.002).left
-    assert not field.standing(beliefs, {}, (), 0, 0.002).left  # no seed is left to tell by
-    assert not field.standing(believed([0.90, 0.899, 0.898, 0.8], 0.004, noise=0.5), {}, (), 3, 0.002).left
+    assert not field.race_state(believed([0.90, 0.80, 0.80, 0.80], 0.004), {}, (), 3, 0.002).left
+    assert not field.race_state(beliefs, {}, (), 0, 0.002).left  # no seed is left to tell by
+    assert not field.race_state(believed([0.90, 0.899, 0.898, 0.8], 0.004, noise=0.5), {}, (), 3, 0.002).left
 
 
 def test_who_fails_on_a_seed_is_out_unless_all_have() -> None:
     beliefs = believed([0.90, 0.899, 0.898, 0.897], 0.004)
-    out = field.standing(beliefs, {}, [(Arm.JOINT, 0)], 3, 0.002)
+    out = field.race_state(beliefs, {}, [(Arm.JOINT, 0)], 3, 0.002)
     assert (Arm.JOINT, 0) not in out.left
     assert out.leaders[Arm.JOINT] == (Arm.JOINT, 1)
-    assert field.standing(beliefs, {}, beliefs.contestants, 3, 0.002).leaders[Arm.JOINT] == (Arm.JOINT, 0)
+    assert field.race_state(beliefs, {}, beliefs.contestants, 3, 0.002).leaders[Arm.JOINT] == (Arm.JOINT, 0)
 
 
 class FieldLife(Life):
@@ -238,9 +238,9 @@ def test_any_logarithmic_weight_has_a_point_for_no_distillation(ends: list[float
 def test_an_arm_whose_contestants_have_all_failed_keeps_its_best() -> None:
     contestants = ((Arm.JOINT, 0), (Arm.JOINT, 1), (Arm.T1, 2))
     beliefs = Beliefs(contestants, (0.5, 0.6, 0.4), ((1.0, 0, 0), (0, 1.0, 0), (0, 0, 1.0)), 0.1)
-    standing = field.standing(beliefs, {(Arm.T1, 2): [0.4]}, {(Arm.JOINT, 0), (Arm.JOINT, 1)}, 1, 0.002)
-    assert standing.leaders == {Arm.JOINT: (Arm.JOINT, 1), Arm.T1: (Arm.T1, 2)}
-    assert standing.left == ()
+    state = field.race_state(beliefs, {(Arm.T1, 2): [0.4]}, {(Arm.JOINT, 0), (Arm.JOINT, 1)}, 1, 0.002)
+    assert state.leaders == {Arm.JOINT: (Arm.JOINT, 1), Arm.T1: (Arm.T1, 2)}
+    assert state.left == ()
 
 
 @given(st.floats(0.01, 1000.0))

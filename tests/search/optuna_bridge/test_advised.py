@@ -21,7 +21,7 @@ from search.settings import Settings
 from search.spec.job import SamplerSpec
 from search.states import Arm, JobState, Stage, TrialState
 from search.storage.db import Database
-from search.storage.rows import study_name
+from search.storage.rows import optuna_study_name
 from search.worker import process as worker
 from tests.search import factories
 
@@ -43,7 +43,7 @@ def storage(db: Database) -> Iterator[study.Storage]:
 
 
 def told(storage: study.Storage, claim: Claim) -> list[optuna.trial.FrozenTrial]:
-    return optuna.load_study(study_name=study_name(claim.job_id, claim.arm), storage=storage).get_trials()
+    return optuna.load_study(study_name=optuna_study_name(claim.job_id, claim.arm), storage=storage).get_trials()
 
 
 @pytest.mark.parametrize("searched", SPACES)

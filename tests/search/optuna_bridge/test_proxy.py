@@ -18,7 +18,7 @@ from search.optuna_bridge import proposals, study
 from search.optuna_bridge.repair import Repairer
 from search.states import TrialState
 from search.storage.db import Database
-from search.storage.rows import study_name
+from search.storage.rows import optuna_study_name
 from tests.processes import Processes, free_port
 from tests.search import factories
 
@@ -58,7 +58,7 @@ def test_a_trial_goes_its_way_through_the_proxy(db: Database, proxied: study.Sto
     assert Repairer(db, proxied, 10.0).run() == (1, 0)
     beside = study.optuna_storage(db)
     try:
-        [trial] = optuna.load_study(study_name=study_name(claim.job_id, claim.arm), storage=beside).get_trials()
+        [trial] = optuna.load_study(study_name=optuna_study_name(claim.job_id, claim.arm), storage=beside).get_trials()
     finally:
         study.close_storage(beside)
     assert (trial.state, trial.value, trial.intermediate_values) == (OptunaState.COMPLETE, 0.7, {1: 0.5})

@@ -23,7 +23,7 @@ from search.requests import jobs
 from search.samplers import space
 from search.states import Arm, TrialState
 from search.storage.db import Database
-from search.storage.rows import study_name
+from search.storage.rows import optuna_study_name
 from tests.search import factories
 from trainers.spec import Configuration
 
@@ -43,7 +43,7 @@ def asked(db: Database, storage: study.Storage, claim: Claim) -> int:
 
 
 def told(storage: study.Storage, claim: Claim) -> list[optuna.trial.FrozenTrial]:
-    return optuna.load_study(study_name=study_name(claim.job_id, claim.arm), storage=storage).get_trials()
+    return optuna.load_study(study_name=optuna_study_name(claim.job_id, claim.arm), storage=storage).get_trials()
 
 
 def test_an_asked_trial_is_told_once_however_often(db: Database, storage: study.Storage) -> None:
@@ -246,7 +246,7 @@ def test_optuna_reads_what_was_written_as_if_it_had_written_it(db: Database, sto
     try:
         db.configure(plain.engine)
         plain.engine.dispose()
-        seen = optuna.load_study(study_name=study_name(first.job_id, first.arm), storage=plain)
+        seen = optuna.load_study(study_name=optuna_study_name(first.job_id, first.arm), storage=plain)
         assert seen.get_trials() == told(storage, first)
         assert seen.ask().number == 2
     finally:
@@ -296,7 +296,7 @@ def test_deleting_studies_leaves_other_jobs_alone(db: Database, storage: study.S
     study.delete_studies(db, claims[0].job_id)
     study.delete_studies(db, claims[0].job_id)
     names = optuna.get_all_study_names(storage)
-    assert names == [study_name(claims[1].job_id, Arm.JOINT)]
+    assert names == [optuna_study_name(claims[1].job_id, Arm.JOINT)]
     study.mirror_end(storage, _ended(claims[0]))  # its study is gone: nothing to tell
 
 

@@ -82,10 +82,10 @@ def play(spec: JobSpec, outcome: drawn.Outcome) -> None:
 
 
 def draw(spec: JobSpec, job: Played, found: dict[str, Any], final: bool) -> None:
-    standing = synthetic.standing(spec, job.trials, found, final=final)
-    assert "<svg" in report.render(standing, picture_base=None)
-    assert all(plotly_renderer.render(make(standing)) for make in names.PLOTS.values())
-    assert dashboard_note.note(standing)
+    job_view = synthetic.job_view(spec, job.trials, found, final=final)
+    assert "<svg" in report.render(job_view, picture_base=None)
+    assert all(plotly_renderer.render(make(job_view)) for make in names.PLOTS.values())
+    assert dashboard_note.note(job_view)
 
 
 def valid(data: st.DataObject) -> None:

@@ -66,6 +66,6 @@ def test_a_training_of_one_s_own_is_searched_and_answered(db: Database, tmp_path
     assert by_setting["layers"].values == [float(number) for number in range(1, 9)]
     assert "pooling mean" in result.summary
 
-    standing = job_view.get_job_view(db, job.id, factories.ME)
-    assert "<svg" in report.render(standing, picture_base=None)
-    assert all(plotly_renderer.render(make(standing)) for make in names.PLOTS.values())
+    view = job_view.get_job_view(db, job.id, factories.ME)
+    assert "<svg" in report.render(view, picture_base=None)
+    assert all(plotly_renderer.render(make(view)) for make in names.PLOTS.values())
