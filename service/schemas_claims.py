@@ -83,7 +83,7 @@ class ClaimOut(BaseModel):
     arm: Literal["joint", "label_only", "t1", "t4"]
     seed: int = Field(description="of initial weights, order of the data and dropout")
     configuration: dict[str, Any] = Field(description="temperature, weights, optimizer and parameters to train with")
-    objective: str = Field(description="the metric that is optimised: report it under this name")
+    objective: str = Field(description="the metric that is optimized: report it under this name")
     direction: Literal["maximize", "minimize"]
     epochs: int = Field(description="the most epochs that it is trained")
     rungs: list[int] = Field(description="epochs after which it may be stopped: the objective is needed there")

@@ -140,7 +140,7 @@ def read_manifest(path: Path) -> dict[str, Any]:
 
 
 def _views(split: datasets.Split, data: Data, count: int) -> NDArray[Any]:
-    """Every view of the training part, [views, n, C, H, W], before it is normalised."""
+    """Every view of the training part, [views, n, C, H, W], before it is normalized."""
     images = split.train.images
     plain = Normaliser((0.0,) * split.channels, (1 / 255,) * split.channels, torch.device("cpu"))
     views = supervised.views(split, data, count, torch.device("cpu"), plain)

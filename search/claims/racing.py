@@ -14,7 +14,7 @@ from dataclasses import dataclass
 BEGIN = 2
 """Seeds of the first block: with fewer nothing is known of the seeds' spread."""
 PRECISION = 0.25
-"""Of the mixture over standardised differences: half a normal of deviation 2, which has its power at few seeds."""
+"""Of the mixture over standardized differences: half a normal of deviation 2, which has its power at few seeds."""
 Values = Mapping[int, Mapping[int, float]]
 """By finalist, its values by seed, more being better; of those that ended well."""
 
@@ -73,7 +73,7 @@ def evidence(differences: Sequence[float], residuals: float, freedom: int) -> fl
     """An e-process against "the mean difference is not positive", after len(differences) = n blocks.
 
     `residuals` is the sum of squares of n differences about their mean, scaled as they are, together with that of other
-    contrasts of the same variance; `freedom` their degrees of freedom. Bayes factor of a standardised mean that is
+    contrasts of the same variance; `freedom` their degrees of freedom. Bayes factor of a standardized mean that is
     half-normal of deviation 2 against zero, with right-Haar priors on the variance and on the other contrasts' means:
     anytime-valid by invariance (Lai 1976; Perez-Ortiz et al. 2024, arXiv:2208.07610; Wang and Ramdas 2024,
     arXiv:2310.03722; with nuisance means Lindon et al. 2022, arXiv:2210.08589). Exceeds 1/alpha at any time with

@@ -53,7 +53,7 @@ def predict(features: Floats, gains: Floats, features_new: Floats) -> tuple[floa
 
 
 def settings(trials: Sequence[FrozenTrial]) -> Floats:
-    """Each trial's parameters as numbers, [trials, features]: standardised where a trial has them, 0 where it has not.
+    """Each trial's parameters as numbers, [trials, features]: standardized where a trial has them, 0 where it has not.
 
     Logarithmic ranges as logarithms, choices among numbers by their place, other choices as an indicator each.
     """

@@ -218,7 +218,7 @@ class JobSpec(Part):
 
     @model_validator(mode="after")
     def _training_has(self, info: ValidationInfo) -> Self:
-        """What is searched and optimised is of the training: of the built-in one what it has, of one's own anything."""
+        """What is searched and optimized is of the training: of the built-in one what it has, of one's own anything."""
         space = self.space
         if self.built_in:
             if space.optimizer is None:

@@ -1,4 +1,4 @@
-"""The objective part of a spec: the metric that is optimised, built in or one's own, its direction, bounds and unit."""
+"""The objective part of a spec: the metric that is optimized, built in or one's own, its direction, bounds and unit."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ METRICS: Mapping[str, BuiltInMetric] = {
 
 
 class ObjectiveSpec(Part):
-    """What is optimised on the validation part, at a trial's last epoch."""
+    """What is optimized on the validation part, at a trial's last epoch."""
 
     metric: MetricName = Field("accuracy", description="accuracy, nll, ece; any name where the training is your own")
     direction: Direction = Field("maximize", description="known of accuracy, nll and ece; needed of any other metric")

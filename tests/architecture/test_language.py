@@ -73,3 +73,35 @@ def test_the_glossary_gives_each_term_one_row() -> None:
 
 def test_the_readme_is_short() -> None:
     assert len(re.findall(r"\S+", (ROOT / "README.md").read_text())) <= 1200
+
+
+AMERICAN = (
+    "behavior canceled canceling catalog catalogs center centered centers color colored colors defense favor favored "
+    "favorite favors fulfill gray honor honored labeled labeling meter modeled modeling neighbor "
+    "neighborhood neighboring neighbors signaled skeptical traveled"
+)
+ISE = "canonical final general initial maxim minim normal optim organ quant random recogn serial standard summar visual"
+"""Stems whose verbs end in -ize: British spelling as Oxford has it, which mathematics prints in most places."""
+NOT_OURS = frozenset(AMERICAN.split()) | {
+    f"{stem}{end}" for stem in ISE.split() for end in ("ise", "ised", "ises", "ising", "isation", "isations")
+}
+
+
+def prose(file: Source) -> str:
+    """The docstrings and comments of a file, what is code in them left out."""
+    nodes = [node for node in ast.walk(file.tree) if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)]
+    comments = re.findall(r"(?<=[ ^])# (.*)$", file.text, re.MULTILINE)
+    return "\n".join([*filter(None, map(ast.get_docstring, nodes)), *comments])
+
+
+def test_spelling_is_british_with_ize_throughout() -> None:
+    pages = [*(ROOT / "docs").rglob("*.md"), *(ROOT / "benchmarks").rglob("*.md"), *ROOT.glob("*.md")]
+    texts = {path: path.read_text() for path in pages} | {file.path: prose(file) for file in FILES}
+    texts = {path: re.sub(r"```.*?```|`[^`]*`|\]\([^)]*\)", " ", text, flags=re.DOTALL) for path, text in texts.items()}
+    found = {
+        f"{path.relative_to(ROOT)}: {word}"
+        for path, text in texts.items()
+        for word in re.findall(r"[a-z]+", text.lower())
+        if word in NOT_OURS
+    }
+    assert sorted(found) == []

@@ -58,7 +58,7 @@ def winner(configuration: Configuration, model: str = "wrn", **changes: Any) -> 
 
 
 def expected_loss(read: dict[str, Any], configuration: Configuration) -> float:
-    """What this project would minimise on the same logits."""
+    """What this project would minimize on the same logits."""
     return losses.student_loss(
         torch.tensor(read["student"]),
         torch.tensor(read["teacher"]),

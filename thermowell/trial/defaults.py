@@ -43,7 +43,7 @@ def queue_of(spec: Mapping[str, Any]) -> str | None:
 
 
 def objective_of(spec: Mapping[str, Any]) -> tuple[str, str]:
-    """The metric that is optimised, and its direction."""
+    """The metric that is optimized, and its direction."""
     objective = spec.get("objective") or {}
     metric = str(objective.get("metric", "accuracy"))
     return metric, str(objective.get("direction") or ("minimize" if metric in ("nll", "ece") else "maximize"))

@@ -1,4 +1,4 @@
-"""Images as a given teacher takes them: resized, cropped, recoloured and normalised in its own way."""
+"""Images as a given teacher takes them: resized, cropped, recoloured and normalized in its own way."""
 
 from __future__ import annotations
 

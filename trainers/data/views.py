@@ -1,4 +1,4 @@
-"""What a model in training is shown: batches of one view of the training part, normalised, straight from memory."""
+"""What a model in training is shown: batches of one view of the training part, normalized, straight from memory."""
 
 from __future__ import annotations
 

@@ -191,7 +191,7 @@ def _factors(training: Training, per_epoch: int) -> Tensor:
 Step = Callable[[LaneState, LaneBatch, LaneHyperparameters, StepScalars], Tensor]
 """Changes the lanes' state in place and answers each lane's loss [lanes]."""
 Predict = Callable[[LaneState, Tensor], Tensor]
-"""From the lanes' state and normalised images [n, C, H, W]: logits [lanes, n, classes]."""
+"""From the lanes' state and normalized images [n, C, H, W]: logits [lanes, n, classes]."""
 Program = TypeVar("Program", bound=Callable[..., Tensor])
 
 

@@ -205,7 +205,7 @@ def alone(setting: Setting, teacher: Teacher) -> Setting:
 def _mean(logits: list[Tensor]) -> Tensor:
     """The mean of logits of one shape (float32).
 
-    At every T its softmax is the geometric mean of the members' distributions, normalised: one of the two ways in which
+    At every T its softmax is the geometric mean of the members' distributions, normalized: one of the two ways in which
     Hinton et al. (arXiv:1503.02531, section 1) form the soft targets of an ensemble, and the one of which T stays free.
     """
     total = torch.zeros_like(logits[0], dtype=torch.float32)

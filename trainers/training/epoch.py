@@ -91,7 +91,7 @@ def predict(model: nn.Module, images: Tensor, normalise: Normaliser, precision: 
 
 
 def predict_batches(model: nn.Module, batches: Iterable[Tensor], precision: spec.Precision) -> Tensor:
-    """The same for batches of images that are normalised already."""
+    """The same for batches of images that are normalized already."""
     model.eval()
     logits = []
     with torch.no_grad():

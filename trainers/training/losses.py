@@ -1,4 +1,4 @@
-"""What is minimised: the distillation term and the label term of one batch, as plain tensor operations that hold for
+"""What is minimized: the distillation term and the label term of one batch, as plain tensor operations that hold for
 one student and under `torch.func.vmap` for many.
 """
 

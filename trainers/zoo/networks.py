@@ -140,7 +140,7 @@ def _dropout(p: float) -> nn.Module:
 
 
 def _initialise(model: nn.Module) -> None:
-    """He initialisation (arXiv:1502.01852) by fan-out for convolutions; norms and linear layers as torch makes them."""
+    """He initialization (arXiv:1502.01852) by fan-out for convolutions; norms and linear layers as torch makes them."""
     for module in model.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")

@@ -44,7 +44,7 @@ _NAMES = {
     "label_smoothing": "label smoothing of the teacher",
     "teacher_sharpness": "sharpness of the teacher",
     "student": "kind of student",
-    "student_init": "student's initialisation",
+    "student_init": "student's initialization",
     "metric": "metric",
 }
 METHOD = (
