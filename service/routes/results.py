@@ -19,7 +19,7 @@ from service import prefix
 from service.auth import Reader
 from service.errors import problems
 from service.pages import png, report
-from service.plots import names, svg_renderer
+from service.plots import names, plotly_renderer, svg_renderer
 from service.routes.jobs import database
 from service.routes.turns import in_turn
 from service.schemas import ArtifactList, JobId
@@ -192,6 +192,21 @@ def get_picture_png(request: Request, job_id: JobId, picture: names.Name, princi
     return Response(
         png.draw_png(svg_renderer.render(names.plot(picture, job_view))), media_type="image/png", headers=PAGE_HEADERS
     )
+
+
+@router.get(
+    "/report/{picture}.json",
+    operation_id="getPictureData",
+    summary="A picture of the answer, as Plotly's JSON",
+    responses=ANSWERS,
+)
+@in_turn
+def get_picture_data(request: Request, job_id: JobId, picture: names.Name, principal: Reader) -> dict[str, Any]:
+    """The data and the layout of the picture, for a figure to look into or to change. Before there is an answer: as
+    for the report, for who asks for `application/json` by name.
+    """
+    job_view = _job_view(request, job_id, principal, ("application/json",))
+    return plotly_renderer.render(names.plot(picture, job_view))
 
 
 def _job_view(request: Request, job_id: str, principal: Principal, by_name: tuple[str, ...]) -> JobView:

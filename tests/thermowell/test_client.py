@@ -26,6 +26,7 @@ from tests.service.server_fixtures import Jobs, serving
 from tests.thermowell.conftest import Connect
 from thermowell import IllegalMove, Invalid, NotFound, NotReady, Unauthenticated, Unreachable, errors, protocol
 from thermowell.aio import client as aio_client
+from thermowell.drawing import PlotlyMissing
 from thermowell.frames import PandasMissing
 from thermowell.sync import client as sync_client
 
@@ -170,6 +171,15 @@ class TestTheAnswer:
         for read in (asking.trials, asking.result, asking.response):
             with pytest.raises(PandasMissing, match=re.escape("pip install 'thermowell-client[pandas]'")):
                 thermowell.to_frame(read(jobs.completed.id))
+
+    def test_as_figures_that_can_be_changed(self, asking: Any, jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+        figure = asking.figure(jobs.completed.id, "response")
+        assert "temperature" in figure.layout.title.text.lower()
+        assert {trace.type for trace in figure.data} == {"scatter"}
+        figure.update_layout(title_text="mine")
+        monkeypatch.setitem(sys.modules, "plotly.graph_objects", None)
+        with pytest.raises(PlotlyMissing, match=re.escape("pip install 'thermowell-client[plots]'")):
+            asking.figure(jobs.completed.id, "response")
 
     def test_as_pictures_pages_and_files(self, asking: Any, jobs: Jobs, tmp_path: Path) -> None:
         drawing = asking.plot(jobs.completed.id, "response")

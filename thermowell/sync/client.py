@@ -21,7 +21,7 @@ from thermowell.api.imports import ImportOutcome
 from thermowell.api.jobs import Artifact, Event, Job, JobDetail, Preflight
 from thermowell.api.trials import Trial, TrialDetail
 from thermowell.api.workers import Worker
-from thermowell.drawing import Drawing, Format, Picture
+from thermowell.drawing import Drawing, Format, Picture, to_figure
 from thermowell.errors import Unreachable
 from thermowell.plain import plain
 from thermowell.protocol import Json
@@ -31,6 +31,8 @@ from thermowell.sync.transport import Transport
 
 if TYPE_CHECKING:
     from typing import Self
+
+    import plotly.graph_objects
 
 DEFAULT_URL = "http://127.0.0.1:8000"
 POLL_SECONDS = (0.1, 2.0)  # from the first wait to the longest
@@ -229,6 +231,10 @@ class Client(Studies):
     def plot(self, job: str | Job, picture: Picture) -> Drawing:
         """One of the report's pictures."""
         return Drawing((self.http.request("GET", f"/v1{_path(job)}/report/{picture}.svg")).text)
+
+    def figure(self, job: str | Job, picture: Picture) -> plotly.graph_objects.Figure:
+        """The same as a figure of Plotly's, to look into or to change. PlotlyMissing where that is not installed."""
+        return to_figure(self.http.get(f"{_path(job)}/report/{picture}.json"))
 
     def importances(self, job: str | Job) -> Importances:
         """How much each setting moved the objective."""
