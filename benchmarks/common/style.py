@@ -1,6 +1,6 @@
 """Figures of the code's language and structure, beside other projects' where a checkout of them is given.
 
-    python -m benchmarks.common.style [--beside PATH ...] [--keep NAME]
+    python -m benchmarks.common.style [--beside PATH ...] [--commits COMMIT ...] [--keep NAME]
 
 Counted from the syntax trees of all product files, never by running them: docstrings that ask instead of stating,
 variables that are named by a participle, a pronoun or an adverb, files that name one optimizer or one loss,
@@ -13,6 +13,7 @@ import argparse
 import ast
 import itertools
 import re
+import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -122,6 +123,18 @@ def boundaries(pairs: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
     return [pair for pair in pairs if pair in BOUNDARIES]
 
 
+def lines_of_commits(root: Path, commits: Sequence[str], rooms: Sequence[str]) -> dict[str, int]:
+    """By commit, product lines that it added less those that it removed; what others changed meanwhile is not in it."""
+    net = {}
+    for commit in commits:
+        paths = [f"{room}/**.py" for room in rooms]
+        command = ["git", "show", "--numstat", "--find-renames", "--format=", commit, "--", *paths]
+        listed = subprocess.run(command, cwd=root, check=True, capture_output=True, text=True).stdout.splitlines()
+        counts = [line.split("\t") for line in listed if "/migrations/" not in line]
+        net[commit] = sum(int(added) - int(removed) for added, removed, _ in counts)
+    return net
+
+
 def measure(root: Path, rooms: Sequence[str]) -> dict[str, Any]:
     """All figures of one checkout that need no knowledge of what it is about."""
     files = sources(root, rooms)
@@ -149,6 +162,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measures, prints a table, and one JSON object as the last line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.common.style", description=__doc__)
     parser.add_argument("--beside", nargs="*", type=Path, default=[], help="packages of other projects' checkouts")
+    parser.add_argument("--commits", nargs="*", default=[], help="whose product lines are summed, added less removed")
     parser.add_argument("--keep", help="a name below benchmarks/results")
     options = parser.parse_args(arguments)
     figures = measure(ROOT, ROOMS)
@@ -159,6 +173,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "files_per_optimizer": max(map(len, optimizers.values())),
         "files_per_loss": max(len(paths) for name, paths in losses.items() if name != "kl"),
     }
+    if options.commits:
+        figures["product_lines_of_commits"] = sum(lines_of_commits(ROOT, options.commits, ROOMS).values())
     peers = {path.name: measure(path.parent, [path.name]) for path in options.beside}
     columns = {"Thermowell": figures, **peers}
     rows = [[name, *(str(column.get(name, "-")) for column in columns.values())] for name in figures]

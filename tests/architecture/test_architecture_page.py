@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import tomllib
 from pathlib import Path
@@ -23,6 +24,46 @@ def test_changes_have_their_files() -> None:
     assert len(ROWS) >= 11
     for change, files in ROWS:
         assert re.findall(r"`[\w/.]+`", files), change
+
+
+CHANGES = {
+    "an optimizer": {
+        "trainers/registry/optimizers.py": "OPTIMIZERS",
+        "trainers/training/optim.py": "BINDINGS",
+        "trainers/engines/bank_kernels.py": "BINDINGS",
+    },
+    "a loss": {"trainers/registry/losses.py": "LOSSES", "trainers/training/methods.py": "TERMS"},
+    "a model": {"trainers/registry/models.py": "MODELS"},
+    "a data set": {"trainers/registry/datasets.py": "DATASETS"},
+    "a sampler": {"search/samplers/sampler_factory.py": "build_sampler", "search/spec/job.py": "SamplerSpec"},
+    "a pruner": {"search/pruners/pruner_factory.py": "build_pruner", "search/spec/job.py": "PrunerSpec"},
+    "a route": {"service/app.py": "create_app"},
+    "a plot": {"service/plots/names.py": "PLOTS"},
+    "a setting of the service, or of the worker": {"service/settings.py": "Settings", "search/settings.py": "Settings"},
+    "a method of the client": {"thermowell/aio/client.py": "AsyncClient"},
+    "a column of a table": {"search/storage/tables.py": "trials"},
+}
+"""Changes, and of the files that the page names for each what in them is added to."""
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_the_page_alone_says_where_a_change_goes(change: str) -> None:
+    [files] = [files for name, files in ROWS if name == change]
+    for path, name in CHANGES[change].items():
+        assert f"`{path}`" in files
+        assert name in _defined(ROOT / path), f"{path} has no {name} to add to"
+
+
+def _defined(path: Path) -> set[str]:
+    """The names that a module defines at its top."""
+    names = set()
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            names.add(node.name)
+        if isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            names |= {target.id for target in targets if isinstance(target, ast.Name)}
+    return names
 
 
 @pytest.mark.parametrize(
