@@ -19,7 +19,6 @@ JOB_NOT_STUDY = (
     "this is a job spec, which has no base and no factors: submit it with `thermowell submit FILE`, or POST it to "
     "/v1/jobs"
 )
-SCHEMA_ID = "urn:thermowell:study:1"
 Asked = TypeVar("Asked", bound=BaseModel)
 
 
@@ -40,15 +39,6 @@ def parse_study(text: str | bytes, media: Literal["json", "yaml"]) -> StudySpec:
 def parse_extension(text: str | bytes, media: Literal["json", "yaml"]) -> StudyExtension:
     """What a study is to have besides. SpecInvalid."""
     return _read_model(text, media, StudyExtension)[0]
-
-
-def study_json_schema() -> dict[str, Any]:
-    """The JSON Schema (2020-12) of a study, for editors and other languages."""
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$id": SCHEMA_ID,
-        **StudySpec.model_json_schema(mode="validation"),
-    }
 
 
 def _read_model(text: str | bytes, media: Literal["json", "yaml"], kind: type[Asked]) -> tuple[Asked, LocatedDocument]:
