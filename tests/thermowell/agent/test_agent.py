@@ -5,76 +5,18 @@ from __future__ import annotations
 import json
 import os
 import signal
-import sys
-import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from search.requests import jobs, keys, results, trials
-from search.schema import migrate
 from search.states import JobState, TrialState
-from search.storage.db import Database, open_database
-from tests.claimed import Program, expire, program
-from tests.processes import Processes, Started
+from tests.claimed import Program, expire
+from tests.processes import Started
 from tests.search.factories import EPOCHS, ME
+from tests.thermowell.agent.running import Agents, ended, eventually, one, trials_of
 from thermowell.agent import supervisor
-
-SCRIPT = Path(__file__).with_name("script.py")
-
-
-@pytest.fixture
-def own(tmp_path: Path) -> Iterator[Program]:
-    db: Database = open_database(f"sqlite:///{tmp_path / 'thermowell.db'}")
-    migrate(db)
-    with program(db, tmp_path / "var") as one:
-        yield one
-    db.close()
-
-
-class Agents:
-    """Starts agents against a service."""
-
-    def __init__(self, own: Program, processes: Processes, folder: Path) -> None:
-        self.own, self.processes, self.folder = own, processes, folder
-
-    def start(self, *arguments: str, **environment: str) -> Started:
-        command = [sys.executable, "-m", "thermowell.agent", "--folder", str(self.folder), *arguments]
-        return self.processes.start(*command, env={"THERMOWELL_URL": str(self.own.client.base_url), **environment})
-
-    def train(self, job: str, mode: str, *more: str, slots: int = 1, **environment: str) -> Started:
-        script = [sys.executable, str(SCRIPT), "{config}", mode, *more]
-        return self.start(job, "--grace", "0.5", "--slots", str(slots), "--", *script, **environment)
-
-
-@pytest.fixture
-def agents(own: Program, processes: Processes, tmp_path: Path) -> Agents:
-    return Agents(own, processes, tmp_path / "agent")
-
-
-def eventually(condition: Callable[[], Any], what: str, seconds: float = 30.0) -> Any:
-    until = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < until, what
-        time.sleep(0.01)
-    return value
-
-
-def one(own: Program, job: str, number: int = 0) -> Any:
-    return trials.get_trial(own.db, job, number, ME)[0]
-
-
-def trials_of(own: Program, job: str) -> int:
-    return len(list(trials.iter_trials(own.db, job, ME)))
-
-
-def ended(own: Program, job: str, number: int = 0) -> Any:
-    """A trial that has ended."""
-    over = (TrialState.COMPLETED, TrialState.FAILED, TrialState.PRUNED)
-    eventually(lambda: trials_of(own, job) > number and one(own, job, number).state in over, "the trial does not end")
-    return one(own, job, number)
 
 
 def failed(own: Program, agents: Agents, mode: str, **changes: Any) -> Any:
