@@ -26,6 +26,7 @@ from service.proposer import Proposer
 from service.routes import (
     access,
     advice,
+    agents,
     body,
     claims,
     dashboard,
@@ -58,6 +59,7 @@ ROOMS = (
     jobs,
     trials,
     claims,
+    agents,
     stream,
     results,
     exports,

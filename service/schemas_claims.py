@@ -10,6 +10,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validat
 
 from search.states import TrialState
 from service.schemas import In
+from thermowell.agent.commands import Argument
+from thermowell.api.workers import Offer
 
 MetricName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._/@-]{0,99}$")]
 Token = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
@@ -45,6 +47,16 @@ class ClaimRequest(In):
     job: str | None = Field(None, max_length=32, description="this job's trials; or give queue, or study")
     queue: str | None = Field(None, max_length=100, description="trials of every job of this queue (trainer.external)")
     study: str | None = Field(None, max_length=32, description="trials of every job of this study")
+    command: str | None = Field(
+        None, max_length=100, description="for agents: trials of every job that names this command (trainer.command)"
+    )
+    owners: list[Annotated[str, Field(max_length=100)]] | None = Field(
+        None, max_length=100, description="with command: whose jobs alone, by ids or names of keys"
+    )
+    code: str | None = Field(
+        None, pattern=r"^[0-9a-f]{64}$",
+        description="with command: the fingerprint of its code. A job's first claim fixes it for all of its trials",
+    )  # fmt: skip
     client: str = Field(
         pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,39}$",
         description="your own name, one for each process: who uses another's takes its trials up",
@@ -60,8 +72,10 @@ class ClaimRequest(In):
 
     @model_validator(mode="after")
     def _one(self) -> Self:
-        if sum(name is not None for name in (self.job, self.queue, self.study)) != 1:
-            raise ValueError("give one of job, queue and study")
+        if sum(name is not None for name in (self.job, self.queue, self.study, self.command)) != 1:
+            raise ValueError("give one of job, queue, study and command")
+        if self.command is None and (self.owners is not None or self.code is not None):
+            raise ValueError("owners and code belong to a command")
         return self
 
 
@@ -101,6 +115,31 @@ class ClaimsOut(BaseModel):
     done: bool = Field(description="there will be none any more: every job that was asked for has ended")
     retry_after: float | None = Field(description="seconds after which to ask again; null where done")
     why: str | None = Field(description="why there are none")
+
+
+class OfferIn(In):
+    """A command that an agent runs, and what jobs may ask of it."""
+
+    arguments: dict[Annotated[str, Field(max_length=64)], Argument] = Field(default_factory=dict, max_length=64)
+    gpus: float = Field(0.0, ge=0, le=1024, description="of each trial")
+    code: str | None = Field(None, pattern=r"^[0-9a-f]{64}$", description="the fingerprint of its code")
+    owners: list[Annotated[str, Field(max_length=100)]] | None = Field(
+        None, max_length=100, description="whose jobs alone, by ids or names of keys"
+    )
+
+
+class AgentRequest(In):
+    """What an agent offers, with each heartbeat."""
+
+    host: str = Field("", max_length=255, pattern=r"^[^\x00]*$")
+    slots: int = Field(1, ge=1, le=10_000, description="trials at once")
+    commands: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")], OfferIn] = Field(max_length=100)
+
+
+class OfferList(BaseModel):
+    """What living agents offer to one's jobs."""
+
+    items: list[Offer]
 
 
 class RenewRequest(In):

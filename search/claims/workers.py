@@ -104,9 +104,18 @@ def worker_stopped(db: Database, worker_id: str) -> None:
         connection.execute(update(workers).where(workers.c.id == worker_id).values(stopped_at=now_sql()))
 
 
-def is_alive() -> ColumnElement[bool]:
+AGENTS = workers.c.id.like("agent:%")
+"""Of rows of `workers`: they are of agents, which train for programs of others (search.claims.agents)."""
+
+
+def is_heard() -> ColumnElement[bool]:
     """Whether a row of `workers` is of one that has been heard of in time and has not gone."""
     return workers.c.stopped_at.is_(None) & (workers.c.silent_at >= now_sql())
+
+
+def is_alive() -> ColumnElement[bool]:
+    """Whether a row of `workers` is of a worker that is heard."""
+    return is_heard() & ~AGENTS
 
 
 def living(connection: Connection) -> list[LiveWorkers]:
@@ -162,7 +171,7 @@ def list_workers(db: Database, limit: int = 500) -> list[Worker]:
     lease_count = select(func.count()).where(leases.c.worker_id == workers.c.id).scalar_subquery()
     query = select(workers, lease_count.label("running"), is_alive().label("alive"))
     with db.read() as connection:
-        rows = connection.execute(query.order_by(workers.c.seen_at.desc(), workers.c.id).limit(limit))
+        rows = connection.execute(query.where(~AGENTS).order_by(workers.c.seen_at.desc(), workers.c.id).limit(limit))
         return [
             Worker(
                 id=row.id,

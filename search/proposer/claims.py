@@ -14,7 +14,7 @@ from search.claims.claiming import Claim
 from search.optuna_bridge import proposals, study
 from search.pruners import pruner_factory
 from search.records import Principal
-from search.requests.external import Order
+from search.requests.external import Order, Selection, other_code
 from search.spec.job import JobSpec
 from search.states import Stage
 from search.storage.db import Database
@@ -29,7 +29,8 @@ def claim_trials(db: Database, storage: study.Storage, principal: Principal, ord
     if order.take_up:
         claims = claiming.take_up(db, holder, order.lease_seconds, order.most, criteria)
     if not claims:
-        take_next = partial(claiming.claim_many, db, holder, order.lease_seconds, order.most, fixed=_fixed, room=_room)
+        shared, room = partial(_fixed, order.selection), partial(_room, order.selection)
+        take_next = partial(claiming.claim_many, db, holder, order.lease_seconds, order.most, fixed=shared, room=room)
         claims = take_next(criteria=criteria)
     ready: list[Claim] = []
     try:
@@ -79,14 +80,19 @@ def as_document(claim: Claim, lease_seconds: float) -> dict[str, Any]:
     }
 
 
-def _fixed(spec: JobSpec) -> dict[str, Any]:
-    """What the trials of such a job share beyond its spec: who trains them."""
-    return {"trainer": None if spec.trainer is None else spec.trainer.kind}
+def _fixed(selection: Selection, spec: JobSpec) -> dict[str, Any]:
+    """What the trials of such a job share beyond its spec: who trains them, and with which code of a command."""
+    shared: dict[str, Any] = {"trainer": None if spec.trainer is None else spec.trainer.kind}
+    return shared if selection.code is None else shared | {"code": selection.code}
 
 
-def _room(job_id: str, spec: JobSpec, fixed: Any, stage: Stage, together: Sequence[Stage], running: int) -> bool:
+def _room(
+    selection: Selection, _: str, spec: JobSpec, fixed: Any, stage: Stage, together: Sequence[Stage], running: int
+) -> bool:
     """Whether one more trial of a stage is begun: a sampler that is asked for many at once proposes blindly. One of
-    each stage is, so that no program stands idle beside a busy fleet.
+    each stage is, so that no program stands idle beside a busy fleet. None is with other code than the first had.
     """
+    if other_code(fixed, selection):
+        return False
     most = trial_counts.at_once(spec, stage)
     return most is None or running < most or stage not in together

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from search.storage.access import is_id
 from search.storage.db import Database
 from search.storage.rows import optuna_study_name
 from search.storage.store import Store
-from search.storage.tables import jobs, leases, studies, trials
+from search.storage.tables import jobs, keys, leases, studies, trials
 
 SOON, LATER, RARELY = 1.0, 5.0, 30.0
 """Seconds after which somebody who got nothing comes again: work is about to be planned, running, or paused."""
@@ -34,11 +34,16 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Whose trials are asked for: those of one job, of a queue, or of a study's cells; one of the three is given."""
+    """Whose trials are asked for: those of one job, of a queue, of a study's cells, or of jobs that name a command; one
+    of the four is given. Beside a command stand whose jobs an agent trains, and its code's fingerprint.
+    """
 
     job: str | None = None
     queue: str | None = None
     study: str | None = None
+    command: str | None = None
+    owners: Sequence[str] | None = None
+    code: str | None = None
 
     def whose(self, principal: Principal) -> ColumnElement[bool]:
         """Of jobs: it is meant, others train it, and the principal may."""
@@ -49,6 +54,11 @@ class Selection:
             criteria.append(jobs.c.queue == self.queue)
         if self.study is not None:
             criteria.append(jobs.c.study == self.study)
+        if self.command is not None:
+            criteria.append((jobs.c.trainer == "command") & (jobs.c.queue == self.command))
+        if self.owners is not None:
+            ids = select(keys.c.id).where(keys.c.name.in_(self.owners), keys.c.revoked_at.is_(None))
+            criteria.append(jobs.c.owner.in_(self.owners) | jobs.c.owner.in_(ids))
         if not principal.may("admin"):
             criteria.append(jobs.c.owner == principal.trains_of)
         return and_(*criteria)
@@ -58,6 +68,8 @@ class Selection:
         """What is meant, for people."""
         if self.job is not None:
             return f"job {self.job}"
+        if self.command is not None:
+            return f"command {self.command}"
         return f"study {self.study}" if self.study is not None else f"queue {self.queue}"
 
 
@@ -113,6 +125,7 @@ def nothing(db: Database, principal: Principal, selection: Selection) -> Nothing
         jobs.c.id,
         jobs.c.state,
         jobs.c.problem,
+        jobs.c.fixed,
         running.scalar_subquery().label("running"),
         open_trials.scalar_subquery().label("open"),
     )
@@ -124,10 +137,20 @@ def nothing(db: Database, principal: Principal, selection: Selection) -> Nothing
     if not unfinished:
         last = rows[-1]
         return Nothing(True, f"every job of {selection.words} has ended; the last one, {last.id}, {last.state}", None)
-    return min((_reason(row) for row in unfinished), key=lambda reason: reason.retry_after or 0.0)
+    return min((_reason(row, selection) for row in unfinished), key=lambda reason: reason.retry_after or 0.0)
 
 
-def _reason(job: Any) -> Nothing:
+def other_code(fixed: Mapping[str, Any] | None, selection: Selection) -> bool:
+    """Whether a job was begun with other code of a command than that of who asks now."""
+    pinned = (fixed or {}).get("code")
+    return pinned is not None and selection.command is not None and pinned != selection.code
+
+
+def _reason(job: Any, selection: Selection) -> Nothing:
+    if other_code(job.fixed, selection):
+        words = f"job {job.id} was begun with other code of the command (fingerprint {job.fixed['code'][:12]}, here "
+        words += f"{(selection.code or 'none')[:12]}): bring that code back, or cancel the job and submit it anew"
+        return Nothing(False, words, RARELY)
     if job.state == JobState.PAUSED:
         cause = f": {job.problem['detail']}" if job.problem else ""
         return Nothing(False, f"job {job.id} is paused{cause}; `thermowell resume {job.id}` lets it go on", RARELY)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from sqlalchemy import Connection
 
 from search import units
-from search.claims import trial_counts
+from search.claims import agents, trial_counts
 from search.claims.workers import LiveWorkers, lacking_plugins, living
 from search.records import Preflight, Principal, SpecWarning
 from search.requests.speeds import epochs_per_second
@@ -33,7 +33,7 @@ def check(db: Database, spec: JobSpec, principal: Principal) -> Preflight:
 def preflight(connection: Connection, spec: JobSpec, owner: str) -> Preflight:
     """What would keep a job from being trained on the workers that are alive, and how long these would take."""
     if spec.trainer is not None:
-        return _of_programs(spec)
+        return _of_programs(connection, spec, owner)
     workers = living(connection)
     plugins = spec.plugins()
     candidates = [
@@ -52,11 +52,28 @@ def preflight(connection: Connection, spec: JobSpec, owner: str) -> Preflight:
     return Preflight(warnings=[*warnings, *shortfalls], expected=outlook, seconds=seconds)
 
 
-def _of_programs(spec: JobSpec) -> Preflight:
-    """Of data, packages and speed of others' programs nothing is known here."""
+def _of_programs(connection: Connection, spec: JobSpec, owner: str) -> Preflight:
+    """Of data, packages and speed of others' programs nothing is known here; of commands, what agents offer."""
     trainings, exact = trial_counts.probable_trials(spec)
     number = f"{'' if exact else 'about '}{trainings:,} trainings in all"
-    return Preflight(warnings=[], expected=f"{number}; how long your own program takes is not known here", seconds=None)
+    warnings = list(_commands(connection, spec, owner))
+    return Preflight(
+        warnings=warnings, expected=f"{number}; how long your own program takes is not known here", seconds=None
+    )
+
+
+def _commands(connection: Connection, spec: JobSpec, owner: str) -> Iterator[SpecWarning]:
+    if spec.trainer is None or spec.trainer.command is None:
+        return
+    offers = agents.offers(connection)
+    if missing := agents.missing(spec.trainer.command, owner, offers):
+        yield SpecWarning("no-agent", "trainer.command", f"the job will wait for {missing}")
+        return
+    mine = [offer for offer in offers if offer.shown.command == spec.trainer.command and offer.serves(owner)]
+    refusals = [offer.refusal(spec.trainer.arguments) for offer in mine]
+    if refusals and all(refusals):
+        detail = f"{refusals[0]}: as agent {mine[0].shown.agent} offers it, every trial will crash"
+        yield SpecWarning("argument-refused", "trainer.arguments", detail)
 
 
 def _workers(spec: JobSpec, workers: Sequence[LiveWorkers], candidates: Sequence[LiveWorkers]) -> Iterator[SpecWarning]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, or_, select
 
-from search.claims import trial_counts
+from search.claims import agents, trial_counts
 from search.claims.claiming import CLAIMABLE
 from search.claims.lifecycle import SEARCHING, now, seconds_left, spec_of
 from search.claims.reporting import OPEN_TRIALS
@@ -49,7 +49,8 @@ def progress_of(connection: Connection, rows: Sequence[Row[Any]], *, remember: b
     # who has something in training is served, and who has ended or is paused waits for nobody
     waiting = [row for row in rows if row.state in (*CLAIMABLE, JobState.ANALYSING) and not counts[row.id].running]
     live_workers = living(connection) if waiting else []
-    waits = {row.id: _waits_for(row, live_workers) for row in waiting}
+    living_offers = agents.offers(connection) if any(row.trainer == "command" for row in waiting) else []
+    waits = {row.id: _waits_for(row, live_workers, living_offers) for row in waiting}
     return {
         row.id: _progress(row, counts[row.id], totals[row.id].best, rates.get(row.id), waits.get(row.id), time)
         for row in rows
@@ -161,8 +162,10 @@ def _unplanned(
     )
 
 
-def _waits_for(job: Row[Any], live_workers: Sequence[LiveWorkers]) -> str | None:
+def _waits_for(job: Row[Any], live_workers: Sequence[LiveWorkers], offers: Sequence[agents.LivingOffer]) -> str | None:
     """Which worker a job waits for, where none that is alive may train it, or for what all of them wait that may."""
+    if job.trainer == "command" and job.state in CLAIMABLE:
+        return agents.missing(job.queue, job.owner, offers)
     if job.trainer is not None:  # programs of others, of whom nothing is known before they claim
         program = "a program that claims its trials" + (f" by the queue {job.queue}" if job.queue else "")
         return program if job.state in (JobState.QUEUED, JobState.RUNNING) else None

@@ -59,11 +59,13 @@ router = APIRouter(tags=["training"])
     responses=problems("not-found", "illegal-move", "request-invalid", "proposer-missing"),
 )
 async def claim(request: Request, principal: Trainer, order_in: ClaimRequest) -> ClaimsOut:
-    """The next trials of a job, a queue or a study, with their configurations; or why there are none, and when to come
-    again. Waits up to `wait_seconds` for one.
+    """The next trials of a job, a queue, a study or a command, with their configurations; or why there are none, and
+    when to come again. Waits up to `wait_seconds` for one.
     """
     db, proposer = database(request), proposer_of(request)
-    selection = Selection(order_in.job, order_in.queue, order_in.study)
+    selection = Selection(
+        order_in.job, order_in.queue, order_in.study, order_in.command, order_in.owners, order_in.code
+    )
     order = Order(selection, order_in.client, order_in.lease_seconds, order_in.most, order_in.take_up)
     await run_in_threadpool(external.check, db, principal, selection)
     until = time.monotonic() + order_in.wait_seconds

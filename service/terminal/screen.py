@@ -86,11 +86,11 @@ def phase(view: View) -> str:
     words = PHASES[job.state]
     if job.state == "running" and job.progress.search_done >= job.progress.search_budget:
         words = "tuning the baselines"
-    elif job.state == "running" and job.teacher is None:
+    elif job.state == "running" and job.teacher is None and not job.spec.get("trainer"):
         words = "getting the teacher's logits"
     if job.progress.waits_for not in (None, "a worker") and not job.ended:
         words += f" (waits for {job.progress.waits_for})"
-    if view.workers == 0 and not job.ended and job.state != "paused":
+    if view.workers == 0 and not job.ended and job.state != "paused" and not job.spec.get("trainer"):
         words += " (no worker is alive: start one with `thermowell worker`)"
     return words
 

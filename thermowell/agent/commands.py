@@ -106,18 +106,11 @@ class Command(_Part):
 
     def settled(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """A job's arguments with the defaults of what it leaves out. AgentError for what is not allowed."""
-        if unknown := sorted(set(arguments) - set(self.arguments)):
-            offered = ", ".join(self.arguments) or "none"
-            raise AgentError(f"the command has no argument {', '.join(unknown)}; it takes {offered}")
-        values: dict[str, Any] = {}
-        for name, rule in self.arguments.items():
-            value = arguments.get(name, rule.default)
-            if value is None:
-                raise AgentError(f"the command needs the argument {name}: give it in trainer.arguments")
-            if words := rule.refusal(value):
-                raise AgentError(f"argument {name} {words}, got {value!r}")
-            values[name] = value
-        return values
+        return settled(self.arguments, arguments)
+
+    def offer(self) -> dict[str, Any]:
+        """What jobs are to know of it; not what it runs, or where."""
+        return self.model_dump(mode="json", include={"arguments", "gpus", "owners"})
 
     def variables(self, surroundings: Mapping[str, str]) -> dict[str, str]:
         """The command's environment, out of the agent's. AgentError for a secret that cannot be read."""
@@ -140,6 +133,22 @@ class Command(_Part):
                 content = hashlib.sha256(Path(path).read_bytes()).hexdigest()
                 digest.update(json.dumps([path, content]).encode())
         return digest.hexdigest()
+
+
+def settled(rules: Mapping[str, Argument], arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments by their rules, with the defaults of what is left out. AgentError for what is not allowed."""
+    if unknown := sorted(set(arguments) - set(rules)):
+        offered = ", ".join(rules) or "none"
+        raise AgentError(f"the command has no argument {', '.join(unknown)}; it takes {offered}")
+    values: dict[str, Any] = {}
+    for name, rule in rules.items():
+        value = arguments.get(name, rule.default)
+        if value is None:
+            raise AgentError(f"the command needs the argument {name}: give it in trainer.arguments")
+        if words := rule.refusal(value):
+            raise AgentError(f"argument {name} {words}, got {value!r}")
+        values[name] = value
+    return values
 
 
 class OwnCommand(Command):

@@ -41,6 +41,14 @@ class Door:
         answer: Document = self.http.post("/claims", {**body, **order, "wait_seconds": wait_seconds})
         return answer
 
+    def offer(self, document: Mapping[str, Any]) -> None:
+        """Says what this agent offers. Refused; Unreachable."""
+        self.http.request("PUT", f"/v1/agents/{self.client}", json=document)
+
+    def leave(self) -> None:
+        """Says that this agent offers nothing any more. Refused; Unreachable."""
+        self.http.request("DELETE", f"/v1/agents/{self.client}")
+
     def renew(self, tokens: list[str]) -> dict[str, str]:
         """How each lease stands after it was renewed. Refused; Unreachable."""
         leases: dict[str, str] = self.http.post("/leases/renew", {"tokens": tokens})["leases"]

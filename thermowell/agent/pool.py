@@ -11,6 +11,7 @@ import socket
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -20,9 +21,9 @@ from thermowell.agent.commands import Command
 from thermowell.agent.door import WAIT_SECONDS, Door
 from thermowell.agent.folder import TrialFolder
 from thermowell.agent.processes import Gpus
-from thermowell.errors import AgentError, Refused, Unreachable
+from thermowell.errors import AgentError, Refused, ThermowellError, Unreachable
 
-RENEW_SECONDS = 5.0
+RENEW_SECONDS, BEAT_SECONDS = 5.0, 20.0
 END_SECONDS = 15.0  # beyond the longest grace, for what is still to be said
 KEPT_SECONDS = 7 * 86_400.0  # folders of trials that are not this agent's any more
 OWN = "own"
@@ -91,6 +92,8 @@ class Pool:
         self._attempts: dict[threading.Thread, Attempt] = {}
         self._gpus = Gpus(order.gpus) if order.gpus is not None else None
         self._take_up = dict.fromkeys(order.commands, True)
+        self._codes = {name: command.fingerprint() for name, command in order.commands.items()}
+        self._next_beat = 0.0
         self._why: str | None = None
         self._done: set[str] = set()
         self._turn = 0
@@ -164,7 +167,21 @@ class Pool:
     def _selection(self, name: str) -> dict[str, Any]:
         if self.order.job is not None:
             return {"job": self.order.job}
-        return {"queue": name}
+        command = self.order.commands[name]
+        selection: dict[str, Any] = {"command": name, "owners": command.owners, "code": self._codes[name]}
+        return {part: value for part, value in selection.items() if value is not None}
+
+    def _heartbeat(self) -> None:
+        """Says what is offered, in time for the service to know that this agent is alive."""
+        if self.order.job is not None or time.monotonic() < self._next_beat:
+            return
+        self._next_beat = time.monotonic() + BEAT_SECONDS
+        offers = {name: command.offer() | {"code": self._codes[name]} for name, command in self.order.commands.items()}
+        try:
+            self.door.offer({"host": socket.gethostname(), "slots": self.order.slots, "commands": offers})
+        except Unreachable as error:
+            _log.warning("what this agent offers is not known to the service: %s", error)
+            self._next_beat = 0.0
 
     def _begin(self, name: str, claim: Mapping[str, Any]) -> None:
         command = self.order.commands[name]
@@ -192,12 +209,11 @@ class Pool:
 
     def _renew(self) -> None:
         """Renews all leases until the last trial has ended."""
-        while not self.door.closing.wait(RENEW_SECONDS):
+        while not self.door.closing.wait(RENEW_SECONDS if self._next_beat or self.order.job is not None else 0.0):
             attempts = {attempt.token: attempt for attempt in list(self._attempts.values())}
-            if not attempts:
-                continue
             try:
-                standings = self.door.renew(list(attempts))
+                self._heartbeat()
+                standings = self.door.renew(list(attempts)) if attempts else {}
             except Unreachable as error:
                 _log.warning("leases are not renewed: %s", error)
                 continue
@@ -216,6 +232,9 @@ class Pool:
         until = time.monotonic() + grace + END_SECONDS
         for thread in self._attempts:
             thread.join(max(0.0, until - time.monotonic()))
+        if self.order.job is None:
+            with suppress(ThermowellError):
+                self.door.leave()
         self.door.closing.set()
         for thread in self._attempts:
             thread.join()

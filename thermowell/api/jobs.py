@@ -134,7 +134,8 @@ class SpecWarning(Record):
     type: Annotated[
         str,
         Field(
-            description="a stable slug: no-worker, data-missing, package-missing, batch-too-large, time-short",
+            description="a stable slug: no-worker, data-missing, package-missing, batch-too-large, time-short, "
+            "no-agent, argument-refused",
             examples=["data-missing"],
         ),
     ]

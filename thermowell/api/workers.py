@@ -34,3 +34,15 @@ class Worker(Readable):
     started_at: datetime
     seen_at: datetime
     stopped_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer(Readable):
+    """A command that a living agent offers."""
+
+    agent: str
+    host: str
+    slots: Annotated[int, Field(description="trials that the agent trains at once")]
+    command: str
+    arguments: Annotated[dict[str, Any], Field(description="what a job may say for each, under trainer.arguments")]
+    seen_at: datetime

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,9 @@ from search.states import JobState, TrialState
 from tests.claimed import Program, expire
 from tests.processes import Started
 from tests.search.factories import EPOCHS, ME
-from tests.thermowell.agent.running import Agents, ended, eventually, one, trials_of
+from tests.thermowell.agent.running import SCRIPT, Agents, ended, eventually, one, trials_of
 from thermowell.agent import supervisor
+from thermowell.agent.commands import ALWAYS
 
 
 def failed(own: Program, agents: Agents, mode: str, **changes: Any) -> Any:
@@ -167,6 +169,36 @@ def test_a_script_has_neither_the_key_nor_the_token(own: Program, agents: Agents
     assert [name for name in dump["environment"] if name.startswith("THERMOWELL_")] == ["THERMOWELL_TRIAL"]
     assert "token" not in dump["trial"]
     assert dump["trial"]["objective"] == "accuracy"
+
+
+def test_an_operators_command_trains_the_jobs_that_name_it(own: Program, agents: Agents, tmp_path: Path) -> None:
+    argv = [sys.executable, str(SCRIPT), "{config}", "{mode}", str(tmp_path)]
+    rules = {"mode": {"choices": ["dump", "plain"]}}
+    terms = {"argv": argv, "arguments": rules, "directory": str(tmp_path), "code": [str(SCRIPT)]}
+    terms["environment"] = {"pass": ["MINE"], "set": {"YOURS": "2"}}
+    (tmp_path / "commands.yaml").write_text(json.dumps({"own": terms}))
+    job = own.submit(trainer={"command": "own", "arguments": {"mode": "dump"}}, budget={"trials": 1}).id
+    agent = agents.start("--commands", str(tmp_path / "commands.yaml"), MINE="1", SECRET="s")
+    assert ended(own, job).state is TrialState.COMPLETED
+    dump = json.loads((tmp_path / "0.json").read_text())
+    assert dump["cwd"] == str(tmp_path)
+    assert set(dump["environment"]) - {"LC_CTYPE"} <= {*ALWAYS, "MINE", "YOURS", "THERMOWELL_TRIAL"}
+    assert (dump["environment"]["MINE"], dump["environment"]["YOURS"]) == ("1", "2")
+    [offer] = own.client.get("/v1/agents").json()["items"]
+    assert (offer["command"], offer["arguments"]) == ("own", rules)
+    agent.signal(signal.SIGTERM)
+    assert agent.wait() == 0
+    assert own.client.get("/v1/agents").json()["items"] == []
+
+
+def test_arguments_that_the_operator_does_not_allow_run_nothing(own: Program, agents: Agents, tmp_path: Path) -> None:
+    terms = {"argv": ["touch", str(tmp_path / "{name}")], "arguments": {"name": {"type": "text", "pattern": "[a-z]+"}}}
+    (tmp_path / "commands.json").write_text(json.dumps({"own": terms}))
+    job = own.submit(trainer={"command": "own", "arguments": {"name": "../a"}}).id
+    agents.start("--commands", str(tmp_path / "commands.json"))
+    trial = ended(own, job)
+    assert "argument name must be a text like [a-z]+" in trial.reason.detail
+    assert not (tmp_path.parent / "a").exists()
 
 
 def test_two_agents_do_not_share_a_folder(own: Program, agents: Agents, tmp_path: Path) -> None:

@@ -147,6 +147,23 @@ def test_all_end_when_the_supervisor_is_killed(tmp_path: Path, processes: Proces
     assert not any(map(alive, pids))
 
 
+@pytest.mark.parametrize("hidden", [True, False])
+def test_the_agents_environment_is_closed_to_its_children(tmp_path: Path, hidden: bool) -> None:
+    """As nobody, since root reads everything: who was root is closed until it says that it is not."""
+    code = (
+        "import os, subprocess\nfrom thermowell.agent import processes, supervisor\n"
+        "if os.getuid() == 0: os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
+        "supervisor.control(processes.PR_SET_DUMPABLE, 1)\n"
+        f"if {hidden}: processes.adopt_and_hide()\n"
+        "subprocess.run(['cat', f'/proc/{os.getpid()}/environ'], env={'PATH': '/bin:/usr/bin'}, check=False)"
+    )
+    environment = {**os.environ, "THERMOWELL_KEY": "tw_secret"}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, env=environment, cwd="/", capture_output=True, text=True, check=False, timeout=30)
+    assert ("tw_secret" in done.stdout) is not hidden, done.stderr
+    assert ("Permission denied" in done.stderr) is hidden
+
+
 def test_a_log_has_its_newest_words_within_its_limit(tmp_path: Path) -> None:
     process = begin(tmp_path, "yes 'a line of a long log' | head -c 3000000; echo the end", limit=50_000)
     assert wait(process) == 0
