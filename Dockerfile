@@ -53,7 +53,7 @@ RUN apt-get update \
     && { python3 -c 'import sys, sysconfig, pathlib; sys.exit(not pathlib.Path(sysconfig.get_path("include"), "Python.h").exists())' \
          || apt-get install -y --no-install-recommends python3-dev; } \
     && rm -rf /var/lib/apt/lists/* \
-    && install -d -o thermowell -g thermowell /var/lib/thermowell/compiled
+    && install -d -o thermowell -g thermowell /var/lib/thermowell/compiled /var/lib/thermowell/trials
 ARG PIP_INDEX_URL
 ARG PIP_EXTRA_INDEX_URL
 ARG TORCH_INDEX_URL=https://download.pytorch.org/whl/cpu

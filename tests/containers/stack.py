@@ -18,7 +18,7 @@ from thermowell.sync.client import Client
 
 ROOT = Path(__file__).parents[2]
 PROJECT = "thermowell-tests"
-IMAGES = {"migrate": "api", "api": "api", "worker": "worker", "data": "worker"}
+IMAGES = {"migrate": "api", "api": "api", "worker": "worker", "data": "worker", "agent": "worker"}
 LEASE_SECONDS = "10"
 BUILD_SECONDS = 700.0
 
@@ -42,6 +42,7 @@ class Stack:
             "THERMOWELL_LEASE_SECONDS": LEASE_SECONDS,
             "THERMOWELL_ENGINE": "loop",
             "THERMOWELL_LANES": "2",
+            "AGENT_FOLDER": str(self.directory / "agent"),
         }
         return self.engine.compose("-p", PROJECT, *options, *arguments, environment=environment, timeout=timeout)
 
@@ -96,7 +97,7 @@ def prepared(engine: Engine, bases: Bases, directory: Path) -> Stack:
     }
     override = {
         "services": services | {"postgres": {"image": bases.postgres}},
-        "secrets": {name: {"file": str(directory / name)} for name in known},
+        "secrets": {name: {"file": str(directory / name)} for name in (*known, "agent_key")},
     }
     (directory / "override.yml").write_text(yaml.safe_dump(override))
     return Stack(engine, directory, free_port(), known)

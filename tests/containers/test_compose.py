@@ -34,9 +34,9 @@ def test_follows_the_compose_specification(file: str) -> None:
 
 
 def test_services(services: dict[str, Any]) -> None:
-    assert sorted(services) == ["api", "data", "migrate", "optuna-proxy", "postgres", "worker"]
+    assert sorted(services) == ["agent", "api", "data", "migrate", "optuna-proxy", "postgres", "worker"]
     asked_for = {name: service["profiles"] for name, service in services.items() if "profiles" in service}
-    assert asked_for == {"data": ["tools"], "optuna-proxy": ["proxy"]}  # not started by `up`
+    assert asked_for == {"agent": ["agent"], "data": ["tools"], "optuna-proxy": ["proxy"]}  # not started by `up`
 
 
 def test_each_waits_for_what_it_needs(services: dict[str, Any]) -> None:
@@ -45,6 +45,7 @@ def test_each_waits_for_what_it_needs(services: dict[str, Any]) -> None:
 
     assert waits("migrate") == {"postgres": "service_healthy"}
     assert waits("api") == waits("worker") == waits("optuna-proxy") == {"migrate": "service_completed_successfully"}
+    assert waits("agent") == {"api": "service_healthy"}
     assert "pg_isready" in str(services["postgres"]["healthcheck"]["test"])
     assert services["migrate"]["restart"] == "no"
 
@@ -130,6 +131,20 @@ def test_the_proxy_is_for_workers_alone(services: dict[str, Any]) -> None:
     assert proxy["networks"] == ["inside"], "it knows no keys"
     assert "ports" not in proxy
     assert services["worker"]["environment"]["THERMOWELL_OPTUNA_PROXY"] is None  # who has none set reaches the database
+
+
+def test_an_agent_knows_one_narrow_key_and_no_database(services: dict[str, Any]) -> None:
+    agent = services["agent"]
+    assert agent["environment"] == {
+        "THERMOWELL_URL": "http://api:8000",
+        "THERMOWELL_KEY_FILE": "/run/secrets/agent_key",
+    }
+    assert (agent["secrets"], agent["networks"]) == (["agent_key"], ["inside"])
+    assert "ports" not in agent
+    assert any(volume.endswith(":/srv/agent:ro") for volume in agent["volumes"])
+    (place,) = [volume.split(":")[1] for volume in agent["volumes"] if volume.startswith("trials:")]
+    assert place == agent["command"][agent["command"].index("--folder") + 1]
+    assert place in (ROOT / "Dockerfile").read_text(), "a new volume takes over the owner of the image's folder"
 
 
 def test_gpus_are_an_addition(services: dict[str, Any]) -> None:

@@ -6,15 +6,17 @@ The tests of one stack stand in the order in which they are run: each leaves it 
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import httpx
 import pytest
 import yaml
 
-from tests.containers.stack import PROJECT, Stack
+from tests.containers.stack import PROJECT, ROOT, Stack
 from thermowell.api.jobs import JobDetail
 from thermowell.api.trials import Trial
 from thermowell.errors import Unreachable
@@ -22,6 +24,7 @@ from thermowell.sync.client import Client
 
 pytestmark = [pytest.mark.containers, pytest.mark.timeout(900)]
 
+SHELL = ROOT / "examples" / "own" / "shell"
 SERVICES = ("postgres", "migrate", "api", "worker")
 API_MEGABYTES = 900  # with a base of 270; torch alone would be five times that
 SPEC: dict[str, Any] = {
@@ -214,6 +217,40 @@ def test_the_answer_outlives_the_containers(stack: Stack, thermowell: Client) ->
     assert not before & set(stack.containers("api"))
     assert thermowell.result(job) == answered
     assert thermowell.report(job).startswith("<!doctype html>")
+
+
+def test_an_agent_trains_by_the_operator_s_command(stack: Stack, thermowell: Client) -> None:
+    """A shell script of the agent's folder, with a key that trains its owner's trials and does nothing else."""
+    folder = stack.directory / "agent"
+    shutil.copytree(SHELL, folder)
+    settings = ["{seed}", "{temperature}", "{kd_weight}", "{label_weight}", "{learning_rate}", "{epochs}"]
+    command = {"argv": ["sh", "/srv/agent/train.sh", *settings], "directory": "/srv/agent", "grace_seconds": 5}
+    (folder / "commands.yaml").write_text(yaml.safe_dump({"ink": command}))
+    (stack.directory / "agent_key").write_text(narrow_key(stack))
+    (stack.directory / "agent_key").chmod(0o644)
+    spec = yaml.safe_load((SHELL / "job.yaml").read_text()) | {"trainer": {"command": "ink"}, "budget": {"trials": 8}}
+    job = thermowell.submit(spec)
+    assert "an agent that offers the command ink" in str(thermowell.job(job).waits_for)
+    stack.compose("--profile", "agent", "up", "--detach", "--no-deps", "agent")
+    try:
+        ended = thermowell.wait(job, timeout=300, progress=False)
+        assert ended.state == "completed", ended
+        assert {trial.state for trial in thermowell.trials(job)} == {"completed"}
+        agent = stack.only("agent")
+        document = json.dumps(stack.inspect(agent)) + stack.compose("logs", "--no-color", "agent")
+        assert (stack.directory / "agent_key").read_text() not in document
+        assert stack.within(agent, "ls", "/run/secrets").split() == ["agent_key"]
+    finally:
+        stack.compose("--profile", "agent", "rm", "--stop", "--force", "agent")
+
+
+def narrow_key(stack: Stack) -> str:
+    """A key that trains the trials of the admin's jobs."""
+    headers = {"Authorization": f"Bearer {stack.secrets['admin_key']}"}
+    with httpx.Client(base_url=f"http://127.0.0.1:{stack.port}", headers=headers, timeout=30) as http:
+        owner = http.get("/v1/me").raise_for_status().json()["id"]
+        order = {"name": "agent", "scopes": ["train"], "trains_for": owner}
+        return str(http.post("/v1/keys", json=order).raise_for_status().json()["secret"])
 
 
 def working(thermowell: Client, job: JobDetail) -> set[str]:
