@@ -37,6 +37,11 @@ Measured = Annotated[
 ]
 
 
+LogTail = Annotated[
+    str, Field(max_length=100_000, description="the end of its log; the last 20,000 characters are kept")
+]
+
+
 class ClaimRequest(In):
     """Which trials to train, and how."""
 
@@ -209,6 +214,7 @@ class CompleteRequest(In):
         None, description="by name, on the test part, where the claim says test; sealed until the job is closed"
     )
     seconds: float = Field(0.0, ge=0, le=1e9, description="of the last epoch, where it was not reported")
+    log_tail: LogTail = ""
 
 
 class FailRequest(In):
@@ -223,7 +229,7 @@ class FailRequest(In):
         "program is; after three in a row the job is paused"
     )
     detail: str = Field("", max_length=2000)
-    log_tail: str = Field("", max_length=100_000, description="the end of its log; the last 20,000 characters are kept")
+    log_tail: LogTail = ""
 
     @field_validator("detail")
     @classmethod

@@ -142,6 +142,7 @@ def complete(
     token: str,
     result: OwnReport,
     test: Mapping[str, float] | None = None,
+    log_tail: str = "",
     tell: Tell | None = None,
 ) -> TrialState:
     """Ends a trial with its result: the objective's value at its last epoch. Answers its state.
@@ -163,6 +164,7 @@ def complete(
             "epoch": result.epoch,
             "sealed_test": None if test is None else dict(test),
             "train_seconds": _seconds(connection, trial.row.id),
+            "log_tail": _end_of(log_tail),
         }
         _end(connection, job_id, trial, token, TrialState.COMPLETED, values, tell)
         return TrialState.COMPLETED
@@ -187,13 +189,17 @@ def fail(
         trial = _speaking(connection, principal, job_id, number, token)
         if trial.ended:
             return _same_end(trial, TrialState.FAILED)
-        tail = log_tail.replace("\0", "\N{REPLACEMENT CHARACTER}")[-LOG_TAIL:]
-        values: dict[str, Any] = {"reason": reason_json(reason), "log_tail": tail or None, "value": None}
+        values: dict[str, Any] = {"reason": reason_json(reason), "log_tail": _end_of(log_tail), "value": None}
         values["train_seconds"] = _seconds(connection, trial.row.id)
         _end(connection, job_id, trial, token, TrialState.FAILED, values, tell)
         if reason.type == "crashed":
             _pause_after_crashes(connection, reread(connection, job_id), reason)
         return TrialState.FAILED
+
+
+def _end_of(log: str) -> str | None:
+    """The last LOG_TAIL characters of a log, without what no database takes; None of an empty one."""
+    return log.replace("\0", "\N{REPLACEMENT CHARACTER}")[-LOG_TAIL:] or None
 
 
 def give_back(db: Database, principal: Principal, job_id: str, number: int, token: str) -> TrialState:

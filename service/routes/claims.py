@@ -128,7 +128,9 @@ async def complete(
 ) -> EndOut:
     """Ends a trial with its result; late, too, as long as nobody else has begun it."""
     result = OwnReport(body.epoch, body.metrics, body.seconds)
-    state = await _say(request, lambda door: door.complete(principal, job_id, number, token, result, body.test))
+    state = await _say(
+        request, lambda door: door.complete(principal, job_id, number, token, result, body.test, body.log_tail)
+    )
     return EndOut(state=state)
 
 

@@ -276,6 +276,17 @@ def test_three_crashes_in_a_row_pause_the_job(own: Program) -> None:
     assert jobs.get_job(own.db, job.id, ME).state is JobState.RUNNING  # whoever resumes it begins anew
 
 
+def test_the_end_of_a_log_is_kept_with_a_trial_and_shown_on_its_page(own: Program) -> None:
+    job = own.submit()
+    result = {"epoch": EPOCHS, "metrics": {"accuracy": 0.5}, "log_tail": "x" * 30_000 + "<b>last\0words"}
+    own.say(taken(own), "complete", result)
+    tail = own.client.get(f"/v1/jobs/{job.id}/trials/0").json()["log_tail"]
+    assert len(tail) == 20_000
+    assert tail.endswith("<b>last\N{REPLACEMENT CHARACTER}words")
+    page = own.client.get(f"/jobs/{job.id}/trials/0", headers={"Accept": "text/html"}).text
+    assert "&lt;b&gt;last\N{REPLACEMENT CHARACTER}words" in page
+
+
 def test_the_test_part_is_asked_for_in_estimates_alone_and_sealed_until_the_end(own: Program) -> None:
     job = own.submit()
     held = taken(own)

@@ -195,7 +195,8 @@ class Attempt:
             return self._fail(result.failure, result.detail)
         for file in self.folder.artifacts():
             self.door.keep(self.claim, file)
-        document = {"epoch": result.epoch, "metrics": result.metrics, "test": result.test}
+        log = self.folder.log_tail()
+        document = {"epoch": result.epoch, "metrics": result.metrics, "test": result.test, "log_tail": log}
         self.door.say(self.claim, "complete", document)
         objective = self.claim["objective"]
         _log.info("%s: completed, %s %.5g", self.name, objective, (result.metrics or {})[objective])
