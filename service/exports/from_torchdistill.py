@@ -44,7 +44,7 @@ def recognised(document: Any) -> bool:
 def convert(text: str) -> Conversion:
     """The spec of a file. FileUnknown."""
     try:
-        document = yaml.load(text, _Loader)
+        document = _Loader(text).get_single_data()
     except (yaml.YAMLError, ValueError) as error:
         raise FileUnknown(f"the file must be YAML: {error}") from None
     if not recognised(document):

@@ -22,7 +22,7 @@ from search.optuna_bridge import study
 from search.requests import jobs, trials
 from search.states import Stage, TrialState
 from search.storage.db import Database
-from search.storage.rows import study_name
+from search.storage.rows import optuna_study_name
 from tests.claimed import Program, program
 from tests.search.factories import EPOCHS, ME
 
@@ -154,7 +154,7 @@ def check(own: Program, job_id: str, budget: int) -> None:
         _, curve = trials.get_trial(own.db, job_id, trial.number, ME)
         assert [report.epoch for report in curve] == list(range(1, EPOCHS + 1))
     storage = study.optuna_storage(own.db)
-    mirrored = storage.get_all_trials(storage.get_study_id_from_name(study_name(job_id)))
+    mirrored = storage.get_all_trials(storage.get_study_id_from_name(optuna_study_name(job_id)))
     study.close_storage(storage)
     values = {trial.number: trial.value for trial in mirrored if trial.state is OptunaState.COMPLETE}
     assert values == {trial.optuna_number: trial.value for trial in searched}

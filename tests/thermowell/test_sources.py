@@ -63,7 +63,7 @@ def test_optunas_studies(tmp_path: Path) -> None:
     pending = old.ask()
     temperature = pending.suggest_float("T", 1, 20)
     done = sources.read("optuna", place, "kd", finished=True)
-    assert [values["value"] * 20 for _, values in done.rows] == [values["T"] for _, values in done.rows]
+    assert [values["value"] for _, values in done.rows] == [values["T"] / 20 for _, values in done.rows]
     assert (len(done.rows), done.unfinished) == (2, 1)
     every = sources.read("optuna", place, "kd", finished=False)
     assert every.rows[2] == (2, {"T": temperature})

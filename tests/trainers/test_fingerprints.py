@@ -68,6 +68,7 @@ CHANGES: dict[str, tuple[Problem, Problem]] = {
         data(name="image_folder", path="a", layout="classes"),
         data(name="image_folder", path="a", layout="parts"),
     ),
+    "data.code": (data(name="acme/words", code="0" * 64), data(name="acme/words", code="1" * 64)),
     "data.classes: another map": (data(classes=Classes("map", map=(0, 1))), data(classes=Classes("map", map=(1, 0)))),
     "data.classes: more clusters": (
         data(classes=Classes("clusters", clusters=2)),
@@ -75,6 +76,14 @@ CHANGES: dict[str, tuple[Problem, Problem]] = {
     ),
     "teacher.source": (problem(teacher=WEIGHTS), problem(teacher=LOGITS)),
     "teacher.model": (problem(), taught(model=Model("cnn", {"width": 8}))),
+    "teacher.model: code": (
+        taught(model=Model("acme/gru", code="0" * 64)),
+        taught(model=Model("acme/gru", code="1" * 64)),
+    ),
+    "teacher.model: vocabulary": (
+        taught(model=Model("acme/gru", vocabulary=40)),
+        taught(model=Model("acme/gru", vocabulary=50)),
+    ),
     "teacher.training": (problem(), taught(training=Training(7, 16))),
     "teacher.training: batch": (problem(), taught(training=Training(6, 32))),
     "teacher.training: schedule": (problem(), taught(training=Training(6, 16, Schedule("constant")))),

@@ -250,7 +250,12 @@ def test_what_is_wrong_is_said_where_it_stands(change: dict[str, Any], path: str
 
 def test_what_no_database_keeps_is_refused_though_no_cell_has_it() -> None:
     hidden = BASE | {"training": {"epochs": "X"}}
-    for value, words in (("1e999", "not finite"), ('"a\\u0000b"', "NUL"), ('"\\ud800"', "half"), ("9" * 30, "64 bits")):
+    for value, words in (
+        ("1e999", "finite numbers alone"),
+        ('"a\\u0000b"', "NUL"),
+        ('"\\ud800"', "half"),
+        ("9" * 30, "64 bits"),
+    ):
         text = json.dumps({"name": "x", "base": hidden, "factors": {"training.epochs": [4]}}).replace('"X"', value)
         with pytest.raises(SpecInvalid, match=words):
             parse_study(text, "json")

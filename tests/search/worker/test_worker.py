@@ -100,7 +100,7 @@ def test_what_decides_nothing_leaves_the_test_part_sealed_until_it_is_asked_for(
     db: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     decided = build.decide
-    monkeypatch.setattr(build, "decide", lambda field: replace(decided(field), kind="undecided", shown=False, seeds=9))
+    monkeypatch.setattr(build, "decide", lambda field: replace(decided(field), kind="undecided", shown=False))
     job = submitted(db, baselines={"share": 0.25})
     files = open_store(settings)
     with monkeypatch.context() as watched:
