@@ -8,6 +8,8 @@ STAMP := $(VENV)/.installed
 COMPOSE ?= $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
 OPTIONS ?=
 TESTS ?= tests
+# Half as many again as there are cores: tests wait for processes, servers and databases a third of their time.
+WORKERS ?= $(shell echo $$(( ($$(nproc) * 3 + 1) / 2 )))
 
 .DEFAULT_GOAL := help
 .PHONY: help venv demo demo-own docs style test test-containers container-engine test-slow test-browser check lint types contracts audit format compose-config chaos clean
@@ -27,10 +29,10 @@ demo-own: $(STAMP) ## the same with a PyTorch script of one's own, which an agen
 	$(BIN)/thermowell demo-own $(if $(KEEP),--keep) $(OPTIONS)
 
 test: $(STAMP) ## run the tests, file by file on every core; TESTS=tests/search runs a part
-	$(BIN)/pytest -n auto --dist loadfile $(TESTS) $(OPTIONS)
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile $(TESTS) $(OPTIONS)
 
 test-slow: $(STAMP) ## run the tests that take long, which `make test` leaves out
-	$(BIN)/pytest -m 'slow and not containers' $(TESTS) $(OPTIONS)
+	$(BIN)/pytest -n $$(nproc) --dist loadfile -m 'slow and not containers' $(TESTS) $(OPTIONS)
 
 test-browser: $(STAMP) ## run the browser tests alone; their screenshots lie in tests/output/browser
 	$(BIN)/pytest -m browser tests/browser $(OPTIONS)

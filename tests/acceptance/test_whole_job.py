@@ -98,7 +98,7 @@ def check_answer(database: Database, job: Job, budget: int) -> list[Trial]:
 
 @pytest.mark.parametrize(
     ("database_url", "workers", "budget"),
-    [("sqlite", 2, 24), pytest.param("postgresql", 4, 64, marks=pytest.mark.slow)],
+    [pytest.param("sqlite", 2, 24, marks=pytest.mark.slow), pytest.param("postgresql", 4, 64, marks=pytest.mark.slow)],
     indirect=["database_url"],
 )
 def test_a_killed_worker_loses_nothing(

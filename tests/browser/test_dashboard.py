@@ -67,6 +67,7 @@ def test_every_plot_is_drawn(visit: NewVisit, study: int) -> None:
     at.keep("dashboard")
 
 
+@pytest.mark.slow
 def test_maps_are_drawn_where_there_are_enough_trials(visit: NewVisit, site: Site, study: int) -> None:
     with httpx.Client(base_url=f"{site.url}/api", headers=headers(site), timeout=60) as api:
         found = api.get(f"/studies/{study}").json()["plotly_graph_objects"]

@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 from tests.browser.site import PATIENCE, SCHEMES, WIDTHS, Site, Visit, spec
 
 NewVisit = Callable[..., Visit]
-EVERY_DAY = {(1280, "light"), (390, "dark")}  # the others are looked at by the slow tests
+EVERY_DAY = {(390, "dark")}  # the others are looked at by the slow tests
 REFUSED = "schema_version: 1\nname: wrong\ndataset:\n  name: digitz\ntraining:\n  epochs: many\n"
 
 

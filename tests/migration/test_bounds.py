@@ -61,6 +61,7 @@ def changed(document: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.slow
 def test_stored_specs_that_are_refused_from_now_on_are_answered_and_extended(database_url: str) -> None:
     restore(database_url)
     db = open_database(database_url)

@@ -64,6 +64,7 @@ def works(client: httpx.Client) -> None:
     assert submit(client).status_code == 201
 
 
+@pytest.mark.slow
 def test_a_service_that_knows_a_standby_alone_says_that_it_cannot_write(pair: Pair, tmp_path: Path) -> None:
     database = migrated(pair.create()).split("?")[0].rsplit("/", 1)[1]
     settings = Settings(var=tmp_path, database_url=pair.primary.url(database))

@@ -29,6 +29,7 @@ def own_settings(tmp_path: Path) -> Settings:
     return settings
 
 
+@pytest.mark.slow
 def test_it_proposes_and_is_begun_again_where_it_ended(own_settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[int] = []
     start = proposer.Proposer._start

@@ -33,7 +33,9 @@ STUDENTS = {
 }
 
 
-@pytest.fixture(scope="module", params=list(STUDENTS))
+@pytest.fixture(
+    scope="module", params=["mlp with dropout", pytest.param("cnn with batch norm", marks=pytest.mark.slow)]
+)
 def prepared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> run.Prepared:
     folder = tmp_path_factory.mktemp("checkpoints")
     return run.prepare(problem(student=STUDENTS[request.param]), run.Roots(folder, folder), "cpu")

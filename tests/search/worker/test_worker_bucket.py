@@ -49,6 +49,7 @@ def teachers(bucket: Bucket) -> list[str]:
     return [f"{each}/{name}" for each in bucket.names("teachers") for name in bucket.names(f"teachers/{each}")]
 
 
+@pytest.mark.slow
 def test_another_machine_goes_on_from_what_is_in_the_bucket(
     db: Database, bucket: Bucket, undisturbed: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
