@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 COMPOSE ?= $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
 OPTIONS ?=
 TESTS ?= tests
-# Half as many again as there are cores: tests wait for processes, servers and databases a third of their time.
+# Half as many again as there are cores: much of a test is waiting for processes, servers and databases.
 WORKERS ?= $(shell echo $$(( ($$(nproc) * 3 + 1) / 2 )))
 
 .DEFAULT_GOAL := help
