@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from tests.claimed import Program
 from tests.search.factories import ME
 from tests.thermowell.agent.running import Agents, ended
 
+TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone"]  # as `torchrun`, wherever that stands
 EXAMPLES = Path(__file__).parents[3] / "examples" / "own"
 
 
@@ -39,7 +41,7 @@ def test_all_ranks_stop_at_the_same_epoch(own: Program, agents: Agents) -> None:
     """The pruner compares at epoch 2; of sixteen trials some are stopped there, on both ranks."""
     job = submitted(own, "torchrun")
     script = str(EXAMPLES / "torchrun" / "train.py")
-    agents.start(job, "--slots", "2", "--", "torchrun", "--standalone", "--nproc-per-node", "2", script)
+    agents.start(job, "--slots", "2", "--", *TORCHRUN, "--nproc-per-node", "2", script)
     first = ended(own, job)
     assert (first.state, first.value > 0.5) == (TrialState.COMPLETED, True)
     stopped = next(number for number in range(1, 16) if ended(own, job, number).state is TrialState.PRUNED)
