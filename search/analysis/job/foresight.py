@@ -34,7 +34,10 @@ def seeds_to_decide(field: Field, decision: Decision) -> int | None:
     counts = np.array([_count(field, draws, leaders, truth, rng) for truth in truths])
     near = [int(((counts >= count / 2) & (counts <= 2 * count)).sum()) for count in COUNTS]
     most = [count for count, hits in zip(COUNTS, near, strict=True) if hits == max(near)]
-    return min(most, key=lambda count: abs(math.log(count / float(np.median(counts)))))
+    middle = float(np.median(counts))
+    if math.isinf(middle):  # most futures do not decide
+        return COUNTS[-1]
+    return min(most, key=lambda count: abs(math.log(count / middle)))
 
 
 def trials_for(seeds: int, field: Field, decision: Decision, runs: tuple[int, int], searched: int) -> int:

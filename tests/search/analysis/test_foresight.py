@@ -92,3 +92,14 @@ def test_a_search_trial_is_worth_what_the_search_has_taught() -> None:
     assert trials_for(0, known, decision, (5, 5), 64) == 0
     # where fresh seeds alone explain what is known, the search has taught nothing of it
     assert trials_for(1, known, decision, (10_000, 10_000), 64) == 16
+
+
+@pytest.mark.parametrize("noise", [0.03, 0.1, 0.3, 1.0, 10.0])
+def test_noise_that_hides_everything_is_said_as_the_most_that_is_proposed(noise: float) -> None:
+    """Most futures, or all, never decide."""
+    known = replace(undecided(0), noise=noise)
+    decision = decide(known)
+    assert decision.kind == "undecided"
+    seeds = seeds_to_decide(known, decision)
+    assert seeds in COUNTS
+    assert noise < 1 or seeds == COUNTS[-1]
