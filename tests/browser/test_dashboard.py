@@ -12,6 +12,8 @@ from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.site import Site, Visit, spec, until
 
+pytestmark = pytest.mark.slow  # each waits for a whole job; test_pages and test_doing look at pages every time
+
 NewVisit = Callable[..., Visit]
 
 # What each plot's marks are in the document: points, lines and bands are paths, a map is an image.
@@ -55,7 +57,6 @@ def plot(page: Page, title: str, *, exact: bool = True) -> Locator:
     return page.locator(".js-plotly-plot", has=page.locator(".gtitle").get_by_text(title, exact=exact))
 
 
-@pytest.mark.slow
 def test_every_plot_is_drawn(visit: NewVisit, study: int) -> None:
     at = visit(scope="dashboard")
     page = at.go(f"/dashboard/studies/{study}")
@@ -67,7 +68,6 @@ def test_every_plot_is_drawn(visit: NewVisit, study: int) -> None:
     at.keep("dashboard")
 
 
-@pytest.mark.slow
 def test_maps_are_drawn_where_there_are_enough_trials(visit: NewVisit, site: Site, study: int) -> None:
     with httpx.Client(base_url=f"{site.url}/api", headers=headers(site), timeout=60) as api:
         found = api.get(f"/studies/{study}").json()["plotly_graph_objects"]

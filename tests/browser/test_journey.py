@@ -10,10 +10,11 @@ from playwright.sync_api import expect
 
 from tests.browser.site import PATIENCE, Visit, spec
 
+pytestmark = pytest.mark.slow  # each waits for a whole job; test_pages and test_doing look at pages every time
+
 NewVisit = Callable[..., Visit]
 
 
-@pytest.mark.slow
 def test_from_a_key_to_an_answer(visit: NewVisit) -> None:
     """One page from queued to completed: what it shows changes, and it is never loaded again."""
     at = visit(scope=None)
@@ -57,7 +58,6 @@ def test_the_list_follows_without_reloading(visit: NewVisit, width: int) -> None
     expect(job).to_have_count(0)
 
 
-@pytest.mark.slow
 def test_without_a_stream_the_page_asks_now_and_then(visit: NewVisit) -> None:
     at = visit()
     at.noticed.expected.append("503")

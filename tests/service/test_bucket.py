@@ -114,6 +114,7 @@ def test_a_service_with_a_wrong_bucket_does_not_start(settings: Settings, bucket
         run(settings.model_copy(update={"artifact_store": "s3://no-such-bucket-here"}))
 
 
+@pytest.mark.slow
 def test_commands_use_the_bucket_and_say_what_is_wrong(processes: Processes, bucket: Bucket, tmp_path: Path) -> None:
     (tmp_path / "teacher").write_bytes(save({"weight": numpy.zeros(2)}))
     kept = processes.thermowell("data", "keep", tmp_path / "teacher", env={"THERMOWELL_ARTIFACT_STORE": bucket.url})

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from benchmarks.table.spec import spec
 from search.records import Report, Trial
 from search.requests import jobs, results, trials
@@ -20,6 +22,7 @@ from tests.trainers import tables
 METRICS = ("accuracy", "nll", "ece", "teacher_agreement", "teacher_entropy")
 
 
+@pytest.mark.slow
 def test_the_same_job_has_the_same_trials_and_the_same_answer(db: Database, tmp_path: Path) -> None:
     settings = Settings(
         var=tmp_path, data_root=tmp_path / "data", database_url=db.url, lease_seconds=30, poll_seconds=0.05,
