@@ -230,7 +230,7 @@ def test_an_agent_trains_by_the_operator_s_command(stack: Stack, thermowell: Cli
     (stack.directory / "agent_key").chmod(0o644)
     spec = yaml.safe_load((SHELL / "job.yaml").read_text()) | {"trainer": {"command": "ink"}, "budget": {"trials": 8}}
     job = thermowell.submit(spec)
-    assert "an agent that offers the command ink" in str(thermowell.job(job).waits_for)
+    assert "an agent that offers the command ink" in str(thermowell.job(job).progress.waits_for)
     stack.compose("--profile", "agent", "up", "--detach", "--no-deps", "agent")
     try:
         ended = thermowell.wait(job, timeout=300, progress=False)
