@@ -18,9 +18,9 @@ from thermowell.agent.folder import Diverged, Report, Result, TrialFolder
 from thermowell.agent.processes import Supervised
 from thermowell.agent.supervisor import CANNOT_START
 from thermowell.errors import AgentError, Refused, ThermowellError
+from thermowell.trial.folder import DOCUMENT, ENVIRONMENT, GIVE_BACK, RESULT
 
 POLL_SECONDS = 0.02
-GIVE_BACK = 75  # EX_TEMPFAIL of <sysexits.h>
 LONGEST_DETAIL = 2000
 _log = logging.getLogger("thermowell.agent")
 
@@ -93,7 +93,7 @@ class Attempt:
         self.folder.begin(claim)
         arguments = command.settled(claim["arguments"])
         argv = filled(command.argv, self._values(arguments))
-        environment = command.variables(self.surroundings) | {"THERMOWELL_TRIAL": str(self.folder.path)}
+        environment = command.variables(self.surroundings) | {ENVIRONMENT: str(self.folder.path)}
         if self.visible is not None:
             environment["CUDA_VISIBLE_DEVICES"] = self.visible
         directory = command.directory or Path.cwd()
@@ -119,7 +119,7 @@ class Attempt:
         configuration = self.claim["configuration"]
         parameters = configuration.get("parameters") or {}
         numbers = {name: value for name, value in configuration.items() if isinstance(value, (int, float, str))}
-        fixed = {"config": str(self.folder.path / "trial.json"), "folder": str(self.folder.path)}
+        fixed = {"config": str(self.folder.path / DOCUMENT), "folder": str(self.folder.path)}
         fixed |= {name: self.claim[name] for name in ("seed", "epochs", "job", "trial", "arm", "stage")}
         return {**numbers, **parameters, **arguments, **fixed, "gpus": len(self.gpus)}
 
@@ -206,7 +206,7 @@ class Attempt:
         """The result of a program that wrote none and ended well. AgentError where its last report is none."""
         objective, last = self.claim["objective"], self._last
         if last is None:
-            raise AgentError("the command ended well, but reported nothing: report each epoch, or write result.json")
+            raise AgentError(f"the command ended well, but reported nothing: report each epoch, or write {RESULT}")
         if objective not in last.metrics:
             near = difflib.get_close_matches(objective, last.metrics, n=1, cutoff=0.4)
             hint = f": did you mean {near[0]}? Report it as {objective}" if near else ""
@@ -214,11 +214,11 @@ class Attempt:
             raise AgentError(f"the job's objective is {objective}, but the command reported {names}{hint}")
         if last.epoch != self.claim["epochs"]:
             raise AgentError(
-                f"the command ended well after epoch {last.epoch} of {self.claim['epochs']} and wrote no result.json: "
+                f"the command ended well after epoch {last.epoch} of {self.claim['epochs']} and wrote no {RESULT}: "
                 f"write one that says at which epoch it was done"
             )
         if self.claim["test"]:
-            raise AgentError("this trial is to evaluate the test part at its end: write result.json with test")
+            raise AgentError(f"this trial is to evaluate the test part at its end: write {RESULT} with test")
         return Result(last.epoch, last.metrics)
 
     def _crash(self, status: int) -> str:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
+import io
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +11,7 @@ from urllib.parse import quote
 
 from thermowell.errors import Refused, ThermowellError, Unreachable
 from thermowell.sync.transport import Transport
+from thermowell.trial.channels import MEDIA_TYPE, description
 
 WAIT_SECONDS, LEASE_SECONDS = 5.0, 120.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 10.0
@@ -64,9 +64,7 @@ class Door:
     def keep(self, claim: Mapping[str, Any], file: Path) -> None:
         """Keeps a file with a trial. LeaseLost; Refused."""
         content = file.read_bytes()
-        digest = base64.b64encode(hashlib.sha256(content).digest()).decode()
-        headers = {"Lease-Token": claim["token"], "Content-Digest": f"sha-256=:{digest}:"}
-        headers["Content-Type"] = "application/octet-stream"
+        headers = {"Lease-Token": claim["token"], "Content-Type": MEDIA_TYPE, **description(io.BytesIO(content))}
         path = f"/jobs/{quote(claim['job'], safe='')}/trials/{claim['trial']}/artifacts/{file.name}"
         self._until_heard("PUT", path, {"headers": headers, "content": content})
 

@@ -22,10 +22,11 @@ from pathlib import Path
 from typing import Any
 
 from thermowell.errors import AgentError
+from thermowell.trial.documents import FAILURES
+from thermowell.trial.folder import ARTIFACTS, CHECKPOINT, DECISIONS, DOCUMENT, REPORTS, RESULT
 
 LONGEST_LINE, MOST_READ = 1_000_000, 8_000_000
 TAIL_CHARACTERS = 20_000
-FAILURES = ("infeasible", "diverged", "crashed")
 _ARTIFACT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,79}")
 Metrics = dict[str, float]
 
@@ -68,25 +69,25 @@ class TrialFolder:
 
     def begin(self, claim: Mapping[str, Any]) -> None:
         """Makes the folder ready for an attempt at a claimed trial."""
-        for name in ("reports.jsonl", "decisions.jsonl", "result.json", "log.txt", "log.earlier"):
+        for name in (REPORTS, DECISIONS, RESULT, "log.txt", "log.earlier"):
             (self.path / name).unlink(missing_ok=True)
-        shutil.rmtree(self.path / "artifacts", ignore_errors=True)
-        for folder in (self.path, self.path / "checkpoint", self.path / "artifacts"):
+        shutil.rmtree(self.path / ARTIFACTS, ignore_errors=True)
+        for folder in (self.path, self.path / CHECKPOINT, self.path / ARTIFACTS):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         document = {name: value for name, value in claim.items() if name != "token"}
-        _write_whole(self.path / "trial.json", json.dumps(document, indent=2))
+        _write_whole(self.path / DOCUMENT, json.dumps(document, indent=2))
 
     def new_reports(self) -> list[Report]:
         """Epochs of whole lines that came since the last time. AgentError for a line that says none."""
         try:
-            with (self.path / "reports.jsonl").open("rb") as source:
+            with (self.path / REPORTS).open("rb") as source:
                 source.seek(self._position)
                 content = source.read(MOST_READ)
         except FileNotFoundError:
             return []
         whole = content[: content.rfind(b"\n") + 1]
         if not whole and len(content) > LONGEST_LINE:
-            raise AgentError(f"line {self._line + 1} of reports.jsonl does not end: end each report by a newline")
+            raise AgentError(f"line {self._line + 1} of {REPORTS} does not end: end each report by a newline")
         self._position += len(whole)
         reports = []
         for line in whole.splitlines():
@@ -98,32 +99,31 @@ class TrialFolder:
     def decide(self, epochs: list[int], stop: str | None) -> None:
         """Writes what the service decided of epochs."""
         lines = "".join(json.dumps({"epoch": epoch, "stop": stop}) + "\n" for epoch in epochs)
-        with (self.path / "decisions.jsonl").open("a", encoding="utf-8") as sink:
+        with (self.path / DECISIONS).open("a", encoding="utf-8") as sink:
             sink.write(lines)
 
     def result(self) -> Result | None:
         """How the program says that it ended, where it does. AgentError; Diverged."""
         try:
-            text = (self.path / "result.json").read_text(encoding="utf-8")
+            text = (self.path / RESULT).read_text(encoding="utf-8")
         except FileNotFoundError:
             return None
-        document = _object(text, "result.json")
+        document = _object(text, RESULT)
         failure = document.get("fail")
         if failure is not None:
             kind = failure.get("type") if isinstance(failure, dict) else failure
             if kind not in FAILURES:
-                raise AgentError(f"result.json fails with type {kind!r}: it must be one of {', '.join(FAILURES)}")
+                raise AgentError(f"{RESULT} fails with type {kind!r}: it must be one of {', '.join(FAILURES)}")
             return Result(failure=kind, detail=str(failure.get("detail") or "") if isinstance(failure, dict) else "")
         epoch, test = document.get("epoch"), document.get("test")
         if not isinstance(epoch, int) or isinstance(epoch, bool):
-            raise AgentError(f"result.json must say the last epoch as a whole number, got {epoch!r}")
-        place = "result.json"
-        measured = None if test is None else self._metrics(test, epoch, f"{place}, test")
-        return Result(epoch, self._metrics(document.get("metrics"), epoch, place), measured)
+            raise AgentError(f"{RESULT} must say the last epoch as a whole number, got {epoch!r}")
+        measured = None if test is None else self._metrics(test, epoch, f"{RESULT}, test")
+        return Result(epoch, self._metrics(document.get("metrics"), epoch, RESULT), measured)
 
     def ended(self) -> bool:
         """Whether the program has said how it ended."""
-        return (self.path / "result.json").exists()
+        return (self.path / RESULT).exists()
 
     def log_tail(self) -> str:
         """The end of what was printed."""
@@ -138,17 +138,17 @@ class TrialFolder:
 
     def artifacts(self) -> list[Path]:
         """The files to keep with the trial: plain ones, by a name that the service takes. AgentError for another."""
-        paths = sorted((self.path / "artifacts").glob("*"))
+        paths = sorted((self.path / ARTIFACTS).glob("*"))
         for path in paths:
             if path.is_symlink() or not path.is_file() or not _ARTIFACT.fullmatch(path.name):
                 raise AgentError(
-                    f"artifacts/{path.name} cannot be kept: a plain file of letters, digits, '.', '_' and '-', "
+                    f"{ARTIFACTS}/{path.name} cannot be kept: a plain file of letters, digits, '.', '_' and '-', "
                     "at most 80, and no link or folder"
                 )
         return paths
 
     def _report(self, line: bytes) -> Report:
-        place = f"line {self._line} of reports.jsonl"
+        place = f"line {self._line} of {REPORTS}"
         document = _object(line.decode("utf-8", errors="replace"), place)
         epoch, seconds, resume = document.get("epoch"), document.get("seconds") or 0.0, document.get("resume")
         if not isinstance(epoch, int) or isinstance(epoch, bool):

@@ -111,7 +111,7 @@ class ServiceChannel(Channel):
 
     def keep(self, name: str, content: bytes | Path) -> None:
         with io.BytesIO(content) if isinstance(content, bytes) else content.open("rb") as file:
-            headers = {**self._lease(), **_description(file), "Content-Type": MEDIA_TYPE}
+            headers = {**self._lease(), **description(file), "Content-Type": MEDIA_TYPE}
             self._transport.send("PUT", f"{self._path}/artifacts/{quote(name, safe='')}", file, headers)
 
     def close(self) -> None:
@@ -147,7 +147,7 @@ def _renew(transport: Transport, token: str, every: float, over: threading.Event
             return
 
 
-def _description(file: IO[bytes]) -> dict[str, str]:
+def description(file: IO[bytes]) -> dict[str, str]:
     """The headers that say how long a file is, and what its digest is."""
     digest, size = hashlib.sha256(), 0
     for block in iter(lambda: file.read(1 << 20), b""):

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 Json = dict[str, Any]
+FAILURES = ("crashed", "diverged", "infeasible")
+"""Why a trial may have no result: the program is to blame, or, by the other two, the configuration."""
 
 
 class Configuration(dict):  # type: ignore[type-arg]

@@ -16,14 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 from thermowell.errors import ThermowellError
 from thermowell.trial.channels import Channel
-from thermowell.trial.documents import Claim, Json, finite, lacks, numbers
+from thermowell.trial.documents import FAILURES, Claim, Json, finite, lacks, numbers
 from thermowell.trial.ranks import RankFailed, Ranks
 from thermowell.trial.signals import Termination
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-KINDS = ("crashed", "diverged", "infeasible")
 LINES = 500
 """Lines of its log that a trial keeps."""
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,79}")
@@ -156,8 +155,8 @@ class Trial:
 
     def fail(self, kind: str, detail: str = "") -> None:
         """Ends the trial without a result: `diverged` or `infeasible` blame the configuration, `crashed` the script."""
-        if kind not in KINDS:
-            raise ValueError(f"kind must be one of {', '.join(KINDS)}, got {kind!r}")
+        if kind not in FAILURES:
+            raise ValueError(f"kind must be one of {', '.join(FAILURES)}, got {kind!r}")
         if self.stopped is not None:
             return
         self._check_open("fail")
