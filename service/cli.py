@@ -14,13 +14,13 @@ import typer
 from service.terminal import (
     advice,
     cli_agent,
+    cli_imports,
     cli_jobs,
     cli_operate,
     cli_plugins,
     cli_reading,
     cli_studies,
     cli_weights,
-    imports,
 )
 from service.terminal.console import Exit
 
@@ -45,7 +45,7 @@ def build() -> typer.Typer:
         """Search the temperature and optimizer settings of a distillation: submit a job, query the answer."""
 
     cli_jobs.register(app)
-    imports.register(app)
+    cli_imports.register(app)
     cli_reading.register(app)
     cli_studies.register(app)
     cli_operate.register(app)

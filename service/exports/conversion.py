@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -46,6 +46,26 @@ class Conversion:
             lines += textwrap.wrap(sentence, LINE, initial_indent="- ", subsequent_indent="  ", break_on_hyphens=False)
         head = "".join(f"# {line}".rstrip() + "\n" for line in lines)
         return head + yaml.dump(self.document, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
+
+
+def teacher_is_trained(project: str) -> str:
+    """What both projects do with a teacher, and what stands in its place."""
+    return (
+        f"{project} loads a teacher that was trained before; here it is trained first, as the student is. To bring "
+        "yours: `thermowell weights add FILE --model NAME`, and source: weights with that digest."
+    )
+
+
+def read(text: str, project: str, needed: Sequence[str], loader: type[yaml.SafeLoader] = yaml.SafeLoader) -> Any:
+    """The document of a project's file, which has all parts that are needed. FileUnknown."""
+    try:
+        document = loader(text).get_single_data()
+    except (yaml.YAMLError, ValueError) as error:
+        raise FileUnknown(f"the file must be YAML: {error}") from None
+    if not isinstance(document, Mapping) or not document.keys() >= set(needed):
+        parts = f"{', '.join(needed[:-1])} and {needed[-1]}"
+        raise FileUnknown(f"this is no configuration of {project}: it needs {parts}")
+    return document
 
 
 def part(document: Any, path: str, project: str) -> Any:

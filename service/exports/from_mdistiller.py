@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-import yaml
-
+from search.spec.parsing import MDISTILLER
 from service.exports import conversion
-from service.exports.conversion import Conversion, FileUnknown, check_model, optimizer_of, part
+from service.exports.conversion import Conversion, check_model, optimizer_of, part
 from trainers import catalogue
 
 PROJECT = "mdistiller"
@@ -33,22 +32,11 @@ DEPTHS = (8, 14, 20, 32, 44, 56, 110)
 _number = partial(conversion.number, project=PROJECT)
 
 
-def recognised(document: Any) -> bool:
-    """Whether it is of this project."""
-    return isinstance(document, Mapping) and {"DISTILLER", "SOLVER"} <= document.keys()
-
-
 def convert(text: str) -> Conversion:
     """The spec of a file. FileUnknown."""
-    try:
-        document = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise FileUnknown(f"the file must be YAML: {error}") from None
-    if not recognised(document):
-        raise FileUnknown("this is no configuration of mdistiller: it needs DISTILLER and SOLVER")
+    document = conversion.read(text, PROJECT, sorted(MDISTILLER))
     unsaid = [
-        "mdistiller loads a teacher that was trained before; here it is trained first, as the student is. To bring "
-        "yours: `thermowell weights add FILE --model NAME`, and source: weights with that digest.",
+        conversion.teacher_is_trained(PROJECT),
         "mdistiller looks at the test part after each epoch; here a validation part is kept of the training images.",
     ]
     if document["DISTILLER"].get("TYPE") != "KD":

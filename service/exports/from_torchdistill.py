@@ -36,22 +36,11 @@ def _plain(loader: _Loader, _tag: str, node: yaml.Node) -> Any:
 _Loader.add_multi_constructor("!", _plain)
 
 
-def recognised(document: Any) -> bool:
-    """Whether it is of this project."""
-    return isinstance(document, Mapping) and {"models", "train", "datasets"} <= document.keys()
-
-
 def convert(text: str) -> Conversion:
     """The spec of a file. FileUnknown."""
-    try:
-        document = _Loader(text).get_single_data()
-    except (yaml.YAMLError, ValueError) as error:
-        raise FileUnknown(f"the file must be YAML: {error}") from None
-    if not recognised(document):
-        raise FileUnknown("this is no configuration of torchdistill: it needs datasets, models and train")
+    document = conversion.read(text, PROJECT, ("datasets", "models", "train"), _Loader)
     unsaid = [
-        "torchdistill loads a teacher that was trained before; here it is trained first, as the student is. To bring "
-        "yours: `thermowell weights add FILE --model NAME`, and source: weights with that digest.",
+        conversion.teacher_is_trained(PROJECT),
         "torchdistill looks at its validation loader after each epoch; here a validation part is kept of the training "
         "images, and the test part is opened once.",
     ]

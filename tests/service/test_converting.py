@@ -139,7 +139,7 @@ def test_what_mdistiller_says_beyond_a_spec_is_named(change: dict[str, Any], say
 
 
 @pytest.mark.parametrize(
-    "text", ["a: [", "[]", "models: {}\ntrain: {}\ndatasets: {}", "DISTILLER: {}\nSOLVER: {}", "1"]
+    "text", ["a: [", "a: 2001-99-99", "[]", "models: {}\ntrain: {}\ndatasets: {}", "DISTILLER: {}\nSOLVER: {}", "1"]
 )
 @pytest.mark.parametrize("convert", [from_torchdistill.convert, from_mdistiller.convert])
 def test_another_file_is_refused_and_says_what_is_needed(convert: Any, text: str) -> None:
