@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, Response
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, Response, Route
 
 from search.records import SCOPES, Scope
 from search.requests.keys import create_key
@@ -26,6 +26,7 @@ PAGE_PATIENCE = 30_000.0  # milliseconds for what is there at once on an idle ma
 WIDTHS = (1280, 390)
 SCHEMES = ("light", "dark")
 SERIOUS = ("serious", "critical")
+BLANK = '<svg xmlns="http://www.w3.org/2000/svg"/>'
 
 # Real digits, a teacher of two epochs, students that learn in moments: small, and yet every stage is gone through.
 SPEC = """\
@@ -140,11 +141,13 @@ class Noticed:
     origin: str
     wrong: list[str] = field(default_factory=list)
     expected: list[str] = field(default_factory=list)
+    loading: list[Request] = field(default_factory=list)
 
     def listen(self, context: BrowserContext) -> None:
         """Notices every error, refused or failed request, and stops whatever asks for another origin."""
         context.on("console", self._console)
         context.on("weberror", lambda error: self.wrong.append(f"script: {error.error}"))
+        context.on("request", self._asked)
         context.on("requestfailed", self._failed)
         context.on("response", self._answered)
         context.route(
@@ -155,6 +158,10 @@ class Noticed:
         """Fails where something went wrong that no test has asked for."""
         left = [one for one in self.wrong if not any(re.search(pattern, one) for pattern in self.expected)]
         assert left == []
+
+    def _asked(self, request: Request) -> None:
+        if request.resource_type == "image":
+            self.loading.append(request)
 
     def _is_foreign(self, url: str) -> bool:
         return not url.startswith((self.origin, "data:", "blob:", "about:"))
@@ -189,6 +196,19 @@ class Visit:
         self.page.get_by_role("button", name="Sign in").click()
         self.page.wait_for_url(f"{self.site.url}/jobs")
 
+    def sign_out(self, page: Page | None = None) -> None:
+        """As people do, on this page or another of the visit, once its pictures are there."""
+        self.end_pictures()
+        (page or self.page).get_by_role("button", name="Sign out").click()
+
+    def end_pictures(self) -> None:
+        """Waits for those pictures that are loading and leaves later ones blank: after a sign-out or a deletion, which
+        come next, the service would refuse them.
+        """
+        self.page.context.route("**/*", _blank_picture)
+        while self.noticed.loading:
+            self.noticed.loading.pop().response()  # returns once there is one, or will be none
+
     def go(self, path: str) -> Page:
         """The page at a path of the service."""
         self.page.goto(self.site.url + path)
@@ -207,6 +227,13 @@ class Visit:
         widths = "[document.documentElement.scrollWidth, document.documentElement.clientWidth]"
         whole, shown = self.page.evaluate(widths)
         assert whole <= shown, f"{self.page.url} is {whole} pixels wide in a window of {shown}"
+
+
+def _blank_picture(route: Route) -> None:
+    if route.request.resource_type == "image":
+        route.fulfill(body=BLANK, content_type="image/svg+xml")
+    else:
+        route.fallback()
 
 
 @contextmanager

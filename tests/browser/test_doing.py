@@ -49,6 +49,7 @@ def test_by_keyboard_alone(visit: NewVisit, job: str) -> None:
     press(page, "Cancel this job")
     expect(state).to_have_text("cancelled")
     press(page, "Delete ...", "Space")
+    at.end_pictures()
     press(page, "Delete this job", "Space")
     expect(page).to_have_url(re.compile(r"/jobs\?done=delete$"))
     expect(page.get_by_text("Deleted.")).to_be_visible()
@@ -110,7 +111,7 @@ def test_without_script(visit: NewVisit) -> None:
     page.get_by_text("Cancel ...").click()
     page.get_by_role("button", name="Cancel this job").click()
     expect(state).to_have_text("cancelled")
-    page.get_by_role("button", name="Sign out").click()
+    at.sign_out()
     expect(page).to_have_url(re.compile("/signin$"))
 
 
@@ -141,7 +142,7 @@ def test_a_page_of_who_has_signed_out_elsewhere_asks_again(visit: NewVisit, job:
     expect(page.get_by_role("heading", level=1)).to_be_visible()
     other = page.context.new_page()
     other.goto(f"{at.site.url}/jobs")
-    other.get_by_role("button", name="Sign out").click()
+    at.sign_out(other)
     expect(other).to_have_url(re.compile("/signin$"))
     with at.site.api() as api:
         api.post(f"/jobs/{job}/pause")

@@ -45,5 +45,5 @@ def test_signing_in_and_submitting_below_a_prefix(browser: Browser, site: Site, 
             assert api.delete(f"/jobs/{job['id']}").status_code == 204
         at.noticed.expected.append("404")  # the job's page, which is told that the job is gone, and leaves
         expect(page).to_have_url(f"{address}/jobs")
-        page.get_by_role("button", name="Sign out").click()
+        at.sign_out()
         expect(page).to_have_url(f"{address}/signin")
