@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import shutil
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,6 +12,7 @@ from pathlib import Path
 
 from trainers.registry import plugins
 
+EXAMPLE = Path(__file__).parents[1] / "examples" / "plugin"
 TABLE = """
 import numpy as np
 import torch
@@ -62,6 +65,19 @@ def write(folder: Path, name: str, source: str, version: str = "1.0") -> None:
     info.mkdir(exist_ok=True)
     info.joinpath("METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
     info.joinpath("entry_points.txt").write_text(f"[thermowell.plugins]\n{name}-entry = {module}\n")
+
+
+def install_example(folder: Path) -> Path:
+    """A folder with `examples/plugin` installed from its own wheel, which is built without network."""
+    source, wheels, site = folder / "source", folder / "wheels", folder / "site"
+    shutil.copytree(EXAMPLE, source)
+    pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
+    build = [*pip, "wheel", "--no-build-isolation", "--no-deps", "--no-index", "-w", str(wheels), str(source)]
+    subprocess.run(build, check=True, capture_output=True)
+    (wheel,) = wheels.glob("*.whl")
+    install = [*pip, "install", "--no-deps", "--no-index", "--target", str(site), str(wheel)]
+    subprocess.run(install, check=True, capture_output=True)
+    return site
 
 
 @contextmanager

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -24,22 +23,11 @@ from tests.search import factories
 from trainers.registry import plugins
 
 ROOT = Path(__file__).parents[2]
-EXAMPLE = ROOT / "examples" / "plugin"
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the example installed from its own wheel, which is built without network."""
-    folder = tmp_path_factory.mktemp("example")
-    source, wheels, site = folder / "source", folder / "wheels", folder / "site"
-    shutil.copytree(EXAMPLE, source)
-    pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
-    build = [*pip, "wheel", "--no-build-isolation", "--no-deps", "--no-index", "-w", str(wheels), str(source)]
-    subprocess.run(build, check=True, capture_output=True)
-    (wheel,) = wheels.glob("*.whl")
-    install = [*pip, "install", "--no-deps", "--no-index", "--target", str(site), str(wheel)]
-    subprocess.run(install, check=True, capture_output=True)
-    return site
+    return distributions.install_example(tmp_path_factory.mktemp("example"))
 
 
 @pytest.fixture
@@ -56,7 +44,7 @@ def test_it_is_found(installed: plugins.Plugins) -> None:
 
 
 def test_its_job_is_a_spec() -> None:
-    spec = parse_spec(EXAMPLE.joinpath("job.yaml").read_bytes(), "yaml")
+    spec = parse_spec(distributions.EXAMPLE.joinpath("job.yaml").read_bytes(), "yaml")
     names = {name for _, name in spec.plugins()}
     assert names == {"text/languages", "text/gru", "text/transformer"}
 
@@ -78,7 +66,7 @@ def test_its_job_is_trained(installed: plugins.Plugins, tmp_path: Path, engine: 
     from search.schema import migrate
     from search.worker import process as worker
 
-    document = yaml.safe_load(EXAMPLE.joinpath("job.yaml").read_text())
+    document = yaml.safe_load(distributions.EXAMPLE.joinpath("job.yaml").read_text())
     document["teacher"]["training"]["epochs"], document["training"]["epochs"] = 4, 2
     document["dataset"]["train_size"], document["budget"] = 1000, {"trials": 4}
     document["baselines"], document["confirmation"] = {"share": 0.0}, {"level": "quick", "delta": 0.01}
