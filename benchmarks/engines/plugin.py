@@ -14,7 +14,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +40,7 @@ def measure(quick: bool) -> dict[str, Any]:
     """Words a second of each student and form, and how much faster than the loop the best bank of the first one is."""
     rows: list[dict[str, Any]] = []
     forms = FORMS[:3:2] if quick else FORMS
-    with tempfile.TemporaryDirectory(prefix="thermowell-bench-") as folder:
-        _install(Path(folder))
+    with tempfile.TemporaryDirectory(prefix="thermowell-bench-") as folder, _installed(Path(folder)):
         for student in STUDENTS:
             prepared = _prepared(student, Path(folder))
             agreement = bank_probe.compare(prepared) or "agrees with the loop"
@@ -52,16 +52,22 @@ def measure(quick: bool) -> dict[str, Any]:
     return {"bank_vs_loop": best / of_first[0]["words_per_core_s"], "rows": rows}
 
 
-def _install(folder: Path) -> None:
-    """The example, from its sources, without network; its plugins are loaded."""
+@contextmanager
+def _installed(folder: Path) -> Iterator[None]:
+    """Within, the example is installed from its sources, without network, and its plugins are loaded."""
     source, site = folder / "source", folder / "site"
     shutil.copytree(ROOT / "examples" / "plugin", source)
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--no-build-isolation"]
     subprocess.run([*pip, "--target", str(site), str(source)], check=True)
     sys.path.insert(0, str(site))
-    errors = plugins.load(["thermowell-text"]).errors
-    if errors:
-        raise SystemExit(f"Nothing was measured: {errors}")
+    try:
+        errors = plugins.load(["thermowell-text"]).errors
+        if errors:
+            raise SystemExit(f"Nothing was measured: {errors}")
+        yield
+    finally:
+        plugins.load([])
+        sys.path.remove(str(site))
 
 
 def _prepared(student: Model, folder: Path) -> Prepared:
@@ -88,7 +94,8 @@ def _words_per_second(prepared: Prepared, form: Form, epochs: int) -> float:
     return form.lanes * short.images / min(seconds[1:])
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measures, prints the table and concludes."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="two forms, two epochs: says little")
     parser.add_argument("--keep", metavar="NAME", help="write the figures to benchmarks/results/NAME.json")
@@ -101,7 +108,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     output.table("words a second of a core", ["student", "engine, lanes", "words/s", "a bank"], rows)
     headline = {"benchmark": "plugin", "bank_vs_loop": round(measured["bank_vs_loop"], 2), **about}
     output.conclude(options.keep, headline, measured)
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

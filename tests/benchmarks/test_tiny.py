@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from benchmarks.calibration import confirmation, response_coverage
-from benchmarks.engines import job, memory, precision, throughput, views
+from benchmarks.engines import job, memory, plugin, precision, throughput, views
 from benchmarks.searching import coordinates, stopping
 
 Main = Callable[[list[str]], int]
@@ -55,6 +55,12 @@ def test_search_time(capsys: pytest.CaptureFixture[str]) -> None:
     said = last_line(job.main, ["--tiny"], capsys)
     assert said["search_vs_loop"] > 0
     assert said["same_work"]
+
+
+@pytest.mark.slow
+def test_plugin(capsys: pytest.CaptureFixture[str]) -> None:
+    said = last_line(plugin.main, ["--quick"], capsys)
+    assert said["bank_vs_loop"] > 1
 
 
 def test_views(capsys: pytest.CaptureFixture[str]) -> None:

@@ -61,8 +61,7 @@ def test_its_check_finds_nothing_wrong(site: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("engine", ["loop", "bank"])
-def test_its_job_is_trained(installed: plugins.Plugins, tmp_path: Path, engine: str, sqlite_url: str) -> None:
+def test_its_job_is_trained_in_a_loop(installed: plugins.Plugins, tmp_path: Path, sqlite_url: str) -> None:
     from search.schema import migrate
     from search.worker import process as worker
 
@@ -76,7 +75,7 @@ def test_its_job_is_trained(installed: plugins.Plugins, tmp_path: Path, engine: 
         job = factories.submitted(db, **document)
         settings = Settings(
             var=tmp_path, database_url=db.url, threads=1, poll_seconds=0.05, plugins="thermowell-text",
-            engine=engine, lanes=4, student_programs=False,
+            engine="loop", lanes=4, student_programs=False,
         )  # fmt: skip
         worker.run_worker(settings, exit_when_idle=True)
         done = jobs.get_job(db, job.id, factories.ME)
