@@ -1,7 +1,8 @@
 """A search under the faults of its machines. `make chaos`: jobs are searched to their end while workers are
 killed, frozen past their leases and told to stop, connections are cut, the database is restarted, or fails over to its
-standby, and the artifact disk fills and empties; then nothing may be lost, doubled or left behind. A single worker that
-is killed again and again must come to the answer of a calm one.
+standby, and the artifact disk fills and empties; then nothing may be lost, doubled or left behind. So it is of programs
+of others and of the API that they speak to. A single worker that is killed again and again must come to the answer of a
+calm one.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from typing import Any
 import sqlalchemy
 
 from benchmarks.common import facts, output
-from benchmarks.serving import chaos_checks
+from benchmarks.serving import chaos_checks, chaos_others
 from benchmarks.serving.chaos_disk import DiskFaults, failing_disk
 from benchmarks.serving.chaos_failover import FailedOver, Restarted
 from benchmarks.serving.chaos_faults import Faults, Fleet
@@ -257,6 +258,7 @@ def main() -> int:
     about = facts.gather()
     print(facts.in_words(about))
     storms = [storm(kind, size, given.seed) for kind, size in sizes.items()]
+    storms.append(chaos_others.storm(chaos_others.SMALL if given.quick else chaos_others.FULL, given.seed))
     singles = [alone(kind, 40 if given.quick else 100, 300.0, given.seed) for kind in ALONE]
     _print(storms, singles)
     well = not any(each["violations"] for each in storms) and all(each["equal_to_calm"] for each in singles)
