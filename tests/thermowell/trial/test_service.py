@@ -6,7 +6,6 @@ import gc
 import json
 import logging
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,42 +14,11 @@ import pytest
 import thermowell
 from search.records import Job
 from search.requests import jobs, keys, results, trials
-from search.schema import migrate
 from search.states import JobState, TrialState
-from search.storage.db import open_database
-from tests.claimed import Program, program
+from tests.claimed import Program
 from tests.search.factories import EPOCHS, ME
 from thermowell.trial import transport
 from thermowell.trial.handle import Trial
-
-
-@pytest.fixture
-def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Program]:
-    for name in ("THERMOWELL_TRIAL", "THERMOWELL_KEY", "THERMOWELL_CLIENT", "THERMOWELL_CLAIM"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(transport, "PAUSES", (0.01, 0.05))
-    db = open_database(f"sqlite:///{tmp_path / 'thermowell.db'}")
-    migrate(db)
-    with program(db, tmp_path / "var", artifact_limit=4096) as one:
-        monkeypatch.setenv("THERMOWELL_URL", str(one.client.base_url))
-        yield one
-    db.close()
-
-
-@pytest.fixture
-def concluding(own: Program) -> Iterator[None]:
-    """Chooses finalists and closes jobs, as the process beside the API does."""
-    over = threading.Event()
-
-    def work() -> None:
-        while not over.wait(0.05):
-            own.proposer.answer({"conclude": {}})
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    yield
-    over.set()
-    thread.join()
 
 
 def value_of(trial: Trial) -> float:
