@@ -5,7 +5,7 @@ take. Plain data, free of torch, so that an API without torch refuses an unknown
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from thermowell.plugin import Kind, Parameter
@@ -86,8 +86,10 @@ def check_dataset(name: str) -> list[str]:
     return [] if name in DATASETS else [lookup.unknown("data set", name, DATASETS)]
 
 
-def describe(from_workers: Plugins = NO_PLUGINS) -> dict[str, Any]:
-    """Everything above as plain JSON, for the API's catalogue, with the plugins that workers have published."""
+def describe(from_workers: Plugins = NO_PLUGINS, weights: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:
+    """Everything above as plain JSON, for the API's catalogue, with the plugins and the weights of packages that
+    workers have published.
+    """
     records = list(from_workers.records.values())
     by_kind = {kind: [plugin for plugin in records if plugin.declaration.kind == kind] for kind in ("model", "dataset")}
     return {
@@ -102,6 +104,7 @@ def describe(from_workers: Plugins = NO_PLUGINS) -> dict[str, Any]:
         ],
         "plugins": [plugin.document() for plugin in records],
         "plugin_errors": dict(from_workers.errors),
+        "weights": [dict(one) for one in weights],
         "model_prefixes": {TIMM_PREFIX: "any classification model of timm, on workers that have timm installed"},
         "optimizers": {name: list(settings) for name, settings in OPTIMIZERS.items()},
         "schedules": dict(SCHEDULES),

@@ -1,5 +1,5 @@
-"""Fingerprints of plugins' code in the problems that name them, so that whatever is derived from it has another name
-once the code is another.
+"""Fingerprints of plugins' code, and digests of weights with a name, in the problems that name them, so that whatever
+is derived from them has another name once the code or the file is another.
 """
 
 from __future__ import annotations
@@ -8,13 +8,18 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from thermowell.plugin import Kind
-from trainers.registry import plugins
+from trainers.registry import named, plugins
 from trainers.registry.plugins import Plugin
 from trainers.spec import Data, Initial, Model, Pretraining, Problem, Teacher
 
+WEIGHTS = "weights"
+"""The kind of what has a name and is no plugin."""
+
 
 def complete(problem: Problem) -> Problem:
-    """The problem with the codes of its plugins, as this process has loaded them; one without plugins as it is."""
+    """The problem with the codes of its plugins and the digests of named weights, as this process has them; one without
+    any as it is.
+    """
     if not any(True for _ in names(problem)):
         return problem
     plugin = _find("dataset", problem.data.name)
@@ -28,8 +33,16 @@ def complete(problem: Problem) -> Problem:
     )
 
 
-def names(problem: Problem) -> Iterator[tuple[Kind, str]]:
-    """The plugins that a problem names, by kind."""
+def code_of(kind: str, name: str) -> str | None:
+    """The fingerprint of a plugin, or the digest of weights, as this process has them; None where it has none."""
+    if kind == WEIGHTS:
+        return named.digest_of(name)
+    plugin = plugins.loaded().find("model" if kind == "model" else "dataset", name)
+    return None if plugin is None else plugin.fingerprint
+
+
+def names(problem: Problem) -> Iterator[tuple[str, str]]:
+    """The plugins, and the weights of packages, that a problem names, by kind."""
     teachers = (problem.teacher, *problem.teacher.members)
     origins = [problem.initial.pretrained_on, *(teacher.pretrained_on for teacher in teachers)]
     for data in (problem.data, *(origin.data for origin in origins if origin is not None)):
@@ -38,6 +51,12 @@ def names(problem: Problem) -> Iterator[tuple[Kind, str]]:
     for model in (problem.student, *(teacher.model for teacher in teachers)):
         if model is not None and plugins.is_plugin(model.name):
             yield "model", model.name
+    artifacts = [problem.initial.artifact]
+    for teacher in teachers:
+        artifacts += [teacher.artifact, teacher.origin]
+    for artifact in artifacts:
+        if artifact is not None and named.is_name(artifact):
+            yield WEIGHTS, named.parts(artifact)[0]
 
 
 def _data(data: Data) -> Data:
@@ -55,16 +74,26 @@ def _teacher(teacher: Teacher, vocabulary: int | None) -> Teacher:
         teacher,
         model=None if teacher.model is None else _model(teacher.model, vocabulary),
         pretrained_on=_pretraining(teacher.pretrained_on),
+        artifact=_pinned(teacher.artifact),
+        origin=_pinned(teacher.origin),
         members=tuple(_teacher(member, vocabulary) for member in teacher.members),
     )
 
 
 def _initial(initial: Initial) -> Initial:
-    return replace(initial, pretrained_on=_pretraining(initial.pretrained_on))
+    return replace(initial, pretrained_on=_pretraining(initial.pretrained_on), artifact=_pinned(initial.artifact))
 
 
 def _pretraining(origin: Pretraining | None) -> Pretraining | None:
     return None if origin is None else replace(origin, data=_data(origin.data))
+
+
+def _pinned(artifact: str | None) -> str | None:
+    """With the digest that the file of that name has here; what has no name, or is not here, as it is."""
+    if artifact is None or not named.valid(artifact):
+        return artifact
+    digest = named.digest_of(artifact)
+    return artifact if digest is None else named.pinned(artifact, digest)
 
 
 def _find(kind: Kind, name: str) -> Plugin | None:

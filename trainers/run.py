@@ -7,6 +7,7 @@ import json
 import os
 import platform
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from trainers.engines.forms import EngineName, open_form
 from trainers.engines.loop import LoopEngine
 from trainers.engines.replay import ReplayEngine
 from trainers.errors import TrainingError
-from trainers.registry import plugins
+from trainers.registry import named, plugins
 from trainers.registry.datasets import get as get_dataset
 from trainers.replay.ready import Replayed, replayed
 from trainers.spec import Configuration, Precision, Problem, Tested, TestPermit
@@ -35,7 +36,7 @@ from trainers.teaching.prepared import Prepared, Roots
 from trainers.teaching.test_split import SealedTest
 from trainers.training import evaluate, precision, threads
 from trainers.training.epoch import place, predict
-from trainers.zoo import models, weights
+from trainers.zoo import models, packaged, weights
 
 __all__ = [
     "Choice",
@@ -171,6 +172,7 @@ def capabilities() -> dict[str, Any]:
         "memory_gb": memory.total_gb(device),
         "threads": torch.get_num_threads(),
         "extras": ["timm"] if models.has_timm() else [],
+        **({"weights": _weights()} if named.present() else {}),
         **_plugins(),
     }
 
@@ -178,6 +180,20 @@ def capabilities() -> dict[str, Any]:
 def load_plugins(names: Sequence[str]) -> Mapping[str, str]:
     """Loads the plugins of these distributions or entry points; what could not be loaded, with the reason."""
     return plugins.load(names).errors
+
+
+def find_weights() -> None:
+    """Looks for weights of installed packages and caches, which specs may name."""
+    packaged.find()
+
+
+def _weights() -> list[dict[str, Any]]:
+    """Those that can be read."""
+    documents = []
+    for one in named.present().values():
+        with suppress(OSError):
+            documents.append(one.document())
+    return documents
 
 
 def _plugins() -> dict[str, Any]:
@@ -198,7 +214,8 @@ def faster_precision(problem: Problem) -> Precision:
     Of images whose channels and size only their files can tell, three channels of 32 x 32 are assumed.
     """
     device = _device("auto")
-    if problem.data.name == "replay" or any(plugin_codes.names(problem)) or not precision.has_bf16(device):
+    has_plugin = any(kind != plugin_codes.WEIGHTS for kind, _ in plugin_codes.names(problem))
+    if problem.data.name == "replay" or has_plugin or not precision.has_bf16(device):
         return "fp32"
     if device.type == "cuda":
         return "bf16"

@@ -30,7 +30,13 @@ SOURCE = "thermowell.student"
 FARTHEST = 1e-3  # that a logit may be from the module's, as a share of the largest
 _log = logging.getLogger(__name__)
 _COMPARED = 1024  # validation images
-_CLASSES = {"mlp": "Mlp", "cnn": "Cnn", "resnet": "ResNet", "wrn": "WideResNet"}
+_CLASSES = {
+    "mlp": "Mlp",
+    "cnn": "Cnn",
+    "resnet": "ResNet",
+    "wrn": "WideResNet",
+    "efficientnet_lite": "EfficientNetLite",
+}
 
 
 def description(prepared: Prepared) -> dict[str, Any]:

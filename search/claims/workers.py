@@ -16,6 +16,7 @@ from search.storage.rows import moment, moment_or_none
 from search.storage.stored import finite, readable
 from search.storage.tables import leases, workers
 from thermowell.plugin import Kind
+from trainers.plugin_codes import WEIGHTS
 from trainers.registry.plugins import Plugin, Plugins
 
 
@@ -39,7 +40,7 @@ class DataHeld:
 class LiveWorkers:
     """What a living worker can do for a job: its labels, its device's memory, and the device's kind.
 
-    `plugins` are the fingerprints of what it has loaded, by kind and name.
+    `plugins` are the fingerprints of what it has loaded, by kind and name, and the digests of weights that have one.
     `waits_for` is what it waits for itself before it can do anything: room on the artifact store, say.
     """
 
@@ -64,10 +65,15 @@ def lacking_plugins(
     for kind, name in names:
         key = f"{kind} {name}"
         if key in first and codes.get(key) != first[key]:
-            missing.append(f"the plugin {name} with fingerprint {first[key]}, with which the job began")
+            code = "sha256" if kind == WEIGHTS else "fingerprint"
+            missing.append(f"{_noun(kind)} {name} with {code} {first[key]}, with which the job began")
         elif key not in codes:
-            missing.append(f"the plugin {name}")
+            missing.append(f"{_noun(kind)} {name}")
     return missing
+
+
+def _noun(kind: str) -> str:
+    return "the weights" if kind == WEIGHTS else "the plugin"
 
 
 def worker_seen(
@@ -136,7 +142,8 @@ def living(connection: Connection) -> list[LiveWorkers]:
                     host=row.host,
                     extras=None if extras is None else frozenset(extras),
                     data=None if data is None else _held(data),
-                    plugins={f"{kind} {name}": plugin.fingerprint for (kind, name), plugin in records.items()},
+                    plugins={f"{kind} {name}": plugin.fingerprint for (kind, name), plugin in records.items()}
+                    | {f"{WEIGHTS} {one['name']}": str(one["sha256"]) for one in _weights(row.capabilities)},
                 )
             )
     return entries
@@ -157,6 +164,22 @@ def published_plugins(db: Database) -> Plugins:
             records = {**plugins.records, **records}
             errors = {**plugins.errors, **errors}
     return Plugins(records, errors)
+
+
+def published_weights(db: Database) -> list[dict[str, Any]]:
+    """The weights of packages and caches that living workers have, by name; each once with each of its digests."""
+    with db.look() as connection:
+        rows = connection.execute(select(workers.c.capabilities).where(is_alive()).order_by(workers.c.id)).all()
+    documents: dict[tuple[str, str], dict[str, Any]] = {}
+    for row in rows:
+        with suppress(Unreadable), readable(f"what a worker says of its weights: {str(row.capabilities)[:80]}"):
+            documents |= {(str(one["name"]), str(one["sha256"])): dict(one) for one in _weights(row.capabilities)}
+    return [document for _, document in sorted(documents.items())]
+
+
+def _weights(capabilities: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    documents: Sequence[Mapping[str, Any]] = capabilities.get("weights", ())
+    return documents
 
 
 def _published(capabilities: Mapping[str, Any]) -> Plugins:

@@ -87,7 +87,8 @@ def _workers(spec: JobSpec, workers: Sequence[LiveWorkers], candidates: Sequence
             "no-worker",
             "fleet",
             f"none of the {len(workers)} workers that are alive has {lacking}, so the job will wait: start one that "
-            "has (THERMOWELL_LABELS names its labels, THERMOWELL_PLUGINS its plugins), or ask for less",
+            "has (THERMOWELL_LABELS names its labels, THERMOWELL_PLUGINS its plugins, packages its weights), or ask "
+            "for less",
         )
 
 

@@ -28,12 +28,15 @@ from pydantic import (
 from pydantic_core import CoreSchema
 from pydantic_core.core_schema import with_info_after_validator_function
 
+from trainers.registry import named
+
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}$")]
 Label = Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
 RelativePath = Annotated[
     str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*$")
 ]
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Weights = Annotated[str, StringConstraints(pattern=rf"^(?:[0-9a-f]{{64}}|{named.NAME})$")]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 
 

@@ -34,7 +34,6 @@ from search.spec.teacher import StudentSpec, TeacherSpec, check_origins
 from search.spec.trainer import TrainerSpec
 from search.spec.training import DatasetSpec, TrainingSpec
 from search.spec.warm_start import FirstGuess, WarmStartSpec
-from thermowell.plugin import Kind
 from trainers import plugin_codes
 from trainers import spec as trained
 from trainers.registry import augmentations
@@ -320,8 +319,8 @@ class JobSpec(Part):
             initial=parts.student.initial.to_trained() if parts.student.initial else trained.Initial(),
         )
 
-    def plugins(self) -> tuple[tuple[Kind, str], ...]:
-        """The plugins that this job names, by kind; none where others train."""
+    def plugins(self) -> tuple[tuple[str, str], ...]:
+        """The plugins and the weights of packages that this job names, by kind; none where others train."""
         if self.dataset is None or self.teacher is None or self.student is None:
             return ()
         return tuple(dict.fromkeys(plugin_codes.names(self.problem(1, "fp32"))))

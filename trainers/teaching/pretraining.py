@@ -17,7 +17,7 @@ from trainers.teaching.supervised import SupervisedTask, train_on_labels
 from trainers.teaching.weight_cache import Shared, cached
 from trainers.training import threads
 from trainers.training.epoch import place
-from trainers.zoo import heads, models, weights
+from trainers.zoo import given, heads, models, weights
 
 _FORMAT = "1"  # part of the stored files' names: raise it when fitting, views or training change
 
@@ -58,14 +58,15 @@ def pretrained_model(
 def model_from_file(
     pupil: PretrainedModel, artifact: str, classes: int, keep_head: bool = False
 ) -> tuple[nn.Module, frozenset[str]]:
-    """The pupil (on the CPU) with the weights of a file in the store and a new head of so many classes, as the seed
-    makes it, and the head's names. With `keep_head` the file's own head stays where it has so many classes.
+    """The pupil (on the CPU) with the weights of a file, by its digest or its name, and a new head of so many classes,
+    as the seed makes it, and the head's names. With `keep_head` the file's own head stays where it has so many classes.
 
     Raises TeacherInvalid where the file does not fill the rest of the model.
     """
     model = models.build(pupil.model, pupil.channels, pupil.size, classes, pupil.seed)
     head = heads.names(pupil.model, pupil.channels, pupil.size, classes)
-    tensors, state = weights.load_artifact(pupil.store, artifact), model.state_dict()
+    tensors = given.load(pupil.store, artifact, pupil.model, pupil.channels, pupil.size)
+    state = model.state_dict()
     fits = keep_head and all(name in tensors and tensors[name].shape == state[name].shape for name in head)
     if not fits:
         tensors |= {name: state[name] for name in head}

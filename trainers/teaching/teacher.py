@@ -24,7 +24,7 @@ from trainers.teaching.supervised import SupervisedTask
 from trainers.teaching.weight_cache import Shared, cached
 from trainers.training import evaluate, threads
 from trainers.training.epoch import PREDICTION_BATCH, pieces, place, predict, predict_batches
-from trainers.zoo import models, weights
+from trainers.zoo import given, models, weights
 
 _ROUNDING = 1e-3  # of a metric, by another machine
 _FORMAT = "2"  # part of the stored files' names: raise it when views or training change
@@ -236,7 +236,7 @@ def _taught(setting: Setting, path: Path) -> nn.Module:
     """The teacher, on its device: with the given weights, or with those that are trained once and kept."""
     teacher, model = setting.problem.teacher, _untrained(setting)
     if teacher.source == "weights":
-        tensors = weights.load_artifact(setting.store, _artifact(teacher))
+        tensors = given.load(setting.store, _artifact(teacher), _model(teacher), *input_shape(teacher, setting.split))
         weights.fill(model, tensors, f"artifact {teacher.artifact}")
     else:
         tensors = cached(_weights_path(path), lambda: _trained(setting), setting.shared)

@@ -96,6 +96,9 @@ _OWN: Mapping[str, Callable[..., nn.Module]] = {
     "cnn": lambda channels, _, classes, **network: networks.Cnn(channels, classes, **network),
     "resnet": lambda channels, _, classes, **network: networks.ResNet(channels, classes, **network),
     "wrn": lambda channels, _, classes, **network: networks.WideResNet(channels, classes, **network),
+    "efficientnet_lite": lambda channels, _, classes, **network: networks.EfficientNetLite(
+        channels, classes, **network
+    ),
 }
 """This project's own models by their records' names: from channels, size, classes and arguments."""
 

@@ -1,4 +1,4 @@
-"""This project's own small networks for small images. Each forward maps images [n, C, H, W] to logits [n, classes]."""
+"""This project's own networks. Each forward maps images [n, C, H, W] to logits [n, classes]."""
 
 from __future__ import annotations
 
@@ -129,6 +129,88 @@ class _PreActivated(nn.Module):
         shortcut = x if self.shortcut is None else self.shortcut(activated)
         out: Tensor = self.conv2(self.drop(F.relu(self.bn2(self.conv1(activated)))))
         return out + shortcut
+
+
+class EfficientNetLite(nn.Module):
+    """EfficientNet-Lite 0 to 4 of TensorFlow's TPU models: EfficientNet (Tan & Le 2019, arXiv:1905.11946) without
+    squeeze-and-excitation, with ReLU6, and with a stem and a head that do not grow.
+
+    Tensors have the names of `efficientnet_pytorch`, as published weights do.
+    """
+
+    def __init__(self, channels: int, classes: int, *, variant: int, dropout: float) -> None:
+        super().__init__()
+        wide, deep = ((1.0, 1.0), (1.0, 1.1), (1.1, 1.2), (1.2, 1.4), (1.4, 1.8))[variant]
+        self._conv_stem = _SameConv2d(channels, 32, 3, 2)
+        self._bn0 = nn.BatchNorm2d(32, eps=1e-3)
+        self._blocks = nn.ModuleList()
+        # fmt: off
+        stages = (
+            (1, 3, 1, 1, 16), (2, 3, 2, 6, 24), (2, 5, 2, 6, 40), (3, 3, 2, 6, 80),
+            (3, 5, 1, 6, 112), (4, 5, 2, 6, 192), (1, 3, 1, 6, 320),
+        )  # repeats, kernel, stride, expansion, channels
+        # fmt: on
+        before = 32
+        for number, (repeats, kernel, stride, expansion, size) in enumerate(stages):
+            size = _eighths(size * wide)
+            inner = number not in (0, len(stages) - 1)
+            for repeat in range(-int(-repeats * deep // 1) if inner else repeats):
+                self._blocks.append(_Inverted(before, size, kernel, 1 if repeat else stride, expansion))
+                before = size
+        self._conv_head = _SameConv2d(before, 1280, 1)
+        self._bn1 = nn.BatchNorm2d(1280, eps=1e-3)
+        self.drop = _dropout(dropout)
+        self._fc = nn.Linear(1280, classes)
+        _initialise(self)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.relu6(self._bn0(self._conv_stem(x)))
+        for block in self._blocks:
+            x = block(x)
+        x = F.relu6(self._bn1(self._conv_head(x)))
+        return self._fc(self.drop(x.mean((2, 3))))  # type: ignore[no-any-return]
+
+
+class _Inverted(nn.Module):
+    """Inverted bottleneck (Sandler et al. 2018, arXiv:1801.04381): expanded, filtered channel by channel, projected."""
+
+    def __init__(self, before: int, size: int, kernel: int, stride: int, expansion: int) -> None:
+        super().__init__()
+        inner = before * expansion
+        self._residual = stride == 1 and before == size
+        if expansion > 1:
+            self._expand_conv = _SameConv2d(before, inner, 1)
+            self._bn0 = nn.BatchNorm2d(inner, eps=1e-3)
+        self._depthwise_conv = _SameConv2d(inner, inner, kernel, stride, inner)
+        self._bn1 = nn.BatchNorm2d(inner, eps=1e-3)
+        self._project_conv = _SameConv2d(inner, size, 1)
+        self._bn2 = nn.BatchNorm2d(size, eps=1e-3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        inner = F.relu6(self._bn0(self._expand_conv(x))) if hasattr(self, "_expand_conv") else x
+        out: Tensor = self._bn2(self._project_conv(F.relu6(self._bn1(self._depthwise_conv(inner)))))
+        return out + x if self._residual else out
+
+
+class _SameConv2d(nn.Conv2d):
+    """Convolution without bias, padded as TensorFlow's SAME: what is odd of it lies right and below."""
+
+    def __init__(self, before: int, size: int, kernel: int, stride: int = 1, groups: int = 1) -> None:
+        super().__init__(before, size, kernel, stride=stride, groups=groups, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        kernel, stride = self.kernel_size[0], self.stride[0]
+        pads = [max((-(-side // stride) - 1) * stride + kernel - side, 0) for side in (x.shape[3], x.shape[2])]
+        if any(pads):
+            x = F.pad(x, [part for pad in pads for part in (pad // 2, pad - pad // 2)])
+        y: Tensor = self._conv_forward(x, self.weight, None)
+        return y
+
+
+def _eighths(size: float) -> int:
+    """A number of channels as the nearest multiple of 8, but no more than a tenth below it."""
+    rounded = max(8, int(size + 4) // 8 * 8)
+    return rounded + 8 if rounded < 0.9 * size else rounded
 
 
 def _conv(before: int, size: int, kernel: int, stride: int = 1) -> nn.Conv2d:

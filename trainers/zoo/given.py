@@ -1,0 +1,53 @@
+"""Weights that a spec refers to: by their digest in the artifact store, or by a name (`trainers.registry.named`)."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from torch import Tensor
+
+from trainers import preprocessing
+from trainers.errors import TeacherInvalid
+from trainers.registry import named
+from trainers.registry.named import NamedWeights
+from trainers.spec import Model
+from trainers.zoo import conversion, packaged, weights
+
+
+def load(store: Path, reference: str, model: Model, channels: int, size: tuple[int, ...]) -> dict[str, Tensor]:
+    """The tensors, under the names of the model that takes images of such a shape. TeacherInvalid."""
+    if not named.is_name(reference):
+        return weights.load_artifact(store, reference)
+    found = find(reference)
+    tensors, _, _ = conversion.read(found.path)
+    filled, report = conversion.mapped(tensors, model, channels, size)
+    if not report.whole:
+        raise TeacherInvalid(f"{found.name}, which is of {found.model}, does not fill it: {'; '.join(report.lines())}")
+    return filled
+
+
+def metadata(store: Path, reference: str) -> dict[str, str]:
+    """What the weights say of themselves; empty where they say nothing. TeacherInvalid."""
+    if not named.is_name(reference):
+        return weights.artifact_metadata(store, reference)
+    stated = find(reference).preprocessing
+    return {} if stated is None else {preprocessing.METADATA: json.dumps(stated)}
+
+
+def find(reference: str) -> NamedWeights:
+    """The weights of a name, whose file is what the name is pinned to, and what it must be. TeacherInvalid."""
+    name, digest = named.parts(reference)
+    found = named.present().get(name) or {one.name: one for one in packaged.find()}.get(name)
+    if found is None:
+        raise TeacherInvalid(f"{name} is not on this machine: {named.WAY_IN}")
+    try:
+        actual = found.digest()
+    except OSError as error:
+        raise TeacherInvalid(f"{name}: {found.path.name} cannot be read: {error.strerror}") from error
+    for expected in (digest, found.sha256):
+        if expected not in (None, actual):
+            raise TeacherInvalid(
+                f"{name} of {found.source} has sha256 {actual} and not {expected}: install the version that has"
+            )
+    return found
