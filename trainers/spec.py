@@ -156,7 +156,8 @@ class Teacher:
     `validation` [n_validation, classes] and `test` [n_test, classes]; there is no model.
     `ensemble`: the mean of the logits of its `members`, none of which is an ensemble.
 
-    Only `weights` have a `preprocessing`: None is that of the students.
+    Only `weights` have a `preprocessing`: None is that of the students; and a `class_map`, which has, for each of the
+    job's classes, the classes of the file's head that belong to it: empty where they are the same.
     """
 
     source: TeacherSource = "train"
@@ -172,6 +173,7 @@ class Teacher:
     members: tuple[Teacher, ...] = field(default=(), metadata=OMIT_IF_DEFAULT)
     preprocessing: Preprocessing | None = field(default=None, metadata=OMIT_IF_DEFAULT)
     origin: str | None = field(default=None, metadata=OMIT_IF_DEFAULT)
+    class_map: tuple[tuple[int, ...], ...] = field(default=(), metadata=OMIT_IF_DEFAULT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -353,7 +355,10 @@ def canonicalize(part: Any) -> Any:
             return Teacher("ensemble", members=tuple(sorted(map(canonicalize, part.members), key=digest)))
         if part.source == "weights":
             prepared = None if part.preprocessing == UNCHANGED else part.preprocessing
-            return Teacher("weights", model=part.model, artifact=part.artifact, preprocessing=prepared)
+            groups = tuple(tuple(sorted(group)) for group in part.class_map)
+            return Teacher(
+                "weights", model=part.model, artifact=part.artifact, preprocessing=prepared, class_map=groups
+            )
         if part.source == "logits":
             return Teacher("logits", artifact=part.artifact)
         stop = part.stop_epoch if part.training is None or part.stop_epoch != part.training.epochs else None

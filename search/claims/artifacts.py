@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Row, exists, insert, or_, select, text, updat
 from search.claims import leases
 from search.errors import ArtifactCorrupt, NotFound, StoreUnavailable, ThermowellError
 from search.records import Artifact, Principal
+from search.spec.teacher import MOST_MEMBERS
 from search.storage import disk_faults
 from search.storage.access import visible_job
 from search.storage.db import Database, now_sql
@@ -174,12 +175,14 @@ def digests_of(connection: Connection, job_id: str) -> list[str]:
 
 def delete_unreferenced(db: Database, files: Store, digests: Iterable[str]) -> None:
     """Deletes those of the files to which neither a job's record nor a job's spec refers any more."""
-    places = (("teacher", "artifact"), ("teacher", "origin", "weights"), ("student", "initial", "artifact"))
+    of_one: tuple[tuple[str | int, ...], ...] = (("artifact",), ("origin", "weights"))
+    teachers = [("teacher",), *(("teacher", "members", number) for number in range(MOST_MEMBERS))]
+    places = [(*teacher, *part) for teacher in teachers for part in of_one] + [("student", "initial", "artifact")]
     for sha256 in digests:
         with db.write() as connection:
             lock_digest(connection, sha256)
-            of_specs = [exists().where(jobs.c.spec[path].as_string() == sha256) for path in places]
-            referred = or_(exists().where(artifacts.c.sha256 == sha256), *of_specs)
+            of_specs = exists().where(or_(*(jobs.c.spec[path].as_string() == sha256 for path in places)))
+            referred = or_(exists().where(artifacts.c.sha256 == sha256), of_specs)
             if not connection.execute(select(referred)).scalar_one():
                 files.delete(place(sha256))
 

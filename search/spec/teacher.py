@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from search.spec.classes import Clusters
 from search.spec.fields import Part, Seed, Sensible, Weights
@@ -14,6 +15,22 @@ from search.spec.training import DatasetSpec, FixedOptimizer, ModelSpec, Trainin
 from trainers import spec as trained
 from trainers.preprocessing import MEASURED
 from trainers.registry import named
+
+MOST_MEMBERS = 16
+"""Of an ensemble."""
+
+
+def _as_list(value: Any) -> Any:
+    return (value,) if isinstance(value, int) else value
+
+
+_ClassNumber = Annotated[int, Field(ge=0, lt=1_000_000)]
+ClassMembers = Annotated[
+    tuple[_ClassNumber, ...],
+    Field(min_length=1, max_length=100_000),
+    BeforeValidator(_as_list, json_schema_input_type=_ClassNumber | tuple[_ClassNumber, ...]),
+]
+"""Classes of a teacher's head that are one of the job's; a number alone means a list of it."""
 
 
 class PretrainingSpec(Part):
@@ -126,6 +143,21 @@ class _OneTeacher(Part):
         description="of weights: how their own training prepared images; the file's or the best measured unless given",
     )
 
+    class_map: Annotated[tuple[ClassMembers, ...], Field(min_length=2, max_length=100_000)] | None = Field(
+        None,
+        description="of weights with other classes: for each of the job's classes the one of the file's head that is "
+        "the same, or a list of those that belong to it",
+    )
+
+    @field_validator("class_map")
+    @classmethod
+    def _disjoint(cls, groups: tuple[tuple[int, ...], ...] | None) -> tuple[tuple[int, ...], ...] | None:
+        members = [number for group in groups or () for number in group]
+        twice = next((number for number, count in Counter(members).items() if count > 1), None)
+        if twice is not None:
+            raise ValueError(f"must have each class of the file once, and has {twice} twice")
+        return groups
+
     @model_validator(mode="after")
     def _complete(self) -> Self:
         needed = {
@@ -142,8 +174,9 @@ class _OneTeacher(Part):
             raise ValueError("artifact must be the sha256 of a file of logits: packages ship weights")
         if self.label_smoothing and self.source != "train":
             raise ValueError("label_smoothing belongs to source: train")
-        if self.preprocessing is not None and self.source != "weights":
-            raise ValueError("preprocessing belongs to source: weights")
+        for part in ("preprocessing", "class_map"):
+            if getattr(self, part) is not None and self.source != "weights":
+                raise ValueError(f"{part} belongs to source: weights")
         for part in ("stop_epoch", "origin"):
             if getattr(self, part) is not None and self.source != "train":
                 raise ValueError(f"{part} belongs to source: train")
@@ -171,6 +204,7 @@ class _OneTeacher(Part):
             origin=origin.weights if origin else None,
             finetune=origin.finetune if origin else "full",
             preprocessing=self.preprocessing.to_trained() if self.preprocessing else unsaid,
+            class_map=self.class_map or (),
         )
 
 
@@ -184,7 +218,7 @@ class TeacherSpec(_OneTeacher):
     """Where the teacher's logits come from: trained by the job, given weights or logits, or the mean of several."""
 
     members: tuple[MemberSpec, ...] | None = Field(
-        None, max_length=16, description="two or more, of an ensemble, whose logits are the mean of theirs"
+        None, max_length=MOST_MEMBERS, description="two or more, of an ensemble, whose logits are the mean of theirs"
     )
     views: int | None = Field(
         None,

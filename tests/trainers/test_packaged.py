@@ -122,6 +122,15 @@ def test_a_new_head_on_packaged_features(lite: named.NamedWeights, roots: run.Ro
     assert ready.facts.validation.accuracy == 1.0
 
 
+def test_its_own_classes_are_mapped(lite: named.NamedWeights, roots: run.Roots) -> None:
+    data = lay_crops(roots.data)
+    given_teacher = Teacher("weights", MODEL, artifact=LITE, preprocessing=MEASURED, class_map=(tuple(CHINA), (DAISY,)))
+    ready = run.prepare(plugin_codes.complete(problem(data=data, teacher=given_teacher, views=1)), roots, "cpu")
+    assert ready.facts.validation.accuracy == 1.0
+    (fact,) = ready.facts.preprocessing
+    assert (fact.origin, fact.preprocessing.size) == ("file", (224, 224))
+
+
 def test_what_torchvision_has_in_its_cache(caches: Path, roots: run.Roots) -> None:
     published = torchvision.models.ResNet18_Weights.IMAGENET1K_V1
     folder = caches / "torch" / "hub" / "checkpoints"

@@ -18,13 +18,13 @@ from trainers.data.preprocessor import Preprocessor
 from trainers.data.views import Normaliser, Views
 from trainers.errors import TeacherInvalid
 from trainers.spec import Metrics, Model, Problem, Teacher, TeacherFacts, canonicalize, digest, to_jsonable
-from trainers.teaching import pretraining, supervised
+from trainers.teaching import class_map, pretraining, supervised
 from trainers.teaching.pretraining import PretrainedModel
 from trainers.teaching.supervised import SupervisedTask
 from trainers.teaching.weight_cache import Shared, cached
 from trainers.training import evaluate, threads
 from trainers.training.epoch import PREDICTION_BATCH, pieces, place, predict, predict_batches
-from trainers.zoo import given, models, weights
+from trainers.zoo import given, heads, models, weights
 
 _ROUNDING = 1e-3  # of a metric, by another machine
 _FORMAT = "2"  # part of the stored files' names: raise it when views or training change
@@ -234,14 +234,31 @@ def _threads(setting: Setting) -> int:
 
 def _taught(setting: Setting, path: Path) -> nn.Module:
     """The teacher, on its device: with the given weights, or with those that are trained once and kept."""
-    teacher, model = setting.problem.teacher, _untrained(setting)
-    if teacher.source == "weights":
-        tensors = given.load(setting.store, _artifact(teacher), _model(teacher), *input_shape(teacher, setting.split))
-        weights.fill(model, tensors, f"artifact {teacher.artifact}")
-    else:
-        tensors = cached(_weights_path(path), lambda: _trained(setting), setting.shared)
-        weights.fill(model, tensors, "the teacher's file")
+    if setting.problem.teacher.source == "weights":
+        return place(_filled(setting), setting.device)
+    model = _untrained(setting)
+    tensors = cached(_weights_path(path), lambda: _trained(setting), setting.shared)
+    weights.fill(model, tensors, "the teacher's file")
     return place(model, setting.device)
+
+
+def _filled(setting: Setting) -> nn.Module:
+    """The teacher with given weights, on the CPU; one of other classes answers the job's where these are mapped."""
+    teacher, split = setting.problem.teacher, setting.split
+    shape = input_shape(teacher, split)
+    tensors = given.load(setting.store, _artifact(teacher), _model(teacher), *shape)
+    classes = heads.classes_of(tensors, _model(teacher), *shape)
+    if classes is not None and teacher.class_map:
+        class_map.check(teacher.class_map, classes, split.classes)
+    elif classes not in (None, split.classes):
+        raise TeacherInvalid(
+            f"artifact {teacher.artifact} does not fit the model: its head has {classes} classes and the data have "
+            f"{split.classes}. Say in teacher.class_map which of its classes are yours, or train a new head on it "
+            "(source: train, origin: {weights: ...})"
+        )
+    model = models.build(_model(teacher), *shape, classes or split.classes, teacher.seed)
+    weights.fill(model, tensors, f"artifact {teacher.artifact}")
+    return class_map.Mapped(model, teacher.class_map) if teacher.class_map else model
 
 
 def _trained(setting: Setting) -> dict[str, Tensor]:

@@ -98,11 +98,8 @@ def mapped(
 
     The model has as many classes as its head in the file. ModelUnavailable where there is no such model.
     """
-    probe = heads.names(model, channels, size, 2)
     stripped, prefixes = _stripped(tensors, set(models.build(model, channels, size, 2, seed=0).state_dict()))
-    classes = next(
-        (int(stripped[name].shape[0]) for name in sorted(probe) if name in stripped and stripped[name].ndim), None
-    )
+    classes = heads.classes_of(stripped, model, channels, size)
     expected = models.build(model, channels, size, classes or 2, seed=0).state_dict()
     filled = {
         name: stripped[name] for name in expected if name in stripped and stripped[name].shape == expected[name].shape

@@ -27,6 +27,12 @@ def names(model: spec.Model, channels: int, size: tuple[int, ...], classes: int)
     return head
 
 
+def classes_of(tensors: Mapping[str, Tensor], model: spec.Model, channels: int, size: tuple[int, ...]) -> int | None:
+    """How many classes the head has for which a file's tensors are; None where they hold no head of that model."""
+    head = sorted(names(model, channels, size, 2))
+    return next((int(tensors[name].shape[0]) for name in head if name in tensors and tensors[name].ndim), None)
+
+
 def _shapes(model: spec.Model, channels: int, size: tuple[int, ...], classes: int) -> dict[str, torch.Size]:
     """Of each tensor in a model's state, by its name."""
     try:
