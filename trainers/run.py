@@ -190,9 +190,9 @@ def find_weights() -> None:
 def _weights() -> list[dict[str, Any]]:
     """Those that can be read."""
     documents = []
-    for one in named.present().values():
+    for entry in named.present().values():
         with suppress(OSError):
-            documents.append(one.document())
+            documents.append(entry.document())
     return documents
 
 

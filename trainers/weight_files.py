@@ -76,10 +76,10 @@ def add(
 
 def add_named(name: str, output: Path) -> Report:
     """Writes weights that have a name on this machine, with what is known of their images. TeacherInvalid."""
-    found = given.find(name)
-    preparation = preprocessing.from_document(found.preprocessing) if found.preprocessing else None
+    entry = given.find(name)
+    preparation = preprocessing.from_document(entry.preprocessing) if entry.preprocessing else None
     size = preparation.size if preparation is not None and preparation.size is not None else (224, 224)
-    return add(found.path, output, Model(found.model, found.arguments), 3, size, preparation)
+    return add(entry.path, output, Model(entry.model, entry.arguments), 3, size, preparation)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -87,7 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     alone lists the weights that have a name here.
     """
     if (sys.argv[1:] if arguments is None else list(arguments)) == ["list"]:
-        print(json.dumps({"weights": [one.document() for one in packaged.find()]}))
+        print(json.dumps({"weights": [entry.document() for entry in packaged.find()]}))
         return EXIT_OK
     parser = argparse.ArgumentParser(prog="python -m trainers.weight_files", description=__doc__)
     parser.add_argument("file", type=Path)

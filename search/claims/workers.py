@@ -143,7 +143,7 @@ def living(connection: Connection) -> list[LiveWorkers]:
                     extras=None if extras is None else frozenset(extras),
                     data=None if data is None else _held(data),
                     plugins={f"{kind} {name}": plugin.fingerprint for (kind, name), plugin in records.items()}
-                    | {f"{WEIGHTS} {one['name']}": str(one["sha256"]) for one in _weights(row.capabilities)},
+                    | {f"{WEIGHTS} {entry['name']}": str(entry["sha256"]) for entry in _weights(row.capabilities)},
                 )
             )
     return entries
@@ -173,7 +173,9 @@ def published_weights(db: Database) -> list[dict[str, Any]]:
     documents: dict[tuple[str, str], dict[str, Any]] = {}
     for row in rows:
         with suppress(Unreadable), readable(f"what a worker says of its weights: {str(row.capabilities)[:80]}"):
-            documents |= {(str(one["name"]), str(one["sha256"])): dict(one) for one in _weights(row.capabilities)}
+            documents |= {
+                (str(entry["name"]), str(entry["sha256"])): dict(entry) for entry in _weights(row.capabilities)
+            }
     return [document for _, document in sorted(documents.items())]
 
 

@@ -58,7 +58,7 @@ _present: dict[str, NamedWeights] = {}
 
 def note(weights: Iterable[NamedWeights]) -> None:
     """Notes what was found, in place of what was found before."""
-    found_by_name = {one.name: one for one in weights}
+    found_by_name = {entry.name: entry for entry in weights}
     _present.clear()
     _present.update(found_by_name)
 

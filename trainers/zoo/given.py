@@ -19,11 +19,11 @@ def load(store: Path, reference: str, model: Model, channels: int, size: tuple[i
     """The tensors, under the names of the model that takes images of such a shape. TeacherInvalid."""
     if not named.is_name(reference):
         return weights.load_artifact(store, reference)
-    found = find(reference)
-    tensors, _, _ = conversion.read(found.path)
+    entry = find(reference)
+    tensors, _, _ = conversion.read(entry.path)
     filled, report = conversion.mapped(tensors, model, channels, size)
     if not report.whole:
-        raise TeacherInvalid(f"{found.name}, which is of {found.model}, does not fill it: {'; '.join(report.lines())}")
+        raise TeacherInvalid(f"{entry.name}, which is of {entry.model}, does not fill it: {'; '.join(report.lines())}")
     return filled
 
 
@@ -38,16 +38,16 @@ def metadata(store: Path, reference: str) -> dict[str, str]:
 def find(reference: str) -> NamedWeights:
     """The weights of a name, whose file is what the name is pinned to, and what it must be. TeacherInvalid."""
     name, digest = named.parts(reference)
-    found = named.present().get(name) or {one.name: one for one in packaged.find()}.get(name)
-    if found is None:
+    entry = named.present().get(name) or {entry.name: entry for entry in packaged.find()}.get(name)
+    if entry is None:
         raise TeacherInvalid(f"{name} is not on this machine: {named.WAY_IN}")
     try:
-        actual = found.digest()
+        actual = entry.digest()
     except OSError as error:
-        raise TeacherInvalid(f"{name}: {found.path.name} cannot be read: {error.strerror}") from error
-    for expected in (digest, found.sha256):
+        raise TeacherInvalid(f"{name}: {entry.path.name} cannot be read: {error.strerror}") from error
+    for expected in (digest, entry.sha256):
         if expected not in (None, actual):
             raise TeacherInvalid(
-                f"{name} of {found.source} has sha256 {actual} and not {expected}: install the version that has"
+                f"{name} of {entry.source} has sha256 {actual} and not {expected}: install the version that has"
             )
-    return found
+    return entry
