@@ -77,7 +77,8 @@ def propose(storage: study.Storage, claim: Claim, worker: str = "") -> Proposal:
         spec = claim.spec
         of_job = (spec.space, claim.arm, spec.seed, claim.number)
         try:
-            arm_trials = None if spec.baselines.by == "arm" else _trials_of_other_arms(storage, claim)
+            shared = spec.sampler.name == "gp" and spec.baselines.by != "arm"  # no other sampler learns from other arms
+            arm_trials = _trials_of_other_arms(storage, claim) if shared else None
             return proposed(sampler_factory.build_sampler(spec.sampler, *of_job, known.columns, method, arm_trials))
         except study.NUMERICAL as error:  # a proposal is owed in any case: no job fails for its sampler
             job = {"job": claim.job_id, "trial": claim.number, "sampler": spec.sampler.name}
@@ -92,8 +93,8 @@ def _trials_of_other_arms(storage: study.Storage, claim: Claim) -> list[tuple[Ar
     for arm in slices.together(claim.arm, claim.spec.distillation.method == losses.PLAIN):
         if arm is not claim.arm:
             with suppress(KeyError):
-                study_id = storage.get_study_id_from_name(optuna_study_name(claim.job_id, arm))
-                pairs += [(arm, trial) for trial in storage.get_all_trials(study_id, deepcopy=False)]
+                known = study.known_study(storage, optuna_study_name(claim.job_id, arm))
+                pairs += [(arm, trial) for trial in storage.get_all_trials(known.study_id, deepcopy=False)]
     return pairs
 
 

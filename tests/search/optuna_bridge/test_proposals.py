@@ -47,6 +47,25 @@ def test_a_range_whose_quotient_overflows_is_searched_all_along(name: str) -> No
     assert len(set(found)) > 8
 
 
+class Counting(optuna.storages.InMemoryStorage):
+    """Counts how often a study is looked up by its name: on a database that is a transaction of its own."""
+
+    lookups = 0
+
+    def get_study_id_from_name(self, study_name: str) -> int:
+        self.lookups += 1
+        return super().get_study_id_from_name(study_name)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "gp"])
+def test_a_sampler_that_learns_from_one_arm_reads_no_other(name: str) -> None:
+    storage = Counting()
+    played = Played(job(name), lambda number: 0.8 + 0.01 * (number * 7 % 5), storage=storage)
+    played.play(JobState.CONFIRMING)
+    assert len(played.trials) >= 12
+    assert storage.lookups < 2 * len(played.trials)  # one of each trial is the player's own
+
+
 class Failing(optuna.samplers.RandomSampler):
     """Ends as numerics do."""
 
