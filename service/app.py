@@ -43,6 +43,7 @@ from service.routes import (
     places,
     prefixed,
     rates,
+    report_batches,
     request_ids,
     results,
     signing,
@@ -99,6 +100,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.parsing, app.state.drawing = turns.Turns(settings.heavy_threads), turns.Turns(settings.heavy_threads)
     app.state.places = places.Places(settings.streams_per_key, settings.connections * 4 // 5)
     app.add_middleware(access.Rechecked, db=db, settings=settings)
+    app.add_middleware(report_batches.BatchedReports, state=app.state)
     app.add_middleware(body.BodyLimit, limit=settings.body_limit, of_files=settings.artifact_limit)
     app.add_middleware(auth.SameOrigin)
     app.add_middleware(

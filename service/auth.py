@@ -70,6 +70,13 @@ def _authenticate(connection: HTTPConnection, db: Database, settings: Settings) 
         return principal
     if not settings.loopback or any_keys(db):  # revoked ones count: revoking the last opens nothing
         raise Unauthenticated("an API key is needed: `Authorization: Bearer <key>`, or HTTP Basic with it as password")
+    return local_principal(connection)
+
+
+def local_principal(connection: HTTPConnection) -> Principal:
+    """Whoever asks on this machine a service that is open: without keys, as its caller knows. Unauthenticated;
+    HostRefused.
+    """
     if connection.client is None or not is_loopback(connection.client.host):
         raise Unauthenticated("an API key is needed: without one only this machine is answered")
     if came_through_stranger(connection.scope):

@@ -17,6 +17,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from search.claims import attempts, leases
 from search.claims.lifecycle import lock_job, reread, spec_of
 from search.claims.measurements import OwnReport, Resume, check_reports, value_of
+from search.claims.report_batch import row_of
 from search.claims.reporting import end_and_tell, trial_beside_best
 from search.claims.worker_loss import put_back
 from search.errors import LeaseLost, NotFound, ReportRefused, TrialEnded
@@ -37,7 +38,6 @@ LATE_SECONDS = 300.0
 LOG_TAIL = 20_000
 """Characters of a log that are kept with a trial."""
 _NO_TRIAL = "there is no such trial that you may train"
-_COLUMNS = ("train_loss", "learning_rate", "accuracy", "nll", "ece", "teacher_agreement", "teacher_entropy")
 FailureKind = Literal["diverged", "infeasible", "crashed"]
 LeaseState = Literal["current", "ended", "lost"]
 Tell = Callable[[Connection], object]
@@ -316,17 +316,7 @@ def _check_result(trial: HeldTrial, result: OwnReport, test: Mapping[str, float]
 
 
 def _insert(connection: Connection, trial: Row[Any], entries: Iterable[OwnReport]) -> None:
-    rows = [
-        {
-            "trial_id": trial.id,
-            "epoch": entry.epoch,
-            "attempt": trial.attempt,
-            "seconds": entry.seconds,
-            "metrics": dict(entry.metrics),
-            **{name: entry.metrics.get(name) for name in _COLUMNS},
-        }
-        for entry in entries
-    ]
+    rows = [{"trial_id": trial.id, "attempt": trial.attempt, **row_of(entry)} for entry in entries]
     insert_or_ignore = (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(reports)
     connection.execute(insert_or_ignore.values(reported_at=now_sql()).on_conflict_do_nothing(), rows)
 

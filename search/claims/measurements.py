@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from search.errors import ReportRefused
 from search.spec.job import JobSpec
 
+COLUMNS = ("train_loss", "learning_rate", "accuracy", "nll", "ece", "teacher_agreement", "teacher_entropy")
+"""Metrics that have a column of their own."""
+
 
 @dataclass(frozen=True, slots=True)
 class OwnReport:

@@ -37,10 +37,11 @@ class Draft(optuna.storages.BaseStorage):
         self._storage, self._study_id, self._directions = storage, study_id, list(directions)
         self.trial = optuna.trial.create_trial(state=OptunaState.RUNNING, user_attrs=user_attrs)
         self.trial.number, self.trial._trial_id = len(trials), _DRAFT
-        self._trials = [*trials, self.trial]
+        self._trials, self._name = [*trials, self.trial], ""
 
     def begin(self, name: str, sampler: optuna.samplers.BaseSampler) -> Trial:
         """The trial, as `Study.ask` would give it."""
+        self._name = name
         study = optuna.load_study(study_name=name, storage=self, sampler=sampler)
         return Trial(study, _DRAFT)
 
@@ -48,7 +49,7 @@ class Draft(optuna.storages.BaseStorage):
         return self._study_id
 
     def get_study_name_from_id(self, study_id: int) -> str:
-        return self._storage.get_study_name_from_id(study_id)
+        return self._name
 
     def get_study_directions(self, study_id: int) -> list[StudyDirection]:
         return self._directions

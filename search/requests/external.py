@@ -10,14 +10,16 @@ from typing import Any
 import structlog
 from sqlalchemy import ColumnElement, and_, func, select
 
-from search.claims import artifacts, external
+from search.claims import artifacts, external, report_batch
 from search.claims.external import HeldTrial, LeaseState, Tell
-from search.claims.measurements import OwnReport, Resume, value_of
+from search.claims.measurements import OwnReport, Resume, check_reports, value_of
+from search.claims.report_batch import BatchedReport
 from search.claims.reporting import OPEN_TRIALS, Unmirrored
 from search.errors import IllegalMove, LeaseLost, NotFound, ReportRefused
 from search.optuna_bridge import study
 from search.pruners import pruner_factory
-from search.records import Artifact, Principal, Reason
+from search.records import LOCAL_OWNER, Artifact, Principal, Reason
+from search.spec.job import JobSpec
 from search.states import TERMINAL_JOBS, Arm, JobState, TrialState
 from search.storage.access import is_id
 from search.storage.db import Database
@@ -206,7 +208,8 @@ class TrialDoor:
 
     def __init__(self, db: Database, storage: study.Storage) -> None:
         self.db, self.storage = db, storage
-        self._without_rungs: set[str] = set()  # jobs that stop no trial: their reports are one transaction
+        # what jobs say that a principal, by its id, was let speak of: neither a job's spec nor its owner ever changes
+        self._known: dict[tuple[str, str], JobSpec] = {}
 
     def close(self) -> None:
         """Gives the connections back."""
@@ -229,11 +232,10 @@ class TrialDoor:
 
         LeaseLost; NotFound; ReportRefused.
         """
-        if job_id in self._without_rungs:
+        if self._decides_nothing(principal, job_id, entries):
             return external.report(self.db, principal, job_id, number, token, entries, resume)
         trial = external.look(self.db, principal, job_id, number, token)
-        if not pruner_factory.rungs(trial.spec):
-            self._remember_without_rungs(job_id)
+        self._remember(principal, job_id, trial.spec)
         steps = {} if trial.ended else _rungs(trial, entries)
         if not steps:
             return external.report(self.db, principal, job_id, number, token, entries, resume)
@@ -276,11 +278,37 @@ class TrialDoor:
         """Returns a trial for others to go on with. LeaseLost; NotFound."""
         return external.give_back(self.db, principal, job_id, number, token)
 
-    def _remember_without_rungs(self, job_id: str) -> None:
-        """A job's spec never changes."""
-        if len(self._without_rungs) >= MOST_JOBS:
-            self._without_rungs.clear()
-        self._without_rungs.add(job_id)
+    def batched(
+        self, principal: Principal, job_id: str, number: int, token: str, entries: Sequence[OwnReport]
+    ) -> BatchedReport | None:
+        """A report as one of a batch: it is of a job that the principal was let speak of before, at no rung, and as the
+        job has it. None where it is to be said by itself.
+        """
+        if not self._decides_nothing(principal, job_id, entries):
+            return None
+        try:
+            check_reports(self._known[principal.id, job_id], entries)
+        except ReportRefused:
+            return None
+        key_id = None if principal.id == LOCAL_OWNER else principal.id
+        return BatchedReport(key_id, job_id, number, token, entries)
+
+    def report_batch(self, batch: Sequence[BatchedReport]) -> list[bool]:
+        """Writes reports together, each token's once; which of them were written. The others are to be said alone."""
+        return report_batch.write(self.db, batch)
+
+    def _decides_nothing(self, principal: Principal, job_id: str, entries: Sequence[OwnReport]) -> bool:
+        """Whether no trial is stopped at any of these epochs, as far as is known."""
+        spec = self._known.get((principal.id, job_id))
+        if spec is None:
+            return False
+        rungs = pruner_factory.rungs(spec)
+        return not any(entry.epoch in rungs for entry in entries)
+
+    def _remember(self, principal: Principal, job_id: str, spec: JobSpec) -> None:
+        if len(self._known) >= MOST_JOBS:
+            self._known.clear()
+        self._known[principal.id, job_id] = spec
 
     def _tell(
         self, trial: HeldTrial, state: TrialState, epoch: int, value: float | None, reason: Reason | None

@@ -114,7 +114,7 @@ def verify_key(db: Database, presented: str) -> Principal | None:
     Hashing and comparing happen whether the key's id is known or not, so that time tells nothing of either.
     """
     stale = or_(keys.c.last_used_at.is_(None), keys.c.last_used_at < now_sql() - _USED_SECONDS)
-    with db.read() as connection:
+    with db.look() as connection:
         query = select(keys, stale.label("stale")).where(keys.c.id == _id_of(presented))
         row = connection.execute(query).one_or_none()
     matches = hmac.compare_digest(row.secret_hash if row is not None else _NOBODY, _hash(presented))
@@ -128,7 +128,7 @@ def verify_key(db: Database, presented: str) -> Principal | None:
 
 def any_keys(db: Database) -> bool:
     """Whether a key was ever made: revoking the last one must not open the service to everybody."""
-    with db.read() as connection:
+    with db.look() as connection:
         return bool(connection.execute(select(exists().where(keys.c.id.is_not(None)))).scalar_one())
 
 

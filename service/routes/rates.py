@@ -9,11 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections import Counter, OrderedDict
+from collections import Counter, OrderedDict, deque
 
-from limits import RateLimitItemPerMinute
-from limits.storage import MemoryStorage
-from limits.strategies import MovingWindowRateLimiter
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -26,6 +23,47 @@ from service.proxies import counted_address
 HEALTH = ("/healthz", "/readyz")  # whoever looks after the service must not be told to wait
 MOST_REMEMBERED = 10_000  # credentials; of those that are forgotten the next request counts for its address once more
 
+MINUTE = 60.0
+
+
+class Window:
+    """Counts of the last minute, each by its name: at most `amount`."""
+
+    def __init__(self, amount: int) -> None:
+        self.amount = amount
+        self._times: dict[str, deque[float]] = {}
+        self._swept_at = time.monotonic()
+
+    def hit(self, name: str) -> bool:
+        """Counts one more, where that is allowed."""
+        now = time.monotonic()
+        if now - self._swept_at > MINUTE:
+            self._sweep(now)
+        times = self._times.setdefault(name, deque())
+        if self._is_full(times, now):
+            return False
+        times.append(now)
+        return True
+
+    def full(self, name: str) -> bool:
+        """Whether no more is allowed now."""
+        return self._is_full(self._times.get(name, deque()), time.monotonic())
+
+    def seconds(self, name: str) -> int:
+        """In how many seconds one more will be allowed, where none is now; at least one."""
+        times = self._times.get(name)
+        return max(1, round(times[0] + MINUTE - time.monotonic())) if times else 1
+
+    def _is_full(self, times: deque[float], now: float) -> bool:
+        while times and now - times[0] > MINUTE:
+            times.popleft()
+        return len(times) >= self.amount
+
+    def _sweep(self, now: float) -> None:
+        """Forgets whoever has not been seen for a minute."""
+        self._swept_at = now
+        self._times = {name: times for name, times in self._times.items() if times and now - times[-1] <= MINUTE}
+
 
 class RateLimit:
     """Refuses requests beyond `requests` a minute or `at_once` under way of one key (of one address without any), and
@@ -35,9 +73,8 @@ class RateLimit:
 
     def __init__(self, app: ASGIApp, requests: int, failures: int, at_once: int) -> None:
         self.app = app
-        self._requests, self._failures = RateLimitItemPerMinute(requests), RateLimitItemPerMinute(failures)
+        self._requests, self._failures = Window(requests), Window(failures)
         self._at_once = at_once
-        self._counted = MovingWindowRateLimiter(MemoryStorage())
         self._keys: OrderedDict[str, str] = OrderedDict()  # by a credential's digest: the key that it was good for
         self._under_way: Counter[str] = Counter()
 
@@ -69,18 +106,15 @@ class RateLimit:
 
     def _refusal(self, asker: str, guesser: str | None) -> RateLimited | None:
         """Why somebody must wait, if they must; the request is counted."""
-        if guesser is not None and not self._counted.test(self._failures, "failures", guesser):
-            seconds = self._seconds(self._failures, "failures", guesser)
+        if guesser is not None and self._failures.full(guesser):
+            seconds = self._failures.seconds(guesser)
             return RateLimited(f"at most {self._failures.amount} wrong keys a minute: wait {seconds} s", seconds)
-        if not self._counted.hit(self._requests, "requests", asker):
-            seconds = self._seconds(self._requests, "requests", asker)
+        if not self._requests.hit(asker):
+            seconds = self._requests.seconds(asker)
             return RateLimited(f"at most {self._requests.amount} requests a minute: wait {seconds} s", seconds)
         if self._under_way[asker] >= self._at_once:
             return RateLimited(f"at most {self._at_once} requests at once: wait until one has ended")
         return None
-
-    def _seconds(self, limit: RateLimitItemPerMinute, kind: str, client: str) -> int:
-        return max(1, round(self._counted.get_window_stats(limit, kind, client).reset_time - time.time()))
 
     def _learn(self, scope: Scope, status: int, credential: str, address: str) -> None:
         """Remembers whose a credential is, and counts one that is nobody's."""
@@ -88,12 +122,12 @@ class RateLimit:
             self._keys.pop(credential, None)
             # 401 to a request without credentials is how a browser learns to ask for them; its form presents a key
             if credential or (scope["method"], inner_path(scope)) == ("POST", "/signin"):
-                self._counted.hit(self._failures, "failures", address)
+                self._failures.hit(address)
             return
         principal: Principal | None = scope.get("state", {}).get("principal")
         if credential and principal is not None and principal.id != LOCAL_OWNER:
             if credential not in self._keys:
-                self._counted.hit(self._requests, "requests", f"key {principal.id}")
+                self._requests.hit(f"key {principal.id}")
             self._keys[credential] = principal.id
             self._keys.move_to_end(credential)
             if len(self._keys) > MOST_REMEMBERED:
