@@ -28,6 +28,8 @@ ANSWER_SECONDS = 120.0
 """What an order may take, a sampler's first import included; then the process is ended and begun anew."""
 LOOK_SECONDS = 5.0
 """How often jobs are looked for that wait for their finalists or their answer, where nobody rings."""
+QUIET_SECONDS = 0.2
+"""How long nobody looks after nothing was there to do: most ends of trials are not their job's last."""
 LONGEST_LINE = 64 * 1024 * 1024
 _log = structlog.get_logger(__name__)
 
@@ -94,6 +96,7 @@ class Proposer:
                 _log.warning("cannot conclude jobs", detail=str(error))
             except Exception:
                 _log.exception("concluding jobs failed; it is tried again")
+            await asyncio.sleep(QUIET_SECONDS)
             await self.bell.wait(LOOK_SECONDS, rings)
 
     async def _conclude(self) -> bool:

@@ -6,15 +6,16 @@ number that it gave is attached in the ledger.
 
 from __future__ import annotations
 
+import types
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, exists, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, exists, func, or_, select, update
 
 from search import configurations
-from search.claims import checkpointing, imported, leases, lifecycle, planner, quotas
+from search.claims import checkpointing, leases, new_trials, quotas
 from search.claims.lifecycle import advance, lock_job, move, reread, spec_of
 from search.claims.worker_loss import SUSPECT
 from search.errors import Unreadable
@@ -23,7 +24,6 @@ from search.states import Arm, JobState, Stage, TrialState
 from search.storage import tables
 from search.storage.db import Database, now_sql
 from search.storage.events import emit
-from search.storage.stored import readable
 from search.storage.tables import jobs, trials
 from trainers.spec import Configuration
 
@@ -157,9 +157,10 @@ def take_up(
             locked = owned.order_by(tables.leases.c.subject).limit(most - len(claims)).with_for_update(of=tables.leases)
             for lease in connection.execute(locked).all():
                 leases.release(connection, lease.token)
-                again = update(trials).where(trials.c.id == lease.trial_id).values(attempt=trials.c.attempt + 1)
+                again = update(trials).where(trials.c.id == lease.trial_id)
+                again = again.values(attempt=trials.c.attempt + 1, **new_trials.token(spec))
                 trial = connection.execute(again.returning(trials)).one()
-                claims.append(_begin(connection, trial, taker, spec, job))
+                claims.append(_begin(connection, trial, taker, spec, job)[0])
     return claims
 
 
@@ -203,7 +204,6 @@ _OPEN = (
     .where(trials.c.job_id == bindparam("job"), trials.c.state.in_((TrialState.RUNNING, TrialState.WAITING)))
     .group_by(trials.c.stage, trials.c.state)
 )
-_NEW = insert(trials).values(created_at=now_sql(), started_at=now_sql()).returning(trials)
 
 
 def _claims_of(
@@ -227,15 +227,15 @@ def _claims_of(
     most = _cap(connection, job, most, sum(running.values()))
     while len(claims) < most and job.state in CLAIMABLE and not (claims and claims[-1].suspect):
         waits = any_waits or bool(claims)  # those behind the first look again
-        trial, job = _next_of(connection, job, spec, fits, taker, waits)
+        trial, job, costs = _next_of(connection, job, spec, fits, taker, waits)
         if trial is None:
             break
         if job.state == JobState.QUEUED:
             job = move(connection, job, JobState.RUNNING)
         if job.fixed is None:
-            connection.execute(update(jobs).where(jobs.c.id == job.id).values(fixed=first))
-            job = reread(connection, job.id)
-        claims.append(_begin(connection, trial, taker, spec, job))
+            costs = {**costs, "fixed": first}
+        claim, job = _begin(connection, trial, taker, spec, job, costs)
+        claims.append(claim)
     return claims
 
 
@@ -263,23 +263,25 @@ class _Taker:
 
 def _next_of(
     connection: Connection, job: Row[Any], spec: JobSpec, fits: Callable[[Stage], bool], taker: _Taker, waits: bool
-) -> tuple[Row[Any] | None, Row[Any]]:
+) -> tuple[Row[Any] | None, Row[Any], Mapping[str, Any]]:
     """The job's next trial, of a stage that fits, which runs from now on: a new one where none is waiting, as is known
-    without `waits`; and the job's row after that.
+    without `waits`; the job's row, and what the trial costs the job, which is still to be written.
     """
     first = _first(connection, _waiting(job.id)) if waits else None
     if first is None:
         new = advance(connection, job)
         if new is not None:
-            return _insert(connection, job, spec, new, taker) if fits(new.stage) else (None, job)
+            if not fits(new.stage):
+                return None, job, {}
+            return new_trials.insert(connection, job, spec, new, taker.worker_id), job, new_trials.costs(spec, new)
         job, first = reread(connection, job.id), _first(connection, _waiting(job.id))
     waiting = None if first is None else _harmless(connection, job.id, first, taker)
     if waiting is None or not fits(Stage(waiting.stage)):
-        return None, job
+        return None, job, {}
     values = {"state": TrialState.RUNNING, "attempt": trials.c.attempt + 1, "worker_id": taker.worker_id}
-    values |= {"started_at": now_sql(), "value": None, "train_seconds": 0.0}
+    values |= {"started_at": now_sql(), "value": None, "train_seconds": 0.0, **new_trials.token(spec)}
     statement = update(trials).where(trials.c.id == waiting.id).values(**values)
-    return connection.execute(statement.returning(trials)).one(), job
+    return connection.execute(statement.returning(trials)).one(), job, {}
 
 
 def _waiting(job_id: str) -> Select[Any, Any, Any]:
@@ -306,60 +308,26 @@ def _harmless(
     return _first(connection, _waiting(job_id).where(or_(trials.c.losses < SUSPECT, long_ago)))
 
 
-def _insert(
-    connection: Connection, job: Row[Any], spec: JobSpec, new: planner.NewTrial, taker: _Taker
-) -> tuple[Row[Any], Row[Any]]:
-    """A new trial of the search or of a tuned baseline, and the job's row; the budget pays for the search's."""
-    costs: dict[str, Any] = {}
-    if new.stage is Stage.SEARCH:
-        costs = {
-            "search_trials": jobs.c.search_trials + 1,
-            "search_epochs": jobs.c.search_epochs + spec.training.epochs,
-        }
-    after = lifecycle.take_numbers(connection, job.id, 1, **costs)
-    number = after.next_trial - 1
-    values = {
-        "job_id": job.id,
-        "number": number,
-        "stage": new.stage,
-        "arm": new.arm,
-        "round": job.round,
-        "seed": planner.trial_seed(spec.seed, number),
-        "attempt": 1,
-        "state": TrialState.RUNNING,
-        "worker_id": taker.worker_id,
-        **(_advice_values(job, new) or imported.point_values(connection, job, new.stage)),
-    }
-    return connection.execute(_NEW, values).one(), after
-
-
-def _advice_values(job: Row[Any], new: planner.NewTrial) -> dict[str, Any]:
-    """What the search's trial that is about to be paid for was advised to be; nothing for those behind the first.
-
-    Counted by the budget's own count, which is never undone: each point is tried once, whoever claims.
-    """
-    if job.advice is None or new.stage is not Stage.SEARCH:
-        return {}
-    with suppress(Unreadable), readable(f"the advice of job {job.id}"):
-        points = job.advice["points"]
-        if job.search_trials < len(points):
-            point = points[job.search_trials]
-            configurations.from_json(point["configuration"])
-            adviser = {name: point[name] for name in ("origin", "source", "distance")}
-            return {"configuration": point["configuration"], "advice": adviser}
-    return {}
-
-
-def _begin(connection: Connection, trial: Row[Any], taker: _Taker, spec: JobSpec, job: Row[Any]) -> Claim:
+def _begin(
+    connection: Connection,
+    trial: Row[Any],
+    taker: _Taker,
+    spec: JobSpec,
+    job: Row[Any],
+    costs: Mapping[str, Any] = types.MappingProxyType({}),
+) -> tuple[Claim, Row[Any]]:
+    """The claim of a trial, under a new lease, and the job's row once that and the `costs` are written."""
     seconds = 0.0
     if trial.attempt > 1:
         trial, seconds = checkpointing.rewind(connection, trial.id)
     stall = None if spec.trainer is None else spec.trainer.stall
-    token = leases.grant(connection, job.id, trial.id, taker.worker_id, taker.lease_seconds, stall)
+    given = None if stall is None else trial.last_token
+    token = leases.grant(connection, job.id, trial.id, taker.worker_id, taker.lease_seconds, stall, given)
     payload = {"trial": trial.number, "stage": trial.stage, "arm": trial.arm, "attempt": trial.attempt}
     payload["epoch"] = trial.epoch
-    emit(connection, job.id, "trial_started", payload | {"worker": taker.worker_id}, claimed_at=now_sql())
-    return Claim(
+    payload["worker"] = taker.worker_id
+    job = emit(connection, job.id, "trial_started", payload, claimed_at=now_sql(), **costs)
+    claim = Claim(
         job_id=trial.job_id,
         trial_id=trial.id,
         number=trial.number,
@@ -383,3 +351,4 @@ def _begin(connection: Connection, trial: Row[Any], taker: _Taker, spec: JobSpec
         seconds=seconds,
         resume=trial.resume,
     )
+    return claim, job

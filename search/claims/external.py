@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Row, delete, func, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from search.claims import attempts, leases
@@ -41,6 +41,8 @@ _NO_TRIAL = "there is no such trial that you may train"
 FailureKind = Literal["diverged", "infeasible", "crashed"]
 LeaseState = Literal["current", "ended", "lost"]
 Tell = Callable[[Connection], object]
+Teller = Callable[["HeldTrial"], Tell | None]
+"""From a trial that is about to end: what tells Optuna of it, in the same transaction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +145,7 @@ def complete(
     result: OwnReport,
     test: Mapping[str, float] | None = None,
     log_tail: str = "",
-    tell: Tell | None = None,
+    teller: Teller | None = None,
 ) -> TrialState:
     """Ends a trial with its result: the objective's value at its last epoch. Answers its state.
 
@@ -151,22 +153,26 @@ def complete(
     ReportRefused; TrialEnded where it has ended otherwise.
     """
     with db.write() as connection:
-        _job_of(connection, job_id)
-        trial = _speaking(connection, principal, job_id, number, token)
-        if trial.ended:
-            return _same_end(trial, TrialState.COMPLETED)
+        job = _job_of(connection, job_id)
+        trial = _released(connection, principal, job, number, token)
+        if trial is None:
+            trial = _speaking(connection, principal, job_id, number, token)
+            if trial.ended:
+                return _same_end(trial, TrialState.COMPLETED)
+            leases.release(connection, token)
         _check_result(trial, result, test)
         value = value_of(trial.spec, result.metrics)
+        row = trial_beside_best(connection, job, trial.row.id, value, _SPENT, {"last": result.epoch})
         _insert(connection, trial.row, [result])
         values = {
             "value": value,
             "metrics": dict(result.metrics),
             "epoch": result.epoch,
             "sealed_test": None if test is None else dict(test),
-            "train_seconds": _seconds(connection, trial.row.id),
+            "train_seconds": row.before + (result.seconds if row.said is None else row.said),
             "log_tail": _end_of(log_tail),
         }
-        _end(connection, job_id, trial, token, TrialState.COMPLETED, values, tell)
+        end_and_tell(connection, job, row, TrialState.COMPLETED, values, None if teller is None else teller(trial))
         return TrialState.COMPLETED
 
 
@@ -273,6 +279,41 @@ def _speaking(connection: Connection, principal: Principal, job_id: str, number:
     leases.grant(connection, job.id, row.id, row.worker_id or "late", LATE_SECONDS, stall, token)
     emit(connection, job_id, "trial_late", {"trial": number})
     return HeldTrial(row, trial.spec, True)
+
+
+def _released(connection: Connection, principal: Principal, job: Row[Any], number: int, token: str) -> HeldTrial | None:
+    """A trial whose lease was current and is ended by this, under its locked job; None where it was not current."""
+    if job.trainer is None or not (principal.may("admin") or job.owner == principal.trains_of):
+        raise NotFound(_NO_TRIAL)
+    trial_id = connection.execute(_RELEASE, {"held": token, "job": job.id, "place": number}).scalar_one_or_none()
+    if trial_id is None:
+        return None
+    row = connection.execute(select(trials).where(trials.c.id == trial_id)).one()
+    return HeldTrial(row, spec_of(job), True)
+
+
+_RELEASE = (
+    delete(held)
+    .where(held.c.token == bindparam("held"), held.c.job_id == bindparam("job"))
+    .where(
+        held.c.trial_id
+        == select(trials.c.id)
+        .where(trials.c.job_id == bindparam("job"), trials.c.number == bindparam("place"))
+        .scalar_subquery()
+    )
+    .returning(held.c.trial_id)
+)
+_OF_TRIAL = select(reports.c.seconds).where(reports.c.trial_id == trials.c.id)
+_SPENT = (
+    func.coalesce(
+        _OF_TRIAL.where(reports.c.epoch != bindparam("last"))
+        .with_only_columns(func.sum(reports.c.seconds))
+        .scalar_subquery(),
+        0.0,
+    ).label("before"),
+    _OF_TRIAL.where(reports.c.epoch == bindparam("last")).scalar_subquery().label("said"),
+)
+"""Of a trial that completes at an epoch: seconds of the others, and of that one where it was reported before."""
 
 
 def _job_of(connection: Connection, job_id: str) -> Row[Any]:

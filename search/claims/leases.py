@@ -60,17 +60,21 @@ def grant(
     """A new lease's token, on a trial or (None) on a job's closing; the caller has locked the job.
 
     With `stall_seconds` it is that of a program of others, who are not trusted to be well because they renew: its token
-    (a new one unless given) stays with the trial, which it may speak of until another is claimed.
+    is one that the trial was given, as its `last_token`, and may be spoken of with until another is claimed.
     """
-    token = token or secrets.token_hex(16)
+    token = token or new_token()
     subject = f"job:{job_id}" if trial_id is None else f"trial:{trial_id}"
     values = {"subject": subject, "token": token, "job_id": job_id, "trial_id": trial_id, "worker_id": worker_id}
     if stall_seconds is None:
         connection.execute(_GRANT, values | {"period": lease_seconds})
         return token
     connection.execute(_GRANT_OTHERS, values | {"period": lease_seconds, "stall": stall_seconds})
-    connection.execute(update(trials).where(trials.c.id == trial_id).values(last_token=token))
     return token
+
+
+def new_token() -> str:
+    """A token that nobody can guess."""
+    return secrets.token_hex(16)
 
 
 def hold(connection: Connection, token: str, trial_id: int | None = None) -> Row[Any]:

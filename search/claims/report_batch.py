@@ -47,8 +47,8 @@ def write(db: Database, batch: Sequence[BatchedReport]) -> list[bool]:
         with db.write() as connection:
             return [_write_one(connection, report) for report in batch]
     with db.write_once() as connection:
-        written = set(connection.scalars(_WRITE, _arrays(batch)))
-    return [place in written for place in range(len(batch))]
+        places = set(connection.scalars(_WRITE, _arrays(batch)))
+    return [place in places for place in range(len(batch))]
 
 
 def row_of(entry: OwnReport) -> dict[str, Any]:
@@ -121,13 +121,13 @@ _WRITE = text(_statement())
 def _lease() -> Select[Any]:
     """The trial of a current lease, where the key may still train."""
     open_service = and_(bindparam("key", type_=keys.c.id.type) == null(), ~exists().where(keys.c.id.is_not(None)))
-    known = exists().where(keys.c.id == bindparam("key"), keys.c.revoked_at.is_(None))
+    key_holds = exists().where(keys.c.id == bindparam("key"), keys.c.revoked_at.is_(None))
     return (
         select(trials.c.id, trials.c.attempt)
         .join(leases, leases.c.trial_id == trials.c.id)
         .join(jobs, jobs.c.id == trials.c.job_id)
         .where(leases.c.token == bindparam("held"), leases.c.seconds.is_not(None))
-        .where(jobs.c.id == bindparam("job"), trials.c.number == bindparam("place"), or_(open_service, known))
+        .where(jobs.c.id == bindparam("job"), trials.c.number == bindparam("place"), or_(open_service, key_holds))
     )
 
 
@@ -147,8 +147,8 @@ _RENEW = (
 
 def _write_one(connection: Connection, report: BatchedReport) -> bool:
     """SQLite's form, which changes nothing inside of a query: statements of one transaction, in this process."""
-    asked = {"held": report.token, "job": report.job_id, "place": report.number, "key": report.key_id}
-    trial = connection.execute(_LEASE, asked).one_or_none()
+    parameters = {"held": report.token, "job": report.job_id, "place": report.number, "key": report.key_id}
+    trial = connection.execute(_LEASE, parameters).one_or_none()
     if trial is None:
         return False
     connection.execute(_INSERT, list(_rows(report, trial)))

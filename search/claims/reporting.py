@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 import math
 import operator
+import types
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, bindparam, exists, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, exists, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from search import configurations
@@ -173,12 +174,21 @@ def finish(
         end_and_tell(connection, job, trial, state, values, tell)
 
 
-def trial_beside_best(connection: Connection, job: Row[Any], trial_id: int, value: float | None) -> Row[Any]:
-    """A trial's row; where it is about to complete with a `value`, also whether that is the search's `best`."""
+def trial_beside_best(
+    connection: Connection,
+    job: Row[Any],
+    trial_id: int,
+    value: float | None,
+    columns: Sequence[ColumnElement[Any]] = (),
+    parameters: Mapping[str, Any] = types.MappingProxyType({}),
+) -> Row[Any]:
+    """A trial's row; where it is about to complete with a `value`, also whether that is the search's `best`, and what
+    else is to be known then: `columns`, with their `parameters`.
+    """
     if value is None:
         return connection.execute(_TRIAL, {"trial": trial_id}).one()
-    beside = _BESIDE_BEST[spec_of(job).objective.direction]
-    return connection.execute(beside, {"trial": trial_id, "job": job.id, "value": value}).one()
+    beside = _BESIDE_BEST[spec_of(job).objective.direction].add_columns(*columns)
+    return connection.execute(beside, {"trial": trial_id, "job": job.id, "value": value, **parameters}).one()
 
 
 def end_and_tell(

@@ -70,7 +70,7 @@ class MirrorStorage(optuna.storages.RDBStorage):
         included = sorted(trial_id for trial_id in included_trial_ids if trial_id <= after)
         partial_read = after > -1 and len(included) <= _MANY
         if partial_read and states is None:
-            with self.database.read() as connection:
+            with self.database.look() as connection:
                 return list(_read_news(connection, study_id, after, included))
         criteria = TRIALS.c.study_id == study_id
         if partial_read:
@@ -101,6 +101,11 @@ def insert_trial(connection: Connection, study_id: int, template: FrozenTrial) -
     _insert(connection, STEPS, added._trial_id, step_rows(template.intermediate_values))
     _insert(connection, VALUES, added._trial_id, value_rows(template.values or ()))
     return added
+
+
+def study_id_of(connection: Connection, name: str) -> int | None:
+    """The id of a study; None where there is none."""
+    return connection.execute(_STUDY, {"study": name}).scalar_one_or_none()
 
 
 def report_step(connection: Connection, study_id: int, number: int, step: int, value: float) -> None:
@@ -165,7 +170,11 @@ def read_trials(connection: Connection, criteria: Any) -> Iterator[FrozenTrial]:
 
 
 def _read_news(connection: Connection, study_id: int, after: int, included: Sequence[int]) -> Iterator[FrozenTrial]:
-    """A study's trials with ids above `after`, and those `included`: what is read before each proposal."""
+    """A study's trials with ids above `after`, and those `included`: what is read before each proposal.
+
+    Two statements that may see two states: of a trial that the first saw running the second may see the value, which is
+    left out, as it will be read again.
+    """
     rows = connection.execute(_NEWS, {"study": study_id, "after": after, "included": included}).all()
     if rows:
         yield from _assemble(rows, connection.execute(_DETAILS, {"trials": [row.trial_id for row in rows]}))
@@ -190,6 +199,8 @@ def _assemble(rows: Sequence[Any], details: Iterable[Any]) -> Iterator[FrozenTri
             to_value = models.TrialIntermediateValueModel.stored_repr_to_intermediate_value
             trial.intermediate_values[step] = to_value(number, of_type)
         else:
+            if not trial.state.is_finished():
+                continue
             to_number = models.TrialValueModel.stored_repr_to_value
             values.setdefault(trial_id, {})[step] = to_number(number, models.TrialValueModel.TrialValueType[text])
     for trial_id, trial in trials.items():
@@ -222,6 +233,7 @@ def _details(criteria: Callable[[Table], Any]) -> Any:
 
 # What is said for every trial is built once: SQLAlchemy takes as long to put these together as PostgreSQL to answer.
 _LOCK = select(STUDIES.c.study_id).where(STUDIES.c.study_id == bindparam("study")).with_for_update()
+_STUDY = select(STUDIES.c.study_id).where(STUDIES.c.study_name == bindparam("study"))
 _NEWEST = select(TRIALS.c.number).where(TRIALS.c.study_id == bindparam("study")).order_by(TRIALS.c.trial_id.desc())
 _ADD = (
     insert(TRIALS)

@@ -67,6 +67,8 @@ class StudyState:
 
 
 _known: weakref.WeakKeyDictionary[Storage, dict[str, StudyState]] = weakref.WeakKeyDictionary()
+_ids: weakref.WeakKeyDictionary[Storage, dict[str, int]] = weakref.WeakKeyDictionary()  # of studies that are told of
+MOST_IDS = 16_384
 
 
 def optuna_storage(database: Database, proxy: str | None = None) -> Storage:
@@ -159,16 +161,32 @@ def mirror_writer(storage: Storage, trial_end: Unmirrored) -> Callable[[sqlalche
     """
     if not mirror_of(storage):
         return None
-    try:
-        with converted():
-            study_id = known_study(storage, optuna_study_name(trial_end.job_id, trial_end.arm)).study_id
-    except KeyError:
-        return lambda _: None
+    name = optuna_study_name(trial_end.job_id, trial_end.arm)
     value, state = _as_told(trial_end)
     steps = {trial_end.epoch: value} if state is OptunaState.PRUNED and value is not None else {}
-    return lambda connection: mirror.end_trial(
-        connection, study_id, trial_end.optuna_number, state, value, steps, _last_words(trial_end)
-    )
+
+    def tell(connection: sqlalchemy.Connection) -> None:
+        study_id = _id_within(storage, connection, name)
+        if study_id is not None:
+            mirror.end_trial(connection, study_id, trial_end.optuna_number, state, value, steps, _last_words(trial_end))
+
+    return tell
+
+
+def _id_within(storage: Storage, connection: sqlalchemy.Connection, name: str) -> int | None:
+    """A study's id, asked for in the caller's transaction where it is not known; None where there is no such study."""
+    known = _known.get(storage, {}).get(name)
+    if known is not None:
+        return known.study_id
+    ids = _ids.setdefault(storage, {})
+    if name not in ids:
+        study_id = mirror.study_id_of(connection, name)
+        if study_id is None:
+            return None
+        if len(ids) >= MOST_IDS:
+            ids.clear()
+        ids[name] = study_id
+    return ids[name]
 
 
 def mirror_end(storage: Storage, trial_end: Unmirrored) -> None:

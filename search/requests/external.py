@@ -261,10 +261,12 @@ class TrialDoor:
         log_tail: str = "",
     ) -> TrialState:
         """Ends a trial with its result. LeaseLost; NotFound; ReportRefused; TrialEnded."""
-        trial = external.look(self.db, principal, job_id, number, token)
-        value = None if trial.ended else value_of(trial.spec, result.metrics)
-        tell = self._tell(trial, TrialState.COMPLETED, result.epoch, value, None)
-        return external.complete(self.db, principal, job_id, number, token, result, test, log_tail, tell)
+
+        def teller(trial: HeldTrial) -> Tell | None:
+            value = value_of(trial.spec, result.metrics)
+            return self._tell(trial, TrialState.COMPLETED, result.epoch, value, None)
+
+        return external.complete(self.db, principal, job_id, number, token, result, test, log_tail, teller)
 
     def fail(
         self, principal: Principal, job_id: str, number: int, token: str, reason: Reason, log_tail: str = ""

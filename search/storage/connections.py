@@ -14,15 +14,18 @@ TRUSTED_SECONDS = 1.0  # for which a connection that worked is taken to work, un
 STILL_SECONDS = 20
 """How long a session may stand still in the middle of a transaction. A process that is frozen there holds its locks,
 and nobody could take over its trials."""
+PREPARED_AFTER = 5
+"""So often a statement has come over a connection before it is planned for good."""
 STANDING = "SELECT current_setting('transaction_read_only') = 'on', pg_is_in_recovery()"
 _USED, _ASKED, _READ_ONLY, _POOLED = "thermowell_used", "thermowell_asked", "thermowell_no_writes", "thermowell_pooled"
 
 
 def limit_standstill(engine: Engine) -> None:
-    """Ends sessions that stand still in a transaction, and gives no name to prepared statements.
+    """Ends sessions that stand still in a transaction, and prepares statements where the session is one's own.
 
     Both hold behind a pooler that hands a server's session from one transaction to the next: what is set for a session
-    there is set for somebody else, so that each transaction sets it for itself.
+    there is set for somebody else, so that each transaction sets it for itself, and a statement that has a name would
+    be looked for in another's. Elsewhere a statement that comes again and again is planned once.
     """
 
     @event.listens_for(engine, "connect")
@@ -31,6 +34,7 @@ def limit_standstill(engine: Engine) -> None:
         [server] = connection.execute("SELECT pg_backend_pid()").fetchone()
         record.info[_POOLED] = server != connection.info.backend_pid  # a pooler makes up a number of its own
         if not record.info[_POOLED]:
+            connection.prepare_threshold = PREPARED_AFTER
             connection.execute(f"SET idle_in_transaction_session_timeout = '{STILL_SECONDS}s'")
         connection.commit()
 

@@ -67,7 +67,8 @@ async def claim(request: Request, principal: Trainer, order_in: ClaimRequest) ->
         order_in.job, order_in.queue, order_in.study, order_in.command, order_in.owners, order_in.code
     )
     order = Order(selection, order_in.client, order_in.lease_seconds, order_in.most, order_in.take_up)
-    await run_in_threadpool(external.check, db, principal, selection)
+    if order_in.job is not None or order_in.study is not None:
+        await run_in_threadpool(external.check, db, principal, selection)
     until = time.monotonic() + order_in.wait_seconds
     stopping: asyncio.Event = request.app.state.stopping
     while True:

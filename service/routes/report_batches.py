@@ -61,11 +61,11 @@ class Batches:
 
     async def say(self, report: BatchedReport) -> bool:
         """Whether a report was written; it is on the disk then. False where the database could not be asked, too."""
-        written: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self._waiting.append((report, written))
+        outcome: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._waiting.append((report, outcome))
         if self._writer is None:
             self._writer = asyncio.create_task(self._write_all())
-        return await written
+        return await outcome
 
     async def _write_all(self) -> None:
         try:
@@ -92,9 +92,9 @@ class Batches:
         tokens: set[str] = set()
         batch: list[tuple[BatchedReport, asyncio.Future[bool]]] = []
         later: list[tuple[BatchedReport, asyncio.Future[bool]]] = []
-        for one in self._waiting:
-            token = one[0].token
-            (later if token in tokens or len(batch) == MOST else batch).append(one)
+        for report, outcome in self._waiting:
+            token = report.token
+            (later if token in tokens or len(batch) == MOST else batch).append((report, outcome))
             tokens.add(token)
         self._waiting = later
         return batch
