@@ -57,6 +57,13 @@ class Postgres:
         """Where its files are."""
         return self.directory / "data"
 
+    @property
+    def pid(self) -> int:
+        """The server's process, whose children answer its connections. RuntimeError where it does not run."""
+        if self._server is None:
+            raise RuntimeError("this server was not started")
+        return self._server.pid
+
     def initialise(self) -> None:
         """Makes an empty cluster. RuntimeError, with initdb's own words."""
         self.run("initdb", "-D", self.data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")

@@ -18,9 +18,9 @@ PACKAGES = {
     "repdistiller": (),
     "synetune": ("syne-tune",),
     "smac": ("smac[pyrfr]",),
-    # its newest release is not at the newest jax
+    # its newest release is not at the newest jax; what its `algorithms` adds is for others than its service's default
     "vizier": (
-        *("google-vizier[jax,algorithms]", "jax==0.5.3", "jaxlib==0.5.3", "flax==0.10.4", "equinox==0.12.2"),
+        *("google-vizier[jax]>=0.1.24", "jax==0.5.3", "jaxlib==0.5.3", "flax==0.10.4", "equinox==0.11.7"),
         *("chex==0.1.89", "optax==0.2.4"),
     ),
 }

@@ -1,13 +1,12 @@
 """Claims and reports over HTTP. `make bench-claims`: trials per second, and how long claims and reports take, with 1 to
 200 clients that train nothing, on PostgreSQL; beside Optuna's gRPC proxy and Vizier's service with like samplers, the
-sides in turns. A trial is a claim, ten reports and its end.
+sides in turns. A trial is a claim, ten reports and its end, each a request of its own.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -15,7 +14,7 @@ import time
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ import numpy as np
 from benchmarks.common import facts, output, peers
 from benchmarks.common.repetitions import median
 from benchmarks.serving.claims_clients import RANGES, REPORTS, value
+from benchmarks.serving.claims_sides import Side, Turn, environment, figures
 from benchmarks.serving.overhead import DURABLE
 from tests.postgres import Postgres, running_postgres
 from tests.processes import Processes, free_port
@@ -48,61 +48,9 @@ class Size:
 
 
 FULL = Size((1, 32, 200), ("random", "tpe", "gp"), 32, 1000, 15.0, 3)
-QUICK = Size((1, 32), ("random", "tpe"), 32, 1000, 4.0, 1)
-
-
-@dataclass(slots=True)
-class Side:
-    """A server, and what came of its turns."""
-
-    name: str
-    python: str
-    base: str
-    jobs: list[str]
-    sampler: str
-    rates: list[float] = field(default_factory=list)
-    parts: list[list[float]] = field(default_factory=list)
-    errors: list[str] = field(default_factory=list)
-
-    def turn(self, clients: int, seconds: float) -> None:
-        """One turn of all its clients, which are a process of their own."""
-        asked = {
-            "side": self.name, "base": self.base, "jobs": self.jobs, "sampler": self.sampler, "clients": clients,
-            "seconds": seconds,
-        }  # fmt: skip
-        done = subprocess.run(
-            [self.python, "-m", "benchmarks.serving.claims_clients", json.dumps(asked)], cwd=facts.ROOT,
-            env=_environment(), capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        if done.returncode:
-            self.errors.append(done.stderr[-300:])
-            return
-        answer = json.loads(done.stdout.splitlines()[-1])
-        self.errors += answer["errors"]
-        self.rates.append(len(answer["parts"]) / answer["seconds"])
-        self.parts += answer["parts"]
-
-    def figures(self) -> dict[str, Any]:
-        """What its turns came to; times in milliseconds."""
-        claims, reports = ([1000 * part[i] for part in self.parts] for i in (0, 1))
-        both = [claim + report for claim, report in zip(claims, reports, strict=True)]
-        together = [claim + report / (REPORTS + 1) for claim, report in zip(claims, reports, strict=True)]
-        return {
-            "side": self.name, "trials_per_s": median(self.rates) if self.rates else 0.0,
-            "turns": [round(rate, 2) for rate in self.rates], "trials": len(self.parts),
-            "claim_ms": _quantiles(claims), "report_ms": _quantiles([one / (REPORTS + 1) for one in reports]),
-            "trial_ms": _quantiles(both), "claim_and_report_ms": _quantiles(together), "errors": self.errors[:5],
-        }  # fmt: skip
-
-
-def _quantiles(milliseconds: Sequence[float]) -> dict[str, float] | None:
-    if not milliseconds:
-        return None
-    return {f"p{percent}": round(float(np.percentile(np.array(milliseconds), percent)), 1) for percent in (50, 99)}
-
-
-def _environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(facts.ROOT), "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
+QUICK = Size((1, 32, 200), ("random", "tpe"), 32, 1000, 4.0, 2)
+EPOCH_SECONDS = 0.5
+"""Of clients that train: their figures are beside the goals, which are of clients that do not."""
 
 
 def finished(count: int) -> list[dict[str, Any]]:
@@ -118,12 +66,13 @@ def finished(count: int) -> list[dict[str, Any]]:
 @contextmanager
 def _ours(sampler: str, size: Size, server: Postgres, folder: Path) -> Iterator[Side]:
     programs, port = Processes(folder), free_port()
-    environment = {"THERMOWELL_DATABASE_URL": server.create(), "THERMOWELL_VAR": str(folder), "OMP_NUM_THREADS": "1"}
+    settings = {"THERMOWELL_DATABASE_URL": server.create(), "THERMOWELL_VAR": str(folder), "OMP_NUM_THREADS": "1"}
     # all clients are one address without a key here, which is not what these limits are for
-    environment |= {"THERMOWELL_REQUESTS_PER_MINUTE": "10000000", "THERMOWELL_CONNECTIONS_PER_ADDRESS": "400"}
+    settings |= {"THERMOWELL_REQUESTS_PER_MINUTE": "10000000", "THERMOWELL_CONNECTIONS_PER_ADDRESS": "400"}
+    settings |= {"THERMOWELL_REQUESTS_AT_ONCE": "400"}
     try:
-        assert programs.thermowell("migrate", env=environment).wait() == 0
-        programs.thermowell("serve", "--port", str(port), env=environment)
+        assert programs.thermowell("migrate", env=settings).wait() == 0
+        serving = programs.thermowell("serve", "--port", str(port), env=settings)
         base = f"http://127.0.0.1:{port}"
         _ready(f"{base}/readyz")
         queues = [f"q{number}" for number in range(size.jobs)]
@@ -131,7 +80,7 @@ def _ours(sampler: str, size: Size, server: Postgres, folder: Path) -> Iterator[
             for queue in queues:
                 _submit(client, queue, sampler, finished(size.stored // size.jobs))
             client.post("/v1/claims", json={"queue": "none", "client": "first"}).raise_for_status()
-        yield Side("thermowell", sys.executable, base, queues, sampler)
+        yield Side("thermowell", sys.executable, base, queues, sampler, _pids(serving.pid, server))
     finally:
         for each in programs.started:
             each.process.kill()
@@ -167,7 +116,7 @@ def _peer(name: str, python: str, sampler: str, size: Size, server: Postgres) ->
         "rows": finished(size.stored // size.jobs) if name == "optuna" else [],
     }  # fmt: skip
     process = subprocess.Popen(
-        [python, "-m", "benchmarks.serving.claims_server", json.dumps(asked)], cwd=facts.ROOT, env=_environment(),
+        [python, "-m", "benchmarks.serving.claims_server", json.dumps(asked)], cwd=facts.ROOT, env=environment(),
         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
     )  # fmt: skip
     try:
@@ -176,10 +125,16 @@ def _peer(name: str, python: str, sampler: str, size: Size, server: Postgres) ->
         if line is None:
             raise peers.PeerMissing(f"{name}'s server ended with {process.wait()}")
         answer = json.loads(line)
-        yield Side(name, python, answer["base"], answer.get("jobs", jobs), sampler)
+        pids = _pids(process.pid, server) if name == "optuna" else {"server": process.pid}
+        yield Side(name, python, answer["base"], answer.get("jobs", jobs), sampler, pids)
     finally:
         process.kill()
         process.wait()
+
+
+def _pids(serving: int, server: Postgres) -> dict[str, int]:
+    """The processes of a side that is over PostgreSQL; its own server waits while other sides have their turns."""
+    return {"server": serving, "database": server.pid}
 
 
 def _ready(url: str) -> None:
@@ -195,52 +150,76 @@ def _ready(url: str) -> None:
 
 
 def measured(
-    sampler: str, clients: int, size: Size, server: Postgres, folder: Path, pythons: dict[str, str]
-) -> dict[str, Any]:
-    """One point: every side, each over a database of its own, in turns."""
+    sampler: str, size: Size, server: Postgres, folder: Path, pythons: dict[str, str]
+) -> Iterator[dict[str, Any]]:
+    """The points of a sampler: every side, each over a database of its own, in turns. Last, ours with clients that
+    train, for its latency alone.
+    """
     with ExitStack() as stack:
         place = folder / uuid.uuid4().hex
         place.mkdir()
         sides = [stack.enter_context(_ours(sampler, size, server, place))]
         sides += [stack.enter_context(_peer(name, python, sampler, size, server)) for name, python in pythons.items()]
-        for side in sides:  # what a server does once
-            side.turn(1, 1.0)
-            side.rates.clear()
-            side.parts.clear()
-        for number in range(size.rounds):
-            for side in sides if number % 2 == 0 else reversed(sides):
-                side.turn(clients, size.seconds)
-    figures = [side.figures() for side in sides]
-    shown = ", ".join(f"{one['side']} {one['trials_per_s']:.1f}" for one in figures)
-    print(f"{sampler}, {clients} clients: {shown} trials/s", file=sys.stderr)
-    return {"sampler": sampler, "clients": clients, "sides": figures}
+        for side in sides:
+            stack.callback(side.close)
+            side.turn(JUDGED, 1.0)  # what a server does once
+        for clients in size.clients:
+            turns: dict[str, list[Turn]] = {side.name: [] for side in sides}
+            for number in range(size.rounds):
+                for side in sides if number % 2 == 0 else reversed(sides):
+                    turns[side.name].append(side.turn(clients, size.seconds))
+            yield _shown({"sampler": sampler, "clients": clients, "epoch_seconds": 0.0, "sides": _figures(turns)})
+        trained = [sides[0].turn(JUDGED, 3 * REPORTS * EPOCH_SECONDS, EPOCH_SECONDS)]
+        paced = {"sampler": sampler, "clients": JUDGED, "epoch_seconds": EPOCH_SECONDS}
+        yield _shown(paced | {"sides": _figures({sides[0].name: trained})})
+
+
+def _figures(turns: dict[str, list[Turn]]) -> list[dict[str, Any]]:
+    return [figures(name, of_side) for name, of_side in turns.items()]
+
+
+def _shown(point: dict[str, Any]) -> dict[str, Any]:
+    rates = ", ".join(f"{side['side']} {side['trials_per_s']:.1f}" for side in point["sides"])
+    trains = ", who train" if point["epoch_seconds"] else ""
+    print(f"{point['sampler']}, {point['clients']} clients{trains}: {rates} trials/s", file=sys.stderr)
+    return point
 
 
 def worst(points: Sequence[dict[str, Any]], peer: str) -> float | None:
-    """The smallest ratio of trials per second to a peer's, over the points that have a goal; None without the peer."""
+    """The smallest ratio of trials per second to a peer's, over the points that have a goal; None without the peer.
+
+    A point's ratio is the median of its rounds': the machine's other work weighs on turns that follow each other alike.
+    """
     ratios = []
     for point in points:
-        rates = {side["side"]: side["trials_per_s"] for side in point["sides"]}
-        if point["sampler"] in GOAL_SAMPLERS and rates.get(peer):
-            ratios.append(rates["thermowell"] / rates[peer])
+        turns = {side["side"]: side["turns"] for side in point["sides"]}
+        if point["sampler"] in GOAL_SAMPLERS and any(turns.get(peer, ())):
+            pairs = zip(turns["thermowell"], turns[peer], strict=True)
+            ratios.append(median([ours / theirs if theirs else float("inf") for ours, theirs in pairs]))
     return round(min(ratios), 2) if ratios else None
 
 
-def headline(points: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """The figures that have goals, and which are missed."""
+def _slowest(points: Sequence[dict[str, Any]], *, train: bool) -> float | None:
+    """The greatest median of a claim and a report together, of clients that train or that do not."""
     medians = [
         side["claim_and_report_ms"]["p50"]
         for point in points
         for side in point["sides"]
         if side["side"] == "thermowell" and point["clients"] == JUDGED and point["sampler"] in GOAL_SAMPLERS
-        if side["claim_and_report_ms"] is not None
+        if side["claim_and_report_ms"] is not None and bool(point["epoch_seconds"]) is train
     ]
-    said = {"vs_optuna_proxy": worst(points, "optuna"), "vs_vizier": worst(points, "vizier")}
-    slowest = max(medians) if medians else None
-    missed = [name for name, ratio in said.items() if ratio is None or ratio <= 1]
+    return max(medians) if medians else None
+
+
+def headline(points: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The figures that have goals, and which are missed; and the latency of clients that train, which has none."""
+    ratios = {"vs_optuna_proxy": worst(points, "optuna"), "vs_vizier": worst(points, "vizier")}
+    slowest = _slowest(points, train=False)
+    missed = [name for name, ratio in ratios.items() if ratio is None or ratio <= 1]
     if slowest is None or slowest >= GOAL_MS:
         missed.append("median_ms_32")
-    return {**said, "median_ms_32": slowest, "goals_missed": missed}
+    beside = {"median_ms_32": slowest, "median_ms_32_training": _slowest(points, train=True)}
+    return {**ratios, **beside, "goals_missed": missed}
 
 
 def _pythons() -> tuple[dict[str, str], dict[str, str]]:
@@ -249,7 +228,7 @@ def _pythons() -> tuple[dict[str, str], dict[str, str]]:
     try:
         pythons["vizier"] = peers.python("vizier")
         check = [pythons["vizier"], "-c", "from vizier.service import servers"]
-        checked = subprocess.run(check, capture_output=True, text=True, env=_environment(), check=False)
+        checked = subprocess.run(check, capture_output=True, text=True, env=environment(), check=False)
         if checked.returncode:
             raise peers.PeerMissing(checked.stderr.strip().splitlines()[-1][:200])
     except peers.PeerMissing as error:
@@ -265,9 +244,13 @@ def rows(points: Sequence[dict[str, Any]]) -> list[list[str]]:
     for point in points:
         for side in point["sides"]:
             times = [side[kind] or {"p50": float("nan"), "p99": float("nan")} for kind in ("claim_ms", "report_ms")]
-            cells = [f"{one['p50']:.0f} / {one['p99']:.0f}" for one in times]
-            name = f"{point['sampler']}, {point['clients']} clients, {side['side']}"
-            lines.append([name, f"{side['trials_per_s']:.1f}", *cells, "errors" if side["errors"] else ""])
+            quantiles = [f"{one['p50']:.0f} / {one['p99']:.0f}" for one in times]
+            cpu = side["cpu_ms"] or {}
+            shares = " ".join(f"{cpu[user]:.0f}" if user in cpu else "-" for user in ("clients", "server", "database"))
+            train = ", train" if point["epoch_seconds"] else ""
+            name = f"{point['sampler']}, {point['clients']}{train}, {side['side']}"
+            errors = "errors" if side["errors"] else ""
+            lines.append([name, f"{side['trials_per_s']:.1f}", *quantiles, shares, errors])
     return lines
 
 
@@ -279,11 +262,13 @@ def main() -> int:
     size, about = QUICK if arguments.quick else FULL, facts.gather()
     print(facts.in_words(about))
     pythons, missing = _pythons()
-    points = []
+    points: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory(prefix="thermowell-claims-") as folder, running_postgres(settings=DURABLE) as pg:
         for sampler in size.samplers:
-            points += [measured(sampler, clients, size, pg, Path(folder), pythons) for clients in size.clients]
-    output.table("Trials of ten reports", ("", "trials/s", "claim ms", "report ms", ""), rows(points))
+            points += measured(sampler, size, pg, Path(folder), pythons)
+    headings = ("sampler, clients, side", "trials/s", "claim ms", "report ms", "cpu c s d", "")
+    output.table("Trials of ten reports", headings, rows(points))
+    print("cpu c s d: milliseconds of the processor for a trial, of clients, server and database")
     summary = {"benchmark": "claims", "quick": arguments.quick, **headline(points)}
     output.conclude(arguments.keep, summary | about, {"points": points, "missing": missing})
     return 0

@@ -1,9 +1,12 @@
 """Clients that train nothing: they claim, report ten epochs and complete, each trial after the last, and time it.
 
-    python -m benchmarks.serving.claims_clients '{"side": "thermowell", "base": "...", "clients": 32, ...}'
+    python -m benchmarks.serving.claims_clients '{"side": "thermowell", "base": "...", "jobs": [...], "sampler": "tpe"}'
 
 Runs in the peer's own environment too, where nothing of this project can be imported but this file: it needs the
-standard library, and of each peer its own package. Answers with one line of JSON.
+standard library, and of each peer its own package. Reads turns from its input, a line of JSON each:
+{"clients": 16, "first": 0, "seconds": 4, "epoch_seconds": 0}; says {"ready": 16} once all of them could begin, waits
+for a line, and answers with one when they are done. It lives for many turns, so that what a program does once it has
+done before.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TextIO
 from urllib.parse import urlsplit
 
 REPORTS = 10
@@ -30,9 +33,10 @@ def value(parameters: dict[str, float]) -> float:
 
 
 def thermowell(asked: dict[str, Any], number: int) -> Callable[[], Part]:
-    """A program over HTTP, with a connection of its own."""
+    """A program over HTTP, with a connection of its own. It may train for `epoch_seconds` before each report."""
     connection = http.client.HTTPConnection(urlsplit(asked["base"]).netloc, timeout=60)
     client, queue = f"c{number}", asked["jobs"][number % len(asked["jobs"])]
+    pause = float(asked.get("epoch_seconds", 0.0))
 
     def post(path: str, document: dict[str, Any], token: str | None = None) -> dict[str, Any]:
         headers = {"Content-Type": "application/json"} | ({} if token is None else {"Lease-Token": token})
@@ -51,12 +55,16 @@ def thermowell(asked: dict[str, Any], number: int) -> Callable[[], Part]:
             raise RuntimeError("nothing to claim")
         claim = claims[0]
         place, configuration = f"/v1/jobs/{claim['job']}/trials/{claim['trial']}", claim["configuration"]
-        reached, begun = value(configuration | configuration["parameters"]), time.monotonic()
+        reached, spent = value(configuration | configuration["parameters"]), 0.0
         for epoch in range(1, REPORTS + 1):
+            time.sleep(pause)
+            begun = time.monotonic()
             body = {"reports": [{"epoch": epoch, "metrics": {"accuracy": reached}}]}
             post(f"{place}/reports", body, claim["token"])
+            spent += time.monotonic() - begun
+        begun = time.monotonic()
         post(f"{place}/complete", {"epoch": REPORTS, "metrics": {"accuracy": reached}}, claim["token"])
-        return claimed, time.monotonic() - begun
+        return claimed, spent + time.monotonic() - begun
 
     return trial
 
@@ -114,17 +122,18 @@ def vizier(asked: dict[str, Any], number: int) -> Callable[[], Part]:
 SIDES = {"thermowell": thermowell, "optuna": optuna, "vizier": vizier}
 
 
-def main() -> int:
-    asked = json.loads(sys.argv[1])
+def turn(asked: dict[str, Any], lines: TextIO) -> dict[str, Any]:
+    """One turn of all clients: what their trials took, what failed, and the processor's seconds of this process."""
     parts: list[Part] = []
     errors: list[str] = []
-    lock, ready = threading.Lock(), threading.Barrier(asked["clients"] + 1)
+    lock, ready, begin = threading.Lock(), threading.Barrier(asked["clients"] + 1), threading.Event()
     until = [math.inf]
 
     def work(number: int) -> None:
         try:
             trial = SIDES[asked["side"]](asked, number)
             ready.wait()
+            begin.wait()
             while time.monotonic() < until[0]:
                 part = trial()
                 with lock:
@@ -135,17 +144,28 @@ def main() -> int:
                 errors.append(f"{type(error).__name__}: {error}"[:300])
             ready.abort()
 
-    threads = [threading.Thread(target=work, args=(number,), daemon=True) for number in range(asked["clients"])]
+    numbers = range(asked["first"], asked["first"] + asked["clients"])
+    threads = [threading.Thread(target=work, args=(number,), daemon=True) for number in numbers]
     for thread in threads:
         thread.start()
     try:
-        ready.wait(60)
+        ready.wait(120)
     except threading.BrokenBarrierError:
         errors.append("not every client could begin")
-    until[0] = time.monotonic() + asked["seconds"]
+    print(json.dumps({"ready": len(threads)}), flush=True)
+    lines.readline()
+    cpu, until[0] = time.process_time(), time.monotonic() + asked["seconds"]
+    begin.set()
     for thread in threads:
-        thread.join(asked["seconds"] + 60)
-    print(json.dumps({"parts": parts, "errors": errors[:5], "failed": len(errors), "seconds": asked["seconds"]}))
+        thread.join(max(0.0, until[0] - time.monotonic()) + 60)
+    cpu = time.process_time() - cpu
+    return {"parts": parts, "errors": errors[:5], "failed": len(errors), "seconds": asked["seconds"], "cpu": cpu}
+
+
+def main() -> int:
+    asked = json.loads(sys.argv[1])
+    for line in iter(sys.stdin.readline, ""):
+        print(json.dumps(turn({**asked, **json.loads(line)}, sys.stdin)), flush=True)
     return 0
 
 

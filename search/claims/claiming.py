@@ -321,8 +321,8 @@ def _begin(
     if trial.attempt > 1:
         trial, seconds = checkpointing.rewind(connection, trial.id)
     stall = None if spec.trainer is None else spec.trainer.stall
-    given = None if stall is None else trial.last_token
-    token = leases.grant(connection, job.id, trial.id, taker.worker_id, taker.lease_seconds, stall, given)
+    kept_token = None if stall is None else trial.last_token
+    token = leases.grant(connection, job.id, trial.id, taker.worker_id, taker.lease_seconds, stall, kept_token)
     payload = {"trial": trial.number, "stage": trial.stage, "arm": trial.arm, "attempt": trial.attempt}
     payload["epoch"] = trial.epoch
     payload["worker"] = taker.worker_id

@@ -175,9 +175,9 @@ def mirror_writer(storage: Storage, trial_end: Unmirrored) -> Callable[[sqlalche
 
 def _id_within(storage: Storage, connection: sqlalchemy.Connection, name: str) -> int | None:
     """A study's id, asked for in the caller's transaction where it is not known; None where there is no such study."""
-    known = _known.get(storage, {}).get(name)
-    if known is not None:
-        return known.study_id
+    state = _known.get(storage, {}).get(name)
+    if state is not None:
+        return state.study_id
     ids = _ids.setdefault(storage, {})
     if name not in ids:
         study_id = mirror.study_id_of(connection, name)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy
 from sqlalchemy import select
 
 from search.claims import external, report_batch
@@ -21,7 +23,7 @@ from search.storage.db import Database
 from search.storage.tables import leases, reports, trials
 from service.routes.report_batches import Batches
 from tests.claimed import Gone, Held, Program, expire, program
-from tests.search.factories import ME
+from tests.search.factories import EPOCHS, ME
 
 
 @pytest.fixture
@@ -133,6 +135,21 @@ def test_a_revoked_key_and_a_service_that_is_open_no_more_write_nothing(own: Pro
     keys.revoke_key(own.db, key.id)
     assert report_batch.write(own.db, [batched(held, epoch(3), key=key.id)]) == [False]
     assert [row["epoch"] for row in rows(own.db, held.number)] == [2]
+
+
+def test_what_a_trial_of_others_costs_does_not_creep_up(own: Program) -> None:
+    own.submit()
+    held = taken(own)
+    own.report(held, 1, 0.5)
+    statements: Counter[str] = Counter()
+    doing = "report"
+    sqlalchemy.event.listen(own.db.engine, "before_cursor_execute", lambda *_: statements.update([doing]))
+    report_batch.write(own.db, [batched(held, epoch(2))])
+    doing = "complete"
+    external.complete(own.db, ME, held.job_id, held.number, held.token, OwnReport(EPOCHS, {"accuracy": 0.5}))
+    # SQLite's driver is told to begin by a statement, and has four for a report, in the same process
+    expected = {"report": 5, "complete": 11} if own.db.dialect == "sqlite" else {"report": 1, "complete": 10}
+    assert statements == expected
 
 
 def test_reports_over_http_are_batched_and_all_else_is_said_as_ever(own: Program, said_alone: list[str]) -> None:
