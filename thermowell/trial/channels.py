@@ -8,7 +8,9 @@ import io
 import logging
 import os
 import threading
+import time
 import weakref
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 from urllib.parse import quote
@@ -18,6 +20,8 @@ from thermowell.trial.documents import Json
 from thermowell.trial.transport import Transport
 
 MEDIA_TYPE = "application/octet-stream"
+EVERY = 1.0
+"""Seconds within which reports at which nothing is decided are gathered, to be sent together."""
 RENEWAL_PATIENCE = 5.0
 """Seconds for which one renewal is tried: the next one follows soon."""
 NO_WAY = (
@@ -67,13 +71,24 @@ class Channel:
 
 
 class ServiceChannel(Channel):
-    """Speaks to the service over HTTP; a thread renews the lease where this rank is the one that speaks."""
+    """Speaks to the service over HTTP; a thread renews the lease where this rank is the one that speaks.
+
+    Where no pruner decides, what is reported within EVERY of the last time waits for its end, or the trial's, and is
+    sent together: short epochs cost a request a second. Why to stop is known as much later then.
+    """
 
     def __init__(self, transport: Transport, document: Json, renews: bool = True) -> None:
         self._transport, self._token = transport, str(document["token"])
         self._path = f"/v1/jobs/{quote(str(document['job']), safe='')}/trials/{int(document['trial'])}"
         self._place = f"{document['job']}-{document['trial']}"
         self._over = threading.Event()
+        self._decides = bool(document.get("rungs"))
+        self._saying = threading.RLock()
+        self._entries: list[Json] = []  # that wait
+        self._spoke_at = float("-inf")
+        self._stop: str | None = None
+        self._problem: ThermowellError | None = None  # which what waited has met
+        self._timer: threading.Timer | None = None
         if renews:
             every = float(document.get("renew_every") or 40.0)
             order = (transport.with_patience(RENEWAL_PATIENCE), self._token, every, self._over)
@@ -88,25 +103,30 @@ class ServiceChannel(Channel):
         return folder
 
     def report(self, entry: Json, resume: Json | None) -> str | None:
-        document: Json = {"reports": [entry]}
-        if resume is not None:
-            document["resume"] = resume
-        try:
-            stop = self._say("reports", document).get("stop")
-        except Refused as refused:
-            if refused.slug == "lease-lost":
-                log.warning("%s", refused)
-                return "lost"
-            raise
-        return stop if stop is None or stop == "pruned" else "ended"
+        with self._saying:
+            self._raise_problem()
+            if self._stop is not None:
+                return self._stop
+            self._entries.append(entry)
+            left = self._spoke_at + EVERY - time.monotonic()
+            if self._decides or resume is not None or left <= 0:
+                self._send(resume)
+            elif self._timer is None:
+                self._timer = _Later(left, weakref.WeakMethod(self._send_late))
+            return self._stop
 
     def complete(self, document: Json) -> None:
-        self._end("complete", document)
+        with self._saying:
+            self._raise_problem()
+            self._send(None)
+            self._end("complete", document)
 
     def fail(self, kind: str, detail: str, tail: str) -> None:
+        self._send_late()
         self._end("fail", {"type": kind, "detail": detail[:2000], "log_tail": tail[-20_000:]})
 
     def give_back(self) -> None:
+        self._send_late()
         self._end("return", None)
 
     def keep(self, name: str, content: bytes | Path) -> None:
@@ -116,6 +136,46 @@ class ServiceChannel(Channel):
 
     def close(self) -> None:
         self._over.set()
+        self._stop_timer()
+
+    def _send(self, resume: Json | None) -> None:
+        """Sends what waits, and learns why to stop."""
+        self._stop_timer()
+        if not self._entries:
+            return
+        document: Json = {"reports": self._entries}
+        if resume is not None:
+            document["resume"] = resume
+        self._entries = []
+        try:
+            stop = self._say("reports", document).get("stop")
+        except Refused as refused:
+            if refused.slug != "lease-lost":
+                raise
+            log.warning("%s", refused)
+            self._stop = "lost"
+        else:
+            self._stop = stop if stop is None or stop == "pruned" else "ended"
+        self._spoke_at = time.monotonic()
+
+    def _send_late(self) -> None:
+        """As `_send`, where nobody waits for it: what it meets is raised by whatever is said next."""
+        with self._saying:
+            try:
+                self._send(None)
+            except ThermowellError as error:
+                log.warning("what was reported of the trial could not be sent: %s", error)
+                self._problem = error
+
+    def _raise_problem(self) -> None:
+        problem, self._problem = self._problem, None
+        if problem is not None:
+            raise problem
+
+    def _stop_timer(self) -> None:
+        timer, self._timer = self._timer, None
+        if timer is not None:
+            timer.cancel()
 
     def _lease(self) -> dict[str, str]:
         return {"Lease-Token": self._token}
@@ -133,6 +193,20 @@ class ServiceChannel(Channel):
                 raise
             log.warning("%s", refused)
         self.close()
+
+
+class _Later(threading.Timer):
+    """Sends what waits, if its channel is still there."""
+
+    def __init__(self, seconds: float, send: weakref.WeakMethod[Callable[[], None]]) -> None:
+        super().__init__(seconds, self._send)
+        self._method, self.daemon = send, True
+        self.start()
+
+    def _send(self) -> None:
+        send = self._method()
+        if send is not None:
+            send()
 
 
 def _renew(transport: Transport, token: str, every: float, over: threading.Event) -> None:

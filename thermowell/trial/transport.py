@@ -16,6 +16,7 @@ from email.utils import parsedate_to_datetime
 from typing import IO, Any
 
 from thermowell.errors import Unreachable, refusal, slug_of
+from thermowell.trial.connections import Answer, Connections
 
 PAUSES = (0.5, 30.0)
 """Seconds between two attempts at one request: the first pause, and the longest."""
@@ -37,7 +38,8 @@ class _Stay(urllib.request.HTTPRedirectHandler):
 class Transport:
     """One service, asked with one key. Every request is repeated until it is answered, for `patience` seconds.
 
-    Raises Refused, and Unreachable once the patience is at its end.
+    Its connection is kept from one request to the next; through a proxy each request has one of its own. Raises
+    Refused, and Unreachable once the patience is at its end.
     """
 
     def __init__(self, url: str, key: str | None = None, patience: float = 600.0) -> None:
@@ -50,6 +52,7 @@ class Transport:
             self._headers["Authorization"] = f"Bearer {key}"
         if os.environ.get("TRACEPARENT"):
             self._headers["traceparent"] = os.environ["TRACEPARENT"]
+        self._connections = Connections(self.url)
         self._opener = urllib.request.build_opener(_Stay())
 
     def with_patience(self, seconds: float) -> Transport:
@@ -85,42 +88,51 @@ class Transport:
         """The answer; or Unreachable, with the seconds after which to ask again where the service said so."""
         if body is not None and not isinstance(body, bytes):
             body.seek(0)
-        request = urllib.request.Request(
-            self.url + path, data=body, method=method, headers={**self._headers, **headers}
-        )
         try:
-            with self._opener.open(request, timeout=SOCKET_SECONDS + wait) as response:
-                content = response.read()
-            return json.loads(content), None
-        except urllib.error.HTTPError as error:
-            with error:
-                return self._refused(error), _retry_after(error.headers.get("Retry-After"))
+            answer = self._answer(method, path, body, {**self._headers, **headers}, SOCKET_SECONDS + wait)
+            if answer.status < 300:
+                return json.loads(answer.content), None
         except (OSError, http.client.HTTPException, ValueError) as error:  # URLError, timeouts, half an answer
             reason = getattr(error, "reason", None) or error
             words = "it does not answer" if isinstance(reason, socket.timeout) else str(reason) or repr(reason)
             return Unreachable(f"cannot reach {self.url}: {words}"), None
+        return self._refused(answer), _retry_after(answer.headers.get("Retry-After"))
 
-    def _refused(self, error: urllib.error.HTTPError) -> Unreachable:
-        """What to say of a status that is an error. Raises Refused where asking again changes nothing."""
-        if 300 <= error.code < 400:
-            place = error.headers.get("Location", "elsewhere")
-            raise refusal({"status": error.code, "detail": f"{self.url} sends on to {place}: give that address as url"})
+    def _answer(
+        self, method: str, path: str, body: bytes | IO[bytes] | None, headers: Mapping[str, str], timeout: float
+    ) -> Answer:
+        if not self._connections.proxied:
+            return self._connections.ask(method, path, body, headers, timeout)
+        request = urllib.request.Request(self.url + path, data=body, method=method, headers=dict(headers))
         try:
-            problem = json.loads(error.read())
-        except (OSError, http.client.HTTPException, ValueError):
+            with self._opener.open(request, timeout=timeout) as response:
+                return Answer(response.status, response.reason, response.headers, response.read())
+        except urllib.error.HTTPError as error:
+            with error:
+                return Answer(error.code, error.reason, error.headers, error.read())
+
+    def _refused(self, answer: Answer) -> Unreachable:
+        """What to say of a status that is an error. Raises Refused where asking again changes nothing."""
+        status = answer.status
+        if 300 <= status < 400:
+            place = answer.headers.get("Location", "elsewhere")
+            raise refusal({"status": status, "detail": f"{self.url} sends on to {place}: give that address as url"})
+        try:
+            problem = json.loads(answer.content)
+        except ValueError:
             problem = {}
         if not isinstance(problem, dict):
             problem = {}
-        again = error.code >= 500 or error.code in (408, 425, 429)
+        again = status >= 500 or status in (408, 425, 429)
         if not again or slug_of(problem) in HOPELESS:
-            raise refusal({"status": error.code, "detail": _detail(problem, error), **_without_detail(problem)})
-        return Unreachable(f"{self.url} answered {error.code}: {_detail(problem, error)}", problem, error.code)
+            raise refusal({"status": status, "detail": _detail(problem, answer), **_without_detail(problem)})
+        return Unreachable(f"{self.url} answered {status}: {_detail(problem, answer)}", problem, status)
 
 
-def _detail(problem: Mapping[str, Any], error: urllib.error.HTTPError) -> str:
+def _detail(problem: Mapping[str, Any], answer: Answer) -> str:
     """What is wrong in one line: each field by name where the request itself was refused."""
     fields = [f"{field.get('path') or 'document'}: {field.get('message')}" for field in problem.get("errors") or ()]
-    return "; ".join(fields) or str(problem.get("detail") or problem.get("title") or f"{error.code} {error.reason}")
+    return "; ".join(fields) or str(problem.get("detail") or problem.get("title") or f"{answer.status} {answer.reason}")
 
 
 def _without_detail(problem: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from thermowell import NotFound, Refused, Unreachable
-from thermowell.trial import transport
+from thermowell.trial import connections, transport
 from thermowell.trial.transport import Transport
 
 
@@ -62,6 +62,62 @@ def script(monkeypatch: pytest.MonkeyPatch) -> Iterator[Script]:
 
 
 FINE = (200, {}, {"fine": True})
+
+
+@pytest.fixture
+def keeping(script: Script, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The ports from which a server was asked that keeps connections, each as it was opened."""
+    ports: list[int] = []
+    setup = http.server.BaseHTTPRequestHandler.setup
+
+    def noted(handler: http.server.BaseHTTPRequestHandler) -> None:
+        setup(handler)
+        ports.append(handler.client_address[1])
+
+    monkeypatch.setattr(http.server.BaseHTTPRequestHandler, "protocol_version", "HTTP/1.1")
+    monkeypatch.setattr(http.server.BaseHTTPRequestHandler, "setup", noted)
+    return ports
+
+
+def test_a_connection_is_kept_for_the_next_request(script: Script, keeping: list[int]) -> None:
+    script.answers = [FINE, (404, {}, {"type": "/problems/not-found"}), FINE]
+    asking = Transport(script.url, patience=0)
+    asking.post("/v1/x")
+    with pytest.raises(NotFound):
+        asking.post("/v1/x")
+    asking.post("/v1/x")
+    assert len(keeping) == 1
+
+
+def test_one_that_was_closed_meanwhile_is_opened_anew(
+    script: Script, keeping: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script.answers = [FINE, (0, {}, None), FINE, FINE]
+    asking = Transport(script.url, patience=0)
+    asking.post("/v1/x")
+    asking.post("/v1/x", {"a": 1})  # closed while it is asked: at once once more, over another
+    assert [body for _, _, body in script.requests][1:] == [b'{"a": 1}'] * 2
+    monkeypatch.setattr(connections, "IDLE_SECONDS", -1.0)
+    asking.post("/v1/x")
+    assert len(keeping) == 3
+
+
+def test_a_forked_process_opens_its_own(script: Script, keeping: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    script.answers = [FINE, FINE]
+    asking = Transport(script.url, patience=0)
+    asking.post("/v1/x")
+    monkeypatch.setattr(connections.os, "getpid", lambda: -1)
+    asking.post("/v1/x")
+    assert len(keeping) == 2
+
+
+def test_a_proxy_is_spoken_to_as_ever(script: Script, monkeypatch: pytest.MonkeyPatch) -> None:
+    script.answers = [FINE, (503, {"Retry-After": "0"}, {}), FINE]
+    monkeypatch.setenv("http_proxy", script.url)
+    monkeypatch.setenv("no_proxy", "")
+    assert Transport("http://elsewhere.example").post("/v1/x") == {"fine": True}
+    assert Transport("http://elsewhere.example").post("/v1/x") == {"fine": True}
+    assert {path for path, _, _ in script.requests} == {"http://elsewhere.example/v1/x"}
 
 
 @pytest.mark.parametrize(
