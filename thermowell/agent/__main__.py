@@ -9,7 +9,7 @@ import signal
 import sys
 from pathlib import Path
 
-from thermowell.agent import commands, processes
+from thermowell.agent import commands, inspection, processes
 from thermowell.agent.door import Door
 from thermowell.agent.pool import OWN, Home, Order, Pool
 from thermowell.errors import AgentError, Refused, ThermowellError
@@ -22,6 +22,7 @@ Train jobs' trials by commands, on this machine.
 
   thermowell agent JOB -- python train.py {config}     a job of yours, by a command of yours
   thermowell agent --commands FILE                     whatever jobs ask for, of the commands in an operator's file
+  thermowell agent --check FILE                        what is wrong in such a file, and what each command would run
 
 In a command line {config} is the trial's settings as a JSON file, and {seed}, {epochs}, {gpus}, {temperature} and each
 parameter or argument by its name is its value, within the one element that it stands in; no shell reads it. The
@@ -35,8 +36,12 @@ def main(arguments: list[str] | None = None) -> int:
     split = arguments.index("--") if "--" in arguments else len(arguments)
     parser = _parser()
     options, argv = parser.parse_args(arguments[:split]), arguments[split + 1 :]
+    if options.check is not None:
+        if options.job is not None or options.commands is not None or argv:
+            parser.error("--check FILE stands alone: nothing is claimed or run")
+        return _check(options.check)
     if (options.job is None) == (options.commands is None) or (options.job is None) != (not argv):
-        parser.error("give a job and, after --, its command; or --commands FILE")
+        parser.error("give a job and, after --, its command; or --commands FILE; or --check FILE")
     logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M:%S", level=logging.WARNING)
     logging.getLogger("thermowell.agent").setLevel(logging.INFO)
     for handler in logging.getLogger().handlers:
@@ -52,6 +57,14 @@ def main(arguments: list[str] | None = None) -> int:
     except ThermowellError as error:
         print(error, file=sys.stderr)
         return UNREACHABLE
+
+
+def _check(file: Path) -> int:
+    try:
+        return inspection.check(file, os.environ, processes.inherited_gpus())
+    except AgentError as error:
+        print(error, file=sys.stderr)
+        return USAGE
 
 
 def _run(options: argparse.Namespace, argv: list[str]) -> int:
@@ -106,6 +119,9 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("job", nargs="?", metavar="JOB", help="id of the job to train; its command follows after --")
     add("--commands", type=Path, metavar="FILE", help="the operator's file of commands, YAML or JSON")
+    add(
+        "--check", type=Path, metavar="FILE", help="say what is wrong in such a file and what it would run; run nothing"
+    )
     add("--slots", type=_positive, default=1, metavar="N", help="trials at once [1]")
     add(
         "--gpus-of-trial",

@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -19,7 +19,7 @@ Value = bool | int | float | str
 _Variable = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 _Text = Annotated[str, StringConstraints(pattern=r"^[^\x00]+$")]
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-_PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}|\{(\w+)\}")
+PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}|\{(\w+)\}")
 ALWAYS = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR")
 """Variables that every command gets, as the agent has them."""
 _SECRET = re.compile(r"^THERMOWELL_")
@@ -128,11 +128,16 @@ class Command(_Part):
         if not self.code:
             return None
         digest = hashlib.sha256(json.dumps(self.argv).encode())
-        for path in sorted({match for pattern in self.code for match in glob.glob(pattern, recursive=True)}):
-            if os.path.isfile(path):
-                content = hashlib.sha256(Path(path).read_bytes()).hexdigest()
-                digest.update(json.dumps([path, content]).encode())
+        for path in code_files(self.code):
+            content = hashlib.sha256(Path(path).read_bytes()).hexdigest()
+            digest.update(json.dumps([path, content]).encode())
         return digest.hexdigest()
+
+
+def code_files(patterns: Iterable[str]) -> list[str]:
+    """The files that fit any of some patterns, in order."""
+    matches = {match for pattern in patterns for match in glob.glob(pattern, recursive=True)}
+    return [path for path in sorted(matches) if os.path.isfile(path)]
 
 
 def settled(rules: Mapping[str, Argument], arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -188,28 +193,42 @@ def _element(element: str, values: Mapping[str, Any]) -> str:
             )
         return words
 
-    return _PLACEHOLDER.sub(replace, element)
+    return PLACEHOLDER.sub(replace, element)
 
 
 def load(path: Path) -> dict[str, Command]:
     """The commands of an operator's file, YAML or JSON, by name. AgentError says what is wrong in it."""
+    commands, problems = read(path)
+    if problems:
+        place, words = problems[0]
+        raise AgentError(f"{path}: {place}: {words}")
+    return commands
+
+
+def read(path: Path) -> tuple[dict[str, Command], list[tuple[str, str]]]:
+    """The commands of a file that are one, and what is wrong with the others: where, and in words. AgentError where it
+    names no commands at all.
+    """
     try:
         document = _parsed(path.read_text(encoding="utf-8"), path)
-    except OSError as error:
-        raise AgentError(f"cannot read {path}: {error.strerror}") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise AgentError(f"cannot read {path}: {getattr(error, 'strerror', None) or 'it is no text'}") from error
     if not isinstance(document, dict) or not document:
         raise AgentError(f"{path} must name commands, such as `words: {{argv: [python, train.py, '{{config}}']}}`")
     commands: dict[str, Command] = {}
+    problems: list[tuple[str, str]] = []
     for name, content in document.items():
         if not isinstance(name, str) or not _NAME.fullmatch(name):
-            raise AgentError(f"{path}: {name!r} cannot be a command's name: use letters, digits, '.', '_' and '-'")
+            words = f"{name!r} cannot be a command's name: use letters, digits, '.', '_' and '-'"
+            problems.append((str(name), words))
+            continue
         try:
             commands[name] = Command.model_validate(content)
         except ValidationError as error:
-            first = error.errors()[0]
-            place = ".".join(map(str, (name, *first["loc"])))
-            raise AgentError(f"{path}: {place}: {first['msg'].removeprefix('Value error, ')}") from None
-    return commands
+            for problem in error.errors():
+                place = ".".join(map(str, (name, *problem["loc"])))
+                problems.append((place, problem["msg"].removeprefix("Value error, ")))
+    return commands, problems
 
 
 def _parsed(text: str, path: Path) -> Any:
