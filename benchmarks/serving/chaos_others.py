@@ -40,7 +40,7 @@ from tests.postgres import running_postgres
 from tests.processes import Processes, Started, free_port
 
 ME = Principal("local", "local", frozenset(SCOPES))
-AWAY_SECONDS = 1.5 * chaos_others_client.LEASE_SECONDS  # frozen, or behind a line that is down
+AWAY = (0.8, 1.6)  # lease periods: how long somebody is frozen, or behind a line that is down
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,10 +115,10 @@ class Clients:
         member.process.wait()
         self.start(None if anew else name)
 
-    def freeze(self, name: str) -> None:
-        """Stops one for longer than its lease."""
+    def freeze(self, name: str, seconds: float) -> None:
+        """Stops one for so long."""
         self.members[name].signal(signal.SIGSTOP)
-        self.frozen[name] = time.monotonic() + AWAY_SECONDS
+        self.frozen[name] = time.monotonic() + seconds
 
     def wake(self, *, everybody: bool = False) -> None:
         """Lets those go on whose time is over."""
@@ -218,14 +218,14 @@ class Storm:
             if kind == "kill":
                 self.clients.kill(victim, anew=self.counts["kill"] % 2 == 1)
             else:
-                self.clients.freeze(victim)
+                self.clients.freeze(victim, self._away())
         elif kind == "cut":
             for line in lines:
                 line.cut()
         elif kind == "partition":
             line = self.chance.choice(lines)
             line.take_down()
-            self._up_at[line] = time.monotonic() + AWAY_SECONDS
+            self._up_at[line] = time.monotonic() + self._away()
         elif kind.startswith("api"):
             number = self.chance.randrange(len(self.replicas.members))
             self.replicas.end(number, signal.SIGKILL if kind == "api kill" else signal.SIGTERM)
@@ -233,6 +233,9 @@ class Storm:
             self._end_sessions()
         else:
             self.server.strike()
+
+    def _away(self) -> float:
+        return self.chance.uniform(*AWAY) * chaos_others_client.LEASE_SECONDS
 
     def _end_sessions(self) -> None:
         """Ends half of the database's connections, in the middle of whatever they do."""
@@ -267,12 +270,15 @@ def storm(size: Size, seed: int) -> dict[str, Any]:
         clients.finish(60.0)
         replicas.stop()
         violations += chaos_checks.violations(db, ME, submitted) + list(_untrue(db, clients.taken()))
+        told = _told(db)
     return {
         "database": "postgresql, trials of others",
         "workers": size.clients,
         "jobs": len(submitted),
         "search_trials": size.trials,
         "faults": dict(sorted(faults.counts.items())),
+        "lost": told["trial_lost"],
+        "late": told["trial_late"],
         "seconds": round(time.monotonic() - begun, 1),
         "violations": violations + clients.wrong + replicas.wrong,
     }
@@ -316,6 +322,13 @@ def _until_ended(db: Database, size: Size, faults: Storm, deadline: float) -> li
         faults.strike(min(1.0, done / size.trials))
         time.sleep(0.1)  # what happens here happens in other processes, and none of them tells us
     return [f"not all jobs ended within {size.patience:.0f} s: {done} trials have"]
+
+
+def _told(db: Database) -> Counter[str]:
+    """How often each kind of event was told."""
+    kinds = sqlalchemy.select(tables.events.c.kind, sqlalchemy.func.count()).group_by(tables.events.c.kind)
+    with db.read() as connection:
+        return Counter({row[0]: row[1] for row in connection.execute(kinds)})
 
 
 def _untrue(db: Database, taken: Sequence[dict[str, Any]]) -> Iterator[str]:

@@ -8,12 +8,15 @@ import http.client
 import json
 import math
 import os
+import random
 import sys
 import time
 from collections.abc import Mapping
 from typing import Any
 
 LEASE_SECONDS = 5.0
+EPOCH_SECONDS, DAWDLES = 0.04, 0.01  # of an epoch; of so many it takes longer than the lease
+_chance = random.Random()
 
 
 class Notes:
@@ -26,6 +29,12 @@ class Notes:
         """Notes a result."""
         line = {"place": place, "token": token, "value": result["metrics"]["accuracy"]}
         os.write(self._file, (json.dumps(line) + "\n").encode())
+
+
+def take_time() -> None:
+    """What an epoch takes: where that is longer than the lease, who does not renew it is late."""
+    slow = _chance.random() < DAWDLES
+    time.sleep(_chance.uniform(0.9, 1.4) * LEASE_SECONDS if slow else _chance.uniform(0, 2) * EPOCH_SECONDS)
 
 
 def quality(configuration: Mapping[str, Any], seed: int, epoch: int, epochs: int) -> float:
@@ -84,6 +93,7 @@ def _train(requests: Requests, claim: Mapping[str, Any], notes: Notes) -> None:
     place, token, epochs = f"/v1/jobs/{claim['job']}/trials/{claim['trial']}", claim["token"], claim["epochs"]
     entry: dict[str, Any] = {}
     for epoch in range(1, epochs + 1):
+        take_time()
         value = quality(claim["configuration"], claim["seed"], epoch, epochs)
         entry = {"epoch": epoch, "metrics": {"accuracy": value}}
         status, answer = requests.insist(f"{place}/reports", {"reports": [entry]}, token)
@@ -114,6 +124,7 @@ def by_package(port: int, name: str, notes: Notes) -> None:
     for trial in thermowell.trials(queue="q", client=name, url=f"http://127.0.0.1:{port}", lease_seconds=LEASE_SECONDS):
         with trial:
             for epoch in trial.left():
+                take_time()
                 value = quality(trial.configuration, trial.seed, epoch, trial.epochs)
                 if trial.report(epoch, accuracy=value, resume=f"epoch {epoch}"):
                     break

@@ -13,3 +13,4 @@ def test_no_trial_is_lost_and_nothing_is_told_twice() -> None:
     outcome = storm(FULL, seed=1)
     assert outcome["violations"] == []
     assert outcome["faults"] == FULL.faults
+    assert outcome["lost"] > 10  # or nothing was tried
