@@ -20,7 +20,7 @@ from sqlalchemy import Connection, select
 from search import configurations
 from search.analysis.priors import literature, points
 from search.analysis.priors.advise import advise
-from search.analysis.priors.context import Context, distance, of_spec
+from search.analysis.priors.context import Context, distance, of_program, of_spec
 from search.analysis.priors.evidence import Evidence, Settings, evenly, from_posterior, from_winner
 from search.errors import Unreadable
 from search.records import Principal
@@ -79,11 +79,12 @@ def begin_with(
     warm = spec.warm_start
     first = [_point_of_guess(spec, place, guess) for place, guess in enumerate(warm.points)]
     allowed = points.how_many(warm.share, spec.budget.trials, spec.sampler.startup_trials) - len(first)
-    if spec.trainer is None and warm.mode != "none" and allowed > 0:  # of others' training nothing is known
+    modes = ("history", "both") if spec.trainer is not None else ("literature", "history", "both")
+    if warm.mode in modes and allowed > 0:  # the literature knows nothing of a program's data
         with db.read() as connection:
-            context = _with_known_teacher(connection, spec, of_spec(spec), principal)
+            context = _context(connection, spec, principal)
             evidence = _evidence(connection, context, principal, prior_settings or priors(), warm.mode)
-        first += points.first_points(context, evidence, spec.space, allowed, spec.seed) if evidence else []
+        first += points.first_points(context, evidence, spec.space, allowed, spec.seed)
     if not first:
         return None
     point_documents = [
@@ -99,13 +100,16 @@ def _point_of_guess(spec: JobSpec, place: int, guess: FirstGuess) -> points.Firs
         optimizer=guess.optimizer,
         **dict(guess.of_optimizer()),
     )
-    configuration = points.complete_guess(spec.space, guess.temperature, optimizer_space, spec.seed + place)
+    seed = spec.seed + place
+    configuration = points.complete_guess(spec.space, guess.temperature, optimizer_space, seed, guess.parameters)
     return points.FirstPoint(configuration, "given", guess.source)
 
 
 def _evidence(
     connection: Connection, context: Context, principal: Principal, prior_settings: Priors, mode: Mode
 ) -> list[Evidence]:
+    if context.program is not None:
+        return _history_of_program(connection, context, principal)
     fields = mode in ("literature", "both") and context.method is None  # its rows are of plain KL at one T
     sources = list(prior_settings.table) if fields else []
     return sources + (
@@ -137,6 +141,31 @@ def _history(connection: Connection, context: Context, principal: Principal, sha
         if row.id in answers:
             with suppress(Unreadable), readable(f"the answer of job {row.id}"):
                 word = _evidence_of(answers[row.id], theirs, row.id if theirs_to_read else None, row.name)
+                sources += [] if word is None else [word]
+    return sources
+
+
+def _history_of_program(connection: Connection, context: Context, principal: Principal) -> list[Evidence]:
+    """What own finished jobs say that the same program trained: its reports advise nobody else."""
+    finished = select(jobs.c.id, jobs.c.name, jobs.c.spec).where(
+        jobs.c.state == JobState.COMPLETED,
+        jobs.c.owner == principal.id,
+        jobs.c.trainer.is_not(None),
+        jobs.c.queue == context.program,
+    )
+    near = []
+    for row in connection.execute(finished.order_by(jobs.c.created_at.desc(), jobs.c.id.desc()).limit(NEAREST)):
+        with suppress(Unreadable), readable(f"the spec of job {row.id}"):
+            theirs = of_program(spec := JobSpec.model_validate(row.spec))
+            alike = theirs.method == context.method and context.metric in (None, theirs.metric)
+            if alike and isinstance(spec.space.temperature, Ranged):
+                near.append((row, theirs))
+    answers = answers_of(connection, [row.id for row, _ in near])
+    sources = []
+    for row, theirs in near:
+        if row.id in answers:
+            with suppress(Unreadable), readable(f"the answer of job {row.id}"):
+                word = _evidence_of(answers[row.id], theirs, row.id, row.name)
                 sources += [] if word is None else [word]
     return sources
 
@@ -175,6 +204,13 @@ def _evidence_of_winner(
         job_id=job_id,
         censored=curve is not None and (curve.confidence_set.censored_low or curve.confidence_set.censored_high),
     )
+
+
+def _context(connection: Connection, spec: JobSpec, principal: Principal) -> Context:
+    """What is known of a job before its first trial."""
+    if spec.trainer is not None:
+        return of_program(spec)
+    return _with_known_teacher(connection, spec, of_spec(spec), principal)
 
 
 def _with_known_teacher(connection: Connection, spec: JobSpec, context: Context, principal: Principal) -> Context:

@@ -24,9 +24,7 @@ from search.spec.fields import Range as Range
 from search.spec.fields import Ranged as Ranged
 from search.spec.fields import Searched as Searched
 from search.spec.objective import ObjectiveSpec
-from search.spec.parameters import (
-    check_built_in,
-)
+from search.spec.parameters import check_built_in, check_values
 from search.spec.scheduling import FleetSpec
 from search.spec.space import COLDEST as COLDEST
 from search.spec.space import SpaceSpec as SpaceSpec
@@ -288,6 +286,7 @@ class JobSpec(Part):
                 if isinstance(searched, Choices) and value not in searched.values:
                     allowed = ", ".join(f"{choice:g}" for choice in searched.values)
                     raise ValueError(f"warm_start.points.{number}.{name} must be one of {allowed}, got {value:g}")
+            check_values(self.space.parameters, guess.parameters, f"warm_start.points.{number}.parameters")
         return self
 
     @property

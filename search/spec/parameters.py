@@ -166,6 +166,17 @@ def describe(parameter: Parameter) -> str:
     return f"{_shown(parameter)}, which is fixed"
 
 
+def check_values(parameters: Mapping[str, Parameter], values: Mapping[str, Value], place: str) -> None:
+    """ValueError where a value at this place of a spec is none that its parameter may have, or no parameter's."""
+    for name, value in values.items():
+        part = parameters.get(name)
+        if part is None:
+            known = ", ".join(parameters) or "none"
+            raise ValueError(f"{place}.{name} is no parameter of the space, which has {known}")
+        if not inside(part, value):
+            raise ValueError(f"{place}.{name} must be {describe(part)}, got {_shown(value)}")
+
+
 def check_names(parameters: Mapping[str, Parameter], optimizer: OptimizerChoice | None) -> None:
     """ValueError where a parameter has the name of one of the space's own settings."""
     for name in parameters:

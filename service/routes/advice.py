@@ -44,6 +44,10 @@ class AdviceQuery(In):
     student: Literal["dense", "convolutional", "transformer"] | None = None
     student_init: Literal["random", "pretrained"] | None = None
     metric: Literal["accuracy", "nll", "ece"] | None = None
+    queue: str | None = Field(
+        None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$",
+        description="of a training of your own: its queue, or its command; own history only",
+    )  # fmt: skip
     mode: Literal["literature", "history", "both"] = Field("both", description="history: jobs that you may read")
     most_sources: int = Field(20, ge=0, le=200, description="how many sources are told in full")
 
@@ -57,8 +61,8 @@ class AdviceQuery(In):
 
     def context(self) -> Context:
         """The setting as the search knows it."""
-        fields: dict[str, Any] = self.model_dump(exclude={"optimizer", "mode", "most_sources"})
-        return Context(optimizers=tuple(dict.fromkeys(self.optimizer)), **fields)
+        fields: dict[str, Any] = self.model_dump(exclude={"optimizer", "mode", "most_sources", "queue"})
+        return Context(optimizers=tuple(dict.fromkeys(self.optimizer)), program=self.queue, **fields)
 
 
 @router.get(

@@ -41,6 +41,7 @@ def advice(
     student: Annotated[str | None, typer.Option(help="dense, convolutional or transformer.")] = None,
     student_init: Annotated[str | None, typer.Option(help="random or pretrained.")] = None,
     metric: Annotated[str | None, typer.Option(help="accuracy, nll or ece.")] = None,
+    queue: Annotated[str | None, typer.Option(help="Queue or command of a training of your own: own history.")] = None,
     sources: Annotated[int, typer.Option(min=0, max=200, help="How many sources to show.")] = 8,
     url: Url = DEFAULT_URL,
     key: Key = None,
@@ -62,6 +63,7 @@ def advice(
         "student": student,
         "student_init": student_init,
         "metric": metric,
+        "queue": queue,
     }
     setting = {} if file is None else _setting(file)
     setting |= {name: value for name, value in options.items() if value is not None}
@@ -111,7 +113,8 @@ def _setting(file: Path) -> dict[str, Any]:
     except SpecInvalid as refused:
         fail("\n".join(f"{problem.path}: {problem.message}" for problem in refused.problems), Exit.REFUSED)
     if spec.trainer is not None:
-        fail("of data and models of your own nothing is known that could advise: leave trainer out", Exit.REFUSED)
+        own = {} if spec.space.optimizer is None else {"optimizer": list(spec.space.optimizers())}
+        return own | {"queue": spec.trainer.queue, "epochs": spec.training.epochs}
     setting = settings_context.as_json(settings_context.of_spec(spec))
     setting["optimizer"] = setting.pop("optimizers")
     return setting
@@ -119,6 +122,7 @@ def _setting(file: Path) -> dict[str, Any]:
 
 def _context_words(context: dict[str, Any]) -> str:
     words = {
+        "program": "trainings of {}",
         "data": "{}",
         "classes": "{:,} classes",
         "train_images": "{:,} images",

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import insert, update
 
 from search import configurations
-from search.analysis.priors.context import Context, of_spec
+from search.analysis.priors.context import Context, of_program, of_spec
 from search.analysis.priors.evidence import Evidence, Settings
 from search.claims import claiming, leases
 from search.records import Job, Principal
@@ -20,6 +20,7 @@ from search.spec.job import JobSpec
 from search.states import JobState, Stage
 from search.storage import tables
 from search.storage.db import Database
+from tests.claimed import own_spec
 from tests.search import factories
 from thermowell.api.answers import Contestant, Estimate, ResponseCurve, Result, TemperatureResponse, TemperatureSet
 from trainers.spec import Configuration, Optimizer
@@ -32,9 +33,11 @@ WINNER = Configuration(temperature=6.0, kd_weight=0.9, label_weight=0.1, optimiz
 FACTS = {"fingerprint": "f", "classes": 10, "train_images": 1078, "validation": {"teacher_entropy": 0.25}}
 
 
-def finished(db: Database, principal: Principal, winner: Configuration = WINNER, **changes: Any) -> Job:
+def finished(
+    db: Database, principal: Principal, winner: Configuration = WINNER, asked: JobSpec | None = None, **changes: Any
+) -> Job:
     """A completed job with an answer: the winner, and the temperatures from 4 to 9 as good."""
-    job = factories.submitted(db, principal, **changes)
+    job = jobs.submit(db, asked or factories.spec(**changes), principal)[0]
     sets = TemperatureSet(intervals=[(4.0, 9.0)], confidence=0.9, censored_low=False, censored_high=False)
     curve = ResponseCurve(
         optimizer=None, points=[], best_temperature=winner.temperature, confidence_set=sets, equivalent_set=sets
@@ -227,3 +230,82 @@ def test_a_claim_of_a_job_without_advice_is_as_before(db: Database) -> None:
 def test_the_stored_spec_is_the_one_that_came(db: Database) -> None:
     job = begun(db, "both")
     assert JobSpec.model_validate(job.spec).warm_start.mode == "both"
+
+
+OWN_SPACE: dict[str, Any] = {
+    "optimizer": None,
+    "parameters": {
+        "lr": {"low": 0.001, "high": 0.1, "log": True},
+        "layers": {"low": 1, "high": 8, "integer": True},
+        "pooling": {"choices": ["cls", "mean"]},
+    },
+}
+OWN_WINNER = Configuration(
+    temperature=6.0, kd_weight=0.9, label_weight=0.1, optimizer=None,
+    parameters={"lr": 0.02, "layers": 3, "pooling": "mean"},
+)  # fmt: skip
+
+
+def own(mode: str = "both", queue: str = "q", **changes: Any) -> JobSpec:
+    """A job that a program of its own trains, such that its first trials are advised."""
+    return own_spec(**({"trainer": {"external": {"queue": queue}}, "space": OWN_SPACE} | warm(mode) | changes))
+
+
+def test_a_program_is_advised_by_its_own_history_alone(db: Database) -> None:
+    assert begin_with(db, own(), factories.ME, KNOWN) is None
+    finished(db, factories.ME)  # ours, trained by the service
+    finished(db, factories.OTHER, OWN_WINNER, own(), name="theirs")
+    finished(db, factories.ME, OWN_WINNER, own(queue="another"))
+    finished(db, factories.ME, OWN_WINNER, own(objective={"metric": "nll"}))
+    for known in (KNOWN, dataclasses.replace(KNOWN, sharing="all")):
+        assert begin_with(db, own(), factories.ME, known) is None
+        assert begin_with(db, own(), factories.ADMIN, known) is None
+    mine = finished(db, factories.ME, OWN_WINNER, own(name="mine"))
+    begun = begin_with(db, own(), factories.ME, KNOWN)
+    assert begun is not None
+    assert {point["origin"] for point in begun["points"]} == {"history", "space"}
+    first = begun["points"][0]
+    assert (first["source"], first["distance"]) == ("mine", 0.0)  # what a program says nothing of is the same
+    assert first["configuration"]["parameters"] == dict(OWN_WINNER.parameters)
+    assert begin_with(db, own("literature"), factories.ME, KNOWN) is None
+    advice = get_advice(db, of_program(own()), factories.ME, KNOWN)
+    assert [source.job_id for source in advice.sources] == [mine.id]
+    assert advice.gaps[0].startswith("Own history only: ")
+
+
+def test_a_program_of_others_advises_none_of_the_services_jobs(db: Database) -> None:
+    finished(db, factories.ME, OWN_WINNER, own())
+    assert get_advice(db, Context(), factories.ME, KNOWN, "history").sources == []
+    assert begin_with(db, factories.spec(**warm("history")), factories.ME, KNOWN) is None
+
+
+def test_what_a_space_no_longer_allows_has_its_default(db: Database) -> None:
+    finished(db, factories.ME, OWN_WINNER, own())
+    narrow = OWN_SPACE["parameters"] | {"lr": {"low": 0.03, "high": 0.1, "default": 0.05}, "pooling": ["cls", "max"]}
+    begun = begin_with(db, own(space=OWN_SPACE | {"parameters": narrow}), factories.ME, KNOWN)
+    assert begun is not None
+    assert begun["points"][0]["configuration"]["parameters"] == {"lr": 0.05, "layers": 3, "pooling": "cls"}
+
+
+def test_a_guess_of_parameters_is_tried_first(db: Database) -> None:
+    guess = {"temperature": 5.0, "parameters": {"layers": 7, "pooling": "mean"}, "source": "a hunch"}
+    job = jobs.submit(db, own(warm_start={"points": [guess]}), factories.ME)[0]
+    assert job.advice is not None
+    [point] = job.advice["points"]
+    assert point["configuration"]["parameters"] == {"lr": pytest.approx(0.01), "layers": 7, "pooling": "mean"}
+    assert JobSpec.model_validate(job.spec).warm_start.points[0].parameters == guess["parameters"]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "words"),
+    [
+        ({"width": 3}, "parameters.width is no parameter of the space, which has layers, lr, pooling"),
+        ({"lr": 1.0}, "parameters.lr must be from 0.001 to 0.1, got 1"),
+        ({"layers": 2.5}, "parameters.layers must be a whole number from 1 to 8, got 2.5"),
+        ({"pooling": "max"}, "parameters.pooling must be one of cls, mean, got max"),
+        ({"lr": "fast"}, "parameters.lr must be from 0.001 to 0.1, got fast"),
+    ],
+)
+def test_a_guess_outside_of_the_parameters_is_refused(parameters: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValueError, match=f"warm_start.points.0.{words}"):
+        own(warm_start={"points": [{"temperature": 5.0, "parameters": parameters}]})

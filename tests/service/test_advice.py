@@ -176,6 +176,19 @@ class TestOnTheCommandLine:
         assert (advice["context"]["epochs"], advice["context"]["data"]) == (500, "digits")
         assert advice["mode"] == "literature"
 
+    def test_of_a_training_of_ones_own_there_is_own_history_only(
+        self, run: Callable[..., click.testing.Result], tmp_path: Path
+    ) -> None:
+        file = tmp_path / "own.yaml"
+        file.write_text("name: own\ntrainer: {external: {queue: words}}\nspace: {optimizer: null}\n")
+        shown = run("advice", file)
+        assert shown.exit_code == Exit.OK, shown.output
+        words = " ".join(shown.stdout.split())
+        assert "Advice for trainings of words" in words
+        assert "Own history only: your own finished jobs of this queue or command." in words
+        advice = json.loads(run("advice", "--queue", "words", "--json").stdout)
+        assert (advice["sources"], advice["context"]) == ([], {"program": "words"})
+
     def test_what_is_refused_says_why(self, run: Callable[..., click.testing.Result], tmp_path: Path) -> None:
         assert run("advice", "--classes", "1").exit_code == Exit.REFUSED
         file = tmp_path / "wrong.yaml"

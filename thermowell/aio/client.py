@@ -293,17 +293,19 @@ class AsyncClient(AsyncStudies):
         student: str | None = None,
         student_init: str | None = None,
         metric: str | None = None,
+        queue: str | None = None,
         most_sources: int = 20,
     ) -> Advice:
         """What is known of a setting before anything is trained in it: from the literature, finished jobs, or both.
 
         What is left out of the setting is neither near nor far. `label_smoothing` is the teacher's, `teacher_entropy`
-        the mean entropy of its softmax at T = 1 in nats.
+        the mean entropy of its softmax at T = 1 in nats. With `queue`, a queue or a command of trainings of one's own,
+        it is what their own finished jobs say.
         """
         setting: dict[str, Any] = {
             "data": data, "classes": classes, "train_images": train_images, "optimizer": optimizer, "epochs": epochs,
             "batch_size": batch_size, "label_smoothing": label_smoothing, "teacher_entropy": teacher_entropy,
-            "student": student, "student_init": student_init, "metric": metric,
+            "student": student, "student_init": student_init, "metric": metric, "queue": queue,
         }  # fmt: skip
         return read_document(Advice, await self.http.get("/advice", mode=mode, most_sources=most_sources, **setting))
 

@@ -47,6 +47,10 @@ _NAMES = {
     "student_init": "student's initialization",
     "metric": "metric",
 }
+OWN_ALONE = (
+    "Own history only: your own finished jobs of this queue or command. The literature knows nothing of its data, and "
+    "what programs report of themselves advises nobody else."
+)
 METHOD = (
     "Each source weighs its strength (1 for a job confirmed here, 0.5 for a published sweep, 0.2 for a copied default) "
     "times exp(-distance). A job's word is the posterior of its best T, or any T of the range in which its verdict "
@@ -122,7 +126,9 @@ def _default(context: Context, ranked: Ranked) -> AdvisedDefault | None:
     words = f"Sources with {100 * as_good:.0f} % of the weight found T = {USUAL:g} as good as their best"
     if gain is not None:
         metric: units.Metric = "nll" if context.metric == "nll" else "ece" if context.metric == "ece" else "accuracy"
-        words += f"; where it was measured, another T gained {units.difference(metric, gain)} over it"
+        own = context.program is not None and context.metric not in ("accuracy", "nll", "ece")
+        difference = f"{gain:.3g}" if own else units.difference(metric, gain)
+        words += f"; where it was measured, another T gained {difference} over it"
     advice = f"keep T = {USUAL:g} unless you search" if keep else "begin where the weight lies, or search T"
     return AdvisedDefault(temperature=USUAL, as_good=as_good, gain=gain, keep=keep, words=f"{words}: {advice}.")
 
@@ -202,9 +208,9 @@ def _source(context: Context, heavy: float, source: Evidence) -> AdviceSource:
 
 def _gaps(context: Context, evidence: Sequence[Evidence], mode: Mode) -> list[str]:
     """In words: what is unknown of the context, where no source is near, and what none of them tells."""
+    gaps = [] if context.program is None else [OWN_ALONE]
     if not evidence:
-        return [_nothing(mode)]
-    gaps = []
+        return [*gaps, _nothing(mode)]
     unknown = [_NAMES[part.feature] for part in differences(context, context) if part.distance > 0]
     if unknown:
         gaps.append(f"Not known of your setting: {_enumerate(unknown)}.")

@@ -32,7 +32,8 @@ class Context:
     source used. `label_smoothing` is the teacher's; `teacher_entropy`, in nats, is the mean entropy of its softmax at
     T = 1 on validation: how sharp it is. A student that does not begin with random weights is pretrained, on whichever
     data. `method` is what is taken from the teacher and how T goes along training, None for plain KL at one T: T means
-    something else to each, so that none speaks of another's.
+    something else to each, so that none speaks of another's. `program` is the queue or the command of a training of
+    one's own: it advises itself alone, and what neither tells of data and models is then the same, not unknown.
     """
 
     data: str | None = None
@@ -47,6 +48,7 @@ class Context:
     student_init: Initial | None = None
     metric: str | None = None
     method: str | None = None
+    program: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,20 @@ def of_spec(spec: JobSpec, teacher: Mapping[str, Any] | None = None) -> Context:
     )
 
 
+def of_program(spec: JobSpec) -> Context:
+    """The context of a job that a program of its own trains: its settings, and who trains it. ValueError for others."""
+    if spec.trainer is None:
+        raise ValueError("this job is trained by the service's own workers: its context is that of its data and models")
+    own = spec.space.optimizer is None
+    return Context(
+        optimizers=() if own else tuple(spec.space.optimizers()),
+        epochs=spec.training.epochs,
+        metric=spec.objective.metric,
+        method=_method(spec),
+        program=spec.trainer.queue,
+    )
+
+
 def _method(spec: JobSpec) -> str | None:
     """Everything that makes T another number than that of plain KL at one T, in a word; None where nothing does."""
     rule, apart = spec.distillation, spec.space.student_temperature is not None
@@ -103,7 +119,11 @@ def kind_of(model: str) -> Student:
 
 def differences(first: Context, second: Context) -> list[Difference]:
     """Where two contexts differ, feature by feature, in a fixed order; symmetric, and never below 0."""
-    return [Difference(name, measure(first, second)) for name, measure in _MEASURES.items()]
+    same = first.program is not None and first.program == second.program
+    return [
+        Difference(name, 0.0 if same and _untold(name, first, second) else measure(first, second))
+        for name, measure in _MEASURES.items()
+    ]
 
 
 def distance(first: Context, second: Context) -> float:
@@ -129,6 +149,10 @@ def as_json(context: Context) -> dict[str, Any]:
     if "optimizers" in features:
         features["optimizers"] = list(features["optimizers"])
     return features
+
+
+def _untold(feature: str, *contexts: Context) -> bool:
+    return all(getattr(context, _FIELDS.get(feature, feature)) in (None, ()) for context in contexts)
 
 
 Measure = Callable[[Context, Context], float]

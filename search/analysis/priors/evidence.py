@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -14,7 +14,7 @@ from search.analysis.priors.context import Context
 from search.scales import log_ratio
 from search.spec.fields import Part
 from trainers.registry import optimizers
-from trainers.spec import Configuration, Optimizer
+from trainers.spec import Configuration, Optimizer, Value
 
 Origin = Literal["literature", "history", "given"]
 How = Literal["read", "reported", "measured", "given"]
@@ -65,6 +65,8 @@ class Evidence:
     censored: bool = False
     gain: float | None = None
     """Of its temperature over T = 4, in the objective's unit, as far as it was measured; 0 where T = 4 is as good."""
+    parameters: Mapping[str, Value] = dataclasses.field(default_factory=dict)
+    """Named parameters of its space, as they went with the temperature."""
 
 
 def from_posterior(
@@ -128,6 +130,7 @@ def from_winner(
         ),
         job_id=job_id,
         censored=censored,
+        parameters=dict(configuration.parameters),
     )
 
 

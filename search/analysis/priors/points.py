@@ -18,7 +18,7 @@ from search.analysis.priors.context import Context, distance
 from search.analysis.priors.evidence import Evidence, Origin, Settings
 from search.scales import share_of, value_at
 from search.spec.job import Choices, Ranged, Searched, SpaceSpec
-from search.spec.parameters import default_of
+from search.spec.parameters import default_of, inside, proper
 from search.surrogate.axes import Axis, parameter_axes
 from trainers.registry import optimizers
 from trainers.spec import Configuration, Value, digest
@@ -102,7 +102,7 @@ def first_points(
 def draw(space: SpaceSpec, chance: random.Random) -> Configuration:
     """A random configuration: uniform on each range's own scale, each optimizer as likely as another."""
     name = chance.choice(list(space.optimizers()))
-    drawn = _configuration(space, name, None, Settings(), lambda _: chance.random())
+    drawn = _configuration(space, name, None, Settings(), lambda _: chance.random(), {})
     values = {axis.name: _drawn(axis, chance) for axis in parameter_axes(space.parameters)}
     return replace(drawn, parameters={**drawn.parameters, **values})
 
@@ -112,12 +112,18 @@ def _drawn(axis: Axis, chance: random.Random) -> Value:
     return value
 
 
-def complete_guess(space: SpaceSpec, temperature: float, settings: Settings, seed: int) -> Configuration:
-    """A guess made whole: what it leaves out is drawn at random, the same for the same seed."""
+def complete_guess(
+    space: SpaceSpec, temperature: float, settings: Settings, seed: int, parameters: Mapping[str, Value] | None = None
+) -> Configuration:
+    """A guess made whole: what it leaves out is drawn at random, the same for the same seed; named parameters that it
+    leaves out have their defaults.
+    """
     chance = random.Random(int(digest(["guess", seed])[:16], 16))
     name = settings.optimizer or chance.choice(list(space.optimizers()))
     drawn = {setting: chance.random() for setting in _BASES}
-    return _configuration(space, name, temperature, settings, lambda setting: drawn.get(setting, _MIDDLE))
+    return _configuration(
+        space, name, temperature, settings, lambda setting: drawn.get(setting, _MIDDLE), parameters or {}
+    )
 
 
 def fit(searched: Searched, value: float | None, position: float) -> float:
@@ -257,14 +263,26 @@ def _complete(
             )
         filled[setting] = setting_value
     told_all = Settings(optimizer=name, **filled)
-    return _configuration(space, name, candidate.temperature, told_all, lambda setting: positions.get(setting, _MIDDLE))
+    return _configuration(
+        space,
+        name,
+        candidate.temperature,
+        told_all,
+        lambda setting: positions.get(setting, _MIDDLE),
+        candidate.of.parameters,
+    )
 
 
 def _configuration(
-    space: SpaceSpec, name: str, temperature: float | None, settings: Settings, position: Callable[[str], float]
+    space: SpaceSpec,
+    name: str,
+    temperature: float | None,
+    settings: Settings,
+    position: Callable[[str], float],
+    named: Mapping[str, Value],
 ) -> Configuration:
-    """The configuration of these settings, fitted into the space; what they leave out lies at its position, and named
-    parameters are at their defaults: no source tells of them.
+    """The configuration of these settings, fitted into the space; what they leave out lies at its position. Parameters
+    that are `named` have that value where the space allows it, and all others their default.
     """
 
     def number(searched: Searched, setting: str) -> float:
@@ -275,7 +293,10 @@ def _configuration(
     label_weight = 1.0 - kd_weight if space.label_weight is None else number(space.label_weight, "label_weight")
     numbers = {setting: number(searched, setting) for setting, searched in optimizer_space.numbers().items()}
     trained = None if space.optimizer is None else optimizer_space.optimizer(name, numbers)
-    parameters = {key: default_of(part) for key, part in space.parameters.items()}
+    parameters = {
+        key: proper(part, named[key]) if key in named and inside(part, named[key]) else default_of(part)
+        for key, part in space.parameters.items()
+    }
     temperature_value = fit(space.temperature, temperature, position("temperature"))
     final, student = (
         None if part is None else fit(part, None, position(setting))

@@ -25,6 +25,8 @@ SMALL: dict[str, Any] = {
     "baselines": {"share": 0.34},
     "confirmation": {"finalists": 2, "select_seeds": 1, "estimate_seeds": 2},
 }
+NLL: dict[str, Any] = {"objective": {"metric": "nll"}}
+OWN_LOSS: dict[str, Any] = {"objective": {"metric": "val_loss", "direction": "minimize", "low": 0, "high": 1000}}
 LARGE: dict[str, Any] = {"pruner": {"name": "median", "min_epochs": 2, "startup_trials": 4}}
 
 
@@ -56,6 +58,7 @@ def by_program(own: Program, changes: dict[str, Any]) -> Job:
         for epoch in range(1, truth.EPOCHS + 1):
             accuracy = truth.reached(configuration, held.seed, epoch)
             metrics = {"accuracy": accuracy, "nll": 2.5 * (1 - accuracy), "ece": 0.02, "teacher_agreement": 0.9}
+            metrics["val_loss"] = metrics["nll"]
             stop = own.say(held, "reports", {"reports": [{"epoch": epoch, "metrics": metrics}]})["stop"]
             if stop is not None:
                 break
@@ -119,3 +122,20 @@ def test_a_program_over_http_searches_and_answers_as_our_worker_does(
     of_ours, of_theirs = answer(db, ours), answer(db, theirs)
     for name in of_ours:
         assert of_theirs[name] == of_ours[name], name
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_metric_of_ones_own_that_is_minimized_is_searched_as_the_built_in_one(db: Database, tmp_path: Path) -> None:
+    """The same numbers under another name; words and intervals over images alone differ."""
+    delta = {"confirmation": SMALL["confirmation"] | {"delta": 0.01}}
+    ours = by_worker(db, tmp_path / "ours", SMALL | NLL | delta)
+    with program(db, tmp_path / "theirs") as own:
+        theirs = by_program(own, SMALL | OWN_LOSS | delta)
+    assert (ours.state, theirs.state) == (JobState.COMPLETED, JobState.COMPLETED)
+    assert tried(db, theirs) == tried(db, ours)
+    of_ours, of_theirs = answer(db, ours), answer(db, theirs)
+    for name in ("winner", "baselines", "selection", "shortfall", "counts", "overall", "observations", "importances"):
+        assert of_theirs[name] == of_ours[name], name
+    assert results.get_result(db, theirs.id, ME).metric == "val_loss"
+    assert of_theirs["overall"]["best_temperature"] > 1
