@@ -19,6 +19,7 @@ from search.spec.parsing import default_spec_yaml
 from search.studies.spec import StudyExtension, StudySpec
 from service import prefix
 from service.errors import Problem, problems
+from service.routes import training_examples
 from service.routes.submitting import schema_of
 from trainers.registry import losses, optimizers
 
@@ -154,11 +155,12 @@ def _simple_defaults(schema: Any) -> None:
 
 
 def _complete(path: str, operation: dict[str, Any]) -> None:
-    """Adds what every guarded route can answer with, and an example of a spec where one is sent."""
+    """Adds what every guarded route can answer with, and examples: of a spec where one is sent, and of trials."""
     for media, content in operation.get("requestBody", {}).get("content", {}).items():
         if content["schema"] == schema_of("JobSpec"):
             text = default_spec_yaml()
             content["example"] = text if media == "application/yaml" else yaml.safe_load(text)
+    training_examples.add(operation)
     if "HTTPValidationError" in str(operation["responses"].get("422")):  # FastAPI's own word for what is a problem here
         operation["responses"] |= {str(status): answer for status, answer in problems("request-invalid").items()}
     if "requestBody" in operation:
