@@ -111,6 +111,7 @@ class Program:
 
     def __init__(self, db: Database, client: httpx.Client, proposer: process.Proposer) -> None:
         self.db, self.client, self.proposer = db, client, proposer
+        self.claims: list[dict[str, Any]] = []
 
     def submit(self, **changes: Any) -> Job:
         return jobs.submit(self.db, own_spec(**changes), factories.ME)[0]
@@ -129,6 +130,7 @@ class Program:
         answer = self.client.post("/v1/claims", json={"queue": "q", "client": "w", "lease_seconds": 60} | order)
         assert answer.status_code == 200, answer.text
         document: dict[str, Any] = answer.json()
+        self.claims += document["claims"]
         return document
 
     def say(self, held: Held, verb: str, document: Any = None, status: int = 200) -> dict[str, Any]:

@@ -306,6 +306,8 @@ def test_the_test_part_is_asked_for_in_estimates_alone_and_sealed_until_the_end(
     assert result.winner.test is not None
     assert result.winner.test["accuracy"].mean == 0.125
     assert any("kept the test part to itself" in sentence for sentence in result.cautions)
+    asked = {(claim["stage"], claim["test"]) for claim in own.claims}
+    assert asked == {("search", False), ("baseline", False), ("select", False), ("estimate", True)}
 
 
 def test_what_a_program_said_of_the_test_part_stays_sealed_where_nothing_is_decided(
@@ -365,6 +367,8 @@ def test_a_token_is_worth_nothing_without_its_key(own: Program) -> None:
         )
     ]
     assert [answer.status_code for answer in answers] == [404] * 4
+    file = f"/v1/jobs/{held.job_id}/trials/0/artifacts/student.bin"
+    assert own.client.put(file, content=b"x", headers=mine | {"Lease-Token": held.token}).status_code == 404
     renewed = own.client.post("/v1/leases/renew", json={"tokens": [held.token]}, headers=mine)
     assert renewed.json()["leases"] == {held.token: "lost"}
     assert own.client.post("/v1/claims", json={"queue": "q", "client": "w"}, headers=mine).json()["claims"] == []
