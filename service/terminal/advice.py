@@ -113,8 +113,8 @@ def _setting(file: Path) -> dict[str, Any]:
     except SpecInvalid as refused:
         fail("\n".join(f"{problem.path}: {problem.message}" for problem in refused.problems), Exit.REFUSED)
     if spec.trainer is not None:
-        own = {} if spec.space.optimizer is None else {"optimizer": list(spec.space.optimizers())}
-        return own | {"queue": spec.trainer.queue, "epochs": spec.training.epochs}
+        searched = {} if spec.space.optimizer is None else {"optimizer": list(spec.space.optimizers())}
+        return searched | {"queue": spec.trainer.queue, "epochs": spec.training.epochs}
     setting = settings_context.as_json(settings_context.of_spec(spec))
     setting["optimizer"] = setting.pop("optimizers")
     return setting

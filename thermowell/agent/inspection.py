@@ -77,12 +77,12 @@ def describe(name: str, command: Command, gpus: int) -> Iterator[str]:
         yield f"  runs       nothing with its own defaults: {error}"
     for argument, rule in command.arguments.items():
         yield f"  argument   {argument}: {_rule(rule)}"
-    given = {
+    origins = {
         **dict.fromkeys(command.environment.set, "set here"),
         **dict.fromkeys(command.environment.passed, "as here"),
     }
-    given |= {variable: f"from {file}" for variable, file in command.environment.files.items()}
-    yield f"  variables  {', '.join([*ALWAYS, *(f'{variable} ({origin})' for variable, origin in given.items())])}"
+    origins |= {variable: f"from {file}" for variable, file in command.environment.files.items()}
+    yield f"  variables  {', '.join([*ALWAYS, *(f'{variable} ({origin})' for variable, origin in origins.items())])}"
     fingerprint = command.fingerprint()
     if fingerprint is not None:
         yield f"  code       {len(code_files(command.code))} files, fingerprint {fingerprint[:12]}"
@@ -96,9 +96,9 @@ def findings_of(name: str, command: Command, surroundings: Mapping[str, str], gp
         yield Finding(f"{name}.directory", f"{directory} is no folder here: make it, or name another")
     else:
         yield from _of_program(name, command, directory, surroundings)
-    for unknown, place in _unknown(command).items():
+    for parameter, place in _unknown(command).items():
         words = (
-            f"{{{unknown}}} is no argument of this command: a job needs a parameter of this name to be trained by it"
+            f"{{{parameter}}} is no argument of this command: a job needs a parameter of this name to be trained by it"
         )
         yield Finding(f"{name}.argv.{place}", words, note=True)
     for variable in command.environment.passed:
@@ -124,11 +124,11 @@ def _of_program(name: str, command: Command, directory: Path, surroundings: Mapp
     if not PLACEHOLDER.search(program):
         if os.sep in program:
             file = directory / program
-            there = file.is_file() and os.access(file, os.X_OK)
+            present = file.is_file() and os.access(file, os.X_OK)
         else:
             path = command.environment.set.get("PATH", surroundings.get("PATH"))
-            there = shutil.which(program, path=path) is not None
-        if not there:
+            present = shutil.which(program, path=path) is not None
+        if not present:
             yield Finding(f"{name}.argv.0", f"no program {program} is here: install it, or give its whole path")
     for place, element in enumerate(command.argv[1:], 1):
         if _SCRIPT.fullmatch(element) and not element.startswith("-") and not (directory / element).is_file():
@@ -137,12 +137,12 @@ def _of_program(name: str, command: Command, directory: Path, surroundings: Mapp
 
 def _unknown(command: Command) -> dict[str, int]:
     """The placeholders that a job's own parameters must stand for, each with the element that it first stands in."""
-    known, unknown = _values(command), dict[str, int]()
+    examples, strangers = _values(command), dict[str, int]()
     for place, element in enumerate(command.argv):
         for match in PLACEHOLDER.finditer(element):
-            if match[2] is not None and match[2] not in known:
-                unknown.setdefault(match[2], place)
-    return unknown
+            if match[2] is not None and match[2] not in examples:
+                strangers.setdefault(match[2], place)
+    return strangers
 
 
 def _values(command: Command) -> dict[str, Any]:

@@ -126,8 +126,8 @@ def _default(context: Context, ranked: Ranked) -> AdvisedDefault | None:
     words = f"Sources with {100 * as_good:.0f} % of the weight found T = {USUAL:g} as good as their best"
     if gain is not None:
         metric: units.Metric = "nll" if context.metric == "nll" else "ece" if context.metric == "ece" else "accuracy"
-        own = context.program is not None and context.metric not in ("accuracy", "nll", "ece")
-        difference = f"{gain:.3g}" if own else units.difference(metric, gain)
+        own_metric = context.program is not None and context.metric not in ("accuracy", "nll", "ece")
+        difference = f"{gain:.3g}" if own_metric else units.difference(metric, gain)
         words += f"; where it was measured, another T gained {difference} over it"
     advice = f"keep T = {USUAL:g} unless you search" if keep else "begin where the weight lies, or search T"
     return AdvisedDefault(temperature=USUAL, as_good=as_good, gain=gain, keep=keep, words=f"{words}: {advice}.")

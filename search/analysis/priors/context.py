@@ -92,9 +92,8 @@ def of_program(spec: JobSpec) -> Context:
     """The context of a job that a program of its own trains: its settings, and who trains it. ValueError for others."""
     if spec.trainer is None:
         raise ValueError("this job is trained by the service's own workers: its context is that of its data and models")
-    own = spec.space.optimizer is None
     return Context(
-        optimizers=() if own else tuple(spec.space.optimizers()),
+        optimizers=() if spec.space.optimizer is None else tuple(spec.space.optimizers()),
         epochs=spec.training.epochs,
         metric=spec.objective.metric,
         method=_method(spec),
@@ -119,9 +118,9 @@ def kind_of(model: str) -> Student:
 
 def differences(first: Context, second: Context) -> list[Difference]:
     """Where two contexts differ, feature by feature, in a fixed order; symmetric, and never below 0."""
-    same = first.program is not None and first.program == second.program
+    one_program = first.program is not None and first.program == second.program
     return [
-        Difference(name, 0.0 if same and _untold(name, first, second) else measure(first, second))
+        Difference(name, 0.0 if one_program and _untold(name, first, second) else measure(first, second))
         for name, measure in _MEASURES.items()
     ]
 

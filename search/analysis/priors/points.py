@@ -279,10 +279,10 @@ def _configuration(
     temperature: float | None,
     settings: Settings,
     position: Callable[[str], float],
-    named: Mapping[str, Value],
+    values: Mapping[str, Value],
 ) -> Configuration:
     """The configuration of these settings, fitted into the space; what they leave out lies at its position. Parameters
-    that are `named` have that value where the space allows it, and all others their default.
+    have those `values` that the space allows, and else their default.
     """
 
     def number(searched: Searched, setting: str) -> float:
@@ -294,7 +294,7 @@ def _configuration(
     numbers = {setting: number(searched, setting) for setting, searched in optimizer_space.numbers().items()}
     trained = None if space.optimizer is None else optimizer_space.optimizer(name, numbers)
     parameters = {
-        key: proper(part, named[key]) if key in named and inside(part, named[key]) else default_of(part)
+        key: proper(part, values[key]) if key in values and inside(part, values[key]) else default_of(part)
         for key, part in space.parameters.items()
     }
     temperature_value = fit(space.temperature, temperature, position("temperature"))
