@@ -55,6 +55,50 @@ def noisy(shape, classes):
 def reading(shape, classes):
     return Reading(shape[0], classes)
 """
+ARITHMETIC = """
+import numpy as np
+import torch.nn.functional as F
+from thermowell import plugin
+
+@plugin.loss("acme/soft", weights={"alpha": 1.0}, summary="kl as the project has it, alpha times")
+def soft(student, teacher, labels, *, teacher_temperature, student_temperature, alpha):
+    log_teacher = F.log_softmax(teacher / teacher_temperature, -1)
+    log_student = F.log_softmax(student / student_temperature, -1)
+    divergence = (log_teacher.exp() * (log_teacher - log_student)).sum(-1)
+    return alpha * divergence * teacher_temperature * student_temperature
+
+@plugin.loss("acme/reading")
+def reading(student, teacher, labels, *, teacher_temperature, student_temperature):
+    return (student - teacher).square().mean() * (1 + float(labels[0]))
+
+RATE = plugin.Span(1e-3, 1.0)
+
+@plugin.optimizer("acme/heavy", settings={"learning_rate": RATE, "weight_decay": 0.0, "momentum": 0.9})
+def heavy(weight, gradient, first, second, *, step, learning_rate, weight_decay, momentum):
+    gradient = gradient + weight_decay * weight
+    first = momentum * first + gradient
+    return weight - learning_rate * first, first, second
+
+@plugin.optimizer("acme/normed", settings={"learning_rate": plugin.Span(1e-3, 1e-1), "weight_decay": 0.0})
+def normed(weight, gradient, first, second, *, step, learning_rate, weight_decay):
+    return weight - learning_rate * gradient / (gradient.norm() + 1e-6), first, second
+
+@plugin.augmentation("acme/grain", summary="grey levels off by up to 8")
+def grain(images, seed):
+    noise = np.random.default_rng(seed).integers(-8, 9, images.shape)
+    return np.clip(images + noise, 0, 255).astype(np.uint8)
+
+@plugin.augmentation("acme/flat")
+def flat(images, seed):
+    return images[:, 0]
+
+ROWS = plugin.Parameter("int", 300, 10, 1000, "how many")
+
+@plugin.dataset("acme/sums", classes=2, inputs="features", arguments={"rows": ROWS})
+def sums(root, part, *, rows):
+    table = np.random.default_rng(2).normal(size=(rows, 4))
+    return table, (table.sum(1) > 0).astype(int)
+"""
 
 
 def write(folder: Path, name: str, source: str, version: str = "1.0") -> None:

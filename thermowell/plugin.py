@@ -1,5 +1,5 @@
-"""What a plugin declares: models and data sets of an installed package, which workers train with. The standard library
-alone; the functions themselves may import what they need.
+"""What a plugin declares: models, data sets, losses, optimizers and augmentations of an installed package, which
+workers train with. The standard library alone; the functions themselves may import what they need.
 
 A package names the module of its declarations in the entry-point group `thermowell.plugins`, and the operator names the
 package in THERMOWELL_PLUGINS. See docs/plugins.md.
@@ -16,10 +16,14 @@ GROUP = "thermowell.plugins"
 """The entry-point group."""
 NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,49}/[A-Za-z0-9][A-Za-z0-9._-]{0,49}"
 """What the name of a plugin's record looks like: it has a slash, which no name of the project has."""
-Kind = Literal["model", "dataset"]
+Kind = Literal["model", "dataset", "loss", "optimizer", "augmentation"]
 Inputs = Literal["images", "features", "tokens"]
 INPUTS: tuple[Inputs, ...] = ("images", "features", "tokens")
 Argument = int | float | str | bool
+WEIGHTS = ("alpha", "beta", "gamma")
+"""The names that weights of a loss may have."""
+SETTINGS = ("learning_rate", "weight_decay", "momentum")
+"""The settings of an optimizer; all have the first two."""
 MOST = 1e300
 """No argument is larger; whole numbers may have any number of digits, and no float would hold them."""
 _ATTRIBUTE = "__thermowell__"
@@ -28,7 +32,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One argument of a model: low <= value <= high; an int also lies on the grid low, low + stride, ..."""
+    """An argument of a model or a data set: low <= value <= high; an int also lies on the grid low, low + stride."""
 
     kind: Literal["int", "float"]
     default: float
@@ -55,9 +59,22 @@ class Parameter:
 
 
 @dataclass(frozen=True, slots=True)
+class Span:
+    """From where to where a setting of an optimizer is searched unless a space says otherwise; both are positive where
+    the scale is logarithmic.
+    """
+
+    low: float
+    high: float
+    log: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Declaration:
     """A record of a plugin by name. Of a data set: how many `classes` it has and their names, what its examples are
-    (`inputs`), of tokens how many there are (`vocabulary`), and whether it has a test part of its own.
+    (`inputs`), of tokens how many there are (`vocabulary`), and whether it has a test part of its own. Of a loss: its
+    `weights` with their defaults, and the `least_classes` with which it says anything. Of an optimizer: its `settings`,
+    each with the span in which it is searched, or the number that it is.
     """
 
     kind: Kind
@@ -69,11 +86,18 @@ class Declaration:
     inputs: Inputs | None = None
     vocabulary: int | None = None
     own_test_part: bool = False
+    weights: Mapping[str, float] = field(default_factory=dict)
+    least_classes: int = 2
+    settings: Mapping[str, Span | float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """ValueError where the declaration cannot be meant."""
         if not re.fullmatch(NAME, self.name):
             raise ValueError(f"a plugin's name looks like owner/name (letters, digits, _ and -), not {self.name!r}")
+        if unknown := [name for name in self.weights if name not in WEIGHTS]:
+            raise ValueError(f"{self.name}: weights may be {', '.join(WEIGHTS)}, not {', '.join(unknown)}")
+        if self.kind == "optimizer":
+            _check_settings(self.name, self.settings)
         if self.kind != "dataset":
             return
         if self.classes is None or self.classes < 2:
@@ -95,6 +119,35 @@ def model(
     return _declared(Declaration("model", name, summary, dict(arguments or {})))
 
 
+def loss(
+    name: str, *, weights: Mapping[str, float] | None = None, least_classes: int = 2, summary: str = ""
+) -> Callable[[Function], Function]:
+    """Declares a distillation term: `function(student, teacher, labels, *, teacher_temperature, student_temperature,
+    **weights)` answers it for each example, [n], or their mean, from both logits [n, classes] and labels [n] (int64).
+
+    The logits are float32 or wider, and in a bank everything but the class may be a tensor of a lane under
+    `torch.func.vmap`. Label term and `kd_weight` are not its business; T^2 is, where it wants that.
+    """
+    return _declared(Declaration("loss", name, summary, weights=dict(weights or {}), least_classes=least_classes))
+
+
+def optimizer(name: str, *, settings: Mapping[str, Span | float], summary: str = "") -> Callable[[Function], Function]:
+    """Declares an optimizer: `function(weight, gradient, first, second, *, step, **settings)` answers the new weight
+    and the two new moments, which begin as zeros and are kept in checkpoints; all have one shape.
+
+    `step` counts from 1, `learning_rate` is that of the step. In a bank, numbers are tensors that broadcast, and a
+    weight is all weights of a student as one row: what depends on a tensor's shape is trained in the loop.
+    """
+    return _declared(Declaration("optimizer", name, summary, settings=dict(settings)))
+
+
+def augmentation(name: str, *, summary: str = "") -> Callable[[Function], Function]:
+    """Declares an augmentation: `function(images, seed)` answers one view of images (uint8 NumPy array [n, channels,
+    height, width]) in the same form; the same for the same seed, of which each view has one.
+    """
+    return _declared(Declaration("augmentation", name, summary))
+
+
 def dataset(
     name: str,
     *,
@@ -103,9 +156,10 @@ def dataset(
     vocabulary: int | None = None,
     own_test_part: bool = False,
     class_names: Sequence[str] = (),
+    arguments: Mapping[str, Parameter] | None = None,
     summary: str = "",
 ) -> Callable[[Function], Function]:
-    """Declares a data set: `function(root, part)` answers NumPy arrays of examples [n, ...] and labels [n].
+    """Declares a data set: `function(root, part, **arguments)` answers NumPy arrays: examples [n, ...], labels [n].
 
     `part` is "pool", from which validation (and test) are cut, or "test" where there is one of its own. `root` is the
     folder below which the operator's data lie. Images are uint8 [n, channels, height, width]; features any numbers,
@@ -113,13 +167,28 @@ def dataset(
     `vocabulary`.
     """
     names = tuple(class_names)
-    return _declared(Declaration("dataset", name, summary, {}, classes, names, inputs, vocabulary, own_test_part))
+    parameters = dict(arguments or {})
+    return _declared(
+        Declaration("dataset", name, summary, parameters, classes, names, inputs, vocabulary, own_test_part)
+    )
 
 
 def declarations(function: Any) -> tuple[Declaration, ...]:
     """What a function was declared as; nothing where it was not."""
     declared = getattr(function, _ATTRIBUTE, ())
     return declared if isinstance(declared, tuple) else ()
+
+
+def _check_settings(name: str, settings: Mapping[str, Span | float]) -> None:
+    unknown = [setting for setting in settings if setting not in SETTINGS]
+    missing = [setting for setting in SETTINGS[:2] if setting not in settings]
+    if unknown or missing:
+        raise ValueError(f"{name}: settings are {', '.join(SETTINGS[:2])} and, where it has one, {SETTINGS[2]}")
+    for setting, span in settings.items():
+        low = span.low if isinstance(span, Span) else span
+        high = span.high if isinstance(span, Span) else span
+        if not 0 <= low <= high or (isinstance(span, Span) and (low == high or (span.log and low == 0))):
+            raise ValueError(f"{name}: {setting} must be a number, or a span from low to a larger high, 0 or more")
 
 
 def _declared(declaration: Declaration) -> Callable[[Function], Function]:

@@ -6,14 +6,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from thermowell.plugin import Kind, Parameter
 from trainers.registry import augmentations, lookup, losses, optimizers, plugins
 from trainers.registry.datasets import DATASETS as DATASETS
 from trainers.registry.datasets import of_plugin
 from trainers.registry.models import MODELS as MODELS
-from trainers.registry.plugins import Plugins
+from trainers.registry.plugins import Plugin, Plugins
 from trainers.registry.schedules import SCHEDULES as SCHEDULES
 from trainers.registry.schedules import TEMPERATURE_SCHEDULES as TEMPERATURE_SCHEDULES
 from trainers.spec import Argument
@@ -23,7 +23,9 @@ from trainers.torchvision_names import TORCHVISION_MODELS
 TIMM_PREFIX = "timm:"
 
 
+KINDS: tuple[Kind, ...] = get_args(Kind)
 NO_PLUGINS = Plugins()
+NO_ARGUMENTS: Mapping[str, Argument] = {}
 _OF_DATASET = ("name", "summary", "channels", "size", "classes", "own_test_part", "fetched_by", "photos")
 _OF_MODEL = ("name", "summary", "arguments")
 
@@ -79,11 +81,13 @@ def completed(parameters: Mapping[str, Parameter], arguments: Mapping[str, Argum
     return {**defaults, **arguments}
 
 
-def check_dataset(name: str) -> list[str]:
-    """What is wrong with a data set's name, in sentences; empty where nothing is."""
+def check_dataset(name: str, arguments: Mapping[str, Argument] = NO_ARGUMENTS) -> list[str]:
+    """What is wrong with a data set's name or arguments, in sentences; empty where nothing is."""
     if plugins.is_plugin(name):
-        return _check_plugin("dataset", name, {})
-    return [] if name in DATASETS else [lookup.unknown("data set", name, DATASETS)]
+        return _check_plugin("dataset", name, arguments)
+    if name in DATASETS:
+        return _no_arguments(name, arguments)
+    return [lookup.unknown("data set", name, DATASETS)]
 
 
 def describe(from_workers: Plugins = NO_PLUGINS, weights: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:
@@ -91,7 +95,7 @@ def describe(from_workers: Plugins = NO_PLUGINS, weights: Sequence[Mapping[str, 
     workers have published.
     """
     records = list(from_workers.records.values())
-    by_kind = {kind: [plugin for plugin in records if plugin.declaration.kind == kind] for kind in ("model", "dataset")}
+    by_kind = {kind: [plugin for plugin in records if plugin.declaration.kind == kind] for kind in KINDS}
     return {
         "datasets": [
             *(_chosen(record, _OF_DATASET) for record in DATASETS.values()),
@@ -106,13 +110,18 @@ def describe(from_workers: Plugins = NO_PLUGINS, weights: Sequence[Mapping[str, 
         "plugin_errors": dict(from_workers.errors),
         "weights": [dict(entry) for entry in weights],
         "model_prefixes": {TIMM_PREFIX: "any classification model of timm, on workers that have timm installed"},
-        "optimizers": {name: list(settings) for name, settings in OPTIMIZERS.items()},
+        "optimizers": {name: list(settings) for name, settings in OPTIMIZERS.items()}
+        | {plugin.declaration.name: list(plugin.declaration.settings) for plugin in by_kind["optimizer"]},
         "schedules": dict(SCHEDULES),
-        "augmentations": dict(AUGMENTATIONS),
-        "losses": dict(LOSSES),
+        "augmentations": dict(AUGMENTATIONS) | _summaries(by_kind["augmentation"]),
+        "losses": dict(LOSSES) | _summaries(by_kind["loss"]),
         "temperature_schedules": dict(TEMPERATURE_SCHEDULES),
         "objectives": dict(OBJECTIVES),
     }
+
+
+def _summaries(records: list[Plugin]) -> dict[str, str]:
+    return {plugin.declaration.name: plugin.declaration.summary for plugin in records}
 
 
 def _check_plugin(kind: Kind, name: str, arguments: Mapping[str, Argument]) -> list[str]:
@@ -121,7 +130,7 @@ def _check_plugin(kind: Kind, name: str, arguments: Mapping[str, Argument]) -> l
         return []
     plugin = catalogue.find(kind, name)
     if plugin is None:
-        return [catalogue.unknown(kind, name, "no living worker")]
+        return plugins.problems(kind, name)
     return argument_problems(name, plugin.declaration.arguments, arguments)
 
 

@@ -1,4 +1,6 @@
-"""Checks of a plugin before jobs name it: its data sets are read, its models trained in the loop and in a bank."""
+"""Checks of a plugin before jobs name it: its data sets are read, its augmentations make views, and its models, losses
+and optimizers train students in the loop and in a bank.
+"""
 
 from __future__ import annotations
 
@@ -8,25 +10,39 @@ import json
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
+from thermowell.plugin import Kind
 from trainers import plugin_codes, run
-from trainers.data import datasets
+from trainers.data import datasets, plugin_views
 from trainers.engines import bank_probe
 from trainers.engines.loop import LoopEngine
 from trainers.errors import TrainingError
-from trainers.registry import optimizers, plugins
+from trainers.registry import losses, optimizers, plugins
 from trainers.registry.models import Argument
-from trainers.spec import Assignment, Configuration, Data, Model, Optimizer, Problem, Teacher, Training
+from trainers.spec import (
+    Assignment,
+    Configuration,
+    Data,
+    Distillation,
+    Model,
+    Optimizer,
+    Problem,
+    Teacher,
+    Training,
+)
 from trainers.teaching.prepared import Prepared, Roots
 from trainers.zoo import models, weights
 
 EXAMPLES, EPOCHS, BATCH = 512, 2, 32
 _RATE = Optimizer(optimizers.DEFAULT, 1e-2)
 _SETTINGS = Configuration(temperature=4.0, kd_weight=0.5, label_weight=0.5, optimizer=_RATE)
+_PLAIN_DATA, _PLAIN_MODEL = "digits", Model("mlp", {"width": 8})
+"""On which losses, optimizers and augmentations are tried."""
 State = Mapping[str, Tensor]
 
 
@@ -51,7 +67,12 @@ def check(name: str, data_root: Path, data: str = "", arguments: Mapping[str, Ar
         findings += _of_dataset(key, data_root)
     for kind, key in present.records:
         if kind == "model":
-            findings += _of_model(Model(key, dict(arguments or {})), [data] if data else names, data_root)
+            tried = _problems([data] if data else names, Model(key, dict(arguments or {})), data_root)
+            findings += _of_students(key, tried, data_root)
+        elif kind in ("loss", "optimizer"):
+            findings += _of_students(key, _plain_problems(kind, key, data, data_root), data_root)
+        elif kind == "augmentation":
+            findings += _of_augmentation(key, data or _PLAIN_DATA, data_root)
     return findings
 
 
@@ -67,19 +88,49 @@ def _of_dataset(name: str, root: Path) -> Iterator[Finding]:
     yield Finding(name, "is the same twice", alike, "" if alike else "two reads differ: seed whatever is drawn")
 
 
-def _of_model(model: Model, names: Sequence[str], root: Path) -> Iterator[Finding]:
+def _of_augmentation(name: str, data: str, root: Path) -> Iterator[Finding]:
+    try:
+        images = datasets.load(Data(data), root).train.images[:EXAMPLES]
+        first, again = (plugin_views.draw(name, images, 0, 2) for _ in range(2))
+    except TrainingError as error:
+        yield Finding(name, "makes views", False, str(error))
+        return
+    yield Finding(name, "makes views", True, f"of {len(images)} images of {data}")
+    alike = first.equal(again)
+    yield Finding(name, "is the same twice", alike, "" if alike else "draw by the seed that it is given")
+    apart = not first[0].equal(first[1])
+    yield Finding(name, "another seed, another view", apart, "" if apart else "two views are the same")
+
+
+def _of_students(record: str, problems: Iterator[Problem], root: Path) -> Iterator[Finding]:
+    """The findings on students of the first of these problems that can be prepared."""
     reasons = []
-    for name in names:
+    for problem in problems:
         with tempfile.TemporaryDirectory() as store:
             try:
-                ready = run.prepare(_problem(name, model, root), Roots(root, Path(store)), "cpu")
+                ready = run.prepare(problem, Roots(root, Path(store)), "cpu")
             except TrainingError as error:
-                reasons.append(f"{name}: {error}")
+                reasons.append(f"{problem.data.name}: {error}")
                 continue
             assert isinstance(ready, Prepared)
-            yield from _trained(ready, f"{model.name} on {name}", Path(store))
+            yield from _trained(ready, f"{record} on {problem.data.name}", Path(store))
             return
-    yield Finding(model.name, "is trained", False, "; ".join(reasons) or "there is no data set: name one with --data")
+    yield Finding(record, "is trained", False, "; ".join(reasons) or "there is no data set: name one with --data")
+
+
+def _problems(names: Sequence[str], model: Model, root: Path) -> Iterator[Problem]:
+    return (plugin_codes.complete(_problem(name, model, root)) for name in names)
+
+
+def _plain_problems(kind: Kind, name: str, data: str, root: Path) -> Iterator[Problem]:
+    """A small model with the loss, or the optimizer, of that name."""
+    problem = _problem(data or _PLAIN_DATA, _PLAIN_MODEL, root)
+    if kind == "loss":
+        weights: dict[str, Any] = {weight: record.default for weight, record in losses.get(name).weights.items()}
+        problem = replace(problem, distillation=Distillation(name, **weights))
+    else:
+        problem = replace(problem, optimizers=((name, None),))
+    yield plugin_codes.complete(problem)
 
 
 def _problem(data: str, model: Model, root: Path) -> Problem:
@@ -90,7 +141,7 @@ def _problem(data: str, model: Model, root: Path) -> Problem:
         datasets.load(few.data, root)
     except TrainingError:  # so many there are not: the whole set, then
         few = Problem(Data(data), teacher, model, Training(EPOCHS, BATCH))
-    return plugin_codes.complete(few)
+    return few
 
 
 def _trained(ready: Prepared, record: str, store: Path) -> Iterator[Finding]:
@@ -130,7 +181,10 @@ def _state_names(ready: Prepared, record: str) -> Finding:
 
 def _train(ready: Prepared, path: Path, seed: int, checkpoint: Path | None = None) -> State:
     """A student's state after all epochs; with a checkpoint, it goes on from one after the first."""
-    engine, student = LoopEngine(ready), Assignment("0", _SETTINGS, seed)
+    settings = _SETTINGS
+    for name, _ in ready.problem.optimizers:
+        settings = replace(settings, optimizer=bank_probe.middle(name))
+    engine, student = LoopEngine(ready), Assignment("0", settings, seed)
     lane = engine.admit(student)
     for epoch in range(EPOCHS):
         engine.step_epoch()

@@ -6,11 +6,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 from thermowell.plugin import Kind
 from trainers.registry import named, plugins
 from trainers.registry.plugins import Plugin
-from trainers.spec import Data, Initial, Model, Pretraining, Problem, Teacher
+from trainers.spec import Data, Distillation, Initial, Model, Pretraining, Problem, Teacher
 
 WEIGHTS = "weights"
 """The kind of what has a name and is no plugin."""
@@ -30,6 +31,8 @@ def complete(problem: Problem) -> Problem:
         teacher=_teacher(problem.teacher, vocabulary),
         student=_model(problem.student, vocabulary),
         initial=_initial(problem.initial),
+        distillation=_rule(problem.distillation),
+        optimizers=tuple((name, _code("optimizer", name)) for name, _ in problem.optimizers),
     )
 
 
@@ -48,6 +51,8 @@ def names(problem: Problem) -> Iterator[tuple[str, str]]:
     for data in (problem.data, *(origin.data for origin in origins if origin is not None)):
         if plugins.is_plugin(data.name):
             yield "dataset", data.name
+        if plugins.is_plugin(data.augmentation):
+            yield "augmentation", data.augmentation
     for model in (problem.student, *(teacher.model for teacher in teachers)):
         if model is not None and plugins.is_plugin(model.name):
             yield "model", model.name
@@ -57,11 +62,22 @@ def names(problem: Problem) -> Iterator[tuple[str, str]]:
     for artifact in artifacts:
         if artifact is not None and named.is_name(artifact):
             yield WEIGHTS, named.parts(artifact)[0]
+    if plugins.is_plugin(problem.distillation.method):
+        yield "loss", problem.distillation.method
+    for name, _ in problem.optimizers:
+        yield "optimizer", name
 
 
 def _data(data: Data) -> Data:
-    plugin = _find("dataset", data.name)
-    return data if plugin is None else replace(data, code=plugin.fingerprint)
+    codes: dict[str, Any] = {
+        "code": _code("dataset", data.name),
+        "augmentation_code": _code("augmentation", data.augmentation),
+    }
+    return replace(data, **{name: code for name, code in codes.items() if code is not None})
+
+
+def _rule(rule: Distillation) -> Distillation:
+    return replace(rule, code=_code("loss", rule.method))
 
 
 def _model(model: Model, vocabulary: int | None) -> Model:
@@ -94,6 +110,11 @@ def _pinned(artifact: str | None) -> str | None:
         return artifact
     digest = named.digest_of(artifact)
     return artifact if digest is None else named.pinned(artifact, digest)
+
+
+def _code(kind: Kind, name: str) -> str | None:
+    plugin = _find(kind, name)
+    return None if plugin is None else plugin.fingerprint
 
 
 def _find(kind: Kind, name: str) -> Plugin | None:

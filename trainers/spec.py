@@ -62,8 +62,8 @@ class Data:
     the set ships without a test part of its own. `train_size` keeps a stratified subset of the training part. Images
     are cut by the set's own classes, whatever `classes` are trained on: each part holds the same images. Where the set
     ships with a validation part, that is used, and `validation_fraction` counts for nothing. `layout` says whether the
-    folders of an `image_folder` are classes or parts; unset, they tell it themselves. `code` is the fingerprint of the
-    code of a plugin's set.
+    folders of an `image_folder` are classes or parts; unset, they tell it themselves. `arguments` are a plugin's set's,
+    `code` the fingerprint of its code, and `augmentation_code` that of a plugin's augmentation.
     """
 
     name: str
@@ -77,6 +77,8 @@ class Data:
     classes: Classes | None = field(default=None, metadata=OMIT_IF_DEFAULT)
     layout: Layout | None = field(default=None, metadata=OMIT_IF_DEFAULT)
     code: str | None = field(default=None, metadata=OMIT_IF_DEFAULT)
+    arguments: Mapping[str, Argument] = field(default_factory=dict, metadata=OMIT_IF_DEFAULT)
+    augmentation_code: str | None = field(default=None, metadata=OMIT_IF_DEFAULT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +184,8 @@ class Distillation:
 
     `alpha`, `beta` and `gamma` weigh the parts of those methods whose records have such weights; to the others they say
     nothing. A shape goes from the configuration's `temperature` to its `final_temperature`; a step does so once that
-    share of all steps is behind. `revision` is that of the method's record by which the job began.
+    share of all steps is behind. `revision` is that of the method's record by which the job began, `code` the
+    fingerprint of the code of a plugin's method.
     """
 
     method: Method = losses.PLAIN
@@ -192,6 +195,7 @@ class Distillation:
     shape: TemperatureShape = "constant"
     step_at: float = 0.5
     revision: int = field(default=1, metadata=OMIT_IF_DEFAULT)
+    code: str | None = field(default=None, metadata=OMIT_IF_DEFAULT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +203,8 @@ class Problem:
     """All that the students of one job have in common; what one bank can train together.
 
     The teacher's logits are computed on `views` seeded augmented views of the training part; epoch e (from 1)
-    shows view (e - 1) mod views to the student and takes that view's logits.
+    shows view (e - 1) mod views to the student and takes that view's logits. `optimizers` are those of plugins among
+    which students' are, each with the fingerprint of its code.
     """
 
     data: Data
@@ -210,6 +215,7 @@ class Problem:
     precision: Precision = "fp32"
     initial: Initial = field(default=Initial(), metadata=OMIT_IF_DEFAULT)
     distillation: Distillation = field(default=Distillation(), metadata=OMIT_IF_DEFAULT)
+    optimizers: tuple[tuple[str, str | None], ...] = field(default=(), metadata=OMIT_IF_DEFAULT)
 
     def fingerprint(self) -> str:
         """Hex digest that changes with every field."""

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 from pydantic import Field, model_validator
 
-from search.spec.fields import Fraction, LogSearched, Part, Range, Ranged
+from search.spec.fields import Fraction, LogSearched, Part, Range, Ranged, name_or_plugin
 from trainers import spec as trained
+from trainers.registry import losses
 from trainers.registry.losses import LOSSES, PLAIN, WEIGHTS
 from trainers.registry.optimizers import Interval
 from trainers.spec import Method, TemperatureShape
 
+if TYPE_CHECKING:
+    MethodName: TypeAlias = str
+else:
+    MethodName = name_or_plugin("loss", tuple(LOSSES))
 _Weight = float | None
 _UNLESS_GIVEN = " unless given"
 
@@ -34,7 +39,7 @@ def _describe_weight(name: str, unless_given: str = "") -> str:
 class DistillationSpec(Part):
     """The distillation term of every trial but the baselines', which use plain KL."""
 
-    method: Method = Field(PLAIN, description=_describe_methods())
+    method: MethodName = Field(PLAIN, description=_describe_methods())
     alpha: _Weight = Field(None, ge=0, le=1e3, description=_describe_weight("alpha", _UNLESS_GIVEN))
     beta: _Weight = Field(None, ge=0, le=1e3, description=_describe_weight("beta"))
     gamma: _Weight = Field(None, ge=0, le=1e3, description=_describe_weight("gamma"))
@@ -45,7 +50,7 @@ class DistillationSpec(Part):
 
     @model_validator(mode="after")
     def _settings(self) -> Self:
-        record = LOSSES[self.method]
+        record = losses.get(self.method)
         for name in WEIGHTS:
             if getattr(self, name) is not None and name not in record.weights:
                 owners = " and ".join(other.name for other in LOSSES.values() if name in other.weights)
@@ -59,8 +64,8 @@ class DistillationSpec(Part):
 
     def to_trained(self, revision: int = 1) -> trained.Distillation:
         """In the trainers' words, every weight given; `revision` is that of the method's record when the job began."""
-        weights = {}
-        for name, weight in LOSSES[self.method].weights.items():
+        weights: dict[str, Any] = {}
+        for name, weight in losses.get(self.method).weights.items():
             value = getattr(self, name)
             weights[name] = weight.default if value is None else float(value)
         step_at = 0.5 if self.step_at is None else self.step_at
@@ -73,7 +78,7 @@ def with_temperature(document: Any) -> Any:
         return document
     rule, space = document.get("distillation"), document.get("space")
     method = rule.get("method") if isinstance(rule, Mapping) else getattr(rule, "method", None)
-    record = LOSSES.get(method) if isinstance(method, str) else None
+    record = LOSSES.get(method) if isinstance(method, str) else None  # a plugin's term has the usual T
     if record is None or record.suited is None:
         return document
     suited: Any = record.suited
@@ -88,7 +93,7 @@ def with_temperature(document: Any) -> Any:
 
 def check_least_classes(method: Method, classes: int | None) -> None:
     """ValueError where the method says nothing with so few classes; None is for a number that only the files say."""
-    record = LOSSES[method]
+    record = losses.get(method)
     if classes is not None and classes < record.least_classes:
         why = f": {record.few}" if record.few else ""
         raise ValueError(
@@ -103,7 +108,7 @@ def check_distillation(
     """ValueError where the temperatures of the space do not suit the method and the schedule."""
     method = rule.method
     low, high = (temperature.low, temperature.high) if isinstance(temperature, Ranged) else (temperature, temperature)
-    record = LOSSES[method]
+    record = losses.get(method)
     if record.temperature != "searched" and student is not None:
         raise ValueError(f"space.student_temperature must be same: {method} has none of its own")
     if record.temperature == "none" and low < high:

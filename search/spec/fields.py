@@ -6,7 +6,7 @@ context DOOR, under which more is refused: truth values in place of numbers, and
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import Annotated, Any, Self, get_args
@@ -22,13 +22,15 @@ from pydantic import (
     StringConstraints,
     Tag,
     ValidationInfo,
+    WithJsonSchema,
     field_validator,
     model_validator,
 )
-from pydantic_core import CoreSchema
+from pydantic_core import CoreSchema, PydanticKnownError
 from pydantic_core.core_schema import with_info_after_validator_function
 
-from trainers.registry import named
+from thermowell.plugin import NAME, Kind
+from trainers.registry import named, plugins
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}$")]
 Label = Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
@@ -38,6 +40,24 @@ RelativePath = Annotated[
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Weights = Annotated[str, StringConstraints(pattern=rf"^(?:[0-9a-f]{{64}}|{named.NAME})$")]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
+
+
+def name_or_plugin(kind: Kind, names: Collection[str]) -> Any:
+    """The type of a field that has one of these names, or that of a plugin's record of this kind."""
+    listed = [repr(name) for name in names]
+    expected = " or ".join([", ".join(listed[:-1]), listed[-1]])
+
+    def check(value: Any) -> Any:
+        if isinstance(value, str) and plugins.is_plugin(value):
+            if problems := plugins.problems(kind, value):
+                raise ValueError("; ".join(problems))
+        elif value not in names:
+            raise PydanticKnownError("literal_error", {"expected": expected})
+        return value
+
+    of_plugin = {"type": "string", "pattern": f"^{NAME}$", "description": "a plugin's"}
+    schema = {"anyOf": [{"enum": list(names), "type": "string"}, of_plugin]}
+    return Annotated[str, BeforeValidator(check), WithJsonSchema(schema)]
 
 
 DOOR = {"door": True}

@@ -35,6 +35,7 @@ from search.spec.warm_start import FirstGuess, WarmStartSpec
 from trainers import plugin_codes
 from trainers import spec as trained
 from trainers.registry import augmentations
+from trainers.registry.plugins import is_plugin
 
 MOST_CONFIDENCE = 0.999
 """Beyond it, intervals from a few seeds are as wide as anything: at 1 they have no ends."""
@@ -316,6 +317,7 @@ class JobSpec(Part):
             precision=precision,
             distillation=self.distillation.to_trained(revision),
             initial=parts.student.initial.to_trained() if parts.student.initial else trained.Initial(),
+            optimizers=tuple((name, None) for name in sorted(self.space.optimizers()) if is_plugin(name)),
         )
 
     def plugins(self) -> tuple[tuple[str, str], ...]:

@@ -2,16 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias
 
-from pydantic import ValidationInfo, create_model, model_validator
+from pydantic import (
+    ConfigDict,
+    ModelWrapValidatorHandler,
+    PrivateAttr,
+    SerializationInfo,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    ValidationInfo,
+    create_model,
+    model_serializer,
+    model_validator,
+)
 
 from search.spec.fields import LogSearched, Part, Range, Ranged, Searched, check_bounds
+from thermowell.plugin import NAME
+from trainers.registry import optimizers, plugins
 from trainers.registry.optimizers import COMMON, NUMBERS, OPTIMIZERS, Interval, OptimizerRecord, Setting
+from trainers.registry.plugins import is_plugin
 from trainers.spec import Optimizer, OptimizerName
 
 OWN = "own"
 """The name of an optimizer of which nothing is known: the one that a training of one's own has (optimizer: null)."""
+
+
+def _with_plugins(schema: dict[str, Any]) -> None:
+    """An optimizer of a plugin has settings of its own."""
+    settings = {"type": "object", "description": "a plugin's optimizer: its settings, each a number, a range or a list"}
+    schema["patternProperties"] = {f"^{NAME}$": settings}
 
 
 class SettingsSpace(Part):
@@ -53,16 +76,52 @@ class SettingsSpace(Part):
 class OptimizerChoice(Part):
     """The choice of optimizers: name one or more, each with settings of its own."""
 
-    @model_validator(mode="after")
-    def _some(self) -> Self:
-        if not self.choices():
+    model_config = ConfigDict(json_schema_extra=_with_plugins)
+    _of_plugins: dict[OptimizerName, SettingsSpace] = PrivateAttr(default_factory=dict)
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _some(cls, value: Any, handler: ModelWrapValidatorHandler[Self], info: ValidationInfo) -> Self:
+        """Those of plugins are put aside: their settings are not known before."""
+        plugged: dict[str, Any] = {}
+        if isinstance(value, Mapping):
+            plugged = {name: part for name, part in value.items() if isinstance(name, str) and is_plugin(name)}
+            value = {name: part for name, part in value.items() if name not in plugged}
+        choice = handler(value)
+        if plugged:
+            choice._of_plugins = {name: _of_plugin(name, plugged[name], info) for name in sorted(plugged)}
+        if not choice.choices():
             raise ValueError(f"name at least one of {', '.join(OPTIMIZERS)}")
-        return self
+        return choice
+
+    @model_serializer(mode="wrap")
+    def _all(self, handler: SerializerFunctionWrapHandler, info: SerializationInfo) -> dict[str, Any]:
+        """With those of plugins."""
+        document: dict[str, Any] = handler(self)
+        plugged = {name: space.model_dump(mode=info.mode) for name, space in self._of_plugins.items()}
+        return document | plugged
 
     def choices(self) -> dict[OptimizerName, SettingsSpace]:
-        """The optimizers that were named, in a fixed order."""
-        spaces = {name: getattr(self, name) for name in OPTIMIZERS}
+        """The optimizers that were named, in a fixed order, plugins' last."""
+        spaces = {name: getattr(self, name) for name in OPTIMIZERS} | self._of_plugins
         return {name: space for name, space in spaces.items() if space is not None}
+
+
+def _of_plugin(name: OptimizerName, document: Any, info: ValidationInfo) -> SettingsSpace:
+    """The settings of a plugin's optimizer; where nobody looked which it has, those that the document has."""
+    if isinstance(document, SettingsSpace):
+        return document
+    if problems := plugins.problems("optimizer", name):
+        raise ValueError("; ".join(problems))
+    record = optimizers.get(name)
+    if plugins.known("optimizer", name) is None and isinstance(document, Mapping) and "momentum" in document:
+        record = replace(record, settings=(*record.settings, Setting("momentum", 0.9, high=0.9999)))
+    try:
+        return _settings_space(record).model_validate(document or {}, context=info.context)
+    except ValidationError as error:
+        (first, *_) = error.errors(include_url=False)
+        place = ".".join(str(part) for part in first["loc"])
+        raise ValueError(f"{name}: {place} {first['msg'].removeprefix('Value error, ')}") from None
 
 
 def _field(setting: Setting) -> tuple[Any, Any]:
@@ -76,6 +135,7 @@ def _field(setting: Setting) -> tuple[Any, Any]:
     return LogSearched if setting.log else Searched, default_value
 
 
+@lru_cache(64)
 def _settings_space(record: OptimizerRecord) -> type[SettingsSpace]:
     fields: dict[str, Any] = {setting.name: _field(setting) for setting in record.settings}
     model = create_model(

@@ -12,7 +12,7 @@ from pydantic import BeforeValidator, Discriminator, Field, StringConstraints, T
 
 from search.spec.fields import Choices, Part, Range, Ranged
 from search.spec.optimizers import OptimizerChoice
-from trainers.registry import optimizers
+from trainers.registry import losses, optimizers
 from trainers.registry.parameters import PARAMETERS
 
 Value: TypeAlias = bool | int | float | str
@@ -200,7 +200,7 @@ def check_built_in(parameters: Mapping[str, Parameter], method: str, schedule: s
                 f"space.parameters.{name} is unknown to the built-in training, which has "
                 f"{', '.join(PARAMETERS)}; a training of your own (trainer) has any"
             )
-        if record.methods and method not in record.methods:
+        if record.methods and method not in record.methods and name not in losses.get(method).weights:
             owners = " and ".join(record.methods)
             raise ValueError(f"space.parameters.{name} belongs to {owners}: {method} has none")
         if record.schedules and schedule not in record.schedules:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import TYPE_CHECKING, Annotated, Self, TypeAlias
 
 from pydantic import Field, model_validator
 
 from search.spec.classes import ClassesSpec, check_classes, classes_of
-from search.spec.fields import Fraction, Label, Part, Positive, RelativePath, Seed, Sensible
+from search.spec.fields import Fraction, Label, Part, Positive, RelativePath, Seed, Sensible, name_or_plugin
 from trainers import catalogue
 from trainers import spec as trained
 from trainers.registry import augmentations, optimizers
+
+if TYPE_CHECKING:
+    AugmentationName: TypeAlias = str
+else:
+    AugmentationName = name_or_plugin("augmentation", tuple(augmentations.AUGMENTATIONS))
 
 
 class DatasetSpec(Part):
@@ -25,16 +30,17 @@ class DatasetSpec(Part):
         None, ge=2, description="keep a stratified subset of the training part"
     )
     image_size: int | None = Field(None, ge=4, le=1024, description="resize photographs to this many pixels")
-    augmentation: trained.AugmentationName = augmentations.UNCHANGED
+    augmentation: AugmentationName = augmentations.UNCHANGED
     classes: ClassesSpec | None = Field(None, description="fine, which are the set's own; coarse; a map; or clusters")
     layout: trained.Layout | None = Field(
         None,
         description="of an image_folder that could be either: its folders are classes, or parts (train, ...)",
     )
+    arguments: dict[str, bool | int | float | str] | None = Field(None, description="of a plugin's data set")
 
     @model_validator(mode="after")
     def _known(self) -> Self:
-        problems = catalogue.check_dataset(self.name)
+        problems = catalogue.check_dataset(self.name, self.arguments or {})
         if problems:
             raise ValueError("; ".join(problems))
         if (self.path is not None) != (self.name in ("npz", "image_folder", "replay")):
@@ -49,7 +55,8 @@ class DatasetSpec(Part):
 
     def to_trained(self) -> trained.Data:
         """In the trainers' words."""
-        return trained.Data(**self.model_dump(exclude={"classes"}), classes=classes_of(self.classes))
+        fields = self.model_dump(exclude={"classes", "arguments"})
+        return trained.Data(**fields, classes=classes_of(self.classes), arguments=dict(self.arguments or {}))
 
 
 class ModelSpec(Part):

@@ -12,8 +12,8 @@ from search.records import Job
 from search.spec.job import JobSpec
 from search.storage.stored import readable
 from thermowell.api.answers import Result
-from trainers import catalogue
 from trainers.registry import augmentations, datasets, losses
+from trainers.registry.plugins import is_plugin
 from trainers.spec import Configuration
 
 LINE = 100
@@ -100,14 +100,17 @@ def _distillation(spec: JobSpec, configuration: Configuration) -> list[str]:
         )
         sentences.append(
             f"The distillation term was {rule.method}{weights and f' ({weights})'}, not plain KL as here: "
-            f"{catalogue.LOSSES[rule.method]}. Put it in the place of the KL loss; docs/methods.md has its equation."
+            f"{losses.summary(rule.method)}. Put it in the place of the KL loss; docs/methods.md has its equation."
         )
     if configuration.final_temperature is not None:
         sentences.append(
             f"T went from {configuration.temperature:.4g} to {configuration.final_temperature:.4g} along a "
             f"{rule.schedule} schedule; here it stays where it began."
         )
-    if augmentations.get(spec.built_in_parts.dataset.augmentation).mix is not None:
+    augmentation = spec.built_in_parts.dataset.augmentation
+    if is_plugin(augmentation):
+        sentences.append(f"Images were augmented by the plugin's {augmentation}; here they are not.")
+    if augmentations.get(augmentation).mix is not None:
         sentences.append(
             "Images and labels were mixed (mixup or cutmix), and the teacher was asked of the mixed image: here they "
             "are not."

@@ -8,11 +8,18 @@ import httpx
 import pytest
 
 from search.claims.workers import worker_seen
+from search.spec.job import JobSpec
 from search.storage.db import Database
 from tests import distributions
 from tests.service import server_fixtures
 
 PLUGGED = {"dataset": {"name": "acme/words"}, "student": {"name": "acme/bag", "arguments": {"width": 4}}}
+
+OF_ARITHMETIC = {
+    "dataset": {"name": "digits", "augmentation": "acme/grain"},
+    "distillation": {"method": "acme/soft", "alpha": 2},
+    "space": {"optimizer": {"acme/heavy": None, "sgd": None}, "parameters": {"alpha": [0.5, 1]}},
+}
 
 
 @pytest.fixture(autouse=True)
@@ -21,8 +28,9 @@ def published(db: Database, tmp_path: Path) -> None:
     folder = tmp_path / "site"
     folder.mkdir()
     distributions.write(folder, "acme-kd", distributions.TABLE)
+    distributions.write(folder, "sums-kd", distributions.ARITHMETIC)
     with distributions.importable(folder) as load:
-        documents = [record.document() for record in load("acme-kd").records.values()]
+        documents = [record.document() for record in load("acme-kd", "sums-kd").records.values()]
     capabilities = {"device": "cpu", "plugins": documents, "plugin_errors": {"gone-kd": "there is none"}}
     worker_seen(db, "plugged", host="here", pid=2, lanes=1, capabilities=capabilities)
 
@@ -35,6 +43,23 @@ def test_the_catalogue_has_them(client: httpx.Client) -> None:
     assert (words["classes"], words["fetched_by"]) == (2, "plugin")
     assert {entry["fingerprint"] for entry in found["plugins"]}
     assert found["plugin_errors"] == {"gone-kd": "there is none"}
+
+
+def test_the_catalogue_has_losses_optimizers_and_augmentations(client: httpx.Client) -> None:
+    catalogue = client.get("/v1/catalogue").json()
+    assert catalogue["losses"]["acme/soft"] == "kl as the project has it, alpha times"
+    assert catalogue["optimizers"]["acme/heavy"] == ["learning_rate", "weight_decay", "momentum"]
+    assert catalogue["augmentations"]["acme/grain"] == "grey levels off by up to 8"
+
+
+def test_a_spec_may_name_losses_optimizers_and_augmentations(client: httpx.Client) -> None:
+    submitted = client.post("/v1/jobs", json=server_fixtures.document(**OF_ARITHMETIC))
+    assert submitted.status_code == 201, submitted.text
+    spec = client.get(f"/v1/jobs/{submitted.json()['id']}").json()["spec"]
+    heavy = spec["space"]["optimizer"]["acme/heavy"]
+    assert heavy["learning_rate"] == {"low": 0.001, "high": 1.0, "log": True}
+    assert (heavy["weight_decay"], heavy["momentum"]) == (0.0, 0.9)
+    assert JobSpec.model_validate(spec).space.optimizers().keys() == {"acme/heavy", "sgd"}
 
 
 def test_a_spec_may_name_them(client: httpx.Client) -> None:
@@ -54,6 +79,14 @@ def test_a_spec_may_name_them(client: httpx.Client) -> None:
         ({"student": {"name": "acme/bag", "arguments": {"width": 1}}}, "student.arguments.width", "between 2 and 64"),
         ({"student": {"name": "acme/bag", "arguments": {"depth": 1}}}, "student.arguments.depth", "did you mean width"),
         ({"distillation": {"method": "zscore"}}, "distillation.method", "3 or more"),
+        ({"distillation": {"method": "acme/sift"}}, "distillation.method", "did you mean acme/soft"),
+        ({"distillation": {"method": "acme/soft", "beta": 1}}, "distillation.beta", "acme/soft has none"),
+        ({"dataset": {"name": "acme/sums", "arguments": {"rows": 1}}}, "dataset.arguments.rows", "between 10 and 1000"),
+        ({"dataset": {"name": "digits", "arguments": {"rows": 1}}}, "dataset", "takes no arguments"),
+        ({"dataset": {"name": "digits", "augmentation": "acme/grein"}}, "dataset.augmentation", "acme/grain"),
+        ({"space": {"optimizer": {"acme/heavi": {}}}}, "space.optimizer", "did you mean acme/heavy"),
+        ({"space": {"optimizer": {"acme/heavy": {"learning_rate": -1}}}}, "space.optimizer", "learning_rate"),
+        ({"space": {"optimizer": {"acme/normed": {"momentum": 0.5}}}}, "space.optimizer", "momentum"),
     ],
 )
 def test_what_they_have_not_is_refused(client: httpx.Client, changes: dict[str, object], path: str, words: str) -> None:

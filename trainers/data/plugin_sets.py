@@ -9,8 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from thermowell.plugin import Declaration, Inputs
+from trainers.catalogue import argument_problems, completed
 from trainers.errors import DatasetInvalid
 from trainers.registry import plugins
+from trainers.spec import Data
 
 _MOST_TOKENS = 2**24
 """A model's input is float32, which tells no more whole numbers apart."""
@@ -36,11 +38,14 @@ def inputs(name: str) -> Inputs:
     return kind
 
 
-def read(name: str, root: Path, part: Literal["pool", "test"]) -> tuple[NDArray[Any], NDArray[np.int64]]:
+def read(data: Data, root: Path, part: Literal["pool", "test"]) -> tuple[NDArray[Any], NDArray[np.int64]]:
     """A part's examples [n, ...] (uint8 images, float32 features or int64 tokens) and labels [n]. DatasetInvalid."""
+    name = data.name
     declaration, function = _loaded(name)
+    if problems := argument_problems(name, declaration.arguments, data.arguments):
+        raise DatasetInvalid("; ".join(problems))
     try:
-        answer = function(root, part)
+        answer = function(root, part, **completed(declaration.arguments, data.arguments))
         examples, labels = (np.asarray(array) for array in answer)
     except Exception as error:  # whatever somebody's function raises
         raise DatasetInvalid(f"{name} cannot be read ({part}): {type(error).__name__}: {error}") from error

@@ -61,7 +61,7 @@ def read_images(data: Data, root: Path, scratch: Path | None) -> Source:
         return _read_folder(data, root, scratch)
     entry = get_dataset(data.name)
     if entry.fetched_by == "plugin":
-        examples = Images(*plugin_sets.read(data.name, root, "pool"))
+        examples = Images(*plugin_sets.read(data, root, "pool"))
         return Source(
             examples,
             plugin_sets.classes(data.name),
@@ -133,7 +133,7 @@ def read_test(data: Data, root: Path, scratch: Path | None) -> Images:
         problems.check(data.path)
         return images
     if get_dataset(data.name).fetched_by == "plugin":
-        return Images(*plugin_sets.read(data.name, root, "test"))
+        return Images(*plugin_sets.read(data, root, "test"))
     return _from_torchvision(data, root, scratch, test=True)
 
 
@@ -155,7 +155,7 @@ def check_test(data: Data, root: Path) -> tuple[int, tuple[int, ...] | None]:
         problems.check(data.path)
         return count, None
     if get_dataset(data.name).fetched_by == "plugin":
-        examples, labels = plugin_sets.read(data.name, root, "test")
+        examples, labels = plugin_sets.read(data, root, "test")
         return len(labels), examples.shape[1:]
     if get_dataset(data.name).photos:
         sets, problems = _opened(data, root, test=True), Problems()

@@ -5,8 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from trainers.data import augment, mixing
+from trainers.data import augment, mixing, plugin_views
 from trainers.data.datasets import Split
+from trainers.errors import DatasetInvalid
+from trainers.registry.plugins import is_plugin
 from trainers.spec import AugmentationName
 
 PREDICTION_BATCH = 1024
@@ -59,7 +61,7 @@ class Views:
     Images that fit are kept there: as floats, every view made once, where these fit into RESIDENT_BYTES, else as
     pixels from which each batch is made. With `streams` the pixels stay where they are, in memory or in a mapped file,
     and those of each batch alone go to the device. All ways give the same numbers. Where two images are mixed, it is
-    after each was moved, as the view has it.
+    after each was moved, as the view has it. Views that a plugin's augmentation makes are kept as pixels.
     """
 
     def __init__(
@@ -76,6 +78,11 @@ class Views:
         self._images, self._normalise = images if streams else images.to(device), normalise
         self._moves: augment.Moves | None = None
         self._mixing: mixing.Mixing | None = None
+        self._made: Tensor | None = None
+        if is_plugin(augmentation):
+            if streams:
+                raise DatasetInvalid(f"images that do not fit are read piece by piece, which {augmentation} cannot be")
+            self._made = plugin_views.draw(augmentation, images, split_seed, views).to(device)
         moving, mix = mixing.parts(augmentation)
         size = (images.shape[2], images.shape[3]) if images.dim() == 4 else (0, 0)  # only images are augmented
         if moving != "none":
@@ -128,6 +135,8 @@ class Views:
         return mixing.mix_images(first, second, share, box)
 
     def _moved(self, view: Tensor, numbers: Tensor) -> Tensor:
+        if self._made is not None:
+            return self._normalise(self._made[view, numbers])
         images, places = self._images, numbers
         if self.streams:
             images = self._fetched(numbers)

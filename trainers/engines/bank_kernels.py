@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from trainers.registry import lookup
+from trainers.registry import lookup, plugins
 from trainers.spec import Optimizer
-from trainers.training.optim import Lion, nadam_momenta
+from trainers.training.optim import Lion, nadam_momenta, plugin_settings
 
 
 class Coefficients(NamedTuple):
@@ -226,13 +226,45 @@ BINDINGS: Mapping[str, Binding] = {
     "rmsprop": Binding(ROOT, _rmsprop),
     "nadam": Binding(NESTEROV, _nadam),
 }
-KERNELS = tuple(dict.fromkeys(one.kernel for one in BINDINGS.values()))
-"""All kernels; the first is in every bank's program."""
+KERNELS = list(dict.fromkeys(one.kernel for one in BINDINGS.values()))
+"""All kernels; the first is in every bank's program. Those of plugins' optimizers follow, once they are asked for."""
+_of_plugins: dict[Callable[..., Any], Binding] = {}
+"""By the plugin's function, which is another one where another code was loaded."""
 
 
 def binding(name: str) -> Binding:
-    """Which kernel moves the lanes of the optimizer of that name. NameUnknown."""
+    """Which kernel moves the lanes of the optimizer of that name, of a plugin's too. NameUnknown."""
+    if plugins.is_plugin(name):
+        return _of_plugin(name)
     return lookup.find("optimizer", name, BINDINGS)
+
+
+def _of_plugin(name: str) -> Binding:
+    declaration, function = plugins.code_of("optimizer", name)
+    if function not in _of_plugins:
+        has_momentum = "momentum" in declaration.settings
+
+        def update(
+            weight: Tensor,
+            first: Tensor,
+            second: Tensor,
+            gradient: Tensor,
+            row: Coefficients,
+            rate: Tensor,
+            corrections: Sequence[Tensor],
+        ) -> tuple[Tensor, ...]:
+            settings = {"learning_rate": rate, "weight_decay": row.decoupled_decay}
+            settings |= {"momentum": row.keep} if has_momentum else {}
+            return tuple(function(weight, gradient, first, second, step=corrections[0], **settings))
+
+        def tell(optimizer: Optimizer) -> dict[str, float]:
+            settings = plugin_settings(optimizer.name, optimizer)
+            return {"decoupled_decay": settings["weight_decay"], "keep": settings.get("momentum", 0.0)}
+
+        kernel = Kernel(update, lambda count: (count,))
+        KERNELS.append(kernel)
+        _of_plugins[function] = Binding(kernel, tell)
+    return _of_plugins[function]
 
 
 def coefficients(optimizer: Optimizer) -> dict[str, float]:

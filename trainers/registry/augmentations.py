@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from trainers.registry import lookup
+from trainers.registry import lookup, plugins
 
 Moving = Literal["none", "shift", "crop", "crop_flip"]
 Mix = Literal["mixup", "cutmix"]
@@ -54,5 +54,8 @@ UNCHANGED = next(iter(AUGMENTATIONS))
 
 
 def get(name: str) -> AugmentationRecord:
-    """The record of that name. NameUnknown."""
+    """The record of that name; a plugin's augmentation neither moves nor mixes images otherwise. NameUnknown."""
+    if plugins.is_plugin(name):
+        plugin = plugins.known("augmentation", name)
+        return AugmentationRecord(name, "" if plugin is None else plugin.declaration.summary, "none")
     return lookup.find("augmentation", name, AUGMENTATIONS)

@@ -8,11 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from trainers.registry import lookup
+from thermowell.plugin import WEIGHTS as WEIGHTS
+from trainers.registry import lookup, plugins
 from trainers.registry.optimizers import Interval
-
-WEIGHTS = ("alpha", "beta", "gamma")
-"""The names that a term's weights may have: the fields of `trainers.spec.Distillation`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +132,26 @@ PLAIN = next(iter(LOSSES))
 SUMMARIES: Mapping[str, str] = {record.name: f"{record.summary} ({record.citation})" for record in LOSSES.values()}
 
 
+def summary(name: str) -> str:
+    """What a term is, in a sentence. NameUnknown."""
+    return SUMMARIES.get(name) or get(name).summary
+
+
 def get(name: str) -> LossRecord:
-    """The record of that name. NameUnknown."""
+    """The record of that name; of a plugin's term what is known of it here. NameUnknown."""
+    if plugins.is_plugin(name):
+        return _of_plugin(name)
     return lookup.find("distillation method", name, LOSSES)
+
+
+def _of_plugin(name: str) -> LossRecord:
+    """A plugin's term as a record; one that is not known here may have any weights."""
+    plugin = plugins.known("loss", name)
+    phrase = f"with {name}"
+    if plugin is None:
+        any_weights = {weight: Weight(1.0, "of the plugin's term") for weight in WEIGHTS}
+        return LossRecord(name, "a plugin's term in the place of kl", "", "", any_weights, phrase=phrase)
+    declaration = plugin.declaration
+    weights = {weight: Weight(default, "of the plugin's term") for weight, default in declaration.weights.items()}
+    words = f"{declaration.summary or 'a term in the place of kl'} (plugin {plugin.distribution} {plugin.version})"
+    return LossRecord(name, words, "", "", weights, least_classes=declaration.least_classes, phrase=phrase)

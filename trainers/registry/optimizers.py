@@ -5,10 +5,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from trainers.registry import lookup
+from thermowell.plugin import SETTINGS as OF_PLUGIN
+from thermowell.plugin import Span
+from trainers.registry import lookup, plugins
 
 COMMON = ("learning_rate", "weight_decay")
 """What every optimizer has."""
@@ -64,7 +66,7 @@ class OptimizerRecord:
     group: str
     group_summary: str
     settings: tuple[Setting, ...]
-    family: Literal["momentum", "adaptive", "sign"]
+    family: Literal["momentum", "adaptive", "sign", "plugin"]
     colour: tuple[str, str]
     key: str
     citation: str
@@ -176,18 +178,45 @@ LABELS: Mapping[str, str] = {record.name: record.label for record in OPTIMIZERS.
 
 
 def get(name: str) -> OptimizerRecord:
-    """The record of that name. NameUnknown."""
+    """The record of that name; of a plugin's optimizer what is known of it here. NameUnknown."""
+    if plugins.is_plugin(name):
+        return _of_plugin(name)
     return lookup.find("optimizer", name, OPTIMIZERS)
 
 
 def has(name: str, setting: str) -> bool:
     """Whether the optimizer has such a setting; False for a name that only a newer version knows."""
-    return name in OPTIMIZERS and setting in OPTIMIZERS[name].setting_names()
+    return (plugins.is_plugin(name) or name in OPTIMIZERS) and setting in get(name).setting_names()
 
 
 def owners(setting: str) -> list[str]:
     """The optimizers that have such a setting."""
     return [name for name in OPTIMIZERS if has(name, setting)]
+
+
+def _of_plugin(name: str) -> OptimizerRecord:
+    """A plugin's optimizer as a record; one that is not known here has the settings that all have."""
+    plugin = plugins.known("optimizer", name)
+    wide: dict[str, Span | float] = {"learning_rate": Span(1e-4, 1e-1), "weight_decay": Span(1e-6, 1e-2)}
+    spans = wide if plugin is None else plugin.declaration.settings
+    kinds = {"learning_rate": _rate(1e-4, 1e-1), "weight_decay": _decay(1e-6, 1e-2), "momentum": _momentum(0.9)}
+    defaults = {
+        setting: Interval(span.low, span.high, span.log) if isinstance(span, Span) else span
+        for setting, span in spans.items()
+    }
+    settings = tuple(replace(kinds[setting], default=defaults[setting]) for setting in OF_PLUGIN if setting in spans)
+    return OptimizerRecord(
+        name=name,
+        label=name,
+        group="Plugin",
+        group_summary="A plugin's settings",
+        settings=settings,
+        family="plugin",
+        colour=("#5c5c5c", "#a6a6a6"),
+        key=name,
+        citation="",
+        package="plugin",
+    )
 
 
 def by_owners(settings: Sequence[str]) -> list[tuple[str, str]]:

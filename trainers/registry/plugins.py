@@ -18,13 +18,18 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from thermowell.plugin import GROUP, NAME, Declaration, Kind, Parameter, declarations
+from thermowell.plugin import GROUP, NAME, Declaration, Kind, Parameter, Span, declarations
+from trainers.errors import NameUnknown
 from trainers.registry import lookup
 
 WAY_IN = (
     "a plugin is there where its package is installed beside a worker and named in that worker's THERMOWELL_PLUGINS "
     "(docs/plugins.md)"
 )
+
+
+Function = Callable[..., Any]
+"""A plugin's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +42,7 @@ class Plugin:
     distribution: str
     version: str
     fingerprint: str
-    function: Callable[..., Any] | None = field(default=None, compare=False)
+    function: Function | None = field(default=None, compare=False)
 
     def document(self) -> dict[str, Any]:
         """As plain JSON, for a worker's heartbeat."""
@@ -51,6 +56,8 @@ class Plugin:
         distribution, version, code = (str(content.pop(name)) for name in ("distribution", "version", "fingerprint"))
         content["arguments"] = {name: Parameter(**values) for name, values in content["arguments"].items()}
         content["class_names"] = tuple(content["class_names"])
+        settings = content.get("settings", {}).items()
+        content["settings"] = {name: Span(**span) if isinstance(span, Mapping) else span for name, span in settings}
         return cls(Declaration(**content), distribution, version, code)
 
 
@@ -68,7 +75,7 @@ class Plugins:
 
     def unknown(self, kind: Kind, name: str, owner: str) -> str:
         """A sentence about a name that is not among these, with those that are and the way in."""
-        noun = {"dataset": "data set"}.get(kind, kind)
+        noun = {"dataset": "data set", "loss": "distillation method"}.get(kind, kind)
         names = [key for of_kind, key in self.records if of_kind == kind]
         have = lookup.unknown(noun, name, names) if names else f"unknown {noun} {name!r}: {owner} has a plugin with one"
         broken = "".join(f"; {plugin} could not be loaded: {why}" for plugin, why in self.errors.items())
@@ -102,6 +109,41 @@ def publishing(plugins: Plugins) -> Iterator[None]:
         yield
     finally:
         _published.reset(token)
+
+
+def known(kind: Kind, name: str) -> Plugin | None:
+    """The record of that kind and name among those that workers have published, or else that this process has loaded;
+    None where there is none, or nobody looked.
+    """
+    return (published() or loaded()).find(kind, name)
+
+
+def problems(kind: Kind, name: str) -> list[str]:
+    """What is wrong with a name among those that workers have published; nothing where nobody looked."""
+    catalogue = published()
+    return (
+        [] if catalogue is None or catalogue.find(kind, name) else [catalogue.unknown(kind, name, "no living worker")]
+    )
+
+
+def code_of(kind: Kind, name: str) -> tuple[Declaration, Function]:
+    """What a record of this process was declared as, and its function. NameUnknown where there is none."""
+    plugin = _loaded.find(kind, name)
+    if plugin is None or plugin.function is None:
+        raise NameUnknown(_loaded.unknown(kind, name, "none of this worker's packages"))
+    return plugin.declaration, plugin.function
+
+
+def check_code(kind: Kind, name: str, code: str | None) -> None:
+    """NameUnknown where this process has no such record, or other code than that of a `code` that is given."""
+    plugin = _loaded.find(kind, name)
+    if plugin is None:
+        raise NameUnknown(_loaded.unknown(kind, name, "none of this worker's packages"))
+    if code and code != plugin.fingerprint:
+        raise NameUnknown(
+            f"{name} is not the code that the job began with: {plugin.distribution} {plugin.version} has "
+            f"fingerprint {plugin.fingerprint}, not {code}"
+        )
 
 
 def load(names: Sequence[str]) -> Plugins:

@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from trainers.errors import NameUnknown, TooFewClasses
-from trainers.registry import lookup
 from trainers.registry import losses as registry
+from trainers.registry import plugins
 from trainers.spec import Configuration, Distillation, Problem
 from trainers.training import methods, optim, temperature
 from trainers.training.methods import Scalar
@@ -30,11 +30,15 @@ def is_plain(configuration: Configuration) -> bool:
 
 
 def check(problem: Problem, classes: int) -> None:
-    """NameUnknown where a method or a schedule of the problem is none of ours, TooFewClasses where its method cannot
-    take so few: asked before anything is trained.
+    """NameUnknown where this process has no such method or schedule, or has other code of a plugin, TooFewClasses where
+    the method cannot take so few: asked before anything is trained.
     """
     method = problem.distillation.method
-    lookup.find("distillation method", method, methods.TERMS)
+    methods.term_of(method)
+    if plugins.is_plugin(method):
+        plugins.check_code("loss", method, problem.distillation.code)
+    for optimizer, code in problem.optimizers:
+        plugins.check_code("optimizer", optimizer, code)
     record = registry.get(method)
     if classes < record.least_classes and problem.distillation.revision >= record.revision:
         why = f" ({record.few})" if record.few else ""
@@ -56,7 +60,7 @@ def rule_of(rule: Distillation, configuration: Configuration) -> Distillation:
 def weighed(rule: Distillation, alpha: Scalar, beta: Scalar, gamma: Scalar) -> Distillation:
     """The rule with other weights, which may be scalars of a lane."""
     weights: tuple[Any, Any, Any] = (alpha, beta, gamma)
-    return Distillation(rule.method, *weights, rule.shape, rule.step_at, rule.revision)
+    return Distillation(rule.method, *weights, rule.shape, rule.step_at, rule.revision, rule.code)
 
 
 def labels(logits: Tensor, targets: Targets, smoothing: Scalar = 0.0) -> Tensor:
@@ -113,4 +117,4 @@ def term(
 ) -> Tensor:
     """The rule's distillation term of a batch; of a learned temperature it is plain KL at that. NameUnknown."""
     batch = methods.Batch(student_logits, teacher_logits, targets, teacher_temperature, student_temperature)
-    return lookup.find("distillation method", rule.method, methods.TERMS)(batch, rule)
+    return methods.term_of(rule.method)(batch, rule)

@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from trainers.registry import lookup, plugins
 from trainers.registry.losses import LOSSES
 from trainers.spec import Distillation
 
@@ -226,3 +227,20 @@ TERMS: Mapping[str, Term] = {
     "ctkd": lambda batch, _: distillation(*batch.plain),  # at the temperature that the student has learned
     "wsld": _weighted,
 }
+
+
+def term_of(name: str) -> Term:
+    """The term of that name, of a plugin's too. NameUnknown."""
+    if not plugins.is_plugin(name):
+        return lookup.find("distillation method", name, TERMS)
+    declaration, function = plugins.code_of("loss", name)
+
+    def term(batch: Batch, rule: Distillation) -> Tensor:
+        student, teacher, teacher_temperature, student_temperature = batch.plain
+        weights = {weight: getattr(rule, weight) for weight in declaration.weights}
+        temperatures = {"teacher_temperature": teacher_temperature, "student_temperature": student_temperature}
+        return batch.by_label(
+            lambda labels: function(student, teacher.to(student.dtype), labels, **temperatures, **weights)
+        )
+
+    return term

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from trainers import spec
 from trainers.errors import NameUnknown
-from trainers.registry import lookup
+from trainers.registry import lookup, plugins
 from trainers.registry.schedules import SCHEDULES
 
 SCHEDULED = ("warmup_share", "final_factor")
@@ -140,8 +140,52 @@ BINDINGS: Mapping[str, Binding] = {
 
 
 def binding(name: str) -> Binding:
-    """How torch makes the optimizer of that name. NameUnknown."""
+    """How torch makes the optimizer of that name, of a plugin's too. NameUnknown."""
+    if plugins.is_plugin(name):
+        return _of_plugin(name)
     return lookup.find("optimizer", name, BINDINGS)
+
+
+class Plugged(torch.optim.Optimizer):
+    """A plugin's optimizer: its function moves each parameter, and two moments that begin as zeros."""
+
+    def __init__(self, parameters: Parameters, function: Callable[..., Sequence[Tensor]], lr: float, **rest: float):
+        super().__init__(parameters, {"lr": lr, **rest})
+        self._function, self._names = function, tuple(rest)
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
+        """One step along the gradients that the parameters have."""
+        for group in self.param_groups:
+            settings = {"learning_rate": group["lr"], **{name: group[name] for name in self._names}}
+            for parameter in group["params"]:
+                if parameter.grad is None:
+                    continue
+                state = self.state[parameter]
+                if not state:
+                    zeros = (torch.zeros_like(parameter, memory_format=torch.preserve_format) for _ in range(2))
+                    state["first"], state["second"] = zeros
+                    state["step"] = torch.zeros(())
+                state["step"] += 1
+                before = parameter, state["first"], state["second"]
+                changed = self._function(parameter, parameter.grad, *before[1:], step=float(state["step"]), **settings)
+                for tensor, value in zip(before, changed, strict=True):
+                    tensor.copy_(value)
+
+
+def plugin_settings(name: str, settings: spec.Optimizer) -> dict[str, float]:
+    """The settings that a plugin's optimizer has, but for the learning rate. NameUnknown."""
+    declaration, _ = plugins.code_of("optimizer", name)
+    return {setting: getattr(settings, setting) for setting in declaration.settings if setting != "learning_rate"}
+
+
+def _of_plugin(name: str) -> Binding:
+    _, function = plugins.code_of("optimizer", name)
+
+    def make(parameters: Parameters, settings: spec.Optimizer) -> torch.optim.Optimizer:
+        return Plugged(parameters, function, settings.learning_rate, **plugin_settings(name, settings))
+
+    return Binding(make, "first", "second", count=_count_on_host)
 
 
 def make(parameters: Parameters, settings: spec.Optimizer) -> torch.optim.Optimizer:

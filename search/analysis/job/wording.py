@@ -9,7 +9,6 @@ from search import units
 from search.spec.job import JobSpec
 from search.spec.optimizers import OWN
 from thermowell.api.answers import Contestant, Gain, Shortfall, TemperatureResponse, Verdict
-from trainers import catalogue
 from trainers.registry import losses, optimizers
 
 CONVENTIONS = (
@@ -25,7 +24,7 @@ def conventions(spec: JobSpec) -> str:
     if method == losses.PLAIN:
         return CONVENTIONS
     return f"{CONVENTIONS} That is the baselines' loss; the search's own has {method} in the place of KL: " + (
-        f"{catalogue.LOSSES[method]}."
+        f"{losses.summary(method)}."
     )
 
 

@@ -12,9 +12,9 @@ import sqlalchemy
 
 from search.claims import artifacts, workers
 from search.records import Job
-from search.requests import jobs
+from search.requests import jobs, results, trials
 from search.settings import Settings
-from search.states import JobState
+from search.states import Arm, JobState
 from search.storage import tables
 from search.storage.db import Database
 from search.worker import process as worker
@@ -28,6 +28,11 @@ PLUGGED: dict[str, Any] = SMALL | {
     "dataset": {"name": "acme/words"},
     "teacher": {"model": {"name": "acme/bag"}, "training": {"epochs": 4, "batch_size": 16}, "optimizer": {}},
     "student": {"name": "acme/bag", "arguments": {"width": 4}},
+}
+ARITHMETIC: dict[str, Any] = {
+    "dataset": {"name": "digits", "train_size": 100, "augmentation": "acme/grain"},
+    "distillation": {"method": "acme/soft", "alpha": 0.5},
+    "space": {"optimizer": {"acme/heavy": {"momentum": [0.5, 0.9]}}},
 }
 
 
@@ -65,6 +70,26 @@ def test_a_whole_job(db: Database, settings: Settings, folder: Path) -> None:
     (entry,) = workers.list_workers(db)
     assert {document["name"] for document in entry.capabilities["plugins"]} >= {"acme/words", "acme/bag"}
     assert "gone-kd" in entry.capabilities["plugin_errors"]
+
+
+@pytest.mark.slow
+def test_a_whole_job_with_a_loss_an_optimizer_and_an_augmentation_of_a_plugin(
+    db: Database, settings: Settings, folder: Path
+) -> None:
+    distributions.write(folder, "sums-kd", distributions.ARITHMETIC)
+    job = factories.submitted(db, **(SMALL | ARITHMETIC))
+    worker.run_worker(settings.model_copy(update={"plugins": "sums-kd", "lanes": 2}), exit_when_idle=True)
+    done = seen(db, job)
+    assert done.state is JobState.COMPLETED, done.problem
+    assert done.fixed is not None
+    names = {"augmentation acme/grain", "loss acme/soft", "optimizer acme/heavy"}
+    assert set(done.fixed["plugins"]) == names
+    rows = list(trials.iter_trials(db, job.id, factories.ME))
+    searched = [trial.configuration for trial in rows if trial.arm is Arm.JOINT]
+    assert {row["optimizer"]["name"] for row in searched} == {"acme/heavy"}
+    assert {row.configuration.get("method") for row in rows if row.arm is Arm.T4} == {"kl"}
+    result = results.get_result(db, job.id, factories.ME)
+    assert "with acme/soft with acme/heavy" in result.summary
 
 
 def test_a_job_waits_for_a_worker_that_has_its_plugins(db: Database, settings: Settings, folder: Path) -> None:
