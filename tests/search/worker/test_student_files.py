@@ -1,12 +1,15 @@
-"""A job's winning student is used by who has never seen this project: its program names the same class for every test
-image, in an environment that has torch, Pillow and safetensors alone.
+"""A job's winning student is used by who has never seen this project: each of its programs names the same class for
+every test image, in an environment that has what that program needs alone.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import json
+import re
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +24,10 @@ from sklearn.datasets import load_digits
 from search.claims import artifacts
 from search.records import Job
 from search.requests import jobs, results, trials
+from search.schema import migrate
 from search.settings import Settings
 from search.states import JobState
-from search.storage.db import Database
+from search.storage.db import Database, open_database
 from search.storage.store import open_store
 from search.worker import process as worker
 from tests.search import factories
@@ -33,33 +37,53 @@ from trainers.spec import Model
 from trainers.zoo import models
 
 BARE = """
-import json, sys
+import json, os, sys
 from importlib.abc import MetaPathFinder
-ALLOWED = set("torch torchgen functorch PIL safetensors".split())
-ALLOWED |= set("typing_extensions sympy mpmath networkx jinja2 markupsafe fsspec filelock".split())  # torch's own
+ALLOWED = set(sys.argv[2].split())
 class Bare(MetaPathFinder):
+    finders = list(sys.meta_path)
     def find_spec(self, name, path, target=None):
         top = name.partition(".")[0]
-        if top not in sys.stdlib_module_names and top not in ALLOWED and not top.startswith("_") and top != "student":
-            raise ModuleNotFoundError(f"no module named {name!r} here", name=name)
-sys.meta_path.insert(0, Bare())
-sys.path.insert(0, sys.argv[1])
+        if top not in sys.stdlib_module_names and top not in ALLOWED and not top.startswith("_"):
+            return None
+        specs = (finder.find_spec(name, path, target) for finder in self.finders)
+        return next((spec for spec in specs if spec is not None), None)
+sys.meta_path[:] = [Bare()]
+sys.path[:0] = [sys.argv[1], *sys.argv[3:]]
+os.chdir(sys.argv[1])
 from PIL import Image
-from student import Student
-student = Student()
-names = [student.classify(Image.open(path), 1)[0][0] for path in json.load(sys.stdin)]
-print(json.dumps(names))
 """
+TORCH = "PIL torch torchgen functorch typing_extensions sympy mpmath networkx jinja2 markupsafe fsspec filelock"
+"""What torch itself needs."""
+DOCUMENT = Path(__file__).parents[3] / "docs" / "student.md"
+(OF_DOCUMENT,) = re.findall(r"```python\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
+EXPORTED = OF_DOCUMENT.replace("import onnxruntime\n", "import torch\n")
+EXPORTED = re.sub(r"session = .*", 'network = torch.export.load("student.pt2").module()', EXPORTED)
+EXPORTED = re.sub(r"session\.run\(.*", "[network(torch.from_numpy(prepare(picture)[None]))]", EXPORTED)
+PROGRAMS = {
+    "student.py": (
+        f"{TORCH} safetensors student",
+        "from student import Student\nstudent = Student()\n"
+        "def classify(picture):\n    return student.classify(picture, 1)[0][0]\n",
+    ),
+    "student.pt2": (f"{TORCH} numpy", EXPORTED),
+    "student.onnx": ("PIL numpy onnxruntime flatbuffers google", OF_DOCUMENT),
+}
+"""What each file's process may import, and what it runs there, which defines `classify`."""
 
 
-def run_bare(folder: Path, pictures: list[Path]) -> list[str]:
-    """The class that the student's program says of each picture, in a process that has nothing of this project."""
+def run_bare(folder: Path, pictures: list[Path], program: str) -> list[str]:
+    """The class that a student's program says of each picture, in a process that has nothing of this project."""
+    modules, source = PROGRAMS[program]
+    source += "print(json.dumps([classify(Image.open(path)) for path in json.load(sys.stdin)]))"
+    runtime = importlib.util.find_spec("onnxruntime")
+    sites = [str(Path(runtime.origin).parents[1])] if runtime is not None and runtime.origin is not None else []
+    command = [sys.executable, "-I", "-W", "ignore", "-c", BARE + source, str(folder), modules, *sites]
     asked = json.dumps([str(path) for path in pictures])
-    command = [sys.executable, "-I", "-W", "ignore", "-c", BARE, str(folder)]
-    done = subprocess.run(command, input=asked, capture_output=True, text=True, check=False, timeout=120)
-    assert done.returncode == 0, done.stderr
-    said: list[str] = json.loads(done.stdout)
-    return said
+    process = subprocess.run(command, input=asked, capture_output=True, text=True, check=False, timeout=120)
+    assert process.returncode == 0, process.stderr
+    answers: list[str] = json.loads(process.stdout)
+    return answers
 
 
 def completed(db: Database, tmp_path: Path, programs: bool = False, **changes: Any) -> tuple[Job, Path]:
@@ -88,43 +112,72 @@ def right_of(folder: Path) -> np.ndarray[Any, np.dtype[np.bool_]]:
         return np.unpackbits(kept["right"][row], count=int(kept["images"])).astype(bool)
 
 
-@pytest.mark.slow
-def test_its_program_reproduces_the_test_accuracy_to_the_last_image(db: Database, tmp_path: Path) -> None:
-    """Photographs of varied size and mode, below train/ and test/."""
-    digits, names = load_digits(), ["zero", "one", "two", "three"]
-    pictures, expected = [], []
+@dataclass(frozen=True)
+class Photographs:
+    """A completed job on photographs: the folder of its student's files, the test part's pictures with their classes,
+    and the metrics on them.
+    """
+
+    folder: Path
+    classes: dict[Path, str]
+    tested: dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory: pytest.TempPathFactory) -> Photographs:
+    """Pictures of varied size and mode, below train/ and test/."""
+    place = tmp_path_factory.mktemp("photographs")
+    digits, names, classes = load_digits(), ["zero", "one", "two", "three"], dict[Path, str]()
     for number in np.flatnonzero(digits.target < 4):
         part = "test" if number % 4 == 0 else "train"
         label = names[digits.target[number]]
-        path = tmp_path / "data" / "photos" / part / label / f"{number:04}.png"
+        path = place / "data" / "photos" / part / label / f"{number:04}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         grey = Image.fromarray((digits.images[number] * 15).astype(np.uint8))
         grey.convert("RGB" if number % 3 else "P").resize((11 + number % 5, 13)).save(path)
         if part == "test":
-            pictures.append(path)
-            expected.append(label)
-    job, folder = completed(
-        db,
-        tmp_path,
-        dataset={"name": "image_folder", "path": "photos", "image_size": 10},
-        student={"name": "cnn", "arguments": {"width": 4, "depth": 2, "dropout": 0.1}},
-        training={"epochs": 8, "batch_size": 16},
-        space={"optimizer": {"sgd": {"learning_rate": 0.1, "momentum": 0.9}}},
-        budget={"trials": 1},
-        baselines={"share": 0},
-        confirmation={"finalists": 1, "select_seeds": 1, "estimate_seeds": 2},
-    )
+            classes[path] = label
+    db = open_database(f"sqlite:///{place / 'thermowell.db'}")
+    migrate(db)
+    try:
+        job, folder = completed(
+            db,
+            place,
+            programs=True,
+            dataset={"name": "image_folder", "path": "photos", "image_size": 10},
+            student={"name": "cnn", "arguments": {"width": 4, "depth": 2, "dropout": 0.1}},
+            training={"epochs": 8, "batch_size": 16},
+            space={"optimizer": {"sgd": {"learning_rate": 0.1, "momentum": 0.9}}},
+            budget={"trials": 1},
+            baselines={"share": 0},
+            confirmation={"finalists": 1, "select_seeds": 1, "estimate_seeds": 2},
+        )
+        trial = json.loads((folder / "student.json").read_text())["trial"]
+        (metrics,) = [row.test_metrics for row in trials.iter_trials(db, job.id, factories.ME) if row.number == trial]
+    finally:
+        db.close()
+    assert metrics is not None
+    return Photographs(folder, classes, metrics)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("program", ["student.py", "student.pt2", "student.onnx"])
+def test_each_program_reproduces_the_test_accuracy_to_the_last_image(photographs: Photographs, program: str) -> None:
+    if program == "student.onnx":
+        for module in ("onnx", "onnxscript", "onnxruntime"):
+            pytest.importorskip(module, reason=f"{program} is not made where {module} is not installed")
+    folder, pictures = photographs.folder, sorted(photographs.classes)  # the test part's order: by class, then by name
     papers = json.loads((folder / "student.json").read_text())
-    assert papers["class_names"] == sorted(names)
+    assert papers["class_names"] == sorted({*photographs.classes.values()})
     assert papers["preprocessing"]["size"] == [10, 10]
-    said = run_bare(folder, pictures)
-    right = {path: name == label for path, name, label in zip(pictures, said, expected, strict=True)}
-    in_order = [right[path] for path in sorted(pictures)]  # the test part's order: by class, then by name
-    assert in_order == right_of(folder).tolist()
-    assert np.mean(in_order) == pytest.approx(papers["test"]["accuracy"], abs=1e-12)
-    assert 0.5 < np.mean(in_order) < 1  # neither chance nor beyond doubt
-    tested = {trial.number: trial.test_metrics for trial in trials.iter_trials(db, job.id, factories.ME)}
-    assert tested[papers["trial"]] == papers["test"]
+    assert papers["test"] == photographs.tested
+    if program != "student.py":
+        assert papers["programs"][program] <= student_files.FARTHEST
+    answers = run_bare(folder, pictures, program)
+    right = [answer == photographs.classes[path] for path, answer in zip(pictures, answers, strict=True)]
+    assert right == right_of(folder).tolist()
+    assert np.mean(right) == pytest.approx(papers["test"]["accuracy"], abs=1e-12)
+    assert 0.5 < np.mean(right) < 1  # neither chance nor beyond doubt
 
 
 def test_arrays_and_what_lies_beside_the_weights(db: Database, tmp_path: Path) -> None:
@@ -148,24 +201,6 @@ def test_arrays_and_what_lies_beside_the_weights(db: Database, tmp_path: Path) -
     for part in (job.id, *result.cautions, "student.safetensors"):
         assert part in card
     assert result.summary.split()[:8] == card.split("# small")[1].split("\n\n")[1].split()[:8]
-
-
-@pytest.mark.slow
-def test_programs_of_torch_say_the_same(db: Database, tmp_path: Path) -> None:
-    _, folder = completed(db, tmp_path, programs=True, student={"name": "cnn", "arguments": {"width": 4}})
-    papers = json.loads((folder / "student.json").read_text())
-    assert papers["programs"]["student.pt2"] <= student_files.FARTHEST
-    module = torch.export.load(folder / "student.pt2").module()
-    sys.path.insert(0, str(folder))
-    try:
-        from student import Student  # type: ignore[import-not-found]
-    finally:
-        sys.path.remove(str(folder))
-        sys.modules.pop("student", None)
-    student = Student(folder)
-    pixels = torch.randint(0, 256, (7, 1, 8, 8), dtype=torch.uint8)
-    shown = (pixels.float() - student._mean) / student._std
-    assert torch.allclose(module(shown), student.logits(pixels), atol=1e-4)
 
 
 @pytest.mark.parametrize(
