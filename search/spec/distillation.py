@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, model_validator
 
-from search.spec.fields import Fraction, LogSearched, Part, Range, Ranged, name_or_plugin
+from search.spec.fields import Fraction, LogSearched, Part, Range, Ranged, at_door, name_or_plugin
 from trainers import spec as trained
 from trainers.registry import losses
 from trainers.registry.losses import LOSSES, PLAIN, WEIGHTS
 from trainers.registry.optimizers import Interval
+from trainers.registry.plugins import is_plugin
 from trainers.spec import Method, TemperatureShape
 
 if TYPE_CHECKING:
@@ -49,10 +50,10 @@ class DistillationSpec(Part):
     step_at: Fraction | None = Field(None, description="step: after which share of the training, half unless given")
 
     @model_validator(mode="after")
-    def _settings(self) -> Self:
-        record = losses.get(self.method)
+    def _settings(self, info: ValidationInfo) -> Self:
+        record, trusted = losses.get(self.method), is_plugin(self.method) and not at_door(info)
         for name in WEIGHTS:
-            if getattr(self, name) is not None and name not in record.weights:
+            if getattr(self, name) is not None and name not in record.weights and not trusted:
                 owners = " and ".join(other.name for other in LOSSES.values() if name in other.weights)
                 raise ValueError(f"{name} belongs to {owners}: {self.method} has none")
         if self.step_at is not None and self.schedule != "step":

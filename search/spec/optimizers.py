@@ -20,7 +20,7 @@ from pydantic import (
     model_validator,
 )
 
-from search.spec.fields import LogSearched, Part, Range, Ranged, Searched, check_bounds
+from search.spec.fields import LogSearched, Part, Range, Ranged, Searched, at_door, check_bounds
 from thermowell.plugin import NAME
 from trainers.registry import optimizers, plugins
 from trainers.registry.optimizers import COMMON, NUMBERS, OPTIMIZERS, Interval, OptimizerRecord, Setting
@@ -108,14 +108,18 @@ class OptimizerChoice(Part):
 
 
 def _of_plugin(name: OptimizerName, document: Any, info: ValidationInfo) -> SettingsSpace:
-    """The settings of a plugin's optimizer; where nobody looked which it has, those that the document has."""
+    """The settings of a plugin's optimizer; those that the document has where it is stored, whatever the plugin has
+    become since, and where nobody looked which there are.
+    """
     if isinstance(document, SettingsSpace):
         return document
     if problems := plugins.problems("optimizer", name):
         raise ValueError("; ".join(problems))
     record = optimizers.get(name)
-    if plugins.known("optimizer", name) is None and isinstance(document, Mapping) and "momentum" in document:
-        record = replace(record, settings=(*record.settings, Setting("momentum", 0.9, high=0.9999)))
+    if not at_door(info) or plugins.known("optimizer", name) is None:
+        by_name = {setting.name: setting for setting in (*optimizers.OF_PLUGINS, *record.settings)}
+        names = {*COMMON, *(document or ())}
+        record = replace(record, settings=tuple(part for key, part in by_name.items() if key in names))
     try:
         return _settings_space(record).model_validate(document or {}, context=info.context)
     except ValidationError as error:

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from thermowell.plugin import SETTINGS as OF_PLUGIN
 from thermowell.plugin import Span
 from trainers.registry import lookup, plugins
 
@@ -189,22 +188,28 @@ def has(name: str, setting: str) -> bool:
     return (plugins.is_plugin(name) or name in OPTIMIZERS) and setting in get(name).setting_names()
 
 
+OF_PLUGINS = (_rate(1e-4, 1e-1), _decay(1e-6, 1e-2), _momentum(0.9))
+"""The settings that a plugin's optimizer may have."""
+
+
 def owners(setting: str) -> list[str]:
     """The optimizers that have such a setting."""
     return [name for name in OPTIMIZERS if has(name, setting)]
 
 
 def _of_plugin(name: str) -> OptimizerRecord:
-    """A plugin's optimizer as a record; one that is not known here has the settings that all have."""
+    """A plugin's optimizer as a record; one that is not known here has all settings that one may have."""
     plugin = plugins.known("optimizer", name)
-    wide: dict[str, Span | float] = {"learning_rate": Span(1e-4, 1e-1), "weight_decay": Span(1e-6, 1e-2)}
-    spans = wide if plugin is None else plugin.declaration.settings
-    kinds = {"learning_rate": _rate(1e-4, 1e-1), "weight_decay": _decay(1e-6, 1e-2), "momentum": _momentum(0.9)}
-    defaults = {
-        setting: Interval(span.low, span.high, span.log) if isinstance(span, Span) else span
-        for setting, span in spans.items()
-    }
-    settings = tuple(replace(kinds[setting], default=defaults[setting]) for setting in OF_PLUGIN if setting in spans)
+    settings: tuple[Setting, ...] = OF_PLUGINS
+    if plugin is not None:
+        spans = plugin.declaration.settings
+        defaults = {
+            setting: Interval(span.low, span.high, span.log) if isinstance(span, Span) else span
+            for setting, span in spans.items()
+        }
+        settings = tuple(
+            replace(setting, default=defaults[setting.name]) for setting in OF_PLUGINS if setting.name in spans
+        )
     return OptimizerRecord(
         name=name,
         label=name,
