@@ -81,7 +81,10 @@ class Views:
         self._made: Tensor | None = None
         if is_plugin(augmentation):
             if streams:
-                raise DatasetInvalid(f"images that do not fit are read piece by piece, which {augmentation} cannot be")
+                raise DatasetInvalid(
+                    f"the images do not fit on the device and are read piece by piece, which {augmentation} cannot "
+                    "augment: lower dataset.image_size or dataset.train_size, or choose another dataset.augmentation"
+                )
             self._made = plugin_views.draw(augmentation, images, split_seed, views).to(device)
         moving, mix = mixing.parts(augmentation)
         size = (images.shape[2], images.shape[3]) if images.dim() == 4 else (0, 0)  # only images are augmented
