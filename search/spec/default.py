@@ -40,6 +40,7 @@ teacher:
   source: train              # or weights, or logits, given in a file; or ensemble, of the members below
   # artifact: <sha256>       # of that file in the artifact store
   # preprocessing: imagenet  # how those weights were trained; the file's or the best measured unless given
+  # class_map: [[3, 4], 9]   # which of its own classes each class is, where they are not the job's (docs/teachers.md)
   # accept_weak: true        # distil a given teacher although it is near chance
   model:
 {{models}}
