@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import socket
 import sys
@@ -81,6 +82,8 @@ def run(settings: Settings) -> None:
     say_readiness(app)
     with suppress(DatabaseUnavailable, SchemaMissing):  # nothing is answered without a key meanwhile
         refuse_open(app.state.db, settings)
+    gc.collect()
+    gc.freeze()  # what was imported stays: looking through it again would hold requests up
     Server(app, settings).run()
 
 

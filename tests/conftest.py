@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +26,13 @@ def pytest_configure() -> None:
     for name in [name for name in os.environ if name.startswith(("THERMOWELL_", "OTEL_")) or name == "TRACEPARENT"]:
         del os.environ[name]
     os.environ["THERMOWELL_STUDENT_PROGRAMS"] = "false"  # torch.export takes seconds; its own tests ask for it
+
+
+def pytest_collection_finish() -> None:
+    """What was imported stays: the collector of garbage, which would look through it again and again, leaves it out."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
 
 
 @pytest.fixture(autouse=True)

@@ -96,7 +96,7 @@ def valid(data: st.DataObject) -> None:
 
 
 @given(st.data())
-@settings(max_examples=50, derandomize=True, **QUIET)  # type: ignore[arg-type]
+@settings(max_examples=30, derandomize=True, **QUIET)  # type: ignore[arg-type]
 def test_no_valid_spec_raises_anywhere(data: st.DataObject) -> None:
     valid(data)
 
