@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 from thermowell.plugin import Kind
 from trainers.registry import named, plugins
@@ -40,7 +40,7 @@ def code_of(kind: str, name: str) -> str | None:
     """The fingerprint of a plugin, or the digest of weights, as this process has them; None where it has none."""
     if kind == WEIGHTS:
         return named.digest_of(name)
-    plugin = plugins.loaded().find("model" if kind == "model" else "dataset", name)
+    plugin = plugins.loaded().find(cast(Kind, kind), name)
     return None if plugin is None else plugin.fingerprint
 
 

@@ -160,6 +160,8 @@ def test_other_code_is_another_problem_and_is_refused_in_its_place(
     assert before.teacher_fingerprint() != after.teacher_fingerprint()
     assert before.distillation.code != after.distillation.code
     assert before.optimizers != after.optimizers
+    codes = {plugin_codes.code_of(kind, name) for kind, name in plugin_codes.names(named)}
+    assert codes == {after.distillation.code}, "of all three kinds: a worker claims by these"
     with pytest.raises(NameUnknown, match="not the code that the job began with"):
         LoopEngine(prepared(roots, distillation=before.distillation, complete=False))
     with pytest.raises(NameUnknown, match="not the code that the job began with"):
