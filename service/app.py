@@ -14,6 +14,7 @@ from starlette.concurrency import run_in_threadpool
 
 from search import tracing
 from search.claims.reaper import Reaper
+from search.claims.report_batch import Writer
 from search.errors import DatabaseUnavailable, SchemaMissing
 from search.requests import advice as advice_requests
 from search.storage.db import Database, open_database
@@ -147,7 +148,7 @@ async def _life(app: FastAPI) -> AsyncIterator[None]:
     db, settings = app.state.db, app.state.settings
     with suppress(DatabaseUnavailable, SchemaMissing):  # /readyz says so; without a key nothing is answered meanwhile
         await run_in_threadpool(auth.refuse_open, db, settings)
-    app.state.trial_door = None
+    app.state.trial_door, app.state.report_writer = None, Writer(db)
     proposer = app.state.proposer = Proposer(db, settings.lease_seconds, app.state.stopping)
     reaper = asyncio.create_task(_reap(db, settings, app.state.stopping))
     concluder = asyncio.create_task(proposer.conclude_all())
@@ -159,6 +160,7 @@ async def _life(app: FastAPI) -> AsyncIterator[None]:
         proposer.bell.ring()
         await proposer.close()
         await asyncio.gather(reaper, shower, concluder)
+        await app.state.report_writer.close()
         if app.state.trial_door is not None:
             await run_in_threadpool(app.state.trial_door.close)
         app.state.dashboard.close()

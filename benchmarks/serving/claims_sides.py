@@ -18,6 +18,8 @@ from benchmarks.serving.claims_clients import REPORTS
 
 PROCESSES = 2
 """Of clients, at most: as many as the small machine's cores, so that a client's interpreter is not what limits."""
+LONGEST = 4
+"""Times a turn's seconds, after which trials that are still under way are given up, and count as nothing."""
 _TICKS = os.sysconf("SC_CLK_TCK")
 Cpu = dict[str, float]
 
@@ -30,6 +32,7 @@ class Turn:
     parts: list[list[float]]
     cpu: Cpu
     errors: list[str] = field(default_factory=list)
+    unfinished: int = 0  # trials that were given up
 
     @property
     def rate(self) -> float:
@@ -39,7 +42,7 @@ class Turn:
 
 @dataclass(slots=True)
 class Side:
-    """A server, the processes of its clients, and its turns. `pids` are the processes, by what they are, whose use of
+    """A server, the processes of its clients. `pids` are the processes, by what they are, whose use of
     the processor is the side's own, their children's included.
     """
 
@@ -49,11 +52,10 @@ class Side:
     jobs: list[str]
     sampler: str
     pids: Mapping[str, int] = field(default_factory=dict)
-    turns: list[Turn] = field(default_factory=list)
     processes: list[subprocess.Popen[str]] = field(default_factory=list)
 
     def turn(self, clients: int, seconds: float, epoch_seconds: float = 0.0) -> Turn:
-        """One turn of all its clients."""
+        """One turn of all its clients: no trial is begun after `seconds`, and what was is finished."""
         shares = _shares(clients)
         while len(self.processes) < len(shares):
             self.processes.append(self._begin())
@@ -61,6 +63,7 @@ class Side:
         try:
             for number, (process, share) in enumerate(zip(active, shares, strict=True)):
                 order = {"clients": share, "first": sum(shares[:number]), "seconds": seconds}
+                order["longest"] = LONGEST * seconds
                 _write(process, json.dumps(order | {"epoch_seconds": epoch_seconds}))
             for process in active:
                 _read(process)
@@ -75,7 +78,11 @@ class Side:
         cpu = {name: after[name] - before[name] for name in after}
         cpu["clients"] = sum(answer["cpu"] for answer in answers)
         parts = [part for answer in answers for part in answer["parts"]]
-        return Turn(seconds, parts, cpu, [error for answer in answers for error in answer["errors"]])
+        errors = [error for answer in answers for error in answer["errors"]]
+        unfinished = sum(answer["unfinished"] for answer in answers)
+        if unfinished:
+            self.close()  # a process that gave trials up ends
+        return Turn(max(answer["seconds"] for answer in answers), parts, cpu, errors, unfinished)
 
     def close(self) -> None:
         """Ends the clients' processes."""
@@ -108,6 +115,7 @@ def figures(name: str, turns: Sequence[Turn]) -> dict[str, Any]:
         "trial_ms": _quantiles(trials), "claim_and_report_ms": _quantiles(together),
         "cpu_ms": {user: round(1000 * amount / len(parts), 2) for user, amount in cpu.items()} if parts else None,
         "cores": {user: round(amount / seconds, 2) for user, amount in cpu.items()} if seconds else None,
+        "unfinished": sum(turn.unfinished for turn in turns),
         "errors": [error for turn in turns for error in turn.errors][:5],
     }  # fmt: skip
 

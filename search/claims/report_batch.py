@@ -6,15 +6,17 @@ others nothing is written: `search.claims.external` knows why, or takes the leas
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, bindparam, exists, null, or_, select, text, update
+from sqlalchemy import Connection, Select, and_, bindparam, exists, null, or_, select, update
 from sqlalchemy.dialects import sqlite
 
 from search.claims.measurements import COLUMNS, OwnReport
 from search.storage.db import Database, now_sql
+from search.storage.loop_connection import LoopConnection
 from search.storage.stored import to_json
 from search.storage.tables import jobs, keys, leases, reports, trials
 
@@ -37,18 +39,34 @@ class BatchedReport:
         return max(self.entries, key=lambda entry: entry.epoch)
 
 
-def write(db: Database, batch: Sequence[BatchedReport]) -> list[bool]:
-    """Writes epochs down and renews the leases, each token's once in a batch; answers of each report whether it was.
+class Writer:
+    """Writes batches from an event loop, one after the other.
 
-    On PostgreSQL it is one statement, a transaction by itself: leases are locked in the order of their subjects, as
-    everywhere. DatabaseUnavailable.
+    On PostgreSQL a batch is one statement, a transaction by itself, over a connection of the loop's own: no thread is
+    woken for it, and none waits. Leases are locked in the order of their subjects, as everywhere.
     """
-    if db.dialect == "sqlite":
-        with db.write() as connection:
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._connection = None if db.dialect == "sqlite" else LoopConnection(db)
+
+    async def write(self, batch: Sequence[BatchedReport]) -> list[bool]:
+        """Writes epochs down and renews the leases, each token's once in a batch; answers of each report whether it
+        was. DatabaseUnavailable.
+        """
+        if self._connection is None:
+            return await asyncio.to_thread(self._write_all, batch)
+        places = {place for (place,) in await self._connection.execute(_WRITE, _arrays(batch))}
+        return [place in places for place in range(len(batch))]
+
+    async def close(self) -> None:
+        """Gives the connection back."""
+        if self._connection is not None:
+            await self._connection.close()
+
+    def _write_all(self, batch: Sequence[BatchedReport]) -> list[bool]:
+        with self._db.write() as connection:
             return [_write_one(connection, report) for report in batch]
-    with db.write_once() as connection:
-        places = set(connection.scalars(_WRITE, _arrays(batch)))
-    return [place in places for place in range(len(batch))]
 
 
 def row_of(entry: OwnReport) -> dict[str, Any]:
@@ -80,8 +98,9 @@ def _statement() -> str:
     return f"""
     WITH said AS (
         SELECT * FROM unnest(
-            CAST(:place AS integer[]), CAST(:token AS varchar[]), CAST(:job AS varchar[]), CAST(:number AS integer[]),
-            CAST(:key AS varchar[]), CAST(:last AS integer[]), CAST(:said AS text[])
+            CAST(%(place)s AS integer[]), CAST(%(token)s AS varchar[]), CAST(%(job)s AS varchar[]),
+            CAST(%(number)s AS integer[]), CAST(%(key)s AS varchar[]), CAST(%(last)s AS integer[]),
+            CAST(%(said)s AS text[])
         ) AS said(place, token, job, number, key, last, metrics)
     ), mine AS (
         SELECT said.place, said.last, said.metrics, l.subject, t.id, t.attempt
@@ -104,8 +123,8 @@ def _statement() -> str:
         SELECT mine.id, e.epoch, mine.attempt, {_NOW}, e.seconds, CAST(e.metrics AS json),
             {", ".join(f"e.{name}" for name in COLUMNS)}
         FROM unnest(
-            CAST(:of AS integer[]), CAST(:epoch AS integer[]), CAST(:seconds AS double precision[]),
-            CAST(:metrics AS text[]), {", ".join(f"CAST(:{name} AS double precision[])" for name in COLUMNS)}
+            CAST(%(of)s AS integer[]), CAST(%(epoch)s AS integer[]), CAST(%(seconds)s AS double precision[]),
+            CAST(%(metrics)s AS text[]), {", ".join(f"CAST(%({name})s AS double precision[])" for name in COLUMNS)}
         ) AS e(place, epoch, seconds, metrics, {", ".join(COLUMNS)})
         JOIN mine ON mine.place = e.place
         ON CONFLICT DO NOTHING
@@ -115,7 +134,7 @@ def _statement() -> str:
 
 
 _NOW = "CAST(extract(epoch FROM clock_timestamp()) AS double precision)"
-_WRITE = text(_statement())
+_WRITE = _statement()
 
 
 def _lease() -> Select[Any]:

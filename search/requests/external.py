@@ -10,7 +10,7 @@ from typing import Any
 import structlog
 from sqlalchemy import ColumnElement, and_, func, select
 
-from search.claims import artifacts, external, report_batch
+from search.claims import artifacts, external
 from search.claims.external import HeldTrial, LeaseState, Tell
 from search.claims.measurements import OwnReport, Resume, check_reports, value_of
 from search.claims.report_batch import BatchedReport
@@ -294,10 +294,6 @@ class TrialDoor:
             return None
         key_id = None if principal.id == LOCAL_OWNER else principal.id
         return BatchedReport(key_id, job_id, number, token, entries)
-
-    def report_batch(self, batch: Sequence[BatchedReport]) -> list[bool]:
-        """Writes reports together, each token's once; which of them were written. The others are to be said alone."""
-        return report_batch.write(self.db, batch)
 
     def _decides_nothing(self, principal: Principal, job_id: str, entries: Sequence[OwnReport]) -> bool:
         """Whether no trial is stopped at any of these epochs, as far as is known."""

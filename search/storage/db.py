@@ -6,7 +6,7 @@ import math
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -98,21 +98,8 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """A transaction that writes. DatabaseUnavailable, where its server only reads too; SchemaMissing."""
-        with self._writes(self._writer.begin()) as connection:
-            yield connection
-
-    @contextmanager
-    def write_once(self) -> Iterator[Connection]:
-        """For one statement that writes, a transaction by itself: on PostgreSQL none is begun and ended for it. As
-        `write` otherwise.
-        """
-        with self._writes((self._writer if self.dialect == "sqlite" else self._looker).begin()) as connection:
-            yield connection
-
-    @contextmanager
-    def _writes(self, opened: AbstractContextManager[Connection]) -> Iterator[Connection]:
         try:
-            with self._plain_errors(), opened as connection:
+            with self._plain_errors(), self._writer.begin() as connection:
                 if why := connections.no_writes(connection):
                     raise DatabaseUnavailable(why)
                 yield connection

@@ -12,20 +12,19 @@ import hashlib
 import re
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import structlog
 from pydantic import ValidationError
-from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, State
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from search import tracing
 from search.claims.measurements import OwnReport
-from search.claims.report_batch import BatchedReport
+from search.claims.report_batch import BatchedReport, Writer
 from search.errors import ThermowellError
 from search.records import LOCAL_OWNER, Principal
 from search.requests.external import TrialDoor
@@ -54,7 +53,7 @@ _log = structlog.get_logger(__name__)
 class Batches:
     """Gathers reports while others are being written, one batch after the other."""
 
-    def __init__(self, write: Callable[[Sequence[BatchedReport]], list[bool]]) -> None:
+    def __init__(self, write: Callable[[Sequence[BatchedReport]], Awaitable[list[bool]]]) -> None:
         self._write = write
         self._waiting: list[tuple[BatchedReport, asyncio.Future[bool]]] = []
         self._writer: asyncio.Task[None] | None = None
@@ -80,7 +79,7 @@ class Batches:
 
     async def _written(self, reports: Sequence[BatchedReport]) -> list[bool]:
         try:
-            return await run_in_threadpool(self._write, reports)
+            return await self._write(reports)
         except ThermowellError:
             return [False] * len(reports)
         except Exception:
@@ -110,7 +109,7 @@ class BatchedReports:
 
     def __init__(self, app: ASGIApp, state: State) -> None:
         self.app, self._state = app, state
-        self._door: TrialDoor | None = None
+        self._writer: Writer | None = None
         self._batches: Batches | None = None
         self._principals: OrderedDict[str, tuple[Principal, float]] = OrderedDict()
         self._traced = tracing.provider() is not None  # the framework makes the spans
@@ -181,9 +180,9 @@ class BatchedReports:
         return door.batched(principal, place[1], int(place[2]), tokens[0], entries)
 
     async def _said(self, report: BatchedReport) -> bool:
-        door: TrialDoor = self._state.trial_door
-        if self._batches is None or door is not self._door:
-            self._door, self._batches = door, Batches(door.report_batch)
+        writer: Writer = self._state.report_writer
+        if self._batches is None or writer is not self._writer:
+            self._writer, self._batches = writer, Batches(writer.write)
         return await self._batches.say(report)
 
 

@@ -60,6 +60,7 @@ def test_clients_answer_turn_after_turn_and_say_what_failed() -> None:
             turn = side.turn(3, 0.1)
             assert turn.parts == []
             assert "ConnectionRefusedError" in turn.errors[0]
+            assert turn.unfinished == 0
         assert len(side.processes) == claims_sides.PROCESSES
     finally:
         side.close()

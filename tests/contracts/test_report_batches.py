@@ -52,6 +52,19 @@ def taken(own: Program, name: str = "w") -> Held:
     return held
 
 
+def write(db: Database, batch: Sequence[BatchedReport]) -> list[bool]:
+    """What a writer answers, which is gone then."""
+
+    async def run() -> list[bool]:
+        writer = report_batch.Writer(db)
+        try:
+            return await writer.write(batch)
+        finally:
+            await writer.close()
+
+    return asyncio.run(run())
+
+
 def batched(held: Held, *entries: OwnReport, key: str | None = None, **changes: Any) -> BatchedReport:
     fields = {"key_id": key, "job_id": held.job_id, "number": held.number, "token": held.token, "entries": entries}
     return BatchedReport(**(fields | changes))
@@ -82,7 +95,7 @@ def test_a_batch_writes_what_reports_by_themselves_write(own: Program) -> None:
     first, second, alone = taken(own, "a"), taken(own, "b"), taken(own, "c")
     expire(own.db)
     entries = [epoch(2, 0.3), epoch(1, 0.7)]
-    assert report_batch.write(own.db, [batched(first, *entries), batched(second, epoch(1))]) == [True, True]
+    assert write(own.db, [batched(first, *entries), batched(second, epoch(1))]) == [True, True]
     external.report(own.db, ME, alone.job_id, alone.number, alone.token, entries)
     assert rows(own.db, first.number) == rows(own.db, alone.number)
     assert (
@@ -99,11 +112,11 @@ def test_a_batch_writes_what_reports_by_themselves_write(own: Program) -> None:
 def test_saying_it_again_writes_nothing_twice(own: Program) -> None:
     own.submit()
     held = taken(own)
-    assert report_batch.write(own.db, [batched(held, epoch(1, 0.4))]) == [True]
+    assert write(own.db, [batched(held, epoch(1, 0.4))]) == [True]
     before = rows(own.db, held.number)
-    assert report_batch.write(own.db, [batched(held, epoch(1, 0.9), epoch(2, 0.6))]) == [True]
+    assert write(own.db, [batched(held, epoch(1, 0.9), epoch(2, 0.6))]) == [True]
     assert rows(own.db, held.number)[:1] == before
-    assert report_batch.write(own.db, [batched(held, epoch(1, 0.9))]) == [True]
+    assert write(own.db, [batched(held, epoch(1, 0.9))]) == [True]
     assert standing(own.db, held)[0] == 2
 
 
@@ -117,13 +130,13 @@ def test_of_what_is_another_s_nothing_is_written(own: Program) -> None:
         batched(held, epoch(1), key="0" * 12),
         batched(other, epoch(1)),
     ]
-    assert report_batch.write(own.db, wrong) == [False, False, False, False, True]
+    assert write(own.db, wrong) == [False, False, False, False, True]
     assert rows(own.db, held.number) == []
     own.give_back(held)
-    assert report_batch.write(own.db, [batched(held, epoch(1))]) == [False]
+    assert write(own.db, [batched(held, epoch(1))]) == [False]
     own.complete(other, 0.5)
     before = rows(own.db, other.number)
-    assert report_batch.write(own.db, [batched(other, epoch(2))]) == [False]
+    assert write(own.db, [batched(other, epoch(2))]) == [False]
     assert rows(own.db, other.number) == before
 
 
@@ -131,9 +144,9 @@ def test_a_revoked_key_and_a_service_that_is_open_no_more_write_nothing(own: Pro
     own.submit()
     held = taken(own)
     key, _ = keys.create_key(own.db, "a", ["train"])
-    assert report_batch.write(own.db, [batched(held, epoch(1)), batched(held, epoch(2), key=key.id)]) == [False, True]
+    assert write(own.db, [batched(held, epoch(1)), batched(held, epoch(2), key=key.id)]) == [False, True]
     keys.revoke_key(own.db, key.id)
-    assert report_batch.write(own.db, [batched(held, epoch(3), key=key.id)]) == [False]
+    assert write(own.db, [batched(held, epoch(3), key=key.id)]) == [False]
     assert [row["epoch"] for row in rows(own.db, held.number)] == [2]
 
 
@@ -144,11 +157,11 @@ def test_what_a_trial_of_others_costs_does_not_creep_up(own: Program) -> None:
     statements: Counter[str] = Counter()
     doing = "report"
     sqlalchemy.event.listen(own.db.engine, "before_cursor_execute", lambda *_: statements.update([doing]))
-    report_batch.write(own.db, [batched(held, epoch(2))])
+    write(own.db, [batched(held, epoch(2))])  # on PostgreSQL over a connection of its own
     doing = "complete"
     external.complete(own.db, ME, held.job_id, held.number, held.token, OwnReport(EPOCHS, {"accuracy": 0.5}))
     # SQLite's driver is told to begin by a statement, and has four for a report, in the same process
-    expected = {"report": 5, "complete": 11} if own.db.dialect == "sqlite" else {"report": 1, "complete": 10}
+    expected = {"report": 5, "complete": 11} if own.db.dialect == "sqlite" else {"complete": 10}
     assert statements == expected
 
 
@@ -204,13 +217,38 @@ def test_a_key_that_is_revoked_says_nothing_more(own: Program, said_alone: list[
     assert [row["epoch"] for row in rows(own.db, held.number)] == [1, 2]
 
 
+def test_a_connection_that_was_cut_is_told_once_and_opened_anew(own: Program) -> None:
+    if own.db.dialect == "sqlite":
+        return  # which has none
+    own.submit()
+    held = taken(own)
+
+    async def run() -> list[list[bool]]:
+        writer = report_batch.Writer(own.db)
+        try:
+            outcomes = [await writer.write([batched(held, epoch(1))])]
+            with own.db.write() as connection:
+                terminations = connection.exec_driver_sql(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                    "WHERE pid <> pg_backend_pid() AND query LIKE '%%unnest(%%'"
+                )
+                assert terminations.scalars().all() == [True]
+            with pytest.raises(DatabaseUnavailable):
+                await writer.write([batched(held, epoch(2))])
+            return [*outcomes, await writer.write([batched(held, epoch(2))])]
+        finally:
+            await writer.close()
+
+    assert asyncio.run(run()) == [[True], [True]]
+
+
 REPORT = BatchedReport(None, "1", 0, "a" * 32, ())
 
 
 def test_reports_that_come_meanwhile_are_one_batch_and_a_token_is_in_it_once() -> None:
     batches: list[int] = []
 
-    def write(reports: Sequence[BatchedReport]) -> list[bool]:
+    async def write(reports: Sequence[BatchedReport]) -> list[bool]:
         assert len({report.token for report in reports}) == len(reports)
         batches.append(len(reports))
         return [True] * len(reports)
@@ -228,7 +266,7 @@ def test_reports_that_come_meanwhile_are_one_batch_and_a_token_is_in_it_once() -
 def test_where_a_batch_cannot_be_written_each_is_told_so_and_the_next_one_is_tried() -> None:
     outcomes: list[Any] = [DatabaseUnavailable("away"), ZeroDivisionError(), [True]]
 
-    def write(reports: Sequence[BatchedReport]) -> list[bool]:
+    async def write(reports: Sequence[BatchedReport]) -> list[bool]:
         outcome = outcomes.pop(0)
         if isinstance(outcome, Exception):
             raise outcome
