@@ -60,6 +60,11 @@ class Settings(BaseSettings):
     plugins: str = Field(
         "", description="installed distributions, or entry points, whose plugins a worker loads, with commas between"
     )
+    hf_root: Path | None = Field(
+        None,
+        description="below it lie folders as Hugging Face's transformers save models, which specs name hf:PATH; needs "
+        "thermowell[transformers]",
+    )
     labels: str = Field(
         "", description="words that jobs may ask of a worker, with commas between; gpu or cpu it has by itself"
     )

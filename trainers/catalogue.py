@@ -5,11 +5,12 @@ take. Plain data, free of torch, so that an API without torch refuses an unknown
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, get_args
 
 from thermowell.plugin import Kind, Parameter
-from trainers.registry import augmentations, lookup, losses, optimizers, plugins
+from trainers.registry import augmentations, local_models, lookup, losses, optimizers, plugins
 from trainers.registry.datasets import DATASETS as DATASETS
 from trainers.registry.datasets import of_plugin
 from trainers.registry.models import MODELS as MODELS
@@ -48,6 +49,10 @@ def check_model(name: str, arguments: Mapping[str, Argument]) -> list[str]:
     those of plugins where nobody has looked what workers publish.
     """
     if name.startswith(TIMM_PREFIX) and len(name) > len(TIMM_PREFIX):
+        return _no_arguments(name, arguments)
+    if local_models.is_local(name):
+        if re.fullmatch(local_models.NAME, name) is None:
+            return [f"{name!r} is no local model: hf: and a path below a worker's {local_models.SETTING}, without .."]
         return _no_arguments(name, arguments)
     if name in TORCHVISION_MODELS:
         return _no_arguments(name, arguments)
@@ -109,7 +114,10 @@ def describe(from_workers: Plugins = NO_PLUGINS, weights: Sequence[Mapping[str, 
         "plugins": [plugin.document() for plugin in records],
         "plugin_errors": dict(from_workers.errors),
         "weights": [dict(entry) for entry in weights],
-        "model_prefixes": {TIMM_PREFIX: "any classification model of timm, on workers that have timm installed"},
+        "model_prefixes": {
+            TIMM_PREFIX: "any classification model of timm, on workers that have timm installed",
+            local_models.PREFIX: "a folder as transformers saves a model, below a worker's THERMOWELL_HF_ROOT",
+        },
         "optimizers": {name: list(settings) for name, settings in OPTIMIZERS.items()}
         | {plugin.declaration.name: list(plugin.declaration.settings) for plugin in by_kind["optimizer"]},
         "schedules": dict(SCHEDULES),

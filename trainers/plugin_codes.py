@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any, cast
 
 from thermowell.plugin import Kind
-from trainers.registry import named, plugins
+from trainers.registry import local_models, named, plugins
 from trainers.registry.plugins import Plugin
 from trainers.spec import Data, Distillation, Initial, Model, Pretraining, Problem, Teacher
 
@@ -38,7 +38,7 @@ def complete(problem: Problem) -> Problem:
 
 def code_of(kind: str, name: str) -> str | None:
     """The fingerprint of a plugin, or the digest of weights, as this process has them; None where it has none."""
-    if kind == WEIGHTS:
+    if kind == WEIGHTS or local_models.is_local(name):
         return named.digest_of(name)
     plugin = plugins.loaded().find(cast(Kind, kind), name)
     return None if plugin is None else plugin.fingerprint
@@ -54,14 +54,15 @@ def names(problem: Problem) -> Iterator[tuple[str, str]]:
         if plugins.is_plugin(data.augmentation):
             yield "augmentation", data.augmentation
     for model in (problem.student, *(teacher.model for teacher in teachers)):
-        if model is not None and plugins.is_plugin(model.name):
+        if model is not None and (plugins.is_plugin(model.name) or local_models.is_local(model.name)):
             yield "model", model.name
     artifacts = [problem.initial.artifact]
     for teacher in teachers:
         artifacts += [teacher.artifact, teacher.origin]
     for artifact in artifacts:
         if artifact is not None and named.is_name(artifact):
-            yield WEIGHTS, named.parts(artifact)[0]
+            name, _ = named.parts(artifact)
+            yield ("model" if local_models.is_local(name) else WEIGHTS), name
     if plugins.is_plugin(problem.distillation.method):
         yield "loss", problem.distillation.method
     for name, _ in problem.optimizers:
@@ -81,6 +82,8 @@ def _rule(rule: Distillation) -> Distillation:
 
 
 def _model(model: Model, vocabulary: int | None) -> Model:
+    if local_models.is_local(model.name):
+        return replace(model, code=local_models.fingerprint(model.name), vocabulary=vocabulary)
     plugin = _find("model", model.name)
     return replace(model, code=None if plugin is None else plugin.fingerprint, vocabulary=vocabulary)
 

@@ -27,7 +27,7 @@ from trainers.engines.forms import EngineName, open_form
 from trainers.engines.loop import LoopEngine
 from trainers.engines.replay import ReplayEngine
 from trainers.errors import TrainingError
-from trainers.registry import named, plugins
+from trainers.registry import local_models, named, plugins
 from trainers.registry.datasets import get as get_dataset
 from trainers.replay.ready import Replayed, replayed
 from trainers.spec import Configuration, Precision, Problem, Tested, TestPermit
@@ -36,7 +36,7 @@ from trainers.teaching.prepared import Prepared, Roots
 from trainers.teaching.test_split import SealedTest
 from trainers.training import evaluate, precision, threads
 from trainers.training.epoch import place, predict
-from trainers.zoo import models, packaged, weights
+from trainers.zoo import hugging_face, models, packaged, weights
 
 __all__ = [
     "Choice",
@@ -171,7 +171,10 @@ def capabilities() -> dict[str, Any]:
         "cores": os.cpu_count(),
         "memory_gb": memory.total_gb(device),
         "threads": torch.get_num_threads(),
-        "extras": ["timm"] if models.has_timm() else [],
+        "extras": [
+            *(["timm"] if models.has_timm() else []),
+            *(["transformers"] if hugging_face.is_installed() else []),
+        ],
         **({"weights": _weights()} if named.present() else {}),
         **_plugins(),
     }
@@ -182,9 +185,15 @@ def load_plugins(names: Sequence[str]) -> Mapping[str, str]:
     return plugins.load(names).errors
 
 
-def find_weights() -> None:
-    """Looks for weights of installed packages and caches, which specs may name."""
+def find_weights(hf_root: Path | None = None) -> None:
+    """Looks for weights of installed packages and caches, which specs may name; local models lie below `hf_root`."""
     packaged.find()
+    local_models.set_root(hf_root)
+
+
+def local_model_names() -> list[str]:
+    """The models below the root that `find_weights` was given."""
+    return local_models.listing()
 
 
 def _weights() -> list[dict[str, Any]]:

@@ -19,11 +19,11 @@ from torch import Tensor, nn
 from trainers import catalogue, preprocessing, superclasses
 from trainers.data import sources
 from trainers.preprocessing import Preprocessing
-from trainers.registry import datasets, plugins
+from trainers.registry import datasets, local_models, plugins
 from trainers.spec import Data, Model
 from trainers.teaching.prepared import Prepared
 from trainers.training.epoch import pieces
-from trainers.zoo import models, weights
+from trainers.zoo import hugging_face, models, weights
 
 SOURCE = "thermowell.student"
 """The entry of a student's safetensors metadata that says what it is, as JSON."""
@@ -56,6 +56,7 @@ def description(prepared: Prepared) -> dict[str, Any]:
             "size": list(prepared.size),
             "classes": prepared.classes,
             **({} if model.vocabulary is None else {"vocabulary": model.vocabulary}),
+            **_configuration(prepared),
         },
         "preprocessing": {
             "channels": prepared.channels,
@@ -70,6 +71,15 @@ def description(prepared: Prepared) -> dict[str, Any]:
         "class_names": class_names(problem.data, prepared.roots.data, prepared.class_map, prepared.classes),
         "precision": problem.precision,
     }
+
+
+def _configuration(prepared: Prepared) -> dict[str, Any]:
+    """How transformers builds a local model's student without its folder."""
+    model = prepared.problem.student
+    if not local_models.is_local(model.name):
+        return {}
+    config = hugging_face.configuration(model, prepared.channels, prepared.size, prepared.classes)
+    return {"config": config.to_diff_dict() | {"model_type": config.model_type}}
 
 
 def problem_photos(data: Data) -> bool:

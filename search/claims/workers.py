@@ -17,6 +17,7 @@ from search.storage.stored import finite, readable
 from search.storage.tables import leases, workers
 from thermowell.plugin import Kind
 from trainers.plugin_codes import WEIGHTS
+from trainers.registry import local_models
 from trainers.registry.plugins import Plugin, Plugins
 
 
@@ -54,6 +55,10 @@ class LiveWorkers:
     plugins: Mapping[str, str] = field(default_factory=dict)
 
 
+UNKNOWN = ""
+"""The fingerprint of a local model that a worker has and says no more of: it reads its files when a job names them."""
+
+
 def lacking_plugins(
     names: Iterable[tuple[str, str]], fixed: Mapping[str, Any] | None, codes: Mapping[str, str]
 ) -> list[str]:
@@ -64,15 +69,17 @@ def lacking_plugins(
     missing = []
     for kind, name in names:
         key = f"{kind} {name}"
-        if key in first and codes.get(key) != first[key]:
+        if key in first and codes.get(key) not in (first[key], UNKNOWN):
             code = "sha256" if kind == WEIGHTS else "fingerprint"
-            missing.append(f"{_noun(kind)} {name} with {code} {first[key]}, with which the job began")
+            missing.append(f"{_noun(kind, name)} {name} with {code} {first[key]}, with which the job began")
         elif key not in codes:
-            missing.append(f"{_noun(kind)} {name}")
+            missing.append(f"{_noun(kind, name)} {name}")
     return missing
 
 
-def _noun(kind: str) -> str:
+def _noun(kind: str, name: str) -> str:
+    if local_models.is_local(name):
+        return "the model"
     return "the weights" if kind == WEIGHTS else "the plugin"
 
 
@@ -143,7 +150,8 @@ def living(connection: Connection) -> list[LiveWorkers]:
                     extras=None if extras is None else frozenset(extras),
                     data=None if data is None else _held(data),
                     plugins={f"{kind} {name}": plugin.fingerprint for (kind, name), plugin in records.items()}
-                    | {f"{WEIGHTS} {entry['name']}": str(entry["sha256"]) for entry in _weights(row.capabilities)},
+                    | {f"{WEIGHTS} {entry['name']}": str(entry["sha256"]) for entry in _weights(row.capabilities)}
+                    | {f"model {name}": UNKNOWN for name in row.capabilities.get("local_models", ())},
                 )
             )
     return entries

@@ -30,7 +30,7 @@ from pydantic_core import CoreSchema, PydanticKnownError
 from pydantic_core.core_schema import with_info_after_validator_function
 
 from thermowell.plugin import NAME, Kind
-from trainers.registry import named, plugins
+from trainers.registry import local_models, named, plugins
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}$")]
 Label = Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
@@ -38,7 +38,7 @@ RelativePath = Annotated[
     str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*$")
 ]
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-Weights = Annotated[str, StringConstraints(pattern=rf"^(?:[0-9a-f]{{64}}|{named.NAME})$")]
+Weights = Annotated[str, StringConstraints(pattern=rf"^(?:[0-9a-f]{{64}}|{named.NAME}|{local_models.NAME})$")]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 
 

@@ -14,7 +14,7 @@ from search.spec.preprocessing import Preprocessed
 from search.spec.training import DatasetSpec, FixedOptimizer, ModelSpec, TrainingSpec
 from trainers import spec as trained
 from trainers.preprocessing import MEASURED
-from trainers.registry import named
+from trainers.registry import local_models, named
 
 MOST_MEMBERS = 16
 """Of an ensemble."""
@@ -60,7 +60,7 @@ class OriginSpec(Part):
 
     pretrained_on: PretrainingSpec | None = None
     weights: Weights | None = Field(
-        None, description="in its place: sha256 of the file of such a model's weights, or package:NAME"
+        None, description="in its place: sha256 of the file of such a model's weights, or package:NAME or hf:PATH"
     )
     finetune: trained.Finetune = "full"
 
@@ -81,7 +81,7 @@ class InitialSpec(Part):
     finetune: trained.Finetune | None = Field(None, description="finetuned: all of it, unless head is said")
     seed: Seed = 0
     artifact: Weights | None = Field(
-        None, description="weights: sha256 of their file in the artifact store, or package:NAME"
+        None, description="weights: sha256 of their file in the artifact store, or package:NAME or hf:PATH"
     )
 
     @model_validator(mode="after")
@@ -136,7 +136,8 @@ class _OneTeacher(Part):
     )
     origin: OriginSpec | None = Field(None, description="trained elsewhere first; training and optimizer then finetune")
     artifact: Weights | None = Field(
-        None, description="sha256 of the safetensors file in the artifact store; of weights also package:NAME"
+        None,
+        description="sha256 of the file in the artifact store; of weights also package:NAME or hf:PATH",
     )
     preprocessing: Preprocessed | None = Field(
         None,
@@ -168,6 +169,8 @@ class _OneTeacher(Part):
         }
         for part in ("model", "training", "optimizer", "artifact"):
             present, required = getattr(self, part) is not None, part in needed[self.source]
+            if not present and part == "artifact" and self.model is not None and local_models.is_local(self.model.name):
+                continue  # whose folder has its weights
             if present != required:
                 raise ValueError(f"{part} is {'needed' if required else 'not allowed'} where source is {self.source}")
         if self.source == "logits" and self.artifact is not None and named.is_name(self.artifact):
@@ -187,6 +190,12 @@ class _OneTeacher(Part):
             )
         return self
 
+    def _artifact(self) -> str | None:
+        """What has the given weights: of a local model, its own folder unless said otherwise."""
+        if self.artifact is None and self.source == "weights" and self.model is not None:
+            return self.model.name
+        return self.artifact
+
     def to_trained(self, measured: bool = False) -> trained.Teacher:
         """In the trainers' words; `measured` where a preprocessing that the spec does not say is to be found."""
         unsaid = MEASURED if measured and self.source == "weights" else None
@@ -198,7 +207,7 @@ class _OneTeacher(Part):
             optimizer=self.optimizer.to_trained() if self.optimizer else None,
             label_smoothing=self.label_smoothing,
             seed=self.seed,
-            artifact=self.artifact,
+            artifact=self._artifact(),
             stop_epoch=self.stop_epoch,
             pretrained_on=origin.pretrained_on.to_trained() if origin and origin.pretrained_on else None,
             origin=origin.weights if origin else None,

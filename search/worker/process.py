@@ -64,7 +64,7 @@ def run_worker(settings: Settings, *, exit_when_idle: bool = False, interruption
     if settings.threads is not None:
         run.set_threads(settings.threads)
     interruption = interruption or Interruption()
-    run.find_weights()
+    run.find_weights(settings.hf_root)
     for plugin, why in run.load_plugins(settings.plugin_names).items():
         _log.error("plugin cannot be loaded", plugin=plugin, reason=why)
     database, files = open_database(settings.database_url), open_store(settings)
@@ -175,8 +175,10 @@ def _loop(
 
 
 def _look_at_data(context: Context) -> None:
-    """Notes what lies below the data root, for the next heartbeats: these must not wait for a disk that hangs."""
+    """Notes data and local models that are there, for later heartbeats: these must not wait for a disk that hangs."""
     context.capabilities["data"] = inventory(context.settings.data_root)
+    if context.settings.hf_root is not None:
+        context.capabilities["local_models"] = run.local_model_names()
 
 
 def _any_to_conclude(context: Context) -> bool:

@@ -18,6 +18,7 @@ from search.worker.engine_cache import EngineSession
 from thermowell.api.answers import Result, Verdict
 from thermowell.api.files import STUDENT_FILES, is_student_file
 from trainers import student_files
+from trainers.registry.local_models import is_local
 from trainers.registry.plugins import is_plugin
 from trainers.spec import to_jsonable
 from trainers.teaching.prepared import Prepared
@@ -80,7 +81,8 @@ def write(
         student_files.stamped(weights.load(student), target, documents)
         if programs:
             documents["programs"] = student_files.programs(prepared, student, folder)
-        if not is_plugin(prepared.problem.student.name):  # whose code is its package's
+        student_name = prepared.problem.student.name
+        if not is_plugin(student_name) and not is_local(student_name):  # whose code is its package's
             program = folder / "student.py"
             program.write_text(student_files.program(prepared.problem.student), encoding="utf-8")
             yield program
@@ -127,6 +129,14 @@ def card(claim: ClosingClaim, trial: Trial, result: Result, files: list[str]) ->
 
 def _use(student: str) -> str:
     """How a student is used; of a plugin's model by its package alone."""
+    if is_local(student):
+        return _wrapped(
+            f"The model is `{student}`, of a local folder. In Python: `config = dict(...)`, which is `config` of "
+            "`architecture` in `student.json`; `model = AutoModelForImageClassification.from_config("
+            "AutoConfig.for_model(**config))`, or `AutoModelForSequenceClassification` for tokens; "
+            "`model.load_state_dict(load_file('student.safetensors'))`. `student.pt2` and `student.onnx`, where "
+            "they are there, run without transformers."
+        )
     if not is_plugin(student):
         return "```\npip install torch pillow safetensors\npython student.py PICTURE.png\n```"
     return _wrapped(

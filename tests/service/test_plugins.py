@@ -20,6 +20,7 @@ OF_ARITHMETIC = {
     "distillation": {"method": "acme/soft", "alpha": 2},
     "space": {"optimizer": {"acme/heavy": None, "sgd": None}, "parameters": {"alpha": [0.5, 1]}},
 }
+WEIGHTS = {"name": "package:net", "model": "cnn", "arguments": {}, "source": "net 1.0", "sha256": "7" * 64}
 
 
 @pytest.fixture(autouse=True)
@@ -32,6 +33,7 @@ def published(db: Database, tmp_path: Path) -> None:
     with distributions.importable(folder) as load:
         documents = [record.document() for record in load("acme-kd", "sums-kd").records.values()]
     capabilities = {"device": "cpu", "plugins": documents, "plugin_errors": {"gone-kd": "there is none"}}
+    capabilities |= {"weights": [WEIGHTS], "local_models": ["hf:vit"]}
     worker_seen(db, "plugged", host="here", pid=2, lanes=1, capabilities=capabilities)
 
 
@@ -97,3 +99,23 @@ def test_what_they_have_not_is_refused(client: httpx.Client, changes: dict[str, 
     (error,) = verdict["errors"]
     assert error["path"] == path
     assert words in error["message"]
+
+
+def test_weights_and_local_models_that_workers_have(client: httpx.Client) -> None:
+    assert client.get("/v1/catalogue").json()["weights"] == [WEIGHTS]
+    for named, missing in (("package:net", None), ("package:nut", "the weights package:nut")):
+        teacher = {"source": "weights", "model": {"name": "cnn"}, "artifact": named}
+        assert waits_for(client, teacher=teacher) == missing
+    for model, missing in (("hf:vit", None), ("hf:bit", "the model hf:bit")):
+        assert waits_for(client, teacher={"source": "weights", "model": {"name": model}}) == missing
+        assert waits_for(client, student={"name": model}) == missing
+        head = {"model": {"name": "cnn"}, "training": {}, "optimizer": {}, "origin": {"weights": model}}
+        assert waits_for(client, teacher=head) == missing
+
+
+def waits_for(client: httpx.Client, **changes: object) -> str | None:
+    """What no living worker has for a spec; None where one has all of it."""
+    verdict = client.post("/v1/spec/validate", json=server_fixtures.document(**changes)).json()
+    assert (verdict["valid"], verdict["errors"]) == (True, [])
+    warnings = [warning["detail"] for warning in verdict["preflight"]["warnings"] if warning["type"] == "no-worker"]
+    return warnings[0].split(" has ")[1].split(", so the job")[0] if warnings else None

@@ -17,7 +17,7 @@ import torch
 
 from trainers.engines import shared_tensors
 from trainers.engines.loop import LoopEngine
-from trainers.registry import plugins
+from trainers.registry import local_models, plugins
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,16 +39,19 @@ class Answer:
     seconds: float = 0.0
 
 
-def serve(pipe: Connection, path: Path, content: bytes, lanes: int, enabled: tuple[str, ...] = ()) -> None:
+def serve(
+    pipe: Connection, path: Path, content: bytes, lanes: int, enabled: tuple[str, ...] = (), root: Path | None = None
+) -> None:
     """Does what comes through the pipe until it ends. The first answer, -1, says that the child is ready.
 
-    `enabled` are the plugins that its parent has loaded: a problem may name them.
+    `enabled` are the plugins that its parent has loaded, and local models lie below `root`: a problem may name them.
     """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # a terminal's Ctrl-C reaches children too
     threading.Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(1)
     plugins.load(enabled)
+    local_models.set_root(root)
     engine = LoopEngine(shared_tensors.load_tensors(content, path), lanes)
     pipe.send(Answer(-1))
     while True:

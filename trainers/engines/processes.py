@@ -19,7 +19,7 @@ from typing import Any
 from trainers import disk
 from trainers.engines import process_child, shared_tensors
 from trainers.engines.process_child import Answer, Request
-from trainers.registry import plugins
+from trainers.registry import local_models, plugins
 from trainers.spec import Assignment, EpochReport, LaneFailure
 from trainers.teaching.prepared import Prepared
 
@@ -198,7 +198,7 @@ def _start(lanes: range, path: Path, content: bytes) -> _Child:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([process_child.__name__])
     ours, theirs = context.Pipe()
-    arguments = (theirs, path, content, len(lanes), plugins.loaded().enabled)
+    arguments = (theirs, path, content, len(lanes), plugins.loaded().enabled, local_models.root())
     process = context.Process(target=process_child.serve, args=arguments, daemon=True)
     process.start()
     theirs.close()  # so that the pipe ends when the child does

@@ -1,11 +1,9 @@
-"""Weights that are known by a name and not by a digest, `package:NAME`: files of installed packages and of caches, as a
-worker finds them when it starts (`trainers.zoo.packaged`). Free of torch.
+"""Weights that are known by a name and not by a digest: `package:NAME`, files of installed packages and of caches, as a
+worker finds them when it starts (`trainers.zoo.packaged`), and `hf:PATH`, those of a local model. Free of torch.
 """
 
 from __future__ import annotations
 
-import functools
-import hashlib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -13,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from thermowell.plugin import Argument
+from trainers.registry import local_models
+from trainers.registry.files import file_digest
 
 PACKAGE = "package:"
 NAME = r"package:[A-Za-z0-9][A-Za-z0-9_.-]{0,99}(?:/[A-Za-z0-9][A-Za-z0-9_.-]{0,99})?"
@@ -69,12 +69,14 @@ def present() -> Mapping[str, NamedWeights]:
 
 
 def is_name(reference: str) -> bool:
-    """Whether it names weights of a package or a cache, and is no digest."""
-    return reference.startswith(PACKAGE)
+    """Whether it names weights of a package, a cache or a local model, and is no digest."""
+    return reference.startswith((PACKAGE, local_models.PREFIX))
 
 
 def digest_of(name: str) -> str | None:
     """The digest of the weights of that name; None where this process has none, or cannot read them."""
+    if local_models.is_local(name):
+        return local_models.fingerprint(name)
     weights = _present.get(name)
     try:
         return None if weights is None else weights.digest()
@@ -95,16 +97,4 @@ def parts(reference: str) -> tuple[str, str | None]:
 
 def valid(reference: str) -> bool:
     """Whether it is written as a name is."""
-    return re.fullmatch(NAME, reference) is not None
-
-
-def file_digest(path: Path) -> str:
-    """sha256 of a file, which is read again where its size or its time has changed. OSError."""
-    status = path.stat()
-    return _digest(path, status.st_mtime_ns, status.st_size)
-
-
-@functools.lru_cache(1024)
-def _digest(path: Path, _time: int, _size: int) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return re.fullmatch(f"{NAME}|{local_models.NAME}", reference) is not None

@@ -28,6 +28,7 @@ WRAPPERS = ("state_dict", "model", "model_ema", "model_state_dict", "state_dict_
 PREFIXES = ("module.", "_orig_mod.", "model.", "net.", "network.", "backbone.", "encoder.")
 """What wrappers of a model put before every name."""
 _SHOWN = 5
+_WARPED = 384  # pixels, from which on ConvNeXt's processor resizes and crops nothing
 _DENSE = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12]\.)")  # names of torchvision's before 2018
 _UNREADABLE = (OSError, RuntimeError, ValueError, EOFError, KeyError, AttributeError, TypeError)
 
@@ -160,14 +161,18 @@ def of_hugging_face(processor: Mapping[str, Any]) -> Preprocessing:
     factor = float(processor.get("rescale_factor", 1 / 255)) if processor.get("do_rescale", True) else 1.0
     whole = _side(processor.get("size", 224))
     cropped = _side(processor.get("crop_size", whole)) if processor.get("do_center_crop") else whole
+    share = processor.get("crop_pct")
+    if share and cropped == whole < _WARPED:  # ConvNeXt's processor crops by it
+        whole = int(whole / share)
+    resized = processor.get("do_resize", True)
     normalised = processor.get("do_normalize", True)
     return Preprocessing(
         "custom",
         mean=tuple(processor["image_mean"]) if normalised else (0.0,),
         std=tuple(processor["image_std"]) if normalised else (1.0,),
         value_range=(0.0, factor * 255),
-        size=(cropped, cropped),
-        crop=cropped / whole,
+        size=(cropped, cropped) if resized or processor.get("do_center_crop") else None,
+        crop=cropped / whole if resized else 1.0,
         interpolation={0: "nearest", 3: "bicubic"}.get(processor.get("resample", 2), "bilinear"),  # type: ignore[arg-type]
     )
 

@@ -8,6 +8,7 @@ import math
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -17,8 +18,8 @@ from torch import Tensor, nn
 from trainers import catalogue, spec
 from trainers.errors import ModelUnavailable
 from trainers.order import derive
-from trainers.registry import lookup, plugins
-from trainers.zoo import dropout, networks
+from trainers.registry import local_models, lookup, plugins
+from trainers.zoo import dropout, hugging_face, networks
 
 _generator_lock = threading.Lock()
 
@@ -82,6 +83,9 @@ def _make(model: spec.Model, channels: int, size: tuple[int, ...], classes: int)
     if model.name.startswith(catalogue.TIMM_PREFIX):
         _check_inputs(model, channels, size)
         return _from_timm(model.name.removeprefix(catalogue.TIMM_PREFIX), channels, classes)
+    if local_models.is_local(model.name):
+        _check_inputs(replace(model, vocabulary=None), channels, (0, 0) if model.vocabulary else size)
+        return _from_folder(model, channels, size, classes)
     if plugins.is_plugin(model.name):
         return _from_plugin(model, (channels, *size), classes)
     _check_inputs(model, channels, size)
@@ -168,6 +172,12 @@ def _from_torchvision(name: str, channels: int, size: tuple[int, ...], classes: 
 
 def _grey_to_colour(module: nn.Module, arguments: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     return (arguments[0].expand(-1, 3, -1, -1), *arguments[1:])
+
+
+def _from_folder(model: spec.Model, channels: int, size: tuple[int, ...], classes: int) -> nn.Module:
+    if model.code not in (None, local_models.fingerprint(model.name)):
+        raise ModelUnavailable(f"{model.name} is not what the job began with: its files have changed, or are not here")
+    return hugging_face.build(model, channels, size, classes)
 
 
 def _from_timm(name: str, channels: int, classes: int) -> nn.Module:
