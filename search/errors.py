@@ -86,6 +86,18 @@ class ReportRefused(ThermowellError):
     slug = "report-refused"
 
 
+class WeightsRefused(ThermowellError):
+    """A file of weights cannot be taken: the message says what is wrong with it."""
+
+    slug = "weights-refused"
+
+
+class ConverterMissing(ThermowellError):
+    """The service lacks what converts weights: the message says how to add it, and what it takes without."""
+
+    slug = "converter-missing"
+
+
 class ImportRefused(ThermowellError):
     """Such a job takes no such rows from elsewhere; the message says what it takes."""
 

@@ -53,6 +53,7 @@ from service.routes import (
     study_pages,
     trials,
     turns,
+    weights,
 )
 from service.settings import Settings
 
@@ -68,6 +69,7 @@ ROOMS = (
     studies,
     lookup,
     advice,
+    weights,
     keys,
     metrics,
     signing,
@@ -79,6 +81,14 @@ ROOMS = (
 """Whose routes there are, in the order in which they are described."""
 TRACES_SECONDS = 2.0
 """What delivering the last spans may take."""
+
+
+def _limits(settings: Settings) -> dict[tuple[str, str], int]:
+    """How many bytes a body may have on routes that take files."""
+    return {
+        ("PUT", r"/v1/jobs/[^/]+/trials/[^/]+/artifacts/[^/]+"): settings.artifact_limit,
+        ("POST", r"/v1/weights"): settings.weights_limit,
+    }
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -97,12 +107,12 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.settings, app.state.db, app.state.files = settings, db, open_store(settings)
     app.state.priors = advice_requests.priors(settings.literature, settings.advice_from)
     app.state.metrics = metrics.Metrics(db)
-    app.state.stopping = asyncio.Event()
+    app.state.stopping, app.state.converting = asyncio.Event(), asyncio.Lock()
     app.state.parsing, app.state.drawing = turns.Turns(settings.heavy_threads), turns.Turns(settings.heavy_threads)
     app.state.places = places.Places(settings.streams_per_key, settings.connections * 4 // 5)
     app.add_middleware(access.Rechecked, db=db, settings=settings)
     app.add_middleware(report_batches.BatchedReports, state=app.state)
-    app.add_middleware(body.BodyLimit, limit=settings.body_limit, of_files=settings.artifact_limit)
+    app.add_middleware(body.BodyLimit, limit=settings.body_limit, limits=_limits(settings))
     app.add_middleware(auth.SameOrigin)
     app.add_middleware(
         rates.RateLimit,

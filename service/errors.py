@@ -119,6 +119,10 @@ KINDS: Mapping[str, Kind] = {
     ),
     "trial-ended": Kind(409, "Ended already", "The trial has ended in another way: claim the next one."),
     "report-refused": Kind(422, "What was said is refused", "`detail` names what is wrong and what is allowed."),
+    "weights-refused": Kind(422, "Such weights are not taken", "`detail` says what is wrong with the file."),
+    "converter-missing": Kind(
+        503, "No program that converts", "The service lacks torch; `detail` says what it takes without."
+    ),
     "import-refused": Kind(422, "Such rows are not taken", "`detail` says why, and what the job takes."),
     "database-unavailable": Kind(503, "Database unavailable", "Ask again shortly.", (("Retry-After", "5"),)),
     "artifact-corrupt": Kind(

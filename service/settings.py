@@ -35,6 +35,7 @@ class Settings(SearchSettings):
     artifact_limit: int = Field(
         256 * 1024 * 1024, ge=1024, description="bytes that a file of a trial may have, which a program of others sends"
     )
+    weights_limit: int = Field(1024**3, ge=1024, description="bytes that a file of weights may have that is sent")
     requests_per_minute: int = Field(6000, ge=1, description="of one key; who asks more often is told to wait")
     failures_per_minute: int = Field(60, ge=1, description="wrong keys of one address; beyond it nothing is answered")
     requests_at_once: int = Field(256, ge=1, description="of one key, or of one address without a key")

@@ -82,6 +82,20 @@ def add_named(name: str, output: Path) -> Report:
     return add(entry.path, output, Model(entry.model, entry.arguments), 3, size, preparation)
 
 
+def _limit(memory: int | None, file: int | None, seconds: int | None) -> None:
+    """Holds this process to what a file of somebody's may take; what is beyond memory fails, the rest ends it."""
+    import resource
+
+    if memory is not None:
+        pages = int(Path("/proc/self/statm").read_text().split()[5]) if Path("/proc/self/statm").exists() else 0
+        most = memory + pages * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_DATA, (most, most))
+    if file is not None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (file, file))
+    if seconds is not None:
+        resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """0 written, 1 refused, with the reason on the standard error; the report is JSON on the standard output. `list`
     alone lists the weights that have a name here.
@@ -96,7 +110,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--channels", type=int, default=3)
     parser.add_argument("--size", type=int, nargs=2, default=(0, 0))
     parser.add_argument("--preprocessing", default="", help="JSON")
+    for name in ("memory", "file", "seconds"):
+        parser.add_argument(
+            f"--most-{name}", type=int, help="a limit: of bytes beyond the program's own, or of computing"
+        )
     options = parser.parse_args(arguments)
+    _limit(options.most_memory, options.most_file, options.most_seconds)
     try:
         model = None
         if options.model:
@@ -110,8 +129,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         size = tuple(options.size) if all(options.size) else (side, side)
         preparation = preprocessing.from_document(json.loads(options.preprocessing)) if options.preprocessing else None
         report = add(options.file, options.output, model, options.channels, size, preparation)
-    except (TeacherInvalid, ModelUnavailable, ValueError, OSError) as error:
-        print(f"{error}", file=sys.stderr)
+    except (TeacherInvalid, ModelUnavailable, ValueError, OSError, MemoryError, RuntimeError) as error:
+        print(" ".join(str(error).split()) or "memory does not suffice", file=sys.stderr)
         return EXIT_REFUSED
     print(json.dumps({"lines": report.lines(), "classes": report.classes}))
     return EXIT_OK

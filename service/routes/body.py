@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from contextlib import suppress
 
 from starlette.datastructures import Headers
@@ -13,7 +14,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from service.errors import MediaTypeUnsupported, respond
 from service.prefix import inner_path
 
-_FILES = re.compile(r"/v1/jobs/[^/]+/trials/[^/]+/artifacts/[^/]+")
 # Nobody reads the rest of the body, so the connection ends with the answer: it could go on for ever.
 _HANG_UP = {"Connection": "close"}
 
@@ -21,18 +21,19 @@ _HANG_UP = {"Connection": "close"}
 class BodyLimit:
     """Refuses bodies above a number of bytes, and encoded ones. (Starlette's own answer is plain text.)
 
-    Files of trials may be larger, `of_files`. A compressed body would have to be inflated to be counted, by a service
-    whose specs are a few kilobytes.
+    Files may be larger, as `limits` have it for a method and a pattern of paths. A compressed body would have to be
+    inflated to be counted, by a service whose specs are a few kilobytes.
     """
 
-    def __init__(self, app: ASGIApp, limit: int, of_files: int) -> None:
-        self.app, self._limit, self._of_files = app, limit, of_files
+    def __init__(self, app: ASGIApp, limit: int, limits: Mapping[tuple[str, str], int]) -> None:
+        self.app, self._limit = app, limit
+        self._of_files = [(method, re.compile(path), most) for (method, path), most in limits.items()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        limit = self._of_files if scope["method"] == "PUT" and _FILES.fullmatch(inner_path(scope)) else self._limit
+        limit = self._limit_of(scope)
         headers = Headers(scope=scope)
         announced = headers.get("content-length", "")
         encodings = _encodings(headers)
@@ -60,6 +61,13 @@ class BodyLimit:
 
         with suppress(ClientDisconnect):  # whoever hangs up in the middle of it is no fault of the service
             await self.app(scope, counted, send)
+
+    def _limit_of(self, scope: Scope) -> int:
+        path = inner_path(scope)
+        matches = (
+            most for method, paths, most in self._of_files if method == scope["method"] and paths.fullmatch(path)
+        )
+        return next(matches, self._limit)
 
 
 def _encodings(headers: Headers) -> list[str]:

@@ -13,12 +13,13 @@ import typer
 
 from search.claims.artifacts import keep
 from search.errors import StoreUnavailable
+from search.requests.weights import safetensors_problem
 from search.spec.classes import Clusters
 from search.spec.parsing import parse_spec
 from search.storage.store import open_store
 from service.terminal.cli_jobs import parse_file
 from service.terminal.cli_operate import data, need_worker_extra, read_settings
-from service.terminal.console import AsJson, Exit, fail, print_json, stderr
+from service.terminal.console import AsJson, Exit, Key, connected, fail, print_json, stderr
 from trainers import preprocessing
 from trainers.spec import to_jsonable
 
@@ -37,30 +38,50 @@ def add_weights(
         typer.Option("--preprocessing", help="A preset, or JSON; what the file says unless given."),
     ] = "",
     as_json: AsJson = False,
+    url: Annotated[str, typer.Option("--url", help="Send it to this service; here it is kept unless given.")] = "",
+    key: Key = None,
 ) -> None:
     """Convert, check and keep weights or logits. Prints the digest for `artifact` of a spec.
 
     Pickled files are read as tensors alone. With --model names are mapped to the model's own, and what was matched, is
     missing or left over is said; a model that is not filled is refused.
     """
+    described, preparation = _read_json(arguments), _preparation(prepare) if prepare else None
+    if url:
+        with connected(url, key, as_json) as client:
+            kept = client.add_weights(
+                file, model=model or None, arguments=described, channels=channels, size=size or None,
+                preprocessing=preparation,
+            )  # fmt: skip
+        _print_kept(kept.artifact, {"lines": kept.lines, "classes": kept.classes}, as_json)
+        return
     need_worker_extra()
     request: list[str] = ["--channels", str(channels), *(["--size", str(size), str(size)] if size else [])]
-    try:
-        if model:
-            request += ["--model", json.dumps({"name": model, "arguments": json.loads(arguments)})]
-        if prepare:
-            document = {"preset": prepare} if prepare in preprocessing.PRESETS else json.loads(prepare)
-            request += ["--preprocessing", json.dumps({"preset": "custom", **document})]
-    except ValueError as error:
-        fail(
-            f"--arguments and --preprocessing are JSON, or a preset ({', '.join(preprocessing.PRESETS)}): {error}",
-            Exit.USAGE,
-        )
+    request += ["--model", json.dumps({"name": model, "arguments": described})] if model else []
+    request += ["--preprocessing", json.dumps(preparation)] if preparation else []
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder, "weights.safetensors")
         report = run_apart("trainers.weight_files", [str(file), str(output), *request])
         digest = keep_file(output)
     _print_kept(digest, report, as_json)
+
+
+def _read_json(text: str) -> dict[str, Any]:
+    try:
+        document = json.loads(text)
+    except ValueError as error:
+        fail(
+            f"--arguments and --preprocessing are JSON, or a preset ({', '.join(preprocessing.PRESETS)}): {error}",
+            Exit.USAGE,
+        )
+    if not isinstance(document, dict):
+        fail(f"--arguments and --preprocessing are JSON objects, not {text}", Exit.USAGE)
+    return document
+
+
+def _preparation(text: str) -> dict[str, Any]:
+    """A preset by its name, or what JSON says."""
+    return {"preset": text} if text in preprocessing.PRESETS else {"preset": "custom", **_read_json(text)}
 
 
 @weights.command("list")
@@ -121,32 +142,9 @@ def keep_data(file: Annotated[Path, typer.Argument(help="Weights or logits, as s
 
     `thermowell weights add` converts other files, and looks whether they fill a model.
     """
-    if problem := _safetensors_problem(file):
+    if problem := safetensors_problem(file):
         fail(f"{file}: {problem}; `thermowell weights add {file} --model NAME` converts .pth, .pt and .bin", Exit.USAGE)
     print(keep_file(file))
-
-
-def _safetensors_problem(file: Path) -> str | None:
-    """Why a file is no safetensors, None where it is: a length, a JSON header, and tensors up to the file's end."""
-    try:
-        size = file.stat().st_size
-        with file.open("rb") as stream:
-            length = int.from_bytes(stream.read(8), "little")
-            header = json.loads(stream.read(length)) if 2 <= length <= size - 8 else None
-    except OSError as error:
-        return error.strerror or str(error)
-    except ValueError:
-        header = None
-    if not isinstance(header, dict):
-        return "it is no safetensors file"
-    tensors = [tensor for name, tensor in header.items() if name != "__metadata__"]
-    if not tensors:
-        return "it holds no tensors"
-    try:
-        ends = [int(tensor["data_offsets"][1]) for tensor in tensors]
-    except (TypeError, KeyError, IndexError, ValueError):
-        return "it is no safetensors file"
-    return None if max(ends) == size - 8 - length else "it is not whole"
 
 
 def register(app: typer.Typer) -> None:

@@ -68,6 +68,7 @@ ROUTES = {
     "POST /v1/studies/x/cancel": "submit",
     "GET /v1/catalogue": "read",
     "GET /v1/advice": "read",
+    "POST /v1/weights": "submit",
     "GET /v1/spec/schema": "read",
     "GET /v1/spec/default": "read",
     "POST /v1/spec/validate": "read",

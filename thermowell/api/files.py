@@ -1,8 +1,14 @@
-"""Files of a job's winning student, by the names under which they are kept and served."""
+"""Files of a job's winning student, by the names under which they are kept and served; and files that are sent."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field
+
+from thermowell.api.document import Record
 
 STUDENT_FILES: Mapping[str, str] = {
     "README.md": "the model card: what was searched, and how sure the answer is",
@@ -18,3 +24,12 @@ STUDENT_FILES: Mapping[str, str] = {
 def is_student_file(name: str) -> bool:
     """Whether a job's file belongs to its winning student."""
     return name in STUDENT_FILES
+
+
+@dataclass(frozen=True, slots=True)
+class KeptWeights(Record):
+    """A file of weights that the service has taken."""
+
+    artifact: Annotated[str, Field(description="sha256 of the file as it is kept: for `artifact` of a spec")]
+    lines: Annotated[list[str], Field(description="what was matched, missing or left over, and of its images")]
+    classes: Annotated[int | None, Field(description="how many its head has, where a model was named")] = None

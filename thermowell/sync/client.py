@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import time
@@ -16,7 +17,7 @@ from thermowell import protocol
 from thermowell.api.advice import Advice
 from thermowell.api.answers import Importances, Interactions, Result, TemperatureResponse
 from thermowell.api.document import read_document
-from thermowell.api.files import is_student_file
+from thermowell.api.files import KeptWeights, is_student_file
 from thermowell.api.imports import ImportOutcome
 from thermowell.api.jobs import Artifact, Event, Job, JobDetail, Preflight
 from thermowell.api.trials import Trial, TrialDetail
@@ -273,6 +274,37 @@ class Client(Studies):
         for name in names:
             self.download(job, name, target / name)
         return target
+
+    def add_weights(
+        self,
+        file: str | Path,
+        *,
+        model: str | None = None,
+        arguments: Mapping[str, Any] | None = None,
+        channels: int = 3,
+        size: int | None = None,
+        preprocessing: str | Mapping[str, Any] | None = None,
+        timeout: float = 600.0,
+    ) -> KeptWeights:
+        """Sends a file of weights (.safetensors, .pth, .pt or .bin), which the service converts and keeps.
+
+        With a model's name it is looked whether it fills that model. `preprocessing` is a preset or what
+        `teacher.preprocessing` has. Refused with the slug `weights-refused`; OSError where the file cannot be read.
+        """
+        path = Path(file)
+        if isinstance(preprocessing, Mapping):
+            preprocessing = json.dumps(dict(preprocessing))
+        query: dict[str, Any] = {"name": path.name, "model": model, "channels": channels, "size": size}
+        query |= {"arguments": json.dumps(dict(arguments)) if arguments else None, "preprocessing": preprocessing}
+        response = self.http.request(
+            "POST",
+            "/v1/weights",
+            params={key: value for key, value in query.items() if value is not None},
+            content=path.read_bytes(),
+            headers={"Content-Type": "application/octet-stream"},
+            timeout=timeout,
+        )
+        return read_document(KeptWeights, response.json())
 
     def advice(
         self,
