@@ -176,7 +176,7 @@ def _grey_to_colour(module: nn.Module, arguments: tuple[Tensor, ...]) -> tuple[T
 
 def _from_folder(model: spec.Model, channels: int, size: tuple[int, ...], classes: int) -> nn.Module:
     if model.code not in (None, local_models.fingerprint(model.name)):
-        raise ModelUnavailable(f"{model.name} is not what the job began with: its files have changed, or are not here")
+        raise ModelUnavailable(f"{model.name} is not what the job began with: put its files back as they were")
     return hugging_face.build(model, channels, size, classes)
 
 
