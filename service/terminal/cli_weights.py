@@ -49,11 +49,11 @@ def add_weights(
     described, preparation = _read_json(arguments), _preparation(prepare) if prepare else None
     if url:
         with connected(url, key, as_json) as client:
-            kept = client.add_weights(
+            answer = client.add_weights(
                 file, model=model or None, arguments=described, channels=channels, size=size or None,
                 preprocessing=preparation,
             )  # fmt: skip
-        _print_kept(kept.artifact, {"lines": kept.lines, "classes": kept.classes}, as_json)
+        _print_kept(answer.artifact, {"lines": answer.lines, "classes": answer.classes}, as_json)
         return
     need_worker_extra()
     request: list[str] = ["--channels", str(channels), *(["--size", str(size), str(size)] if size else [])]

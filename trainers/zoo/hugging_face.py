@@ -145,7 +145,7 @@ def _refusing(name: str) -> Iterator[None]:
     """ModelUnavailable for whatever transformers raises within, which shows no bars."""
     from transformers.utils import logging
 
-    shown = logging.is_progress_bar_enabled()
+    bars = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
     try:
         yield
@@ -153,5 +153,5 @@ def _refusing(name: str) -> Iterator[None]:
         line = str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__
         raise ModelUnavailable(f"{name} cannot be made by transformers: {line}") from error
     finally:
-        if shown:
+        if bars:
             logging.enable_progress_bar()
