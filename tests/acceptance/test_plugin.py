@@ -28,7 +28,7 @@ def job() -> dict[str, Any]:
     """The example's own, with fewer words, epochs and trials."""
     document: dict[str, Any] = yaml.safe_load(distributions.EXAMPLE.joinpath("job.yaml").read_text())
     document["dataset"]["train_size"], document["teacher"]["training"]["epochs"] = 1500, 4
-    document["training"]["epochs"], document["budget"] = 4, {"trials": 12}
+    document["training"]["epochs"], document["budget"] = 12, {"trials": 24}
     document["baselines"], document["confirmation"] = {"share": 0.0}, {"level": "quick", "delta": 0.01}
     return document
 
