@@ -26,6 +26,7 @@ from trainers.engines.engine import Engine
 from trainers.engines.forms import EngineName, open_form
 from trainers.engines.loop import LoopEngine
 from trainers.engines.replay import ReplayEngine
+from trainers.engines.warmup import Announce, silent
 from trainers.errors import TrainingError
 from trainers.registry import local_models, named, plugins
 from trainers.registry.datasets import get as get_dataset
@@ -117,13 +118,16 @@ def choose(
     store: Path,
     force: EngineName | None = None,
     threads: int | None = None,
+    announce: Announce = silent,
 ) -> Choice:
     """The engine for a job that has `work` epochs of students to train (see `trainers.engines.choose`); where runs are
     replayed there is no choice.
     """
     if isinstance(prepared, Replayed):
         return Choice("replay", most_lanes, False, 0, 1, (), "recorded runs are replayed: nothing is trained")
-    return chooser.choose(prepared, most_lanes=most_lanes, work=work, store=store, force=force, threads=threads)
+    return chooser.choose(
+        prepared, most_lanes=most_lanes, work=work, store=store, force=force, threads=threads, announce=announce
+    )
 
 
 def open_engine(prepared: Ready, choice: Choice | int = 1) -> Engine:

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, func, insert, select, update
 
+from search import units
 from search.errors import Unreadable
 from search.records import Worker
 from search.storage.db import Database, now_sql
@@ -53,6 +54,7 @@ class LiveWorkers:
     extras: frozenset[str] | None = None  # optional packages that are there; None where it does not say
     data: DataHeld | None = None  # None where it does not say
     plugins: Mapping[str, str] = field(default_factory=dict)
+    preparing: tuple[str, str] | None = None  # the job that it prepares, and how far that is, in words
 
 
 UNKNOWN = ""
@@ -133,7 +135,8 @@ def is_alive() -> ColumnElement[bool]:
 
 def living(connection: Connection) -> list[LiveWorkers]:
     """The workers that are alive, as far as a job may ask something of them."""
-    alive = select(workers.c.labels, workers.c.capabilities, workers.c.host).where(is_alive())
+    columns = (workers.c.labels, workers.c.capabilities, workers.c.host, workers.c.seen_at, now_sql().label("now"))
+    alive = select(*columns).where(is_alive())
     entries = []
     for row in connection.execute(alive):
         with suppress(Unreadable), readable(f"what a worker says of itself: {str(row.capabilities)[:80]}"):
@@ -152,9 +155,21 @@ def living(connection: Connection) -> list[LiveWorkers]:
                     plugins={f"{kind} {name}": plugin.fingerprint for (kind, name), plugin in records.items()}
                     | {f"{WEIGHTS} {entry['name']}": str(entry["sha256"]) for entry in _weights(row.capabilities)}
                     | {f"model {name}": UNKNOWN for name in row.capabilities.get("local_models", ())},
+                    preparing=_preparing(row.capabilities.get("preparing"), row.now - row.seen_at),
                 )
             )
     return entries
+
+
+def _preparing(document: Mapping[str, Any] | None, age: float) -> tuple[str, str] | None:
+    """The job that a worker prepares and how far that is, from what it has said so many seconds ago."""
+    if document is None:
+        return None
+    job_id, words, seconds = str(document["job"]), str(document["words"]), document["seconds"]
+    if seconds is None:
+        return job_id, words
+    remaining = float(seconds) - age
+    return job_id, f"{words}, about {units.duration(remaining)} left" if remaining >= 1 else f"{words}, soon done"
 
 
 def _held(data: Mapping[str, Any]) -> DataHeld:

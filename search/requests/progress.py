@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, or_, select
+from sqlalchemy import Connection, Row, exists, func, or_, select
 
 from search.claims import agents, trial_counts
 from search.claims.claiming import CLAIMABLE
@@ -22,6 +22,7 @@ from search.states import BASELINE_ARMS, TERMINAL_JOBS, JobState, Stage, TrialSt
 from search.storage.tables import jobs, reports, trials
 
 _SHORTEST_WINDOW = 5.0  # the first reports of a job say little about its speed
+_MOST_BEFORE = 100  # jobs that are counted before one that waits
 _MOST_EPOCHS = 2000  # of one trial within the window; bounds the rows that are looked at
 
 
@@ -48,13 +49,38 @@ def progress_of(connection: Connection, rows: Sequence[Row[Any]], *, remember: b
     rates = _rates(connection, going_on, [trial for job_id in going_on for trial in totals[job_id].recent], time)
     # who has something in training is served, and who has ended or is paused waits for nobody
     waiting = [row for row in rows if row.state in (*CLAIMABLE, JobState.ANALYSING) and not counts[row.id].running]
-    live_workers = living(connection) if waiting else []
+    silent = [row for row in rows if row.state in CLAIMABLE and row.id not in rates]
+    live_workers = living(connection) if waiting or silent else []
+    preparing = dict(worker.preparing for worker in live_workers if worker.preparing is not None)
     living_offers = agents.offers(connection) if any(row.trainer == "command" for row in waiting) else []
     waits = {row.id: _waits_for(row, live_workers, living_offers) for row in waiting}
-    return {
+    behind = [row for row in waiting if waits[row.id] is None and _is_kept(row, preparing, time)]
+    waits |= {row.id: _behind(connection, row) for row in behind}
+    progress = {
         row.id: _progress(row, counts[row.id], totals[row.id].best, rates.get(row.id), waits.get(row.id), time)
         for row in rows
     }
+    return {job_id: replace(each, preparing=preparing.get(job_id)) for job_id, each in progress.items()}
+
+
+def _is_kept(job: Row[Any], preparing: Mapping[str, str], time: float) -> bool:
+    """Whether a job whose worker is there has waited for longer than a claim takes."""
+    claimable = job.trainer is None and job.state in CLAIMABLE and job.id not in preparing
+    return claimable and time - job.updated_at > _SHORTEST_WINDOW
+
+
+def _behind(connection: Connection, job: Row[Any]) -> str | None:
+    """The free lane that a job waits for, with whose trials are trained; jobs of other keys are not named."""
+    running = exists().where(trials.c.job_id == jobs.c.id, trials.c.state == TrialState.RUNNING)
+    query = select(jobs.c.name, jobs.c.owner, jobs.c.priority).where(running, jobs.c.trainer.is_(None))
+    rows = connection.execute(query.order_by(jobs.c.priority.desc(), jobs.c.created_at).limit(_MOST_BEFORE)).all()
+    if not rows:
+        return None
+    names = [f"{row.name} (priority {row.priority})" for row in rows if row.owner == job.owner]
+    others = len(rows) - len(names)
+    parts = names[:3] + ([f"{len(names) - 3} more of yours"] if len(names) > 3 else [])
+    parts += [f"{others} job{'s' if others > 1 else ''} of others"] if others else []
+    return f"a free lane, behind {' and '.join(parts)}; its own priority is {job.priority}"
 
 
 def _counts(connection: Connection, totals: Mapping[str, TrialTotals]) -> dict[str, _Counts]:

@@ -147,9 +147,14 @@ class TrialAdmitter:
             self.finisher.give_back([claim])
             return False
         session: EngineSession | None = None
+        breakable = self.context.interruption.breakable
+        self.context.preparation.begin(claim.job_id)
         try:
-            with self.context.interruption.breakable(), tracing.within(claim.traceparent):
+            with breakable(), tracing.within(claim.traceparent):
                 session = self.sessions.get(problem)
+            if not self._tell_teacher(claim, session):
+                return True
+            with breakable(), tracing.within(claim.traceparent):
                 opened = session.open(max(1, trial_counts.at_once(claim.spec, Stage.SEARCH) or 1), self._work(claim))
             return self._start(claim, session, opened)
         except LeaseLost:
@@ -172,8 +177,6 @@ class TrialAdmitter:
         if opened:
             log.info("engine opened", lanes=session.lanes)
             self.context.patiently(self.heartbeat.tell)
-        if not self._tell_teacher(claim, session):
-            return True
         if session.free() < 1:
             self.finisher.give_back([claim])
             return False
@@ -199,6 +202,7 @@ class TrialAdmitter:
 
     def _failed(self, claim: Claim, problem: Problem, session: EngineSession | None, error: Exception) -> bool | None:
         """Whether the trial is done with: failed, or its job; False where it was given back; None: no memory."""
+        self.context.preparation.end()
         away = self.context.store_fault(error)
         if away is not None:  # no fault of the trial's: it is begun when the store answers
             self._without.add(problem.fingerprint())

@@ -25,6 +25,7 @@ from search.storage.patience import LAST_SECONDS, with_retries
 from search.storage.rows import report_of, trial_of
 from search.storage.store import Store
 from search.storage.tables import reports, trials
+from search.worker.preparation import Preparation
 from search.worker.resting import Rests
 from trainers import plugin_codes, run
 from trainers.registry import losses
@@ -88,7 +89,7 @@ class Interruption:
 @dataclass(frozen=True, slots=True)
 class Context:
     """One worker process. `capabilities` are trainers.run's, `files` what it shares with the others, `rests` how long
-    it leaves those alone.
+    it leaves those alone, `preparation` what it does for a job before that trains.
     """
 
     worker_id: str
@@ -99,6 +100,7 @@ class Context:
     capabilities: dict[str, Any]
     interruption: Interruption
     rests: Rests = field(default_factory=Rests)
+    preparation: Preparation = field(default_factory=Preparation)
 
     def patiently(self, call: Callable[[], Answer]) -> Answer:
         """What `call` answers, while the database fails now and then; a few lease periods are waited, no more."""

@@ -112,6 +112,7 @@ class EngineSession:
         self.settled = False
         self._chooser.use_threads(self.choice)
         reports = self.running.step_epoch()
+        self._chooser.preparation.end()
         if not reports:
             raise RuntimeError("the engine says nothing of the students on its lanes")
         return reports

@@ -8,9 +8,11 @@ import structlog
 
 from search import tracing
 from search.settings import Settings
+from search.worker.preparation import Preparation
 from trainers import run
 from trainers.engines.choose import Choice
 from trainers.engines.engine import Engine
+from trainers.engines.warmup import COMPILING
 
 _log = structlog.get_logger(__name__)
 
@@ -18,8 +20,8 @@ _log = structlog.get_logger(__name__)
 class EngineChooser:
     """Chooses engines and opens them. Torch's threads are those of whatever is trained at the moment."""
 
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
+    def __init__(self, settings: Settings, preparation: Preparation | None = None) -> None:
+        self.settings, self.preparation = settings, preparation or Preparation()
         self._most_threads = settings.threads or run.usable_threads()
 
     def choose(self, prepared: run.Ready, most: int, work: int) -> Choice:
@@ -35,6 +37,7 @@ class EngineChooser:
                 store=settings.artifact_root,
                 force=None if settings.engine == "auto" else settings.engine,
                 threads=self._most_threads,
+                announce=self.preparation.say,
             )
             if settings.engine == "loop" and settings.lanes is not None:  # side by side is no faster, but was asked for
                 choice = dataclasses.replace(choice, lanes=lanes)
@@ -53,7 +56,10 @@ class EngineChooser:
         return choice
 
     def open(self, prepared: run.Ready, choice: Choice) -> Engine:
-        """The engine of a choice."""
+        """The engine of a choice; a compiled one is compiled by its first epoch."""
+        if choice.compiled:
+            figures = [figure for figure in choice.figures if figure["form"] == dataclasses.asdict(choice.form())]
+            self.preparation.say(COMPILING, figures[0]["start_seconds"] if figures else None)
         return run.open_engine(prepared, choice)
 
     def use_threads(self, choice: Choice | None) -> None:

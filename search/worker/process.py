@@ -101,17 +101,18 @@ def run_worker(settings: Settings, *, exit_when_idle: bool = False, interruption
 
 def _serve(context: Context, exit_when_idle: bool) -> None:
     settings = context.settings
-    sessions = EngineCache(partial(prepare, context), EngineChooser(settings))
+    sessions = EngineCache(partial(prepare, context), EngineChooser(settings, context.preparation))
 
     def seen() -> None:
         engines = sessions.status()
+        current = {"waits_for": context.rests.waits_for, "preparing": context.preparation.document()}
         worker_seen(
             context.database,
             context.worker_id,
             host=socket.gethostname(),
             pid=os.getpid(),
             lanes=sum(engine["lanes"] for engine in engines),
-            capabilities=context.capabilities | ({"waits_for": waits} if (waits := context.rests.waits_for) else {}),
+            capabilities=context.capabilities | {name: value for name, value in current.items() if value},
             engines=engines,
             labels=context.labels,
             lease_seconds=settings.lease_seconds,
@@ -119,6 +120,7 @@ def _serve(context: Context, exit_when_idle: bool) -> None:
         )
 
     heartbeat = Heartbeat(context.database, context.worker_id, settings.lease_seconds, seen)
+    context.preparation.tell = heartbeat.try_to_tell
     repairer = Repairer(context.database, context.storage, settings.lease_seconds)
     work = TrainingLoop(context, sessions, heartbeat)
     finalizer = JobFinalizer(context, sessions, heartbeat, repairer)

@@ -154,6 +154,8 @@ def phase(job: Job) -> str:
     """What the job is doing now, in words."""
     if job.progress.waits_for not in (None, "a worker"):  # where no worker is alive at all, the page says so once
         return f"waits for {job.progress.waits_for}"
+    if job.progress.preparing:
+        return job.progress.preparing
     if job.state is JobState.RUNNING:
         if job.teacher is None:
             return "getting the teacher's logits"

@@ -67,7 +67,7 @@ def _panel(view: JobView, lines: Sequence[Curve], *, dashes: bool = True) -> Pan
         points = list(zip(map(float, curve.epochs), curve.values, strict=True))
         name = f"trial {curve.trial}, T = {units.number(curve.temperature)}"
         marks.append(Line(points, heat(share), name, 1.4, "3 3" if stopped else "", 0.75, rising=True))
-    return Panel(Axis("epoch", 0.0, float(max(epochs, 2))), quality_axis(metric, [low, high]), marks)
+    return Panel(Axis("epoch", 0.0, float(max(epochs, 2)), whole=True), quality_axis(metric, [low, high]), marks)
 
 
 def limits(lines: Sequence[Curve], *, minimize: bool) -> tuple[float, float]:

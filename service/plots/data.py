@@ -16,6 +16,7 @@ class Axis:
     """From low to high. Values are multiplied by `scale` before they are written, the last one with its unit.
 
     `categories` are names at 0, 1, 2, ... in place of numbers; `words` are words at values in place of round numbers.
+    `whole`: nothing lies between whole numbers.
     """
 
     title: str
@@ -26,6 +27,7 @@ class Axis:
     unit: str = ""
     categories: Sequence[str] = ()
     words: Sequence[tuple[float, str]] = ()
+    whole: bool = False
 
     def holds(self, value: float) -> bool:
         """Whether a value lies on the axis, but for what rounding does."""

@@ -47,6 +47,8 @@ def ticks(axis: Axis, about: int = 5) -> list[tuple[float, str]]:
     if axis.words:
         return list(axis.words)
     values = Scale((axis.low, axis.high), (0, 1), axis.log).ticks(about)
+    if axis.whole:
+        values = [value for value in values if value == round(value)]
     if axis.log or len(values) < 2:
         return [(value, units.number(value * axis.scale)) for value in values]
     step = abs(values[1] - values[0]) * axis.scale
@@ -115,10 +117,19 @@ def _last_tick(panel: Panel) -> float:
     return wide(labels[-1][1]) if labels and not panel.x.categories else 0.0
 
 
+def category_lines(panel: Panel, width: float) -> list[list[str]]:
+    """The names along x in lines; every second one below the others where a word would be parted."""
+    names = panel.x.categories
+    share = (width - 40) / max(len(names), 1)
+    if all(wide(word) <= share for name in names for word in name.split()):
+        return [wrapped(name, share) for name in names]
+    upper = max(len(wrapped(name, 2 * share)) for name in names[::2])
+    return [[""] * (upper * (place % 2)) + wrapped(name, 2 * share) for place, name in enumerate(names)]
+
+
 def tick_lines(panel: Panel, width: float) -> int:
     """Lines that the names along x take, where there are names."""
-    share = (width - 40) / max(len(panel.x.categories), 1)
-    return max((len(wrapped(name, share)) for name in panel.x.categories), default=1)
+    return max(map(len, category_lines(panel, width)), default=1)
 
 
 def stripe_lines(mark: Stripes, width: float) -> list[str]:

@@ -15,6 +15,7 @@ from service.plots.layout import (
     SIZE,
     Frame,
     Margins,
+    category_lines,
     fitting,
     frame,
     margins,
@@ -141,18 +142,18 @@ def _axes(root: Element, panel: Panel, placed: Frame, width: float) -> None:
 def _ticks_across(root: Element, panel: Panel, placed: Frame, width: float) -> None:
     about = max(3, round((placed.right - placed.left) / 60))
     values = ticks(panel.x, about)
-    lines = 1
-    if panel.x.categories:
-        share = (width - 40) / max(len(panel.x.categories), 1)
-        lines = tick_lines(panel, width)
-    else:
+    names = category_lines(panel, width)
+    lines = tick_lines(panel, width)
+    if not names:
         values = fitting(values, placed.across)
-    for value, words in values:
+    for index, (value, words) in enumerate(values):
         x = placed.across(value)
         svg.line(root, x, placed.top, x, placed.bottom + 4, "rule")
-        parts = wrapped(words, share) if panel.x.categories else [words]
-        for place, part in enumerate(parts):
-            svg.text(root, x, placed.bottom + 17 + 15 * place, part, fill="soft", size=SIZE, anchor="middle")
+        for place, part in enumerate(names[index] if names else [words]):
+            if part:
+                most = placed.right + 10 - wide(part) / 2  # the last name ends with the panel
+                at = min(x, most) if names else x
+                svg.text(root, at, placed.bottom + 17 + 15 * place, part, fill="soft", size=SIZE, anchor="middle")
     if panel.x.title:
         y = placed.bottom + 17 + 15 * (lines - 1) + 16
         svg.text(root, placed.right, y, panel.x.title, fill="soft", size=SIZE, anchor="end")

@@ -27,6 +27,16 @@ ASSETS = "/docs/assets"
 DOCS_POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:"
 )
+DARK = """<meta name="color-scheme" content="light dark">
+<script>
+const dark = matchMedia("(prefers-color-scheme: dark)");
+const follow = () => document.documentElement.classList.toggle("dark-mode", dark.matches);
+dark.addEventListener("change", follow);
+follow();
+</script>
+<style>.swagger-ui .renderedMarkdown p { line-height: 1.9 }</style>
+"""
+"""Swagger UI's own dark colours, where the visitor's system is dark, and lines that names in code fit into."""
 DESCRIPTION = """
 At which temperature, with which optimizer settings, should this student be distilled from this teacher?
 Submit a job spec, follow it, and read the answer with its uncertainty.
@@ -184,8 +194,8 @@ async def show_docs(request: Request) -> HTMLResponse:
         swagger_favicon_url=prefix.at(f"{ASSETS}/favicon.png"),
         swagger_ui_parameters={"defaultModelsExpandDepth": 0, "displayRequestDuration": True},
     )
-    page.headers["Content-Security-Policy"] = DOCS_POLICY
-    return page
+    text = bytes(page.body).decode().replace("<html>", '<html lang="en">').replace("</head>", f"{DARK}</head>")
+    return HTMLResponse(text, headers={"Content-Security-Policy": DOCS_POLICY})
 
 
 def install(app: FastAPI) -> None:

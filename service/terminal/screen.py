@@ -84,7 +84,9 @@ def phase(view: View) -> str:
     """What the job is doing."""
     job = view.job
     words = PHASES[job.state]
-    if job.state == "running" and job.progress.search_done >= job.progress.search_budget:
+    if job.progress.preparing:
+        words = job.progress.preparing
+    elif job.state == "running" and job.progress.search_done >= job.progress.search_budget:
         words = "tuning the baselines"
     elif job.state == "running" and job.teacher is None and not job.spec.get("trainer"):
         words = "getting the teacher's logits"

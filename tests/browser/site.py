@@ -26,6 +26,12 @@ PAGE_PATIENCE = 30_000.0  # milliseconds for what is there at once on an idle ma
 WIDTHS = (1280, 390)
 SCHEMES = ("light", "dark")
 SERIOUS = ("serious", "critical")
+CUT = """() => [...document.querySelectorAll("figure svg")].filter((e) => e.getClientRects().length).flatMap((e) => {
+  const box = e.getBoundingClientRect();
+  const cut = (text) => text.left < box.left - 1 || text.right > box.right + 1 || text.bottom > box.bottom + 1;
+  return [...e.querySelectorAll("text")].filter((t) => cut(t.getBoundingClientRect())).map((t) => t.textContent);
+})"""
+SCROLLED = """() => [...document.querySelectorAll("figure")].filter((e) => e.scrollWidth > e.clientWidth + 1).length"""
 BLANK = '<svg xmlns="http://www.w3.org/2000/svg"/>'
 
 # Real digits, a teacher of two epochs, students that learn in moments: small, and yet every stage is gone through.
@@ -227,6 +233,8 @@ class Visit:
         widths = "[document.documentElement.scrollWidth, document.documentElement.clientWidth]"
         whole, shown = self.page.evaluate(widths)
         assert whole <= shown, f"{self.page.url} is {whole} pixels wide in a window of {shown}"
+        assert self.page.evaluate(CUT) == [], "labels of plots are cut"
+        assert self.page.evaluate(SCROLLED) == 0, "plots are wider than their frames"
 
 
 def _blank_picture(route: Route) -> None:

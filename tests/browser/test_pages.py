@@ -59,6 +59,10 @@ def test_every_page(visit: NewVisit, answered: str, long_job: str, width: int, s
     look(at, "missing")
     at.go(f"/v1/jobs/{answered}/report")
     look(at, "report")
+    screens = page.evaluate("document.getElementById('details').getBoundingClientRect().top / window.innerHeight")
+    assert screens <= 5, f"the report's details begin after {screens:.1f} screens"
+    page.get_by_role("link", name="Back to the job").click()
+    expect(page).to_have_url(f"{at.site.url}/jobs/{answered}")
 
 
 def look(at: Visit, name: str) -> None:

@@ -6,6 +6,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from search.claims import claiming, leases, workers
 from search.claims.claiming import Claim
@@ -14,6 +15,7 @@ from search.records import Job, Key, Principal, Quota
 from search.requests import fleet_counts, jobs, keys
 from search.spec.scheduling import FleetSpec
 from search.states import JobState
+from search.storage import tables
 from search.storage.db import Database
 from tests.search import factories
 
@@ -112,6 +114,41 @@ def test_a_job_says_which_worker_it_waits_for(db: Database) -> None:
     assert waits() is not None
     seen(db, "large", "gpu", memory_gb=80)
     assert waits() is None
+
+
+def test_a_job_says_behind_whom_it_waits(db: Database) -> None:
+    first = submitted(db, "first", priority=20)
+    assert factories.taken(db).job_id == first.id
+    second = submitted(db, "second")
+    seen(db, "w1")
+
+    def waits() -> str | None:
+        return jobs.get_job(db, second.id, factories.ME).progress.waits_for
+
+    assert waits() is None, "a claim may take a moment"
+    with db.write() as connection:
+        connection.execute(update(tables.jobs).values(updated_at=tables.jobs.c.updated_at - 60))
+    assert waits() == "a free lane, behind first (priority 20); its own priority is 10"
+    with db.write() as connection:
+        connection.execute(update(tables.jobs).where(tables.jobs.c.id == first.id).values(owner="another"))
+    assert waits() == "a free lane, behind 1 job of others; its own priority is 10"
+
+
+def test_a_job_says_what_a_worker_prepares_for_it(db: Database) -> None:
+    job = submitted(db, "compiled")
+
+    def told(seconds: float | None) -> str | None:
+        preparing = {"job": job.id, "words": "compiling", "seconds": seconds}
+        said = {"device": "cpu", "preparing": preparing}
+        workers.worker_seen(db, "w1", host="here", pid=1, lanes=0, capabilities=said)
+        return jobs.get_job(db, job.id, factories.ME).progress.preparing
+
+    assert jobs.get_job(db, job.id, factories.ME).progress.preparing is None
+    assert told(40.4) == "compiling, about 40 s left"
+    assert told(0.2) == "compiling, soon done"
+    assert told(None) == "compiling"
+    seen(db, "w1")
+    assert jobs.get_job(db, job.id, factories.ME).progress.preparing is None
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -129,5 +130,12 @@ def test_what_a_job_waits_for_is_said_everywhere(client: httpx.Client, jobs: Job
         assert "waits for room on the artifact store" in screen.phase(View(seen))
         table = _jobs_table([seen])
         assert "waits for room" in str(list(table.columns[2].cells))
+        compiling = replace(seen, progress=replace(seen.progress, preparing="compiling, about 40 s left"))
+        assert screen.phase(View(compiling)).startswith("compiling, about 40 s left")
+        waiting = replace(job.progress, preparing="compiling, about 40 s left", waits_for=None)
+        assert jobs_page.phase(replace(job, progress=waiting)) == "compiling, about 40 s left"
     worker_seen(db, "w9", host="here", pid=1, lanes=0, capabilities={"device": "cpu"})
-    assert client.get(f"/v1/jobs/{jobs.queued.id}").json()["progress"]["waits_for"] is None
+    with db.write() as connection:
+        connection.exec_driver_sql("UPDATE tw_jobs SET updated_at = updated_at - 60")  # longer ago than a claim takes
+    waits_for = client.get(f"/v1/jobs/{jobs.queued.id}").json()["progress"]["waits_for"]
+    assert waits_for == "a free lane, behind going (priority 10); its own priority is 10"

@@ -78,6 +78,17 @@ def test_each_form_wins_where_it_is_the_fastest(ready: run.Prepared, tmp_path: P
         json.dumps(dataclasses.asdict(choice))
 
 
+def test_what_is_measured_is_announced(chosen: Chosen) -> None:
+    announced: list[tuple[str, float | None]] = []
+    machine = Machine({bank_of(16, compiled=True): 10_000.0, bank_of(16): 2000.0})
+    chosen(machine, announce=lambda words, seconds: announced.append((words, seconds)))
+    assert set(announced[:-1]) == {("measuring which engine trains it fastest", None)}
+    words, seconds = announced[-1]
+    assert words == "compiling"
+    assert seconds is not None
+    assert seconds > 4
+
+
 def test_a_simpler_form_is_taken_where_it_is_about_as_fast(chosen: Chosen) -> None:
     assert chosen(Machine({LOOP: 1000.0, TWO: 1050.0, SIDE_BY_SIDE: 1080.0, bank_of(16): 1090.0})).form() == LOOP
 

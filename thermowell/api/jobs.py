@@ -55,6 +55,13 @@ class Progress(Record):
             examples=["64 search + 12 of baselines + about 23 to confirm"],
         ),
     ] = None
+    preparing: Annotated[
+        str | None,
+        Field(
+            description="what a worker does for it before its trials report, such as compiling",
+            examples=["compiling, about 40 s left"],
+        ),
+    ] = None
 
 
 @dataclass(frozen=True, kw_only=True)

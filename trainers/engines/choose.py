@@ -18,7 +18,7 @@ from trainers import derived, disk
 from trainers.engines import bank_probe, warmup
 from trainers.engines.bank import has_compiler
 from trainers.engines.forms import EngineName, Form
-from trainers.engines.warmup import Figure, Figures, Measure
+from trainers.engines.warmup import Announce, Figure, Figures, Measure, silent
 from trainers.locks import locked
 from trainers.spec import digest
 from trainers.teaching.prepared import Prepared
@@ -59,12 +59,13 @@ def choose(
     force: EngineName | None = None,
     threads: int | None = None,
     measure: Measure = warmup.timed,
+    announce: Announce = silent,
 ) -> Choice:
     """The engine for a job that has `work` epochs of students to train, of at most `most_lanes` students at once.
 
     `threads` is how many threads torch may use, as many as this process gets cores unless given. A forced engine
     measures nothing, nor does one that is without a rival. Figures are kept below `store`; one process measures, others
-    wait for it.
+    wait for it. What is measured is announced.
     """
     if most_lanes < 1:
         raise ValueError(f"an engine needs one lane or more, not {most_lanes}")
@@ -84,7 +85,7 @@ def choose(
             figures.refused[A_BANK] = refusal
         if (refusal := warmup.batched_refusal(prepared)) is not None and most_lanes > 1:
             figures.refused[LAYER_BY_LAYER] = refusal
-        if warmup.complete(figures, prepared, most_lanes, most_threads, images, measure):
+        if warmup.complete(figures, prepared, most_lanes, most_threads, images, measure, announce):
             _write(figures, path)
     return decide(figures, most_lanes, most_threads, images, prepared.images)
 

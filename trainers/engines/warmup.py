@@ -68,10 +68,24 @@ class Figures:
 
 Measure = Callable[[Prepared, Form, float], Figure]
 """From a prepared problem, a form and the images per second to expect of it: its figure."""
+Announce = Callable[[str, float | None], None]
+"""Takes what is done now, in words, and about how many seconds it takes."""
+MEASURING = "measuring which engine trains it fastest"
+COMPILING = "compiling"
+
+
+def silent(_words: str, _seconds: float | None) -> None:
+    """Announces nothing."""
 
 
 def complete(
-    figures: Figures, prepared: Prepared, most_lanes: int, most_threads: int, images: float, measure: Measure
+    figures: Figures,
+    prepared: Prepared,
+    most_lanes: int,
+    most_threads: int,
+    images: float,
+    measure: Measure,
+    announce: Announce = silent,
 ) -> bool:
     """Measures what is missing and worth measuring for a job of so many student images; whether anything was.
 
@@ -89,6 +103,7 @@ def complete(
             if time.perf_counter() - start + seconds > allowed:
                 continue
         new = True
+        announce(COMPILING if form.compiled else MEASURING, seconds if form.compiled else None)
         try:
             figures.measured.append(measure(prepared, form, best.images_per_second if best else 0.0))
         except Exception as error:
