@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from thermowell.errors import Unauthenticated as Unauthenticated
     from thermowell.errors import Unreachable as Unreachable
     from thermowell.frames import to_frame as to_frame
+    from thermowell.spec import Spec as Spec
     from thermowell.sync.client import Client as Client
     from thermowell.trial.documents import Configuration as Configuration
     from thermowell.trial.handle import Diverged as Diverged
@@ -52,6 +53,7 @@ _MODULES = {
     "AsyncClient": "thermowell.aio.client",
     "Client": "thermowell.sync.client",
     "Drawing": "thermowell.drawing",
+    "Spec": "thermowell.spec",
     "to_frame": "thermowell.frames",
     **_TRIAL,
     **dict.fromkeys(_ERRORS, "thermowell.errors"),

@@ -51,6 +51,10 @@ VAGUE = frozenset(_WORDS.split())
 """Participles, pronouns and adverbs, which name nothing: a variable says what it holds by a noun."""
 
 
+OF_SCHEMA = "# Made of the schema"
+"""The beginning of a file that is generated of declarations elsewhere: it repeats them, and declares nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
     """One product file: its path, its text and its syntax tree."""
@@ -61,7 +65,7 @@ class Source:
 
 
 def sources(root: Path, rooms: Sequence[str]) -> list[Source]:
-    """The Python files below these folders of a checkout, tests left out."""
+    """The Python files below these folders of a checkout; tests and what is made of the schema are left out."""
     paths = sorted(
         path
         for room in rooms
@@ -69,7 +73,7 @@ def sources(root: Path, rooms: Sequence[str]) -> list[Source]:
         if not {"tests", "test", "testing", "migrations"} & set(path.relative_to(root).parts)
     )
     texts = [(path, path.read_text(encoding="utf-8", errors="replace")) for path in paths]
-    return [Source(path, text, ast.parse(text)) for path, text in texts]
+    return [Source(path, text, ast.parse(text)) for path, text in texts if not text.startswith(OF_SCHEMA)]
 
 
 def question_docstrings(files: Sequence[Source]) -> tuple[int, int]:

@@ -60,7 +60,7 @@ def progress_of(connection: Connection, rows: Sequence[Row[Any]], *, remember: b
         row.id: _progress(row, counts[row.id], totals[row.id].best, rates.get(row.id), waits.get(row.id), time)
         for row in rows
     }
-    return {job_id: replace(each, preparing=preparing.get(job_id)) for job_id, each in progress.items()}
+    return {job_id: replace(entry, preparing=preparing.get(job_id)) for job_id, entry in progress.items()}
 
 
 def _is_kept(job: Row[Any], preparing: Mapping[str, str], time: float) -> bool:

@@ -152,8 +152,8 @@ def _ticks_across(root: Element, panel: Panel, placed: Frame, width: float) -> N
         for place, part in enumerate(names[index] if names else [words]):
             if part:
                 most = placed.right + 10 - wide(part) / 2  # the last name ends with the panel
-                at = min(x, most) if names else x
-                svg.text(root, at, placed.bottom + 17 + 15 * place, part, fill="soft", size=SIZE, anchor="middle")
+                centre = min(x, most) if names else x
+                svg.text(root, centre, placed.bottom + 17 + 15 * place, part, fill="soft", size=SIZE, anchor="middle")
     if panel.x.title:
         y = placed.bottom + 17 + 15 * (lines - 1) + 16
         svg.text(root, placed.right, y, panel.x.title, fill="soft", size=SIZE, anchor="end")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import sys
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
@@ -13,7 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote
 
-from thermowell import protocol
+from thermowell import bar, protocol
 from thermowell.aio.studies import AsyncStudies
 from thermowell.aio.transport import AsyncTransport
 from thermowell.api.advice import Advice
@@ -26,7 +25,7 @@ from thermowell.api.trials import Trial, TrialDetail
 from thermowell.api.workers import Worker
 from thermowell.drawing import Drawing, Format, Picture, to_figure
 from thermowell.errors import Unreachable
-from thermowell.plain import plain
+from thermowell.parts import Part
 from thermowell.protocol import Json
 from thermowell.sending import document
 
@@ -70,12 +69,12 @@ class AsyncClient(AsyncStudies):
 
     async def submit(
         self,
-        spec: Mapping[str, Any] | Path | str | bytes,
+        spec: Mapping[str, Any] | Part | Path | str | bytes,
         *,
         media_type: str | None = None,
         idempotency_key: str | None = None,
     ) -> JobDetail:
-        """The job that a spec became: a mapping, the name of a YAML or JSON file, or text.
+        """The job that a spec became: a thermowell.Spec, a mapping, the name of a YAML or JSON file, or text.
 
         Text is YAML, of which JSON is a part, unless `media_type` says otherwise. The same `idempotency_key` with the
         same spec is the same job, however often it is sent. OSError where a file cannot be read.
@@ -89,7 +88,7 @@ class AsyncClient(AsyncStudies):
         )
 
     async def check(
-        self, spec: Mapping[str, Any] | Path | str | bytes, *, media_type: str | None = None
+        self, spec: Mapping[str, Any] | Part | Path | str | bytes, *, media_type: str | None = None
     ) -> Preflight | None:
         """What a spec's job would lack on the workers that are alive, and how long it would take; submits nothing.
 
@@ -115,15 +114,14 @@ class AsyncClient(AsyncStudies):
             yield read_document(Job, item)
 
     async def wait(self, job: str | Job, *, timeout: float | None = None, progress: bool = True) -> JobDetail:
-        """The job once it has ended: completed, failed or cancelled. `progress` draws a bar on the error output.
+        """The job once it has ended: completed, failed or cancelled. `progress` draws a bar: in a
+        notebook as HTML, elsewhere on the error output.
 
         TimeoutError after `timeout` seconds; neither that nor an interrupt stops the job. Bears a service that is away
         for a minute.
         """
-        from tqdm import tqdm  # here, so that quick commands need not load it
-
         start, pause, answered = time.monotonic(), POLL_SECONDS[0], time.monotonic()
-        with tqdm(unit="trial", disable=not progress, file=sys.stderr, dynamic_ncols=True) as bar:
+        with bar.shown(progress) as show:
             while True:
                 try:
                     current, answered = await self.job(job), time.monotonic()
@@ -131,7 +129,7 @@ class AsyncClient(AsyncStudies):
                     if time.monotonic() - answered > protocol.PATIENCE_SECONDS:
                         raise
                 else:
-                    _advance(bar, current)
+                    show(current)
                     if current.ended:
                         return current
                 remaining = float("inf") if timeout is None else start + timeout - time.monotonic()
@@ -365,14 +363,3 @@ def _id(job: str | Job) -> str:
 
 def _path(job: str | Job) -> str:
     return f"/jobs/{quote(_id(job), safe='')}"
-
-
-def _advance(bar: Any, job: JobDetail) -> None:
-    """Moves the bar to where the job is."""
-    progress = job.progress
-    bar.total = progress.trials_planned
-    bar.set_description(plain(f"{job.name} {job.state}"), refresh=False)
-    if progress.best_value is not None:
-        bar.set_postfix_str(f"best {job.metric} {progress.best_value:.4g}", refresh=False)
-    bar.n = progress.trials_done
-    bar.refresh()
