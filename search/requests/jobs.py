@@ -33,6 +33,7 @@ from search.records import Job, Page, Principal
 from search.requests import advice, extending, troubles
 from search.requests.preflight import preflight
 from search.requests.progress import progress_of
+from search.requests.speeds import recent_epochs_per_second
 from search.spec.job import JobSpec
 from search.spec.scheduling import FleetSpec
 from search.states import LOST, TERMINAL_JOBS, WAYS_OUT, JobState, Stage, TrialState
@@ -393,4 +394,4 @@ def _preflown(connection: Connection, job: Job, row: Row[Any]) -> Job:
     """A job with its preflight, where no worker has begun it."""
     if job.state is not JobState.QUEUED or job.unreadable is not None:
         return job
-    return replace(job, preflight=preflight(connection, spec_of(row), row.owner))
+    return replace(job, preflight=preflight(connection, spec_of(row), row.owner, recent_epochs_per_second))

@@ -5,7 +5,7 @@ They keep no job from being submitted: data may come, and workers.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 from sqlalchemy import Connection
 
@@ -22,6 +22,7 @@ from trainers.registry.datasets import get as get_dataset
 from trainers.registry.plugins import is_plugin
 
 MOST_NAMED = 5
+Speed = Callable[[Connection, JobSpec, str, Collection[str]], float | None]
 
 
 def check(db: Database, spec: JobSpec, principal: Principal) -> Preflight:
@@ -30,8 +31,11 @@ def check(db: Database, spec: JobSpec, principal: Principal) -> Preflight:
         return preflight(connection, spec, principal.id)
 
 
-def preflight(connection: Connection, spec: JobSpec, owner: str) -> Preflight:
-    """What would keep a job from being trained on the workers that are alive, and how long these would take."""
+def preflight(connection: Connection, spec: JobSpec, owner: str, speed_of: Speed = epochs_per_second) -> Preflight:
+    """What would keep a job from being trained on the workers that are alive, and how long these would take.
+
+    `speed_of` is what is asked for the speed of earlier jobs, which is read from many rows.
+    """
     if spec.trainer is not None:
         return _of_programs(connection, spec, owner)
     workers = living(connection)
@@ -48,7 +52,7 @@ def preflight(connection: Connection, spec: JobSpec, owner: str) -> Preflight:
         *_packages(spec, candidates),
         *_batches(spec),
     ]
-    outlook, seconds, shortfalls = _time(connection, spec, owner, candidates)
+    outlook, seconds, shortfalls = _time(connection, spec, owner, candidates, speed_of)
     return Preflight(warnings=[*warnings, *shortfalls], expected=outlook, seconds=seconds)
 
 
@@ -184,14 +188,14 @@ def training_images(data: DatasetSpec) -> int | None:
 
 
 def _time(
-    connection: Connection, spec: JobSpec, owner: str, candidates: Sequence[LiveWorkers]
+    connection: Connection, spec: JobSpec, owner: str, candidates: Sequence[LiveWorkers], speed_of: Speed
 ) -> tuple[str, float | None, list[SpecWarning]]:
     """How many trainings there are and how long they take on the workers that could train them."""
     trainings, exact = trial_counts.probable_trials(spec)
     number = f"{'' if exact else 'about '}{trainings:,} trainings in all"
     if not candidates:
         return f"{number}; how long they take is not known before a worker is alive that may train them", None, []
-    speed = epochs_per_second(connection, spec, owner, {worker.device for worker in candidates if worker.device})
+    speed = speed_of(connection, spec, owner, {worker.device for worker in candidates if worker.device})
     if speed is None:
         unknown = "no job of yours has trained this student on these data here"
         return f"{number}; how long they take is not known yet: {unknown}", None, []

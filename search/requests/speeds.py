@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
+import threading
+import time
 from collections.abc import Collection
 from contextlib import suppress
 from typing import Any
+from weakref import WeakKeyDictionary
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Engine, func, select
 
 from search.claims.lifecycle import spec_of
 from search.errors import Unreadable
@@ -15,6 +19,29 @@ from search.states import TERMINAL_TRIALS
 from search.storage.tables import jobs, trials
 
 MOST_JOBS = 50  # the newest that are looked at
+REMEMBERED_SECONDS = 30.0
+_MOST_REMEMBERED = 500
+_Question = tuple[str, tuple[Any, ...] | None, frozenset[str]]
+_answers: WeakKeyDictionary[Engine, dict[_Question, tuple[float, float | None]]] = WeakKeyDictionary()
+_lock = threading.Lock()
+
+
+def recent_epochs_per_second(
+    connection: Connection, spec: JobSpec, owner: str, devices: Collection[str]
+) -> float | None:
+    """As `epochs_per_second`, at most REMEMBERED_SECONDS ago: who follows a job that waits asks every second."""
+    question = (owner, _kind(spec), frozenset(devices))
+    with _lock:
+        of_database = _answers.setdefault(connection.engine, {})
+        asked_at, speed = of_database.get(question, (-math.inf, None))
+    if time.monotonic() - asked_at < REMEMBERED_SECONDS:
+        return speed
+    speed = epochs_per_second(connection, spec, owner, devices)
+    with _lock:
+        if len(of_database) >= _MOST_REMEMBERED:
+            of_database.clear()
+        of_database[question] = (time.monotonic(), speed)
+    return speed
 
 
 def epochs_per_second(connection: Connection, spec: JobSpec, owner: str, devices: Collection[str]) -> float | None:
@@ -48,5 +75,5 @@ def _kind(spec: JobSpec) -> tuple[Any, ...] | None:
         return None
     data, student = spec.dataset, spec.student
     size = (data.train_size, data.image_size, data.validation_fraction)
-    arguments = sorted(student.arguments.items())
+    arguments = tuple(sorted(student.arguments.items()))
     return data.name, data.path, size, student.name, arguments, spec.training.batch_size, spec.distillation.method

@@ -100,6 +100,20 @@ def test_a_refused_spec_is_repaired_at_its_line(visit: NewVisit) -> None:
     expect(page.get_by_role("heading", level=1)).to_contain_text("from-a-file")
 
 
+def test_what_a_job_lacks_stands_on_its_page_until_a_worker_begins(visit: NewVisit) -> None:
+    at = visit(390)
+    text = spec("lacking").replace("batch_size: 32", "batch_size: 4096") + "fleet: {labels: [gpu]}\n"
+    job_id = at.site.submit(text)
+    page = at.go(f"/jobs/{job_id}")
+    expect(page.get_by_text("none of the 1 workers that are alive has gpu, so the job will wait")).to_be_visible()
+    expect(page.get_by_text("4,096 is more than the 200 images of the training part")).to_be_visible()
+    expect(page.get_by_text("trainings in all")).to_be_visible()
+    at.check_page()
+    with at.site.api() as api:
+        api.post(f"/jobs/{job_id}/cancel")
+    expect(page.get_by_text("so the job will wait")).to_have_count(0)
+
+
 def test_without_script(visit: NewVisit) -> None:
     at = visit(390, java_script_enabled=False)
     page = at.go("/jobs/new")

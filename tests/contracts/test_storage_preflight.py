@@ -9,7 +9,7 @@ from sqlalchemy import update
 
 from search.claims.workers import worker_seen
 from search.records import Principal
-from search.requests import jobs, preflight
+from search.requests import jobs, preflight, speeds
 from search.storage import tables
 from search.storage.db import Database
 from tests.search import factories
@@ -126,3 +126,23 @@ def test_nothing_is_known_of_the_workers_of_a_training_of_ones_own(db: Database)
     answer = preflight.check(db, factories.spec(**own), ME)
     assert answer.warnings == []
     assert "your own program" in answer.expected
+
+
+def test_a_job_that_waits_reads_earlier_jobs_once_in_a_while(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    alive(db)
+    job, asked, clock = factories.submitted(db), list[str](), [1000.0]
+
+    def speed(*_arguments: object) -> float:
+        asked.append("speed")
+        return 2.0
+
+    monkeypatch.setattr(speeds, "epochs_per_second", speed)
+    monkeypatch.setattr(speeds.time, "monotonic", lambda: clock[0])
+    for _ in range(3):
+        read = jobs.get_job(db, job.id, ME)
+        assert read.preflight is not None
+        assert read.preflight.seconds is not None
+    assert len(asked) == 1
+    clock[0] += speeds.REMEMBERED_SECONDS
+    jobs.get_job(db, job.id, ME)
+    assert len(asked) == 2
