@@ -16,9 +16,9 @@ HTML = '<progress max="{most}" value="{ended}"></progress> {words}'
 
 
 @contextmanager
-def shown(wanted: bool) -> Iterator[Show]:
-    """A bar for one job, and none where it is not wanted."""
-    if not wanted:
+def shown(enabled: bool) -> Iterator[Show]:
+    """A bar for one job, and none where it is not enabled."""
+    if not enabled:
         yield lambda _job: None
     elif _in_notebook():
         yield _notebook_bar()
@@ -57,10 +57,10 @@ def _notebook_bar() -> Show:
 
 def _html(job: Any) -> str:
     progress = job.progress
-    doing = progress.preparing or (progress.waits_for and f"waits for {progress.waits_for}")
+    activity = progress.preparing or (progress.waits_for and f"waits for {progress.waits_for}")
     words = [f"{job.name} {job.state}", f"{progress.trials_done} of {progress.trials_planned} trials"]
     words += [_best(job)] if progress.best_value is not None else []
-    words += [doing] if doing and not job.ended else []
+    words += [activity] if activity and not job.ended else []
     return HTML.format(
         most=max(progress.trials_planned, 1), ended=progress.trials_done, words=escape(plain(", ".join(words)))
     )

@@ -77,9 +77,9 @@ def _behind(connection: Connection, job: Row[Any]) -> str | None:
     if not rows:
         return None
     names = [f"{row.name} (priority {row.priority})" for row in rows if row.owner == job.owner]
-    others = len(rows) - len(names)
+    foreign = len(rows) - len(names)
     parts = names[:3] + ([f"{len(names) - 3} more of yours"] if len(names) > 3 else [])
-    parts += [f"{others} job{'s' if others > 1 else ''} of others"] if others else []
+    parts += [f"{foreign} job{'s' if foreign > 1 else ''} of others"] if foreign else []
     return f"a free lane, behind {' and '.join(parts)}; its own priority is {job.priority}"
 
 
