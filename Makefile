@@ -5,6 +5,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+RUNTIME := $(VENV)/.installed-runtime
 COMPOSE ?= $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
 OPTIONS ?=
 TESTS ?= tests
@@ -22,10 +23,10 @@ help: ## show this list
 
 venv: $(STAMP) ## create the virtual environment and install the project, unless that is done
 
-demo: $(STAMP) ## run a whole job and print its answer; KEEP=1 leaves the service up, OPTIONS="..." is handed on
+demo: $(RUNTIME) ## run a whole job and print its answer; KEEP=1 leaves the service up, OPTIONS="..." is handed on
 	$(BIN)/thermowell demo $(if $(KEEP),--keep) $(OPTIONS)
 
-demo-own: $(STAMP) ## the same with a PyTorch script of one's own, which an agent runs; KEEP=1, OPTIONS="..."
+demo-own: $(RUNTIME) ## the same with a PyTorch script of one's own, which an agent runs; KEEP=1, OPTIONS="..."
 	$(BIN)/thermowell demo-own $(if $(KEEP),--keep) $(OPTIONS)
 
 test: $(STAMP) ## run the tests, file by file on every core; TESTS=tests/search runs a part
@@ -136,15 +137,22 @@ bench-ridge: $(STAMP) ## do sets, bands and bounds hold over ranges, with the sa
 clean: ## remove the virtual environment and all caches
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache benchmarks/.cache
 
-# pip's own configuration counts (index, constraints, proxies). The stamp is as old as the last install, so that only a
-# change of what is installed sets it off again.
-$(STAMP): pyproject.toml
+# pip's own configuration counts (index, constraints, proxies). A stamp is as old as the last install, so that only a
+# change of what is installed sets it off again. Who only runs the service needs no package of the tests.
+$(RUNTIME): pyproject.toml | $(VENV)/bin/pip
+	@echo "Installing Thermowell and what it runs with into $(VENV): about 85 packages, with torch for CUDA about 6 GB on disk"
+	$(BIN)/pip install -e '.[worker]'
+	@touch $@
+
+$(STAMP): pyproject.toml | $(VENV)/bin/pip
+	@echo "Installing Thermowell, its tests and tools into $(VENV): about 280 packages, with torch for CUDA about 7.5 GB on disk"
+	$(BIN)/pip install -e '.[worker,dev]'
+	@touch $(RUNTIME) $@
+
+$(VENV)/bin/pip:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo "Thermowell needs Python 3.11 or newer, and $(PYTHON) is $$($(PYTHON) --version 2>&1)." \
 	       "Name another one: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
 	  echo "$(PYTHON) comes without venv. On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
-	@echo "Installing Thermowell and what it needs into $(VENV) (with torch: some minutes and up to 6 GB the first time)"
-	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install -e '.[worker,dev]'
-	@touch $@
+	$(PYTHON) -m venv $(VENV)

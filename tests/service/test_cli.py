@@ -32,6 +32,8 @@ from service.terminal.console import Exit
 from tests.processes import Processes
 from tests.service import server_fixtures
 from tests.service.server_fixtures import Jobs, serving
+from thermowell.errors import NotReady
+from thermowell.sync.client import Client
 from trainers.spec import Model
 from trainers.zoo import models
 
@@ -486,8 +488,18 @@ class TestReadingAndNames:
             assert run("report", name, "--out", tmp_path / f"{name}.html").exit_code == Exit.OK
             assert "<svg" in (tmp_path / f"{name}.html").read_text()
 
-    def test_a_failed_job_says_why_everywhere(self, run: Run, db: Database, jobs: Jobs) -> None:
-        server_fixtures.fail(db, jobs.queued.id, "the data set is not below the data root")
+    def test_a_failed_job_says_why_everywhere(self, run: Run, db: Database, jobs: Jobs, url: str) -> None:
+        why = "the data set is not below the data root"
+        server_fixtures.fail(db, jobs.queued.id, why)
+        with Client(url) as client:
+            assert why in str(client.wait(jobs.queued.id, progress=False).problem)
+            with pytest.raises(NotReady, match=why):
+                client.result(jobs.queued.id)
+            *_, last = client.events(jobs.queued.id)
+            assert why in str(last.payload)
+        followed = run("watch", "waiting", "--json")
+        assert followed.exit_code == run("watch", "waiting").exit_code == Exit.FAILED
+        assert why in followed.stdout.splitlines()[-1]
         for command in (("list",), ("result", "waiting"), ("watch", "waiting")):
             done = run(*command)
             assert "the data set is not below the data root" in (done.stdout + done.stderr).replace("\n", " "), command
