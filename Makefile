@@ -117,6 +117,7 @@ bench-overhead: $(STAMP) ## storage and sampler per trial, against plain Optuna;
 
 bench-load: $(STAMP) ## 200 clients at once on 10,000 trials, against Optuna Dashboard; QUICK=1: under five minutes
 	$(BIN)/python -m benchmarks.serving.load $(if $(QUICK),--quick) --keep load-$(SCALE)-$$(nproc)-cores $(OPTIONS)
+	$(BIN)/python -m benchmarks.serving.pages --keep pages-$$(nproc)-cores
 
 bench-claims: $(STAMP) ## claims and reports of clients over HTTP, beside Optuna's gRPC proxy and Vizier's service; QUICK=1 is shorter
 	$(BIN)/python -m benchmarks.serving.claims $(if $(QUICK),--quick) --keep claims-$(SCALE) $(OPTIONS)

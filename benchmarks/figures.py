@@ -256,8 +256,22 @@ def _ranges(result: Json) -> str:
     return _table(headings, body)
 
 
+def _pages(result: Json) -> str:
+    rows = [
+        [
+            f"{page['side']}: {page['page']}",
+            *(f"{1000 * page[name]:.0f}" for name in ("first_seconds", "seconds")),
+            f"{page['kilobytes']:,.0f}",
+        ]
+        for page in result["details"]["pages"]
+    ]
+    missed = ", ".join(result["goals_missed"]) or "none"
+    return f"{_table(['', 'first, ms', 'median, ms', 'kB'], rows)}\n\nGoals missed: {missed}."
+
+
 _KINDS: dict[str, Callable[[Json], str]] = {
     "load": _load,
+    "pages": _pages,
     "overhead": _overhead,
     "throughput": _throughput,
     "memory": _memory,

@@ -221,6 +221,12 @@ def _sides(programs: Processes, url: str, folder: Path, size: Size) -> tuple[Sid
     )  # fmt: skip
 
 
+def running_pair(programs: Processes, url: str, folder: Path) -> tuple[str, str]:
+    """Both programs over one database, open to this machine: their addresses."""
+    api, dashboard = _sides(programs, url, folder, TINY)
+    return api.base, dashboard.base
+
+
 def _answers(program: Started, address: str) -> None:
     """Waits until a program answers. RuntimeError, with what it has said, where it does not."""
     until = time.monotonic() + PATIENCE

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from benchmarks.serving import load
+from benchmarks.serving import load, pages
 from benchmarks.serving.load import Memory, Side, percentile, verdict
 
 
@@ -68,3 +68,12 @@ def test_a_tiny_run(capsys: pytest.CaptureFixture[str]) -> None:
     assert said["errors"] == 0
     assert said["reads_p99"] > 0
     assert said["dashboard_p50"] > 0
+
+
+def test_a_page_that_is_slow_or_heavy_misses_its_goal_and_the_dashboard_has_none() -> None:
+    weights = [
+        pages.Weight("thermowell", "job", 0.4, 0.1, 199.0),
+        pages.Weight("thermowell", "study", 0.6, 0.1, 201.0),
+        pages.Weight("dashboard", "script", 3.0, 3.0, 6000.0),
+    ]
+    assert pages.missed(weights) == ["study in 0.5 s", "study in 200 kB"]
