@@ -125,8 +125,9 @@ class ExternalTrainer(Part):
 
 @dataclass(kw_only=True)
 class FirstGuess(Part):
-    """A configuration to begin with; what is left out is drawn at random.
+    """A configuration to begin with; what is left out is drawn at random, and parameters have their defaults.
 
+    parameters: of space.parameters, by name
     source: whose guess it is: the trial carries it
     """
 
@@ -137,6 +138,7 @@ class FirstGuess(Part):
     learning_rate: float | None = None
     weight_decay: float | None = None
     momentum: float | None = None
+    parameters: Mapping[str, Any] | None = None
     source: str | None = None
 
 
@@ -246,7 +248,7 @@ class Trainer(Part):
 class WarmStart(Part):
     """The first trials of the joint search, from the literature's table, from finished jobs, or as named here.
 
-    mode: history: of finished jobs that you may read
+    mode: history: of finished jobs that you may read; of a program's own: its queue's
     share: of budget.trials at most, and never more than sampler.startup_trials or 8; one is a draw
     points: tried first, in this order
     """
