@@ -101,7 +101,7 @@ class Distillation(Part):
     step_at: step: after which share of the training, half unless given
     """
 
-    method: Literal["kl", "zscore", "dkd", "mse", "dist", "ctkd", "wsld"] | None = None
+    method: Literal["kl", "zscore", "dkd", "mse", "dist", "ctkd", "wsld"] | str | None = None
     alpha: float | None = None
     beta: float | None = None
     gamma: float | None = None

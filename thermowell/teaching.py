@@ -39,6 +39,7 @@ class Dataset(Part):
     image_size: resize photographs to this many pixels
     classes: fine, which are the set's own; coarse; a map; or clusters
     layout: of an image_folder that could be either: its folders are classes, or parts (train, ...)
+    arguments: of a plugin's data set
     """
 
     name: (
@@ -67,10 +68,13 @@ class Dataset(Part):
     train_size: int | None = None
     image_size: int | None = None
     augmentation: (
-        Literal["none", "shift", "crop", "crop_flip", "mixup", "cutmix", "crop_flip_mixup", "crop_flip_cutmix"] | None
+        Literal["none", "shift", "crop", "crop_flip", "mixup", "cutmix", "crop_flip_mixup", "crop_flip_cutmix"]
+        | str
+        | None
     ) = None
     classes: Literal["fine", "coarse"] | LabelMap | Mapping[str, Any] | Clusters | None = None
     layout: Literal["classes", "parts"] | None = None
+    arguments: Mapping[str, Any] | None = None
 
 
 @dataclass(kw_only=True)
