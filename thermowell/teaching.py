@@ -95,7 +95,7 @@ class Initial(Part):
     training: on the job's own labels: trained and finetuned
     pretrained_on: other data: pretrained and finetuned
     finetune: finetuned: all of it, unless head is said
-    artifact: weights: sha256 of their file in the artifact store, or package:NAME
+    artifact: weights: sha256 of their file in the artifact store, or package:NAME or hf:PATH
     """
 
     source: Literal["random", "trained", "pretrained", "finetuned", "weights"] | None = None
@@ -120,7 +120,7 @@ class Member(Part):
 
     stop_epoch: take the teacher at this epoch of its training, whose schedule is made for all of them
     origin: trained elsewhere first; training and optimizer then finetune
-    artifact: sha256 of the safetensors file in the artifact store; of weights also package:NAME
+    artifact: sha256 of the file in the artifact store; of weights also package:NAME or hf:PATH
     preprocessing: of weights: how their own training prepared images; the file's or the best measured unless given
     class_map: of weights with other classes: for each of the job's classes the one of the file's head that is the
         same, or a list of those that belong to it
@@ -151,7 +151,7 @@ class Model(Part):
 class Origin(Part):
     """A teacher that saw other data first; `head` leaves all but its new head as these made it.
 
-    weights: in its place: sha256 of the file of such a model's weights, or package:NAME
+    weights: in its place: sha256 of the file of such a model's weights, or package:NAME or hf:PATH
     """
 
     pretrained_on: Pretraining | Mapping[str, Any] | None = None
@@ -220,7 +220,7 @@ class Teacher(Part):
 
     stop_epoch: take the teacher at this epoch of its training, whose schedule is made for all of them
     origin: trained elsewhere first; training and optimizer then finetune
-    artifact: sha256 of the safetensors file in the artifact store; of weights also package:NAME
+    artifact: sha256 of the file in the artifact store; of weights also package:NAME or hf:PATH
     preprocessing: of weights: how their own training prepared images; the file's or the best measured unless given
     class_map: of weights with other classes: for each of the job's classes the one of the file's head that is the
         same, or a list of those that belong to it
