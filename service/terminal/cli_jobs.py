@@ -151,9 +151,8 @@ def list_jobs(
         jobs = list(islice(client.jobs(state=state, label=label), limit))
     if jobs:
         stdout().print(_jobs_table(jobs))
-        for job in jobs:
-            if job.problem is not None:
-                stdout().print(f"{job.id} {job.state}: {job.problem.detail}", markup=False, soft_wrap=True)
+        for note in filter(None, map(note_of, jobs)):
+            stdout().print(note, markup=False, soft_wrap=True)
     else:
         stderr().print("There are no jobs yet: submit one with `thermowell submit FILE`.")
 
@@ -307,6 +306,14 @@ def _steer(job: str, verb: str, url: str, key: str | None, as_json: bool, body: 
         stderr().print(f"{moved['name']} ({moved['id']}) is {moved['state']}.", markup=False)
 
 
+def note_of(job: Job) -> str | None:
+    """A line below the list: why a job failed, or what it waits for where that is not just any worker."""
+    if job.problem is not None:
+        return f"{job.id} {job.state}: {job.problem.detail}"
+    waits = job.progress.waits_for
+    return None if waits in (None, "a worker") else f"{job.id} {job.state}: waits for {waits}"
+
+
 def _jobs_table(jobs: list[Job]) -> Table:
     table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 2, 0, 0))
     for name in ("job", "name", "state", "search", "priority", "submitted"):
@@ -314,7 +321,5 @@ def _jobs_table(jobs: list[Job]) -> Table:
         table.add_column(name, no_wrap=name != "name", overflow="ellipsis", justify=justify)
     for job in jobs:
         searched = f"{job.progress.search_done}/{job.progress.search_budget}"
-        waits = job.progress.waits_for
-        state = job.state if waits in (None, "a worker") else f"{job.state}, waits for {waits}"
-        table.add_row(job.id, job.name, state, searched, str(job.priority), f"{job.created_at:%Y-%m-%d %H:%M}")
+        table.add_row(job.id, job.name, job.state, searched, str(job.priority), f"{job.created_at:%Y-%m-%d %H:%M}")
     return table

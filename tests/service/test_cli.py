@@ -101,10 +101,15 @@ class TestWithAService:
 
     def test_list(self, run: Run, jobs: Jobs) -> None:
         done = run("list")
-        assert [line.split()[0] for line in done.stdout.splitlines()[1:]] == [
+        lines = done.stdout.splitlines()
+        assert [line.split()[0] for line in lines[1:5]] == [
             jobs.queued.id, jobs.cancelled.id, jobs.running.id, jobs.completed.id,
         ]  # fmt: skip
-        assert max(map(len, done.stdout.splitlines())) <= 80
+        assert max(map(len, lines[:5])) <= 80
+        assert lines[5:] == [
+            f"{jobs.queued.id} queued: waits for a free lane, behind going (priority {jobs.running.priority}); its own priority is "
+            f"{jobs.queued.priority}"
+        ]
         assert done.stdout.splitlines()[1].split()[4] == str(jobs.queued.priority)
         [only] = json.loads(run("list", "--json", "--state", "completed").stdout)["items"]
         assert only["id"] == jobs.completed.id

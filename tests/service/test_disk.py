@@ -114,7 +114,7 @@ def test_a_report_that_cannot_be_kept_holds_up_nothing_else(
 
 def test_what_a_job_waits_for_is_said_everywhere(client: httpx.Client, jobs: Jobs, db: Database) -> None:
     from search.claims.workers import worker_seen
-    from service.terminal.cli_jobs import _jobs_table
+    from service.terminal.cli_jobs import note_of
     from service.terminal.following import View
     from thermowell.sync.client import Client
 
@@ -128,8 +128,7 @@ def test_what_a_job_waits_for_is_said_everywhere(client: httpx.Client, jobs: Job
     with Client(str(client.base_url)) as thermowell:
         seen = thermowell.job(jobs.queued.id)
         assert "waits for room on the artifact store" in screen.phase(View(seen))
-        table = _jobs_table([seen])
-        assert "waits for room" in str(list(table.columns[2].cells))
+        assert note_of(seen) == f"{seen.id} queued: waits for room on the artifact store"
         compiling = replace(seen, progress=replace(seen.progress, preparing="compiling, about 40 s left"))
         assert screen.phase(View(compiling)).startswith("compiling, about 40 s left")
         waiting = replace(job.progress, preparing="compiling, about 40 s left", waits_for=None)

@@ -206,10 +206,10 @@ def test_the_list(reader: httpx.Client, jobs: Jobs) -> None:
     page = words(reader.get("/jobs", headers=HTML))
     assert re.search(r"going running searching.* 2 of 23 T = 8\.6 88\.8 % best so far, one seed", page)
     assert re.search(r"done completed answered .* 64 of 64 T = 3\.4 90\.2 % the answer, on fresh seeds", page)
-    assert re.search(r"waiting queued waiting for a worker.* nothing found yet", page)
+    assert re.search(r"waiting queued waits for a free lane, behind going .* nothing found yet", page)
     some = words(reader.get("/jobs?state=queued", headers=HTML))
-    assert "waiting for a worker" in some
-    assert "going" not in some
+    assert "waits for a free lane, behind going" in some
+    assert "searching" not in some
     assert "No job is paused" in words(reader.get("/jobs?state=paused", headers=HTML))
 
 

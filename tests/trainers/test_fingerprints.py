@@ -69,6 +69,14 @@ CHANGES: dict[str, tuple[Problem, Problem]] = {
         data(name="image_folder", path="a", layout="parts"),
     ),
     "data.code": (data(name="acme/words", code="0" * 64), data(name="acme/words", code="1" * 64)),
+    "data.arguments": (
+        data(name="acme/words", arguments={"most": 1}),
+        data(name="acme/words", arguments={"most": 2}),
+    ),
+    "data.augmentation_code": (
+        data(augmentation="acme/noise", augmentation_code="0" * 64),
+        data(augmentation="acme/noise", augmentation_code="1" * 64),
+    ),
     "data.classes: another map": (data(classes=Classes("map", map=(0, 1))), data(classes=Classes("map", map=(1, 0)))),
     "data.classes: more clusters": (
         data(classes=Classes("clusters", clusters=2)),
@@ -96,6 +104,7 @@ CHANGES: dict[str, tuple[Problem, Problem]] = {
     "teacher.label_smoothing": (problem(), taught(label_smoothing=0.1)),
     "teacher.seed": (problem(), taught(seed=1)),
     "teacher.artifact": (problem(teacher=WEIGHTS), problem(teacher=replace(WEIGHTS, artifact="1" * 64))),
+    "teacher.class_map": (problem(teacher=WEIGHTS), problem(teacher=replace(WEIGHTS, class_map=((0, 1), (2,))))),
     "teacher.stop_epoch": (problem(), taught(stop_epoch=5)),
     "teacher.pretrained_on": (problem(), problem(teacher=ELSEWHERE)),
     "teacher.pretrained_on: data": (from_elsewhere(), from_elsewhere(data=Data("MNIST"))),

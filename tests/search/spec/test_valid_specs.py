@@ -96,13 +96,13 @@ def valid(data: st.DataObject) -> None:
 
 
 @given(st.data())
-@settings(max_examples=30, derandomize=True, **QUIET)  # type: ignore[arg-type]
+@settings(max_examples=15, derandomize=True, **QUIET)  # type: ignore[arg-type]
 def test_no_valid_spec_raises_anywhere(data: st.DataObject) -> None:
     valid(data)
 
 
 @given(st.data())
-@settings(max_examples=6, derandomize=True, **QUIET)  # type: ignore[arg-type]
+@settings(max_examples=3, derandomize=True, **QUIET)  # type: ignore[arg-type]
 def test_no_valid_spec_of_a_training_of_one_s_own_raises_anywhere(data: st.DataObject) -> None:
     spec = JobSpec.model_validate(data.draw(drawn.own_documents(), "spec"), context=DOOR)
     play(spec, data.draw(drawn.outcomes(spec.objective.metric), "outcomes"))

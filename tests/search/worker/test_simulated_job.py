@@ -25,7 +25,7 @@ from trainers.replay.world import World
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("by", ["surface", "arm"])
+@pytest.mark.parametrize("by", ["surface", pytest.param("arm", marks=pytest.mark.slow)])
 def test_a_simulated_job_is_the_real_one(
     db: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by: str
 ) -> None:
