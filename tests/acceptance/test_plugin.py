@@ -35,7 +35,7 @@ def job() -> dict[str, Any]:
 
 def until(answer: Callable[[], Any], *started: Started) -> Any:
     """What is there in the end, while all that was started lives."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while True:
         try:
             if found := answer():
