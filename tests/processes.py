@@ -8,10 +8,13 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import httpx
 
 _PR_SET_PDEATHSIG = 1  # from Linux's <sys/prctl.h>
 
@@ -37,6 +40,16 @@ class Started:
             return self.process.wait(timeout)
         except subprocess.TimeoutExpired as expired:
             raise AssertionError(f"still running after {timeout} s:\n{self.output()}") from expired
+
+    def until_answers(self, address: str, seconds: float = 60.0) -> None:
+        """Waits until it answers at an address. RuntimeError, with what it has said, where it does not."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline and self.process.poll() is None:
+            with suppress(httpx.HTTPError):
+                httpx.get(address, timeout=5, trust_env=False).raise_for_status()
+                return
+            time.sleep(0.1)
+        raise RuntimeError(f"nobody answers at {address}: {self.output()[-1000:]}")
 
     def signal(self, number: signal.Signals) -> None:
         """Sends a signal to this program alone, as `kill` would."""

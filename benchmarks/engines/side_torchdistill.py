@@ -69,36 +69,61 @@ def _validate(box: Any, device: torch.device) -> None:
         meters.update(accuracy=(output.argmax(1) == targets).float().mean().item())
 
 
-def _settings(batch: int) -> dict[str, Any]:
-    """The part `train` of configs/sample/cifar100/kd/*-final_run.yaml, with this race's batch size."""
+def settings(
+    *,
+    batch: int,
+    validation_batch: int,
+    epochs: int,
+    temperature: float,
+    label_share: float,
+    optimizer: dict[str, Any],
+    scheduler: dict[str, Any],
+    log_frequency: int,
+) -> dict[str, Any]:
+    """The part `train` of its samples for image classification (configs/sample/cifar100/kd/*-final_run.yaml).
 
-    def loader(name: str, sampler: type) -> dict[str, Any]:
+    `label_share` is its alpha, the weight of the labels; optimizer and scheduler are SGD's and MultiStepLR's arguments.
+    """
+
+    def loader(name: str, sampler: type, size: int) -> dict[str, Any]:
         sampling = {"class_or_func": sampler, "kwargs": None}
-        return {"dataset_id": name, "sampler": sampling, "kwargs": {"batch_size": batch, "num_workers": 0}}
+        return {"dataset_id": name, "sampler": sampling, "kwargs": {"batch_size": size, "num_workers": 0}}
 
     loss = {
         "student_module_path": ".",
         "student_module_io": "output",
         "teacher_module_path": ".",
         "teacher_module_io": "output",
-        "temperature": 4.0,
-        "alpha": 0.9,
+        "temperature": temperature,
+        "alpha": label_share,
         "reduction": "batchmean",
     }
+    terms = {"kd": {"criterion": {"key": "KDLoss", "kwargs": loss}, "weight": 1.0}}
     return {
-        "log_freq": LOG_FREQUENCY,
-        "num_epochs": 200,
-        "train_data_loader": loader("train", RandomSampler),
-        "val_data_loader": {**loader("val", SequentialSampler), "requires_supp": False},
+        "log_freq": log_frequency,
+        "num_epochs": epochs,
+        "train_data_loader": loader("train", RandomSampler, batch),
+        "val_data_loader": {**loader("val", SequentialSampler, validation_batch), "requires_supp": False},
         "teacher": {"forward_proc": "forward_batch_only", "sequential": [], "requires_grad": False},
         "student": {"forward_proc": "forward_batch_only", "sequential": [], "requires_grad": True},
-        "optimizer": {"key": "SGD", "kwargs": {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.0005}},
-        "scheduler": {"key": "MultiStepLR", "kwargs": {"milestones": [60, 120, 160], "gamma": 0.2}},
-        "criterion": {
-            "key": "WeightedSumLoss",
-            "kwargs": {"sub_terms": {"kd": {"criterion": {"key": "KDLoss", "kwargs": loss}, "weight": 1.0}}},
-        },
+        "optimizer": {"key": "SGD", "kwargs": optimizer},
+        "scheduler": {"key": "MultiStepLR", "kwargs": scheduler},
+        "criterion": {"key": "WeightedSumLoss", "kwargs": {"sub_terms": terms}},
     }
+
+
+def _settings(batch: int) -> dict[str, Any]:
+    """Its CIFAR-100 sample's own, with this race's batch size."""
+    return settings(
+        batch=batch,
+        validation_batch=batch,
+        epochs=200,
+        temperature=4.0,
+        label_share=0.9,
+        optimizer={"lr": 0.1, "momentum": 0.9, "weight_decay": 0.0005},
+        scheduler={"milestones": [60, 120, 160], "gamma": 0.2},
+        log_frequency=LOG_FREQUENCY,
+    )
 
 
 if __name__ == "__main__":

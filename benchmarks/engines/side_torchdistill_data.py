@@ -18,10 +18,11 @@ import numpy as np
 import torch
 import torchdistill
 from safetensors.torch import load_file
-from torch.utils.data import DataLoader, RandomSampler, SequentialSampler
+from torch.utils.data import DataLoader
 from torchdistill.core.distillation import get_distillation_box
 from torchvision import transforms
 
+from benchmarks.engines import side_torchdistill
 from benchmarks.engines.peer_data import Pictures
 from trainers.spec import Model
 from trainers.zoo import models
@@ -73,33 +74,16 @@ def _accuracy(box: Any, loader: Any) -> float:
 
 
 def _settings(options: dict[str, Any]) -> dict[str, Any]:
-    """The part `train` of its samples for image classification, with the job's settings."""
-
-    def loader(name: str, sampler: type, size: int) -> dict[str, Any]:
-        sampling = {"class_or_func": sampler, "kwargs": None}
-        return {"dataset_id": name, "sampler": sampling, "kwargs": {"batch_size": size, "num_workers": 0}}
-
-    loss = {
-        "student_module_path": ".",
-        "student_module_io": "output",
-        "teacher_module_path": ".",
-        "teacher_module_io": "output",
-        "temperature": options["temperature"],
-        "alpha": 1 - options["kd_weight"],
-        "reduction": "batchmean",
-    }
-    terms = {"kd": {"criterion": {"key": "KDLoss", "kwargs": loss}, "weight": 1.0}}
-    return {
-        "log_freq": 1000,
-        "num_epochs": options["epochs"],
-        "train_data_loader": loader("train", RandomSampler, options["batch"]),
-        "val_data_loader": {**loader("val", SequentialSampler, 1000), "requires_supp": False},
-        "teacher": {"forward_proc": "forward_batch_only", "sequential": [], "requires_grad": False},
-        "student": {"forward_proc": "forward_batch_only", "sequential": [], "requires_grad": True},
-        "optimizer": {"key": "SGD", "kwargs": options["optimizer"]},
-        "scheduler": {"key": "MultiStepLR", "kwargs": {"milestones": options["milestones"], "gamma": 0.1}},
-        "criterion": {"key": "WeightedSumLoss", "kwargs": {"sub_terms": terms}},
-    }
+    return side_torchdistill.settings(
+        batch=options["batch"],
+        validation_batch=1000,
+        epochs=options["epochs"],
+        temperature=options["temperature"],
+        label_share=1 - options["kd_weight"],
+        optimizer=options["optimizer"],
+        scheduler={"milestones": options["milestones"], "gamma": 0.1},
+        log_frequency=1000,
+    )
 
 
 if __name__ == "__main__":

@@ -19,7 +19,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import httpx
 import psycopg
 import sqlalchemy
 
@@ -159,8 +158,8 @@ class Replicas:
         """All of them; they are ready."""
         for port in self.ports:
             self.members.append(self._started(port))
-        for port in self.ports:
-            _until_ready(port)
+        for port, member in zip(self.ports, self.members, strict=True):
+            member.until_answers(f"http://127.0.0.1:{port}/readyz")
 
     def end(self, number: int, kind: signal.Signals) -> None:
         """Ends one, and begins it anew."""
@@ -343,16 +342,6 @@ def _untrue(db: Database, taken: Sequence[dict[str, Any]]) -> Iterator[str]:
     for place, who in tokens.items():
         if len(who) > 1:
             yield f"the result of {place} was taken of {len(who)} attempts"
-
-
-def _until_ready(port: int) -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        with suppress(httpx.HTTPError):
-            if httpx.get(f"http://127.0.0.1:{port}/readyz", timeout=5).status_code == 200:
-                return
-        time.sleep(0.1)
-    raise RuntimeError(f"the API at port {port} does not answer")
 
 
 def main() -> int:

@@ -10,7 +10,6 @@ import json
 import subprocess
 import sys
 import tempfile
-import time
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -76,7 +75,7 @@ def _ours(sampler: str, size: Size, server: Postgres, folder: Path) -> Iterator[
         assert programs.thermowell("migrate", env=settings).wait() == 0
         serving = programs.thermowell("serve", "--port", str(port), env=settings)
         base = f"http://127.0.0.1:{port}"
-        _ready(f"{base}/readyz")
+        serving.until_answers(f"{base}/readyz")
         queues = [f"q{number}" for number in range(size.jobs)]
         with httpx.Client(base_url=base, timeout=120) as client:
             for queue in queues:
@@ -137,18 +136,6 @@ def _peer(name: str, python: str, sampler: str, size: Size, server: Postgres) ->
 def _pids(serving: int, server: Postgres) -> dict[str, int]:
     """The processes of a side that is over PostgreSQL; its own server waits while other sides have their turns."""
     return {"server": serving, "database": server.pid}
-
-
-def _ready(url: str) -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        try:
-            if httpx.get(url, timeout=5).status_code == 200:
-                return
-        except httpx.HTTPError:
-            pass
-        time.sleep(0.2)
-    raise RuntimeError(f"{url} does not answer")
 
 
 def measured(

@@ -20,7 +20,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import httpx
 import numpy as np
 
 from benchmarks.common import facts, output
@@ -28,7 +27,7 @@ from benchmarks.serving import load_fill
 from benchmarks.serving.load_clients import PATIENCE, READS
 from benchmarks.serving.overhead import DURABLE
 from tests.postgres import running_postgres
-from tests.processes import Processes, Started, free_port
+from tests.processes import Processes, free_port
 
 FLAT = 0.5  # MiB a minute: what the API's resident memory may grow by
 JUDGED = 300.0  # seconds under load from which on it is told whether memory is flat
@@ -212,8 +211,8 @@ def _sides(programs: Processes, url: str, folder: Path, size: Size) -> tuple[Sid
     api = programs.thermowell("serve", "--port", str(ours), env=environment)
     tool = Path(sys.executable).with_name("optuna-dashboard")
     dashboard = programs.start(tool, url, "--port", str(theirs), "--quiet", env={"OMP_NUM_THREADS": "1"})
-    _answers(api, f"http://127.0.0.1:{ours}/readyz")
-    _answers(dashboard, f"http://127.0.0.1:{theirs}/api/meta")
+    api.until_answers(f"http://127.0.0.1:{ours}/readyz", PATIENCE)
+    dashboard.until_answers(f"http://127.0.0.1:{theirs}/api/meta", PATIENCE)
     return (
         Side("thermowell", f"http://127.0.0.1:{ours}", Memory(api.pid), size.clients, size.streams, size.seconds),
         Side("dashboard", f"http://127.0.0.1:{theirs}", Memory(dashboard.pid), size.dashboard_clients, 0,
@@ -225,19 +224,6 @@ def running_pair(programs: Processes, url: str, folder: Path) -> tuple[str, str]
     """Both programs over one database, open to this machine: their addresses."""
     api, dashboard = _sides(programs, url, folder, TINY)
     return api.base, dashboard.base
-
-
-def _answers(program: Started, address: str) -> None:
-    """Waits until a program answers. RuntimeError, with what it has said, where it does not."""
-    until = time.monotonic() + PATIENCE
-    while time.monotonic() < until and program.process.poll() is None:
-        try:
-            httpx.get(address, trust_env=False).raise_for_status()
-        except httpx.HTTPError:
-            time.sleep(0.1)
-        else:
-            return
-    raise RuntimeError(f"nobody answers at {address}: {program.output()[-1000:]}")
 
 
 def rows(sides: Sequence[Mapping[str, Any]]) -> list[list[str]]:

@@ -38,6 +38,14 @@ class Order:
     size: int = 0
     preprocessing: dict[str, Any] | None = None
 
+    def arguments(self) -> list[str]:
+        """What the program that converts (`trainers.weight_files`) is told of it."""
+        options = ["--channels", str(self.channels)]
+        options += ["--size", str(self.size), str(self.size)] if self.size else []
+        options += ["--model", json.dumps(self.model)] if self.model is not None else []
+        options += ["--preprocessing", json.dumps(self.preprocessing)] if self.preprocessing is not None else []
+        return options
+
 
 def add(files: Store, path: Path, order: Order) -> KeptWeights:
     """Keeps a file of weights as safetensors under a model's own names. Its folder is the caller's, and is written to.
@@ -106,18 +114,9 @@ def _archive_problem(path: Path) -> str | None:
 
 def _convert(path: Path, output: Path, order: Order) -> dict[str, Any]:
     size = path.stat().st_size
-    request = [str(path), str(output), "--channels", str(order.channels)]
-    request += ["--size", str(order.size), str(order.size)] if order.size else []
-    request += ["--model", json.dumps(order.model)] if order.model is not None else []
-    request += ["--preprocessing", json.dumps(order.preprocessing)] if order.preprocessing is not None else []
-    request += [
-        "--most-memory",
-        str(BASE_MEMORY + 4 * size),
-        "--most-seconds",
-        str(SECONDS),
-        "--most-file",
-        str(2 * size + 2**20),
-    ]
+    request = [str(path), str(output), *order.arguments()]
+    request += ["--most-memory", str(BASE_MEMORY + 4 * size), "--most-seconds", str(SECONDS)]
+    request += ["--most-file", str(2 * size + 2**20)]
     environment = {name: value for name, value in os.environ.items() if not name.startswith(_SECRETS)}
     try:
         process = subprocess.run(

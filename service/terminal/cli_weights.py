@@ -13,7 +13,7 @@ import typer
 
 from search.claims.artifacts import keep
 from search.errors import StoreUnavailable
-from search.requests.weights import safetensors_problem
+from search.requests.weights import Order, safetensors_problem
 from search.spec.classes import Clusters
 from search.spec.parsing import parse_spec
 from search.storage.store import open_store
@@ -56,12 +56,10 @@ def add_weights(
         _print_kept(answer.artifact, {"lines": answer.lines, "classes": answer.classes}, as_json)
         return
     need_worker_extra()
-    request: list[str] = ["--channels", str(channels), *(["--size", str(size), str(size)] if size else [])]
-    request += ["--model", json.dumps({"name": model, "arguments": described})] if model else []
-    request += ["--preprocessing", json.dumps(preparation)] if preparation else []
+    order = Order({"name": model, "arguments": described} if model else None, channels, size, preparation)
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder, "weights.safetensors")
-        report = run_apart("trainers.weight_files", [str(file), str(output), *request])
+        report = run_apart("trainers.weight_files", [str(file), str(output), *order.arguments()])
         digest = keep_file(output)
     _print_kept(digest, report, as_json)
 

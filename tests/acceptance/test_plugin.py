@@ -1,5 +1,5 @@
 """The example of a plugin, end to end: installed from its own wheel beside one worker, named in a job over HTTP,
-trained in the engine that is fastest, and answered. The process of the API has never seen the package.
+trained in an engine that its worker has measured, and answered. The process of the API has never seen the package.
 """
 
 from __future__ import annotations

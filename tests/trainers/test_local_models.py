@@ -18,6 +18,7 @@ from torch import Tensor
 from search.spec.fields import DOOR
 from search.spec.job import JobSpec
 from tests import distributions
+from tests.trainers import local_networks
 from tests.trainers.problems import SGD, assignment, problem
 from trainers import plugin_codes, run, student_files
 from trainers.data import datasets
@@ -34,37 +35,10 @@ VIT, RESNET, BERT = Model("hf:vit"), Model("hf:nets/resnet"), Model("hf:bert")
 MEAN, STD = [0.3], [0.4]
 
 
-def configuration(name: str) -> Any:
-    """Of a tiny network."""
-    if name == "vit":
-        return transformers.ViTConfig(
-            hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16, image_size=8,
-            patch_size=4, num_channels=1, num_labels=10, hidden_dropout_prob=0.1, attention_probs_dropout_prob=0.1,
-        )  # fmt: skip
-    if name == "resnet":
-        return transformers.ResNetConfig(
-            num_channels=1, embedding_size=8, hidden_sizes=[8, 8], depths=[1, 1], layer_type="basic", num_labels=10
-        )
-    return transformers.BertConfig(
-        vocab_size=20, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16, num_labels=3,
-        max_position_embeddings=16, pad_token_id=0,
-    )  # fmt: skip
-
-
 @cache
 def trained(name: str) -> Any:
-    """A network of a script that knows nothing of this project, trained on digits at its own normalisation."""
-    torch.manual_seed(0)
-    network = transformers.AutoModelForImageClassification.from_config(configuration(name)).train()
-    split = datasets.load(DATA, Path())
-    images, labels = own_way(split.train.images), split.train.labels
-    optimizer = torch.optim.Adam(network.parameters(), 0.01)
-    for step in range(90):
-        numbers = torch.arange(step * 50, step * 50 + 50) % len(labels)
-        optimizer.zero_grad()
-        network(images[numbers], labels=labels[numbers]).loss.backward()
-        optimizer.step()
-    return network.eval()
+    """A network of a script that knows nothing of this project, trained on digits at its own normalization."""
+    return local_networks.trained_on_digits(name, own_way, 90)
 
 
 def own_way(pixels: Tensor) -> Tensor:
@@ -80,7 +54,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     for name, path in (("vit", root / "vit"), ("resnet", root / "nets" / "resnet")):
         trained(name).save_pretrained(path)
         (path / "preprocessor_config.json").write_text(json.dumps(processor))
-    transformers.AutoModelForSequenceClassification.from_config(configuration("bert")).save_pretrained(root / "bert")
+    transformers.AutoModelForSequenceClassification.from_config(local_networks.configuration("bert")).save_pretrained(
+        root / "bert"
+    )
     local_models.set_root(root)
     yield root
     local_models.set_root(None)

@@ -14,8 +14,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from tests.trainers import local_networks
 from tests.trainers.problems import SGD, problem
-from tests.trainers.test_local_models import configuration
 from tests.trainers.test_preprocessing import MODEL, OWN, own_script
 from tests.trainers.test_teacher import put
 from trainers import plugin_codes, preprocessing, run, weight_files
@@ -57,20 +57,9 @@ ROWS = list(table())
 @cache
 def local_network() -> torch.nn.Module:
     """A ResNet of transformers that a script has trained on digits, prepared as ImageNet's."""
-    import transformers
-
-    torch.manual_seed(0)
-    network = transformers.AutoModelForImageClassification.from_config(configuration("resnet")).train()
-    split = datasets.load(DIGITS, Path())
-    images, labels = OWN["imagenet"](split.train.images.float()), split.train.labels
-    optimizer = torch.optim.Adam(network.parameters(), 0.01)
-    for step in range(60):
-        numbers = torch.arange(step * 50, step * 50 + 50) % len(labels)
-        optimizer.zero_grad()
-        network(images[numbers], labels=labels[numbers]).loss.backward()
-        optimizer.step()
-    trained: torch.nn.Module = network.eval()
-    return trained
+    prepare = OWN["imagenet"]
+    network: torch.nn.Module = local_networks.trained_on_digits("resnet", lambda pixels: prepare(pixels.float()), 60)
+    return network
 
 
 def script(way: str) -> Callable[[Tensor], Tensor]:
