@@ -9,9 +9,6 @@ counts, on one thread, so that what else runs on the machine says little. A figu
 from __future__ import annotations
 
 import argparse
-import shutil
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -20,12 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.common import facts, output
-from benchmarks.common.facts import ROOT
 from benchmarks.common.preparation import prepare
+from tests import distributions
 from trainers import plugin_codes, run
 from trainers.engines import bank_probe, warmup
 from trainers.engines.forms import Form, open_form
-from trainers.registry import plugins
 from trainers.spec import Assignment, Configuration, Data, Model, Optimizer, Problem, Teacher, Training
 from trainers.teaching.prepared import Prepared
 
@@ -54,20 +50,11 @@ def measure(quick: bool) -> dict[str, Any]:
 
 @contextmanager
 def _installed(folder: Path) -> Iterator[None]:
-    """Within, the example is installed from its sources, without network, and its plugins are loaded."""
-    source, site = folder / "source", folder / "site"
-    shutil.copytree(ROOT / "examples" / "plugin", source)
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--no-build-isolation"]
-    subprocess.run([*pip, "--target", str(site), str(source)], check=True)
-    sys.path.insert(0, str(site))
-    try:
-        errors = plugins.load(["thermowell-text"]).errors
-        if errors:
+    """Within, the example is installed from its own wheel, without network, and its plugins are loaded."""
+    with distributions.importable(distributions.install_example(folder)) as load:
+        if errors := load("thermowell-text").errors:
             raise SystemExit(f"Nothing was measured: {errors}")
         yield
-    finally:
-        plugins.load([])
-        sys.path.remove(str(site))
 
 
 def _prepared(student: Model, folder: Path) -> Prepared:

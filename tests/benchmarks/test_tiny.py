@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,10 +19,14 @@ Main = Callable[[list[str]], int]
 
 
 @pytest.fixture(autouse=True)
-def threads_as_before() -> Iterator[None]:
-    before = torch.get_num_threads()
+def process_as_before() -> Iterator[None]:
+    """Threads and import path are restored: a module from a benchmark's own folder would be used by later tests."""
+    threads, path, modules = torch.get_num_threads(), list(sys.path), set(sys.modules)
     yield
-    torch.set_num_threads(before)
+    torch.set_num_threads(threads)
+    files = [getattr(sys.modules[name], "__file__", None) for name in set(sys.modules) - modules]
+    assert [file for file in files if file and not Path(file).exists()] == []
+    assert sys.path == path
 
 
 def last_line(main: Main, arguments: list[str], capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:

@@ -42,7 +42,8 @@ SMALL = ("mlp", "cnn")
 TORCHVISION = {"squeezenet1_1": Model("squeezenet1_1"), "resnet18": Model("resnet18")}
 SIZES = {"squeezenet1_1": 32, "resnet18": 32}
 RATES = {"resnet18": 0.1}  # of those below
-LARGE = (pytest.mark.slow, pytest.mark.timeout(1800))  # eleven million parameters in double precision
+IMAGES = {"resnet18": 32}  # one step an epoch: eleven million parameters in double precision take minutes
+LARGE = (pytest.mark.slow, pytest.mark.timeout(1800))
 pytestmark = pytest.mark.usefixtures("one_thread")
 MIXED = [
     assignment("sgd", seed=1, temperature=1.0, optimizer=Optimizer("sgd", 0.02, 1e-3)),
@@ -72,8 +73,11 @@ TOLD: list[dict[str, Any]] = [
 
 
 def prepared(student: Model, folder: Path, size: int | None = None, **changes: object) -> Prepared:
-    """96 digits in batches of 32, three epochs, two views that differ; `changes` replace fields of the training."""
-    data = Data("digits", train_size=96, augmentation="shift", image_size=size)
+    """Digits in batches of 32, 96 but for IMAGES, three epochs, two views that differ; `changes` replace fields of the
+    training.
+    """
+    images = IMAGES.get(student.name, 96)
+    data = Data("digits", train_size=images, augmentation="shift", image_size=size)
     training = dataclasses.replace(Training(EPOCHS, 32, Schedule("cosine", warmup_epochs=1)), **changes)
     taught = teacher(model=Model("mlp", {"width": 32}))
     return run.prepare(

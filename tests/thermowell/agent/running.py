@@ -48,8 +48,10 @@ def trials_of(own: Program, job: str) -> int:
     return len(list(trials.iter_trials(own.db, job, ME)))
 
 
-def ended(own: Program, job: str, number: int = 0) -> Any:
+def ended(own: Program, job: str, number: int = 0, seconds: float = 60.0) -> Any:
     """A trial that has ended."""
     over = (TrialState.COMPLETED, TrialState.FAILED, TrialState.PRUNED)
-    eventually(lambda: trials_of(own, job) > number and one(own, job, number).state in over, "the trial does not end")
+    eventually(
+        lambda: trials_of(own, job) > number and one(own, job, number).state in over, "the trial does not end", seconds
+    )
     return one(own, job, number)

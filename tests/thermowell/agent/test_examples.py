@@ -16,6 +16,8 @@ from tests.search.factories import ME
 from tests.thermowell.agent.running import Agents, ended
 
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone"]  # as `torchrun`, wherever that stands
+STARTUP = 120.0
+"""Seconds within which a trial of two processes ends, each of which loads torch first, beside other tests."""
 EXAMPLES = Path(__file__).parents[3] / "examples" / "own"
 
 
@@ -42,9 +44,9 @@ def test_all_ranks_stop_at_the_same_epoch(own: Program, agents: Agents) -> None:
     job = submitted(own, "torchrun")
     script = str(EXAMPLES / "torchrun" / "train.py")
     agents.start(job, "--slots", "2", "--", *TORCHRUN, "--nproc-per-node", "2", script)
-    first = ended(own, job)
+    first = ended(own, job, seconds=STARTUP)
     assert (first.state, first.value > 0.5) == (TrialState.COMPLETED, True)
-    stopped = next(number for number in range(1, 16) if ended(own, job, number).state is TrialState.PRUNED)
+    stopped = next(number for number in range(1, 16) if ended(own, job, number, STARTUP).state is TrialState.PRUNED)
     assert trials.get_trial(own.db, job, stopped, ME)[0].epoch == 2
 
 
