@@ -127,8 +127,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     errors.install(app)
     signing.install(app)
     routers = [*(room.router for room in ROOMS), lookup.open_router, openapi.router]
-    for router in routers:
-        app.include_router(router)
+    for router in routers:  # as they are: `include_router` would build each anew at an app's first request
+        app.router.routes.extend(router.routes)
     app.mount(templating.ASSETS, templating.assets())
     openapi.install(app)
     app.router.routes.append(methods.OtherMethods(routers))

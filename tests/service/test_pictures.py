@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import re
 from typing import Any, get_args
@@ -43,6 +44,7 @@ SPECS: dict[str, dict[str, Any]] = {
 }
 
 
+@functools.cache
 def answer(kind: str) -> JobView:
     spec = synthetic.spec(**SPECS[kind])
     sign = 1 if spec.objective.metric == "accuracy" else -1
@@ -55,9 +57,6 @@ def answer(kind: str) -> JobView:
     return synthetic.job_view(spec, trials)
 
 
-ANSWERS = {kind: answer(kind) for kind in SPECS}
-
-
 def drawn(name: names.Name, job_view: JobView, width: Width = "wide") -> ElementTree.Element:
     return ElementTree.fromstring(svg_renderer.render(names.plot(name, job_view), width))
 
@@ -66,7 +65,13 @@ def drawn(name: names.Name, job_view: JobView, width: Width = "wide") -> Element
 @pytest.mark.parametrize("kind", SPECS)
 @pytest.mark.parametrize("name", NAMES)
 def test_every_answer_has_its_pictures_inside_of_their_frames(name: names.Name, kind: str, width_name: Width) -> None:
-    root = drawn(name, ANSWERS[kind], width_name)
+    root = drawn(name, answer(kind), width_name)
+    inside(root)
+    legible(root)
+
+
+def inside(root: ElementTree.Element) -> None:
+    """Nothing is drawn outside of the picture."""
     width, height = float(root.attrib["width"]), float(root.attrib["height"])
     assert root.attrib["viewBox"] == f"0 0 {width:g} {height:g}"
     for element in root.iter():
@@ -87,11 +92,8 @@ def test_every_answer_has_its_pictures_inside_of_their_frames(name: names.Name, 
         assert "nan" not in "".join(element.attrib.values())
 
 
-@pytest.mark.parametrize("width", WIDTHS)
-@pytest.mark.parametrize("kind", SPECS)
-@pytest.mark.parametrize("name", NAMES)
-def test_words_neither_run_out_of_the_picture_nor_into_each_other(name: names.Name, kind: str, width: Width) -> None:
-    root = drawn(name, ANSWERS[kind], width)
+def legible(root: ElementTree.Element) -> None:
+    """Words neither run out of the picture nor into each other."""
     boxes: list[tuple[float, float, float, float, str]] = []
     for element in root.iter(f"{SVG}text"):
         size = float(element.attrib["font-size"])
@@ -111,7 +113,7 @@ def test_words_neither_run_out_of_the_picture_nor_into_each_other(name: names.Na
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_picture_says_what_it_shows_to_those_who_do_not_see_it(name: names.Name) -> None:
-    root = drawn(name, ANSWERS["usual"])
+    root = drawn(name, answer("usual"))
     title, description = root.find(f"{SVG}title"), root.find(f"{SVG}desc")
     assert title is not None
     assert description is not None
@@ -123,7 +125,7 @@ def test_a_picture_says_what_it_shows_to_those_who_do_not_see_it(name: names.Nam
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_picture_needs_nothing_else_and_follows_the_colour_scheme(name: names.Name) -> None:
-    text = svg_renderer.render(names.plot(name, ANSWERS["usual"]))
+    text = svg_renderer.render(names.plot(name, answer("usual")))
     assert re.findall(r"https?://[^\"' ]+", text) == ["http://www.w3.org/2000/svg"]
     assert "script" not in text
     assert "prefers-color-scheme:dark" in text
@@ -131,12 +133,12 @@ def test_a_picture_needs_nothing_else_and_follows_the_colour_scheme(name: names.
 
 
 def test_ids_of_different_pictures_differ_so_that_they_can_share_a_page() -> None:
-    ids = [e.attrib["id"] for name in NAMES for e in drawn(name, ANSWERS["usual"]).iter() if "id" in e.attrib]
+    ids = [e.attrib["id"] for name in NAMES for e in drawn(name, answer("usual")).iter() if "id" in e.attrib]
     assert len(ids) == len(set(ids)) == 2 * len(NAMES)
 
 
 def test_the_response_shows_trials_curves_the_chosen_and_both_sets() -> None:
-    job_view = ANSWERS["usual"]
+    job_view = answer("usual")
     root = drawn("response", job_view)
     words = " ".join(element.text or "" for element in root.iter(f"{SVG}text"))
     for part in ("SGD", "AdamW", "no distillation", "temperature", "may be the best", "within 0.2 points", " 16 "):
@@ -153,7 +155,7 @@ def test_the_response_shows_trials_curves_the_chosen_and_both_sets() -> None:
 @pytest.mark.parametrize("kind", SPECS)
 @pytest.mark.parametrize("name", NAMES)
 def test_no_band_is_cut_off(name: names.Name, kind: str) -> None:
-    for panel in names.plot(name, ANSWERS[kind]).panels:
+    for panel in names.plot(name, answer(kind)).panels:
         for band in (mark for mark in panel.marks if isinstance(mark, Band)):
             assert all(panel.y.holds(low) and panel.y.holds(high) for _, low, high in band.points)
 
@@ -171,7 +173,7 @@ def test_what_lies_outside_is_marked_at_the_edge() -> None:
 
 
 def test_the_axis_of_curves_begins_where_they_differ() -> None:
-    curves = ANSWERS["usual"].curves
+    curves = answer("usual").curves
     low, high = limits(curves, minimize=False)
     values = [value for curve in curves for value in curve.values]
     assert min(values) <= low < high == max(values)
@@ -200,7 +202,7 @@ def test_the_last_tick_alone_has_the_unit() -> None:
 
 
 def test_where_equivalence_is_not_shown_it_says_so() -> None:
-    job_view = ANSWERS["usual"]
+    job_view = answer("usual")
     assert job_view.response.overall is not None
     none = TemperatureSet(intervals=[], confidence=0.9, censored_low=False, censored_high=False)
     overall = job_view.response.overall.model_copy(update={"equivalent_set": none})
@@ -210,7 +212,7 @@ def test_where_equivalence_is_not_shown_it_says_so() -> None:
 
 
 def test_names_from_outside_cannot_become_markup() -> None:
-    job_view = ANSWERS["usual"]
+    job_view = answer("usual")
     assert job_view.result is not None
     assert job_view.importances is not None
     changed = dataclasses.replace(
@@ -228,13 +230,13 @@ def test_names_from_outside_cannot_become_markup() -> None:
 def test_names_of_plots_are_those_of_the_type_and_others_are_refused() -> None:
     assert set(names.PLOTS) == set(get_args(names.Name))
     with pytest.raises(KeyError):
-        names.plot("other", ANSWERS["usual"])  # type: ignore[arg-type]
+        names.plot("other", answer("usual"))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_job_without_an_answer_has_its_pictures_too(name: names.Name) -> None:
     """Nothing trained, nothing computed, or all but the confirmation: each is drawn, or says what is missing."""
-    usual = ANSWERS["usual"]
+    usual = answer("usual")
     bare = usual.response.model_copy(update={"overall": None, "per_optimizer": []})
     nothing = bare.model_copy(update={"observations": [], "softness": []})
     without: dict[str, Any] = {"final": False, "result": None, "importances": None, "interactions": None}
@@ -248,7 +250,7 @@ def test_a_job_without_an_answer_has_its_pictures_too(name: names.Name) -> None:
 
 
 def test_every_picture_becomes_the_same_png_twice_with_its_words_in_it() -> None:
-    text = svg_renderer.render(names.plot("softness", ANSWERS["usual"]))
+    text = svg_renderer.render(names.plot("softness", answer("usual")))
     made = png.draw_png(text)
     assert made.startswith(b"\x89PNG")
     width, height = (int.from_bytes(made[at : at + 4]) for at in (16, 20))
@@ -260,7 +262,7 @@ def test_every_picture_becomes_the_same_png_twice_with_its_words_in_it() -> None
 
 
 def test_maps_are_blank_where_nothing_is_known_and_show_the_best_temperature_elsewhere() -> None:
-    job_view = ANSWERS["usual"]
+    job_view = answer("usual")
     assert job_view.interactions is not None
     one = job_view.interactions.maps[1]
     half = len(one.values) // 2
@@ -282,7 +284,7 @@ def test_maps_are_blank_where_nothing_is_known_and_show_the_best_temperature_els
 
 
 def test_curves_are_coloured_from_cold_to_hot() -> None:
-    job_view = ANSWERS["usual"]
+    job_view = answer("usual")
     root = drawn("curves", job_view)
     lines = [e for e in root.iter(f"{SVG}path") if e.attrib.get("stroke-opacity") == "0.75"]
     whole = len([curve for curve in job_view.curves if len(curve.epochs) > 1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import html
 import re
 from html.parser import HTMLParser
@@ -14,6 +15,7 @@ import yaml
 
 from search import units
 from search.records import Reason
+from search.requests.job_view import JobView
 from search.spec.job import JobSpec, SamplerSpec
 from search.states import JobState, Stage, TrialState
 from service.pages import dashboard_note, report, spec_words
@@ -22,8 +24,18 @@ from tests import synthetic
 
 SPEC = synthetic.spec(labels={"team": "vision"})
 TRIALS = synthetic.Builder(SPEC, synthetic.ridge, 0.004, np.random.default_rng(0)).job()
-DOCUMENTS = synthetic.documents(SPEC, TRIALS)
-JOB_VIEW = synthetic.job_view(SPEC, TRIALS, DOCUMENTS)
+
+
+@functools.cache
+def documents() -> dict[str, Any]:
+    return synthetic.documents(SPEC, TRIALS)
+
+
+@functools.cache
+def job_view() -> JobView:
+    return synthetic.job_view(SPEC, TRIALS, documents())
+
+
 VOID = {"meta", "br", "link", "img"}
 
 
@@ -50,7 +62,7 @@ class Page(HTMLParser):
 
 
 def page(picture_base: str | None = "/v1/jobs/j/report", **changes: Any) -> str:
-    return report.render(dataclasses.replace(JOB_VIEW, **changes), picture_base=picture_base)
+    return report.render(dataclasses.replace(job_view(), **changes), picture_base=picture_base)
 
 
 def words(text: str) -> str:
@@ -60,14 +72,14 @@ def words(text: str) -> str:
 
 def test_the_answer_comes_first_and_every_doubt_is_told() -> None:
     said = words(page())
-    summary = DOCUMENTS["result"].summary
+    summary = documents()["result"].summary
     assert "team: vision" in said
     assert summary in said[: said.index("Temperature response")]
-    for caution in DOCUMENTS["result"].cautions:
+    for caution in documents()["result"].cautions:
         assert caution in said
-    assert DOCUMENTS["result"].estimand in said
-    assert DOCUMENTS["result"].conventions in said
-    assert DOCUMENTS["response"].method in said
+    assert documents()["result"].estimand in said
+    assert documents()["result"].conventions in said
+    assert documents()["response"].method in said
 
 
 def test_how_the_search_proposed_is_told_in_words() -> None:
@@ -113,18 +125,18 @@ def test_the_spec_on_the_page_is_the_spec() -> None:
 
 def test_gains_are_told_with_their_intervals() -> None:
     said = words(page())
-    for gain in DOCUMENTS["result"].gains:
+    for gain in documents()["result"].gains:
         assert f"{100 * (gain.mean or 0.0):.1f} points".replace("-", "−") in said
     assert said.count("tuned for it, with a share of the budget") == 3
 
 
 def test_it_tells_how_sure_it_is_of_its_winner() -> None:
-    found = DOCUMENTS["result"].shortfall
+    found = documents()["result"].shortfall
     said = words(page())
     assert f"{units.chance(found.chance_within_delta)} chance to be within 0.2 points of the best" in said
     assert f"shortfall from the best of the space {units.shortfall('accuracy', found)}" in said
     assert found.method in said
-    older = words(page(result=DOCUMENTS["result"].model_copy(update={"shortfall": None})))
+    older = words(page(result=documents()["result"].model_copy(update={"shortfall": None})))
     assert "chance to be within" not in older
     assert found.method not in older
 
@@ -227,21 +239,21 @@ def test_a_job_without_an_answer_tells_how_far_it_is(state: JobState, problem: R
 
 def test_an_answer_that_is_still_being_measured_says_so() -> None:
     told = words(page(job=synthetic.job(SPEC, state=JobState.CONFIRMING), final=False))
-    assert f"So far: {DOCUMENTS['result'].verdict.headline}" in told
-    assert DOCUMENTS["result"].verdict.action in told
+    assert f"So far: {documents()['result'].verdict.headline}" in told
+    assert documents()["result"].verdict.action in told
     assert "The best candidate so far" in told
 
 
 def test_the_note_says_the_answer_the_doubts_and_the_spec() -> None:
-    told = dashboard_note.note(JOB_VIEW)
+    told = dashboard_note.note(job_view())
     shown = unescaped(told)
-    verdict = DOCUMENTS["result"].verdict
+    verdict = documents()["result"].verdict
     assert f"**{verdict.headline}** {verdict.action}" in shown
-    for caution in DOCUMENTS["result"].cautions:
+    for caution in documents()["result"].cautions:
         assert f"- {caution}" in shown
     [block] = re.findall(r"```yaml\n(.*?)```", told, flags=re.DOTALL)
     assert JobSpec.model_validate(yaml.safe_load(block)) == SPEC
-    running = dataclasses.replace(JOB_VIEW, final=False, result=None, job=synthetic.job(SPEC, state=JobState.RUNNING))
+    running = dataclasses.replace(job_view(), final=False, result=None, job=synthetic.job(SPEC, state=JobState.RUNNING))
     assert "The best so far is trial 12 with 93.0 %, on one seed." in dashboard_note.note(running)
 
 
@@ -256,17 +268,17 @@ ATTACK = "<img src=x onerror=alert(1)> [click](javascript:1) **bold** `code`\n\n
 def test_whatever_a_note_quotes_is_text() -> None:
     """A problem's detail, the answer's summary and its doubts may all name what users named."""
     failed = dataclasses.replace(synthetic.job(SPEC, state=JobState.FAILED), problem=Reason("no-trials", ATTACK))
-    result = DOCUMENTS["result"].model_copy(update={"summary": ATTACK, "cautions": [ATTACK]})
-    for job_view in (
-        dataclasses.replace(JOB_VIEW, final=False, result=None, job=failed),
-        dataclasses.replace(JOB_VIEW, result=result),
-        dataclasses.replace(JOB_VIEW, final=False, result=result),
+    result = documents()["result"].model_copy(update={"summary": ATTACK, "cautions": [ATTACK]})
+    for view in (
+        dataclasses.replace(job_view(), final=False, result=None, job=failed),
+        dataclasses.replace(job_view(), result=result),
+        dataclasses.replace(job_view(), final=False, result=result),
     ):
-        told = dashboard_note.note(job_view).partition("## The spec")[0]
+        told = dashboard_note.note(view).partition("## The spec")[0]
         assert "alert" in told
         bare = re.sub(r"\\[!-/:-@\[-`{-~]", "", told)
         assert not set("<>`") & set(
-            bare.replace(f"`{job_view.job.id}`", "").replace("`/v1/jobs/", "").replace("/trials`", "")
+            bare.replace(f"`{view.job.id}`", "").replace("`/v1/jobs/", "").replace("/trials`", "")
         )
         assert bare.count("](") == 1, "the report's link alone"
         assert not re.search(r"[\x00-\x09\x0b-\x1f\u202e]", told)
@@ -277,7 +289,7 @@ def test_what_users_wrote_does_nothing_in_a_note() -> None:
     attack = "# <img src=x>\n```\n[click](javascript:1)"
     job = synthetic.job(SPEC)
     changed = dataclasses.replace(job, name=attack, spec=dict(job.spec) | {"name": attack})
-    told = dashboard_note.note(dataclasses.replace(JOB_VIEW, job=changed))
+    told = dashboard_note.note(dataclasses.replace(job_view(), job=changed))
     head, _, spec = told.partition("## The spec")
     assert "<img" not in head.replace("\\<", "")
     assert "[click](" not in head
