@@ -44,8 +44,8 @@ def parameters_in(space: SpaceSpec, arm: Arm, method: Method = losses.PLAIN) -> 
     """
     if arm is Arm.JOINT:
         return dict(space.parameters)
-    kept = {name: part for name, part in space.parameters.items() if name not in _weights(method)}
-    return kept | dict.fromkeys(temperatures(kept), FIXED_TEMPERATURE[arm])
+    parameters = {name: part for name, part in space.parameters.items() if name not in _weights(method)}
+    return parameters | dict.fromkeys(temperatures(parameters), FIXED_TEMPERATURE[arm])
 
 
 def _weights(method: Method) -> Collection[str]:

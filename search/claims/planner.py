@@ -138,7 +138,7 @@ def _search_ended(job: JobSnapshot, finished: Sequence[Finished]) -> Next:
     tried = [candidates(job.spec, finished, arm) for arm in Arm]
     if not tried[0]:
         joint = [trial for trial in finished if (trial.stage, trial.arm) == (Stage.SEARCH, Arm.JOINT)]
-        return MoveTo(JobState.FAILED, no_trials((ended.number, ended.state, ended.reason) for ended in joint))
+        return MoveTo(JobState.FAILED, no_trials((trial.number, trial.state, trial.reason) for trial in joint))
     if job.spec.baselines.by == "surface" or any(len(of_arm) > 1 for of_arm in tried):
         return MoveTo(JobState.CONFIRMING)  # there is something to choose from
     return _estimate(job, finished, _before_choices(job, finished))

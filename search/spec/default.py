@@ -218,13 +218,13 @@ def _optimizers() -> Iterator[str]:
     remaining = [record for record in OPTIMIZERS.values() if not record.searched]
     for name in SEARCHED:
         record = OPTIMIZERS[name]
-        alike = [other.name for other in remaining if other.group == record.group]
-        remaining = [other for other in remaining if other.group != record.group]
+        alike = [peer.name for peer in remaining if peer.group == record.group]
+        remaining = [peer for peer in remaining if peer.group != record.group]
         takes = f"{' and '.join(alike)} take{'' if len(alike) > 1 else 's'} the same"
         yield _commented(f"    {name}:", takes) if alike else f"    {name}:"
         yield from (f"      {setting.name}: {_default(setting)}" for setting in record.settings)
     if remaining:
-        alternatives = "".join(f"or {other.name}; " for other in remaining[1:])
+        alternatives = "".join(f"or {peer.name}; " for peer in remaining[1:])
         words = f"{alternatives}each has ranges of its own"
         yield _commented(f"    # {remaining[0].name}: {{}}", words)
 

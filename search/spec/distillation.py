@@ -54,7 +54,7 @@ class DistillationSpec(Part):
         record, trusted = losses.get(self.method), is_plugin(self.method) and not at_door(info)
         for name in WEIGHTS:
             if getattr(self, name) is not None and name not in record.weights and not trusted:
-                owners = " and ".join(other.name for other in LOSSES.values() if name in other.weights)
+                owners = " and ".join(loss.name for loss in LOSSES.values() if name in loss.weights)
                 raise ValueError(f"{name} belongs to {owners}: {self.method} has none")
         if self.step_at is not None and self.schedule != "step":
             raise ValueError("step_at belongs to the step schedule")

@@ -112,15 +112,15 @@ class Bucket:
             entries = self._below(key)
             if not entries:
                 raise FileNotFoundError(f"there is no {key} in {self.url}")
-            for found in entries:
-                target = Path(os.path.normpath(path / found[len(key) + 1 :]))
+            for entry in entries:
+                target = Path(os.path.normpath(path / entry[len(key) + 1 :]))
                 if not target.is_relative_to(path):
                     raise StoreUnavailable(
-                        f"{self.url} holds {found!r}, which leads out of its folder: delete that object"
+                        f"{self.url} holds {entry!r}, which leads out of its folder: delete that object"
                     )
                 target.parent.mkdir(parents=True, exist_ok=True)
                 with self._asking() as client:  # FileNotFoundError where it was deleted meanwhile
-                    client.download_file(self._bucket, self._full(found), str(target), Config=self._transfer)
+                    client.download_file(self._bucket, self._full(entry), str(target), Config=self._transfer)
             yield path
 
     def exists(self, key: str) -> bool:
@@ -135,13 +135,13 @@ class Bucket:
             for page in self._pages(inside, Delimiter="/")
             for entry in (*page.get("CommonPrefixes", ()), *page.get("Contents", ()))
         ]
-        return sorted(found[len(inside) :].rstrip("/") for found in entries)
+        return sorted(entry[len(inside) :].rstrip("/") for entry in entries)
 
     def delete(self, key: str) -> None:
         """Deletes one by one: not everything that speaks S3 takes a list."""
-        for found in self._below(key):
+        for entry in self._below(key):
             with self._asking() as client:
-                client.delete_object(Bucket=self._bucket, Key=self._full(found))
+                client.delete_object(Bucket=self._bucket, Key=self._full(entry))
 
     def close(self) -> None:
         """Closes the connections; the next request would open new ones."""
@@ -152,8 +152,8 @@ class Bucket:
     def _below(self, key: str) -> list[str]:
         """The file of this key, or those of the folder."""
         entries = [entry["Key"] for page in self._pages(self._full(key)) for entry in page.get("Contents", ())]
-        keys = [found[len(self._prefix) :] for found in entries]
-        return [found for found in keys if found == key or found.startswith(f"{key}/")]
+        keys = [name[len(self._prefix) :] for name in entries]
+        return [name for name in keys if name == key or name.startswith(f"{key}/")]
 
     def _pages(self, prefix: str, **options: str) -> list[dict[str, Any]]:
         with self._asking() as client:

@@ -46,8 +46,8 @@ def scratch() -> Iterator[Path]:
 
 
 @contextmanager
-def _told_as(told: Callable[[StoreUnavailable, Exception], StoreUnavailable]) -> Iterator[None]:
-    """A disk's fault in the block is raised as what `told` makes of it; StoreUnavailable passes as it is."""
+def _told_as(rename: Callable[[StoreUnavailable, Exception], StoreUnavailable]) -> Iterator[None]:
+    """A disk's fault in the block is raised as what `rename` makes of it; StoreUnavailable passes as it is."""
     try:
         yield
     except StoreUnavailable:
@@ -56,7 +56,7 @@ def _told_as(told: Callable[[StoreUnavailable, Exception], StoreUnavailable]) ->
         away = unavailable(error, of_store=True)
         if away is None:
             raise
-        raise told(away, error) from error
+        raise rename(away, error) from error
 
 
 def _no_scratch(_: StoreUnavailable, error: Exception) -> StoreUnavailable:

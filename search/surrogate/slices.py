@@ -144,9 +144,9 @@ def _pins(space: SpaceSpec, arm: Arm, method: Method) -> dict[str, Any]:
     if arm is Arm.JOINT:
         return pins
     pins |= dict.fromkeys((_TEMPERATURE, "final_temperature", "student_temperature"), FIXED_TEMPERATURE[arm])
-    kept = parameters_in(space, arm, method)
+    parameters = parameters_in(space, arm, method)
     for axis in parameter_axes(space.parameters):  # what the arm has no use for lies in the middle
-        if not isinstance(part := kept.get(axis.name), Ranged | ParameterChoices):
+        if not isinstance(part := parameters.get(axis.name), Ranged | ParameterChoices):
             pins[axis.name] = axis.at(_MIDDLE) if part is None else part
     if arm is Arm.LABEL_ONLY:
         weight = space.kd_weight

@@ -120,8 +120,8 @@ def parallel(view: JobView) -> PlotData:
     )
     if len(trials) < 2:
         return replace(plot, empty="Too few trials have been completed yet.")
-    own = dict.fromkeys(name for trial in trials for name in (trial.configuration or {}).get("parameters") or {})
-    settings = ("temperature", "kd_weight", "optimizer", *optimizers.NUMBERS, *own)
+    parameters = dict.fromkeys(name for trial in trials for name in (trial.configuration or {}).get("parameters") or {})
+    settings = ("temperature", "kd_weight", "optimizer", *optimizers.NUMBERS, *parameters)
     names = [name for name in settings if _varies(trials, name)]
     columns = [[_value(trial, name) for trial in trials] for name in names]
     shares = [_shares(column, name) for column, name in zip(columns, names, strict=True)]

@@ -249,8 +249,8 @@ def _words(error: AgentError | Refused) -> str:
 
 def _summary(claim: Mapping[str, Any]) -> str:
     configuration = claim["configuration"]
-    shown = {"T": configuration.get("temperature"), **(configuration.get("parameters") or {})}
-    words = ", ".join(f"{name} {_number(value)}" for name, value in shown.items())
+    settings = {"T": configuration.get("temperature"), **(configuration.get("parameters") or {})}
+    words = ", ".join(f"{name} {_number(value)}" for name, value in settings.items())
     return f"{claim['stage']}, {claim['arm']}, attempt {claim['attempt']}: {words}, seed {claim['seed']}"
 
 

@@ -151,9 +151,9 @@ def _departures(spec: JobSpec, configuration: Mapping[str, Any]) -> int:
     record = optimizers.OPTIMIZERS.get(name)  # of a training's own optimizer nothing is known
     usual = {} if record is None else {setting.name: setting.default for setting in record.settings}
     off = [key for key, value in usual.items() if isinstance(value, bool | float) and optimizer.get(key) != value]
-    named = configuration.get("parameters") or {}
+    parameters = configuration.get("parameters") or {}
     defaults = {key: getattr(part, "default", None) for key, part in spec.space.parameters.items()}
-    off += [key for key, value in defaults.items() if value is not None and named.get(key) != value]
+    off += [key for key, value in defaults.items() if value is not None and parameters.get(key) != value]
     weights = not math.isclose(configuration["kd_weight"] + configuration["label_weight"], 1.0)
     apart = sum(configuration.get(key) is not None for key in ("student_temperature", "final_temperature", "method"))
     return len(off) + int(record is not None and name != optimizers.DEFAULT) + int(weights) + apart

@@ -44,17 +44,17 @@ def estimand(spec: JobSpec, seeds: int) -> str:
 def settings(configuration: Mapping[str, Any], *, weight: bool = True) -> str:
     """A configuration's optimizer, and the `weight` of its loss: NAME (learning rate 0.012, ...), kd_weight 0.9."""
     optimizer = configuration["optimizer"]
-    named = [f"{name} {units.value(value)}" for name, value in (configuration.get("parameters") or {}).items()]
-    weights = ", ".join([f"kd_weight {units.number(configuration['kd_weight'])}", *named])
+    parameters = [f"{name} {units.value(value)}" for name, value in (configuration.get("parameters") or {}).items()]
+    weights = ", ".join([f"kd_weight {units.number(configuration['kd_weight'])}", *parameters])
     if optimizer is None:
-        return weights if weight else ", ".join(named) or units.OPTIMIZERS[OWN]
+        return weights if weight else ", ".join(parameters) or units.OPTIMIZERS[OWN]
     parts = [f"learning rate {units.number(optimizer['learning_rate'])}"]
     if optimizers.has(optimizer["name"], "momentum"):
         parts.append(f"momentum {units.number(optimizer['momentum'])}")
     parts.append(f"weight decay {units.number(optimizer['weight_decay'])}")
     name = units.OPTIMIZERS.get(optimizer["name"], optimizer["name"])
     words = f"{name} ({', '.join(parts)})"
-    return f"{words}, {weights}" if weight else ", ".join([words, *named])
+    return f"{words}, {weights}" if weight else ", ".join([words, *parameters])
 
 
 def configured(spec: JobSpec, configuration: Mapping[str, Any]) -> str:
