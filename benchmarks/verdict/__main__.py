@@ -26,7 +26,7 @@ from benchmarks.verdict.worlds import KINDS
 
 ROOT = Path(__file__).parents[2]
 CONTEXTS = ("digits-cnn-20", "digits-mlp-60", "fashion-mlp-30", "fashion-whole-16")
-BUDGETS = ("default", "12", "24")
+BUDGETS = ("default", "12", "24", "placebo-1", "placebo-4", "extended")
 QUICK = ("flat", "four-best", "useless", "fashion-mlp-30")
 
 
@@ -47,11 +47,13 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--quick", action="store_true", help="two jobs each on four worlds, default and 12 trainings")
     parser.add_argument("--before", type=Path, help="a checkout of the commit before, to be compared with")
     parser.add_argument("--worlds", help="by commas; all kinds and open contexts unless given")
+    parser.add_argument("--budgets", help="by commas; " + ", ".join(BUDGETS) + " unless given")
     parser.add_argument("--jobs", type=int, default=200)
     parser.add_argument("--keep", metavar="NAME", help="write results/NAME.json")
     given = parser.parse_args(arguments)
     worlds = given.worlds.split(",") if given.worlds else list(QUICK if given.quick else (*KINDS, *CONTEXTS))
-    budgets, jobs = (("default", "12"), 2) if given.quick else (BUDGETS, given.jobs)
+    budgets = given.budgets.split(",") if given.budgets else ("default", "12") if given.quick else BUDGETS
+    jobs = 2 if given.quick else given.jobs
     about = facts.gather()
     now = played(ROOT, worlds, budgets, jobs)
     before = played(given.before.resolve(), worlds, ["default"], jobs) if given.before else []
@@ -68,6 +70,8 @@ def _table(
     rows = []
     for world in dict.fromkeys(row["world"] for row in now):
         own = [row for row in now if (row["world"], row["budget"]) == (world, budget)]
+        if not own:
+            continue
         old = [row["loss"] for row in before if row["world"] == world and budget == "default"]
         kinds = "/".join(str(sum(row["kind"] == kind for row in own)) for kind in figures.KINDS)
         rows.append(

@@ -40,8 +40,9 @@ def of(now: Sequence[Row], before: Sequence[Row]) -> Json:
     said["gain_coverage"] = _share([row["gains_hold"] for row in default if "gains_hold" in row])
     missing = [row for row in now if row.get("seeds_missing")]
     said["missing_within_2"] = _share([_within_two(row["seeds_missing"], row["seeds_needed"]) for row in missing])
-    said["placebo_wrong"] = None
-    said["not_measured"] = ["placebo_wrong", "a2's calibration", "gain_coverage after extensions", "sealed contexts"]
+    said["gain_coverage_extended"] = _share([row["gains_hold"] for row in now if row["budget"] == "extended"])
+    said["placebo_wrong"] = _share([row["called_better"] for row in now if "called_better" in row])
+    said["bet_chance"] = _calibration(default)
     return said | {"goals_missed": missed(said)}
 
 
@@ -66,12 +67,28 @@ def missed(said: Json) -> list[str]:
                 found.append(f"{key} {part}: {said[key][part][0]:.2f}, goal {goal:g}")
     if said["gain_coverage"] is not None and said["gain_coverage"][0] < 0.87:
         found.append(f"gain_coverage: {said['gain_coverage'][0]:.2f}, goal 0.87")
+    extended, placebo = said["gain_coverage_extended"], said["placebo_wrong"]
+    if extended is not None and extended[0] < 0.87:
+        found.append(f"gain_coverage_extended: {extended[0]:.2f}, goal 0.87")
+    if placebo is not None and placebo[0] > 0.05:
+        found.append(f"placebo_wrong: {placebo[0]:.2f}, goal 0.05")
+    bet = said["bet_chance"]
+    if bet is not None and abs(bet["stated"] - bet["true"][0]) > 0.05:
+        found.append(f"bet_chance: {bet['stated']:.2f} stated, {bet['true'][0]:.2f} true, goal within 0.05")
     if said["missing_within_2"] is not None and said["missing_within_2"][0] < 0.5:
         found.append(f"missing_within_2: {said['missing_within_2'][0]:.2f}, goal 0.5")
     bias, error = said["baseline_bias_points"], said["baseline_bias_error"]
     if bias is not None and abs(bias) > 0.1 + 2 * (error or 0.0):
         found.append(f"baseline_bias_points: {bias:+.2f}, goal within 0.1")
     return found
+
+
+def _calibration(rows: Sequence[Row]) -> Json | None:
+    """The mean chance that better bets state, and the share of them that are better."""
+    bets = [row for row in rows if row["kind"] == "use" and not row["shown"] and row.get("chance") is not None]
+    if not bets:
+        return None
+    return {"stated": _mean(row["chance"] for row in bets), "true": _share([row["true_gain"] > 0 for row in bets])}
 
 
 def _within_two(estimate: int, needed: int | None) -> bool:

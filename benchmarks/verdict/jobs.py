@@ -57,6 +57,7 @@ class Job:
     trials: list[Trial] = field(default_factory=list)
     state: JobState = JobState.RUNNING
     chosen: planner.FinalistChoice | None = None
+    round: int = 0
 
     def __post_init__(self) -> None:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -66,9 +67,8 @@ class Job:
     def run(self) -> Job:
         """Trains what the plan says until there is nothing more to train."""
         while self.state in (JobState.RUNNING, JobState.CONFIRMING):
-            coming = planner.decide(
-                snapshot(self.spec, self.state, self.trials), lambda: finished(self.trials), lambda: self.chosen
-            )
+            seen = snapshot(self.spec, self.state, self.trials, self.round)
+            coming = planner.decide(seen, lambda: finished(self.trials), lambda: self.chosen)
             if isinstance(coming, planner.NewTrial):
                 self._search(coming.stage, coming.arm)
             elif isinstance(coming, planner.PlanRows):
@@ -76,12 +76,19 @@ class Job:
                 for row in coming.rows:
                     self._add(row.stage, row.arm, row.variant, row.origin, row.configuration, row.seed)
             elif isinstance(coming, planner.Choose):
-                self.chosen = chosen_of(choose_finalists("j", self.spec, self.trials, 0, NOW, members=MEMBERS))
+                self.chosen = chosen_of(choose_finalists("j", self.spec, self.trials, self.round, NOW, members=MEMBERS))
             elif isinstance(coming, planner.MoveTo):
                 self.state = coming.state
             else:
                 raise RuntimeError(f"nothing is under way, and the plan waits: {coming}")
         return self
+
+    def extend(self, trials: int) -> Job:
+        """Searches on for so many more trials and confirms again, as `thermowell extend` lets a job do."""
+        budget = self.spec.budget.model_copy(update={"trials": self.spec.budget.trials + trials})
+        self.spec = self.spec.model_copy(update={"budget": budget})
+        self.state, self.chosen, self.round = JobState.RUNNING, None, self.round + 1
+        return self.run()
 
     def documents(self) -> Mapping[str, Any]:
         """What the service would answer."""
@@ -134,4 +141,4 @@ class Job:
     ) -> None:
         value = self.world.value(configurations.from_json(told), seed)
         ended = Ended(dict(told), seed, TrialState.COMPLETED, value, self.spec.training.epochs)
-        self.trials.append(record(len(self.trials), stage, arm, variant, origin, ended))
+        self.trials.append(record(len(self.trials), stage, arm, variant, origin, ended, self.round))

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from benchmarks.verdict.jobs import Job, spec_of
-from benchmarks.verdict.worlds import World, world
+from benchmarks.verdict.worlds import Formula, World, world
 from search import configurations
 from search.spec.job import BudgetSpec
 from trainers.spec import Configuration
@@ -24,9 +24,19 @@ MORE_SEEDS = (1, 2, 3, 4, 6, 9, 13, 20)
 """Numbers of further seeds after which an undecided verdict is looked at again."""
 
 
+PLACEBOS = {"placebo-1": 1.01, "placebo-4": 4.04}
+"""Budgets by name in which T is fixed beside a baseline's T, so near that it cannot matter."""
+EXTENSIONS = (16, 16, 16)
+"""Further trials of the search of each extension of an `extended` job."""
+
+
 def told(searched: World, number: int, budget: str) -> dict[str, Any] | None:
     """One job's answer beside the truth; None where this service has no such budget."""
     parts: dict[str, Any] = {}
+    if budget in PLACEBOS:
+        return _placebo(searched, number, budget)
+    if budget == "extended":
+        return _extended(searched, number)
     if budget != "default":
         if "trainings" not in BudgetSpec.model_fields:
             return None
@@ -49,6 +59,31 @@ def told(searched: World, number: int, budget: str) -> dict[str, Any] | None:
     return row
 
 
+def _placebo(searched: World, number: int, budget: str) -> dict[str, Any] | None:
+    """Whether T beside a baseline's T is called better than all others; None where a world has cells alone."""
+    if not isinstance(searched, Formula):
+        return None
+    space = {**searched.space, "temperature": PLACEBOS[budget]}
+    job = Job(searched, spec_of(searched, FIRST + number, space=space)).run()
+    verdict = job.documents()["result"].verdict
+    used = _read(verdict.configuration)
+    better = verdict.kind == "use" and verdict.shown and used.temperature == PLACEBOS[budget]
+    row = {"world": searched.name, "job": number, "budget": budget, "trainings": len(job.trials)}
+    return row | _judged(searched, used) | {"kind": verdict.kind, "shown": verdict.shown, "called_better": better}
+
+
+def _extended(searched: World, number: int) -> dict[str, Any]:
+    """Whether the simultaneous intervals of all of a job's answers hold, which is extended three times."""
+    job = Job(searched, spec_of(searched, FIRST + number)).run()
+    rows = [_gains(searched, job.documents()["result"].verdict)]
+    for trials in EXTENSIONS:
+        verdict = job.extend(trials).documents()["result"].verdict
+        rows.append(_gains(searched, verdict))
+    row = {"world": searched.name, "job": number, "budget": "extended", "trainings": len(job.trials)}
+    row |= _judged(searched, verdict.configuration) | {"kind": verdict.kind, "shown": verdict.shown}
+    return row | {"gains_hold": all(each.get("gains_hold", True) for each in rows)}
+
+
 def _needed(job: Job) -> int | None:
     """The fresh seeds of all contestants after which the verdict is decided; None where the last number does not."""
     for count in MORE_SEEDS:
@@ -59,7 +94,7 @@ def _needed(job: Job) -> int | None:
 
 
 def _judged(searched: World, configuration: Any) -> dict[str, Any]:
-    used = _read(configuration)
+    used = configuration if isinstance(configuration, Configuration) else _read(configuration)
     loss = 100 * (searched.best() - searched.truth(used))
     return {"loss": round(loss, 4), "temperature": used.temperature, "kd_weight": used.kd_weight}
 

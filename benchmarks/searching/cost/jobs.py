@@ -185,17 +185,19 @@ class Job:
         self.trials.append(record(len(self.trials), stage, arm, variant, origin, ended))
 
 
-def snapshot(spec: JobSpec, state: JobState, trials: Sequence[Trial]) -> planner.JobSnapshot:
-    """What the plan sees of a job with these trials, whose clock never runs out."""
+def snapshot(spec: JobSpec, state: JobState, trials: Sequence[Trial], round_: int = 0) -> planner.JobSnapshot:
+    """What the plan sees of a job with these trials in this round of its confirmation, whose clock never runs out."""
     counts: dict[tuple[Stage, Arm], dict[TrialState, int]] = {}
     for trial in trials:
+        if trial.stage in (Stage.SELECT, Stage.ESTIMATE) and trial.round != round_:
+            continue
         states = counts.setdefault((trial.stage, trial.arm), {})
         states[trial.state] = states.get(trial.state, 0) + 1
     searched = [trial for trial in trials if trial.stage is Stage.SEARCH]
     return planner.JobSnapshot(
         spec=spec,
         state=state,
-        round=0,
+        round=round_,
         search_stopped=False,
         budget_trials=spec.budget.trials,
         budget_epochs=spec.budget.epochs,
@@ -214,14 +216,16 @@ def finished(trials: Sequence[Trial]) -> list[planner.Finished]:
     ]
 
 
-def record(number: int, stage: Stage, arm: Arm, variant: str | None, origin: int | None, ended: Ended) -> Trial:
+def record(
+    number: int, stage: Stage, arm: Arm, variant: str | None, origin: int | None, ended: Ended, round_: int = 0
+) -> Trial:
     """An ended trial as the database would remember it."""
     return Trial(
         number=number,
         stage=stage,
         arm=arm,
         variant=variant,
-        round=0,
+        round=round_,
         origin=origin,
         state=ended.state,
         configuration=ended.configuration,
