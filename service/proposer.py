@@ -72,7 +72,7 @@ class Proposer:
         self._waiting: dict[int, asyncio.Future[dict[str, Any]]] = {}
         self._process: asyncio.subprocess.Process | None = None
         self._reader: asyncio.Task[None] | None = None
-        self._starting = asyncio.Lock()
+        self._starting, self._closed = asyncio.Lock(), False
 
     async def claim(self, document: dict[str, Any]) -> list[dict[str, Any]]:
         """The trials that an order is given. ProposerMissing; ProposerProblem."""
@@ -106,8 +106,9 @@ class Proposer:
         return bool((await self._ask({"conclude": {}}))["concluded"])
 
     async def close(self) -> None:
-        """Ends the process; what it was asked for is given up."""
-        process, self._process = self._process, None
+        """Ends the process, one that is being started too; what it was asked for is given up."""
+        async with self._starting:
+            process, self._process, self._closed = self._process, None, True
         if process is None or process.returncode is not None:
             return
         if process.stdin is not None:
@@ -155,6 +156,8 @@ class Proposer:
 
     async def _running(self) -> asyncio.subprocess.Process:
         async with self._starting:
+            if self._closed:
+                raise ProposerProblem("database-unavailable", "the service is stopping: ask again when it is back")
             if self._process is None or self._process.returncode is not None:
                 self._process = await self._start()
             return self._process

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import select
 import signal
 import subprocess
@@ -52,6 +53,16 @@ def test_no_server_is_a_failure_that_says_how_to_get_one(monkeypatch: pytest.Mon
     monkeypatch.setattr(Path, "glob", lambda *_: iter(()))
     with pytest.raises(RuntimeError, match="apt-get install postgresql"):
         servers.find_binaries()
+
+
+def test_no_test_moves_the_clock_of_all() -> None:
+    """A server of other tests that sleeps meanwhile would sleep until the moved clock's time.
+
+    `module.time` is replaced, not `module.time.monotonic`.
+    """
+    moved = re.compile(r"setattr\(\s*\w*\.?(time|asyncio|threading), ")
+    tests = Path(__file__).parents[1]
+    assert [path for path in tests.rglob("*.py") if moved.search(path.read_text())] == []
 
 
 def test_programs_end_with_their_test(tmp_path: Path) -> None:

@@ -50,6 +50,10 @@ SETTINGS = hypothesis.settings(
 )
 
 
+CONVERSION_SECONDS = 60.0
+"""Within which a file of weights is converted, in a process that loads torch first, beside other tests."""
+
+
 @dataclass(frozen=True)
 class Served:
     """A running service by its own description, those who may ask it (by their headers), and jobs that exist."""
@@ -91,6 +95,6 @@ def test_api(served: Served, operation_id: str) -> None:
             case.path_parameters["job_id"] = job_id
         if operation_id == "claimTrials" and isinstance(case.body, dict):
             case.body.pop("wait_seconds", None)  # without it, nothing to train is said at once
-        case.call_and_validate(headers=caller, checks=CHECKS)
+        case.call_and_validate(headers=caller, checks=CHECKS, timeout=CONVERSION_SECONDS)
 
     check()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -137,7 +138,7 @@ def test_a_job_that_waits_reads_earlier_jobs_once_in_a_while(db: Database, monke
         return 2.0
 
     monkeypatch.setattr(speeds, "epochs_per_second", speed)
-    monkeypatch.setattr(speeds.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(speeds, "time", SimpleNamespace(monotonic=lambda: clock[0]))
     for _ in range(3):
         read = jobs.get_job(db, job.id, ME)
         assert read.preflight is not None

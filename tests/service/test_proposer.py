@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 from pathlib import Path
@@ -77,3 +78,26 @@ def test_a_job_waits_for_a_program_in_words(own_settings: Settings) -> None:
     job, _ = jobs.submit(db, own_spec(), ME)
     assert jobs.get_job(db, job.id, ME).progress.waits_for == "a program that claims its trials by the queue q"
     db.close()
+
+
+def test_one_that_is_being_started_ends_with_the_service(monkeypatch: pytest.MonkeyPatch, sqlite_url: str) -> None:
+    """As where a job is to be concluded at the moment in which the service is told to stop."""
+    monkeypatch.setattr(proposer, "PROGRAM", ("-c", ECHO))
+
+    async def stop_while_it_starts() -> None:
+        beside = proposer.Proposer(open_database(sqlite_url), 60.0, asyncio.Event())
+        asking = asyncio.create_task(beside.claim({"claim": {}}))
+        while not beside._starting.locked():
+            await asyncio.sleep(0)
+        await beside.close()
+        with pytest.raises(proposer.ProposerProblem):
+            await asking
+        with pytest.raises(proposer.ProposerProblem, match="the service is stopping"):
+            await beside.claim({"claim": {}})
+        assert beside._process is None
+
+    asyncio.run(stop_while_it_starts())
+
+
+ECHO = "import sys; sys.stdin.readline(); print('ready', flush=True); sys.stdin.read()"
+"""A process that answers nothing until its input ends."""

@@ -8,6 +8,7 @@ import re
 import signal
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
@@ -195,7 +196,7 @@ def test_a_curve_is_asked_for_again_only_where_epochs_were_missed(
 
 def test_pace_counts_the_last_minute_or_ten(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = 1000.0
-    monkeypatch.setattr(following.time, "monotonic", lambda: clock)
+    monkeypatch.setattr(following, "time", SimpleNamespace(monotonic=lambda: clock))
     begun, pace = datetime(2026, 1, 1, tzinfo=UTC), Throughput()
 
     def hear(kind: str, second: float) -> None:
