@@ -23,8 +23,9 @@ from search.surrogate.encoding import Array, Encoding, Values, settings_of
 from trainers.registry import losses
 from trainers.spec import Method
 
-FADES = 0.1
-"""The weight of the distillation term from which on T counts in full; below, in proportion to the weight."""
+FADES = 0.3
+"""The weight of the distillation term from which on T counts in full; below, in proportion to the weight: where the
+teacher is hardly asked, little can hang on how soft its answers are."""
 _TEMPERATURE, _WEIGHT = "temperature", "kd_weight"
 _MIDDLE = 0.5
 _ROUNDED = 1e-9  # a weight that is less is 0, rounded

@@ -15,7 +15,7 @@ import numpy as np
 from search import configurations
 from search.analysis.job.fits import Fit
 from search.analysis.job.joint_surface import joint_of, joint_surface, optimizer_of, points_of
-from search.analysis.job.verdict import ALIKE, Field, Option, Slice
+from search.analysis.job.verdict import Field, Option, Slice, alike
 from search.records import Trial
 from search.spec.job import Choices, JobSpec, Ranged
 from search.states import Arm, Stage, TrialState
@@ -188,22 +188,23 @@ def _same(spec: JobSpec, first: Entry, second: Entry) -> bool:
 
 
 def _untrained(spec: JobSpec, entries: Sequence[Entry], surface: Surface | None) -> list[Entry]:
-    """The default T with the settings that are best there, where nobody trained at it and the surface knows of it."""
+    """The default T with the settings that are best there by the surface, of those that were trained at another T: what
+    T itself gains is the difference to it, whatever the baselines' own settings are.
+    """
     default, searched = default_temperature(spec), spec.space.temperature
-    at_default = (entry.option.temperature for entry in entries)
-    if any(t is not None and max(t, default) <= ALIKE * min(t, default) for t in at_default):
-        return []
     if surface is None or not isinstance(searched, Ranged) or not searched.low <= default <= searched.high:
         return []
     if isinstance(searched, Choices) and default not in searched.values:
         return []
     trained = [entry for entry in entries if entry.option.temperature is not None and not _of_another_term(entry)]
-    moved = [{**entry.configuration, "temperature": default} for entry in trained]
+    elsewhere = [entry for entry in trained if not alike(entry.option.temperature, default)]
+    moved = [{**entry.configuration, "temperature": default} for entry in elsewhere]
     if not moved:
         return []
     best = int(surface.mean(points_of(joint_of(spec, False), moved)).argmax())
-    option = option_of(spec, Arm.JOINT, moved[best])
-    return [Entry(option, Arm.JOINT, None, trained[best].origin, moved[best], ())]
+    option = replace(option_of(spec, Arm.JOINT, moved[best]), trained=False)
+    entry = Entry(option, Arm.JOINT, None, elsewhere[best].origin, moved[best], ())
+    return [] if any(_same(spec, entry, each) for each in entries) else [entry]
 
 
 def _on_surface(entry: Entry, labels: bool) -> bool:

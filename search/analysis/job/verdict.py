@@ -35,6 +35,8 @@ WIDE = 1.5
 LEVEL = 0.5
 """Of delta: temperatures that are expected to lose no more than this against the default one, and no more than delta
 against the best one, make no difference that matters."""
+UNSURE = 0.15
+"""A range of temperatures is stated of which some lose more than delta with at most this chance."""
 NEGLIGIBLE = 0.1
 """Of delta: of configurations at one temperature that are so near to the best, the simplest is taken."""
 
@@ -42,12 +44,14 @@ NEGLIGIBLE = 0.1
 @dataclass(frozen=True, slots=True)
 class Option:
     """One configuration, of whichever group. `temperature` is None where it has no single one: trained on the labels
-    alone, by a loss without T, or along a schedule. `departures` counts its settings off their defaults.
+    alone, by a loss without T, or along a schedule. `departures` counts its settings off their defaults. What was
+    not `trained` is known by the surface alone.
     """
 
     group: Group
     temperature: float | None
     departures: int = 0
+    trained: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,14 +137,17 @@ def decide(field: Field) -> Decision:
     means = field.draws.mean(axis=0)
     everyone = range(len(field.options))
     best = _simplest(field, means, everyone)
-    default = _simplest(field, means, [place for place in everyone if _default(field, place)])
+    defaults = [place for place in everyone if _default(field, place)]
+    default = _simplest(field, means, defaults)
     labels = _simplest(field, means, [place for place in everyone if _labels_alone(field, place)])
     assert best is not None  # there is at least one
     useless = labels is not None and _useless(field, means, labels)
     if labels is not None and useless and labels == best:
         return _alone(field, means, best)
     if default is not None and means[best] - means[default] <= field.delta:
-        return _keep(field, means, default)
+        trained = _simplest(field, means, [place for place in defaults if field.options[place].trained])
+        as_good = trained is not None and means[best] - means[trained] <= field.delta
+        return _keep(field, means, trained if trained is not None and as_good else default)
     if labels is not None and useless:
         return _alone(field, means, labels)
     use = _compared(field, means, best)
@@ -257,18 +264,27 @@ def alike(first: float | None, second: float | None) -> bool:
 
 
 def _flat(line: Slice, field: Field) -> tuple[tuple[float, float] | None, bool]:
-    """The temperatures about the default one that lose nothing that matters, and whether that is shown of all."""
+    """The temperatures about the default one that lose nothing that matters, and whether that is shown of all.
+
+    The range grows from the default T to whichever side is expected to lose less, while all of it together most likely
+    loses no more than delta.
+    """
     top = int(line.best.mean(axis=0).argmax())
     loss = line.best[:, [top]] - line.same
     expected = loss.mean(axis=0)
     low = high = int(np.abs(np.log(line.temperatures / field.default_temperature)).argmin())
-    if expected[low] > field.delta:
+    most = min(field.delta, max(expected[low], 0.0) + LEVEL * field.delta)
+    worst = loss[:, low]
+    if expected[low] > field.delta or float((worst > field.delta).mean()) > UNSURE:
         return None, False
-    level = expected <= min(field.delta, max(expected[low], 0.0) + LEVEL * field.delta)
-    while low > 0 and level[low - 1]:
-        low -= 1
-    while high + 1 < len(level) and level[high + 1]:
-        high += 1
+    while True:
+        sides = [place for place in (low - 1, high + 1) if 0 <= place < len(expected) and expected[place] <= most]
+        farther = {place: np.maximum(worst, loss[:, place]) for place in sides}
+        likely = [place for place in sides if float((farther[place] > field.delta).mean()) <= UNSURE]
+        if not likely:
+            break
+        side = min(likely, key=lambda place: expected[place])
+        worst, low, high = farther[side], min(low, side), max(high, side)
     loss = line.best.max(axis=1, keepdims=True) - line.same[:, low : high + 1]
     equal = float((loss <= field.delta).all(axis=1).mean()) >= 1 - (1 - field.level) / DOUBT
     return (float(line.temperatures[low]), float(line.temperatures[high])), equal

@@ -67,7 +67,7 @@ def test_a_temperature_that_matters_is_used() -> None:
     assert "points over T = 4 expected, better with a chance of 99 %" in said.action
     assert [alternative.recommended for alternative in said.alternatives].count(True) == 1
     assert said.gain is not None
-    assert (said.gain.over, said.gain.temperature) == ("t4", 4.0)
+    assert said.gain.temperature == 4.0  # tuned, or with the winner's own settings, whichever is better
 
 
 def test_a_flat_response_keeps_the_default() -> None:
@@ -127,6 +127,31 @@ def test_temperatures_that_are_one_are_one_option() -> None:
     said = verdict(trials_of(peak(1.0, 0.05, width=0.3), of, 0.0005), of)
     assert all(gain.temperature != 1.0 for gain in said.gains)
     assert (said.kind, said.temperature) != ("keep", 4.0)
+
+
+def test_the_default_is_weighed_at_the_settings_of_whatever_else_is_best() -> None:
+    """Where a baseline was tuned badly, what T gains is not what the settings gain."""
+    of = spec()
+    trials = trials_of(peak(14.0, 0.05, width=0.7), of)
+    contest = contest_of(of, trials, answer_surface(of, trials, members=2), {})
+    assert contest is not None
+    [twin] = [entry for entry in contest.entries if not entry.runs]
+    assert twin.option.temperature == 4.0
+    others = [entry.configuration for entry in contest.entries if entry.runs]
+    assert any({**configuration, "temperature": 4.0} == twin.configuration for configuration in others)
+    of = spec(baselines={"default_temperature": 8.0})
+    contest = contest_of(of, trials, answer_surface(of, trials, members=2), {})
+    assert contest is not None
+    assert [entry.option.temperature for entry in contest.entries if not entry.runs] == [8.0]
+
+
+def test_where_the_teacher_hardly_counts_no_hot_temperature_is_recommended() -> None:
+    """A weight of at most 0.15, at which T cannot matter: whatever is best by chance, the default T does as well."""
+    of = spec(space={**SMALL["space"], "kd_weight": {"low": 0.0, "high": 0.15}})
+    for seed in range(3):
+        said = verdict(trials_of(lambda c: peak(1.0, 0.0)(c), of, 0.008, seed), of)
+        assert said.kind in ("keep", "labels", "undecided")
+        assert said.kind == "labels" or said.temperature is None or said.temperature <= 20
 
 
 def test_baselines_of_another_term_are_judged_by_their_own_runs() -> None:

@@ -14,6 +14,7 @@ from scipy import stats
 from search.analysis.job.verdict import (
     ALIKE,
     BET,
+    UNSURE,
     Decision,
     Field,
     Option,
@@ -69,6 +70,13 @@ def test_what_gains_nothing_that_matters_leaves_the_default() -> None:
         assert (decision.kind, decision.place) == ("keep", 1)
 
 
+def test_of_defaults_that_are_as_good_the_trained_one_is_kept() -> None:
+    twin = Option("joint", 4.0, trained=False)
+    for loss, place in ((0.1, 1), (0.19, 1), (0.3, 2)):
+        decision = decide(field([searched(10.0), T4, twin, LABELS], [0.0, -loss, -0.05, -1.0]))
+        assert (decision.kind, decision.place) == ("keep", place)
+
+
 def test_the_default_is_ones_own() -> None:
     options = [searched(10.0), searched(2.0), T4]
     assert decide(field(options, [0.1, 0.0, -3.0], default=2.0)).place == 1
@@ -83,9 +91,27 @@ def test_temperatures_that_lose_nothing_are_between() -> None:
     assert half.between is not None
     assert half.between[0] == 1.0
     assert 4.0 < half.between[1] < 9.0
-    unsure = decide(flat(known, [0.0] * 12, deviation=0.3))
+    unsure = decide(flat(known, [0.0] * 12, deviation=0.1))
     assert unsure.kind == "keep"
     assert not unsure.shown
+
+
+@pytest.mark.parametrize("deviation", [0.05, 0.1, 0.15, 0.3])
+def test_a_range_is_stated_where_hardly_a_loss_in_it_is_likely_to_matter(deviation: float) -> None:
+    """Each temperature loses nothing, as expected; of many together some may."""
+    known = flat(field([searched(10.0), T4, LABELS], [0.1, 0.0, -1.0]), [0.0] * 12, deviation)
+    assert known.along is not None
+    line = known.along(1)
+    assert line is not None
+    decision = decide(known)
+    places = np.flatnonzero(np.isclose(line.temperatures[:, None], decision.between or ()).any(axis=1))
+    loss = line.best[:, [int(line.best.mean(axis=0).argmax())]] - line.same
+    if decision.between is None:
+        nearest = int(np.abs(np.log(line.temperatures / 4.0)).argmin())
+        assert float((loss[:, nearest] > DELTA).mean()) > UNSURE
+    else:
+        stated = loss[:, places[0] : places[-1] + 1]
+        assert float((stated > DELTA).any(axis=1).mean()) <= UNSURE
 
 
 def test_a_default_that_is_better_than_all_else_is_used() -> None:
