@@ -47,7 +47,7 @@ def export(data: Data, views: int, root: Path, folder: Path, pictures: bool) -> 
     Of the test part there are images alone, no labels: nobody is measured on it here.
     """
     split = datasets.load(data, root, folder)
-    source = sources.read_images(data, root, folder)
+    source = sources.read_images(data, root)
     cuts = datasets.cut(data, source)
     test = datasets.load_test(data, root, TestPermit("teacher inputs", time.time()), folder)
     pixels = _views(split, data, views)

@@ -14,16 +14,18 @@ from trainers import run
 from trainers.data import datasets, pixel_storage
 from trainers.spec import Data
 
+EIGHT_BITS = np.dtype(np.uint8)
+
 
 def test_few_lie_in_memory_and_many_in_a_file_without_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pixel_storage, "MEMORY_BYTES", 100)
-    assert not isinstance(pixel_storage.pixels((10, 10), tmp_path), np.memmap)
-    many = pixel_storage.pixels((11, 10), tmp_path / "new")
+    assert not isinstance(pixel_storage.array((10, 10), EIGHT_BITS, tmp_path), np.memmap)
+    many = pixel_storage.array((11, 10), EIGHT_BITS, tmp_path / "new")
     assert isinstance(many, np.memmap)
     many[:] = 7
     assert int(many.sum()) == 770
     assert not list((tmp_path / "new").iterdir())
-    assert not isinstance(pixel_storage.pixels((11, 10), None), np.memmap)  # nowhere to put it
+    assert not isinstance(pixel_storage.array((11, 10), EIGHT_BITS, None), np.memmap)  # nowhere to put it
 
 
 @pytest.mark.parametrize("name", ["image_folder", "npz"])

@@ -8,12 +8,12 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from filelock import FileLock
 from numpy.typing import NDArray
 from torch import Tensor
@@ -22,7 +22,7 @@ from thermowell.plugin import Inputs
 from trainers import derived, disk
 from trainers.data import pixel_storage, sources, splits
 from trainers.data.granularity import class_map
-from trainers.data.sources import Images
+from trainers.data.images import Images, Share, distribute
 from trainers.errors import DatasetInvalid, TestSplitSealed
 from trainers.registry.augmentations import UNCHANGED
 from trainers.spec import Data, TestPermit, digest
@@ -34,13 +34,16 @@ class Part:
 
     images: Tensor
     labels: Tensor
+    _digests: list[str] = field(default_factory=list, repr=False, compare=False)
 
     def digest(self) -> str:
-        """sha256 of shape, pixels and labels."""
-        content = hashlib.sha256(repr(tuple(self.images.shape)).encode())
-        content.update(self.images.contiguous().numpy().data)
-        content.update(self.labels.contiguous().numpy().data)
-        return content.hexdigest()
+        """sha256 of shape, pixels and labels, which are read once for it."""
+        if not self._digests:
+            content = hashlib.sha256(repr(tuple(self.images.shape)).encode())
+            content.update(self.images.contiguous().numpy().data)
+            content.update(self.labels.contiguous().numpy().data)
+            self._digests.append(content.hexdigest())
+        return self._digests[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,16 +80,16 @@ def load(data: Data, root: Path, scratch: Path | None = None) -> Split:
     not in a part of its own. Pixels too many for memory lie in files below `scratch`. Raises DatasetMissing or
     DatasetInvalid.
     """
-    source = sources.read_images(data, root, scratch)
+    source = sources.read_images(data, root)
     classes = class_map(data, source.classes)
     train, validation, test = cut(data, source)
-    part = _part(source.pool, train, data, classes, scratch)
-    mean, std = _moments_of(part.images, source.inputs)
-    has_test = source.validation
-    if has_test is None:
-        judged = _part(source.pool, validation, data, classes, scratch)
+    if source.validation is None:
+        part, judged = _parts(source.pool, [train, validation], source.pool.numbers(), data, classes, scratch)
     else:
-        judged = _part(has_test, np.arange(len(has_test.labels)), data, classes, scratch)
+        (part,) = _parts(source.pool, [train], source.pool.numbers(), data, classes, scratch)
+        (judged,) = _whole(source.validation, data, classes, scratch)
+    source.pool.check()
+    mean, std = _moments_of(part.images, source.inputs)
     count = None if source.own_test else len(test)
     return Split(part, judged, int(classes.max()) + 1, mean, std, count, source.inputs)
 
@@ -131,12 +134,16 @@ def _checked(data: Data, root: Path, split: Split) -> int:
 def load_test(data: Data, root: Path, permit: TestPermit, scratch: Path | None = None) -> Part:
     """The test part. Raises TestSplitSealed, DatasetMissing or DatasetInvalid."""
     check_permit(permit)
-    source = sources.read_images(data, root, scratch)
+    source = sources.read_images(data, root)
     classes = class_map(data, source.classes)
     if source.own_test:
-        images = sources.read_test(data, root, scratch)
-        return _part(images, np.arange(len(images.labels)), data, classes, scratch)
-    return _part(source.pool, cut(data, source)[2], data, classes, scratch)
+        images = sources.read_test(data, root)
+        (part,) = _whole(images, data, classes, scratch)
+    else:
+        images, numbers = source.pool, cut(data, source)[2]
+        (part,) = _parts(images, [numbers], numbers, data, classes, scratch)
+    images.check()
+    return part
 
 
 def check_permit(permit: TestPermit) -> None:
@@ -159,37 +166,36 @@ def cut(data: Data, source: sources.Source) -> tuple[splits.Numbers, splits.Numb
         raise DatasetInvalid(f"{data.name}: {error}") from error
 
 
-def _part(
-    images: Images, numbers: splits.Numbers, data: Data, classes: NDArray[np.int64], scratch: Path | None
-) -> Part:
-    """The images of those numbers at the wanted size, a thousand at a time so that copies do not fill the memory; an
-    image's label is what `classes` has for its data set's.
+def _whole(images: Images, data: Data, classes: NDArray[np.int64], scratch: Path | None) -> list[Part]:
+    return _parts(images, [images.numbers()], images.numbers(), data, classes, scratch)
+
+
+def _parts(
+    images: Images,
+    selections: Sequence[splits.Numbers],
+    numbers: splits.Numbers,
+    data: Data,
+    classes: NDArray[np.int64],
+    scratch: Path | None,
+) -> list[Part]:
+    """A part for each selection of images, at the wanted size, when those of `numbers` were read once, a block at a
+    time; an image's label is what `classes` has for its data set's.
     """
-    if images.pixels.dtype != np.uint8:
-        return _example_part(images, numbers, data, classes)
-    size = images.pixels.shape[2:] if data.image_size is None else (data.image_size, data.image_size)
-    pixels = pixel_storage.pixels((len(numbers), images.pixels.shape[1], *size), scratch)
-    for start in range(0, len(numbers), 1000):
-        chunk = images.pixels[numbers[start : start + 1000]]
-        pixels[start : start + 1000] = chunk if chunk.shape[2:] == size else resized(chunk, size)
-    return Part(torch.from_numpy(pixels), torch.from_numpy(classes[images.labels[numbers]]))
-
-
-def _example_part(images: Images, numbers: splits.Numbers, data: Data, classes: NDArray[np.int64]) -> Part:
-    """The examples of those numbers, which are no images: neither resized nor augmented."""
-    if data.image_size is not None or data.augmentation != UNCHANGED:
+    if images.dtype != np.uint8 and (data.image_size is not None or data.augmentation != UNCHANGED):
         raise DatasetInvalid(
             f"{data.name} has no images: leave out dataset.image_size, and let dataset.augmentation be {UNCHANGED}"
         )
-    examples = torch.from_numpy(np.ascontiguousarray(images.pixels[numbers]))
-    return Part(examples, torch.from_numpy(classes[images.labels[numbers]]))
-
-
-def resized(pixels: NDArray[np.uint8], size: tuple[int, ...]) -> NDArray[np.uint8]:
-    """Images [n, C, H, W] at another height and width: bilinear with antialiasing."""
-    chunk = torch.from_numpy(pixels).float()
-    resized = F.interpolate(chunk, size, mode="bilinear", align_corners=False, antialias=True)
-    return resized.round().clamp(0, 255).to(torch.uint8).numpy()
+    size = images.shape[1:] if data.image_size is None else (data.image_size, data.image_size)
+    shape = (*images.shape[:1], *size)
+    shares = [
+        Share(selection, pixel_storage.array((len(selection), *shape), images.dtype, scratch))
+        for selection in selections
+    ]
+    distribute(images, shares, numbers)
+    return [
+        Part(torch.from_numpy(share.target), torch.from_numpy(classes[images.labels[share.numbers]]))
+        for share in shares
+    ]
 
 
 def _moments_of(examples: Tensor, inputs: Inputs) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -208,11 +214,18 @@ def feature_moments(features: Tensor) -> tuple[tuple[float, ...], tuple[float, .
 
 def moments(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Exact per-channel mean and standard deviation by counting grey levels; 1 where a channel is constant."""
+    return level_moments(torch.split(images, 1000))
+
+
+def level_moments(chunks: Iterable[Tensor]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """The moments of all images [n, C, H, W] of some chunks together."""
+    channel_counts = sum(
+        torch.stack([torch.bincount(chunk[:, channel].flatten(), minlength=256) for channel in range(chunk.shape[1])])
+        for chunk in chunks
+    )
     levels = torch.arange(256, dtype=torch.float64) / 255
     means, deviations = [], []
-    for channel in range(images.shape[1]):
-        levels_seen = (torch.bincount(part[:, channel].flatten(), minlength=256) for part in torch.split(images, 1000))
-        counts = torch.stack(list(levels_seen)).sum(0).double()
+    for counts in torch.as_tensor(channel_counts).double():
         shares = counts / counts.sum()
         mean = float((shares * levels).sum())
         variance = float((shares * (levels - mean) ** 2).sum())

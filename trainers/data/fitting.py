@@ -2,31 +2,45 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import numpy as np
 import torch
 from torch import Tensor
 
-from trainers.data.datasets import Part, Split, moments, resized
+from trainers.data import pixel_storage
+from trainers.data.datasets import Part, Split, level_moments, moments
+from trainers.data.images import resized
 from trainers.errors import DatasetInvalid
 
 _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as PIL's convert("L")
 _CHUNK = 1000
 
 
-def fit_images(split: Split, channels: int, size: tuple[int, ...]) -> Split:
+def fit_images(split: Split, channels: int, size: tuple[int, ...], scratch: Path | None = None) -> Split:
     """The same images with so many channels (1 or 3) and of that size (bilinear with antialiasing), and their moments.
 
-    Raises DatasetInvalid for other numbers of channels.
+    Those that are too many for memory lie in files below `scratch`. Raises DatasetInvalid for other numbers of
+    channels.
     """
-    train = _part(split.train, channels, size)
+    train = _part(split.train, channels, size, scratch)
     mean, std = moments(train.images)
-    return Split(train, _part(split.validation, channels, size), split.classes, mean, std)
+    return Split(train, _part(split.validation, channels, size, scratch), split.classes, mean, std)
 
 
-def _part(part: Part, channels: int, size: tuple[int, ...]) -> Part:
-    if part.images.shape[1:] == (channels, *size):
+def fitted_moments(split: Split, channels: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """The moments of the training part with so many channels. DatasetInvalid for other numbers than 1 or 3."""
+    return level_moments(recolour(chunk, channels) for chunk in torch.split(split.train.images, _CHUNK))
+
+
+def _part(part: Part, channels: int, size: tuple[int, ...], scratch: Path | None) -> Part:
+    shape = (channels, *size)
+    if part.images.shape[1:] == shape:
         return part
-    images = [_images(chunk, channels, size) for chunk in torch.split(part.images, _CHUNK)]
-    return Part(torch.cat(images), part.labels)
+    pixels = pixel_storage.array((len(part.labels), *shape), np.dtype(np.uint8), scratch)
+    for start in range(0, len(pixels), _CHUNK):
+        pixels[start : start + _CHUNK] = _images(part.images[start : start + _CHUNK], channels, size)
+    return Part(torch.from_numpy(pixels), part.labels)
 
 
 def _images(images: Tensor, channels: int, size: tuple[int, ...]) -> Tensor:

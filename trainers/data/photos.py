@@ -16,14 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from trainers.data import layout, modes, pixel_storage
+from trainers.data import layout, modes
+from trainers.data.images import Images, Numbers, block_length
 from trainers.errors import DatasetInvalid
 
 NAMED = 20
 """So many bad files are named; of the others it is said how many they are."""
 _MOST_PIXELS = 100_000_000  # of one picture, once its shorter side is as wanted
 _FILES_OWN = frozenset({None, errno.EACCES, errno.EPERM, errno.ENOENT, errno.ELOOP, errno.EISDIR, errno.EINVAL})
-Decoded = tuple[NDArray[np.uint8], NDArray[np.int64]]
 _log = logging.getLogger(__name__)
 
 
@@ -97,19 +97,19 @@ def fit(image: Image.Image, size: int) -> NDArray[np.uint8]:
     return np.asarray(resized, dtype=np.uint8).transpose(2, 0, 1)
 
 
-def read_items(sets: Sequence[Any], size: int, scratch: Path | None, problems: Problems) -> Decoded:
+def item_images(sets: Sequence[Any], size: int, problems: Problems) -> Images:
     """All (picture, label) of some of torchvision's data sets, one after the other; a damaged one is a problem."""
-    total = sum(len(items) for items in sets)
-    pixels = pixel_storage.pixels((total, 3, size, size), scratch)
-    labels = np.zeros(total, dtype=np.int64)
-    position = 0
-    for items in sets:
-        for i in range(len(items)):  # they end by no IndexError, so that a plain `for` would not end
-            with _reading(_item_name(items, i), problems):
-                image, labels[position] = items[i]
-                pixels[position] = fit(image, size)
-            position += 1
-    return pixels, labels
+    labels = np.asarray([label for items in sets for label in items._labels], dtype=np.int64)
+    places = [(items, number) for items in sets for number in range(len(items))]
+
+    def pictures(numbers: Numbers) -> Iterator[NDArray[np.uint8] | None]:
+        for items, number in (places[position] for position in numbers):
+            picture = None
+            with _reading(_item_name(items, number), problems):
+                picture = fit(items[number][0], size)
+            yield picture
+
+    return _images(labels, size, pictures)
 
 
 def check_items(sets: Sequence[Any], size: int, problems: Problems) -> NDArray[np.int64]:
@@ -138,12 +138,33 @@ def list_folder(folder: Path, names: Sequence[str], root: Path, problems: Proble
     return Listing(files, np.asarray(labels, dtype=np.int64))
 
 
-def read(listing: Listing, root: Path, size: int, scratch: Path | None, problems: Problems) -> Decoded:
-    """The pictures, decoded; those that cannot be, or that a link leads to out of the root, are problems."""
-    pixels = pixel_storage.pixels((len(listing.files), 3, size, size), scratch)
-    for i, picture in _decoded(listing.files, root, problems, lambda image: fit(image, size)):
-        pixels[i] = picture
-    return pixels, listing.labels
+def folder_images(listing: Listing, root: Path, size: int, problems: Problems) -> Images:
+    """The pictures, decoded when they are read; those that cannot be, or that a link leads to out of the root, are
+    problems.
+    """
+
+    def pictures(numbers: Numbers) -> Iterator[NDArray[np.uint8] | None]:
+        return _decoded([listing.files[number] for number in numbers], root, problems, lambda image: fit(image, size))
+
+    return _images(listing.labels, size, pictures)
+
+
+def _images(
+    labels: NDArray[np.int64], size: int, pictures: Callable[[Numbers], Iterator[NDArray[np.uint8] | None]]
+) -> Images:
+    """Images of which `pictures` decodes some; one that it cannot is black."""
+    shape, dtype = (3, size, size), np.dtype(np.uint8)
+
+    def blocks(numbers: Numbers) -> Iterator[NDArray[np.uint8]]:
+        decoded, length = pictures(numbers), block_length(shape, dtype)
+        for start in range(0, len(numbers), length):
+            block = np.zeros((min(length, len(numbers) - start), *shape), dtype=dtype)
+            for row, picture in zip(block, decoded, strict=False):
+                row[:] = 0 if picture is None else picture
+            yield block
+        next(decoded, None)  # what is said of all pictures together is said at their end
+
+    return Images(labels, shape, dtype, blocks)
 
 
 def check(listing: Listing, root: Path, size: int, problems: Problems) -> None:
@@ -160,15 +181,18 @@ def check(listing: Listing, root: Path, size: int, problems: Problems) -> None:
 
 def _decoded(
     files: Sequence[Path], root: Path, problems: Problems, decode: Callable[[Image.Image], Any]
-) -> Iterator[tuple[int, Any]]:
+) -> Iterator[Any]:
+    """What `decode` answers of each, None of those that cannot be read."""
     deep, inside = Deep(), os.path.realpath(root)
-    for i, path in enumerate(files):
+    for path in files:
+        answer = None
         if not Path(os.path.realpath(path)).is_relative_to(inside):
             problems.add(f"{path.name} leads out of the data root")
-            continue
-        with _reading(str(path.relative_to(root)), problems), Image.open(path) as image:
-            deep.add(image)
-            yield i, decode(image)
+        else:
+            with _reading(str(path.relative_to(root)), problems), Image.open(path) as image:
+                deep.add(image)
+                answer = decode(image)
+        yield answer
     deep.check(problems)
 
 

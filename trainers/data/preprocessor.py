@@ -9,13 +9,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from trainers.data.datasets import Split
-from trainers.data.fitting import fit_images, recolour
-from trainers.data.views import PREDICTION_BATCH, Normaliser
+from trainers.data.fitting import fitted_moments, recolour
+from trainers.data.views import Normaliser, prediction_batch
 from trainers.errors import DatasetInvalid, TeacherInvalid
 from trainers.preprocessing import Preprocessing, Size
 
-_FEW_PIXELS = 64 * 64  # of an image, up to which a whole batch of them is shown at once
-_LEAST_BATCH = 16
 _ROUNDING = 1e-6  # 224 / (224 / 232) is 232
 
 
@@ -29,7 +27,7 @@ class Preprocessor(Normaliser):
         super().__init__(mean, std, device)
         height, width = self.size
         self.growth = self.channels * height * width / split.train.images[0].numel()
-        self.batch = max(_LEAST_BATCH, min(PREDICTION_BATCH, PREDICTION_BATCH * _FEW_PIXELS // (height * width)))
+        self.batch = prediction_batch(height, width)
 
     def __call__(self, pixels: Tensor) -> Tensor:
         """The images as the teacher takes them."""
@@ -74,9 +72,9 @@ def _moments(preprocessing: Preprocessing, split: Split, channels: int) -> tuple
         except ValueError as error:
             raise TeacherInvalid(f"the teacher's images cannot be prepared: {error}") from error
     try:
-        fitted = split if split.channels == channels else fit_images(split, channels, split.size)
+        mean, std = (split.mean, split.std) if split.channels == channels else fitted_moments(split, channels)
     except DatasetInvalid as error:
         raise TeacherInvalid(f"the teacher's images cannot be prepared: {error}") from error
     if preprocessing.channel_order == "bgr":
-        return fitted.mean[::-1], fitted.std[::-1]
-    return fitted.mean, fitted.std
+        return mean[::-1], std[::-1]
+    return mean, std

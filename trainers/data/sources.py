@@ -1,10 +1,10 @@
-"""Reads the files of each data set into arrays, as they lie below the data root."""
+"""The images of each data set, as they are read from the files below the data root."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,21 +15,14 @@ from numpy.typing import NDArray
 from thermowell.plugin import Inputs
 from trainers.catalogue import check_dataset
 from trainers.data import layout, photos, plugin_sets
-from trainers.data.arrays import Arrays, Pair
+from trainers.data.arrays import Arrays, files
+from trainers.data.images import Images
 from trainers.data.layout import Tree
 from trainers.data.paths import below
 from trainers.data.photos import Problems
 from trainers.errors import DatasetInvalid, DatasetMissing
 from trainers.registry.datasets import get as get_dataset
 from trainers.spec import Data
-
-
-@dataclass(frozen=True, slots=True)
-class Images:
-    """Pixels [n, C, H, W] (uint8), or a plugin's examples [n, ...], and labels [n] (int64)."""
-
-    pixels: NDArray[Any]
-    labels: NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +38,9 @@ class Source:
     inputs: Inputs = "images"
 
 
-def read_images(data: Data, root: Path, scratch: Path | None) -> Source:
-    """The images from which train and validation are cut; a test part that the files have is not touched.
-
-    `scratch` is where decoded pictures go that are too many for memory.
+def read_images(data: Data, root: Path) -> Source:
+    """The images from which train and validation are cut, whose labels are read here and whose pixels later; a test
+    part that the files have is not touched.
     """
     problems = check_dataset(data.name)
     if problems:
@@ -58,10 +50,10 @@ def read_images(data: Data, root: Path, scratch: Path | None) -> Source:
     if data.name == "npz":
         return _read_npz(data, root)
     if data.name == "image_folder":
-        return _read_folder(data, root, scratch)
+        return _read_folder(data, root)
     entry = get_dataset(data.name)
     if entry.fetched_by == "plugin":
-        examples = Images(*plugin_sets.read(data, root, "pool"))
+        examples = Images.of(*plugin_sets.read(data, root, "pool"))
         return Source(
             examples,
             plugin_sets.classes(data.name),
@@ -69,7 +61,7 @@ def read_images(data: Data, root: Path, scratch: Path | None) -> Source:
             inputs=plugin_sets.inputs(data.name),
         )
     assert entry.classes is not None
-    pool_images = _digits() if data.name == "digits" else _from_torchvision(data, root, scratch, test=False)
+    pool_images = _digits() if data.name == "digits" else _from_torchvision(data, root, test=False)
     return Source(pool_images, entry.classes, own_test=bool(entry.own_test_part))
 
 
@@ -78,8 +70,7 @@ def class_names(data: Data, root: Path) -> list[str]:
     if data.name == "image_folder":
         return layout.classes(_tree(data, root).train)
     if data.name == "npz":
-        with Arrays(data, root) as arrays:
-            classes = arrays.classes()
+        classes = Arrays(data, root).classes()
         return list(classes.names) or [str(number) for number in range(classes.count)]
     if get_dataset(data.name).fetched_by == "plugin":
         return plugin_sets.class_names(data.name)
@@ -96,10 +87,12 @@ def stamp(data: Data, root: Path) -> str:
     names, sizes and times of a folder's; "" for sets whose files never change. DatasetMissing where there are none.
     """
     if data.name == "npz":
-        with Arrays(data, root) as arrays, below(root, data.path).open("rb") as file:
-            content = hashlib.file_digest(file, "sha256").hexdigest()
-            # whoever read this file before the validation part was known has trained on other images
-            return hashlib.sha256(f"{content} validation".encode()).hexdigest() if arrays.has("validation") else content
+        digests = [(file.name, _digest(file.path)) for file in files(data, root)]
+        alone = below(root, data.path).is_file()
+        content = digests[0][1] if alone else hashlib.sha256(repr(digests).encode()).hexdigest()
+        # whoever read this file before the validation part was known has trained on other images
+        has_validation = Arrays(data, root).has("validation")
+        return hashlib.sha256(f"{content} validation".encode()).hexdigest() if has_validation else content
     if data.name == "image_folder":
         tree = _tree(data, root)
         return listed([tree.train] if tree.validation is None else [tree.train, tree.validation])
@@ -119,22 +112,21 @@ def listed(folders: Sequence[Path]) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def read_test(data: Data, root: Path, scratch: Path | None) -> Images:
+def read_test(data: Data, root: Path) -> Images:
     """The test part of a set that has one of its own. `datasets.load_test` alone calls this, once it saw a permit."""
     if data.name == "npz":
-        with Arrays(data, root) as arrays:
-            return _images(arrays.other("test", arrays.classes()))
+        arrays = Arrays(data, root)
+        return arrays.other("test", arrays.classes()).images
     if data.name == "image_folder":
         tree, problems = _tree(data, root), Problems()
         assert tree.test is not None
         names = _same_classes(tree.test, layout.classes(tree.train), tree)
         test = photos.list_folder(tree.test, names, root, problems)
-        images = Images(*photos.read(test, root, photo_size(data), scratch, problems))
-        problems.check(data.path)
-        return images
+        images = photos.folder_images(test, root, photo_size(data), problems)
+        return replace(images, check=lambda: problems.check(data.path))
     if get_dataset(data.name).fetched_by == "plugin":
-        return Images(*plugin_sets.read(data, root, "test"))
-    return _from_torchvision(data, root, scratch, test=True)
+        return Images.of(*plugin_sets.read(data, root, "test"))
+    return _from_torchvision(data, root, test=True)
 
 
 def check_test(data: Data, root: Path) -> tuple[int, tuple[int, ...] | None]:
@@ -144,11 +136,13 @@ def check_test(data: Data, root: Path) -> tuple[int, tuple[int, ...] | None]:
     measured. DatasetInvalid or DatasetMissing.
     """
     if data.name == "npz":
-        with Arrays(data, root) as arrays:
-            dtype, test = arrays.dtype("train"), arrays.other("test", arrays.classes())
+        arrays = Arrays(data, root)
+        dtype, test = arrays.dtype("train"), arrays.other("test", arrays.classes())
         if test.dtype != dtype:
             raise DatasetInvalid(f"{data.path}: the test images are {test.dtype}, those of training are {dtype}")
-        return len(test.labels), test.pixels.shape[1:]
+        for _ in test.images.blocks(test.images.numbers()):
+            pass
+        return len(test.images.labels), test.images.shape
     if data.name == "image_folder":
         tree, problems = _tree(data, root), Problems()
         count = _check_folder_test(data, root, tree, problems)
@@ -163,8 +157,8 @@ def check_test(data: Data, root: Path) -> tuple[int, tuple[int, ...] | None]:
         problems.check(data.name)
         _check_labels(data.name, photo_labels)
         return len(photo_labels), None
-    images = _from_torchvision(data, root, None, test=True)
-    return len(images.labels), images.pixels.shape[1:]
+    images = _from_torchvision(data, root, test=True)
+    return len(images.labels), images.shape
 
 
 def test_place(data: Data, root: Path) -> Path | None:
@@ -179,7 +173,7 @@ def _digits() -> Images:
 
     bunch = load_digits()
     pixels = np.rint(bunch.images * (255 / 16)).astype(np.uint8)  # they come as 0..16
-    return Images(pixels[:, None], bunch.target.astype(np.int64))
+    return Images.of(pixels[:, None], bunch.target.astype(np.int64))
 
 
 def open_torchvision(name: str, root: Path, test: bool, download: bool = False) -> list[Any]:
@@ -191,14 +185,13 @@ def open_torchvision(name: str, root: Path, test: bool, download: bool = False) 
     return [build(root=str(root), download=download, **arguments) for arguments in _parts(name, test)]
 
 
-def _from_torchvision(data: Data, root: Path, scratch: Path | None, test: bool) -> Images:
+def _from_torchvision(data: Data, root: Path, test: bool) -> Images:
     sets = _opened(data, root, test)
     if get_dataset(data.name).photos:
         problems = Problems()
-        images = Images(*photos.read_items(sets, photo_size(data), scratch, problems))
-        problems.check(data.name)
+        images = photos.item_images(sets, photo_size(data), problems)
         _check_labels(data.name, images.labels)
-        return images
+        return replace(images, check=lambda: problems.check(data.name))
     (dataset,) = sets
     pixels = np.asarray(dataset.data)
     labels = np.asarray(dataset.labels if hasattr(dataset, "labels") else dataset.targets).astype(np.int64)
@@ -209,7 +202,7 @@ def _from_torchvision(data: Data, root: Path, scratch: Path | None, test: bool) 
     if pixels.dtype != np.uint8 or len(pixels) != len(labels):
         raise _damaged(data.name, f"{len(pixels)} images of {pixels.dtype} have {len(labels)} labels")
     _check_labels(data.name, labels)
-    return Images(np.ascontiguousarray(pixels), labels)
+    return Images.of(np.ascontiguousarray(pixels), labels)
 
 
 def _opened(data: Data, root: Path, test: bool) -> list[Any]:
@@ -265,18 +258,26 @@ def _tree(data: Data, root: Path) -> Tree:
     return tree
 
 
-def _read_folder(data: Data, root: Path, scratch: Path | None) -> Source:
-    """The pictures of train and validation; where something is wrong with them, with the test part's problems too."""
+def _read_folder(data: Data, root: Path) -> Source:
+    """The pictures of train and validation; where something is wrong with them, it is said with the test part's
+    problems too.
+    """
     tree, problems, size = _tree(data, root), Problems(), photo_size(data)
     names = layout.classes(tree.train)
-    pool = photos.list_folder(tree.train, names, root, problems)
-    parts = [pool]
+    parts = [photos.list_folder(tree.train, names, root, problems)]
     if tree.validation is not None:
         parts.append(photos.list_folder(tree.validation, _same_classes(tree.validation, names, tree), root, problems))
-    images = [Images(*photos.read(part, root, size, scratch, problems)) for part in parts]
-    if problems.count and tree.test is not None:
-        _check_folder_test(data, root, tree, problems)
-    problems.check(data.path)
+
+    def check() -> None:
+        if problems.count and tree.test is not None:
+            _check_folder_test(data, root, tree, problems)
+        problems.check(data.path)
+
+    if problems.count:  # a class is empty: all that is wrong beside it is said too
+        for part in parts:
+            photos.check(part, root, size, problems)
+        check()
+    images = [replace(photos.folder_images(part, root, size, problems), check=check) for part in parts]
     return Source(images[0], len(names), tree.test is not None, images[1] if len(images) > 1 else None)
 
 
@@ -303,20 +304,18 @@ def _same_classes(part: Path, names: list[str], tree: Tree) -> list[str]:
 
 
 def _read_npz(data: Data, root: Path) -> Source:
-    with Arrays(data, root) as arrays:
-        train, classes = arrays.train()
-        validation = arrays.other("validation", classes) if arrays.has("validation") else None
-        own_test = arrays.has("test")
-    if validation is not None and (validation.pixels.shape[1:], validation.dtype) != (
-        train.pixels.shape[1:],
-        train.dtype,
-    ):
+    arrays = Arrays(data, root)
+    train, classes = arrays.train()
+    validation = arrays.other("validation", classes) if arrays.has("validation") else None
+    if validation is not None and (validation.images.shape, validation.dtype) != (train.images.shape, train.dtype):
         raise DatasetInvalid(
-            f"{data.path}: validation images are {validation.dtype} {list(validation.pixels.shape[1:])}, those of "
-            f"training are {train.dtype} {list(train.pixels.shape[1:])} (channels, height, width): make them alike"
+            f"{data.path}: validation images are {validation.dtype} {list(validation.images.shape)}, those of "
+            f"training are {train.dtype} {list(train.images.shape)} (channels, height, width): make them alike"
         )
-    return Source(_images(train), classes.count, own_test, None if validation is None else _images(validation))
+    own_test = arrays.has("test")
+    return Source(train.images, classes.count, own_test, None if validation is None else validation.images)
 
 
-def _images(pair: Pair) -> Images:
-    return Images(pair.pixels, pair.labels)
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -13,6 +13,8 @@ from trainers.spec import AugmentationName
 
 PREDICTION_BATCH = 1024
 RESIDENT_BYTES = 2**30
+_FEW_PIXELS = 64 * 64  # of an image, up to which a whole batch of them is shown at once
+_LEAST_BATCH = 16
 _SHARE = 0.5  # of an accelerator's free memory that images may take
 
 
@@ -47,12 +49,21 @@ class Normaliser:
     def of(cls, split: Split, device: torch.device) -> Normaliser:
         """As students see the split's examples."""
         dimensions = split.train.images.dim() - 1
-        return cls(split.mean, split.std, device, scale=255 if split.inputs == "images" else 1, dimensions=dimensions)
+        if split.inputs != "images":
+            return cls(split.mean, split.std, device, scale=1, dimensions=dimensions)
+        normalise = cls(split.mean, split.std, device)
+        normalise.batch = prediction_batch(*split.size)
+        return normalise
 
     def __call__(self, pixels: Tensor) -> Tensor:
         if not self.mean:
             return pixels.float()
         return (pixels.float() - self._mean) / self._std
+
+
+def prediction_batch(height: int, width: int) -> int:
+    """How many images of that size a model is shown at once where nothing is trained: the fewer the larger they are."""
+    return max(_LEAST_BATCH, min(PREDICTION_BATCH, PREDICTION_BATCH * _FEW_PIXELS // (height * width)))
 
 
 class Views:

@@ -86,7 +86,8 @@ def _place(pupil: PretrainedModel, pretraining: Pretraining) -> Path:
 
 
 def _train(pupil: PretrainedModel, pretraining: Pretraining) -> dict[str, Tensor]:
-    split = fit_images(datasets.load(pretraining.data, pupil.data, pupil.store), pupil.channels, pupil.size)
+    split = datasets.load(pretraining.data, pupil.data, pupil.store)
+    split = fit_images(split, pupil.channels, pupil.size, pupil.store)
     model = models.build(pupil.model, pupil.channels, pupil.size, split.classes, pupil.seed)
     lesson = SupervisedTask(
         who=f"the model that is pretrained on {pretraining.data.name}",
