@@ -57,6 +57,12 @@ class Settings(BaseSettings):
         None, ge=1, le=4096, description="students that a worker trains at once, at most; unless given, as measured"
     )
     threads: int | None = Field(None, ge=1, description="torch's threads in a worker; as measured unless given")
+    disk_gb: float | None = Field(
+        None,
+        gt=0,
+        description="GB (10**9 bytes) below `artifact_root` that a job may take for pixels, views and teacher's "
+        "logits; as much as is free there unless given",
+    )
     plugins: str = Field(
         "", description="installed distributions, or entry points, whose plugins a worker loads, with commas between"
     )

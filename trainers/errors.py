@@ -57,6 +57,12 @@ class TestSplitSealed(TrainingError):
     slug = "test-split-sealed"
 
 
+class DiskBudgetExceeded(TrainingError):
+    """What a job needs on disk is more than the operator lets it have; fewer or smaller views and images need less."""
+
+    slug = "disk-budget-exceeded"
+
+
 class OffGrid(TrainingError):
     """A table of recorded runs has no such configuration; only the values of its grid can be asked for."""
 

@@ -32,7 +32,7 @@ from trainers.registry import local_models, named, plugins
 from trainers.registry.datasets import get as get_dataset
 from trainers.replay.ready import Replayed, replayed
 from trainers.spec import Configuration, Precision, Problem, Tested, TestPermit
-from trainers.teaching import clusters, initial, preprocessed, teacher
+from trainers.teaching import clusters, initial, logits, preprocessed, teacher
 from trainers.teaching.prepared import Prepared, Roots
 from trainers.teaching.test_split import SealedTest
 from trainers.training import evaluate, precision, threads
@@ -71,11 +71,11 @@ def _prepare(problem: Problem, roots: Roots, device: str) -> Prepared:
     """Loads the data, makes or loads the teacher's logits, and puts all of it on the device.
 
     `device` is auto (an accelerator where there is one), cpu, cuda or cuda:N. Raises a TrainingError, whose slug says
-    which: DatasetMissing, DatasetInvalid, ModelUnavailable or TeacherInvalid.
+    which: DatasetMissing, DatasetInvalid, ModelUnavailable, TeacherInvalid or DiskBudgetExceeded.
     """
     on = _device(device)
     on_classes = clusters.resolved(problem, roots, on)
-    split = datasets.load(on_classes.data, roots.data, roots.store)
+    split = datasets.load(on_classes.data, roots.data, roots.budget())
     models.check(problem.student, split.channels, split.size, split.classes)
     for member in (problem.teacher, *problem.teacher.members):
         if member.model is not None:
@@ -99,7 +99,7 @@ def _prepare(problem: Problem, roots: Roots, device: str) -> Prepared:
         views=teacher.make_views(setting, problem.views),
         images=len(split.train.labels),
         train_labels=split.train.labels.to(on),
-        train_logits=answers.train.to(on),
+        train_logits=logits.placed(answers.train, on),
         validation_images=split.validation.images.to(on),
         validation_labels=split.validation.labels.to(on),
         validation_logits=answers.validation.to(on),

@@ -24,6 +24,7 @@ from trainers import quality, spec
 from trainers.data import datasets, mixing, sources
 from trainers.data.granularity import coarse_labels
 from trainers.data.views import Normaliser
+from trainers.disk_budget import DiskBudget
 from trainers.errors import TeacherInvalid, TrainingError
 from trainers.spec import Classes, Data, TestPermit
 from trainers.student_files import class_names
@@ -46,10 +47,11 @@ def export(data: Data, views: int, root: Path, folder: Path, pictures: bool) -> 
     `train/view-00/000000.png` and so on. Pixels are 8 bits; where two images are mixed they are floats from 0 to 255.
     Of the test part there are images alone, no labels: nobody is measured on it here.
     """
-    split = datasets.load(data, root, folder)
+    budget = DiskBudget(folder)
+    split = datasets.load(data, root, budget)
     source = sources.read_images(data, root)
     cuts = datasets.cut(data, source)
-    test = datasets.load_test(data, root, TestPermit("teacher inputs", time.time()), folder)
+    test = datasets.load_test(data, root, TestPermit("teacher inputs", time.time()), budget)
     pixels = _views(split, data, views)
     images = {"train": pixels, "validation": split.validation.images.numpy(), "test": test.images.numpy()}
     folder.mkdir(parents=True, exist_ok=True)

@@ -6,9 +6,17 @@ from collections.abc import Iterator
 
 from search.claims.attempts import Failure
 from trainers.engines import memory
-from trainers.errors import DatasetInvalid, DatasetMissing, ModelUnavailable, TeacherInvalid, TrainingError
+from trainers.errors import (
+    DatasetInvalid,
+    DatasetMissing,
+    DiskBudgetExceeded,
+    ModelUnavailable,
+    TeacherInvalid,
+    TrainingError,
+)
 
-_LACKS = (DatasetMissing, ModelUnavailable, TeacherInvalid)  # what was there when the job's trials were trained
+# what was there when the job's trials were trained
+_LACKS = (DatasetMissing, DiskBudgetExceeded, ModelUnavailable, TeacherInvalid)
 _COMPUTED = (ArithmeticError, ValueError, TypeError, LookupError, AttributeError, AssertionError, NotImplementedError)
 
 

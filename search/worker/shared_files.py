@@ -36,12 +36,13 @@ def prepare(context: Context, problem: Problem) -> run.Ready:
 
 def _prepare(context: Context, problem: Problem) -> run.Ready:
     settings, files = context.settings, context.files
+    disk_bytes = None if settings.disk_gb is None else int(settings.disk_gb * 10**9)
     if not isinstance(files, Bucket):  # then all of them see this folder
-        return run.prepare(problem, run.Roots(settings.data_root, settings.artifact_root))
+        return run.prepare(problem, run.Roots(settings.data_root, settings.artifact_root, None, disk_bytes))
     shared = Shared(files, settings.artifact_root)
     for sha256 in artifact_digests(problem):
         shared.bring(sha256)
-    return run.prepare(problem, run.Roots(settings.data_root, settings.artifact_root, shared))
+    return run.prepare(problem, run.Roots(settings.data_root, settings.artifact_root, shared, disk_bytes))
 
 
 def artifact_digests(problem: Problem) -> set[str]:

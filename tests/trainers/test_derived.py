@@ -129,7 +129,7 @@ def test_files_from_before_there_were_digests_are_taken_and_get_theirs(
         path.unlink()
     with monkeypatch.context() as patch:
         patch.setattr("trainers.teaching.supervised.train_on_labels", None)  # nothing is trained again
-        patch.setattr("trainers.teaching.teacher._on_views", None)
+        patch.setattr("trainers.teaching.teacher._write_logits", None)
         assert same(answer(fresh[0] / "data", store), fresh[1])
     assert len(list(store.rglob(f"*{derived.SUFFIX}"))) >= len(KINDS) - 1
 

@@ -12,6 +12,7 @@ from PIL import Image
 from tests.trainers.problems import assignment, problem
 from trainers import run
 from trainers.data import datasets, pixel_storage
+from trainers.disk_budget import DiskBudget
 from trainers.spec import Data
 
 EIGHT_BITS = np.dtype(np.uint8)
@@ -19,8 +20,8 @@ EIGHT_BITS = np.dtype(np.uint8)
 
 def test_few_lie_in_memory_and_many_in_a_file_without_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pixel_storage, "MEMORY_BYTES", 100)
-    assert not isinstance(pixel_storage.array((10, 10), EIGHT_BITS, tmp_path), np.memmap)
-    many = pixel_storage.array((11, 10), EIGHT_BITS, tmp_path / "new")
+    assert not isinstance(pixel_storage.array((10, 10), EIGHT_BITS, DiskBudget(tmp_path)), np.memmap)
+    many = pixel_storage.array((11, 10), EIGHT_BITS, DiskBudget(tmp_path / "new"))
     assert isinstance(many, np.memmap)
     many[:] = 7
     assert int(many.sum()) == 770
@@ -42,7 +43,7 @@ def test_mapped_data_trains_as_data_in_memory(name: str, roots: run.Roots, monke
     said = []
     for limit in (2**31, 100):
         monkeypatch.setattr(pixel_storage, "MEMORY_BYTES", limit)
-        split = datasets.load(data, roots.data, roots.store)
+        split = datasets.load(data, roots.data, roots.budget())
         ready = run.prepare(problem(data=data), roots, "cpu")
         engine = run.open_engine(ready)
         engine.admit(assignment())

@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 
 from trainers.data import datasets, images, photos, pixel_storage, sources, views
+from trainers.disk_budget import DiskBudget
 from trainers.errors import DatasetInvalid
 from trainers.spec import Data, TestPermit
 
@@ -41,9 +42,9 @@ def save_pictures(root: Path, count: int, size: int) -> None:
         Image.new("RGB", (size, size), (number % 256, 5, 9)).save(folder / f"{number:03}.png")
 
 
-def digests(data: Data, root: Path, scratch: Path | None = None) -> tuple[Any, ...]:
-    split = datasets.load(data, root, scratch)
-    test = datasets.load_test(data, root, PERMIT, scratch)
+def digests(data: Data, root: Path, budget: DiskBudget | None = None) -> tuple[Any, ...]:
+    split = datasets.load(data, root, budget)
+    test = datasets.load_test(data, root, PERMIT, budget)
     return split.train.digest(), split.validation.digest(), test.digest(), split.mean, split.std, split.classes
 
 
@@ -169,7 +170,7 @@ def test_a_few_images_are_in_memory_at_once(
     monkeypatch.setattr(pixel_storage, "MEMORY_BYTES", 100_000)
     tracemalloc.start()
     try:
-        assert digests(data, tmp_path, tmp_path / "scratch") == plain
+        assert digests(data, tmp_path, DiskBudget(tmp_path / "scratch")) == plain
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()

@@ -23,6 +23,7 @@ from trainers import derived, disk
 from trainers.data import pixel_storage, sources, splits
 from trainers.data.granularity import class_map
 from trainers.data.images import Images, Share, distribute
+from trainers.disk_budget import DiskBudget
 from trainers.errors import DatasetInvalid, TestSplitSealed
 from trainers.registry.augmentations import UNCHANGED
 from trainers.spec import Data, TestPermit, digest
@@ -51,7 +52,8 @@ class Split:
     """What a search may see. `mean` and `std` are per channel, of the training part's pixels scaled to 0..1; those of
     features are along their first dimension, and tokens have none.
 
-    `test_images` is how many images were cut off for the test part; None where the files have one of their own.
+    `test_images` is how many images were cut off for the test part; None where the files have one of their own. What is
+    made of its images and is too much for memory lies on disk, within the `budget`.
     """
 
     train: Part
@@ -61,6 +63,7 @@ class Split:
     std: tuple[float, ...]
     test_images: int | None = None
     inputs: Inputs = "images"
+    budget: DiskBudget | None = None
 
     @property
     def channels(self) -> int:
@@ -73,25 +76,25 @@ class Split:
         return tuple(self.train.images.shape[2:])
 
 
-def load(data: Data, root: Path, scratch: Path | None = None) -> Split:
+def load(data: Data, root: Path, budget: DiskBudget | None = None) -> Split:
     """Train and validation parts of `data`, whose files are below `root`.
 
     `validation_fraction` (and `test_fraction`, where the set has no test part of its own) count in the images that are
-    not in a part of its own. Pixels too many for memory lie in files below `scratch`. Raises DatasetMissing or
-    DatasetInvalid.
+    not in a part of its own. Pixels too many for memory lie on disk, within the budget. Raises DatasetMissing,
+    DatasetInvalid or DiskBudgetExceeded.
     """
     source = sources.read_images(data, root)
     classes = class_map(data, source.classes)
     train, validation, test = cut(data, source)
     if source.validation is None:
-        part, judged = _parts(source.pool, [train, validation], source.pool.numbers(), data, classes, scratch)
+        part, judged = _parts(source.pool, [train, validation], source.pool.numbers(), data, classes, budget)
     else:
-        (part,) = _parts(source.pool, [train], source.pool.numbers(), data, classes, scratch)
-        (judged,) = _whole(source.validation, data, classes, scratch)
+        (part,) = _parts(source.pool, [train], source.pool.numbers(), data, classes, budget)
+        (judged,) = _whole(source.validation, data, classes, budget)
     source.pool.check()
     mean, std = _moments_of(part.images, source.inputs)
     count = None if source.own_test else len(test)
-    return Split(part, judged, int(classes.max()) + 1, mean, std, count, source.inputs)
+    return Split(part, judged, int(classes.max()) + 1, mean, std, count, source.inputs, budget)
 
 
 def check_test(data: Data, root: Path, split: Split, store: Path) -> int:
@@ -131,17 +134,17 @@ def _checked(data: Data, root: Path, split: Split) -> int:
     return count
 
 
-def load_test(data: Data, root: Path, permit: TestPermit, scratch: Path | None = None) -> Part:
+def load_test(data: Data, root: Path, permit: TestPermit, budget: DiskBudget | None = None) -> Part:
     """The test part. Raises TestSplitSealed, DatasetMissing or DatasetInvalid."""
     check_permit(permit)
     source = sources.read_images(data, root)
     classes = class_map(data, source.classes)
     if source.own_test:
         images = sources.read_test(data, root)
-        (part,) = _whole(images, data, classes, scratch)
+        (part,) = _whole(images, data, classes, budget)
     else:
         images, numbers = source.pool, cut(data, source)[2]
-        (part,) = _parts(images, [numbers], numbers, data, classes, scratch)
+        (part,) = _parts(images, [numbers], numbers, data, classes, budget)
     images.check()
     return part
 
@@ -166,8 +169,8 @@ def cut(data: Data, source: sources.Source) -> tuple[splits.Numbers, splits.Numb
         raise DatasetInvalid(f"{data.name}: {error}") from error
 
 
-def _whole(images: Images, data: Data, classes: NDArray[np.int64], scratch: Path | None) -> list[Part]:
-    return _parts(images, [images.numbers()], images.numbers(), data, classes, scratch)
+def _whole(images: Images, data: Data, classes: NDArray[np.int64], budget: DiskBudget | None) -> list[Part]:
+    return _parts(images, [images.numbers()], images.numbers(), data, classes, budget)
 
 
 def _parts(
@@ -176,7 +179,7 @@ def _parts(
     numbers: splits.Numbers,
     data: Data,
     classes: NDArray[np.int64],
-    scratch: Path | None,
+    budget: DiskBudget | None,
 ) -> list[Part]:
     """A part for each selection of images, at the wanted size, when those of `numbers` were read once, a block at a
     time; an image's label is what `classes` has for its data set's.
@@ -188,7 +191,7 @@ def _parts(
     size = images.shape[1:] if data.image_size is None else (data.image_size, data.image_size)
     shape = (*images.shape[:1], *size)
     shares = [
-        Share(selection, pixel_storage.array((len(selection), *shape), images.dtype, scratch))
+        Share(selection, pixel_storage.array((len(selection), *shape), images.dtype, budget))
         for selection in selections
     ]
     distribute(images, shares, numbers)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -11,21 +9,22 @@ from torch import Tensor
 from trainers.data import pixel_storage
 from trainers.data.datasets import Part, Split, level_moments, moments
 from trainers.data.images import resized
+from trainers.disk_budget import DiskBudget
 from trainers.errors import DatasetInvalid
 
 _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as PIL's convert("L")
 _CHUNK = 1000
 
 
-def fit_images(split: Split, channels: int, size: tuple[int, ...], scratch: Path | None = None) -> Split:
+def fit_images(split: Split, channels: int, size: tuple[int, ...], budget: DiskBudget | None = None) -> Split:
     """The same images with so many channels (1 or 3) and of that size (bilinear with antialiasing), and their moments.
 
-    Those that are too many for memory lie in files below `scratch`. Raises DatasetInvalid for other numbers of
-    channels.
+    Those that are too many for memory lie on disk, within the budget. Raises DatasetInvalid for other numbers of
+    channels, DiskBudgetExceeded.
     """
-    train = _part(split.train, channels, size, scratch)
+    train = _part(split.train, channels, size, budget)
     mean, std = moments(train.images)
-    return Split(train, _part(split.validation, channels, size, scratch), split.classes, mean, std)
+    return Split(train, _part(split.validation, channels, size, budget), split.classes, mean, std, budget=budget)
 
 
 def fitted_moments(split: Split, channels: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -33,11 +32,11 @@ def fitted_moments(split: Split, channels: int) -> tuple[tuple[float, ...], tupl
     return level_moments(recolour(chunk, channels) for chunk in torch.split(split.train.images, _CHUNK))
 
 
-def _part(part: Part, channels: int, size: tuple[int, ...], scratch: Path | None) -> Part:
+def _part(part: Part, channels: int, size: tuple[int, ...], budget: DiskBudget | None) -> Part:
     shape = (channels, *size)
     if part.images.shape[1:] == shape:
         return part
-    pixels = pixel_storage.array((len(part.labels), *shape), np.dtype(np.uint8), scratch)
+    pixels = pixel_storage.array((len(part.labels), *shape), np.dtype(np.uint8), budget)
     for start in range(0, len(pixels), _CHUNK):
         pixels[start : start + _CHUNK] = _images(part.images[start : start + _CHUNK], channels, size)
     return Part(torch.from_numpy(pixels), part.labels)

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from trainers.data import augment, mixing, plugin_views
 from trainers.data.datasets import Split
+from trainers.disk_budget import DiskBudget
 from trainers.errors import DatasetInvalid
 from trainers.registry.plugins import is_plugin
 from trainers.spec import AugmentationName
@@ -72,7 +73,8 @@ class Views:
     Images that fit are kept there: as floats, every view made once, where these fit into RESIDENT_BYTES, else as
     pixels from which each batch is made. With `streams` the pixels stay where they are, in memory or in a mapped file,
     and those of each batch alone go to the device. All ways give the same numbers. Where two images are mixed, it is
-    after each was moved, as the view has it. Views that a plugin's augmentation makes are kept as pixels.
+    after each was moved, as the view has it. Views that a plugin's augmentation makes are kept as pixels, within the
+    budget of disk.
     """
 
     def __init__(
@@ -83,6 +85,7 @@ class Views:
         split_seed: int,
         views: int,
         streams: bool = False,
+        budget: DiskBudget | None = None,
     ) -> None:
         device = normalise.device
         self.count, self.streams = views, streams
@@ -96,7 +99,7 @@ class Views:
                     f"the images do not fit on the device and are read piece by piece, which {augmentation} cannot "
                     "augment: lower dataset.image_size or dataset.train_size, or choose another dataset.augmentation"
                 )
-            self._made = plugin_views.draw(augmentation, images, split_seed, views).to(device)
+            self._made = plugin_views.draw(augmentation, images, split_seed, views, budget).to(device)
         moving, mix = mixing.parts(augmentation)
         size = (images.shape[2], images.shape[3]) if images.dim() == 4 else (0, 0)  # only images are augmented
         if moving != "none":

@@ -107,7 +107,8 @@ DATASETS: Mapping[str, DatasetRecord] = {
         ),
         DatasetRecord(
             "npz",
-            "An npz file at `path`, or a folder of them: images (uint8, NHWC, NCHW or NHW) and labels; test_images and test_labels, or not",
+            "An npz file at `path`, or a folder of them: images (uint8, NHWC, NCHW or NHW) and labels; test_images and "
+            "test_labels, or not",
             *(None, None, None, None, "yourself"),
         ),
         DatasetRecord(

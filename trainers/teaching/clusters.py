@@ -28,7 +28,7 @@ def resolved(problem: Problem, roots: Roots, device: torch.device) -> Problem:
     if problem.teacher.source != "train":
         raise DatasetInvalid("clusters of classes need a teacher that the job trains: give a map of them instead")
     fine = replace(problem, data=replace(problem.data, classes=None))
-    split = datasets.load(fine.data, roots.data, roots.store)
+    split = datasets.load(fine.data, roots.data, roots.budget())
     if not 2 <= classes.clusters < split.classes:
         raise DatasetInvalid(f"{split.classes} classes must be grouped into 2 to {split.classes - 1} clusters")
     logits = teacher.answers(teacher.Setting(fine, split, roots.store, device, roots.data, roots.shared)).train

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from trainers.data.views import Normaliser, Views
+from trainers.disk_budget import DiskBudget
 from trainers.spec import Problem, TeacherFacts
 from trainers.teaching.test_split import SealedTest
 from trainers.teaching.weight_cache import Shared
@@ -19,12 +20,18 @@ from trainers.teaching.weight_cache import Shared
 class Roots:
     """The two folders that the operator configured: data sets below `data`, artifacts and teachers below `store`.
 
-    `shared` is what of the store other machines have too, where they do not see the folder itself.
+    `shared` is what of the store other machines have too, where they do not see the folder itself. `disk_bytes` is how
+    much disk a job may take below the store, None for as much as is free there.
     """
 
     data: Path
     store: Path
     shared: Shared | None = None
+    disk_bytes: int | None = None
+
+    def budget(self) -> DiskBudget:
+        """What a job may take of the disk, nothing of it taken."""
+        return DiskBudget(self.store, self.disk_bytes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from trainers import spec
 from trainers.data import datasets, sources
 from trainers.data.fitting import fit_images
+from trainers.disk_budget import DiskBudget
 from trainers.errors import DatasetInvalid
 from trainers.spec import Data, Model, Pretraining
 from trainers.teaching.supervised import SupervisedTask, train_on_labels
@@ -35,6 +36,7 @@ class PretrainedModel:
     store: Path
     device: torch.device
     shared: Shared | None = None
+    budget: DiskBudget | None = None
 
 
 def pretrained_model(
@@ -86,8 +88,8 @@ def _place(pupil: PretrainedModel, pretraining: Pretraining) -> Path:
 
 
 def _train(pupil: PretrainedModel, pretraining: Pretraining) -> dict[str, Tensor]:
-    split = datasets.load(pretraining.data, pupil.data, pupil.store)
-    split = fit_images(split, pupil.channels, pupil.size, pupil.store)
+    budget = None if pupil.budget is None else pupil.budget.anew()
+    split = fit_images(datasets.load(pretraining.data, pupil.data, budget), pupil.channels, pupil.size, budget)
     model = models.build(pupil.model, pupil.channels, pupil.size, split.classes, pupil.seed)
     lesson = SupervisedTask(
         who=f"the model that is pretrained on {pretraining.data.name}",

@@ -42,7 +42,7 @@ def views(
     """So many views of the training part, on the device where they fit; as students see them, unless told otherwise."""
     images = split.train.images
     normalise = normalise or Normaliser.of(split, device)
-    return Views(images, normalise, data.augmentation, data.split_seed, count, not fits(images, device))
+    return Views(images, normalise, data.augmentation, data.split_seed, count, not fits(images, device), split.budget)
 
 
 def train_on_labels(model: nn.Module, lesson: SupervisedTask, device: torch.device) -> None:

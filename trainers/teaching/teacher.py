@@ -17,8 +17,9 @@ from trainers.data.datasets import Split
 from trainers.data.preprocessor import Preprocessor
 from trainers.data.views import Normaliser, Views
 from trainers.errors import TeacherInvalid
+from trainers.registry.augmentations import UNCHANGED
 from trainers.spec import Metrics, Model, Problem, Teacher, TeacherFacts, canonicalize, digest, to_jsonable
-from trainers.teaching import class_map, pretraining, supervised
+from trainers.teaching import class_map, logits, pretraining, supervised
 from trainers.teaching.pretraining import PretrainedModel
 from trainers.teaching.supervised import SupervisedTask
 from trainers.teaching.weight_cache import Shared, cached
@@ -67,6 +68,7 @@ class Setting:
             self.store,
             self.device,
             self.shared,
+            self.split.budget,
         )
 
 
@@ -76,15 +78,19 @@ def answers(setting: Setting) -> Answers:
     They are stored below `store/teachers/<fingerprint>/`, under a name that has the data's own digest in it, so that
     files which changed under the same name are not mistaken for those the teacher saw. One process computes, others
     wait for it (an advisory lock, which ends with its holder). A problem in bf16 keeps the training part's logits in
-    16 bits, of which a bfloat16 product leaves no more than 8 to begin with. Raises TeacherInvalid or ModelUnavailable.
+    16 bits, of which a bfloat16 product leaves no more than 8 to begin with. Raises TeacherInvalid, ModelUnavailable or
+    DiskBudgetExceeded.
     """
     if setting.problem.teacher.source == "logits":
         return _given_logits(setting)
-    path = _place(setting)
+    path = _answers_path(setting)
 
     def load() -> Answers:
         tensors = weights.load(path)
-        return Answers(tensors["train"], tensors["validation"], _read_facts(_facts_path(path)))
+        train = tensors["train"]
+        if len(train) == 1:
+            train = train.expand(setting.problem.views, -1, -1)
+        return Answers(train, tensors["validation"], _read_facts(_facts_path(path)))
 
     def adopt(old_answers: Answers) -> None:
         _check_old(setting, old_answers)
@@ -106,10 +112,10 @@ def test_logits(setting: Setting, images: Tensor) -> Tensor:
     """The teacher's logits [n, classes] on the test images (uint8), from its stored weights."""
     teacher = setting.problem.teacher
     if teacher.source == "ensemble":
-        return _mean([test_logits(member, images) for member in members(setting)])
+        return logits.mean([test_logits(member, images) for member in members(setting)])
     if teacher.source == "logits":
         tensors = weights.load_artifact(setting.store, _artifact(teacher))
-        return _check_shape(tensors, "test", (len(images), setting.split.classes))
+        return logits.of_shape(tensors, "test", (len(images), setting.split.classes))
     answers(setting)  # the weights are there once the logits are
     return ask(setting, images)
 
@@ -144,6 +150,19 @@ def _place(setting: Setting) -> Path:
     return folder(setting) / f"{_FORMAT}-{data_digest(setting)}{_stamp(setting)}.safetensors"
 
 
+def _answers_path(setting: Setting) -> Path:
+    """The file of the answers. Views that are all the same are stored once, where no older version has stored each."""
+    path = _place(setting)
+    if setting.problem.views == 1 or _different(setting) > 1 or disk.has_file(path):
+        return path
+    return path.with_name(f"1v-{path.name}")
+
+
+def _different(setting: Setting) -> int:
+    """How many of the views differ."""
+    return 1 if setting.problem.data.augmentation == UNCHANGED else setting.problem.views
+
+
 def folder(setting: Setting) -> Path:
     """Where all lies that is derived from the problem's teacher."""
     return setting.store / "teachers" / setting.problem.teacher_fingerprint()
@@ -171,22 +190,37 @@ def _weights_path(path: Path) -> Path:
 
 
 def _compute(setting: Setting, path: Path) -> None:
-    """Makes the answers and writes them and, as the sign that all is there, facts."""
-    train, validation = (
-        _average(setting) if setting.problem.teacher.source == "ensemble" else _compute_logits(setting, path)
-    )
-    facts = _facts(setting, train, validation)
-    weights.save({"train": train, "validation": validation}, path)
+    """Makes the answers, piece by piece in their file, and, as the sign that all is there, facts."""
+    split, problem = setting.split, setting.problem
+    dtype = torch.float16 if problem.precision == "bf16" else torch.float32
+    shapes: dict[str, weights.Shape] = {
+        "train": (dtype, (_different(setting), len(split.train.labels), split.classes)),
+        "validation": (torch.float32, (len(split.validation.labels), split.classes)),
+    }
+    _take(setting, shapes)
+    if problem.teacher.source == "ensemble":
+        answered = [answers(member) for member in members(setting)]
+        with weights.writing(path, shapes) as tensors:
+            logits.write_means([answer.train for answer in answered], tensors["train"])
+            tensors["validation"].copy_(logits.mean([answer.validation for answer in answered]))
+            facts = _facts(setting, tensors["train"], tensors["validation"])
+    else:
+        model = _taught(setting, _place(setting))
+        with weights.writing(path, shapes) as tensors:
+            _write_logits(model, setting, tensors["train"], tensors["validation"])
+            facts = _facts(setting, tensors["train"], tensors["validation"])
     with disk.whole(_facts_path(path), "what the teacher is worth cannot be written") as partial:
         partial.write_text(json.dumps(to_jsonable(facts)))
 
 
-def _average(setting: Setting) -> tuple[Tensor, Tensor]:
-    """An ensemble's answers: each member's are made, or found, as those of a teacher of its own."""
-    answered = [answers(member) for member in members(setting)]
-    train = _mean([answer.train for answer in answered])
-    dtype = torch.float16 if setting.problem.precision == "bf16" else torch.float32
-    return train.to(dtype), _mean([answer.validation for answer in answered])
+def _take(setting: Setting, shapes: dict[str, weights.Shape]) -> None:
+    """Takes the answers' bytes off the budget. DiskBudgetExceeded, StorageFault."""
+    if setting.split.budget is None:
+        return
+    views, images, classes = shapes["train"][1]
+    remedy = "lower dataset.train_size" if views == 1 else "lower teacher.views or dataset.train_size"
+    purpose = f"the teacher's logits ({views} views of {images:,} images, {classes:,} classes)"
+    setting.split.budget.take(purpose, weights.size_of(shapes), remedy)
 
 
 def members(setting: Setting) -> list[Setting]:
@@ -202,25 +236,19 @@ def alone(setting: Setting, teacher: Teacher) -> Setting:
     return dataclasses.replace(setting, problem=dataclasses.replace(setting.problem, teacher=teacher))
 
 
-def _mean(logits: list[Tensor]) -> Tensor:
-    """The mean of logits of one shape (float32).
+def _write_logits(model: nn.Module, setting: Setting, train: Tensor, validation: Tensor) -> None:
+    """The model's logits on the views that students are shown, in evaluation mode, and on validation.
 
-    At every T its softmax is the geometric mean of the members' distributions, normalized: one of the two ways in which
-    Hinton et al. (arXiv:1503.02531, section 1) form the soft targets of an ensemble, and the one of which T stays free.
+    Each view is shown once; without augmentation all of them are the same.
     """
-    total = torch.zeros_like(logits[0], dtype=torch.float32)
-    for member_logits in logits:
-        total += member_logits / len(logits)
-    return total
-
-
-def _compute_logits(setting: Setting, path: Path) -> tuple[Tensor, Tensor]:
-    """Trains or loads the teacher, keeps its weights where the job has made them, and asks it."""
-    problem, split = setting.problem, setting.split
-    model = _taught(setting, path)
+    problem, split, prepare = setting.problem, setting.split, normaliser(setting)
     with threads.exactly(_threads(setting)):
-        train = _on_views(model, setting)
-        return train, predict(model, split.validation.images, normaliser(setting), problem.precision).cpu()
+        views = supervised.views(split, problem.data, problem.views, setting.device, prepare)
+        numbers = torch.arange(train.shape[1], device="cpu" if views.streams else setting.device)
+        for view in range(len(train)):
+            for rows, part in zip(pieces(train[view], prepare.batch), pieces(numbers, prepare.batch), strict=True):
+                rows.copy_(predict_batches(model, [views.batch(view, part)], problem.precision))
+        validation.copy_(predict(model, split.validation.images, prepare, problem.precision))
 
 
 def _threads(setting: Setting) -> int:
@@ -285,55 +313,22 @@ def _trained(setting: Setting) -> dict[str, Tensor]:
     return model.state_dict()
 
 
-def _on_views(model: nn.Module, setting: Setting) -> Tensor:
-    """The model's logits on the views that students are shown, [views, n, classes], in evaluation mode.
-
-    Each view is shown once; without augmentation all of them are the same.
-    """
-    problem, images = setting.problem, len(setting.split.train.labels)
-    prepare = normaliser(setting)
-    views = supervised.views(setting.split, problem.data, problem.views, setting.device, prepare)
-    dtype = torch.float16 if problem.precision == "bf16" else torch.float32
-    logits = torch.empty((views.different, images, setting.split.classes), dtype=dtype)
-    numbers = torch.arange(images, device="cpu" if views.streams else setting.device)
-    for view in range(views.different):
-        batches = (views.batch(view, part) for part in pieces(numbers, prepare.batch))
-        logits[view] = predict_batches(model, batches, problem.precision)
-    return logits.expand(problem.views, -1, -1)
-
-
 def _given_logits(setting: Setting) -> Answers:
     problem, split = setting.problem, setting.split
     tensors = weights.load_artifact(setting.store, _artifact(problem.teacher))
-    train = _check_shape(tensors, "train", (problem.views, len(split.train.labels), split.classes))
-    validation = _check_shape(tensors, "validation", (len(split.validation.labels), split.classes))
+    train = logits.of_shape(tensors, "train", (problem.views, len(split.train.labels), split.classes))
+    validation = logits.of_shape(tensors, "validation", (len(split.validation.labels), split.classes))
     if "test" not in tensors:
         raise TeacherInvalid("the logits' file has no tensor `test`, which the confirmation will need")
     if setting.test_images is not None:  # a wrong one would be found after all was paid for
-        _check_shape(tensors, "test", (setting.test_images, split.classes))
+        logits.of_shape(tensors, "test", (setting.test_images, split.classes))
     return Answers(train, validation, _facts(setting, train, validation))
-
-
-def _check_shape(tensors: dict[str, Tensor], name: str, shape: tuple[int, ...]) -> Tensor:
-    if name not in tensors or tuple(tensors[name].shape) != shape or not tensors[name].is_floating_point():
-        actual = (
-            f"{tensors[name].dtype} {list(tensors[name].shape)}"
-            if name in tensors
-            else f"only {', '.join(sorted(tensors))}"
-        )
-        raise TeacherInvalid(f"the logits' file needs floats {name!r} of shape {list(shape)}, it has {actual}")
-    logits = tensors[name]
-    if name != "train" or logits.dtype not in (torch.float16, torch.float32):
-        logits = logits.float()
-    if not torch.isfinite(logits).all():
-        raise TeacherInvalid(f"the given logits {name!r} are not all finite: make the file anew")
-    return logits
 
 
 def _facts(setting: Setting, train: Tensor, validation: Tensor) -> TeacherFacts:
     """Measured on validation at T = 1; TeacherInvalid where logits are not finite."""
     split = setting.split
-    if not torch.isfinite(train).all():
+    if not logits.finite(train):
         raise TeacherInvalid("the teacher's logits on the training part are not finite: lower its learning rate")
     try:
         quality = evaluate.measure(validation, split.validation.labels, validation, temperature=1.0)

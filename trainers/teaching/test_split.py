@@ -22,6 +22,6 @@ class SealedTest:
         datasets.check_permit(permit)
         if self._opened is None:
             setting = self._setting
-            part = datasets.load_test(setting.problem.data, setting.data, permit, setting.store)
+            part = datasets.load_test(setting.problem.data, setting.data, permit, setting.split.budget)
             self._opened = part, teacher.test_logits(setting, part.images)
         return self._opened

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
+import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import safetensors.torch
+import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from trainers import disk
 from trainers.errors import StorageFault, TeacherInvalid
+
+Shape = tuple[torch.dtype, tuple[int, ...]]
+_TYPES = {torch.float32: "F32", torch.float16: "F16"}
 
 
 def save(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[str, str] | None = None) -> None:
@@ -27,6 +35,41 @@ def save(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[str, str] 
         safetensors.torch.save_file(copies, partial, dict(metadata) if metadata else None)
         if metadata:
             _order_metadata(partial)
+
+
+@contextmanager
+def writing(path: Path, shapes: Mapping[str, Shape]) -> Iterator[dict[str, Tensor]]:
+    """Tensors of these types and shapes, mapped from what `path` becomes after the block: the bytes that `save` of them
+    would write, of which no more is in memory than is used. StorageFault.
+    """
+    # as the library orders them: those of more bytes a number first, so that each begins where its type may
+    names = sorted(shapes, key=lambda name: (-shapes[name][0].itemsize, name))
+    header: dict[str, Any] = {}
+    end = 0
+    for name in names:
+        dtype, shape = shapes[name]
+        start, end = end, end + math.prod(shape) * dtype.itemsize
+        header[name] = {"dtype": _TYPES[dtype], "shape": list(shape), "data_offsets": [start, end]}
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text = text.ljust(-(-len(text) // 8) * 8)
+    first = 8 + len(text)
+    with disk.whole(path, f"{path.name} cannot be written") as partial:
+        with partial.open("xb") as file:
+            file.write(len(text).to_bytes(8, "little") + text)
+            file.flush()
+            os.posix_fallocate(file.fileno(), 0, first + end)  # a full disk is found here, not while pages are written
+        storage: Any = torch.UntypedStorage.from_file(str(partial), shared=True, nbytes=first + end)
+        tensors = {}
+        for name in names:
+            dtype, shape = shapes[name]
+            place = (first + header[name]["data_offsets"][0]) // dtype.itemsize
+            tensors[name] = torch.empty(0, dtype=dtype).set_(storage, place, shape)
+        yield tensors
+
+
+def size_of(shapes: Mapping[str, Shape]) -> int:
+    """Bytes of the tensors of a file."""
+    return sum(math.prod(shape) * dtype.itemsize for dtype, shape in shapes.values())
 
 
 def _order_metadata(path: Path) -> None:

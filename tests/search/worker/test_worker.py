@@ -135,6 +135,15 @@ def test_a_missing_data_set_fails_the_job_and_says_how_to_get_it(db: Database, s
     assert "thermowell data fetch CIFAR10" in problem.detail
 
 
+def test_a_job_that_needs_more_disk_than_it_may_have_says_what_it_needs(db: Database, settings: Settings) -> None:
+    job = submitted(db)
+    worker.run_worker(settings.model_copy(update={"disk_gb": 1e-6}), exit_when_idle=True)
+    problem = seen(db, job).problem
+    assert problem is not None
+    assert problem.type == "disk-budget-exceeded"
+    assert "or raise THERMOWELL_DISK_GB" in problem.detail
+
+
 def test_one_crash_fails_its_trial_and_three_in_a_row_their_job(
     db: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
