@@ -86,3 +86,24 @@ def test_only_an_accelerator_may_be_too_small_for_the_images(monkeypatch: pytest
     assert views.fits(pixels, torch.device("cuda"))
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (15_000, 10**9))
     assert not views.fits(pixels, torch.device("cuda"))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_large_images_are_moved_by_copies_as_by_a_gather(monkeypatch: pytest.MonkeyPatch, channels: int) -> None:
+    images = torch.arange(40 * channels * 70 * 60).remainder(253).to(torch.uint8).reshape(40, channels, 70, 60)
+    moves = augment.draw("crop_flip", 0, 2, 40, (70, 60))
+    numbers = torch.tensor([3, 39, 0, 3, 17, 8])
+    chosen = [part[1, numbers] for part in (moves.down, moves.right, moves.mirrored)]
+    copied = augment.move_images(images, numbers, *chosen)
+    monkeypatch.setattr(augment, "LARGE", 10**9)
+    gathered = augment.move_images(images, numbers, *chosen)
+    assert torch.equal(copied, gathered)
+    assert copied.is_contiguous(memory_format=torch.channels_last)
+    assert gathered.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_normalizing_leaves_what_is_normalized_alone() -> None:
+    features = torch.arange(6.0).reshape(2, 3)
+    normalise = views.Normaliser((1.0,), (2.0,), torch.device("cpu"), scale=1, dimensions=1)
+    assert torch.equal(normalise(features), (torch.arange(6.0).reshape(2, 3) - 1) / 2)
+    assert torch.equal(features, torch.arange(6.0).reshape(2, 3))

@@ -59,7 +59,8 @@ class Normaliser:
     def __call__(self, pixels: Tensor) -> Tensor:
         if not self.mean:
             return pixels.float()
-        return (pixels.float() - self._mean) / self._std
+        floats = pixels.to(torch.float32, copy=True)  # in place from here on: memory for large batches is slow to get
+        return floats.sub_(self._mean).div_(self._std)
 
 
 def prediction_batch(height: int, width: int) -> int:
