@@ -56,7 +56,7 @@ class _Packer(pickle.Pickler):
     def _write(self, tensor: Tensor) -> Place:
         path = pixel_storage.path_of(tensor)
         if path is not None:
-            start = tensor.storage_offset() * tensor.dtype.itemsize
+            start = int(tensor.storage_offset()) * tensor.dtype.itemsize
             return str(path), start, tensor.dtype, tuple(tensor.shape), tensor.stride()
         repeated = tensor.ndim > 1 and len(tensor) > 1 and tensor.stride(0) == 0  # what is alike is written once
         distinct = (tensor[:1] if repeated else tensor).detach().cpu().contiguous()
@@ -77,4 +77,4 @@ class _Unpacker(pickle.Unpickler):
         if path not in self._storages:
             self._storages[path] = _mapped(Path(str(path)))
         storage = self._storages[path]
-        return torch.empty(0, dtype=dtype).set_(storage, start // dtype.itemsize, shape, stride)  # type: ignore[no-any-return]
+        return torch.empty(0, dtype=dtype).set_(storage, start // dtype.itemsize, shape, stride)

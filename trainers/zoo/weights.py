@@ -63,7 +63,7 @@ def writing(path: Path, shapes: Mapping[str, Shape]) -> Iterator[dict[str, Tenso
         for name in names:
             dtype, shape = shapes[name]
             place = (first + header[name]["data_offsets"][0]) // dtype.itemsize
-            tensors[name] = torch.empty(0, dtype=dtype).set_(storage, place, shape)
+            tensors[name] = torch.empty(0, dtype=dtype).set_(storage, place, shape)  # type: ignore[call-overload]
         yield tensors
 
 
