@@ -31,14 +31,14 @@ class DiskBudget:
             DiskBudgetExceeded: They and what was taken before are more than the budget.
             StorageFault: The disk has no room for them, which may change.
         """
-        taken = sum(self._taken.values())
-        before = ", ".join(f"{name} {in_gb(count)}" for name, count in self._taken.items())
-        before = f", of which are taken: {before}" if before else ""
+        total = sum(self._taken.values())
+        account = ", ".join(f"{name} {in_gb(count)}" for name, count in self._taken.items())
+        account = f", of which are taken: {account}" if account else ""
         free = self._free()
         need = f"{purpose} need {in_gb(size)} of disk"
-        if self.most is not None and taken + size > self.most:
+        if self.most is not None and total + size > self.most:
             raise DiskBudgetExceeded(
-                f"{need}; the budget of this job is {in_gb(self.most)} ({SETTING}){before}; {in_gb(free)} are free: "
+                f"{need}; the budget of this job is {in_gb(self.most)} ({SETTING}){account}; {in_gb(free)} are free: "
                 f"{remedy}, or raise {SETTING}"
             )
         if size > free:

@@ -98,8 +98,8 @@ class Arrays:
         else:
             numbers = labels.other(values, label_key, count, classes)
 
-        def blocks(chosen: Numbers) -> Iterator[NDArray[Any]]:
-            for block in _chosen(arrays, chosen):
+        def blocks(selection: Numbers) -> Iterator[NDArray[Any]]:
+            for block in _chosen(arrays, selection):
                 yield _as_eight_bits(_as_nchw(block, order), factor)
 
         return Pair(Images(numbers, shape, _EIGHT_BITS, blocks), dtype), classes

@@ -73,11 +73,11 @@ def _copied(images: Tensor, numbers: Tensor, down: Tensor, right: Tensor, mirror
     """The same for numbers [n], image by image, in the memory order that the gather leaves: channels last."""
     height, width = images.shape[2:]
     shape = (len(numbers), *images.shape[1:])
-    moved = torch.empty(shape, dtype=images.dtype, memory_format=torch.channels_last).zero_()
+    copies = torch.empty(shape, dtype=images.dtype, memory_format=torch.channels_last).zero_()
     moves = zip(numbers.tolist(), down.tolist(), right.tolist(), mirrored.tolist(), strict=True)
-    for target, (number, below, beside, flip) in zip(moved, moves, strict=True):
+    for target, (number, below, beside, flip) in zip(copies, moves, strict=True):
         source = images[number].flip(-1) if flip else images[number]
         target[:, max(below, 0) : height + min(below, 0), max(beside, 0) : width + min(beside, 0)] = source[
             :, max(-below, 0) : height - max(below, 0), max(-beside, 0) : width - max(beside, 0)
         ]
-    return moved
+    return copies

@@ -84,5 +84,5 @@ def distribute(images: Images, shares: Sequence[Share], numbers: Numbers) -> Non
 def resized(pixels: NDArray[np.uint8], size: tuple[int, ...]) -> NDArray[np.uint8]:
     """Images [n, C, H, W] at another height and width: bilinear with antialiasing."""
     chunk = torch.from_numpy(pixels).float()
-    resized = F.interpolate(chunk, size, mode="bilinear", align_corners=False, antialias=True)
-    return resized.round().clamp(0, 255).to(torch.uint8).numpy()
+    scaled = F.interpolate(chunk, size, mode="bilinear", align_corners=False, antialias=True)
+    return scaled.round().clamp(0, 255).to(torch.uint8).numpy()

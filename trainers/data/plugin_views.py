@@ -31,7 +31,7 @@ def draw(name: str, images: Tensor, split_seed: int, views: int, budget: DiskBud
             f"a view by {name} takes {images.numel() / 2**30:.1f} GiB of memory, and may take "
             f"{MOST_BYTES / 2**30:.0f}: lower dataset.image_size or dataset.train_size"
         )
-    made = pixel_storage.array(
+    pixels = pixel_storage.array(
         (views, *images.shape),
         np.dtype(np.uint8),
         budget,
@@ -39,8 +39,8 @@ def draw(name: str, images: Tensor, split_seed: int, views: int, budget: DiskBud
         "lower teacher.views, dataset.image_size or dataset.train_size",
     )
     for view in range(views):
-        made[view] = _view(name, function, images, split_seed, view)
-    return torch.from_numpy(made)
+        pixels[view] = _view(name, function, images, split_seed, view)
+    return torch.from_numpy(pixels)
 
 
 def _view(name: str, function: plugins.Function, images: Tensor, split_seed: int, view: int) -> NDArray[np.uint8]:
