@@ -14,7 +14,7 @@ WORKERS ?= $(shell echo $$(( ($$(nproc) * 3 + 1) / 2 )))
 
 .DEFAULT_GOAL := help
 .PHONY: help venv demo demo-own docs style test test-containers container-engine test-slow test-browser check lint types contracts audit format compose-config chaos clean
-.PHONY: bench-throughput bench-peers-data bench-memory bench-job bench-views bench-precision bench-coverage bench-guidance bench-table bench-confirmation bench-search bench-ranges bench-verdict bench-ridge bench-bias bench-overhead bench-load bench-claims
+.PHONY: bench-throughput bench-peers-data bench-real-sizes bench-memory bench-job bench-views bench-precision bench-coverage bench-guidance bench-table bench-confirmation bench-search bench-ranges bench-verdict bench-ridge bench-bias bench-overhead bench-load bench-claims
 SCALE := $(if $(QUICK),quick,full)
 
 help: ## show this list
@@ -84,6 +84,9 @@ bench-throughput: $(STAMP) ## images/s against the loop and the peers, in under 
 
 bench-peers-data: $(STAMP) ## one student of one given teacher, by torchdistill and by a job: accuracy, speed; QUICK=1 is shorter
 	$(BIN)/python -m benchmarks.engines.peers_data $(if $(QUICK),--quick) --keep peers-data-$(SCALE)-$$(nproc)-cores $(OPTIONS)
+
+bench-real-sizes: $(STAMP) ## a job on 100,000 pictures of 128 pixels: memory, disk, images/s beside torchdistill; about 10 GB of /tmp; QUICK=1: 4,000
+	$(BIN)/python -m benchmarks.engines.real_sizes $(if $(QUICK),--quick) --keep real-sizes-$(SCALE)-$$(nproc)-cores $(OPTIONS)
 
 bench-memory: $(STAMP) ## memory of one more student, in a bank and in a loop
 	$(BIN)/python -m benchmarks.engines.memory $(if $(QUICK),--quick) --keep memory-$(SCALE) $(OPTIONS)

@@ -213,16 +213,21 @@ def _job(folder: Path, settings: Settings, data: Data, scale: Scale, student: Mo
 
 def _work(folder: Path) -> str:
     """A worker in a process of its own, until nothing is left; what it logged."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("THERMOWELL_")}
-    environment |= {"THERMOWELL_VAR": str(folder), "THERMOWELL_POLL_SECONDS": "0.2", "PYTHONPATH": str(ROOT)}
-    environment |= {"THERMOWELL_DATABASE_URL": f"sqlite:///{folder}/thermowell.db"}
-    environment |= {"THERMOWELL_STUDENT_PROGRAMS": "false"}
+    environment = worker_environment(folder)
     worker = [sys.executable, "-m", "search.worker", "--exit-when-idle"]
     done = subprocess.run(worker, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     log = done.stdout + done.stderr
     if done.returncode:
         raise RuntimeError(f"the worker ended with {done.returncode}:\n{log[-2000:]}")
     return log
+
+
+def worker_environment(folder: Path) -> dict[str, str]:
+    """This process's environment for a worker that has everything below a folder, and no other setting."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("THERMOWELL_")}
+    environment |= {"THERMOWELL_VAR": str(folder), "THERMOWELL_POLL_SECONDS": "0.2", "PYTHONPATH": str(ROOT)}
+    environment |= {"THERMOWELL_DATABASE_URL": f"sqlite:///{folder}/thermowell.db"}
+    return environment | {"THERMOWELL_STUDENT_PROGRAMS": "false"}
 
 
 def _lines(log: str) -> list[dict[str, Any]]:

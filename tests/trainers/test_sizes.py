@@ -116,7 +116,7 @@ def test_what_sounds_like_another_part_is_not_trained_on(tmp_path: Path, name: s
     (tmp_path / "shards").mkdir()
     for file in ("train-00.npz", name):
         np.savez(tmp_path / "shards" / file, images=pixels(), labels=LABELS)
-    with pytest.raises(DatasetInvalid, match=f"{name} sounds like a .* would be trained on: call them"):
+    with pytest.raises(DatasetInvalid, match=f"{name} sounds like a .* would be trained on: name them"):
         datasets.load(SHARDS, tmp_path)
 
 

@@ -149,7 +149,7 @@ def files(data: Data, root: Path) -> list[NpzFile]:
             raise DatasetInvalid(f"the folder {data.path} has no npz files: name a file, or a folder of such files")
         for name in names:
             if not inside(path / name, root):
-                raise DatasetInvalid(f"{data.path}/{name} leads out of the data root")
+                raise DatasetInvalid(f"{data.path}/{name} leads out of the data root: put the file itself there")
         return [NpzFile(path / name, f"{data.path}/{name}") for name in names]
     if not path.is_file():
         raise DatasetMissing(f"there is no file {data.path!r} below the data root: put it there")
@@ -189,7 +189,7 @@ def _check_part(file: NpzFile, keys: Keys) -> None:
         if words & set(layout.PARTS[part]) and part not in keys and not words & set(layout.PARTS["train"]):
             name, label_name = _PAIRS[part][0]
             raise DatasetInvalid(
-                f"{file.name} sounds like a {part} part, and its images and labels would be trained on: call them "
+                f"{file.name} sounds like a {part} part, and its images and labels would be trained on: name them "
                 f"{name} and {label_name}, or train_images and train_labels"
             )
 
