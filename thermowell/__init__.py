@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from thermowell.errors import Unreachable as Unreachable
     from thermowell.frames import to_frame as to_frame
     from thermowell.spec import Spec as Spec
+    from thermowell.study import StudySpec as StudySpec
     from thermowell.sync.client import Client as Client
     from thermowell.trial.documents import Configuration as Configuration
     from thermowell.trial.handle import Diverged as Diverged
@@ -54,6 +55,7 @@ _MODULES = {
     "Client": "thermowell.sync.client",
     "Drawing": "thermowell.drawing",
     "Spec": "thermowell.spec",
+    "StudySpec": "thermowell.study",
     "to_frame": "thermowell.frames",
     **_TRIAL,
     **dict.fromkeys(_ERRORS, "thermowell.errors"),

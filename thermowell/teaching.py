@@ -8,18 +8,6 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from thermowell.parts import Part
-from thermowell.space import AdamSpace as AdamSpace
-from thermowell.space import Choices as Choices
-from thermowell.space import LionSpace as LionSpace
-from thermowell.space import NAdamSpace as NAdamSpace
-from thermowell.space import OptimizerSpace as OptimizerSpace
-from thermowell.space import ParameterChoices as ParameterChoices
-from thermowell.space import ParameterRange as ParameterRange
-from thermowell.space import ParameterValues as ParameterValues
-from thermowell.space import Range as Range
-from thermowell.space import RMSpropSpace as RMSpropSpace
-from thermowell.space import SgdSpace as SgdSpace
-from thermowell.space import Space as Space
 
 
 @dataclass(kw_only=True)

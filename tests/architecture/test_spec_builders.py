@@ -1,6 +1,6 @@
-"""The builders of specs are made of the spec's JSON Schema and the registry's names.
+"""The builders of specs are made of the JSON Schemas of jobs' and studies' specs and the registry's names.
 
-`BUILDERS=write pytest tests/architecture/test_spec_builders.py` writes thermowell/spec.py anew.
+`BUILDERS=write pytest tests/architecture/test_spec_builders.py` writes thermowell/spec.py and those beside it anew.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ import yaml
 import thermowell
 from search.spec.job import JobSpec
 from search.spec.parsing import default_spec_yaml, parse_spec, spec_json_schema
+from search.studies.parsing import parse_extension, parse_study
+from search.studies.spec import StudyExtension, StudySpec
 from thermowell.sending import document
 from trainers.registry.datasets import DATASETS
 from trainers.registry.models import MODELS
@@ -37,6 +39,7 @@ models are as good as those that are listed.
 '''
 TEACHING = '"""Builders of teachers, students and the data that they learn from."""\n'
 SPACE = '"""Builders of what a spec searches: ranges, lists and fixed values."""\n'
+STUDY = '"""Builders of studies: `StudySpec(name=..., base=Spec(...), factors={...})`; levels may be parts."""\n'
 IMPORTS = """
 from __future__ import annotations
 
@@ -50,13 +53,20 @@ MODULES = {
     "space": (["SpaceSpec"], SPACE),
     "teaching": (["TeacherSpec", "StudentSpec", "TrainingSpec"], TEACHING),
     "spec": (["JobSpec"], SPEC),
+    "study": (["StudySpec", "StudyExtension"], STUDY),
 }
+OFFERING = ("spec",)  # modules that have the classes of those before them too
 REGISTERED = {"DatasetSpec": list(DATASETS), "ModelSpec": list(MODELS), "StudentSpec": list(MODELS)}
+KINDS = {  # beside those of the schema
+    ("StudySpec", "base"): ["Spec"],
+    ("StudySpec", "design"): ['Literal["full", "one_at_a_time"]'],
+}
+NAMES = {"JobSpec": "Spec", "StudySpec": "StudySpec"}
 PLAIN = {"number": "float", "integer": "int", "string": "str", "boolean": "bool"}
 
 
 def class_name(definition: str) -> str:
-    return "Spec" if definition == "JobSpec" else definition.removesuffix("Spec")
+    return NAMES.get(definition, definition.removesuffix("Spec"))
 
 
 def type_of(schema: Mapping[str, Any]) -> Iterator[str]:
@@ -96,7 +106,7 @@ def source_of(definition: str, schema: Mapping[str, Any]) -> str:
     for name, field in schema["properties"].items():
         if name == "schema_version":
             continue
-        kinds = list(dict.fromkeys(type_of(field)))
+        kinds = list(dict.fromkeys([*KINDS.get((definition, name), []), *type_of(field)]))
         if name == "name" and definition in REGISTERED:
             kinds = [f"Literal[{', '.join(map(json.dumps, REGISTERED[definition]))}]", *kinds]
         lines.append(f"    {name}: {' | '.join(kinds)}" + ("" if name in required else " | None = None"))
@@ -113,20 +123,26 @@ def reached(definition: str, definitions: Mapping[str, Any]) -> set[str]:
 
 def written() -> dict[str, str]:
     """The modules by name, each with classes of those before it."""
-    schema = spec_json_schema()
-    definitions = {"JobSpec": {"properties": schema["properties"], **schema}, **schema["$defs"]}
+    schema, definitions = spec_json_schema(), dict[str, Any]()
+    for name, described in (
+        ("StudySpec", StudySpec.model_json_schema()),
+        ("StudyExtension", StudyExtension.model_json_schema()),
+        ("JobSpec", schema),
+    ):
+        definitions |= {**described.get("$defs", {}), name: described}
     texts, before = {}, dict[str, str]()
     for module, (roots, head) in MODULES.items():
         names = {name for root in roots for name in reached(root, definitions)} - before.keys()
-        shared = [
-            f"from thermowell.{home} import {class_name(name)} as {class_name(name)}" for name, home in before.items()
-        ]
-        imports = IMPORTS + "\n".join(sorted(shared)) + "\n\n\n"
-        text = (
-            NOTE + head + imports + "\n\n\n".join(source_of(name, definitions[name]) for name in sorted(names)) + "\n"
-        )
+        classes = "\n\n\n".join(source_of(name, definitions[name]) for name in sorted(names))
+        shared = []
+        for name, home in before.items():
+            if module in OFFERING:
+                shared.append(f"from thermowell.{home} import {class_name(name)} as {class_name(name)}")
+            elif re.search(rf"\b{class_name(name)}\b", classes):
+                shared.append(f"from thermowell.{home} import {class_name(name)}")
+        text = NOTE + head + IMPORTS + "\n".join(sorted(shared)) + "\n\n\n" + classes + "\n"
         before |= dict.fromkeys(names, module)
-        used = [] if module == "spec" else ["--select", "F401"]  # the last one offers all
+        used = [] if module in OFFERING else ["--select", "F401"]
         for options in (["check", "--select", "I", *used, "--fix", "--quiet"], ["format", "--quiet"]):
             path = ROOT / "thermowell" / f"{module}.py"
             command = [sys.executable, "-m", "ruff", *options, "--stdin-filename", str(path), "-"]
@@ -204,3 +220,46 @@ def test_what_is_no_field_is_refused_at_once_and_what_is_one_is_offered() -> Non
         thermowell.Spec(name="x", budgets=1)  # type: ignore[call-arg]
     assert {"dataset", "teacher", "student", "budget"} <= set(inspect.signature(thermowell.Spec).parameters)
     assert "Spec" in dir(thermowell)
+
+
+def test_a_study_in_python_is_the_study_in_yaml() -> None:
+    from thermowell.spec import Dataset, OptimizerSpace, SgdSpace, Spec, Student, Teacher
+    from thermowell.study import Design, StudyBudget, StudyExtension
+
+    base = Spec(
+        name="digits",
+        dataset=Dataset(name="digits", train_size=200),
+        teacher=Teacher(source="logits", artifact="a" * 64),
+        student=Student(name="mlp", arguments={"width": 16}),
+    )
+    study = thermowell.StudySpec(
+        name="lengths",
+        base=base,
+        factors={
+            "training.epochs": [2, 3],
+            "space.optimizer": {"plain": OptimizerSpace(sgd=SgdSpace()), "both": {"sgd": {}, "adamw": {}}},
+        },
+        design=Design(name="fractional", cells=3),
+        budget=StudyBudget(trials=40, of="all cells"),
+    )
+    same = """
+name: lengths
+base:
+  name: digits
+  dataset: {name: digits, train_size: 200}
+  teacher: {source: logits, artifact: AAA}
+  student: {name: mlp, arguments: {width: 16}}
+factors:
+  training.epochs: [2, 3]
+  space.optimizer: {plain: {sgd: {}}, both: {sgd: {}, adamw: {}}}
+design: {name: fractional, cells: 3}
+budget: {trials: 40, of: all cells}
+""".replace("AAA", "a" * 64)
+    content, media_type = document(study)
+    assert media_type == "application/json"
+    assert parse_study(content, "json") == parse_study(same, "yaml")
+    by_word = thermowell.StudySpec(name="lengths", base=base, factors={"training.epochs": [2, 3]}, design="full")
+    assert parse_study(document(by_word)[0], "json").design.name == "full"
+    more = StudyExtension(factors={"training.epochs": [5]}, replicates=2)
+    assert parse_extension(document(more)[0], "json").replicates == 2
+    assert set(inspect.signature(thermowell.StudySpec).parameters) == StudySpec.model_fields.keys() - {"schema_version"}

@@ -11,6 +11,7 @@ from urllib.parse import quote
 from thermowell.api.document import read_document
 from thermowell.api.guidance import Guidance
 from thermowell.api.studies import Study, StudyDetail
+from thermowell.parts import Part
 from thermowell.sending import document
 from thermowell.sync.transport import Transport
 
@@ -22,12 +23,12 @@ class Studies:
 
     def submit_study(
         self,
-        study: Mapping[str, Any] | Path | str | bytes,
+        study: Mapping[str, Any] | Part | Path | str | bytes,
         *,
         media_type: str | None = None,
         idempotency_key: str | None = None,
     ) -> StudyDetail:
-        """The study that a document became, with all of its jobs; documents are given as to `submit`."""
+        """The study that a thermowell.StudySpec or a document became, with all of its jobs, given as to `submit`."""
         content, media = document(study)
         headers = {"Content-Type": media_type or media}
         if idempotency_key:
@@ -52,7 +53,7 @@ class Studies:
                 return
 
     def extend_study(
-        self, study: str | Study, more: Mapping[str, Any] | Path | str | bytes, *, media_type: str | None = None
+        self, study: str | Study, more: Mapping[str, Any] | Part | Path | str | bytes, *, media_type: str | None = None
     ) -> StudyDetail:
         """Adds factors, levels or repeats: what is there stays as it is."""
         content, media = document(more)
