@@ -14,7 +14,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from search import tracing
-from search.errors import DatabaseUnavailable, SchemaMissing
+from search.errors import DatabaseUnavailable, SchemaMissing, ThermowellError
 from search.logs import Lines
 from search.schema import check_ready
 from service.app import create_app
@@ -72,8 +72,31 @@ def configure_logging() -> None:
     )
 
 
+class AddressTaken(ThermowellError):
+    """The address to listen on cannot be had."""
+
+    slug = "address-taken"
+
+
+def check_address(settings: Settings) -> None:
+    """Raises AddressTaken where nobody could listen at the settings' address, before anything else is begun."""
+    try:
+        [family, *_], *_ = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)
+        socket.create_server((settings.host, settings.port), family=family).close()
+    except OSError as error:
+        raise AddressTaken(
+            f"{settings.host}, port {settings.port}, cannot be listened on ({error.strerror}): stop what listens "
+            "there, or choose another port by THERMOWELL_PORT"
+        ) from error
+
+
 def run(settings: Settings) -> None:
-    """Serves until SIGINT or SIGTERM. Raises OpenRefused where anybody could use it, StoreUnavailable without one."""
+    """Serves until SIGINT or SIGTERM.
+
+    Raises AddressTaken, OpenRefused where anybody could use it, StoreUnavailable without one, DatabaseUnavailable
+    where there can be none.
+    """
+    check_address(settings)
     configure_logging()
     tracing.configure("thermowell-api")
     app = create_app(settings)

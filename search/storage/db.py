@@ -155,16 +155,28 @@ class Database:
 
 
 def open_database(url: str, *, pool_size: int = 5, max_overflow: int = 10) -> Database:
-    """Opens the database at a SQLAlchemy URL; connects at the first use. The folder of an SQLite file is made."""
+    """Opens the database at a SQLAlchemy URL; connects at the first use. The folder of an SQLite file is made.
+
+    DatabaseUnavailable where that cannot be.
+    """
     parsed = normal_url(url)
     if parsed.get_backend_name() == "sqlite":
         if parsed.database in (None, "", ":memory:"):
             raise ValueError("an SQLite database needs a file: every process must see the same one")
-        Path(str(parsed.database)).parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(Path(str(parsed.database)).parent)
     options = engine_options(parsed) | {"json_serializer": to_json, "json_deserializer": from_json}
     engine = sqlalchemy.create_engine(parsed, pool_size=pool_size, max_overflow=max_overflow, **options)
     equip(engine)
     return Database(engine)
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DatabaseUnavailable(
+            f"the folder {folder} cannot be made ({error.strerror}): let THERMOWELL_VAR name one that may be written to"
+        ) from error
 
 
 def engine_options(url: URL) -> dict[str, Any]:

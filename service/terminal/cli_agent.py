@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,6 +11,9 @@ import typer
 from typer.core import TyperCommand
 
 from service.terminal.cli_operate import become
+from service.terminal.console import ID_LENGTH, full_id
+from thermowell.errors import Refused, Unreachable
+from thermowell.sync.client import Client
 
 WORDS = Path("examples/own/words")
 
@@ -26,10 +30,24 @@ class _Verbatim(TyperCommand):
 def agent(context: typer.Context) -> None:
     """Train trials by commands: one's own (`agent JOB -- python train.py {config}`) or an operator's (--commands FILE).
 
-    `thermowell agent --help` has its options. It needs no database: a node needs thermowell-client alone, and
-    `python -m thermowell.agent`.
+    JOB is an id or, first among the arguments, a name. `thermowell agent --help` has its options. It needs no
+    database: a node needs thermowell-client alone, and `python -m thermowell.agent`.
     """
-    become("thermowell.agent", *context.args)
+    become("thermowell.agent", *_with_id(context.args))
+
+
+def _with_id(arguments: list[str]) -> list[str]:
+    """The agent's arguments with its job, where that is named first, by its id.
+
+    They stay as they are where the key cannot look it up: one that trains and does nothing else reads nothing.
+    """
+    if not arguments or arguments[0].startswith("-") or len(arguments[0]) == ID_LENGTH:
+        return arguments
+    options = arguments[1 : arguments.index("--")] if "--" in arguments else arguments[1:]
+    address = options[options.index("--url") + 1] if "--url" in options[:-1] else None
+    with suppress(Refused, Unreachable), Client(address) as client:
+        return [full_id(client, arguments[0]), *arguments[1:]]
+    return arguments
 
 
 def check(context: typer.Context) -> None:

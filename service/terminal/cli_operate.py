@@ -6,7 +6,7 @@ import importlib.util
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -38,9 +38,9 @@ def serve(
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="[env THERMOWELL_PORT; 8000]")] = None,
 ) -> None:
     """Run the API and the dashboard. On any address but loopback an API key must exist first."""
-    from search.errors import LiteratureInvalid, StoreUnavailable
+    from search.errors import DatabaseUnavailable, LiteratureInvalid, StoreUnavailable
     from service.auth import OpenRefused
-    from service.server import run
+    from service.server import AddressTaken, run
 
     options = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
     settings = read_settings(**options)
@@ -48,9 +48,9 @@ def serve(
         run(settings)
     except OpenRefused as refused:
         fail(str(refused), Exit.REFUSED)
-    except LiteratureInvalid as invalid:
+    except (LiteratureInvalid, AddressTaken) as invalid:
         fail(str(invalid), Exit.USAGE)
-    except StoreUnavailable as error:
+    except (StoreUnavailable, DatabaseUnavailable) as error:
         fail(str(error), Exit.UNREACHABLE)
 
 
@@ -139,10 +139,15 @@ def up(
     workers: Annotated[int, typer.Option(min=1, max=64, help="How many workers.")] = 1,
 ) -> None:
     """Run service and workers in one terminal, on whatever is configured, until Ctrl-C."""
+    from service.server import AddressTaken, check_address
     from service.terminal.programs import stay_up
 
     need_worker_extra()
-    read_settings()
+    settings = read_settings()
+    try:
+        check_address(settings)
+    except AddressTaken as error:
+        fail(str(error), Exit.USAGE)
     raise typer.Exit(stay_up(workers, stdout()))
 
 
@@ -347,15 +352,13 @@ def _open_database(settings: Settings) -> Iterator[Database]:
     from search.errors import DatabaseUnavailable, ThermowellError
     from search.storage.db import open_database
 
-    db = open_database(settings.database_url)
     try:
-        yield db
+        with closing(open_database(settings.database_url)) as db:
+            yield db
     except DatabaseUnavailable as error:
         fail(f"{settings.safe_database_url}: {error}", Exit.UNREACHABLE)
     except ThermowellError as error:
         fail(str(error), Exit.REFUSED)
-    finally:
-        db.close()
 
 
 def _change_quota(quota: Quota, limits: dict[str, int | None]) -> Quota:

@@ -151,7 +151,11 @@ def stay_up(workers: int, out: Console) -> Exit:
     """Runs a service and so many workers on whatever is configured, until Ctrl-C or until one of them ends."""
     settings = Settings()
     logs = settings.var / "logs"
-    logs.mkdir(parents=True, exist_ok=True)
+    try:
+        logs.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        place = f"the folder {logs} cannot be made ({error.strerror})"
+        fail(f"{place}: let THERMOWELL_VAR name one that may be written to", Exit.USAGE)
     configured = {name: value for name, value in os.environ.items() if name.startswith("THERMOWELL_")}
     programs = Programs(logs, configured)
     url = f"http://{'127.0.0.1' if settings.host in ('0.0.0.0', '::') else settings.host}:{settings.port}"

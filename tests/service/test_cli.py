@@ -27,7 +27,7 @@ from search.storage.tables import jobs as job_table
 from search.worker import process
 from service import cli
 from service.settings import Settings
-from service.terminal import cli_operate
+from service.terminal import cli_agent, cli_operate
 from service.terminal.console import Exit
 from tests.processes import Processes
 from tests.service import server_fixtures
@@ -512,6 +512,25 @@ class TestReadingAndNames:
         assert run("result", "waiting").exit_code == Exit.FAILED
         refused = run("result", "waiting", "--json")
         assert "the data set is not below the data root" in refused.stderr
+
+    def test_an_agent_takes_a_name_where_its_key_may_look_it_up(
+        self, run: Run, jobs: Jobs, url: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        begun: list[tuple[str, ...]] = []
+        monkeypatch.setattr(cli_agent, "become", lambda *arguments: begun.append(arguments))
+        command = ("--url", url, "--", "python", "train.py", "--url", "x")
+        assert run("agent", "going", *command).exit_code == Exit.OK
+        assert run("agent", "nothing", *command).exit_code == Exit.REFUSED
+        run("agent", jobs.running.id, "--", "true")
+        run("agent", "--commands", "file")
+        monkeypatch.setenv("THERMOWELL_KEY", "tw_wrong")
+        run("agent", "going", *command)
+        named = [jobs.running.id, jobs.running.id, "--commands", "going"]
+        assert [arguments[:2] for arguments in begun] == [("thermowell.agent", name) for name in named]
+
+    def test_a_shell_completes_commands(self, run: Run) -> None:
+        env = {"_ROOT_COMPLETE": "complete_bash", "COMP_WORDS": "thermowell stu", "COMP_CWORD": "1"}
+        assert run(env=env).stdout.split() == ["student", "study"]
 
     def test_open_prints_the_address(self, run: Run, jobs: Jobs, monkeypatch: pytest.MonkeyPatch, url: str) -> None:
         opened: list[str] = []
