@@ -12,7 +12,7 @@ import httpx
 import pytest
 import yaml
 
-from benchmarks.newcomer import DEMO, MARKS, OWN
+from benchmarks.newcomer import DEMO, MARKS, OWN, TRAINING
 from service.terminal import programs
 from service.terminal.console import Exit
 from tests.processes import Processes, Started
@@ -141,5 +141,5 @@ def test_it_needs_a_spec(processes: Processes, tmp_path: Path) -> None:
 
 def test_a_newcomer_types_what_the_readme_says() -> None:
     readme = (Path(__file__).parents[2] / "README.md").read_text()
-    for command in (DEMO[-1], *OWN):
+    for command in (DEMO[-1], *OWN, *TRAINING):
         assert command in readme, "benchmarks/newcomer.py measures a way that nobody is shown"
