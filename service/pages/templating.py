@@ -62,12 +62,12 @@ def _environment() -> jinja2.Environment:
     )
     environment.filters["moment"] = moment
     environment.filters["duration"] = units.duration
-    environment.globals["asset"] = _asset
+    environment.globals["asset"] = asset
     return environment
 
 
 @cache
-def _asset(name: str) -> str:
+def asset(name: str) -> str:
     """The address of a static file; another one when its content is another, so that no browser keeps an old one."""
     return f"{ASSETS}/{name}?v={hashlib.sha256(_file('static', name)).hexdigest()[:12]}"
 

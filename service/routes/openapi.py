@@ -19,6 +19,7 @@ from search.spec.parsing import default_spec_yaml
 from search.studies.spec import StudyExtension, StudySpec
 from service import prefix
 from service.errors import Problem, problems
+from service.pages.templating import asset
 from service.routes import training_examples
 from service.routes.submitting import schema_of
 from trainers.registry import losses, optimizers
@@ -27,16 +28,6 @@ ASSETS = "/docs/assets"
 DOCS_POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:"
 )
-DARK = """<meta name="color-scheme" content="light dark">
-<script>
-const dark = matchMedia("(prefers-color-scheme: dark)");
-const follow = () => document.documentElement.classList.toggle("dark-mode", dark.matches);
-dark.addEventListener("change", follow);
-follow();
-</script>
-<style>.swagger-ui .renderedMarkdown p { line-height: 1.9 }</style>
-"""
-"""Swagger UI's own dark colours, where the visitor's system is dark, and lines that names in code fit into."""
 DESCRIPTION = """
 At which temperature, with which optimizer settings, should this student be distilled from this teacher?
 Submit a job spec, follow it, and read the answer with its uncertainty.
@@ -194,7 +185,12 @@ async def show_docs(request: Request) -> HTMLResponse:
         swagger_favicon_url=prefix.at(f"{ASSETS}/favicon.png"),
         swagger_ui_parameters={"defaultModelsExpandDepth": 0, "displayRequestDuration": True},
     )
-    text = bytes(page.body).decode().replace("<html>", '<html lang="en">').replace("</head>", f"{DARK}</head>")
+    head = (
+        '<meta name="color-scheme" content="light dark">'
+        f'<link rel="stylesheet" href="{prefix.at(asset("docs.css"))}">'
+        f'<script src="{prefix.at(asset("docs.js"))}"></script>'
+    )
+    text = bytes(page.body).decode().replace("<html>", '<html lang="en">').replace("</head>", f"{head}</head>")
     return HTMLResponse(text, headers={"Content-Security-Policy": DOCS_POLICY})
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, Response, Route
 
@@ -25,12 +26,20 @@ PATIENCE = 120.0  # seconds for what takes some
 PAGE_PATIENCE = 30_000.0  # milliseconds for what is there at once on an idle machine
 WIDTHS = (1280, 390)
 SCHEMES = ("light", "dark")
+EVERY_DAY = {(390, "dark")}  # the others are looked at by the slow tests
+LOOKS = [
+    pytest.param(width, scheme, marks=() if (width, scheme) in EVERY_DAY else pytest.mark.slow)
+    for width in WIDTHS
+    for scheme in SCHEMES
+]
 SERIOUS = ("serious", "critical")
 CUT = """() => [...document.querySelectorAll("figure svg")].filter((e) => e.getClientRects().length).flatMap((e) => {
   const box = e.getBoundingClientRect();
   const cut = (text) => text.left < box.left - 1 || text.right > box.right + 1 || text.bottom > box.bottom + 1;
   return [...e.querySelectorAll("text")].filter((t) => cut(t.getBoundingClientRect())).map((t) => t.textContent);
 })"""
+BROKEN = """() => [...document.images].filter((e) => e.complete && !e.naturalWidth && e.getClientRects().length)
+  .map((e) => e.currentSrc)"""
 SCROLLED = """() => [...document.querySelectorAll("figure")].filter((e) => e.scrollWidth > e.clientWidth + 1).length"""
 BLANK = '<svg xmlns="http://www.w3.org/2000/svg"/>'
 
@@ -220,6 +229,11 @@ class Visit:
         self.page.goto(self.site.url + path)
         return self.page
 
+    def look(self, name: str) -> None:
+        """A picture for people first, which helps where the checks fail."""
+        self.keep(name)
+        self.check_page()
+
     def keep(self, name: str) -> None:
         """A picture of the whole page, for people to look at."""
         OUTPUT.mkdir(parents=True, exist_ok=True)
@@ -235,6 +249,7 @@ class Visit:
         assert whole <= shown, f"{self.page.url} is {whole} pixels wide in a window of {shown}"
         assert self.page.evaluate(CUT) == [], "labels of plots are cut"
         assert self.page.evaluate(SCROLLED) == 0, "plots are wider than their frames"
+        assert self.page.evaluate(BROKEN) == [], "pictures that cannot be shown"
 
 
 def _blank_picture(route: Route) -> None:

@@ -9,10 +9,12 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.site import PATIENCE, Visit, spec
+from tests.terminals import terminal
 
 pytestmark = pytest.mark.slow  # each waits for a whole job; test_pages and test_doing look at pages every time
 
 NewVisit = Callable[..., Visit]
+COMPILING = re.compile(r"compiling, (about \d+ s left|soon done)")
 
 
 def test_from_a_key_to_an_answer(visit: NewVisit) -> None:
@@ -41,6 +43,24 @@ def test_from_a_key_to_an_answer(visit: NewVisit) -> None:
     page.get_by_role("main").get_by_role("link", name="Dashboard").click()
     expect(page).to_have_url(re.compile(r"/dashboard/studies/\d+$"))
     expect(page.get_by_text(re.compile("thermowell-[0-9a-f]+")).first).to_be_visible()
+
+
+def test_a_job_that_is_compiled_says_so_and_for_how_long(visit: NewVisit) -> None:
+    """A real worker compiles for a job that is large enough to earn it back; page and terminal say so meanwhile."""
+    at = visit()
+    with at.site.api() as api:
+        job_id = at.site.submit(spec("compiled", trials=90_000, epochs=40))
+        page = at.go(f"/jobs/{job_id}")
+        page.evaluate("window.sameDocument = true")
+        address = {"THERMOWELL_URL": at.site.url, "THERMOWELL_KEY": at.site.keys["admin"]}
+        with terminal("watch", job_id, env=address) as screen:
+            expect(page.locator("#progress").get_by_text(COMPILING)).to_be_visible(timeout=PATIENCE * 1000)
+            screen.until(lambda text: COMPILING.search(text) is not None, PATIENCE)
+            expect(page.get_by_text("best so far, one seed")).to_be_visible(timeout=PATIENCE * 1000)
+            screen.until(lambda text: "compiling" not in text, PATIENCE)
+        expect(page.get_by_text("compiling")).to_have_count(0)
+        assert page.evaluate("window.sameDocument")
+        api.post(f"/jobs/{job_id}/cancel")
 
 
 @pytest.mark.parametrize("width", [1280, 390])

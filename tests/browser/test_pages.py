@@ -8,10 +8,9 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.site import PATIENCE, SCHEMES, WIDTHS, Site, Visit, spec
+from tests.browser.site import LOOKS, PATIENCE, Site, Visit, spec
 
 NewVisit = Callable[..., Visit]
-EVERY_DAY = {(390, "dark")}  # the others are looked at by the slow tests
 REFUSED = "schema_version: 1\nname: wrong\ndataset:\n  name: digitz\ntraining:\n  epochs: many\n"
 
 
@@ -24,51 +23,38 @@ def long_job(site: Site) -> Iterator[str]:
         api.post(f"/jobs/{job_id}/cancel")
 
 
-@pytest.mark.parametrize(
-    ("width", "scheme"),
-    [
-        pytest.param(width, scheme, marks=() if (width, scheme) in EVERY_DAY else pytest.mark.slow)
-        for width in WIDTHS
-        for scheme in SCHEMES
-    ],
-)
+@pytest.mark.parametrize(("width", "scheme"), LOOKS)
 def test_every_page(visit: NewVisit, answered: str, long_job: str, width: int, scheme: str) -> None:
     at = visit(width, scheme, scope=None)
     at.noticed.expected += ["422", "404"]  # a refused spec and a page that is not there
     page = at.go("/signin")
-    look(at, "signin")
+    at.look("signin")
     at.sign_in("admin")
     found = page.get_by_role("article", name="long").get_by_text("best so far, one seed")
     expect(found).to_be_visible(timeout=PATIENCE * 1000)
-    look(at, "jobs")
+    at.look("jobs")
     at.go(f"/jobs/{long_job}")
     expect(page.get_by_role("heading", name="In training")).to_be_visible()
-    look(at, "job-running")
+    at.look("job-running")
     page.get_by_text("Cancel ...").click()
     page.get_by_text("Extend the budget ...").click()
-    look(at, "job-actions")
+    at.look("job-actions")
     at.go(f"/jobs/{answered}")
-    look(at, "job-completed")
+    at.look("job-completed")
     at.go("/jobs/new")
-    look(at, "new")
+    at.look("new")
     page.get_by_label("Spec, as YAML or JSON").fill(REFUSED)
     page.get_by_role("button", name="Submit").click()
     expect(page.get_by_role("alert")).to_contain_text("Line 4: dataset.name unknown data set 'digitz'")
-    look(at, "refused")
+    at.look("refused")
     at.go("/jobs/none")
-    look(at, "missing")
+    at.look("missing")
     at.go(f"/v1/jobs/{answered}/report")
-    look(at, "report")
+    at.look("report")
     screens = page.evaluate("document.getElementById('details').getBoundingClientRect().top / window.innerHeight")
     assert screens <= 5, f"the report's details begin after {screens:.1f} screens"
     page.get_by_role("link", name="Back to the job").click()
     expect(page).to_have_url(f"{at.site.url}/jobs/{answered}")
-
-
-def look(at: Visit, name: str) -> None:
-    """A picture first: it helps where the checks fail."""
-    at.keep(name)
-    at.check_page()
 
 
 def test_the_dashboard_shows_the_study(visit: NewVisit, answered: str) -> None:

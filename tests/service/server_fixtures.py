@@ -20,12 +20,15 @@ from search.claims import artifacts, claiming, finalization, reporting, workers
 from search.records import LOCAL_OWNER, SCOPES, Job, Principal, Reason
 from search.requests import jobs as job_requests
 from search.requests.jobs import cancel_job, get_job
+from search.requests.studies import get_study, submit_study
 from search.requests.trials import iter_trials
 from search.schema import migrate
 from search.spec.job import JobSpec
 from search.states import TrialState
 from search.storage.db import Database, open_database
 from search.storage.folder import Folder
+from search.studies.records import StudyDetail
+from search.studies.spec import StudySpec
 from service.app import create_app
 from service.server import Server
 from service.settings import Settings
@@ -183,6 +186,20 @@ def complete(db: Database, root: Path, **changes: Any) -> Job:
     train(db, job)
     close(db, root, job)
     return get_job(db, job.id, LOCAL)
+
+
+def cross(db: Database, root: Path, answered: int = 1, **changes: Any) -> StudyDetail:
+    """A study whose first cells are answered, and whose last one has failed."""
+    base = document(budget={"trials": ENOUGH})
+    del base["name"]
+    crossing: dict[str, Any] = {"name": "crossed", "factors": {"training.epochs": [2, 3]}, "replicates": 1}
+    study, _ = submit_study(db, StudySpec.model_validate(crossing | {"base": base} | changes), LOCAL)
+    for cell in study.cells[:answered]:
+        job = get_job(db, cell.job_id, LOCAL)
+        train(db, job)
+        close(db, root, job)
+    fail(db, study.cells[-1].job_id, "the data set is not below the data root")
+    return get_study(db, study.id, LOCAL)
 
 
 def fail(db: Database, job_id: str, why: str) -> None:

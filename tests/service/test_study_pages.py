@@ -8,31 +8,18 @@ from html import unescape
 import httpx
 import pytest
 
-from search.requests.jobs import get_job
-from search.requests.studies import get_study, submit_study
 from search.storage.db import Database
 from search.studies.records import StudyDetail
-from search.studies.spec import StudySpec
 from service.settings import Settings
 from tests.service import server_fixtures
 from tests.service.server_fixtures import Jobs
 from tests.service.test_pages import HTML, words
 
-CROSSED = {"name": "crossed", "factors": {"training.epochs": [2, 3]}, "replicates": 1}
-
 
 @pytest.fixture
 def study(db: Database, settings: Settings) -> StudyDetail:
     """A study of two cells: one is answered, the other has failed."""
-    base = server_fixtures.document(budget={"trials": server_fixtures.ENOUGH})
-    del base["name"]
-    spec = StudySpec.model_validate(CROSSED | {"base": base})
-    found, _ = submit_study(db, spec, server_fixtures.LOCAL)
-    job = get_job(db, found.cells[0].job_id, server_fixtures.LOCAL)
-    server_fixtures.train(db, job)
-    server_fixtures.close(db, settings.artifact_root, job)
-    server_fixtures.fail(db, found.cells[1].job_id, "the data set is not below the data root")
-    return get_study(db, found.id, server_fixtures.LOCAL)
+    return server_fixtures.cross(db, settings.artifact_root)
 
 
 def get(client: httpx.Client, path: str) -> httpx.Response:
