@@ -8,6 +8,7 @@ Dashboard), and what differs from before goes to the database in one transaction
 
 from __future__ import annotations
 
+import copy
 import json
 import re
 import shutil
@@ -17,18 +18,23 @@ from typing import Any, BinaryIO
 
 import optuna
 from optuna.artifacts.exceptions import ArtifactNotFound
+from optuna.study._frozen import FrozenStudy
 from sqlalchemy import column, delete, insert, select, table, update
 
+from search import units
 from search.claims.artifacts import place
+from search.optuna_bridge.study import Storage
 from search.records import Artifact
 from search.storage.db import Database
 from search.storage.rows import optuna_study_name
 from search.storage.store import Store
+from search.storage.tables import jobs
 from thermowell.api.document import Document
 
 _ATTRIBUTES = table("study_system_attributes", column("study_id"), column("key"), column("value_json"))
 _STUDIES = table("studies", column("study_id"), column("study_name"))
 _FILES, _PLOTS = "artifacts:", "dashboard:plot_data:"
+_NAME = re.compile(r"thermowell-(?P<job>[0-9a-f]{16})(?:-(?P<arm>label_only|t1|t4))?")
 _DIGEST, _UPLOAD = re.compile(r"[0-9a-f]{64}"), re.compile(r"[0-9a-f-]{1,63}")
 PREFIX = "thermowell-"
 """Of the plots' ids: whatever else somebody saves in the study is left alone."""
@@ -43,6 +49,30 @@ class Figure:
     def to_json(self) -> str:
         """What Optuna Dashboard asks of a plot."""
         return json.dumps(self.document, separators=(",", ":"), allow_nan=False)
+
+
+def with_shown_names(storage: Storage, db: Database) -> Storage:
+    """The storage for Optuna Dashboard's eyes: its list calls a study by its job, and has a job's search before all
+    baselines, since it shows the last one first. Whoever asks for a study by its name finds it by the one it has.
+    """
+    stored_studies = storage.get_all_studies
+
+    def shown() -> list[FrozenStudy]:
+        with db.read() as connection:
+            names = {row.id: row.name for row in connection.execute(select(jobs.c.id, jobs.c.name))}
+        searches, baselines = [], []
+        for study in stored_studies():
+            match = _NAME.fullmatch(study.study_name)
+            if match is not None and match["job"] in names:
+                study = copy.copy(study)
+                job = names[match["job"]]
+                title = f"baseline, {units.ARMS[match['arm']]}, of {job}" if match["arm"] else job
+                study.study_name = f"{title} · {study.study_name}"
+            (baselines if match is not None and match["arm"] else searches).append(study)
+        return [*baselines, *searches]
+
+    storage.get_all_studies = shown  # type: ignore[method-assign]  # of this one alone, which is the dashboard's own
+    return storage
 
 
 class _Batch:

@@ -16,7 +16,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import Message, Receive, Scope, Send
 
 from search.errors import DatabaseUnavailable, SchemaMissing, StoreUnavailable
-from search.optuna_bridge.dashboard import Files
+from search.optuna_bridge.dashboard import Files, with_shown_names
 from search.optuna_bridge.study import close_storage, optuna_storage
 from search.schema import check_ready, check_schema
 from search.storage.db import Database
@@ -103,7 +103,7 @@ class Dashboard:
                 import optuna_dashboard  # takes seconds, which a service that nobody looks at need not spend
 
                 check_schema(self._db)
-                storage = optuna_storage(self._db)
+                storage = with_shown_names(optuna_storage(self._db), self._db)
                 app = optuna_dashboard.wsgi(storage, artifact_store=_Files(self._files))
                 self._made = storage, WSGIMiddleware(app, workers=THREADS)
             return self._made

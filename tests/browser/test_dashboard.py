@@ -38,7 +38,7 @@ def study(site: Site, answered: str) -> int:
     def shown() -> bool:
         with httpx.Client(base_url=f"{site.url}/api", headers=headers(site), timeout=60) as api:
             for summary in api.get("/studies").json()["study_summaries"]:
-                if summary["study_name"] == f"thermowell-{answered}":
+                if summary["study_name"] == f"answered · thermowell-{answered}":
                     found["study"] = summary["study_id"]
                     artifacts = api.get(f"/studies/{summary['study_id']}").json()["artifacts"]
                     return {each["filename"] for each in artifacts} >= FILES

@@ -16,6 +16,7 @@ from optuna.trial import FrozenTrial, TrialState
 from search.optuna_bridge.study import close_storage, optuna_storage
 from search.storage.db import Database
 from tests.service.problems import refused
+from tests.service.server_fixtures import Jobs
 
 Headers = dict[str, str]
 
@@ -39,6 +40,26 @@ def test_it_shows_studies_to_who_may_look(client: httpx.Client, key: Callable[..
     looker = key("dashboard")
     assert names(client, looker) == ["thermowell-test"]
     assert client.get(f"/api/studies/{study}", headers=looker).json()["trials"][0]["values"] == [0.9]
+
+
+def test_its_list_begins_with_searches_by_the_names_of_their_jobs(
+    client: httpx.Client, db: Database, jobs: Jobs
+) -> None:
+    storage = optuna_storage(db)
+    mine = f"thermowell-{jobs.completed.id}"
+    for name in (mine, f"{mine}-t4", f"{mine}-label_only", "somebody-elses", f"thermowell-{'0' * 16}"):
+        optuna.create_study(study_name=name, storage=storage)
+    close_storage(storage)
+    assert names(client, {})[::-1] == [  # as the page has them, the last one first
+        f"thermowell-{'0' * 16}",
+        "somebody-elses",
+        f"done · {mine}",
+        f"baseline, no distillation, of done · {mine}-label_only",
+        f"baseline, T = 4, of done · {mine}-t4",
+    ]
+    first = client.get("/api/studies").json()["study_summaries"][-3]
+    assert client.get(f"/api/studies/{first['study_id']}").json()["name"] == f"done · {mine}"
+    assert mine in client.get(f"/csv/{first['study_id']}").headers["content-disposition"]
 
 
 def test_only_an_admin_changes_anything(client: httpx.Client, key: Callable[..., Headers], study: int) -> None:
