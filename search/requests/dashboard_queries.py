@@ -7,14 +7,15 @@ from contextlib import suppress
 
 from sqlalchemy import column, func, select, table, tuple_
 
+from search.claims.workers import is_alive
 from search.errors import Unreadable
 from search.records import Event, Principal
 from search.states import TrialState
 from search.storage.access import visible_job, visible_study
-from search.storage.db import Database
+from search.storage.db import Database, now_sql
 from search.storage.rows import event_of, optuna_study_name
 from search.storage.stored import readable
-from search.storage.tables import analyses, events, jobs, trials
+from search.storage.tables import analyses, events, jobs, trials, workers
 
 _STUDIES = table("studies", column("study_id"), column("study_name"))  # Optuna's own
 
@@ -37,6 +38,24 @@ def pulse(db: Database, principal: Principal, job_id: str | None = None, study_i
         epochs = select(func.sum(trials.c.epoch)).where(trials.c.job_id == job.id, trials.c.state == TrialState.RUNNING)
         computed = select(func.max(analyses.c.computed_at)).where(analyses.c.job_id == job.id)
         return f"{job.last_event} {connection.execute(epochs).scalar_one()} {connection.execute(computed).scalar_one()}"
+
+
+def preparations(db: Database, job_id: str | None = None) -> str:
+    """A word that differs whenever workers say that they prepare something else, for one job or for any.
+
+    Where they know for how long, it differs with every ten seconds of it.
+    """
+    told = workers.c.capabilities["preparing"]
+    query = select(told.label("preparing"), (now_sql() - workers.c.seen_at).label("age")).where(is_alive())
+    words = []
+    with db.read() as connection:
+        for row in connection.execute(query.order_by(workers.c.id)):
+            with suppress(Unreadable), readable(f"what a worker prepares: {str(row.preparing)[:80]}"):
+                if row.preparing and job_id in (None, row.preparing["job"]):
+                    seconds = row.preparing["seconds"]
+                    tens = None if seconds is None else (seconds - row.age) // 10
+                    words.append(f"{row.preparing['job']} {row.preparing['words']} {tens}")
+    return ", ".join(words)
 
 
 def best_temperatures(db: Database, best: Mapping[str, int]) -> dict[str, float]:

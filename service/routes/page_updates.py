@@ -17,6 +17,7 @@ from search.records import Principal
 from search.requests import dashboard_queries
 from search.requests.dashboard_queries import pulse
 from search.requests.jobs import get_job
+from search.storage.db import Database
 from service.auth import Reader
 from service.routes.access import Access, AccessEnded
 from service.routes.jobs import database
@@ -64,6 +65,12 @@ async def follow_study(
         yield event
 
 
+def _standing(db: Database, principal: Principal, job_id: str | None, study_id: str | None) -> str:
+    """A word that differs whenever what the page says has changed."""
+    changed = dashboard_queries.pulse(db, principal, job_id, study_id)
+    return changed if study_id is not None else f"{changed} {dashboard_queries.preparations(db, job_id)}"
+
+
 async def _changes(
     request: Request, principal: Principal, job_id: str | None = None, study_id: str | None = None
 ) -> AsyncIterator[ServerSentEvent]:
@@ -79,7 +86,7 @@ async def _changes(
     while not state.stopping.is_set() and time.monotonic() < ends_at:
         with suppress(DatabaseUnavailable):  # it may come back while the page waits
             try:
-                current = await run_in_threadpool(dashboard_queries.pulse, state.db, access.principal, job_id, study_id)
+                current = await run_in_threadpool(_standing, state.db, access.principal, job_id, study_id)
                 if current != before or access.due:
                     await access.check()
             except (NotFound, AccessEnded):

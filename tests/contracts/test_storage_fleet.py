@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from typing import Any
 
@@ -12,7 +13,7 @@ from search.claims import claiming, leases, workers
 from search.claims.claiming import Claim
 from search.errors import IllegalMove, QuotaExceeded, SpecInvalid
 from search.records import Job, Key, Principal, Quota
-from search.requests import fleet_counts, jobs, keys
+from search.requests import dashboard_queries, fleet_counts, jobs, keys
 from search.spec.scheduling import FleetSpec
 from search.states import JobState
 from search.storage import tables
@@ -149,6 +150,21 @@ def test_a_job_says_what_a_worker_prepares_for_it(db: Database) -> None:
     assert told(None) == "compiling"
     seen(db, "w1")
     assert jobs.get_job(db, job.id, factories.ME).progress.preparing is None
+
+
+def test_what_a_worker_prepares_moves_the_pages_that_show_it(db: Database) -> None:
+    job, other = submitted(db, "compiled"), submitted(db, "another")
+
+    def standing(words: str | None, seconds: float | None = None) -> list[str]:
+        preparing = {"preparing": {"job": job.id, "words": words, "seconds": seconds}} if words else {}
+        workers.worker_seen(db, "w1", host="here", pid=1, lanes=0, capabilities={"device": "cpu"} | preparing)
+        return [dashboard_queries.preparations(db, job_id) for job_id in (job.id, None, other.id)]
+
+    steps = [standing(*said) for said in ((None,), ("measuring",), ("compiling", 41.0), ("compiling", 25.0), (None,))]
+    mine, any_job, others = zip(*steps, strict=True)
+    assert all(before != after for told in (mine, any_job) for before, after in itertools.pairwise(told))
+    assert set(others) == {""}
+    assert standing("compiling", 44.0) == standing("compiling", 42.0)
 
 
 @pytest.mark.parametrize(

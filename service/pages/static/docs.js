@@ -14,6 +14,9 @@ function repair() {
   for (const choice of document.querySelectorAll("select.examples-select-element:not([aria-label])")) {
     choice.setAttribute("aria-label", "Example");
   }
+  for (const choice of document.querySelectorAll("tr[data-param-name] select:not([aria-label])")) {
+    choice.setAttribute("aria-label", choice.closest("tr").dataset.paramName);
+  }
 }
 
 dark.addEventListener("change", follow);
