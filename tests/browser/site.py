@@ -40,6 +40,11 @@ CUT = """() => [...document.querySelectorAll("figure svg")].filter((e) => e.getC
 })"""
 BROKEN = """() => [...document.images].filter((e) => e.complete && !e.naturalWidth && e.getClientRects().length)
   .map((e) => e.currentSrc)"""
+LOADED = """(images) => Promise.all(images.map(async (image) => {
+  image.loading = "eager";
+  await image.decode();
+  return image.naturalWidth;
+}))"""
 SCROLLED = """() => [...document.querySelectorAll("figure")].filter((e) => e.scrollWidth > e.clientWidth + 1).length"""
 BLANK = '<svg xmlns="http://www.w3.org/2000/svg"/>'
 
@@ -250,6 +255,13 @@ class Visit:
         assert self.page.evaluate(CUT) == [], "labels of plots are cut"
         assert self.page.evaluate(SCROLLED) == 0, "plots are wider than their frames"
         assert self.page.evaluate(BROKEN) == [], "pictures that cannot be shown"
+
+
+def loaded(page: Page, selector: str = "figure img") -> int:
+    """How many pictures there are, once each can be seen."""
+    widths = page.locator(selector).evaluate_all(LOADED)
+    assert all(width > 0 for width in widths), widths
+    return len(widths)
 
 
 def _blank_picture(route: Route) -> None:

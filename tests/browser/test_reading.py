@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, expect
 
 from search.claims import workers
 from service.pages.jobs_page_one import TITLES
 from service.plots.names import PLOTS
 from tests.browser.furnished import FILE, LOG, Furnished, furnished
-from tests.browser.site import LOOKS, Visit, visiting
+from tests.browser.site import LOOKS, Visit, loaded, visiting
 from tests.service import server_fixtures
 from tests.terminals import terminal
 
@@ -37,11 +37,6 @@ CUT = """() => {
   return texts.filter(([, t]) => t.left < -1 || t.right > box.right + 1 || t.top < -1 || t.bottom > box.bottom + 1)
     .map(([words]) => words);
 }"""
-LOADED = """(images) => Promise.all(images.map(async (image) => {
-  image.loading = "eager";
-  await image.decode();
-  return image.naturalWidth;
-}))"""
 
 
 @pytest.fixture(scope="module")
@@ -61,13 +56,6 @@ def opened(browser: Browser, place: Furnished) -> Iterator[Open]:
             return visit
 
         yield begin
-
-
-def loaded(page: Page, selector: str = "figure img") -> int:
-    """How many pictures there are, once each can be seen."""
-    widths = page.locator(selector).evaluate_all(LOADED)
-    assert all(width > 0 for width in widths), widths
-    return len(widths)
 
 
 @pytest.mark.parametrize(("width", "scheme"), LOOKS)
@@ -155,6 +143,11 @@ def test_a_study_is_found_and_read(opened: Open, place: Furnished) -> None:
     expect(page.get_by_role("progressbar", name="Cells", exact=True)).to_have_js_property("value", 3)
     expect(page.locator("#guidance img").first).to_be_visible()
     assert loaded(page) == 2, "the factor's picture and the optimizer's"
+    reason = page.get_by_role("cell", name="the data set is not below the data root").bounding_box()
+    table = page.get_by_role("region", name="Cells").get_by_role("table").bounding_box()
+    assert reason
+    assert table
+    assert reason["width"] == pytest.approx(table["width"], abs=2), "the reason has the whole width of its row"
     page.get_by_role("link", name="001").click()
     expect(page.get_by_role("heading", level=1)).to_contain_text("lengths-001")
     page.go_back()

@@ -18,6 +18,7 @@ from PIL import Image, ImageChops
 from playwright.sync_api import Browser, Page
 
 from tests.browser.furnished import Furnished, furnished
+from tests.browser.site import loaded
 
 SCREENS = Path(__file__).parents[2] / "docs" / "screens"
 LOOKS = ((1280, "light"), (390, "dark"))
@@ -113,6 +114,7 @@ def test_a_screen_looks_as_it_did(
         page.locator("#operations-jobs-listJobs").wait_for()
     if name == "study":
         page.locator("#guidance img").first.wait_for()
+        loaded(page)
     page.evaluate(STEADY)
     page.screenshot(path=path, animations="disabled", caret="hide")
     screen = f"{name}-{width}-{scheme}"
