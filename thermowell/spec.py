@@ -159,6 +159,18 @@ class Fleet(Part):
 
 
 @dataclass(kw_only=True)
+class Grid(Part):
+    """A grid in the place of a sampler: rounds of all temperatures x all settings, each round on a seed of its own.
+
+    temperatures: rising; unless given a list in space.temperature, or 1, 2, 4, 10, 20 and the ends of its range
+    settings: of each optimizer, spread evenly over the rest of the space
+    """
+
+    temperatures: Sequence[float] | None = None
+    settings: int | None = None
+
+
+@dataclass(kw_only=True)
 class Spec(Part):
     """A distillation job: which student, which teacher, which data, what to search and how much to spend.
 
@@ -166,6 +178,7 @@ class Spec(Part):
     dataset: needed where trainer is left out
     teacher: needed where trainer is left out
     student: needed where trainer is left out
+    grid: in the place of the sampler: all temperatures with the same settings and seeds, for a study
     seed: every seed of the job is derived from it
     """
 
@@ -180,6 +193,7 @@ class Spec(Part):
     space: Space | Mapping[str, Any] | None = None
     objective: Objective | Mapping[str, Any] | None = None
     sampler: Sampler | Mapping[str, Any] | None = None
+    grid: Grid | Mapping[str, Any] | None = None
     warm_start: WarmStart | Mapping[str, Any] | None = None
     pruner: Pruner | Mapping[str, Any] | None = None
     budget: Budget | Mapping[str, Any] | None = None

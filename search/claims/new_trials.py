@@ -10,6 +10,7 @@ from sqlalchemy import insert as insert_into
 
 from search import configurations
 from search.claims import imported, leases, planner
+from search.claims.grid import grid_values
 from search.errors import Unreadable
 from search.spec.job import JobSpec
 from search.states import Stage, TrialState
@@ -34,6 +35,7 @@ def insert(connection: Connection, job: Row[Any], spec: JobSpec, new: planner.Ne
         "worker_id": worker_id,
         **token(spec),
         **(_advice_values(job, new) or imported.point_values(connection, job, new.stage)),
+        **grid_values(spec, new.arm, new.place),
     }
     return connection.execute(_NEW, values).one()
 

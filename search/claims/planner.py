@@ -6,7 +6,7 @@ Claiming and the ledger ask inside their transactions, with what they counted th
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from search import configurations
@@ -67,10 +67,14 @@ class PlannedTrial:
 
 @dataclass(frozen=True, slots=True)
 class NewTrial:
-    """A trial that may be claimed now; Optuna is asked for its configuration. Its seed is `trial_seed`'s."""
+    """A trial that may be claimed now, the one at this `place` among its arm's.
+
+    Optuna is asked for its configuration and its seed is `trial_seed`'s, but where a grid says both.
+    """
 
     stage: Stage
     arm: Arm
+    place: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,15 +124,16 @@ def _while_searching(job: JobSnapshot, finished: Callable[[], Sequence[Finished]
     spent = spent or (job.seconds_left is not None and job.seconds_left <= 0)
     if not spent:
         if job.budget_epochs is None or job.search_epochs + job.spec.training.epochs <= job.budget_epochs:
-            return NewTrial(Stage.SEARCH, Arm.JOINT)
+            return NewTrial(Stage.SEARCH, Arm.JOINT, job.search_trials)
         if _open(job, Stage.SEARCH):
             return NothingToDo()  # one of them may be pruned and give epochs back
     if not job.search_stopped:
-        quota = trial_counts.baseline_trials(job.spec, job.search_trials)
-        claimed = {arm: sum(job.counts.get((Stage.BASELINE, arm), {}).values()) for arm in BASELINE_ARMS}
-        arm = min(BASELINE_ARMS, key=claimed.__getitem__)
-        if claimed[arm] < quota:
-            return NewTrial(Stage.BASELINE, arm)
+        quotas = trial_counts.baseline_quotas(job.spec, job.search_trials)
+        claimed = {arm: sum(job.counts.get((Stage.BASELINE, arm), {}).values()) for arm in quotas}
+        behind = [arm for arm, quota in quotas.items() if claimed[arm] < quota]
+        if behind:
+            arm = min(behind, key=claimed.__getitem__)
+            return NewTrial(Stage.BASELINE, arm, claimed[arm])
     if _open(job, Stage.SEARCH) or _open(job, Stage.BASELINE):
         return NothingToDo()
     return _search_ended(job, finished())

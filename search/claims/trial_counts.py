@@ -6,8 +6,9 @@ import math
 from collections.abc import Sequence
 
 from search import units
+from search.spec.grid import GridSpec
 from search.spec.job import SEARCH_SHARE, JobSpec
-from search.states import BASELINE_ARMS, Stage
+from search.states import BASELINE_ARMS, Arm, Stage
 
 RACED = 0.1
 """Of the trainings that a field's race may take at most, what it takes in the mean (docs/decisions/040)."""
@@ -26,45 +27,77 @@ def baseline_trials(spec: JobSpec, search_trials: int) -> int:
     return max(1, share) if spec.baselines.share and spec.baselines.by == "arm" and allowed is None else share
 
 
+def baseline_quotas(spec: JobSpec, search_trials: int) -> dict[Arm, int]:
+    """How many trials each baseline is searched with, on top of this many of the search.
+
+    A grid has T = 1 and T = 4 among its own; labels alone get each of its settings on each of its seeds.
+    """
+    if spec.grid is None:
+        return dict.fromkeys(BASELINE_ARMS, baseline_trials(spec, search_trials))
+    if not spec.baselines.share:
+        return {}
+    return {Arm.LABEL_ONLY: -(-search_trials // len(spec.grid.along(spec.space)))}
+
+
+def tuned_trials(spec: JobSpec, search_trials: int) -> int:
+    """How many trials all baselines together are searched with."""
+    return sum(baseline_quotas(spec, search_trials).values())
+
+
 def trials_of(spec: JobSpec) -> int:
     """How many trials a job has by its spec, at most: search, tuned baselines, and the first confirmation."""
-    per_arm = baseline_trials(spec, spec.budget.trials)
-    return spec.budget.trials + len(BASELINE_ARMS) * per_arm + confirmation_trials(spec, spec.budget.trials, per_arm)
+    searched = spec.budget.trials
+    return searched + tuned_trials(spec, searched) + confirmation_trials(spec, searched, tuned_trials(spec, searched))
 
 
-def confirmation_trials(spec: JobSpec, searched: int, per_arm: int) -> int:
-    """How many trials a confirmation takes at most, after so many of the search and of each tuned baseline."""
-    most = select_trials(spec, [searched, *(per_arm for _ in BASELINE_ARMS)]) + estimate_trials(spec)
+def confirmation_trials(spec: JobSpec, searched: int, tuned: int) -> int:
+    """How many trials a confirmation takes at most, after so many of the search and of all tuned baselines."""
+    most = select_trials(spec, [searched, *_sizes(spec, tuned)]) + estimate_trials(spec)
     allowed = trainings_allowed(spec, max(searched, spec.budget.trials))
-    return most if allowed is None else max(1, min(most, allowed - searched - len(BASELINE_ARMS) * per_arm))
+    return most if allowed is None else max(1, min(most, allowed - searched - tuned))
+
+
+def _sizes(spec: JobSpec, tuned: int) -> list[int]:
+    """How many configurations each baseline has tried, where all have tried so many."""
+    if spec.grid is not None:
+        return [tuned, 0, 0]
+    return [tuned // len(BASELINE_ARMS)] * len(BASELINE_ARMS)
 
 
 def plan_in_words(spec: JobSpec, budget_trials: int, seconds: float | None = None) -> str:
     """What a job with this budget of its search will train: of the race what it took in the mean of whole jobs; where
     time is limited, that the search may end before.
     """
-    per_arm = baseline_trials(spec, budget_trials)
-    parts = [f"{budget_trials} search"]
-    if per_arm:
-        parts.append(f"{len(BASELINE_ARMS) * per_arm} of baselines")
-    count, exact = _probable_confirmation(spec, budget_trials, per_arm)
+    tuned = tuned_trials(spec, budget_trials)
+    parts = [f"{budget_trials} search" if spec.grid is None else _grid_words(spec, spec.grid, budget_trials)]
+    if tuned:
+        parts.append(f"{tuned} of {'baselines' if spec.grid is None else 'labels alone'}")
+    count, exact = _probable_confirmation(spec, budget_trials, tuned)
     plan = f"{' + '.join(parts)} + {'' if exact else 'about '}{count} to confirm"
     if seconds is None:
         return plan
     return f"{plan}; the search ends {units.rough_duration(seconds)} after its first trial at the latest"
 
 
+def _grid_words(spec: JobSpec, grid: GridSpec, trials: int) -> str:
+    """96 on a grid (6 temperatures x 8 settings x 2 seeds)."""
+    size, temperatures = grid.round_size(spec.space), len(grid.along(spec.space))
+    counts = [(temperatures, "temperature"), (size // temperatures, "setting"), (trials / size, "seed")]
+    parts = [f"{units.number(count)} {noun}{'' if count == 1 else 's'}" for count, noun in counts]
+    return f"{trials} on a grid ({' x '.join(parts)})"
+
+
 def probable_trials(spec: JobSpec) -> tuple[int, bool]:
     """How many trials a job will have in all, as `plan_in_words` says it, and whether that is exact."""
-    per_arm = baseline_trials(spec, spec.budget.trials)
-    count, exact = _probable_confirmation(spec, spec.budget.trials, per_arm)
-    return spec.budget.trials + len(BASELINE_ARMS) * per_arm + count, exact
+    tuned = tuned_trials(spec, spec.budget.trials)
+    count, exact = _probable_confirmation(spec, spec.budget.trials, tuned)
+    return spec.budget.trials + tuned + count, exact
 
 
-def _probable_confirmation(spec: JobSpec, searched: int, per_arm: int) -> tuple[int, bool]:
+def _probable_confirmation(spec: JobSpec, searched: int, tuned: int) -> tuple[int, bool]:
     """How many trials a confirmation will take, and whether that is exact: a race ends once it is decided."""
-    most = confirmation_trials(spec, searched, per_arm)
-    race = select_trials(spec, [searched, *(per_arm for _ in BASELINE_ARMS)])
+    most = confirmation_trials(spec, searched, tuned)
+    race = select_trials(spec, [searched, *_sizes(spec, tuned)])
     if spec.baselines.by == "surface" and spec.budget.trainings is None:
         most -= round((1 - RACED) * race)
     return most, race == 0 or spec.budget.trainings is not None
@@ -105,8 +138,10 @@ def at_once(spec: JobSpec, stage: Stage) -> int | None:
     """How many trials of a stage may be under way at once; None where it does not matter.
 
     A sampler that is asked for many trials before it hears of any proposes blindly: a quarter of its budget, at most,
-    is spent that way, of the joint search and of each tuned baseline alike.
+    is spent that way, of the joint search and of each tuned baseline alike. A grid asks no sampler.
     """
+    if spec.grid is not None:
+        return None
     if stage is Stage.SEARCH:
         return max(1, spec.budget.trials // 4)
     if stage is Stage.BASELINE:

@@ -18,7 +18,7 @@ from search.errors import Unreadable
 from search.records import Progress
 from search.requests.trial_totals import RATE_SECONDS, TrialTotals, trial_totals
 from search.spec.job import JobSpec
-from search.states import BASELINE_ARMS, TERMINAL_JOBS, JobState, Stage, TrialState
+from search.states import TERMINAL_JOBS, JobState, Stage, TrialState
 from search.storage.tables import jobs, reports, trials
 
 _SHORTEST_WINDOW = 5.0  # the first reports of a job say little about its speed
@@ -229,14 +229,14 @@ def _still_to_come(job: Row[Any], spec: JobSpec, counts: _Counts) -> tuple[int, 
         search = 0 if job.search_stopped else max(0, job.budget_trials - job.search_trials)
         if job.budget_epochs is not None:
             search = min(search, max(0, job.budget_epochs - job.search_epochs) // spec.training.epochs)
-        per_arm = trial_counts.baseline_trials(spec, job.search_trials + search)
+        tuned = trial_counts.tuned_trials(spec, job.search_trials + search)
         existing = counts.done[Stage.BASELINE] + counts.open[Stage.BASELINE]
-        baseline = 0 if job.search_stopped else max(0, len(BASELINE_ARMS) * per_arm - existing)
-        return search + baseline, trial_counts.confirmation_trials(spec, job.search_trials + search, per_arm)
+        baseline = 0 if job.search_stopped else max(0, tuned - existing)
+        return search + baseline, trial_counts.confirmation_trials(spec, job.search_trials + search, tuned)
     estimating = counts.done[Stage.ESTIMATE] + counts.open[Stage.ESTIMATE] > 0
     if state != JobState.CONFIRMING or estimating:
         return 0, 0
-    tried = counts.done[Stage.BASELINE] // len(BASELINE_ARMS)
+    tried = counts.done[Stage.BASELINE]
     most = trial_counts.confirmation_trials(spec, counts.done[Stage.SEARCH], tried)
     existing = counts.done[Stage.SELECT] + counts.open[Stage.SELECT]
     return 0, max(min(most, trial_counts.estimate_trials(spec)), most - existing)

@@ -244,6 +244,7 @@ def _study(row: Row[Any], counts: Counter[CellState]) -> Study:
         factors={factor.name: list(factor.levels) for factor in spec.crossed()},
         design=spec.design.model_dump(exclude_none=True),
         replicates=spec.replicates,
+        trials="search" if spec.trials == "search" else "grid",
         jobs=dict(counts),
         created_at=moment(row.created_at),
         updated_at=moment(row.updated_at),

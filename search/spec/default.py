@@ -111,6 +111,8 @@ sampler:
   name: gp                   # a surface over all trials, which knows of seeds' noise; or tpe, cmaes, qmc, random
   startup_trials: 10         # before it has something to learn from: spread evenly, or random ones (others than gp)
 
+# grid: {settings: 4}        # in the sampler's place, for studies: all temperatures x settings, seed by seed
+
 warm_start:                  # the search's first trials, in the place of startup trials: see `thermowell advice`
   mode: none                 # or literature, history (finished jobs that you may read), both
   share: 0.125               # of budget.trials at most, and fewer where nothing near is known; the last is a draw

@@ -23,6 +23,7 @@ from search.spec.fields import Part as Part
 from search.spec.fields import Range as Range
 from search.spec.fields import Ranged as Ranged
 from search.spec.fields import Searched as Searched
+from search.spec.grid import GridSpec
 from search.spec.objective import ObjectiveSpec
 from search.spec.parameters import check_built_in, check_values
 from search.spec.scheduling import FleetSpec
@@ -184,6 +185,11 @@ class JobSpec(Part):
     space: SpaceSpec = SpaceSpec()
     objective: ObjectiveSpec = ObjectiveSpec()
     sampler: SamplerSpec = SamplerSpec()
+    grid: GridSpec | None = Field(
+        None,
+        exclude_if=lambda grid: grid is None,
+        description="in the place of the sampler: all temperatures with the same settings and seeds, for a study",
+    )
     warm_start: WarmStartSpec = WarmStartSpec()
     pruner: PrunerSpec = PrunerSpec()
     budget: BudgetSpec = BudgetSpec()
@@ -207,6 +213,23 @@ class JobSpec(Part):
             raise ValueError("budget.epochs must pay for at least one trial of training.epochs")
         if self.pruner.name != "none" and self.pruner.min_epochs >= self.training.epochs:
             raise ValueError("pruner.min_epochs must be below training.epochs, or the pruner none")
+        return self
+
+    @model_validator(mode="after")
+    def _grid_fits(self) -> Self:
+        if self.grid is None:
+            return self
+        size = self.grid.round_size(self.space)
+        if self.budget.trials < size:
+            temperatures = len(self.grid.along(self.space))
+            raise ValueError(
+                f"budget.trials must pay for one round of the grid at least: {temperatures} temperatures x "
+                f"{size // temperatures} settings = {size} trials, got {self.budget.trials}"
+            )
+        if self.pruner.name != "none":
+            raise ValueError("pruner.name must be none where there is a grid: its trials are compared as pairs")
+        if self.warm_start.points or self.warm_start.mode != "none":
+            raise ValueError("warm_start must be left out where there is a grid, which says what is tried")
         return self
 
     @property

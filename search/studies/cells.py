@@ -11,6 +11,7 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -232,7 +233,20 @@ def _document(
     labels = document.get("labels")
     if labels is None or isinstance(labels, dict):
         document["labels"] = {**(labels or {}), **labels_of(study, cell)}
-    return repeated(document, cell.replicate)
+    return repeated(_with_grid(study, document), cell.replicate)
+
+
+def _with_grid(study: StudySpec, document: dict[str, Any]) -> dict[str, Any]:
+    """The job with the study's grid, and as many trials as whole rounds of it have that its budget pays for."""
+    if study.trials == "search":
+        return document
+    document["grid"] = study.trials.model_dump(mode="json", exclude={"name"}, exclude_none=True)
+    with suppress(ValueError):  # what is wrong with the job is told when it is read
+        spec = JobSpec.model_validate(document)
+        trials = study.trials.whole_rounds(spec.space, spec.budget.trials)
+        if trials != spec.budget.trials:
+            document["budget"] = {**(document.get("budget") or {}), "trials": trials}
+    return document
 
 
 def repeated(document: Mapping[str, Any], replicate: int) -> dict[str, Any]:

@@ -9,11 +9,13 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from search.spec.fields import Label, Name, Part, Seed
+from search.spec.grid import GridSpec
 from search.studies.factors import Factor, check_apart, read_factor
 
 MOST_CELLS = 256
 """Jobs of one study, repeats included."""
 MOST_FACTORS = 12
+GRID = "grid"
 Base = Annotated[dict[str, Any], Field(description="a job spec; its name may be left out")]
 Factors = Annotated[
     dict[Name, list[Any] | dict[str, Any]],
@@ -78,6 +80,19 @@ class StudyBudget(Part):
         return {name: share if name == "seconds" else max(1, int(share)) for name, share in shared.items()}
 
 
+def _check_grid(value: Any) -> Any:
+    return {"name": value} if value == GRID else value
+
+
+class GridTrials(GridSpec):
+    """The trials of every cell: temperatures that are all tried, with the same settings, on the same seeds."""
+
+    name: Literal["grid"]
+
+
+Trials = Annotated[Literal["search"] | GridTrials, BeforeValidator(_check_grid)]
+
+
 class StudySpec(Part):
     """A study: jobs that differ in the levels of factors, and in nothing else."""
 
@@ -89,6 +104,11 @@ class StudySpec(Part):
     design: Design = DesignSpec()
     replicates: Replicates = 1
     budget: StudyBudget | None = Field(None, description="unless the base's own")
+    trials: Trials = Field(
+        "search",
+        exclude_if=lambda trials: trials == "search",
+        description="search: as a job searches; grid: the same temperatures, settings and seeds in every cell",
+    )
 
     @field_validator("base", "factors")
     @classmethod

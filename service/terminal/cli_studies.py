@@ -103,16 +103,20 @@ def submit(
 @app.command()
 def check(file: StudyFile, as_json: AsJson = False) -> None:
     """Check a study without a service, every cell of it. Ends with 1 where it would be refused."""
+    from search.claims import trial_counts
     from search.studies.cells import expand
     from search.studies.parsing import parse_study
 
     study = parse_file(file, parse_study, as_json)
     cells = expand(study).new
     trials = sum(planned.spec.budget.trials for planned in cells)
+    plans = dict.fromkeys(trial_counts.plan_in_words(one.spec, one.spec.budget.trials) for one in cells)
     if as_json:
         print_json({"valid": True, "jobs": len(cells), "search_trials": trials})
     else:
         stderr().print(f"{file} is fine: {study.name}, {len(cells)} jobs, {trials} search trials in all.", markup=False)
+        for plan in plans:
+            stderr().print(f"{'Each' if len(plans) == 1 else 'Some'}: {plan}.", markup=False)
 
 
 @app.command("list")
@@ -237,7 +241,8 @@ def _print_cells(study: StudyDetail) -> None:
     from service.terminal.studies import cells_table, state_counts, verdicts
 
     out = stdout()
-    out.print(f"{study.name}: {state_counts(study)}\n", markup=False)
+    grid = "; trials on a grid, the same in every cell" if study.trials == "grid" else ""
+    out.print(f"{study.name}: {state_counts(study)}{grid}\n", markup=False)
     out.print(cells_table(study))
     if any(cell.verdict is not None for cell in study.cells):
         out.print()

@@ -156,3 +156,16 @@ def test_a_study_from_start_to_its_table(processes: Processes, tmp_path: Path) -
     assert "<html" in (tmp_path / "study" / "guidance.html").read_text()
     teachers = list((tmp_path / "study").rglob("teachers/*"))
     assert len(teachers) == 1, "both jobs have the same teacher, which was trained once"
+
+
+def test_a_study_on_a_grid_says_so_before_and_after_it_is_submitted(run: Run, tmp_path: Path) -> None:
+    small = {"name": "grid", "temperatures": [1, 4], "settings": 1}
+    path = tmp_path / "grid.yaml"
+    base = document()["base"] | {"space": {"optimizer": {"sgd": {}}}, "budget": {"trials": 5}}
+    path.write_text(yaml.safe_dump(document(base=base, trials=small)))
+    checked = run("study", "check", path)
+    assert "2 jobs, 8 search trials in all" in checked.stderr
+    assert "Each: 4 on a grid (2 temperatures x 1 setting x 2 seeds)" in " ".join(checked.stderr.split())
+    study = run("study", "submit", path).stdout.strip()
+    assert "trials on a grid, the same in every cell" in run("study", "show", study).stdout
+    run("study", "cancel", study)

@@ -116,3 +116,12 @@ def test_a_trial_has_a_page_with_its_curve(client: httpx.Client, jobs: Jobs) -> 
     [curve] = re.findall(r'<img src="([^"]+/curve[^"]+)"', page.text)
     assert "Trial 1 over its epochs" in get(client, unescape(curve)).text
     assert client.get(f"/jobs/{jobs.running.id}/trials/99", headers=HTML).status_code == 404
+
+
+def test_the_page_of_a_study_says_that_its_trials_are_a_grid(client: httpx.Client, db: Database) -> None:
+    base = server_fixtures.document(budget={"trials": 48})
+    del base["name"]
+    crossed = StudySpec.model_validate(CROSSED | {"base": base, "trials": "grid"})
+    found, _ = submit_study(db, crossed, server_fixtures.LOCAL)
+    assert "trials on a grid, the same in every cell" in words(get(client, f"/studies/{found.id}"))
+    assert client.get(f"/v1/studies/{found.id}").json()["trials"] == "grid"

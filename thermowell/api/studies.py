@@ -55,6 +55,10 @@ class Study(Readable):
     jobs: Annotated[dict[str, int], Field(description="how many of its jobs are in each state")]
     created_at: datetime
     updated_at: Annotated[datetime, Field(description="when it was submitted or last extended")]
+    trials: Annotated[
+        Literal["search", "grid"],
+        Field(description="how the trials of every cell are chosen: by its own search, or on a grid that all share"),
+    ] = "search"
 
     @property
     def ended(self) -> bool:
