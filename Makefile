@@ -14,7 +14,7 @@ WORKERS ?= $(shell echo $$(( ($$(nproc) * 3 + 1) / 2 )))
 
 .DEFAULT_GOAL := help
 .PHONY: help venv demo demo-own docs style test test-containers container-engine test-slow test-browser check lint types contracts audit format compose-config chaos clean
-.PHONY: bench-throughput bench-peers-data bench-real-sizes bench-memory bench-job bench-views bench-precision bench-coverage bench-guidance bench-table bench-confirmation bench-search bench-ranges bench-verdict bench-ridge bench-bias bench-overhead bench-load bench-claims
+.PHONY: bench-throughput bench-peers-data bench-real-sizes bench-memory bench-job bench-views bench-precision bench-coverage bench-guidance bench-study bench-table bench-confirmation bench-search bench-ranges bench-verdict bench-ridge bench-bias bench-overhead bench-load bench-claims
 SCALE := $(if $(QUICK),quick,full)
 
 help: ## show this list
@@ -111,6 +111,9 @@ bench-coverage: $(STAMP) ## do the temperature response's sets and bands hold th
 
 bench-guidance: $(STAMP) ## does a study's guidance hold the truth? (OPTIONS="20" for a glance)
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.calibration.guidance $(OPTIONS)
+
+bench-study: $(STAMP) ## are a study's answers on costs, ranges and gains true? hours; QUICK=1: five minutes
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.calibration.study $(if $(QUICK),--quick) --keep study-truth-$(SCALE) $(OPTIONS)
 
 bench-bias: $(STAMP) ## does early stopping prefer the wrong temperatures, and what does that cost? minutes
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.calibration.bias --keep bias $(OPTIONS)

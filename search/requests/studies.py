@@ -15,12 +15,14 @@ from sqlalchemy.dialects import postgresql, sqlite
 from search.analysis.study.cells import Cell as GuidedCell
 from search.analysis.study.cells import cell_of, gain_over_t4
 from search.analysis.study.guidance import compute_guidance
+from search.analysis.study.runs import Runs
 from search.errors import IdempotencyConflict, IllegalMove, NotFound, NotReady, Unreadable
 from search.records import Page, Principal
 from search.requests import advice
 from search.requests.answers import Answer, answers_of
 from search.requests.jobs import cancel_job, queue_job, storable
 from search.requests.progress import progress_of
+from search.requests.study_runs import runs_by_job
 from search.states import JobState
 from search.storage import cursors
 from search.storage.access import visible_study
@@ -149,22 +151,25 @@ def cancel_study(db: Database, study_id: str, principal: Principal) -> StudyDeta
 def get_guidance(db: Database, study_id: str, principal: Principal) -> Guidance:
     """Which factors move the best temperature, from the cells that are answered. NotFound; NotReady before the first.
 
-    Takes about a second, outside of any transaction.
+    Takes a few seconds, outside of any transaction.
     """
     with db.read() as connection:
         study = visible_study(connection, study_id, principal)
         rows = _jobs(connection, study.id)
         answers = answers_of(connection, list(rows))
+        runs = runs_by_job(connection, {job_id: rows[job_id] for job_id in answers})
     if not answers:
         raise NotReady("no cell of this study is answered yet: ask again when one of its jobs is completed")
     try:
-        return checked(compute_guidance(study.name, list(_guided(_cells(study), rows, answers))))
+        return checked(compute_guidance(study.name, list(_guided(_cells(study), rows, answers, runs))))
     except (ArithmeticError, ValueError) as error:  # LinAlgError and NotStorable among them
         note_unreadable(f"the guidance of study {study.id}", error)
         raise Unreadable(f"the guidance of this study cannot be computed from its answers: {error}") from error
 
 
-def _guided(of_study: Sequence[Cell], rows: dict[str, Row[Any]], answers: dict[str, Answer]) -> Iterator[GuidedCell]:
+def _guided(
+    of_study: Sequence[Cell], rows: dict[str, Row[Any]], answers: dict[str, Answer], runs: dict[str, Runs]
+) -> Iterator[GuidedCell]:
     for cell in of_study:
         row, answer = rows.get(cell.job_id), answers.get(cell.job_id)
         if row is None:
@@ -178,6 +183,8 @@ def _guided(of_study: Sequence[Cell], rows: dict[str, Row[Any]], answers: dict[s
                 result=answer[0] if answer else None,
                 response=answer[1] if answer else None,
                 data=row.spec["dataset"]["name"] if row.spec.get("trainer") is None else "",
+                runs=runs.get(cell.job_id),
+                delta=row.spec["confirmation"]["delta"],
             )
 
 

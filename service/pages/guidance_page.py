@@ -8,7 +8,7 @@ from importlib import resources
 import jinja2
 
 from search import units
-from search.analysis.study import guidance_table, guidance_words
+from search.analysis.study import guidance_table, guidance_words, question_words
 from service.pages import report
 from service.plots.factor import factor_plot
 from thermowell.api.guidance import Guidance
@@ -29,6 +29,10 @@ def render(guidance: Guidance) -> str:
             {"name": factor.name, "drawn": report.both_widths(factor_plot(guidance, factor)), "words": factor.words}
             for factor in guidance.factors
         ],
+        question_cells=question_words.cell_rows(guidance),
+        question_levels=question_words.level_rows(guidance),
+        legend=question_words.LEGEND,
+        unit=units.shown(guidance).unit_of_difference or units.shown(guidance).label,
         confidence=units.percent(guidance.confidence),
         spread="" if spread is None else guidance_words.octaves(spread),
         practical=guidance_words.times(2**guidance.practical),

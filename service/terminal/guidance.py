@@ -32,6 +32,9 @@ def print_guidance(console: Console, guidance: Guidance) -> None:
     if guidance.interactions:
         _heading(console, "What acts together")
         console.print(_indent(_list([interaction.words for interaction in guidance.interactions])))
+    if guidance.questions:
+        _heading(console, "What a wrong T costs, and what distilling gains")
+        console.print(_indent(_list([question.words for question in guidance.questions])))
     _heading(console, "What this does not cover")
     console.print(_indent(_list(guidance.limits)))
 

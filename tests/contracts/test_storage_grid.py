@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 
+from sqlalchemy import select
+
+from search.claims import reporting
 from search.claims.claiming import Claim
 from search.requests import jobs, studies
-from search.states import Arm, JobState, Stage
+from search.requests.study_runs import runs_by_job
+from search.states import Arm, JobState, Stage, TrialState
+from search.storage import tables
 from search.storage.db import Database
 from search.studies.spec import StudySpec
 from tests.search import factories
@@ -67,3 +72,21 @@ def test_cells_of_a_study_have_the_same_seeds_whoever_trains_them(db: Database) 
     first, second = ([(claim.seed, claim.configuration) for claim in taken[cell.job_id]] for cell in study.cells)
     assert first == second
     assert len(first) == 6
+
+
+def test_a_study_s_questions_are_asked_of_all_that_ended_and_what_diverged_is_the_worst(db: Database) -> None:
+    job = factories.submitted(db, grid=GRID, space=SPACE, budget={"trials": 12})
+    broken = factories.taken(db)
+    factories.attach(db, broken)
+    reporting.finish(db, broken.token, broken.trial_id, TrialState.FAILED, reason=factories.DIVERGED)
+    claims = factories.train_all(db)
+    with db.read() as connection:
+        rows = {row.id: row for row in connection.execute(select(tables.jobs))}
+        found = runs_by_job(connection, rows)[job.id]
+        few = runs_by_job(connection, {})
+    assert few == {}
+    assert len(found.values) == 1 + len([claim for claim in claims if claim.configuration is not None])
+    assert found.paired
+    assert [round(2.0**octaves, 6) for octaves in found.along] == [1.0, 4.0, 20.0]
+    assert found.labels.sum() >= 4
+    assert (found.values == found.values.min()).sum() >= 2

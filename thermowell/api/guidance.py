@@ -13,6 +13,8 @@ from thermowell.api.answers import Interval
 from thermowell.api.document import Document
 
 Verdict = Literal["moves", "negligible", "cannot tell"]
+SizeVerdict = Literal["matters", "negligible", "cannot tell"]
+QuestionName = Literal["cost", "width", "gain"]
 
 
 class Located(Document):
@@ -98,6 +100,43 @@ class CellGuide(Document):
     gain: Measured | None = Field(description="over T = 4 at its own best settings")
 
 
+class Size(Document):
+    """How large what is asked is at some levels, averaged over those of all other factors."""
+
+    levels: dict[str, str]
+    jobs: int = Field(description="finished jobs that tell of it")
+    measured: Measured
+    verdict: SizeVerdict | None = Field(
+        description="matters: more than the margin beyond doubt; negligible: at most that; a width has none"
+    )
+
+
+class Effect(Document):
+    """By how much what is asked differs between two levels of a factor; of two factors, how much one changes that."""
+
+    factors: list[str]
+    levels: list[tuple[str, str]] = Field(description="of each factor, the level and the one it is compared with")
+    measured: Measured
+    verdict: Verdict = Field(description="negligible: at most the margin, either way, beyond doubt")
+
+
+class Question(Document):
+    """Something that is asked of every job, and what moves it.
+
+    `cost` is the quality lost at a `temperature` against the best T of the job, the other settings at their best for
+    either; `width` the octaves of T within the margin of costs of the best, of those that were searched; `gain` what
+    distilling at the best T gains over labels alone.
+    """
+
+    name: QuestionName
+    temperature: float | None
+    margin: float = Field(description="differences up to this do not matter: of quality, or octaves of a width")
+    cells: list[Size]
+    levels: list[Size]
+    effects: list[Effect]
+    words: str
+
+
 class Guidance(Document):
     """Which factors move the best T, by how much, and what the evidence does not cover."""
 
@@ -114,3 +153,4 @@ class Guidance(Document):
     limits: list[str] = Field(description="what the evidence does not cover")
     method: str
     unit: str | None = Field(None, description="in which a metric of one's own is shown")
+    questions: list[Question] = Field([], description="read off all trials; empty where none has its runs at hand")

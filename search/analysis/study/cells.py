@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import NormalDist
 
+from search.analysis.study.runs import Runs
 from thermowell.api.answers import Estimate, Gain, Interval, ResponseCurve, Result, TemperatureResponse, TemperatureSet
 
 ALIKE = 1.1
@@ -39,6 +40,7 @@ class Cell:
     all alike in a study without repeats). `best` is None where the job has no temperature response (not finished, T
     fixed, too few trials); `by_optimizer` has the optimizers that it searched and knows enough of. `quality` is the
     winner's, on the test part where that was read (`tested`); `gain` is that of another T over T = 4, each at its best.
+    `runs` is all that it has trained, as far as it is at hand; `delta` what does not matter of its metric.
     """
 
     job_id: str
@@ -53,6 +55,8 @@ class Cell:
     tested: bool = False
     gain: Gain | None = None
     data: str = ""
+    runs: Runs | None = None
+    delta: float | None = None
 
 
 def cell_of(
@@ -64,10 +68,14 @@ def cell_of(
     result: Result | None = None,
     response: TemperatureResponse | None = None,
     data: str = "",
+    runs: Runs | None = None,
+    delta: float | None = None,
 ) -> Cell:
-    """A job as guidance sees it, from its stored documents; both None while it has none. `data` names its data set."""
+    """A job as guidance sees it, from its stored documents; both None while it has none. `data` names its data set,
+    `delta` what does not matter of its metric; `runs` are all that it has trained.
+    """
     if result is None or response is None:
-        return Cell(job_id, dict(levels), dict(replicate), state, data=data)
+        return Cell(job_id, dict(levels), dict(replicate), state, data=data, runs=runs, delta=delta)
     tested = (result.winner.test or {}).get(result.metric)
     has_test = tested is not None and tested.mean is not None
     optima = {curve.optimizer or "": optimum_of(curve) for curve in response.per_optimizer}
@@ -84,6 +92,8 @@ def cell_of(
         tested=has_test,
         gain=gain_over_t4(result),
         data=data,
+        runs=runs,
+        delta=delta,
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,16 @@ WARM, KEPT = 100, 300  # sweeps of each chain; every third of the kept ones is h
 _THIN = 3
 
 
+class Evidence(Protocol):
+    """What is known of each of n numbers."""
+
+    def likeliest(self) -> Array:
+        """The most likely numbers [n]."""
+
+    def draw(self, mean: Array, deviation: Array, rng: np.random.Generator) -> Array:
+        """The numbers [chains, n] given what the model expects of them [chains, n], within `deviation` [chains, 1]."""
+
+
 @dataclass(frozen=True, slots=True)
 class Gridded:
     """Numbers of which a likelihood [n, m] is known over cells with these `centres` [m] and `widths` [m]."""
@@ -27,6 +38,10 @@ class Gridded:
     centres: Array
     widths: Array
     likelihood: Array
+
+    def likeliest(self) -> Array:
+        """The centres [n] of the cells that hold the most."""
+        return np.asarray(self.centres[(self.likelihood * self.widths).argmax(axis=1)])
 
     def draw(self, mean: Array, deviation: Array, rng: np.random.Generator) -> Array:
         """The numbers [chains, n] given what the model expects of them [chains, n], within `deviation` [chains, 1]."""
@@ -37,6 +52,31 @@ class Gridded:
         indices = (heap < (rng.random(mean.shape) * heap[..., -1])[..., None]).sum(axis=-1)
         indices = np.minimum(indices, len(self.centres) - 1)
         return np.asarray(self.centres[indices] + (rng.random(mean.shape) - 0.5) * self.widths[indices])
+
+
+@dataclass(frozen=True, slots=True)
+class Between:
+    """Numbers of which each lies between `first` and `last` [n] but for chance of this `deviation` [n].
+
+    Where between them is not known, but alike for all: each chain has a place of its own, so that all chains together
+    have looked at all of it.
+    """
+
+    first: Array
+    last: Array
+    deviation: Array
+
+    def likeliest(self) -> Array:
+        """The middles [n]."""
+        return (self.first + self.last) / 2
+
+    def draw(self, mean: Array, deviation: Array, rng: np.random.Generator) -> Array:
+        """As Gridded."""
+        place = np.linspace(0, 1, CHAINS)[:, None]
+        measured = self.first + place * (self.last - self.first)
+        weight = deviation**2 / (deviation**2 + self.deviation**2)
+        spread = np.sqrt(weight) * self.deviation
+        return np.asarray(mean + weight * (measured - mean) + spread * rng.standard_normal(mean.shape))
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +103,11 @@ class Posterior:
 
 
 def sample(
-    features: Array, groups: Sequence[Group], evidence: Gridded, residual: tuple[float, float], rng: np.random.Generator
+    features: Array,
+    groups: Sequence[Group],
+    evidence: Evidence,
+    residual: tuple[float, float],
+    rng: np.random.Generator,
 ) -> Posterior:
     """The posterior of number = features [n, p] @ coefficients + noise.
 
@@ -73,8 +117,7 @@ def sample(
     count, columns = features.shape
     gram = features.T @ features
     scale, doubt = residual
-    likeliest = evidence.centres[(evidence.likelihood * evidence.widths).argmax(axis=1)]
-    beta: Array = np.tile(np.linalg.lstsq(features, likeliest, rcond=None)[0], (CHAINS, 1))
+    beta: Array = np.tile(np.linalg.lstsq(features, evidence.likeliest(), rcond=None)[0], (CHAINS, 1))
     noise: Array = scale * np.linspace(0.5, 2, CHAINS)[:, None]  # chains begin apart
     spread = np.tile(np.array([group.scale for group in groups]), (CHAINS, 1))
     member = np.concatenate([np.full(group.last - group.first, place) for place, group in enumerate(groups)])

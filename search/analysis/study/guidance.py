@@ -8,13 +8,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from search import units
-from search.analysis.study import guidance_words, intervals
+from search.analysis.study import guidance_words, intervals, question_words
 from search.analysis.study.cells import Cell, Optimum
 from search.analysis.study.design import RESIDUAL, Point, design_of
 from search.analysis.study.effects import Effects
 from search.analysis.study.gibbs import Array, sample
 from search.analysis.study.intervals import Range
 from search.analysis.study.likelihood import grid_likelihood
+from search.analysis.study.questions import questions_of
 from search.states import JobState
 from thermowell.api.answers import Interval
 from thermowell.api.guidance import CellGuide, FactorGuide, Guidance, InteractionGuide, LevelGuide, Located
@@ -33,7 +34,7 @@ def compute_guidance(
 
     `practical` is what counts as an effect that matters, in octaves of T. Where every finished job has searched the
     same optimizers, two at least, and none of the factors is the optimizer, it is a factor too: within jobs.
-    Takes a second for a dozen jobs.
+    Takes a second for a dozen jobs, and two more where their runs are at hand.
     """
     metric, unit = next(((cell.metric, cell.unit) for cell in cells if cell.quality is not None), ("accuracy", None))
     located_cells = [cell for cell in cells if cell.best is not None and _sound(cell.best)]
@@ -44,6 +45,7 @@ def compute_guidance(
     interactions = [] if effects is None else _interactions(effects, names)
     rows = _cells(cells, located_cells, _spreads(effects), confidence, seed)
     design = None if effects is None else effects.design
+    questions = questions_of(cells, confidence, units.measure(metric, unit), seed)
     return Guidance(
         study=study,
         metric=metric,
@@ -57,7 +59,8 @@ def compute_guidance(
         spread=None if effects is None or effects.design.spare < 1 else effects.spread(),
         summary=guidance_words.summary(factors, interactions, rows, units.measure(metric, unit)),
         limits=guidance_words.limits(cells, factors, design, names),
-        method=guidance_words.METHOD,
+        method=" ".join([guidance_words.METHOD, *([question_words.METHOD] if questions else [])]),
+        questions=questions,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from search import units
-from search.analysis.study import guidance_words
+from search.analysis.study import guidance_words, question_words
 from search.units import Metric
 from thermowell.api.guidance import CellGuide, Guidance, Located, Measured
 
@@ -18,9 +18,17 @@ def markdown(guidance: Guidance) -> str:
     if guidance.factors:
         parts += ["## What moves the best T", _to_markdown(*factor_table(guidance))]
     if guidance.interactions:
-        parts += ["## What acts together", "\n".join(f"- {_escape(item.words)}" for item in guidance.interactions)]
-    parts += ["## What this does not cover", "\n".join(f"- {_escape(item)}" for item in guidance.limits)]
+        parts += ["## What acts together", _list([item.words for item in guidance.interactions])]
+    if guidance.questions:
+        parts += ["## What a wrong T costs, and what distilling gains", _list([q.words for q in guidance.questions])]
+        parts += [_to_markdown(*question_words.cell_rows(guidance))]
+        parts += [_to_markdown(*question_words.level_rows(guidance)), question_words.LEGEND]
+    parts += ["## What this does not cover", _list(guidance.limits)]
     return "\n\n".join([*parts, guidance.method]) + "\n"
+
+
+def _list(sentences: Sequence[str]) -> str:
+    return "\n".join(f"- {_escape(sentence)}" for sentence in sentences)
 
 
 def cell_table(guidance: Guidance, *, narrow: bool = False) -> tuple[list[str], list[list[str]]]:

@@ -1,0 +1,296 @@
+"""Quality along T in one job, with the other settings at their best, as joint draws.
+
+A Gaussian process over T and the settings, with an effect of each seed that is shared by the runs that have it: what
+such runs differ by along T is free of the luck that they share. numpy alone, as the service asks.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from search.analysis.study.gibbs import Array
+from search.analysis.study.runs import Runs
+
+DRAWS = 480
+BROAD, ROUNDS, BESTS, NEAR = 48, 4, 6, 5
+"""Hyperparameters: so many from their prior, then so many times so many near each of the best ones."""
+MEMBERS = 12
+"""Plausible hyperparameters that the draws are shared out among, by their posterior."""
+MOST = 240
+"""Runs that a curve is read off, at most: those that are best and as many of the others."""
+SETTINGS = 16
+"""Settings at which a curve may be best, at most."""
+_ROOT_5 = math.sqrt(5)
+_JITTER = 1e-8
+# Priors of the logarithms (mean, deviation): variances in units of the squeezed values', T's length in octaves.
+_PRIORS = np.array(
+    [
+        (math.log(0.3), 1.2),  # T alone
+        (math.log(1.0), 1.0),  # settings alone
+        (math.log(0.2), 1.2),  # T with settings
+        (math.log(0.02), 1.5),  # a seed's effect on all
+        (math.log(0.02), 1.5),  # a seed's effect that changes along T and settings
+        (math.log(0.05), 1.5),  # noise
+        (math.log(2.5), 0.6),  # T's length scale
+        (0.0, 0.5),  # how much longer the settings' are than their own priors
+    ]
+)
+_LABELS = 1.0
+"""The variance of how far labels alone are from distilling."""
+
+
+@dataclass(frozen=True, slots=True)
+class Curves:
+    """Draws of quality along T: `curves` [draws, m] at `along` [m] (log2 T), each with its best settings.
+
+    `labels` [draws] are those of the labels alone, each with its best settings, None where nothing was trained so. What
+    is best of many draws errs upwards; `halves` show by how much: each is what the runs of one half say of the settings
+    and temperatures that those of the other half found best, which errs downwards.
+    """
+
+    along: Array
+    curves: Array
+    labels: Array | None
+    halves: Sequence[Half]
+
+
+@dataclass(frozen=True, slots=True)
+class Half:
+    """Quality along T [m] with settings that others chose, where they found `best`; `labels` likewise."""
+
+    curve: Array
+    best: int
+    labels: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Distances:
+    """Between places: of T in octaves, of each setting squared; which share a seed, and which are labels alone."""
+
+    octaves: Array
+    settings: Array
+    seeds: Array
+    labels: tuple[Array, Array]
+
+    def covariance(self, theta: Array) -> Array:
+        """Of the mean quality over seeds, in the squeezed values' units."""
+        along, level, together = np.exp(theta[:3])
+        distils = np.multiply.outer(~self.labels[0], ~self.labels[1])
+        alone = np.multiply.outer(self.labels[0], self.labels[1])
+        over_settings = self._over_settings(theta)
+        over_octaves = _matern(self.octaves / math.exp(theta[6]))
+        shared = 4.0 + level * over_settings
+        own = along * over_octaves + together * over_octaves * over_settings
+        return np.asarray(shared + distils * own + alone * (_LABELS + together * over_settings))
+
+    def by_seed(self, theta: Array) -> Array:
+        """Of what a seed does to its runs."""
+        level, along = np.exp(theta[3:5])
+        both = np.multiply.outer(self.labels[0], self.labels[1]) | np.multiply.outer(~self.labels[0], ~self.labels[1])
+        near = _matern(self.octaves / math.exp(theta[6])) * self._over_settings(theta)
+        return np.asarray(self.seeds * (level + along * both * near))
+
+    def of(self, part: NDArray[np.int64]) -> _Distances:
+        """Those among some of the places."""
+        both = np.ix_(part, part)
+        labels = self.labels[0][part], self.labels[1][part]
+        return _Distances(self.octaves[both], self.settings[both], self.seeds[both], labels)
+
+    def _over_settings(self, theta: Array) -> Array:
+        return _matern(np.sqrt(self.settings) / math.exp(theta[7]))
+
+
+def _matern(distance: Array) -> Array:
+    r = _ROOT_5 * distance
+    return np.asarray((1 + r + r**2 / 3) * np.exp(-r))
+
+
+def curves_of(runs: Runs, rng: np.random.Generator) -> Curves | None:
+    """The curves of one job; None where its values are all the same. The same runs and rng give the same."""
+    runs = _fewer(runs)
+    squeeze = _Squeeze.of(runs.values)
+    targets = squeeze(runs.values)
+    centre, spread = float(targets.mean()), float(targets.std())
+    if not spread > 1e-12 * max(1.0, abs(centre)):
+        return None
+    targets = (targets - centre) / spread
+    here = runs.octaves, runs.settings
+    distances = _between(runs.lengths, here, here, runs.seeds)
+    thetas, weights = _plausible(distances, targets, rng)
+    settings = _settings(runs)
+    alone = _alone(runs)
+    asked = _asked(runs.along, settings, alone)
+    counts = rng.multinomial(DRAWS, weights)
+    draws = [
+        _draws(_posterior(distances, here, asked, theta, targets, runs.lengths), int(count), rng)
+        for theta, count in zip(thetas, counts, strict=True)
+        if count
+    ]
+    means = [
+        squeeze.undo(mean * spread + centre)
+        for part in _parts(runs)
+        for mean, _ in [_posterior(distances.of(part), _at(here, part), asked, thetas[0], targets[part], runs.lengths)]
+    ]
+    field, labels = _split(runs.along, len(settings), squeeze.undo(np.concatenate(draws) * spread + centre))
+    return Curves(
+        along=runs.along,
+        curves=field.max(axis=2),
+        labels=labels.max(axis=1) if labels.size else None,
+        halves=[_half(runs.along, len(settings), *pair) for pair in (means, means[::-1])],
+    )
+
+
+def _split(along: Array, settings: int, values: Array) -> tuple[Array, Array]:
+    """Values [k, q] at all T x settings [k, m, settings], and those of labels alone behind them [k, settings]."""
+    size = len(along) * settings
+    return values[:, :size].reshape(len(values), len(along), settings), values[:, size:]
+
+
+def _half(along: Array, settings: int, chooser: Array, teller: Array) -> Half:
+    (choices,), (labels,) = _split(along, settings, chooser[None])
+    (field,), (labels_here,) = _split(along, settings, teller[None])
+    chosen = choices.argmax(axis=1)
+    return Half(
+        curve=field[np.arange(len(along)), chosen],
+        best=int(choices.max(axis=1).argmax()),
+        labels=float(labels_here[int(labels.argmax())]) if labels.size else None,
+    )
+
+
+def _parts(runs: Runs) -> list[NDArray[np.int64]]:
+    """Two halves of the runs that share no seed, if that can be."""
+    turn = runs.seeds if runs.seeds.max() else np.arange(len(runs.seeds))
+    return [np.flatnonzero(turn % 2 == side) for side in (0, 1)]
+
+
+def _fewer(runs: Runs) -> Runs:
+    """At most MOST of them: the better half, and even ones of the others."""
+    count = len(runs.values)
+    if count <= MOST:
+        return runs
+    order = np.argsort(-runs.values, kind="stable")
+    rest = order[MOST // 2 :]
+    keep = np.sort(np.concatenate([order[: MOST // 2], rest[np.linspace(0, len(rest) - 1, MOST // 2).astype(int)]]))
+    arrays = {name: getattr(runs, name)[keep] for name in ("octaves", "settings", "seeds", "values")}
+    return replace(runs, **arrays)
+
+
+@dataclass(frozen=True, slots=True)
+class _Squeeze:
+    """A value stays what it is above `knee`; the distance below is taken logarithmically."""
+
+    knee: float
+    width: float
+
+    @classmethod
+    def of(cls, values: Array) -> _Squeeze:
+        middle, top = np.quantile(values, [0.5, 0.9])
+        width = float(top - middle) or float(np.ptp(values)) or 1.0
+        return cls(float(middle) - 3 * width, width)
+
+    def __call__(self, values: Array) -> Array:
+        below = np.maximum(self.knee - values, 0.0)
+        return np.where(values < self.knee, self.knee - self.width * np.log1p(below / self.width), values)
+
+    def undo(self, squeezed: Array) -> Array:
+        below = np.minimum(np.maximum(self.knee - squeezed, 0.0) / self.width, 20.0)
+        return np.where(squeezed < self.knee, self.knee - self.width * np.expm1(below), squeezed)
+
+
+Places = tuple[Array, Array]
+"""log2 T [n], NaN of labels alone, and settings [n, d]."""
+
+
+def _at(places: Places, part: NDArray[np.int64]) -> Places:
+    return places[0][part], places[1][part]
+
+
+def _between(length_priors: Array, first: Places, second: Places, seeds: Array | None = None) -> _Distances:
+    lengths = np.exp(length_priors[:, 0])
+    apart = (first[1][:, None, :] - second[1][None, :, :]) / lengths
+    labels = np.isnan(first[0]), np.isnan(second[0])
+    octaves = np.abs(np.nan_to_num(first[0])[:, None] - np.nan_to_num(second[0])[None, :])
+    octaves *= np.multiply.outer(~labels[0], ~labels[1])
+    same = np.zeros_like(octaves) if seeds is None else (seeds[:, None] == seeds[None, :]).astype(float)
+    return _Distances(octaves, (apart**2).sum(axis=-1), same, labels)
+
+
+def _plausible(distances: _Distances, targets: Array, rng: np.random.Generator) -> tuple[Array, Array]:
+    """Hyperparameters [members, k] and their posterior's shares [members]: a population that closes in."""
+    thetas = _PRIORS[:, 0] + _PRIORS[:, 1] * rng.standard_normal((BROAD, len(_PRIORS)))
+    thetas[0] = _PRIORS[:, 0]
+    scores = np.array([_score(distances, targets, theta) for theta in thetas])
+    for turn in range(ROUNDS):
+        best = thetas[np.argsort(-scores)[:BESTS]]
+        steps = rng.standard_normal((BESTS * NEAR, len(_PRIORS))) * _PRIORS[:, 1] * 0.5 ** (turn + 1)
+        fresh = np.repeat(best, NEAR, axis=0) + steps
+        thetas = np.concatenate([thetas, fresh])
+        scores = np.concatenate([scores, [_score(distances, targets, theta) for theta in fresh]])
+    order = np.argsort(-scores)[:MEMBERS]
+    weights = np.exp(scores[order] - scores[order[0]])
+    return thetas[order], weights / weights.sum()
+
+
+def _score(distances: _Distances, targets: Array, theta: Array) -> float:
+    """The log posterior of hyperparameters, but for a constant."""
+    try:
+        root = np.linalg.cholesky(_noisy(distances, theta))
+    except np.linalg.LinAlgError:
+        return -math.inf
+    whitened = np.linalg.solve(root, targets)
+    prior = float((((theta - _PRIORS[:, 0]) / _PRIORS[:, 1]) ** 2).sum())
+    return -0.5 * float(whitened @ whitened) - float(np.log(root.diagonal()).sum()) - 0.5 * prior
+
+
+def _noisy(distances: _Distances, theta: Array) -> Array:
+    covariance = distances.covariance(theta) + distances.by_seed(theta)
+    covariance.flat[:: len(covariance) + 1] += math.exp(theta[5]) + _JITTER
+    return covariance
+
+
+def _posterior(
+    distances: _Distances, here: Places, asked: Places, theta: Array, targets: Array, lengths: Array
+) -> tuple[Array, Array]:
+    """The mean [q] and the covariance [q, q] of the mean quality over seeds at what is asked."""
+    root = np.linalg.cholesky(_noisy(distances, theta))
+    across = np.linalg.solve(root, _between(lengths, here, asked).covariance(theta))
+    mean = across.T @ np.linalg.solve(root, targets)
+    return mean, _between(lengths, asked, asked).covariance(theta) - across.T @ across
+
+
+def _draws(posterior: tuple[Array, Array], count: int, rng: np.random.Generator) -> Array:
+    mean, covariance = posterior
+    values, vectors = np.linalg.eigh(covariance)
+    scale = vectors * np.sqrt(np.maximum(values, 0.0))
+    return np.asarray(mean + rng.standard_normal((count, len(mean))) @ scale.T)
+
+
+def _settings(runs: Runs) -> Array:
+    """The settings at which a curve may be best: of few all, of many those with the best runs."""
+    distilled = ~runs.labels
+    settings, places = np.unique(runs.settings[distilled].round(9), axis=0, return_inverse=True)
+    if len(settings) <= SETTINGS:
+        return np.asarray(settings)
+    tops = np.full(len(settings), -np.inf)
+    np.maximum.at(tops, places.reshape(-1), runs.values[distilled])
+    return np.asarray(settings[np.argsort(-tops, kind="stable")[:SETTINGS]])
+
+
+def _alone(runs: Runs) -> Array:
+    """The settings with which labels alone were trained, the best of many."""
+    labels = runs.labels
+    order = np.argsort(-runs.values[labels], kind="stable")
+    settings = runs.settings[labels][order].round(9)
+    _, first = np.unique(settings, axis=0, return_index=True)
+    return np.asarray(settings[np.sort(first)[:SETTINGS]])
+
+
+def _asked(along: Array, settings: Array, alone: Array) -> Places:
+    octaves = np.repeat(along, len(settings))
+    places = np.tile(settings, (len(along), 1))
+    return np.concatenate([octaves, np.full(len(alone), np.nan)]), np.concatenate([places, alone])

@@ -1,0 +1,178 @@
+"""What a wrong T costs, how wide the good range is and what distilling gains, in every cell, and what moves these.
+
+Each job's numbers come from all of its runs (curves, quantities); over jobs they are a linear mixed model as the best T
+is, with what repeats cells as random effects.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from search.analysis.study import question_words
+from search.analysis.study.cells import Cell
+from search.analysis.study.curves import curves_of
+from search.analysis.study.design import RESIDUAL, Design, Point, design_of
+from search.analysis.study.effects import Effects
+from search.analysis.study.gibbs import CHAINS, Array, Between, sample
+from search.analysis.study.quantities import COSTS, GAIN, WIDTH, Quantity, Topic, quantities
+from search.units import Measure
+from thermowell.api.answers import Interval
+from thermowell.api.guidance import Effect, Measured, Question, Size, SizeVerdict
+
+DELTA = 0.002
+"""The margin of costs and gains, unless jobs say that more does not matter."""
+COARSE = {"digits": 0.01}
+"""Of data whose validation part has so few images that nobody could tell less."""
+WIDTHS = math.log2(1.5)
+"""Octaves: the margin of widths."""
+NOWHERE = (2.0**-500, 2.0**500)
+"""The ends of what was searched, of numbers that nothing censors."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A job with what its runs tell."""
+
+    cell: Cell
+    quantities: Mapping[Topic, Quantity]
+
+
+def margin_of(cells: Sequence[Cell]) -> float:
+    """Which differences of quality do not matter in this study: the most that its jobs or their data say."""
+    coarse = [COARSE.get(cell.data, 0.0) for cell in cells if cell.metric in ("accuracy", "ece")]
+    return max([DELTA, *coarse, *(cell.delta for cell in cells if cell.delta is not None)])
+
+
+def questions_of(cells: Sequence[Cell], confidence: float, measure: Measure, seed: int) -> list[Question]:
+    """All questions that these jobs tell of; the same cells and seed give the same."""
+    margin = margin_of(cells)
+    jobs = [
+        Told(cell, quantities(curves, margin))
+        for place, cell in enumerate(cells)
+        if cell.runs is not None
+        and (curves := curves_of(cell.runs, np.random.default_rng([seed, 5, place]))) is not None
+    ]
+    asked = []
+    for topic in (*COSTS, WIDTH, GAIN):
+        telling = [job for job in jobs if topic in job.quantities]
+        if telling:
+            inquiry = Inquiry.of(topic, telling, WIDTHS if topic is WIDTH else margin, confidence, seed)
+            asked.append(inquiry.question(measure))
+    return asked
+
+
+@dataclass(frozen=True, slots=True)
+class Inquiry:
+    """One question, put to jobs: the model of their answers, in units of `unit`."""
+
+    topic: Topic
+    jobs: Sequence[Told]
+    margin: float
+    unit: float
+    effects: Effects
+    seed: int
+
+    @classmethod
+    def of(cls, topic: Topic, jobs: Sequence[Told], margin: float, confidence: float, seed: int) -> Inquiry:
+        """The model of these jobs, all of which tell of the topic."""
+        points = [Point(job.cell.levels, job.cell.replicate) for job in jobs]
+        design = design_of(points)
+        found = [job.quantities[topic] for job in jobs]
+        halves, draws = (np.array([getattr(one, name) for one in found]) for name in ("by_halves", "by_draws"))
+        unit = max(2 * margin, float(np.std((halves + draws) / 2)))
+        deviations = np.maximum([one.deviation for one in found], 1e-3 * margin)
+        evidence = Between(halves / unit, draws / unit, deviations / unit)
+        rng = np.random.default_rng([seed, 6, COSTS.index(topic) if topic in COSTS else 9])
+        posterior = sample(design.features(points), design.groups(), evidence, RESIDUAL, rng)
+        model = Effects(design, points, posterior, NOWHERE, confidence, margin / unit)
+        return cls(topic, jobs, margin, unit, model, seed)
+
+    @property
+    def design(self) -> Design:
+        """Of the jobs that tell."""
+        return self.effects.design
+
+    def question(self, measure: Measure) -> Question:
+        """The document of all that is known of it."""
+        asked = Question(
+            name=self.topic.name,
+            temperature=self.topic.temperature,
+            margin=self.margin,
+            cells=list(self._cells()),
+            levels=list(self._levels()),
+            effects=[*self._contrasts(), *self._interactions()],
+            words="",
+        )
+        return asked.model_copy(update={"words": question_words.words(asked, measure)})
+
+    def _cells(self) -> Iterator[Size]:
+        groups: dict[tuple[tuple[str, str], ...], list[Told]] = {}
+        for job in self.jobs:
+            groups.setdefault(tuple(sorted(job.cell.levels.items())), []).append(job)
+        rng = np.random.default_rng([self.seed, 7])
+        between = self.effects.between() * self.unit**2 if self.design.spare > 0 else np.zeros(1)
+        for group in groups.values():
+            yield self._size(dict(group[0].cell.levels), len(group), _together(group, self.topic, between, rng))
+
+    def _levels(self) -> Iterator[Size]:
+        for factor, levels in self.design.levels.items():
+            for level in levels:
+                jobs = sum(point.levels[factor] == level for point in self.effects.points)
+                yield self._size({factor: level}, jobs, self.effects.level(factor, level) * self.unit)
+
+    def _size(self, levels: dict[str, str], jobs: int, draws: Array) -> Size:
+        if self.topic is not GAIN:  # neither a cost nor a width is below nothing
+            draws = np.maximum(draws, 0.0)
+        measured = self._measured(draws)
+        verdict = None if self.topic is WIDTH else self._verdict(measured)
+        return Size(levels=levels, jobs=jobs, measured=measured, verdict=verdict)
+
+    def _verdict(self, measured: Measured) -> SizeVerdict:
+        assert measured.interval is not None  # it comes from draws
+        low, high = measured.interval.low, measured.interval.high
+        if low > self.margin or high < -self.margin:
+            return "matters"
+        return "negligible" if -self.margin <= low and high <= self.margin else "cannot tell"
+
+    def _measured(self, draws: Array) -> Measured:
+        confidence = self.effects.confidence
+        low, middle, high = np.quantile(draws, [(1 - confidence) / 2, 0.5, (1 + confidence) / 2])
+        interval = Interval(low=float(low), high=float(high), confidence=confidence)
+        return Measured(mean=float(middle), interval=interval)
+
+    def _contrasts(self) -> Iterator[Effect]:
+        for factor, (first, *others) in self.design.levels.items():
+            for level in others:
+                moved = self.effects.level(factor, level) - self.effects.level(factor, first)
+                sufficient = self.effects.told(factor, (level, first))
+                yield Effect(
+                    factors=[factor],
+                    levels=[(level, first)],
+                    measured=self._measured(moved * self.unit),
+                    verdict=self.effects.verdict(moved, len(others)) if sufficient else "cannot tell",
+                )
+
+    def _interactions(self) -> Iterator[Effect]:
+        for pair in self.design.pairs:
+            levels, together = self.effects.corner(pair)
+            sufficient = self.design.spare > 0 and not self.design.confounded & set(pair)
+            yield Effect(
+                factors=list(pair),
+                levels=[(high, low) for low, high in levels],
+                measured=self._measured(together * self.unit),
+                verdict=self.effects.verdict(together, self.effects.corners(pair)) if sufficient else "cannot tell",
+            )
+
+
+def _together(group: Sequence[Told], topic: Topic, between: Array, rng: np.random.Generator) -> Array:
+    """Draws of what the jobs of one cell say together: their mean, and what others like them would differ by."""
+    found = [job.quantities[topic] for job in group]
+    place = np.repeat(np.linspace(0, 1, CHAINS), 100)
+    halves, draws = (np.mean([getattr(one, name) for one in found]) for name in ("by_halves", "by_draws"))
+    chance = sum(one.deviation**2 for one in found) / len(found) ** 2
+    variance = chance + rng.choice(between, len(place)) / len(found)
+    return np.asarray(halves + place * (draws - halves) + np.sqrt(variance) * rng.standard_normal(len(place)))
