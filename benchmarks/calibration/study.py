@@ -74,11 +74,12 @@ def _of_question(
     for effect in question.effects:
         number = _effect(effect, true)
         none = abs(number) < NOTHING + 0.02 * question.margin
-        right = {"moves": not none and number * effect.measured.mean > 0, "negligible": abs(number) <= question.margin}
+        moved = not none and number * effect.measured.mean > 0
+        rightly = {"moves": moved, "negligible": abs(number) <= question.margin}
         assert effect.measured.interval is not None
         width = (effect.measured.interval.high - effect.measured.interval.low) / question.margin
         held = _holds(effect.measured, number)
-        yield Outcome(kind, label, "effect", held, none, effect.verdict, right.get(effect.verdict, True), width)
+        yield Outcome(kind, label, "effect", held, none, effect.verdict, rightly.get(effect.verdict, True), width)
 
 
 def _effect(effect: Effect, true: Mapping[tuple[str, ...], float]) -> float:

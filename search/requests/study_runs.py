@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -25,7 +25,7 @@ def runs_by_job(connection: Connection, jobs: Mapping[str, Row[Any]]) -> dict[st
     """By job its runs; nothing of a job that has too few, or whose spec or trials cannot be read."""
     columns = (trials.c.job_id, trials.c.arm, trials.c.seed, trials.c.configuration, trials.c.value, trials.c.reason)
     ended = select(*columns).where(trials.c.job_id.in_(list(jobs)), trials.c.state.in_(_ENDED))
-    rows: dict[str, list[Row[Any]]] = defaultdict(list)
+    rows: dict[str, list[Any]] = defaultdict(list)
     for row in connection.execute(ended):
         rows[row.job_id].append(row)
     found: dict[str, Runs] = {}
@@ -37,7 +37,7 @@ def runs_by_job(connection: Connection, jobs: Mapping[str, Row[Any]]) -> dict[st
     return found
 
 
-def _runs(rows: list[Row[Any]]) -> Iterator[Run]:
+def _runs(rows: Sequence[Any]) -> Iterator[Run]:
     for row in rows:
         diverged = row.reason is not None and row.reason.get("type") == DIVERGED
         if row.configuration is not None and (row.value is not None or diverged):

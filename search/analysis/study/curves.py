@@ -44,6 +44,9 @@ _LABELS = 1.0
 """The variance of how far labels alone are from distilling."""
 
 
+Flags = NDArray[np.bool_]
+
+
 @dataclass(frozen=True, slots=True)
 class Curves:
     """Draws of quality along T: `curves` [draws, m] at `along` [m] (log2 T), each with its best settings.
@@ -75,7 +78,7 @@ class _Distances:
     octaves: Array
     settings: Array
     seeds: Array
-    labels: tuple[Array, Array]
+    labels: tuple[Flags, Flags]
 
     def covariance(self, theta: Array) -> Array:
         """Of the mean quality over seeds, in the squeezed values' units."""
@@ -210,7 +213,7 @@ def _at(places: Places, part: NDArray[np.int64]) -> Places:
     return places[0][part], places[1][part]
 
 
-def _between(length_priors: Array, first: Places, second: Places, seeds: Array | None = None) -> _Distances:
+def _between(length_priors: Array, first: Places, second: Places, seeds: NDArray[np.int64] | None = None) -> _Distances:
     lengths = np.exp(length_priors[:, 0])
     apart = (first[1][:, None, :] - second[1][None, :, :]) / lengths
     labels = np.isnan(first[0]), np.isnan(second[0])

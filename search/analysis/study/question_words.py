@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from search import units
 from search.analysis.study.guidance_words import display_names, times
 from search.units import Measure
-from thermowell.api.guidance import Effect, Guidance, Measured, Question, Size
+from thermowell.api.guidance import Guidance, Measured, Question, Size
 
 METHOD = (
     "What a wrong T costs, how wide the good range is and what distilling gains are read off all runs of a job: a "
@@ -47,10 +47,11 @@ def words(question: Question, measure: Measure) -> str:
     factors = list(dict.fromkeys(name for size in question.levels for name in size.levels))
     names = display_names(factors)
     lines = [f"{_subject(question)}: {_of_cells(question, measure)}."]
-    for effect in question.effects:
+    compared = [(_compared(effect.factors, effect.levels, names), effect) for effect in question.effects]
+    for clause, effect in compared:
         if effect.verdict == "moves":
-            lines.append(f"{_compared(effect, names)} {measured(question, effect.measured, measure, sign=True)}.")
-    same = [_compared(effect, names) for effect in question.effects if effect.verdict == "negligible"]
+            lines.append(f"{clause} {measured(question, effect.measured, measure, sign=True)}.")
+    same = [clause for clause, effect in compared if effect.verdict == "negligible"]
     if same:
         lines.append(f"No difference that matters: {'; '.join(same)}.")
     left = sum(effect.verdict == "cannot tell" for effect in question.effects)
@@ -82,12 +83,12 @@ def _decided(question: Question, sizes: Sequence[Size]) -> str:
     return f" ({', '.join(parts)} of {len(sizes)} cells)" if parts else " (in no cell decided)"
 
 
-def _compared(effect: Effect, names: dict[str, str]) -> str:
+def _compared(factors: Sequence[str], levels: Sequence[tuple[str, str]], names: Mapping[str, str]) -> str:
     """Which levels are compared: epochs 60 against 5; of two factors, how the first's differs with the second."""
-    (level, against), *second = effect.levels
-    clause = f"{names[effect.factors[0]]} {level} against {against}"
+    (level, against), *second = levels
+    clause = f"{names[factors[0]]} {level} against {against}"
     if second:
-        clause += f", at {names[effect.factors[1]]} {second[0][0]} against {second[0][1]}"
+        clause += f", at {names[factors[1]]} {second[0][0]} against {second[0][1]}"
     return clause[:1].upper() + clause[1:]
 
 
@@ -114,7 +115,7 @@ def level_rows(guidance: Guidance) -> tuple[list[str], list[list[str]]]:
     measure = units.shown(guidance)
     rows = []
     for factors, levels in keys:
-        row = [_compared(Effect.model_construct(factors=list(factors), levels=list(levels)), names)]
+        row = [_compared(factors, levels, names)]
         for question in questions:
             match = [e for e in question.effects if (tuple(e.factors), tuple(e.levels)) == (factors, levels)]
             texts = [_MARKS[e.verdict] + measured(question, e.measured, measure, sign=True) for e in match]
