@@ -30,13 +30,13 @@ def grid_values(spec: JobSpec, arm: Arm, place: int) -> dict[str, Any]:
     settings = spec.grid.settings * len(spec.space.optimizers())
     round_, within = divmod(place, len(temperatures) * settings)
     setting, along = divmod(within, len(temperatures))
-    configuration = replace(_setting(spec.space, spec.grid.settings, setting), temperature=temperatures[along])
+    configuration = replace(setting_of(spec.space, spec.grid.settings, setting), temperature=temperatures[along])
     further = further_temperatures(spec.space.parameters)
     configuration = configurations.in_arm(configuration, arm, spec.distillation.method, further)
     return {"configuration": configurations.to_json(configuration), "seed": trial_seed(spec.seed, round_)}
 
 
-def _setting(space: SpaceSpec, count: int, place: int) -> Configuration:
+def setting_of(space: SpaceSpec, count: int, place: int) -> Configuration:
     """One of so many settings of each optimizer, which take turns. Of each number every stratum comes once, in an order
     of its own (a Latin square) that is the same in every space which has a number of that name.
     """

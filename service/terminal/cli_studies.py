@@ -27,6 +27,7 @@ from service.terminal.console import (
     stderr,
     stdout,
 )
+from thermowell.api.guidance import Guidance
 from thermowell.api.studies import StudyDetail
 from thermowell.errors import Refused
 from thermowell.sync.client import DEFAULT_URL, Client
@@ -119,6 +120,35 @@ def check(file: StudyFile, as_json: AsJson = False) -> None:
             stderr().print(f"{'Each' if len(plans) == 1 else 'Some'}: {plan}.", markup=False)
 
 
+@app.command()
+def power(
+    file: StudyFile,
+    pilot: Annotated[
+        Path | None,
+        typer.Option(help="Guidance of a small study like it, as `thermowell study guidance STUDY --json` prints it."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say which differences a study could tell with its budget, and what budget would tell the others.
+
+    Nothing is trained and no service is asked: errors come from the recorded tables, or from a pilot.
+    """
+    from search.analysis.study.power import PilotNeeded, outlook_of, to_document
+    from search.studies.cells import expand
+    from search.studies.parsing import parse_study
+    from service.terminal.guidance import print_power
+
+    study = parse_file(file, parse_study, as_json)
+    try:
+        outlook = outlook_of(study.name, expand(study).new, None if pilot is None else _pilot(pilot))
+    except PilotNeeded as error:
+        fail(str(error), Exit.FAILED)
+    if as_json:
+        print_json(to_document(outlook))
+    else:
+        print_power(stdout(), outlook)
+
+
 @app.command("list")
 def list_studies(
     limit: Annotated[int, typer.Option(min=1, max=200)] = 20,
@@ -208,6 +238,16 @@ def cancel(study: StudyArgument, url: Url = DEFAULT_URL, key: Key = None, as_jso
 def register(command_line: typer.Typer) -> None:
     """Adds these commands to the command line."""
     command_line.add_typer(app, name="study", rich_help_panel="Studies")
+
+
+def _pilot(file: Path) -> Guidance:
+    """The guidance in a file, alone or in the document of `study run --json`."""
+    try:
+        document = json.loads(file.read_text())
+        return Guidance.model_validate(document.get("guidance", document))
+    except (OSError, ValueError, AttributeError) as error:
+        first = str(error).splitlines()[0]
+        fail(f"{file} is no guidance: {first}. `thermowell study guidance STUDY --json` prints one", Exit.USAGE)
 
 
 def _tell(client: Client, study: StudyDetail, as_json: bool) -> None:

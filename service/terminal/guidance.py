@@ -11,7 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from search import scales, units
-from search.analysis.study import guidance_table, guidance_words
+from search.analysis.study import guidance_table, guidance_words, power_words
+from search.analysis.study.power import Outlook
 from thermowell.api.guidance import FactorGuide, Guidance, LevelGuide
 
 WHISKER = 24
@@ -37,6 +38,21 @@ def print_guidance(console: Console, guidance: Guidance) -> None:
         console.print(_indent(_list([question.words for question in guidance.questions])))
     _heading(console, "What this does not cover")
     console.print(_indent(_list(guidance.limits)))
+
+
+def print_power(console: Console, outlook: Outlook) -> None:
+    """What a study could tell, and with what budget it could tell more."""
+    console.print(Padding(Text(power_words.heading(outlook)), (0, 0, 1, 0)))
+    header, rows = power_words.table(outlook)
+    if not rows:
+        console.print("Its cells differ in nothing that could be compared: give it a factor with two levels.")
+        return
+    for row in rows:
+        console.print(Text(row[0], style="bold"))
+        told = [f"{title} {value}" for title, value in zip(header[1:], row[1:], strict=True) if value]
+        console.print(Padding(Text("; ".join(told)), (0, 0, 0, 2)))
+    console.print(Padding(Text(power_words.legend(outlook), style="dim"), (1, 0)))
+    console.print(_list(power_words.more(outlook)))
 
 
 def _heading(console: Console, title: str, note: str = "") -> None:

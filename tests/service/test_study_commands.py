@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -169,3 +170,28 @@ def test_a_study_on_a_grid_says_so_before_and_after_it_is_submitted(run: Run, tm
     study = run("study", "submit", path).stdout.strip()
     assert "trials on a grid, the same in every cell" in run("study", "show", study).stdout
     run("study", "cancel", study)
+
+
+def test_what_a_study_could_tell_is_said_before_it_is_submitted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("search.analysis.study.power.SIMULATED", 1)
+    monkeypatch.setattr("search.analysis.study.curves.BROAD", 16)
+    monkeypatch.setattr("search.analysis.study.curves.ROUNDS", 1)
+
+    def run(*arguments: str | Path) -> click.testing.Result:
+        return CliRunner().invoke(cli.build(), [str(argument) for argument in arguments])
+
+    path = tmp_path / "study.yaml"
+    path.write_text(yaml.safe_dump(document(replicates=2)))
+    told = run("study", "power", path)
+    assert told.exit_code == Exit.OK
+    words = " ".join(told.stdout.split())
+    assert re.search(r"lengths: 4 jobs, about [\d,]+ trainings", words)
+    assert re.search(r"Epochs 3 against 2 cost of T = 1 [\d.]+;.* good range ×[\d.]+", words)
+    assert re.search(r"Epochs 3 against 2: \d+ repeats.* would tell", words)
+    figures = json.loads(run("study", "power", path, "--json").stdout)
+    assert {power["question"] for power in figures["powers"]} >= {"cost", "width"}
+    refused = run("study", "power", path, "--pilot", tmp_path / "absent.json")
+    assert refused.exit_code == Exit.USAGE
+    assert "is no guidance" in refused.stderr

@@ -134,6 +134,9 @@ class Question(Document):
     cells: list[Size]
     levels: list[Size]
     effects: list[Effect]
+    within: float = Field(description="deviation that a job's own runs leave open, in the mean over jobs")
+    between: float | None = Field(description="deviation between jobs of the same levels; null where none are repeated")
+    runs: float = Field(description="runs of a job that it rests on, in the median")
     words: str
 
 

@@ -47,11 +47,11 @@ def words(question: Question, measure: Measure) -> str:
     factors = list(dict.fromkeys(name for size in question.levels for name in size.levels))
     names = display_names(factors)
     lines = [f"{_subject(question)}: {_of_cells(question, measure)}."]
-    compared = [(_compared(effect.factors, effect.levels, names), effect) for effect in question.effects]
-    for clause, effect in compared:
+    clauses = [(compared(effect.factors, effect.levels, names), effect) for effect in question.effects]
+    for clause, effect in clauses:
         if effect.verdict == "moves":
             lines.append(f"{clause} {measured(question, effect.measured, measure, sign=True)}.")
-    same = [clause for clause, effect in compared if effect.verdict == "negligible"]
+    same = [clause for clause, effect in clauses if effect.verdict == "negligible"]
     if same:
         lines.append(f"No difference that matters: {'; '.join(same)}.")
     left = sum(effect.verdict == "cannot tell" for effect in question.effects)
@@ -83,7 +83,7 @@ def _decided(question: Question, sizes: Sequence[Size]) -> str:
     return f" ({', '.join(parts)} of {len(sizes)} cells)" if parts else " (in no cell decided)"
 
 
-def _compared(factors: Sequence[str], levels: Sequence[tuple[str, str]], names: Mapping[str, str]) -> str:
+def compared(factors: Sequence[str], levels: Sequence[tuple[str, str]], names: Mapping[str, str]) -> str:
     """Which levels are compared: epochs 60 against 5; of two factors, how the first's differs with the second."""
     (level, against), *second = levels
     clause = f"{names[factors[0]]} {level} against {against}"
@@ -115,7 +115,7 @@ def level_rows(guidance: Guidance) -> tuple[list[str], list[list[str]]]:
     measure = units.shown(guidance)
     rows = []
     for factors, levels in keys:
-        row = [_compared(factors, levels, names)]
+        row = [compared(factors, levels, names)]
         for question in questions:
             match = [e for e in question.effects if (tuple(e.factors), tuple(e.levels)) == (factors, levels)]
             texts = [_MARKS[e.verdict] + measured(question, e.measured, measure, sign=True) for e in match]

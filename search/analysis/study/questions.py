@@ -60,7 +60,7 @@ def questions_of(cells: Sequence[Cell], confidence: float, measure: Measure, see
     for topic in (*COSTS, WIDTH, GAIN):
         telling = [job for job in jobs if topic in job.quantities]
         if telling:
-            inquiry = Inquiry.of(topic, telling, WIDTHS if topic is WIDTH else margin, confidence, seed)
+            inquiry = Inquiry.of(topic, telling, WIDTHS if topic == WIDTH else margin, confidence, seed)
             asked.append(inquiry.question(measure))
     return asked
 
@@ -105,6 +105,9 @@ class Inquiry:
             cells=list(self._cells()),
             levels=list(self._levels()),
             effects=[*self._contrasts(), *self._interactions()],
+            within=math.sqrt(float(np.mean([job.quantities[self.topic].deviation ** 2 for job in self.jobs]))),
+            between=float(np.median(np.sqrt(self.effects.between()))) * self.unit if self.design.spare > 0 else None,
+            runs=float(np.median([len(job.cell.runs.values) for job in self.jobs if job.cell.runs is not None])),
             words="",
         )
         return asked.model_copy(update={"words": question_words.words(asked, measure)})
