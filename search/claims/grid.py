@@ -28,9 +28,9 @@ def grid_values(spec: JobSpec, arm: Arm, place: int) -> dict[str, Any]:
         return {}
     temperatures = spec.grid.along(spec.space) if arm is Arm.JOINT else (1.0,)
     settings = spec.grid.settings * len(spec.space.optimizers())
-    round_, within = divmod(place, len(temperatures) * settings)
-    setting, along = divmod(within, len(temperatures))
-    configuration = replace(setting_of(spec.space, spec.grid.settings, setting), temperature=temperatures[along])
+    round_, offset = divmod(place, len(temperatures) * settings)
+    setting, step = divmod(offset, len(temperatures))
+    configuration = replace(setting_of(spec.space, spec.grid.settings, setting), temperature=temperatures[step])
     further = further_temperatures(spec.space.parameters)
     configuration = configurations.in_arm(configuration, arm, spec.distillation.method, further)
     return {"configuration": configurations.to_json(configuration), "seed": trial_seed(spec.seed, round_)}

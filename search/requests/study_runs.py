@@ -24,17 +24,17 @@ _ENDED = (TrialState.COMPLETED, TrialState.FAILED)
 def runs_by_job(connection: Connection, jobs: Mapping[str, Row[Any]]) -> dict[str, Runs]:
     """By job its runs; nothing of a job that has too few, or whose spec or trials cannot be read."""
     columns = (trials.c.job_id, trials.c.arm, trials.c.seed, trials.c.configuration, trials.c.value, trials.c.reason)
-    ended = select(*columns).where(trials.c.job_id.in_(list(jobs)), trials.c.state.in_(_ENDED))
+    statement = select(*columns).where(trials.c.job_id.in_(list(jobs)), trials.c.state.in_(_ENDED))
     rows: dict[str, list[Any]] = defaultdict(list)
-    for row in connection.execute(ended):
+    for row in connection.execute(statement):
         rows[row.job_id].append(row)
-    found: dict[str, Runs] = {}
+    by_job: dict[str, Runs] = {}
     for job_id, of_job in rows.items():
         with suppress(Unreadable), readable(f"the trials of job {job_id}"):
             runs = runs_of(JobSpec.model_validate(jobs[job_id].spec), list(_runs(of_job)))
             if runs is not None:
-                found[job_id] = runs
-    return found
+                by_job[job_id] = runs
+    return by_job
 
 
 def _runs(rows: Sequence[Any]) -> Iterator[Run]:

@@ -61,9 +61,9 @@ class GridSpec(Part):
 
 def _usual(low: float, high: float) -> tuple[float, ...]:
     """Temperatures from low to high: the ends, the usual ones between them, and what closes gaps."""
-    known = [low, *(usual for usual in USUAL if low * 1.1 < usual < high / 1.1), high]
+    marks = [low, *(usual for usual in USUAL if low * 1.1 < usual < high / 1.1), high]
     grid = [low]
-    for before, after in pairwise(known):
+    for before, after in pairwise(marks):
         parts = max(1, math.ceil(math.log2(after / before) / WIDEST))
         grid += [float(f"{before * (after / before) ** (part / parts):.3g}") for part in range(1, parts)]
         grid.append(after)

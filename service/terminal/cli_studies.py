@@ -111,7 +111,7 @@ def check(file: StudyFile, as_json: AsJson = False) -> None:
     study = parse_file(file, parse_study, as_json)
     cells = expand(study).new
     trials = sum(planned.spec.budget.trials for planned in cells)
-    plans = dict.fromkeys(trial_counts.plan_in_words(one.spec, one.spec.budget.trials) for one in cells)
+    plans = dict.fromkeys(trial_counts.plan_in_words(cell.spec, cell.spec.budget.trials) for cell in cells)
     if as_json:
         print_json({"valid": True, "jobs": len(cells), "search_trials": trials})
     else:

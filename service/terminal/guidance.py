@@ -49,8 +49,8 @@ def print_power(console: Console, outlook: Outlook) -> None:
         return
     for row in rows:
         console.print(Text(row[0], style="bold"))
-        told = [f"{title} {value}" for title, value in zip(header[1:], row[1:], strict=True) if value]
-        console.print(Padding(Text("; ".join(told)), (0, 0, 0, 2)))
+        figures = [f"{title} {value}" for title, value in zip(header[1:], row[1:], strict=True) if value]
+        console.print(Padding(Text("; ".join(figures)), (0, 0, 0, 2)))
     console.print(Padding(Text(power_words.legend(outlook), style="dim"), (1, 0)))
     console.print(_list(power_words.more(outlook)))
 

@@ -82,27 +82,27 @@ class _Distances:
 
     def covariance(self, theta: Array) -> Array:
         """Of the mean quality over seeds, in the squeezed values' units."""
-        along, level, together = np.exp(theta[:3])
+        over_t, level, together = np.exp(theta[:3])
         distils = np.multiply.outer(~self.labels[0], ~self.labels[1])
         alone = np.multiply.outer(self.labels[0], self.labels[1])
         over_settings = self._over_settings(theta)
         over_octaves = _matern(self.octaves / math.exp(theta[6]))
         shared = 4.0 + level * over_settings
-        own = along * over_octaves + together * over_octaves * over_settings
-        return np.asarray(shared + distils * own + alone * (_LABELS + together * over_settings))
+        deviation = over_t * over_octaves + together * over_octaves * over_settings
+        return np.asarray(shared + distils * deviation + alone * (_LABELS + together * over_settings))
 
     def by_seed(self, theta: Array) -> Array:
         """Of what a seed does to its runs."""
-        level, along = np.exp(theta[3:5])
-        both = np.multiply.outer(self.labels[0], self.labels[1]) | np.multiply.outer(~self.labels[0], ~self.labels[1])
+        level, over_t = np.exp(theta[3:5])
+        alike = np.multiply.outer(self.labels[0], self.labels[1]) | np.multiply.outer(~self.labels[0], ~self.labels[1])
         near = _matern(self.octaves / math.exp(theta[6])) * self._over_settings(theta)
-        return np.asarray(self.seeds * (level + along * both * near))
+        return np.asarray(self.seeds * (level + over_t * alike * near))
 
     def of(self, part: NDArray[np.int64]) -> _Distances:
         """Those among some of the places."""
-        both = np.ix_(part, part)
+        square = np.ix_(part, part)
         labels = self.labels[0][part], self.labels[1][part]
-        return _Distances(self.octaves[both], self.settings[both], self.seeds[both], labels)
+        return _Distances(self.octaves[square], self.settings[square], self.seeds[square], labels)
 
     def _over_settings(self, theta: Array) -> Array:
         return _matern(np.sqrt(self.settings) / math.exp(theta[7]))
@@ -122,22 +122,24 @@ def curves_of(runs: Runs, rng: np.random.Generator) -> Curves | None:
     if not spread > 1e-12 * max(1.0, abs(centre)):
         return None
     targets = (targets - centre) / spread
-    here = runs.octaves, runs.settings
-    distances = _between(runs.lengths, here, here, runs.seeds)
+    places = runs.octaves, runs.settings
+    distances = _between(runs.lengths, places, places, runs.seeds)
     thetas, weights = _plausible(distances, targets, rng)
     settings = _settings(runs)
     alone = _alone(runs)
-    asked = _asked(runs.along, settings, alone)
+    queries = _queries(runs.along, settings, alone)
     counts = rng.multinomial(DRAWS, weights)
     draws = [
-        _draws(_posterior(distances, here, asked, theta, targets, runs.lengths), int(count), rng)
+        _draws(_posterior(distances, places, queries, theta, targets, runs.lengths), int(count), rng)
         for theta, count in zip(thetas, counts, strict=True)
         if count
     ]
     means = [
         squeeze.undo(mean * spread + centre)
         for part in _parts(runs)
-        for mean, _ in [_posterior(distances.of(part), _at(here, part), asked, thetas[0], targets[part], runs.lengths)]
+        for mean, _ in [
+            _posterior(distances.of(part), _at(places, part), queries, thetas[0], targets[part], runs.lengths)
+        ]
     ]
     field, labels = _split(runs.along, len(settings), squeeze.undo(np.concatenate(draws) * spread + centre))
     return Curves(
@@ -148,18 +150,18 @@ def curves_of(runs: Runs, rng: np.random.Generator) -> Curves | None:
     )
 
 
-def _split(along: Array, settings: int, values: Array) -> tuple[Array, Array]:
+def _split(octaves: Array, settings: int, values: Array) -> tuple[Array, Array]:
     """Values [k, q] at all T x settings [k, m, settings], and those of labels alone behind them [k, settings]."""
-    size = len(along) * settings
-    return values[:, :size].reshape(len(values), len(along), settings), values[:, size:]
+    size = len(octaves) * settings
+    return values[:, :size].reshape(len(values), len(octaves), settings), values[:, size:]
 
 
-def _half(along: Array, settings: int, chooser: Array, teller: Array) -> Half:
-    (choices,), (labels,) = _split(along, settings, chooser[None])
-    (field,), (labels_here,) = _split(along, settings, teller[None])
-    chosen = choices.argmax(axis=1)
+def _half(octaves: Array, settings: int, chooser: Array, teller: Array) -> Half:
+    (choices,), (labels,) = _split(octaves, settings, chooser[None])
+    (field,), (labels_here,) = _split(octaves, settings, teller[None])
+    picks = choices.argmax(axis=1)
     return Half(
-        curve=field[np.arange(len(along)), chosen],
+        curve=field[np.arange(len(octaves)), picks],
         best=int(choices.max(axis=1).argmax()),
         labels=float(labels_here[int(labels.argmax())]) if labels.size else None,
     )
@@ -219,8 +221,8 @@ def _between(length_priors: Array, first: Places, second: Places, seeds: NDArray
     labels = np.isnan(first[0]), np.isnan(second[0])
     octaves = np.abs(np.nan_to_num(first[0])[:, None] - np.nan_to_num(second[0])[None, :])
     octaves *= np.multiply.outer(~labels[0], ~labels[1])
-    same = np.zeros_like(octaves) if seeds is None else (seeds[:, None] == seeds[None, :]).astype(float)
-    return _Distances(octaves, (apart**2).sum(axis=-1), same, labels)
+    shared = np.zeros_like(octaves) if seeds is None else (seeds[:, None] == seeds[None, :]).astype(float)
+    return _Distances(octaves, (apart**2).sum(axis=-1), shared, labels)
 
 
 def _plausible(distances: _Distances, targets: Array, rng: np.random.Generator) -> tuple[Array, Array]:
@@ -257,13 +259,13 @@ def _noisy(distances: _Distances, theta: Array) -> Array:
 
 
 def _posterior(
-    distances: _Distances, here: Places, asked: Places, theta: Array, targets: Array, lengths: Array
+    distances: _Distances, places: Places, queries: Places, theta: Array, targets: Array, lengths: Array
 ) -> tuple[Array, Array]:
-    """The mean [q] and the covariance [q, q] of the mean quality over seeds at what is asked."""
+    """The mean [q] and the covariance [q, q] of the mean quality over seeds at what is queries."""
     root = np.linalg.cholesky(_noisy(distances, theta))
-    across = np.linalg.solve(root, _between(lengths, here, asked).covariance(theta))
+    across = np.linalg.solve(root, _between(lengths, places, queries).covariance(theta))
     mean = across.T @ np.linalg.solve(root, targets)
-    return mean, _between(lengths, asked, asked).covariance(theta) - across.T @ across
+    return mean, _between(lengths, queries, queries).covariance(theta) - across.T @ across
 
 
 def _draws(posterior: tuple[Array, Array], count: int, rng: np.random.Generator) -> Array:
@@ -293,7 +295,7 @@ def _alone(runs: Runs) -> Array:
     return np.asarray(settings[np.sort(first)[:SETTINGS]])
 
 
-def _asked(along: Array, settings: Array, alone: Array) -> Places:
-    octaves = np.repeat(along, len(settings))
-    places = np.tile(settings, (len(along), 1))
+def _queries(temperatures: Array, settings: Array, alone: Array) -> Places:
+    octaves = np.repeat(temperatures, len(settings))
+    places = np.tile(settings, (len(temperatures), 1))
     return np.concatenate([octaves, np.full(len(alone), np.nan)]), np.concatenate([places, alone])

@@ -126,7 +126,7 @@ def _as_cell(planned: PlannedCell) -> Cell:
 
 
 def _from_pilot(pilot: Guidance, cells: Sequence[PlannedCell]) -> tuple[dict[Topic, Errors], str]:
-    planned = float(np.median([_runs(one.spec) for one in cells]))
+    planned = float(np.median([_runs(cell.spec) for cell in cells]))
     errors = {}
     for question in pilot.questions:
         topic = Topic(question.name, question.temperature)
@@ -160,8 +160,8 @@ def _from_tables(cells: Sequence[PlannedCell], margin: float) -> tuple[dict[Topi
         "differ by half of the margin beside"
     )
     errors = {
-        topic: Errors(float(np.mean(found)), ASSUMED * (WIDTHS if topic == WIDTH else margin), _runs(spec))
-        for topic, found in parts.items()
+        topic: Errors(float(np.mean(deviations)), ASSUMED * (WIDTHS if topic == WIDTH else margin), _runs(spec))
+        for topic, deviations in parts.items()
     }
     return errors, basis
 
@@ -217,19 +217,19 @@ def _powers(topic: Topic, errors: Errors, points: Sequence[Point], margin: float
     for factors, levels, several in _effects(plan.design):
         error = plan.error(factors, levels)
         now = None if error is None else error.at(repeats, errors, 1)
-        least = told = None
+        least = tells = None
         if error is not None and now is not None:
             reach = _student(error.freedom(repeats), 1 - (1 - CONFIDENCE) / several)
-            least, told = (reach + _ONE_SIDE) * now, (reach + _BOTH_SIDES) * now <= margin
-        more = None if told or error is None else _sufficient(error, several, errors, margin, trials / repeats)
-        yield Power(topic.name, topic.temperature, factors, levels, margin, least, bool(told), more)
+            least, tells = (reach + _ONE_SIDE) * now, (reach + _BOTH_SIDES) * now <= margin
+        more = None if tells or error is None else _sufficient(error, several, errors, margin, trials / repeats)
+        yield Power(topic.name, topic.temperature, factors, levels, margin, least, bool(tells), more)
 
 
 def _effects(design: Design) -> Iterator[tuple[tuple[str, ...], list[tuple[str, str]], int]]:
     """Each contrast with a factor's first level, and of each pair the last levels against the first."""
-    for factor, (first, *others) in design.levels.items():
-        for level in others:
-            yield (factor,), [(level, first)], len(others)
+    for factor, (first, *later) in design.levels.items():
+        for level in later:
+            yield (factor,), [(level, first)], len(later)
     for pair in design.pairs:
         names = [design.levels[factor] for factor in pair]
         yield pair, [(levels[-1], levels[0]) for levels in names], math.prod(len(levels) - 1 for levels in names)
@@ -286,9 +286,9 @@ def _contrast(design: Design, factors: Sequence[str], levels: Sequence[tuple[str
     if not second:
         return design.row(design.at({factors[0]: level})) - design.row(design.at({factors[0]: against}))
     parts = [
-        design.row(design.at({factors[0]: level, factors[1]: other}))
-        - design.row(design.at({factors[0]: against, factors[1]: other}))
-        for other in second[0]
+        design.row(design.at({factors[0]: level, factors[1]: companion}))
+        - design.row(design.at({factors[0]: against, factors[1]: companion}))
+        for companion in second[0]
     ]
     return np.asarray(parts[0] - parts[1])
 
@@ -308,8 +308,8 @@ def _sufficient(error: Error, several: int, errors: Errors, margin: float, trial
     return min(budgets, key=lambda budget: (budget.trials, budget.replicates), default=None)
 
 
-def _again(once: Sequence[Point], repeats: int) -> list[Point]:
-    return [Point(point.levels, {REPLICATE: str(repeat)}) for repeat in range(repeats) for point in once]
+def _again(points: Sequence[Point], repeats: int) -> list[Point]:
+    return [Point(point.levels, {REPLICATE: str(repeat)}) for repeat in range(repeats) for point in points]
 
 
 @cache

@@ -79,9 +79,9 @@ def _least(power: Power, measure: Measure) -> str:
     return f"{least} =" if power.told else least
 
 
-def _which(powers: Sequence[Power], counted: int) -> str:
-    if counted < len(powers):
-        return f"{counted} of the {len(powers)} that are open"
+def _which(powers: Sequence[Power], sufficient: int) -> str:
+    if sufficient < len(powers):
+        return f"{sufficient} of the {len(powers)} that are open"
     return "the one that is open" if len(powers) == 1 else f"all {len(powers)} that are open"
 
 

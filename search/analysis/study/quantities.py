@@ -71,11 +71,11 @@ def _between(draws: Array, halves: Sequence[float]) -> Quantity:
     return Quantity(float(np.mean(halves)), float(draws.mean()), float(draws.std()))
 
 
-def _good(along: Array, curves: Array, floor: Array) -> Array:
+def _good(octaves: Array, curves: Array, floor: Array) -> Array:
     """Octaves [draws] over which curves [draws, m], straight between neighbours, are not below the floor [draws, 1]."""
     above = curves - floor
     first, last = above[:, :-1], above[:, 1:]
     with np.errstate(divide="ignore", invalid="ignore"):
         crossing = np.clip(np.where(first == last, 1.0, first / (first - last)), 0.0, 1.0)
     share = np.where(first >= 0, np.where(last >= 0, 1.0, crossing), np.where(last >= 0, 1.0 - crossing, 0.0))
-    return np.asarray(share @ np.diff(along))
+    return np.asarray(share @ np.diff(octaves))

@@ -51,9 +51,9 @@ def words(question: Question, measure: Measure) -> str:
     for clause, effect in clauses:
         if effect.verdict == "moves":
             lines.append(f"{clause} {measured(question, effect.measured, measure, sign=True)}.")
-    same = [clause for clause, effect in clauses if effect.verdict == "negligible"]
-    if same:
-        lines.append(f"No difference that matters: {'; '.join(same)}.")
+    alike = [clause for clause, effect in clauses if effect.verdict == "negligible"]
+    if alike:
+        lines.append(f"No difference that matters: {'; '.join(alike)}.")
     left = sum(effect.verdict == "cannot tell" for effect in question.effects)
     if left:
         lines.append(f"{left} of {len(question.effects)} differences cannot be told.")

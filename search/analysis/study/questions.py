@@ -56,13 +56,13 @@ def questions_of(cells: Sequence[Cell], confidence: float, measure: Measure, see
         if cell.runs is not None
         and (curves := curves_of(cell.runs, np.random.default_rng([seed, 5, place]))) is not None
     ]
-    asked = []
+    documents = []
     for topic in (*COSTS, WIDTH, GAIN):
         telling = [job for job in jobs if topic in job.quantities]
         if telling:
             inquiry = Inquiry.of(topic, telling, WIDTHS if topic == WIDTH else margin, confidence, seed)
-            asked.append(inquiry.question(measure))
-    return asked
+            documents.append(inquiry.question(measure))
+    return documents
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +81,10 @@ class Inquiry:
         """The model of these jobs, all of which tell of the topic."""
         points = [Point(job.cell.levels, job.cell.replicate) for job in jobs]
         design = design_of(points)
-        found = [job.quantities[topic] for job in jobs]
-        halves, draws = (np.array([getattr(one, name) for one in found]) for name in ("by_halves", "by_draws"))
+        sizes = [job.quantities[topic] for job in jobs]
+        halves, draws = (np.array([getattr(size, name) for size in sizes]) for name in ("by_halves", "by_draws"))
         unit = max(2 * margin, float(np.std((halves + draws) / 2)))
-        deviations = np.maximum([one.deviation for one in found], 1e-3 * margin)
+        deviations = np.maximum([size.deviation for size in sizes], 1e-3 * margin)
         evidence = Between(halves / unit, draws / unit, deviations / unit)
         rng = np.random.default_rng([seed, 6, COSTS.index(topic) if topic in COSTS else 9])
         posterior = sample(design.features(points), design.groups(), evidence, RESIDUAL, rng)
@@ -98,7 +98,7 @@ class Inquiry:
 
     def question(self, measure: Measure) -> Question:
         """The document of all that is known of it."""
-        asked = Question(
+        document = Question(
             name=self.topic.name,
             temperature=self.topic.temperature,
             margin=self.margin,
@@ -110,7 +110,7 @@ class Inquiry:
             runs=float(np.median([len(job.cell.runs.values) for job in self.jobs if job.cell.runs is not None])),
             words="",
         )
-        return asked.model_copy(update={"words": question_words.words(asked, measure)})
+        return document.model_copy(update={"words": question_words.words(document, measure)})
 
     def _cells(self) -> Iterator[Size]:
         groups: dict[tuple[tuple[str, str], ...], list[Told]] = {}
@@ -148,15 +148,15 @@ class Inquiry:
         return Measured(mean=float(middle), interval=interval)
 
     def _contrasts(self) -> Iterator[Effect]:
-        for factor, (first, *others) in self.design.levels.items():
-            for level in others:
+        for factor, (first, *later) in self.design.levels.items():
+            for level in later:
                 moved = self.effects.level(factor, level) - self.effects.level(factor, first)
                 sufficient = self.effects.told(factor, (level, first))
                 yield Effect(
                     factors=[factor],
                     levels=[(level, first)],
                     measured=self._measured(moved * self.unit),
-                    verdict=self.effects.verdict(moved, len(others)) if sufficient else "cannot tell",
+                    verdict=self.effects.verdict(moved, len(later)) if sufficient else "cannot tell",
                 )
 
     def _interactions(self) -> Iterator[Effect]:
@@ -173,9 +173,9 @@ class Inquiry:
 
 def _together(group: Sequence[Told], topic: Topic, between: Array, rng: np.random.Generator) -> Array:
     """Draws of what the jobs of one cell say together: their mean, and what others like them would differ by."""
-    found = [job.quantities[topic] for job in group]
+    sizes = [job.quantities[topic] for job in group]
     place = np.repeat(np.linspace(0, 1, CHAINS), 100)
-    halves, draws = (np.mean([getattr(one, name) for one in found]) for name in ("by_halves", "by_draws"))
-    chance = sum(one.deviation**2 for one in found) / len(found) ** 2
-    variance = chance + rng.choice(between, len(place)) / len(found)
+    halves, draws = (np.mean([getattr(size, name) for size in sizes]) for name in ("by_halves", "by_draws"))
+    chance = sum(size.deviation**2 for size in sizes) / len(sizes) ** 2
+    variance = chance + rng.choice(between, len(place)) / len(sizes)
     return np.asarray(halves + place * (draws - halves) + np.sqrt(variance) * rng.standard_normal(len(place)))

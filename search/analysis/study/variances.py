@@ -36,7 +36,7 @@ SCATTERS = (
 def scatter_of(data: str) -> tuple[Scatter, Sequence[str]]:
     """The middle of the tables of a data set, of all where it has none; and which tables these are."""
     near = [scatter for scatter in SCATTERS if scatter.data == data] or list(SCATTERS)
-    luck, along, noise = (
+    luck, course, noise = (
         float(np.median([getattr(scatter, name) for scatter in near])) for name in ("luck", "along", "noise")
     )
-    return Scatter("", data, luck, along, noise), [scatter.table for scatter in near]
+    return Scatter("", data, luck, course, noise), [scatter.table for scatter in near]
