@@ -34,7 +34,7 @@ FALSE = 0.1
 """Of the effects that are none, those that may be claimed."""
 NOTHING = 1e-9
 HEADINGS = ("cells", "effects", "claimed", "decided", "right")
-QUICK_STUDIES = 16
+QUICK_STUDIES = 20
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ import numpy as np
 from search.analysis.study import question_words
 from search.analysis.study.cells import Cell
 from search.analysis.study.curves import curves_of
-from search.analysis.study.design import RESIDUAL, Design, Point, design_of
+from search.analysis.study.design import Design, Point, design_of
 from search.analysis.study.effects import Effects
 from search.analysis.study.gibbs import CHAINS, Array, Between, sample
 from search.analysis.study.quantities import COSTS, GAIN, WIDTH, Quantity, Topic, quantities
@@ -29,6 +29,8 @@ COARSE = {"digits": 0.01}
 """Of data whose validation part has so few images that nobody could tell less."""
 WIDTHS = math.log2(1.5)
 """Octaves: the margin of widths."""
+SPARE = (0.25, 1.0)
+"""Units and degrees of freedom, the prior of what jobs of the same levels differ by: half of the margin, vaguely."""
 NOWHERE = (2.0**-500, 2.0**500)
 """The ends of what was searched, of numbers that nothing censors."""
 
@@ -87,7 +89,7 @@ class Inquiry:
         deviations = np.maximum([size.deviation for size in sizes], 1e-3 * margin)
         evidence = Between(halves / unit, draws / unit, deviations / unit)
         rng = np.random.default_rng([seed, 6, COSTS.index(topic) if topic in COSTS else 9])
-        posterior = sample(design.features(points), design.groups(), evidence, RESIDUAL, rng)
+        posterior = sample(design.features(points), design.groups(), evidence, SPARE, rng)
         model = Effects(design, points, posterior, NOWHERE, confidence, margin / unit)
         return cls(topic, jobs, margin, unit, model, seed)
 
