@@ -60,7 +60,7 @@ def with_shown_names(storage: Storage, db: Database) -> Storage:
     def shown() -> list[FrozenStudy]:
         with db.read() as connection:
             names = {row.id: row.name for row in connection.execute(select(jobs.c.id, jobs.c.name))}
-        searches, baselines = [], []
+        searches, baselines = list[FrozenStudy](), list[FrozenStudy]()
         for study in stored_studies():
             match = _NAME.fullmatch(study.study_name)
             if match is not None and match["job"] in names:

@@ -8,8 +8,10 @@ from html import unescape
 import httpx
 import pytest
 
+from search.requests.studies import submit_study
 from search.storage.db import Database
 from search.studies.records import StudyDetail
+from search.studies.spec import StudySpec
 from service.settings import Settings
 from tests.service import server_fixtures
 from tests.service.server_fixtures import Jobs
@@ -121,7 +123,7 @@ def test_a_trial_has_a_page_with_its_curve(client: httpx.Client, jobs: Jobs) -> 
 def test_the_page_of_a_study_says_that_its_trials_are_a_grid(client: httpx.Client, db: Database) -> None:
     base = server_fixtures.document(budget={"trials": 48})
     del base["name"]
-    crossed = StudySpec.model_validate(CROSSED | {"base": base, "trials": "grid"})
+    crossed = StudySpec(name="crossed", factors={"training.epochs": [2, 3]}, replicates=1, base=base, trials="grid")
     found, _ = submit_study(db, crossed, server_fixtures.LOCAL)
     assert "trials on a grid, the same in every cell" in words(get(client, f"/studies/{found.id}"))
     assert client.get(f"/v1/studies/{found.id}").json()["trials"] == "grid"
