@@ -85,7 +85,7 @@ bench-throughput: $(STAMP) ## images/s against the loop and the peers, in under 
 bench-peers-data: $(STAMP) ## one student of one given teacher, by torchdistill and by a job: accuracy, speed; QUICK=1 is shorter
 	$(BIN)/python -m benchmarks.engines.peers_data $(if $(QUICK),--quick) --keep peers-data-$(SCALE)-$$(nproc)-cores $(OPTIONS)
 
-bench-real-sizes: $(STAMP) ## a job on 100,000 pictures of 128 pixels: memory, disk, images/s beside torchdistill; about 10 GB of /tmp; QUICK=1: 4,000
+bench-real-sizes: $(STAMP) ## a job on 100,000 pictures of 128 pixels: memory, disk, images/s beside torchdistill; about 11 GB of /tmp; QUICK=1: 2,000
 	$(BIN)/python -m benchmarks.engines.real_sizes $(if $(QUICK),--quick) --keep real-sizes-$(SCALE)-$$(nproc)-cores $(OPTIONS)
 
 bench-memory: $(STAMP) ## memory of one more student, in a bank and in a loop

@@ -68,8 +68,8 @@ class Scale:
 
 
 SCALES = {
-    "full": Scale(100_000, 128, 4_000, 3, 60),
-    "quick": Scale(4_000, 128, 1_000, 3, 20),
+    "full": Scale(100_000, 128, 4_000, 2, 60),
+    "quick": Scale(2_000, 128, 320, 2, 8),
     "tiny": Scale(200, 64, 50, 1, 1),
 }
 
@@ -312,7 +312,7 @@ def show(result: dict[str, Any]) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measures at the scale that is asked for."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.engines.real_sizes")
-    parser.add_argument("--quick", action="store_true", help="4,000 pictures instead of 100,000")
+    parser.add_argument("--quick", action="store_true", help="2,000 pictures instead of 100,000")
     parser.add_argument("--tiny", action="store_true", help="a try that ends soon and says nothing")
     parser.add_argument("--keep", metavar="NAME", help="write results/NAME.json too")
     parser.add_argument("--child", metavar="JSON", help="the npz files alone, in this process")
