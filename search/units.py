@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from search.spec.objective import ObjectiveSpec
 from search.spec.optimizers import OWN
 from thermowell.api.answers import Interval, Shortfall
-from trainers import preprocessing
+from trainers import preprocessing, quality
 from trainers.registry.optimizers import LABELS
 
 MINUS = "\N{MINUS SIGN}"
@@ -273,8 +273,10 @@ def rough_duration(seconds: float) -> str:
 
 def teacher_ready(facts: Mapping[str, Any]) -> str:
     """What is known of a teacher (trainers.spec.TeacherFacts as JSON), in a sentence."""
-    validation = (facts.get("validation") or {}).get("accuracy")
-    worth = "" if validation is None else f": {level('accuracy', validation)} on validation"
+    validation = facts.get("validation") or {}
+    measured, metric = quality.level(validation), quality.metric(validation)
+    name = "" if metric == "accuracy" else f" {metric.replace('_', ' ')}"
+    worth = "" if measured is None else f": {level('accuracy', measured)}{name} on validation"
     return "; ".join([f"the teacher is ready{worth}", *preparations(facts)])
 
 

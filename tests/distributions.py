@@ -55,6 +55,45 @@ def noisy(shape, classes):
 def reading(shape, classes):
     return Reading(shape[0], classes)
 """
+TARGETS = """
+import numpy as np
+from thermowell import plugin
+
+def drawn(count=240, classes=4):
+    chance = np.random.default_rng(3)
+    rows = chance.normal(size=(count, 5))
+    return rows, rows[:, :classes] * 2 + chance.normal(size=(count, classes)) / 4
+
+@plugin.dataset("acme/classes", classes=4, inputs="features")
+def classes(root, part):
+    rows, scores = drawn()
+    return rows, scores.argmax(1)
+
+@plugin.dataset("acme/shares", classes=4, inputs="features", targets="soft")
+def shares(root, part):
+    rows, scores = drawn()
+    powers = np.exp(scores)
+    return rows, powers / powers.sum(1, keepdims=True)
+
+@plugin.dataset("acme/tags", classes=4, inputs="features", targets="several", class_names=["a", "b", "c", "d"])
+def tags(root, part):
+    rows, scores = drawn()
+    return rows, (scores > 0.5).astype(int)
+
+@plugin.dataset("acme/pictures", classes=4, inputs="images", targets="several")
+def pictures(root, part):
+    rows, tagged = tags(root, part)
+    grey = np.clip(rows[:, :4] * 40 + 120, 0, 255).astype(np.uint8)
+    return np.tile(grey.reshape(-1, 1, 2, 2), (1, 1, 2, 2)), tagged
+
+@plugin.loss("acme/square", targets=("classes", "soft", "several"))
+def square(student, teacher, labels, *, teacher_temperature, student_temperature):
+    return (student - teacher).square().mean(-1)
+
+@plugin.loss("acme/narrow")
+def narrow(student, teacher, labels, *, teacher_temperature, student_temperature):
+    return (student - teacher).square().mean(-1)
+"""
 ARITHMETIC = """
 import numpy as np
 import torch.nn.functional as F

@@ -19,6 +19,11 @@ NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,49}/[A-Za-z0-9][A-Za-z0-9._-]{0,49}"
 Kind = Literal["model", "dataset", "loss", "optimizer", "augmentation"]
 Inputs = Literal["images", "features", "tokens"]
 INPUTS: tuple[Inputs, ...] = ("images", "features", "tokens")
+Targets = Literal["classes", "soft", "several"]
+"""What the labels of a data set are: one class for each example, its probabilities of all classes, or several labels of
+which each is there or not.
+"""
+TARGETS: tuple[Targets, ...] = ("classes", "soft", "several")
 Argument = int | float | str | bool
 WEIGHTS = ("alpha", "beta", "gamma")
 """The names that weights of a loss may have."""
@@ -72,9 +77,10 @@ class Span:
 @dataclass(frozen=True, slots=True)
 class Declaration:
     """A record of a plugin by name. Of a data set: how many `classes` it has and their names, what its examples are
-    (`inputs`), of tokens how many there are (`vocabulary`), and whether it has a test part of its own. Of a loss: its
-    `weights` with their defaults, and the `least_classes` with which it says anything. Of an optimizer: its `settings`,
-    each with the span in which it is searched, or the number that it is.
+    (`inputs`), of tokens how many there are (`vocabulary`), the kind of its labels (`targets`, one), and whether it has
+    a test part of its own. Of a loss: its `weights` with their defaults, the `least_classes` with which it says
+    anything, and the `targets` with which it does. Of an optimizer: its `settings`, each with the span in which it is
+    searched, or the number that it is.
     """
 
     kind: Kind
@@ -89,6 +95,7 @@ class Declaration:
     weights: Mapping[str, float] = field(default_factory=dict)
     least_classes: int = 2
     settings: Mapping[str, Span | float] = field(default_factory=dict)
+    targets: tuple[Targets, ...] = ("classes",)
 
     def __post_init__(self) -> None:
         """ValueError where the declaration cannot be meant."""
@@ -96,6 +103,8 @@ class Declaration:
             raise ValueError(f"a plugin's name looks like owner/name (letters, digits, _ and -), not {self.name!r}")
         if unknown := [name for name in self.weights if name not in WEIGHTS]:
             raise ValueError(f"{self.name}: weights may be {', '.join(WEIGHTS)}, not {', '.join(unknown)}")
+        if unknown := [kind for kind in self.targets if kind not in TARGETS]:
+            raise ValueError(f"{self.name}: targets may be {', '.join(TARGETS)}, not {', '.join(unknown)}")
         if self.kind == "optimizer":
             _check_settings(self.name, self.settings)
         if self.kind != "dataset":
@@ -120,15 +129,25 @@ def model(
 
 
 def loss(
-    name: str, *, weights: Mapping[str, float] | None = None, least_classes: int = 2, summary: str = ""
+    name: str,
+    *,
+    weights: Mapping[str, float] | None = None,
+    least_classes: int = 2,
+    targets: Sequence[Targets] = ("classes",),
+    summary: str = "",
 ) -> Callable[[Function], Function]:
     """Declares a distillation term: `function(student, teacher, labels, *, teacher_temperature, student_temperature,
     **weights)` answers it for each example, [n], or their mean, from both logits [n, classes] and labels [n] (int64).
 
     The logits are float32 or wider, and in a bank everything but the class may be a tensor of a lane under
-    `torch.func.vmap`. Label term and `kd_weight` are not its business; T^2 is, where it wants that.
+    `torch.func.vmap`. Label term and `kd_weight` are not its business; T^2 is, where it wants that. `targets` are the
+    kinds of labels with which it makes sense: soft ones come as probabilities [n, classes] (float32), several as bool
+    [n, classes].
     """
-    return _declared(Declaration("loss", name, summary, weights=dict(weights or {}), least_classes=least_classes))
+    weighed = dict(weights or {})
+    return _declared(
+        Declaration("loss", name, summary, weights=weighed, least_classes=least_classes, targets=tuple(targets))
+    )
 
 
 def optimizer(name: str, *, settings: Mapping[str, Span | float], summary: str = "") -> Callable[[Function], Function]:
@@ -158,18 +177,22 @@ def dataset(
     class_names: Sequence[str] = (),
     arguments: Mapping[str, Parameter] | None = None,
     summary: str = "",
+    targets: Targets = "classes",
 ) -> Callable[[Function], Function]:
-    """Declares a data set: `function(root, part, **arguments)` answers NumPy arrays: examples [n, ...], labels [n].
+    """Declares a data set: `function(root, part, **arguments)` answers NumPy arrays: examples [n, ...] and labels.
 
     `part` is "pool", from which validation (and test) are cut, or "test" where there is one of its own. `root` is the
     folder below which the operator's data lie. Images are uint8 [n, channels, height, width]; features any numbers,
     which are scaled by the training part's mean and deviation along their first dimension; tokens whole numbers below
-    `vocabulary`.
+    `vocabulary`. Labels are as `targets` says: "classes", whole numbers [n]; "soft", probabilities [n, classes] whose
+    rows sum to 1; "several", zeros and ones [n, classes].
     """
     names = tuple(class_names)
     parameters = dict(arguments or {})
     return _declared(
-        Declaration("dataset", name, summary, parameters, classes, names, inputs, vocabulary, own_test_part)
+        Declaration(
+            "dataset", name, summary, parameters, classes, names, inputs, vocabulary, own_test_part, targets=(targets,)
+        )
     )
 
 

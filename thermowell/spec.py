@@ -208,7 +208,7 @@ class Spec(Part):
 class Objective(Part):
     """What is optimized on the validation part, at a trial's last epoch.
 
-    metric: accuracy, nll, ece; any name where the training is your own
+    metric: accuracy, nll, ece; mean_average_precision of several labels; any name where the training is your own
     direction: known of accuracy, nll and ece; needed of any other metric
     low: of your own metric: what it is never below, if anything
     high: of your own metric: what it is never above, if anything

@@ -28,6 +28,8 @@ class Dataset(Part):
     classes: fine, which are the set's own; coarse; a map; or clusters
     layout: of an image_folder that could be either: its folders are classes, or parts (train, ...)
     arguments: of a plugin's data set
+    targets: of npz: labels are rows, of probabilities (soft) or of zeros and ones (several); one class each unless
+        given
     """
 
     name: (
@@ -63,6 +65,7 @@ class Dataset(Part):
     classes: Literal["fine", "coarse"] | LabelMap | Mapping[str, Any] | Clusters | None = None
     layout: Literal["classes", "parts"] | None = None
     arguments: Mapping[str, Any] | None = None
+    targets: Literal["soft", "several"] | None = None
 
 
 @dataclass(kw_only=True)

@@ -27,7 +27,7 @@ TIMM_PREFIX = "timm:"
 KINDS: tuple[Kind, ...] = get_args(Kind)
 NO_PLUGINS = Plugins()
 NO_ARGUMENTS: Mapping[str, Argument] = {}
-_OF_DATASET = ("name", "summary", "channels", "size", "classes", "own_test_part", "fetched_by", "photos")
+_OF_DATASET = ("name", "summary", "channels", "size", "classes", "own_test_part", "fetched_by", "photos", "targets")
 _OF_MODEL = ("name", "summary", "arguments")
 
 OPTIMIZERS: Mapping[str, tuple[str, ...]] = {

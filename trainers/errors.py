@@ -25,6 +25,12 @@ class TooFewClasses(TrainingError):
     slug = "too-few-classes"
 
 
+class TargetsUnsuited(TrainingError):
+    """A distillation method makes no sense with labels of this kind; choose another one."""
+
+    slug = "targets-unsuited"
+
+
 class DatasetMissing(TrainingError):
     """The data set is not below the data root; `thermowell data fetch NAME` puts it there."""
 

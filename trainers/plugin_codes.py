@@ -70,8 +70,11 @@ def names(problem: Problem) -> Iterator[tuple[str, str]]:
 
 
 def _data(data: Data) -> Data:
+    plugin = _find("dataset", data.name)
+    targets = None if plugin is None else plugin.declaration.targets[0]
     codes: dict[str, Any] = {
         "code": _code("dataset", data.name),
+        "targets": None if targets == "classes" else targets,
         "augmentation_code": _code("augmentation", data.augmentation),
     }
     return replace(data, **{name: code for name, code in codes.items() if code is not None})

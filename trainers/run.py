@@ -151,15 +151,18 @@ def evaluate_test(prepared: Ready, student: Path, configuration: Configuration, 
     weights.fill(model, weights.load(student), f"the student in {student.name}")
     logits = predict(place(model, prepared.device), part.images, prepared.normalise, problem.precision).cpu()
     metrics = evaluate.measure(logits, part.labels, teacher_logits, configuration.temperature)
-    right = (logits.argmax(-1) == part.labels).numpy()
+    right = evaluate.right(logits, part.labels).numpy()
     return Tested(metrics, len(right), np.packbits(right).tobytes())
 
 
 def teacher_softness(prepared: Ready, temperatures: Sequence[float]) -> list[float]:
-    """Mean entropy (nats) of softmax(z / T) of the teacher's logits on validation, for each T."""
+    """Mean entropy (nats) of softmax(z / T) of the teacher's logits on validation, for each T; of several labels the
+    mean of each one's own.
+    """
     if isinstance(prepared, Replayed):
         return prepared.softness(temperatures)
-    return [float(evaluate.entropy(prepared.validation_logits, temperature)) for temperature in temperatures]
+    logits, targets = prepared.validation_logits, prepared.targets
+    return [float(evaluate.entropy(logits, temperature, targets)) for temperature in temperatures]
 
 
 def capabilities() -> dict[str, Any]:

@@ -33,6 +33,7 @@ TeacherSource = Literal[MemberSource, "ensemble"]
 Precision = Literal["fp32", "bf16"]
 Granularity = Literal["coarse", "map", "clusters"]
 Layout = Literal["classes", "parts"]
+SeveralOrSoft = Literal["soft", "several"]
 InitialSource = Literal["random", "trained", "pretrained", "finetuned", "weights"]
 Finetune = Literal["full", "head"]
 Value: TypeAlias = bool | int | float | str
@@ -63,7 +64,8 @@ class Data:
     are cut by the set's own classes, whatever `classes` are trained on: each part holds the same images. Where the set
     ships with a validation part, that is used, and `validation_fraction` counts for nothing. `layout` says whether the
     folders of an `image_folder` are classes or parts; unset, they tell it themselves. `arguments` are a plugin's set's,
-    `code` the fingerprint of its code, and `augmentation_code` that of a plugin's augmentation.
+    `code` the fingerprint of its code, and `augmentation_code` that of a plugin's augmentation. `targets` says what the
+    labels are, where an example has not one class of its own: `soft` ones, or `several`.
     """
 
     name: str
@@ -79,6 +81,7 @@ class Data:
     code: str | None = field(default=None, metadata=OMIT_IF_DEFAULT)
     arguments: Mapping[str, Argument] = field(default_factory=dict, metadata=OMIT_IF_DEFAULT)
     augmentation_code: str | None = field(default=None, metadata=OMIT_IF_DEFAULT)
+    targets: SeveralOrSoft | None = field(default=None, metadata=OMIT_IF_DEFAULT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,7 +246,9 @@ class Assignment:
 class Metrics:
     """Of one student on one part of the data. Fractions in 0..1, natural logarithms (nats).
 
-    `teacher_entropy` is the mean entropy of softmax(teacher's logits / T) at the trial's teacher temperature.
+    `teacher_entropy` is the mean entropy of softmax(teacher's logits / T) at the trial's teacher temperature. An
+    example of several labels is right where all of its labels are; nll, ece and entropy are then of each label's own
+    probability, and `mean_average_precision` is known.
     """
 
     accuracy: float
@@ -251,6 +256,7 @@ class Metrics:
     ece: float
     teacher_agreement: float
     teacher_entropy: float
+    mean_average_precision: float | None = field(default=None, metadata=OMIT_IF_DEFAULT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,7 +302,8 @@ class LaneFailure:
 class TeacherFacts:
     """What is worth knowing of a teacher: its quality on validation and how sharp it is at T = 1.
 
-    `chance` is the share of the class that most validation images have, the accuracy of who always says it.
+    `chance` is the share of the class that most validation images have, the accuracy of who always says it; of several
+    labels the mean share of images that have one, the average precision of who knows nothing.
     """
 
     fingerprint: str

@@ -70,6 +70,7 @@ def description(prepared: Prepared) -> dict[str, Any]:
         },
         "class_names": class_names(problem.data, prepared.roots.data, prepared.class_map, prepared.classes),
         "precision": problem.precision,
+        "targets": prepared.targets,
     }
 
 

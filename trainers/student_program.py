@@ -1,6 +1,7 @@
 """A student that Thermowell has distilled, by itself.
 
-`python student.py PICTURE ...` names the class of each picture. In a program:
+`python student.py PICTURE ...` names the class of each picture, or all that it shows, where it may show several. In a
+program:
 
     from student import Student
     student = Student()                      # reads student.json and student.safetensors beside this file
@@ -45,6 +46,7 @@ class Student:
         self.model = self.model.to(memory_format=torch.channels_last).eval()
         self.preprocessing = self.info["preprocessing"]
         self.classes: list[str] = self.info["class_names"]
+        self.several = self.info.get("targets") == "several"
         mean, std = (torch.tensor(self.preprocessing[name]).mul(255).reshape(-1, 1, 1) for name in ("mean", "std"))
         self._mean, self._std = mean, std
 
@@ -71,8 +73,11 @@ class Student:
         return torch.cat(outputs)
 
     def classify(self, picture: Image.Image, most: int = 5) -> list[tuple[str, float]]:
-        """The most probable classes of a picture and their probabilities, falling."""
-        shares = self.logits(self.prepare(picture)[None]).softmax(-1)[0]
+        """The most probable classes of a picture and their probabilities, falling; of several that may be there at once
+        each has a probability of its own, and those above 0.5 are there.
+        """
+        logits = self.logits(self.prepare(picture)[None])[0]
+        shares = logits.sigmoid() if self.several else logits.softmax(-1)
         best = shares.topk(min(most, len(self.classes)))
         return [(self.classes[number], float(share)) for share, number in zip(*map(Tensor.tolist, best), strict=True)]
 
@@ -100,5 +105,6 @@ if __name__ == "__main__":
     student = Student()
     for path in sys.argv[1:]:
         with Image.open(path) as image:
-            names = [f"{name} {share:.1%}" for name, share in student.classify(image)]
+            shares = student.classify(image, len(student.classes) if student.several else 5)
+        names = [f"{name} {share:.1%}" for name, share in shares if share > 0.5 or not student.several]
         print(f"{path}: {', '.join(names)}")

@@ -23,6 +23,7 @@ from torch import Tensor
 from trainers import quality, spec
 from trainers.data import datasets, mixing, sources
 from trainers.data.granularity import coarse_labels
+from trainers.data.targets import kind_of
 from trainers.data.views import Normaliser
 from trainers.disk_budget import DiskBudget
 from trainers.errors import TeacherInvalid, TrainingError
@@ -112,6 +113,9 @@ def take(manifest: Mapping[str, Any], answers: Mapping[str, Tensor]) -> tuple[di
         logits = tensors[name][0] if name == "train" else tensors[name]
         accuracy, chance = float(evaluate.accuracy(logits, labels)), evaluate.chance(labels)
         lines.append(f"{name}: {accuracy:.1%} of {len(labels)} images right")
+        if kind_of(labels) == "several":
+            accuracy = float(evaluate.mean_average_precision(logits, labels))
+            lines.append(f"{name}: mean average precision {accuracy:.1%}")
         if accuracy <= quality.least_accuracy(chance, len(labels)):
             lines.append(
                 f"caution: that is near chance ({chance:.1%}): are images and classes in the manifest's order?"

@@ -66,7 +66,7 @@ def rewind(connection: Connection, trial_id: int) -> tuple[Row[Any], float]:
     connection.execute(delete(reports).where(reports.c.trial_id == trial_id, reports.c.epoch > epoch))
     metrics, seconds = None, 0.0
     if epoch:
-        names = [reports.c[name] for name in Metrics.__dataclass_fields__]
+        names = [reports.c[name] for name in Metrics.__dataclass_fields__ if name in reports.c]
         of_epoch = (reports.c.trial_id == trial_id) & (reports.c.epoch == epoch)
         last = dict(connection.execute(select(*names, reports.c.metrics.label("own")).where(of_epoch)).one()._mapping)
         own = last.pop("own")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -23,7 +22,7 @@ from search.storage.tables import analyses, jobs, trials
 from search.storage.tables import leases as held
 from thermowell.api.answers import Finalists
 from thermowell.api.document import Document
-from trainers.spec import Metrics, TestPermit
+from trainers.spec import Metrics, TestPermit, to_jsonable
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +105,7 @@ def open_test(db: Database, token: str, job_id: str) -> TestPermit:
 
 def record_test(db: Database, token: str, trial_id: int, metrics: Metrics) -> None:
     """Writes down what a trial's student reached on the test part. LeaseLost; ValueError if it is not finite."""
-    document = dataclasses.asdict(metrics)
+    document = to_jsonable(metrics)
     if not all(map(math.isfinite, document.values())):
         raise ValueError("only finite numbers are remembered")
     with db.write() as connection:

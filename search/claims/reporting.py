@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import operator
 import types
@@ -86,7 +85,7 @@ def report_all(db: Database, entries: Iterable[tuple[str, int, EpochReport]]) ->
             epoch_report.train_loss,
             epoch_report.learning_rate,
             epoch_report.seconds,
-            *dataclasses.astuple(epoch_report.validation),
+            *to_jsonable(epoch_report.validation).values(),
         )
         by_lease.setdefault((token, trial_id), []).append(epoch_report)
     with db.write() as connection:
@@ -109,7 +108,7 @@ def _write_reports(connection: Connection, by_trial: Mapping[int, Sequence[Epoch
     connection.execute(
         update(trials).where(behind).values(epoch=bindparam("last"), metrics=bindparam("said")),
         [
-            {"of": trial_id, "last": epoch_report.epoch, "said": dataclasses.asdict(epoch_report.validation)}
+            {"of": trial_id, "last": epoch_report.epoch, "said": to_jsonable(epoch_report.validation)}
             for trial_id, epoch_report in last.items()
         ],
     )
@@ -126,13 +125,20 @@ def _insert_reports(
             "train_loss": epoch_report.train_loss,
             "learning_rate": epoch_report.learning_rate,
             "seconds": epoch_report.seconds,
-            **dataclasses.asdict(epoch_report.validation),
+            **_columns(epoch_report.validation),
         }
         for trial_id, reported in by_trial.items()
         for epoch_report in reported
     ]
     insert_or_ignore = (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(reports)
     connection.execute(insert_or_ignore.values(reported_at=now_sql()).on_conflict_do_nothing(), rows)
+
+
+def _columns(metrics: Metrics) -> dict[str, Any]:
+    """Metrics as columns of `reports`; all of them together too where one has no column."""
+    measured = to_jsonable(metrics)
+    columns = {name: value for name, value in measured.items() if name in reports.c}
+    return {**columns, "metrics": measured if len(columns) < len(measured) else None}
 
 
 def finish(
@@ -161,8 +167,8 @@ def finish(
     _check_finite(train_seconds, *([] if value is None else [value]))
     values: dict[str, Any] = {"value": value, "reason": reason_json(reason), "train_seconds": train_seconds}
     if metrics is not None:
-        _check_finite(*dataclasses.astuple(metrics))
-        values["metrics"] = dataclasses.asdict(metrics)
+        values["metrics"] = to_jsonable(metrics)
+        _check_finite(*values["metrics"].values())
     with db.write() as connection:
         job = leases.end(connection, token, trial_id)
         trial = trial_beside_best(connection, job, trial_id, value if state is TrialState.COMPLETED else None)
@@ -170,7 +176,7 @@ def finish(
             _insert_reports(connection, {trial_id: epoch_reports}, {trial_id: trial.attempt})
             last = max(epoch_reports, key=lambda epoch_report: epoch_report.epoch)
             if last.epoch > trial.epoch:
-                values = {"epoch": last.epoch, "metrics": dataclasses.asdict(last.validation)} | values
+                values = {"epoch": last.epoch, "metrics": to_jsonable(last.validation)} | values
         end_and_tell(connection, job, trial, state, values, tell)
 
 

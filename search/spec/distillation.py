@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias
 from pydantic import Field, ValidationInfo, model_validator
 
 from search.spec.fields import Fraction, LogSearched, Part, Range, Ranged, at_door, name_or_plugin
+from thermowell.plugin import Targets
 from trainers import spec as trained
 from trainers.registry import losses
 from trainers.registry.losses import LOSSES, PLAIN, WEIGHTS
@@ -92,8 +93,12 @@ def with_temperature(document: Any) -> Any:
     return document
 
 
-def check_least_classes(method: Method, classes: int | None) -> None:
-    """ValueError where the method says nothing with so few classes; None is for a number that only the files say."""
+def check_labels(method: Method, classes: int | None, targets: Targets | None) -> None:
+    """ValueError where the method says nothing with so few classes, or makes no sense with labels of that kind; None is
+    for what only the files say.
+    """
+    if reason := losses.unsuited(method, targets):
+        raise ValueError(f"distillation.method: {reason}")
     record = losses.get(method)
     if classes is not None and classes < record.least_classes:
         why = f": {record.few}" if record.few else ""

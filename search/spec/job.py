@@ -16,7 +16,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from search.spec.classes import classes_known
-from search.spec.distillation import DistillationSpec, check_distillation, check_least_classes, with_temperature
+from search.spec.distillation import DistillationSpec, check_distillation, check_labels, with_temperature
 from search.spec.fields import LEAST, Label, Name, Seed, Sensible, at_door
 from search.spec.fields import Choices as Choices
 from search.spec.fields import Part as Part
@@ -24,7 +24,7 @@ from search.spec.fields import Range as Range
 from search.spec.fields import Ranged as Ranged
 from search.spec.fields import Searched as Searched
 from search.spec.grid import GridSpec
-from search.spec.objective import ObjectiveSpec
+from search.spec.objective import OF_SEVERAL, ObjectiveSpec, check_measured
 from search.spec.parameters import check_built_in, check_values
 from search.spec.scheduling import FleetSpec
 from search.spec.space import COLDEST as COLDEST
@@ -246,11 +246,7 @@ class JobSpec(Part):
                 raise ValueError(
                     "space.optimizer must name one or more optimizers: null is for a training of your own (trainer)"
                 )
-            if not self.objective.built_in:
-                raise ValueError(
-                    f"objective.metric must be accuracy, nll or ece, got {self.objective.metric!r}: other metrics are "
-                    "those of a training of your own (trainer)"
-                )
+            check_measured(self.objective, None if self.dataset is None else self.dataset.known_targets)
             check_built_in(space.parameters, self.distillation.method, self.training.schedule.name)
         elif at_door(info) and not space.searches():
             raise ValueError("space must have something to search: give temperature, or a parameter, a range or a list")
@@ -259,7 +255,8 @@ class JobSpec(Part):
     @model_validator(mode="after")
     def _metric_fits(self) -> Self:
         objective, confirmation = self.objective, self.confirmation
-        if not objective.built_in and "delta" not in confirmation.model_fields_set:
+        is_own = not objective.built_in and not (self.built_in and objective.metric in OF_SEVERAL)
+        if is_own and "delta" not in confirmation.model_fields_set:
             raise ValueError(
                 f"confirmation.delta is needed: say which differences of {objective.metric}, in its own unit, do not "
                 "matter"
@@ -286,7 +283,8 @@ class JobSpec(Part):
         space = self.space
         check_distillation(self.distillation, space.temperature, space.final_temperature, space.student_temperature)
         if at_door(info) and self.dataset is not None:
-            check_least_classes(self.distillation.method, classes_known(self.dataset.name, self.dataset.classes))
+            classes = classes_known(self.dataset.name, self.dataset.classes)
+            check_labels(self.distillation.method, classes, self.dataset.known_targets)
         return self
 
     @model_validator(mode="after")

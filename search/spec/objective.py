@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, SerializerFunctionWrapHandler, StringConstraints, model_serializer, model_validator
 
 from search.spec.fields import Part
+from thermowell.plugin import Targets
 
 Direction = Literal["maximize", "minimize"]
 MetricName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_.@/-]{0,63}$")]
@@ -34,12 +35,40 @@ METRICS: Mapping[str, BuiltInMetric] = {
     "nll": BuiltInMetric("minimize", 0.0, math.inf, 1e3),
     "ece": BuiltInMetric("minimize", 0.0, 1.0, 1.0),
 }
+OF_SEVERAL: Mapping[str, Mapping[str, Any]] = {
+    "mean_average_precision": {"direction": "maximize", "low": 0.0, "high": 1.0, "unit": "%"},
+}
+"""Metrics that the built-in training measures where an example has several labels, each stated as one of one's own."""
+
+
+def check_measured(objective: ObjectiveSpec, targets: Targets | None) -> None:
+    """ValueError where the built-in training does not measure it, of labels of that kind; None is for one that nobody
+    here knows.
+    """
+    metric = objective.metric
+    if metric in OF_SEVERAL:
+        if targets not in (None, "several"):
+            raise ValueError(
+                f"objective.metric must be accuracy, nll or ece: {metric} is of data with several labels for each "
+                "example (dataset.targets, or a plugin's)"
+            )
+        if objective.direction != OF_SEVERAL[metric]["direction"]:
+            raise ValueError(f"objective.direction must be {OF_SEVERAL[metric]['direction']} of {metric}, or left out")
+    elif not objective.built_in:
+        raise ValueError(
+            f"objective.metric must be accuracy, nll or ece, got {metric!r}: other metrics are those of a training of "
+            "your own (trainer)"
+        )
 
 
 class ObjectiveSpec(Part):
     """What is optimized on the validation part, at a trial's last epoch."""
 
-    metric: MetricName = Field("accuracy", description="accuracy, nll, ece; any name where the training is your own")
+    metric: MetricName = Field(
+        "accuracy",
+        description="accuracy, nll, ece; mean_average_precision of several labels; any name where the training is your "
+        "own",
+    )
     direction: Direction = Field("maximize", description="known of accuracy, nll and ece; needed of any other metric")
     low: float | None = Field(None, description="of your own metric: what it is never below, if anything")
     high: float | None = Field(None, description="of your own metric: what it is never above, if anything")
@@ -53,6 +82,8 @@ class ObjectiveSpec(Part):
         metric, direction = document.get("metric", "accuracy"), document.get("direction")
         record = METRICS.get(metric) if isinstance(metric, str) else None
         if record is None:
+            if direction is None and isinstance(metric, str) and metric in OF_SEVERAL:
+                return {**document, **OF_SEVERAL[metric]}
             if direction is None and isinstance(metric, str):
                 near = difflib.get_close_matches(metric.lower(), METRICS, n=1, cutoff=0.6)
                 hint = f"did you mean {near[0]}? " if near else ""

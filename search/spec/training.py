@@ -8,9 +8,10 @@ from pydantic import Field, model_validator
 
 from search.spec.classes import ClassesSpec, check_classes, classes_of
 from search.spec.fields import Fraction, Label, Part, Positive, RelativePath, Seed, Sensible, name_or_plugin
+from thermowell.plugin import Targets
 from trainers import catalogue
 from trainers import spec as trained
-from trainers.registry import augmentations, optimizers
+from trainers.registry import augmentations, datasets, optimizers
 
 if TYPE_CHECKING:
     AugmentationName: TypeAlias = str
@@ -37,6 +38,11 @@ class DatasetSpec(Part):
         description="of an image_folder that could be either: its folders are classes, or parts (train, ...)",
     )
     arguments: dict[str, bool | int | float | str] | None = Field(None, description="of a plugin's data set")
+    targets: trained.SeveralOrSoft | None = Field(
+        None,
+        description="of npz: labels are rows, of probabilities (soft) or of zeros and ones (several); one class each "
+        "unless given",
+    )
 
     @model_validator(mode="after")
     def _known(self) -> Self:
@@ -47,11 +53,18 @@ class DatasetSpec(Part):
             raise ValueError("path is needed for npz, image_folder and replay, and only there")
         if self.layout is not None and self.name != "image_folder":
             raise ValueError("layout belongs to image_folder")
+        if self.targets is not None and self.name != "npz":
+            raise ValueError("targets belong to npz: a plugin's data set says by itself what its labels are")
         if self.validation_fraction + self.test_fraction >= 1:
             raise ValueError("validation_fraction and test_fraction must leave something to train on")
         if self.classes is not None:
             check_classes(self.name, self.classes)
         return self
+
+    @property
+    def known_targets(self) -> Targets | None:
+        """What the labels are; None where nobody here knows the plugin."""
+        return datasets.targets_of(self.name, self.targets)
 
     def to_trained(self) -> trained.Data:
         """In the trainers' words."""

@@ -6,7 +6,6 @@ the trial and says nothing.
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import time
 from collections.abc import Collection, Sequence
@@ -30,7 +29,7 @@ from search.worker.heartbeat import Heartbeat
 from search.worker.trial_finisher import TrialFinisher
 from trainers.engines import memory
 from trainers.engines.processes import ChildDied
-from trainers.spec import EpochReport, LaneFailure, Metrics
+from trainers.spec import EpochReport, LaneFailure, Metrics, to_jsonable
 
 REPORT_SECONDS = 1.0  # epochs that take less are written down several at a time
 _log = structlog.get_logger(__name__)
@@ -232,4 +231,4 @@ def _at_rung(running_trial: RunningTrial, epoch: int) -> bool:
 
 
 def _finite(report: EpochReport) -> bool:
-    return all(map(math.isfinite, (report.train_loss, report.learning_rate, *dataclasses.astuple(report.validation))))
+    return all(map(math.isfinite, (report.train_loss, report.learning_rate, *to_jsonable(report.validation).values())))

@@ -17,7 +17,7 @@ from search.states import Arm
 from search.worker.engine_cache import EngineSession
 from thermowell.api.answers import Result, Verdict
 from thermowell.api.files import STUDENT_FILES, is_student_file
-from trainers import student_files
+from trainers import quality, student_files
 from trainers.registry.local_models import is_local
 from trainers.registry.plugins import is_plugin
 from trainers.spec import to_jsonable
@@ -97,7 +97,7 @@ def write(
 
 def card(claim: ClosingClaim, trial: Trial, result: Result, files: list[str]) -> str:
     """The student's model card, in the form of Hugging Face's: what it is, what was searched, how sure that is."""
-    spec, metric = claim.spec, result.metric
+    spec, metric = claim.spec, units.measure_of(claim.spec.objective)
     labels = trial.arm is Arm.LABEL_ONLY
     way = "trained on labels alone" if labels else f"distilled at {units.at_temperature(_temperature(trial))}"
     measured = (result.verdict and result.verdict.validation) or result.winner.validation
@@ -119,7 +119,7 @@ def card(claim: ClosingClaim, trial: Trial, result: Result, files: list[str]) ->
         ),
         f"```json\n{json.dumps(trial.configuration, indent=2, sort_keys=True)}\n```",
         "## How sure it is",
-        _wrapped(f"Validation {units.NAMES[metric]} of this configuration: {level}. Intervals: {result.estimand}"),
+        _wrapped(f"Validation {metric.label} of this configuration: {level}. Intervals: {result.estimand}"),
         *(["\n".join(f"- {caution}" for caution in result.cautions)] if result.cautions else []),
         "## Files",
         "\n".join(f"- `{file}`: {STUDENT_FILES[file]}" for file in sorted({*files, CARD}) if is_student_file(file)),
@@ -155,7 +155,7 @@ def _card_head(claim: ClosingClaim, trial: Trial) -> dict[str, Any]:
     data, measured = claim.spec.built_in_parts.dataset.name, trial.test_metrics or {}
     figures = [
         {"type": metric, "value": measured[metric], "name": f"test {name}"}
-        for metric, name in units.NAMES.items()
+        for metric, name in {**units.NAMES, quality.OF_SEVERAL: quality.OF_SEVERAL.replace("_", " ")}.items()
         if metric in measured
     ]
     result = {"task": {"type": "image-classification"}, "dataset": {"name": data, "type": data}, "metrics": figures}

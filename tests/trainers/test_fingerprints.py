@@ -77,6 +77,11 @@ CHANGES: dict[str, tuple[Problem, Problem]] = {
         data(augmentation="acme/noise", augmentation_code="0" * 64),
         data(augmentation="acme/noise", augmentation_code="1" * 64),
     ),
+    "data.targets": (data(name="npz", path="a"), data(name="npz", path="a", targets="several")),
+    "data.targets: another kind": (
+        data(name="npz", path="a", targets="soft"),
+        data(name="npz", path="a", targets="several"),
+    ),
     "data.classes: another map": (data(classes=Classes("map", map=(0, 1))), data(classes=Classes("map", map=(1, 0)))),
     "data.classes: more clusters": (
         data(classes=Classes("clusters", clusters=2)),

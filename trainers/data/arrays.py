@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from trainers.data import labels, layout
+from trainers.data import labels, layout, targets
 from trainers.data.images import Images, Numbers, block_length
 from trainers.data.npz_arrays import NpzFile, StoredArray
 from trainers.data.paths import below, inside
@@ -50,7 +50,7 @@ class Arrays:
     """
 
     def __init__(self, data: Data, root: Path) -> None:
-        self.path = data.path
+        self.path, self._targets = data.path, data.targets
         self._files = [(file, _keys(file)) for file in files(data, root)]
         for file, keys in self._files:
             _check_part(file, keys)
@@ -75,8 +75,8 @@ class Arrays:
 
     def classes(self) -> labels.Classes:
         """The classes of the training part, without a look at its images."""
-        values, key = self._labels("train")
-        return labels.train(values, key, len(values))[1]
+        values, key = self._values("train")
+        return labels.train(values, key, len(values))[1] if self._targets is None else self._columns(values, key)
 
     def dtype(self, part: PartName) -> np.dtype[Any]:
         """The type of a part's images in the files."""
@@ -92,17 +92,13 @@ class Arrays:
         dtype = arrays[0].dtype.newbyteorder("=")
         count = sum(array.shape[0] for array in arrays)
         factor = _factor(arrays, dtype, count, key)
-        values, label_key = self._labels(part)
-        if classes is None:
-            numbers, classes = labels.train(values, label_key, count)
-        else:
-            numbers = labels.other(values, label_key, count, classes)
+        part_labels, classes = self._labels(part, count, classes)
 
         def blocks(selection: Numbers) -> Iterator[NDArray[Any]]:
             for block in _chosen(arrays, selection):
                 yield _as_eight_bits(_as_nchw(block, order), factor)
 
-        return Pair(Images(numbers, shape, _EIGHT_BITS, blocks), dtype), classes
+        return Pair(Images(part_labels, shape, _EIGHT_BITS, blocks), dtype), classes
 
     def _arrays(self, part: PartName) -> list[StoredArray]:
         """A part's images, file by file. DatasetInvalid where they are not alike."""
@@ -116,8 +112,30 @@ class Arrays:
                 )
         return arrays
 
-    def _labels(self, part: PartName) -> tuple[NDArray[Any], str]:
-        """A part's labels, file after file, and their name. DatasetInvalid where the files are not alike."""
+    def _labels(
+        self, part: PartName, images: int, classes: labels.Classes | None
+    ) -> tuple[NDArray[Any], labels.Classes]:
+        """A part's labels, and their classes: these, or where there are none yet those that the labels have."""
+        values, key = self._values(part)
+        if self._targets is None:
+            if classes is None:
+                return labels.train(values, key, images)
+            return labels.other(values, key, images, classes), classes
+        classes = classes or self._columns(values, key)
+        return targets.checked(values, self._targets, classes.count, images, key), classes
+
+    def _columns(self, values: NDArray[Any], key: str) -> labels.Classes:
+        """The classes of declared targets, one for each column."""
+        if values.ndim != 2 or values.shape[1] < 2:
+            raise DatasetInvalid(
+                f"{key} have the shape {values.shape}: {self._targets} labels (dataset.targets) are [images, classes]"
+            )
+        return labels.Classes(values.shape[1])
+
+    def _values(self, part: PartName) -> tuple[NDArray[Any], str]:
+        """A part's labels as they lie in the files, file after file, and their name. DatasetInvalid where the files are
+        not alike.
+        """
         entries = [(file, keys[part]) for file, keys in self._files if part in keys]
         values = [file.read(label_key) for file, (_, label_key) in entries]
         key = entries[0][1][1]
@@ -131,8 +149,9 @@ class Arrays:
                     f"are {first.dtype} {list(first.shape[1:])}: make all files of the folder alike"
                 )
             if len(entry) != images:
+                each = "one integer" if self._targets is None else "a row of numbers"
                 raise DatasetInvalid(
-                    f"{key} of {file.name} must be one integer for each of {images} images; they have the shape "
+                    f"{key} of {file.name} must be {each} for each of {images} images; they have the shape "
                     f"{entry.shape}"
                 )
         return np.concatenate(values), key

@@ -18,9 +18,9 @@ from filelock import FileLock
 from numpy.typing import NDArray
 from torch import Tensor
 
-from thermowell.plugin import Inputs
+from thermowell.plugin import Inputs, Targets
 from trainers import derived, disk
-from trainers.data import pixel_storage, sources, splits
+from trainers.data import pixel_storage, sources, splits, targets
 from trainers.data.granularity import class_map
 from trainers.data.images import Images, Share, distribute
 from trainers.disk_budget import DiskBudget
@@ -31,7 +31,9 @@ from trainers.spec import Data, TestPermit, digest
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Images [n, C, H, W] (uint8), or a plugin's examples [n, ...], and labels [n] (int64, from 0 on), on the CPU."""
+    """Images [n, C, H, W] (uint8), or a plugin's examples [n, ...], and labels, on the CPU: classes [n] (int64, from 0
+    on), or what else `trainers.data.targets` has.
+    """
 
     images: Tensor
     labels: Tensor
@@ -66,6 +68,11 @@ class Split:
     budget: DiskBudget | None = None
 
     @property
+    def targets(self) -> Targets:
+        """What the labels are."""
+        return targets.kind_of(self.train.labels)
+
+    @property
     def channels(self) -> int:
         """Channels of an image; the first dimension of any other example."""
         return self.train.images.shape[1]
@@ -92,6 +99,8 @@ def load(data: Data, root: Path, budget: DiskBudget | None = None) -> Split:
         (part,) = _parts(source.pool, [train], source.pool.numbers(), data, classes, budget)
         (judged,) = _whole(source.validation, data, classes, budget)
     source.pool.check()
+    if targets.kind_of(judged.labels) == "several" and not judged.labels.any():
+        raise DatasetInvalid(f"{data.name}: no validation example has any label, so that nobody can be judged on them")
     mean, std = _moments_of(part.images, source.inputs)
     count = None if source.own_test else len(test)
     return Split(part, judged, int(classes.max()) + 1, mean, std, count, source.inputs, budget)
@@ -159,7 +168,7 @@ def cut(data: Data, source: sources.Source) -> tuple[splits.Numbers, splits.Numb
     """The numbers of train, validation and test among a set's images, in the order of its files. DatasetInvalid."""
     try:
         return splits.cut(
-            source.pool.labels,
+            targets.strata(source.pool.labels),
             data.split_seed,
             test=0.0 if source.own_test else data.test_fraction,
             validation=data.validation_fraction if source.validation is None else 0.0,
@@ -196,7 +205,7 @@ def _parts(
     ]
     distribute(images, shares, numbers)
     return [
-        Part(torch.from_numpy(share.target), torch.from_numpy(classes[images.labels[share.numbers]]))
+        Part(torch.from_numpy(share.target), torch.from_numpy(targets.merged(images.labels[share.numbers], classes)))
         for share in shares
     ]
 

@@ -24,20 +24,21 @@ def _nothing() -> None:
 
 @dataclass(frozen=True, slots=True)
 class Images:
-    """Pixels [n, C, H, W] (uint8), or a plugin's examples [n, ...], that are read by `blocks`, and labels [n] (int64).
+    """Pixels [n, C, H, W] (uint8), or a plugin's examples [n, ...], that are read by `blocks`, and labels: classes [n]
+    (int64), or what else `trainers.data.targets` has.
 
     `shape` and `dtype` are those of an example. After the last block `check` raises DatasetInvalid for all that was
     wrong with what was read, where that was not raised at once.
     """
 
-    labels: NDArray[np.int64]
+    labels: NDArray[Any]
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     blocks: Blocks
     check: Callable[[], None] = _nothing
 
     @classmethod
-    def of(cls, examples: NDArray[Any], labels: NDArray[np.int64]) -> Images:
+    def of(cls, examples: NDArray[Any], labels: NDArray[Any]) -> Images:
         """Of examples [n, ...] that lie in memory, or are mapped."""
 
         def blocks(numbers: Numbers) -> Iterator[NDArray[Any]]:

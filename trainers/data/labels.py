@@ -82,7 +82,7 @@ def _one_each(values: NDArray[Any], key: str, images: int) -> NDArray[Any]:
         bad = int(np.flatnonzero((ones != 1) | ((values != 0) & (values != 1)).any(1))[0])
         raise DatasetInvalid(
             f"{key} has {values.shape[1]} numbers for each image, which would be one-hot, but image {bad} has "
-            f"{ones[bad]} ones: images of several classes, or of soft ones, are not taken: give one class each"
+            f"{ones[bad]} ones: give one class each, or say dataset.targets: several, or soft, where that is meant"
         )
     raise DatasetInvalid(
         f"{key} must be one integer for each of {images} images, at least one; they have the shape {values.shape}"

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from thermowell.plugin import Declaration, Inputs
 from trainers.catalogue import argument_problems, completed
+from trainers.data import targets
 from trainers.errors import DatasetInvalid
 from trainers.registry import plugins
 from trainers.spec import Data
@@ -38,8 +39,10 @@ def inputs(name: str) -> Inputs:
     return kind
 
 
-def read(data: Data, root: Path, part: Literal["pool", "test"]) -> tuple[NDArray[Any], NDArray[np.int64]]:
-    """A part's examples [n, ...] (uint8 images, float32 features or int64 tokens) and labels [n]. DatasetInvalid."""
+def read(data: Data, root: Path, part: Literal["pool", "test"]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """A part's examples [n, ...] (uint8 images, float32 features or int64 tokens) and labels (`trainers.data.targets`).
+    DatasetInvalid.
+    """
     name = data.name
     declaration, function = _loaded(name)
     if problems := argument_problems(name, declaration.arguments, data.arguments):
@@ -49,14 +52,21 @@ def read(data: Data, root: Path, part: Literal["pool", "test"]) -> tuple[NDArray
         examples, labels = (np.asarray(array) for array in answer)
     except Exception as error:  # whatever somebody's function raises
         raise DatasetInvalid(f"{name} cannot be read ({part}): {type(error).__name__}: {error}") from error
-    if labels.ndim != 1 or labels.dtype.kind not in "iu" or len(labels) != len(examples) or not len(labels):
+    return _as_declared(declaration, examples), _labels(declaration, labels, len(examples))
+
+
+def _labels(declaration: Declaration, labels: NDArray[Any], examples: int) -> NDArray[Any]:
+    name, (kind,), most = declaration.name, declaration.targets, classes(declaration.name)
+    if kind != "classes":
+        return targets.checked(labels, kind, most, examples, name)
+    if labels.ndim != 1 or labels.dtype.kind not in "iu" or len(labels) != examples or not len(labels):
         raise DatasetInvalid(
-            f"{name}: labels must be whole numbers, one for each of {len(examples)} examples; they are {labels.dtype} "
-            f"{list(labels.shape)}"
+            f"{name}: labels must be whole numbers, one for each of {examples} examples; they are {labels.dtype} "
+            f"{list(labels.shape)}. Declare targets where they are soft, or several"
         )
-    if labels.min() < 0 or labels.max() >= classes(name):
-        raise DatasetInvalid(f"{name}: labels must be 0 .. {classes(name) - 1}, they reach {labels.max()}")
-    return _as_declared(declaration, examples), labels.astype(np.int64)
+    if labels.min() < 0 or labels.max() >= most:
+        raise DatasetInvalid(f"{name}: labels must be 0 .. {most - 1}, they reach {labels.max()}")
+    return labels.astype(np.int64)
 
 
 def _as_declared(declaration: Declaration, examples: NDArray[Any]) -> NDArray[Any]:

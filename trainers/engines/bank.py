@@ -50,7 +50,7 @@ class BankEngine(LanedEngine[_Stacked]):
         super().__init__(lanes)
         if prepared.views.streams:
             raise ValueError("a bank wants its images on the device that trains; these are streamed")
-        losses.check(prepared.problem, prepared.classes)
+        losses.check(prepared.problem, prepared.classes, prepared.targets)
         self._prepared = prepared
         if compiled and not has_compiler():
             warnings.warn(f"the bank is not compiled: there is no C++ compiler ({_compiler()})", stacklevel=2)
@@ -87,7 +87,7 @@ class BankEngine(LanedEngine[_Stacked]):
         lane = self._students.first_free()
         settings = bank_step.column(assignment.configuration, self._prepared.problem.distillation)
         ready, configuration = self._prepared, assignment.configuration
-        entropy = float(evaluate.entropy(ready.validation_logits, configuration.temperature))
+        entropy = float(evaluate.entropy(ready.validation_logits, configuration.temperature, ready.targets))
         student = _Stacked(assignment, teacher_entropy=entropy)
         model = self._build(assignment.seed, configuration)
         trainee = Trainee.fresh(model, configuration.known_optimizer, assignment.seed)

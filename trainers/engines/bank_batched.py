@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import grad_and_value, vmap
 
+from trainers.data.targets import kind_of
 from trainers.engines import bank_kernels
 from trainers.engines.bank_kernels import Coefficients
 from trainers.engines.bank_stack import LaneState, Layout, Row
@@ -206,7 +207,7 @@ def _keep(layer: dropout.HashedDropout, key: Tensor, x: Tensor) -> Tensor | None
 
 
 def _loss_of_logits(rule: Distillation, per_lane: PerLane) -> LossOfLogits:
-    """The loss of a rule and its gradient: plain KL written out, any other method by `vmap` on the logits alone."""
+    """The loss of a rule and its gradient: plain KL of classes written out, all else by `vmap` on the logits alone."""
     is_plain = rule.method == losses.PLAIN.method
     written_out = is_plain and not any(per_lane)
 
@@ -231,7 +232,7 @@ def _loss_of_logits(rule: Distillation, per_lane: PerLane) -> LossOfLogits:
     def loss(
         logits: Tensor, teacher: Tensor, targets: losses.Targets, settings: LossSettings, temperatures: Temperatures
     ) -> tuple[Tensor, Tensor]:
-        if written_out and isinstance(targets, Tensor):
+        if written_out and isinstance(targets, Tensor) and kind_of(targets) == "classes":
             return _plain(logits, teacher, targets, settings, temperatures)
         gradient, values = general(logits, teacher, targets, settings, temperatures)
         return gradient, values

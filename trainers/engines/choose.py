@@ -118,6 +118,7 @@ def fingerprint(prepared: Prepared, most_threads: int) -> str:
             [problem.training.batch_size, prepared.channels, *prepared.size, prepared.classes, prepared.images],
             [problem.precision, problem.data.augmentation, problem.views, prepared.views.streams],
             [machine(prepared.device), most_threads, torch.__version__],
+            *([] if prepared.targets == "classes" else [prepared.targets]),
         ]
     )[:40]
 

@@ -39,7 +39,7 @@ class LoopEngine(LanedEngine[_Looped]):
 
     def __init__(self, prepared: Prepared, lanes: int = 1) -> None:
         super().__init__(lanes)
-        losses.check(prepared.problem, prepared.classes)
+        losses.check(prepared.problem, prepared.classes, prepared.targets)
         self._prepared = prepared
 
     def admit(self, assignment: Assignment, checkpoint: Path | None = None) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from thermowell.plugin import Targets
 from trainers.registry import plugins
 from trainers.registry.plugins import Plugin
 
@@ -16,7 +17,7 @@ class DatasetRecord:
 
     `photos` are of varied size: they are resized to `size` unless the spec says another image_size. `images` are those
     that are not in a test part of its own. `parts` are torchvision's arguments for the training and the test part, and
-    `mdistiller` is that project's name of it.
+    `mdistiller` is that project's name of it. `targets` is what its labels are.
     """
 
     name: str
@@ -30,6 +31,7 @@ class DatasetRecord:
     images: int | None = None
     parts: tuple[Mapping[str, Any], Mapping[str, Any]] | None = None
     mdistiller: str | None = None
+    targets: Targets | None = "classes"
 
 
 _FLAG = ({"train": True}, {"train": False})
@@ -110,6 +112,7 @@ DATASETS: Mapping[str, DatasetRecord] = {
             "An npz file at `path`, or a folder of them: images (uint8, NHWC, NCHW or NHW) and labels; test_images and "
             "test_labels, or not",
             *(None, None, None, None, "yourself"),
+            targets=None,
         ),
         DatasetRecord(
             "replay",
@@ -131,8 +134,13 @@ def get(name: str) -> DatasetRecord:
 def of_plugin(name: str, plugin: Plugin | None) -> DatasetRecord:
     """A plugin's data set as a record."""
     if plugin is None:
-        return DatasetRecord(name, "", None, None, None, None, "plugin")
+        return DatasetRecord(name, "", None, None, None, None, "plugin", targets=None)
     declaration = plugin.declaration
-    return DatasetRecord(
-        name, declaration.summary, None, None, declaration.classes, declaration.own_test_part, "plugin"
-    )
+    count, own_test_part, (targets,) = declaration.classes, declaration.own_test_part, declaration.targets
+    return DatasetRecord(name, declaration.summary, None, None, count, own_test_part, "plugin", targets=targets)
+
+
+def targets_of(name: str, stated: Targets | None) -> Targets | None:
+    """What the labels of a set are, of files whose labels a spec has `stated`; None where nobody here knows."""
+    known = get(name).targets
+    return (stated or "classes") if known is None and not plugins.is_plugin(name) else known

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from thermowell.plugin import TARGETS, Targets
 from thermowell.plugin import WEIGHTS as WEIGHTS
 from trainers.registry import lookup, plugins
 from trainers.registry.optimizers import Interval
@@ -29,8 +30,9 @@ class LossRecord:
     `temperature`: how T enters. It is searched, or there is none, or each student learns it from the searched one on;
     `bounds` are then those of what is learned, ends excluded. `suited` is T where a space gives none, if it is another
     than usual. With fewer than `least_classes` a term says nothing, and is refused; `few` says why. Jobs that began by
-    an earlier `revision` go on as it was. `phrase` says in a sentence about a result what T is of, or what the term is
-    where there is no T.
+    an earlier `revision` go on as it was. `targets` are the kinds of labels with which it makes sense, and `unsuited`
+    says why with no others. `phrase` says in a sentence about a result what T is of, or what the term is where there is
+    no T.
     """
 
     name: str
@@ -46,6 +48,8 @@ class LossRecord:
     revision: int = 1
     phrase: str = ""
     remark: str = ""
+    targets: tuple[Targets, ...] = TARGETS
+    unsuited: str = ""
 
 
 LOSSES: Mapping[str, LossRecord] = {
@@ -67,6 +71,9 @@ LOSSES: Mapping[str, LossRecord] = {
             few="z-scored logits of 2 classes are the same for every image that has the same answer",
             revision=2,
             phrase="of z-scored logits",
+            targets=("classes", "soft"),
+            unsuited="it keeps only how an example's logits differ, and of several labels each logit says by itself "
+            "how probable its label is",
         ),
         LossRecord(
             name="dkd",
@@ -78,6 +85,8 @@ LOSSES: Mapping[str, LossRecord] = {
                 "beta": Weight(8.0, "of the others among themselves"),
             },
             phrase="with DKD",
+            targets=("classes",),
+            unsuited="it parts an example's one class from all others",
         ),
         LossRecord(
             name="mse",
@@ -103,6 +112,9 @@ LOSSES: Mapping[str, LossRecord] = {
             few="over 2 classes the correlation is 1 or -1 whatever the probabilities are",
             revision=2,
             phrase="with DIST",
+            targets=("classes", "soft"),
+            unsuited="it correlates probabilities that share out 1 among an example's classes, which those of several "
+            "labels do not",
         ),
         LossRecord(
             name="ctkd",
@@ -124,9 +136,17 @@ LOSSES: Mapping[str, LossRecord] = {
             "student's and the teacher's cross entropy with its label at T = 1; the factor has no gradient",
             citation="Zhou et al. 2021, arXiv:2102.00650",
             phrase="with weighted soft labels (WSLD)",
+            targets=("classes", "soft"),
+            unsuited="it weighs an example by the cross entropy of its one label",
         ),
     )
 }
+WORDS: Mapping[Targets, str] = {
+    "classes": "one class for each example",
+    "soft": "soft labels",
+    "several": "several labels for each example",
+}
+"""Kinds of labels for people."""
 PLAIN = next(iter(LOSSES))
 """The term of the baselines, and of a spec that names none."""
 SUMMARIES: Mapping[str, str] = {record.name: f"{record.summary} ({record.citation})" for record in LOSSES.values()}
@@ -135,6 +155,16 @@ SUMMARIES: Mapping[str, str] = {record.name: f"{record.summary} ({record.citatio
 def summary(name: str) -> str:
     """What a term is, in a sentence. NameUnknown."""
     return SUMMARIES.get(name) or get(name).summary
+
+
+def unsuited(name: str, targets: Targets | None) -> str | None:
+    """Why a term makes no sense with labels of that kind, and what does; None where it does, or the kind is unknown."""
+    record = get(name)
+    if targets is None or targets in record.targets:
+        return None
+    suited = ", ".join(other.name for other in LOSSES.values() if targets in other.targets)
+    why = record.unsuited or "its plugin does not declare them (targets)"
+    return f"{name} cannot be used with {WORDS[targets]}: {why}. Choose {suited}"
 
 
 def get(name: str) -> LossRecord:
@@ -154,4 +184,5 @@ def _of_plugin(name: str) -> LossRecord:
     declaration = plugin.declaration
     weights = {weight: Weight(default, "of the plugin's term") for weight, default in declaration.weights.items()}
     words = f"{declaration.summary or 'a term in the place of kl'} (plugin {plugin.distribution} {plugin.version})"
-    return LossRecord(name, words, "", "", weights, least_classes=declaration.least_classes, phrase=phrase)
+    least_classes, targets = declaration.least_classes, declaration.targets
+    return LossRecord(name, words, "", "", weights, least_classes=least_classes, phrase=phrase, targets=targets)

@@ -46,8 +46,9 @@ class Plugin:
 
     def document(self) -> dict[str, Any]:
         """As plain JSON, for a worker's heartbeat."""
+        lists = {name: list(getattr(self.declaration, name)) for name in ("class_names", "targets")}
         origin = {"distribution": self.distribution, "version": self.version, "fingerprint": self.fingerprint}
-        return {**asdict(self.declaration), "class_names": list(self.declaration.class_names), **origin}
+        return {**asdict(self.declaration), **lists, **origin}
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> Plugin:
@@ -56,6 +57,7 @@ class Plugin:
         distribution, version, code = (str(content.pop(name)) for name in ("distribution", "version", "fingerprint"))
         content["arguments"] = {name: Parameter(**values) for name, values in content["arguments"].items()}
         content["class_names"] = tuple(content["class_names"])
+        content["targets"] = tuple(content.get("targets", ("classes",)))
         settings = content.get("settings", {}).items()
         content["settings"] = {name: Span(**span) if isinstance(span, Mapping) else span for name, span in settings}
         return cls(Declaration(**content), distribution, version, code)

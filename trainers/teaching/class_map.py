@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from trainers.data.datasets import Split
 from trainers.errors import TeacherInvalid
 
 
@@ -35,12 +36,18 @@ class Mapped(nn.Module):
         return logits[:, self.members].masked_fill(self.absent, float("-inf")).logsumexp(-1)
 
 
-def check(groups: Sequence[Sequence[int]], classes: int, of_job: int) -> None:
+def check(groups: Sequence[Sequence[int]], classes: int, split: Split) -> None:
     """TeacherInvalid where a map is not from the classes of a job's data to those of a teacher's head."""
+    of_job = split.classes
     if len(groups) != of_job:
         raise TeacherInvalid(
             f"teacher.class_map has {len(groups)} entries and the data {of_job} classes: give one for each, in the "
             "order of the data set's classes"
+        )
+    if split.targets == "several" and any(len(group) > 1 for group in groups):
+        raise TeacherInvalid(
+            "teacher.class_map has lists of classes, whose probabilities are added, which those of several labels for "
+            "each example are not: name one class for each"
         )
     largest = max(max(group) for group in groups)
     if largest >= classes:

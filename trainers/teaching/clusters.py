@@ -7,7 +7,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from trainers.data import datasets
+from trainers.data import datasets, targets
 from trainers.errors import DatasetInvalid
 from trainers.spec import Classes, Problem
 from trainers.teaching import teacher
@@ -31,8 +31,10 @@ def resolved(problem: Problem, roots: Roots, device: torch.device) -> Problem:
     split = datasets.load(fine.data, roots.data, roots.budget())
     if not 2 <= classes.clusters < split.classes:
         raise DatasetInvalid(f"{split.classes} classes must be grouped into 2 to {split.classes - 1} clusters")
+    if split.targets == "several":
+        raise DatasetInvalid("clusters of classes need labels of which an example has one: give a map of them instead")
     logits = teacher.answers(teacher.Setting(fine, split, roots.store, device, roots.data, roots.shared)).train
-    groups = grouped(confusion(logits, split.train.labels, split.classes), classes.clusters)
+    groups = grouped(confusion(logits, targets.dominant(split.train.labels), split.classes), classes.clusters)
     return replace(problem, data=replace(problem.data, classes=Classes("map", map=groups)))
 
 

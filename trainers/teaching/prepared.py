@@ -9,6 +9,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from thermowell.plugin import Targets
+from trainers.data.targets import kind_of
 from trainers.data.views import Normaliser, Views
 from trainers.disk_budget import DiskBudget
 from trainers.spec import Problem, TeacherFacts
@@ -40,10 +42,10 @@ class Prepared:
 
     `views` shows the training part, of which an epoch draws from the first `images`: all of them, unless somebody wants
     a short epoch. The teacher's `train_logits` [views, n, classes] (float16 or float32, on a CPU a mapped file) are
-    widened where they are used; its `validation_logits` [m, classes] are float32. `train_labels` [n] and
-    `validation_labels` [m] are int64; `validation_images` are uint8. `test` stays shut until it is given a permit.
-    `start` is the state with which every student begins, None where each has random weights of its own. `class_map` has
-    a class for each of the data set's own, where they are not the same.
+    widened where they are used; its `validation_logits` [m, classes] are float32. `train_labels` and
+    `validation_labels` are classes [n] (int64), or as `targets` says; `validation_images` are uint8. `test` stays shut
+    until it is given a permit. `start` is the state with which every student begins, None where each has random weights
+    of its own. `class_map` has a class for each of the data set's own, where they are not the same.
     """
 
     problem: Problem
@@ -64,3 +66,8 @@ class Prepared:
     test: SealedTest
     start: Mapping[str, Tensor] | None = None
     class_map: tuple[int, ...] | None = None
+
+    @property
+    def targets(self) -> Targets:
+        """What the labels are."""
+        return kind_of(self.train_labels)

@@ -86,7 +86,7 @@ def measure(setting: Setting, base: Preprocessing = UNCHANGED) -> Measured:
         for preset in presets:
             prepared = _with_preset(setting.problem.teacher, preset, base)
             logits = given.ask(given.alone(setting, prepared), setting.split.validation.images)
-            right.append((logits.argmax(-1) == labels) & logits.isfinite().all(-1))
+            right.append(evaluate.right(logits, labels) & logits.isfinite().all(-1))
             value = float(evaluate.nll(logits, labels))
             likelihoods.append(min(value, _WORST_NLL) if math.isfinite(value) else _WORST_NLL)
         return {"right": torch.stack(right).to(torch.uint8), "nll": torch.tensor(likelihoods, dtype=torch.float64)}

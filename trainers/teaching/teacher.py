@@ -103,7 +103,7 @@ def _check_old(setting: Setting, old_answers: Answers) -> None:
     facts, split = _facts(setting, old_answers.train, old_answers.validation), setting.split
     if tuple(old_answers.train.shape) != (setting.problem.views, len(split.train.labels), split.classes):
         raise derived.Damaged(f"the logits have the shape {tuple(old_answers.train.shape)}")
-    measured, recorded = dataclasses.asdict(facts.validation), dataclasses.asdict(old_answers.facts.validation)
+    measured, recorded = to_jsonable(facts.validation), to_jsonable(old_answers.facts.validation)
     if any(not abs(measured[name] - recorded[name]) < _ROUNDING for name in measured):
         raise derived.Damaged("the logits are not those that the facts tell of")
 
@@ -277,7 +277,7 @@ def _filled(setting: Setting) -> nn.Module:
     tensors = given.load(setting.store, _artifact(teacher), _model(teacher), *shape)
     classes = heads.classes_of(tensors, _model(teacher), *shape)
     if classes is not None and teacher.class_map:
-        class_map.check(teacher.class_map, classes, split.classes)
+        class_map.check(teacher.class_map, classes, split)
     elif classes not in (None, split.classes):
         raise TeacherInvalid(
             f"artifact {teacher.artifact} does not fit the model: its head has {classes} classes and the data have "

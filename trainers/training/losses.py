@@ -10,7 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from trainers.errors import NameUnknown, TooFewClasses
+from thermowell.plugin import Targets as TargetKind
+from trainers.errors import NameUnknown, TargetsUnsuited, TooFewClasses
 from trainers.registry import losses as registry
 from trainers.registry import plugins
 from trainers.spec import Configuration, Distillation, Problem
@@ -29,9 +30,10 @@ def is_plain(configuration: Configuration) -> bool:
     return configuration.method is not None
 
 
-def check(problem: Problem, classes: int) -> None:
+def check(problem: Problem, classes: int, targets: TargetKind) -> None:
     """NameUnknown where this process has no such method or schedule, or has other code of a plugin, TooFewClasses where
-    the method cannot take so few: asked before anything is trained.
+    the method cannot take so few, TargetsUnsuited where it makes no sense with such labels: asked before anything is
+    trained.
     """
     method = problem.distillation.method
     methods.term_of(method)
@@ -46,6 +48,8 @@ def check(problem: Problem, classes: int) -> None:
             f"the distillation method {method} needs {record.least_classes} classes or more, and there are {classes}"
             f"{why}: choose another distillation.method, or finer dataset.classes"
         )
+    if reason := registry.unsuited(method, targets):
+        raise TargetsUnsuited(f"distillation.method: {reason}")
     temperature.share(problem.distillation, 0, 1)
     optim.factor(0, 1, problem.training)
 
@@ -64,21 +68,23 @@ def weighed(rule: Distillation, alpha: Scalar, beta: Scalar, gamma: Scalar) -> D
 
 
 def labels(logits: Tensor, targets: Targets, smoothing: Scalar = 0.0) -> Tensor:
-    """Cross entropy (nats, batch mean) of logits [batch, classes] with the targets.
+    """Cross entropy (nats, batch mean) of logits [batch, classes] with the targets; of several labels the binary one,
+    averaged over labels too, as torch's `binary_cross_entropy_with_logits` has it.
 
-    `smoothing` mixes the targets with the uniform distribution (Szegedy et al. 2016, arXiv:1512.00567, section 7). Of
-    a mixed image it is the sum over its two labels, each times its share (Zhang et al. 2018, arXiv:1710.09412).
-    A smoothing that is a tensor is a scalar of a lane.
+    `smoothing` mixes the targets with the uniform distribution (Szegedy et al. 2016, arXiv:1512.00567, section 7), of
+    several labels each one's with 1/2. Of a mixed image it is the sum over its two labels, each times its share (Zhang
+    et al. 2018, arXiv:1710.09412). A smoothing that is a tensor is a scalar of a lane.
     """
-    if isinstance(smoothing, Tensor):
-        even = -F.log_softmax(logits, dim=-1).mean()  # of each image the same, whatever its labels are
-        return (1 - smoothing) * labels(logits, targets) + smoothing * even
+    several = methods.kind(targets) == "several"
+    if isinstance(smoothing, Tensor):  # `even` is of each image the same, whatever its labels are
+        even = -(F.logsigmoid(logits) + F.logsigmoid(-logits)) / 2 if several else -F.log_softmax(logits, dim=-1)
+        return (1 - smoothing) * labels(logits, targets) + smoothing * even.mean()
     if isinstance(targets, Tensor):
-        return F.cross_entropy(logits, targets, label_smoothing=smoothing)
+        if methods.kind(targets) == "classes":
+            return F.cross_entropy(logits, targets, label_smoothing=smoothing)
+        return methods.label_entropies(logits, targets, smoothing).mean()
     first, second, share = targets
-    of_own, of_other = (
-        F.cross_entropy(logits, part, label_smoothing=smoothing, reduction="none") for part in (first, second)
-    )
+    of_own, of_other = (methods.label_entropies(logits, part, smoothing) for part in (first, second))
     return (share * of_own + (1 - share) * of_other).mean()
 
 
@@ -100,10 +106,10 @@ def student_loss(
 
     Where `plain`, a scalar of a lane, is not 0, the term is that of plain KL all the same.
     """
-    temperatures = (teacher_temperature, student_temperature)
-    soft = term(rule, student_logits, teacher_logits, targets, *temperatures)
+    logits, temperatures = (student_logits, teacher_logits), (teacher_temperature, student_temperature)
+    soft = term(rule, *logits, targets, *temperatures)
     if plain is not None:
-        soft = torch.where(plain != 0, distillation(student_logits, teacher_logits, *temperatures), soft)
+        soft = torch.where(plain != 0, methods.Batch(*logits, targets, *temperatures).divergence(), soft)
     return kd_weight * soft + label_weight * labels(student_logits, targets, smoothing)
 
 

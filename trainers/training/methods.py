@@ -14,13 +14,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from thermowell.plugin import Targets as TargetKind
+from trainers.data.targets import kind_of
 from trainers.registry import lookup, plugins
 from trainers.registry.losses import LOSSES
 from trainers.spec import Distillation
 
 Scalar = float | Tensor
 Targets = Tensor | tuple[Tensor, Tensor, Tensor]
-"""The images' labels [batch] (int64); of mixed images their two labels and the first one's share (0 to 1)."""
+"""The images' labels (`trainers.data.targets`), classes [batch] mostly; of mixed images their two labels and the first
+one's share (0 to 1).
+"""
 EPSILON = 1e-8  # below which a spread counts as none, so that constant logits have a finite gradient
 _LEAST_ENTROPY = 1e-7  # of a teacher that is sure of the label
 LEARNED_LOW, LEARNED_RANGE, LEARNED_RAMP = 1.0, 20.0, 10  # CTKD's tau_init, tau_range and E_loops
@@ -42,6 +46,11 @@ class Batch:
     def plain(self) -> tuple[Tensor, Tensor, Scalar, Scalar]:
         """All but the targets, as most terms take them."""
         return self.student, self.teacher, self.teacher_temperature, self.student_temperature
+
+    def divergence(self) -> Tensor:
+        """Plain KL: of softmaxes, or of each of several labels' own probability."""
+        of = binary_distillation if kind(self.targets) == "several" else distillation
+        return of(*self.plain)
 
     def by_label(self, of_images: Callable[[Tensor], Tensor]) -> Tensor:
         """The mean of a term that needs labels: `of_images` answers it for each image, [batch]. Of a mixed image it is
@@ -73,6 +82,43 @@ def distillation(
     log_student = F.log_softmax(student_logits / student_temperature, dim=-1)
     divergence = (log_teacher.exp() * (log_teacher - log_student)).sum(-1).mean()
     return divergence * (teacher_temperature * student_temperature)
+
+
+def binary_distillation(
+    student_logits: Tensor,
+    teacher_logits: Tensor,
+    teacher_temperature: Scalar,
+    student_temperature: Scalar,
+) -> Tensor:
+    """T_t * T_s * KL(sigmoid(z_t / T_t) || sigmoid(z_s / T_s)) of each label's Bernoulli distribution, averaged over
+    labels and batch (nats), for examples of several labels.
+
+    The one-versus-all reduction of Yang et al. 2023, arXiv:2308.06453, section 3.2 (MLD), with Hinton's T and T^2
+    (arXiv:1503.02531, section 2). With one T the gradient with respect to a logit is T (p_s - p_t) / (batch * labels).
+    Averaged over labels, as the label term is, so that their weights are to each other what they are elsewhere.
+    """
+    teacher = teacher_logits.to(student_logits.dtype) / teacher_temperature
+    student = student_logits / student_temperature
+    present = F.logsigmoid(teacher).exp() * (F.logsigmoid(teacher) - F.logsigmoid(student))
+    absent = F.logsigmoid(-teacher).exp() * (F.logsigmoid(-teacher) - F.logsigmoid(-student))
+    return (present + absent).mean() * (teacher_temperature * student_temperature)
+
+
+def label_entropies(logits: Tensor, labels: Tensor, smoothing: float = 0.0) -> Tensor:
+    """Cross entropy (nats) of each example's logits [batch, classes] with its labels, [batch]; of several labels the
+    mean of their binary ones, each mixed with 1/2 by the smoothing.
+    """
+    if kind_of(labels) == "several":
+        probabilities = labels.to(logits.dtype) * (1 - smoothing) + smoothing / 2
+        return F.binary_cross_entropy_with_logits(logits, probabilities, reduction="none").mean(-1)
+    if kind_of(labels) == "soft":
+        labels = labels.to(logits.dtype)
+    return F.cross_entropy(logits, labels, label_smoothing=smoothing, reduction="none")
+
+
+def kind(targets: Targets) -> TargetKind:
+    """What the labels of these targets are."""
+    return kind_of(targets if isinstance(targets, Tensor) else targets[0])
 
 
 def standardize_logits(
@@ -158,8 +204,7 @@ def weighted(
     log_teacher = F.log_softmax(teacher / teacher_temperature, dim=-1)
     log_student = F.log_softmax(student / student_temperature, dim=-1)
     divergence = (log_teacher.exp() * (log_teacher - log_student)).sum(-1)
-    ours = F.cross_entropy(student.detach(), targets, reduction="none")
-    theirs = F.cross_entropy(teacher, targets, reduction="none")
+    ours, theirs = label_entropies(student.detach(), targets), label_entropies(teacher, targets)
     factor = -torch.expm1(-ours / (theirs + _LEAST_ENTROPY))
     return factor * divergence * (teacher_temperature * student_temperature)
 
@@ -219,12 +264,12 @@ def _weighted(batch: Batch, rule: Distillation) -> Tensor:
 
 
 TERMS: Mapping[str, Term] = {
-    "kl": lambda batch, _: distillation(*batch.plain),
+    "kl": lambda batch, _: batch.divergence(),
     "zscore": lambda batch, rule: standardize_logits(*batch.plain, unbiased=rule.revision > 1),
     "dkd": _decoupled,
     "mse": lambda batch, _: logit_mse_loss(batch.student, batch.teacher),
     "dist": lambda batch, rule: dist_loss(*batch.plain, rule.beta, rule.gamma),
-    "ctkd": lambda batch, _: distillation(*batch.plain),  # at the temperature that the student has learned
+    "ctkd": lambda batch, _: batch.divergence(),  # at the temperature that the student has learned
     "wsld": _weighted,
 }
 

@@ -19,7 +19,7 @@ from search.spec.job import JobSpec
 from search.states import Arm, Stage, TrialState
 from search.surrogate.axes import Axis, axes, temperature_axis
 from thermowell.api.answers import Sanity
-from trainers.quality import least_accuracy
+from trainers import quality
 
 NEAR_STUDENT = 0.01
 """A teacher that is not further ahead of its student has little to teach it."""
@@ -62,22 +62,24 @@ def sanity(job: Checked) -> list[Sanity]:
 def _teacher(job: Checked) -> Iterator[Sanity]:
     facts = job.teacher or {}
     validation = facts.get("validation") or {}
-    accuracy, images = validation.get("accuracy"), facts.get("validation_images")
+    accuracy, images = quality.level(validation), facts.get("validation_images")
     if accuracy is None or not images:
         return
-    level = units.level("accuracy", accuracy)
+    level, metric = units.level("accuracy", accuracy), quality.metric(validation)
     chance = facts.get("chance") or 1 / facts["classes"]
-    if accuracy <= least_accuracy(chance, images):
+    if accuracy <= quality.least_accuracy(chance, images):
+        measured = (
+            f"is right on {level} of validation images"
+            if metric == "accuracy"
+            else f"has a mean average precision of {level} on validation"
+        )
         yield Sanity(
             check="teacher_near_chance",
-            finding=(
-                f"The teacher is right on {level} of validation images, which is near chance "
-                f"({units.level('accuracy', chance)})."
-            ),
+            finding=f"The teacher {measured}, which is near chance ({units.level('accuracy', chance)}).",
             action="Check that its labels, preprocessing and class order are the data set's before anything else.",
         )
         return
-    student = _mean(job.entry, "accuracy")
+    student = _mean(job.entry, metric)
     if student is not None and accuracy < student + NEAR_STUDENT:
         word = "below" if accuracy < student else "hardly above"
         yield Sanity(
