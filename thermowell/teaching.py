@@ -113,8 +113,8 @@ class Member(Part):
     origin: trained elsewhere first; training and optimizer then finetune
     artifact: sha256 of the file in the artifact store; of weights also package:NAME or hf:PATH
     preprocessing: of weights: how their own training prepared images; the file's or the best measured unless given
-    class_map: of weights with other classes: for each of the job's classes the one of the file's head that is the
-        same, or a list of those that belong to it
+    class_map: of weights or logits with other classes: for each of the job's classes the one of the file's head
+        that is the same, or a list of those that belong to it
     """
 
     source: Literal["train", "weights", "logits"] | None = None
@@ -213,8 +213,8 @@ class Teacher(Part):
     origin: trained elsewhere first; training and optimizer then finetune
     artifact: sha256 of the file in the artifact store; of weights also package:NAME or hf:PATH
     preprocessing: of weights: how their own training prepared images; the file's or the best measured unless given
-    class_map: of weights with other classes: for each of the job's classes the one of the file's head that is the
-        same, or a list of those that belong to it
+    class_map: of weights or logits with other classes: for each of the job's classes the one of the file's head
+        that is the same, or a list of those that belong to it
     members: two or more, of an ensemble, whose logits are the mean of theirs
     views: augmented views whose logits are kept; 16 or one an epoch unless given, 1 without augmentation
     accept_weak: distil a given teacher although it is near chance on validation

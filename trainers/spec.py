@@ -161,8 +161,8 @@ class Teacher:
     `validation` [n_validation, classes] and `test` [n_test, classes]; there is no model.
     `ensemble`: the mean of the logits of its `members`, none of which is an ensemble.
 
-    Only `weights` have a `preprocessing`: None is that of the students; and a `class_map`, which has, for each of the
-    job's classes, the classes of the file's head that belong to it: empty where they are the same.
+    Only `weights` have a `preprocessing`: None is that of the students. `weights` and `logits` have a `class_map`: for
+    each of the job's classes, the classes of the file's head that belong to it; empty where they are the same.
     """
 
     source: TeacherSource = "train"
@@ -368,16 +368,20 @@ def canonicalize(part: Any) -> Any:
             return Teacher("ensemble", members=tuple(sorted(map(canonicalize, part.members), key=digest)))
         if part.source == "weights":
             prepared = None if part.preprocessing == UNCHANGED else part.preprocessing
-            groups = tuple(tuple(sorted(group)) for group in part.class_map)
+            groups = _sorted_groups(part.class_map)
             return Teacher(
                 "weights", model=part.model, artifact=part.artifact, preprocessing=prepared, class_map=groups
             )
         if part.source == "logits":
-            return Teacher("logits", artifact=part.artifact)
+            return Teacher("logits", artifact=part.artifact, class_map=_sorted_groups(part.class_map))
         stop = part.stop_epoch if part.training is None or part.stop_epoch != part.training.epochs else None
         finetune = part.finetune if part.pretrained_on is not None or part.origin is not None else "full"
         return replace(part, stop_epoch=stop, finetune=finetune, **_canonical_parts(part))
     return part
+
+
+def _sorted_groups(groups: tuple[tuple[int, ...], ...]) -> tuple[tuple[int, ...], ...]:
+    return tuple(tuple(sorted(group)) for group in groups)
 
 
 def _canonical_parts(part: Teacher | Initial) -> dict[str, Any]:

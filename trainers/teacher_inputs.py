@@ -85,7 +85,8 @@ def export(data: Data, views: int, root: Path, folder: Path, pictures: bool) -> 
 def take(manifest: Mapping[str, Any], answers: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
     """A teacher's answers as a job takes them, and what there is to say of them, a caution among it near chance.
 
-    They come by part, or, where nothing is augmented, in the order of the files under `pool`. TeacherInvalid.
+    They come by part, or, where nothing is augmented, in the order of the files under `pool`; they may be of other
+    classes than the data's, which a job then maps. TeacherInvalid.
     """
     numbers, views, classes = manifest["numbers"], manifest["views"], manifest["classes"]
     tensors = dict(answers)
@@ -95,11 +96,14 @@ def take(manifest: Mapping[str, Any], answers: Mapping[str, Tensor]) -> tuple[di
             raise TeacherInvalid(
                 f"the teacher has to look at {views} views of each image: answer them by part, not {POOL}"
             )
-        if pool.shape != (manifest["pool"], classes):
+        if pool.ndim != 2 or len(pool) != manifest["pool"]:
             raise TeacherInvalid(f"{POOL} must be [{manifest['pool']}, {classes}], it is {list(pool.shape)}")
         tensors |= {name: pool[torch.tensor(places)] for name, places in numbers.items() if places is not None}
     if views == 1 and "train" in tensors and tensors["train"].ndim == 2:
         tensors["train"] = tensors["train"][None]
+    answered = {logits.shape[-1] for logits in tensors.values() if logits.ndim > 1}
+    has_others = len(answered) == 1 and answered != {classes} and min(answered) > 1
+    classes = min(answered) if has_others else classes
     for name in PARTS:
         expected = [*manifest["shapes"][name][: 2 if name == "train" else 1], classes]
         if name not in tensors or list(tensors[name].shape) != expected:
@@ -108,7 +112,12 @@ def take(manifest: Mapping[str, Any], answers: Mapping[str, Tensor]) -> tuple[di
         if not tensors[name].is_floating_point() or not tensors[name].isfinite().all():
             raise TeacherInvalid(f"the logits of {name} must be finite floats")
     lines = []
-    for name in ("train", "validation"):
+    if has_others:
+        lines.append(
+            f"these are logits of {classes} classes, and the data have {manifest['classes']}: say in teacher.class_map "
+            "which of them are yours; how right they are is measured when a job begins"
+        )
+    for name in () if has_others else ("train", "validation"):
         labels = torch.tensor(manifest["labels"][name])
         logits = tensors[name][0] if name == "train" else tensors[name]
         accuracy, chance = float(evaluate.accuracy(logits, labels)), evaluate.chance(labels)

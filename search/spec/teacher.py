@@ -146,8 +146,8 @@ class _OneTeacher(Part):
 
     class_map: Annotated[tuple[ClassMembers, ...], Field(min_length=2, max_length=100_000)] | None = Field(
         None,
-        description="of weights with other classes: for each of the job's classes the one of the file's head that is "
-        "the same, or a list of those that belong to it",
+        description="of weights or logits with other classes: for each of the job's classes the one of the file's head "
+        "that is the same, or a list of those that belong to it",
     )
 
     @field_validator("class_map")
@@ -177,9 +177,10 @@ class _OneTeacher(Part):
             raise ValueError("artifact must be the sha256 of a file of logits: packages ship weights")
         if self.label_smoothing and self.source != "train":
             raise ValueError("label_smoothing belongs to source: train")
-        for part in ("preprocessing", "class_map"):
-            if getattr(self, part) is not None and self.source != "weights":
-                raise ValueError(f"{part} belongs to source: weights")
+        if self.preprocessing is not None and self.source != "weights":
+            raise ValueError("preprocessing belongs to source: weights")
+        if self.class_map is not None and self.source not in ("weights", "logits"):
+            raise ValueError("class_map belongs to source: weights or logits")
         for part in ("stop_epoch", "origin"):
             if getattr(self, part) is not None and self.source != "train":
                 raise ValueError(f"{part} belongs to source: train")

@@ -109,6 +109,16 @@ def test_what_does_not_fit_the_manifest(
         teacher_inputs.take(manifest, {name: logits for name, logits in answers.items() if logits is not None})
 
 
+def test_answers_of_other_classes_are_taken_and_said(roots: run.Roots, tmp_path: Path) -> None:
+    manifest = teacher_inputs.export(Data("digits", train_size=300), 1, roots.data, tmp_path, pictures=False)
+    tensors, lines = teacher_inputs.take(manifest, {"pool": torch.zeros(1797, 12)})
+    assert tensors["validation"].shape == (359, 12)
+    assert lines == [line for line in lines if "logits of 12 classes, and the data have 10" in line]
+    parts = {"train": torch.zeros(300, 12), "validation": torch.zeros(359, 12), "test": torch.zeros(359, 10)}
+    with pytest.raises(TeacherInvalid, match="train of shape"):
+        teacher_inputs.take(manifest, parts)
+
+
 def test_manifests_of_others(tmp_path: Path) -> None:
     for text in ("", "[]", json.dumps({"format": 99})):
         (tmp_path / "manifest.json").write_text(text)

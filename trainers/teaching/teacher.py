@@ -115,7 +115,7 @@ def test_logits(setting: Setting, images: Tensor) -> Tensor:
         return logits.mean([test_logits(member, images) for member in members(setting)])
     if teacher.source == "logits":
         tensors = weights.load_artifact(setting.store, _artifact(teacher))
-        return logits.of_shape(tensors, "test", (len(images), setting.split.classes))
+        return _own_logits(setting, tensors, "test", (len(images),))
     answers(setting)  # the weights are there once the logits are
     return ask(setting, images)
 
@@ -316,13 +316,28 @@ def _trained(setting: Setting) -> dict[str, Tensor]:
 def _given_logits(setting: Setting) -> Answers:
     problem, split = setting.problem, setting.split
     tensors = weights.load_artifact(setting.store, _artifact(problem.teacher))
-    train = logits.of_shape(tensors, "train", (problem.views, len(split.train.labels), split.classes))
-    validation = logits.of_shape(tensors, "validation", (len(split.validation.labels), split.classes))
+    train = _own_logits(setting, tensors, "train", (problem.views, len(split.train.labels)))
+    validation = _own_logits(setting, tensors, "validation", (len(split.validation.labels),))
     if "test" not in tensors:
         raise TeacherInvalid("the logits' file has no tensor `test`, which the confirmation will need")
     if setting.test_images is not None:  # a wrong one would be found after all was paid for
-        logits.of_shape(tensors, "test", (setting.test_images, split.classes))
+        _file_logits(setting, tensors, "test", (setting.test_images,))
     return Answers(train, validation, _facts(setting, train, validation))
+
+
+def _own_logits(setting: Setting, tensors: dict[str, Tensor], name: str, examples: tuple[int, ...]) -> Tensor:
+    """The given logits of a part, of the job's classes: where these are mapped, the file has others."""
+    file_logits, groups = _file_logits(setting, tensors, name, examples), setting.problem.teacher.class_map
+    return class_map.mapped(file_logits, groups, setting.split.budget) if groups else file_logits
+
+
+def _file_logits(setting: Setting, tensors: dict[str, Tensor], name: str, examples: tuple[int, ...]) -> Tensor:
+    """The given logits of a part as the file has them. TeacherInvalid where they, or a map of them, do not fit."""
+    groups, classes = setting.problem.teacher.class_map, setting.split.classes
+    if groups:
+        classes = tensors[name].shape[-1] if name in tensors and tensors[name].ndim else 0
+        class_map.check(groups, classes, setting.split)
+    return logits.of_shape(tensors, name, (*examples, classes))
 
 
 def _facts(setting: Setting, train: Tensor, validation: Tensor) -> TeacherFacts:
