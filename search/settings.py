@@ -81,6 +81,9 @@ class Settings(BaseSettings):
         8.0, gt=0, description="how long a worker that is told to stop may take to end its epoch and save its students"
     )
 
+    weights_days: float = Field(
+        30.0, gt=0, description="days after which a file of weights that was sent over HTTP and no job names is deleted"
+    )
     student_programs: bool = Field(
         True,
         description="whether a winner is also kept for torch.export and, where a worker has onnx, onnxscript and "

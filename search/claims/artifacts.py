@@ -175,16 +175,21 @@ def digests_of(connection: Connection, job_id: str) -> list[str]:
 
 def delete_unreferenced(db: Database, files: Store, digests: Iterable[str]) -> None:
     """Deletes those of the files to which neither a job's record nor a job's spec refers any more."""
-    of_one: tuple[tuple[str | int, ...], ...] = (("artifact",), ("origin", "weights"))
-    teachers = [("teacher",), *(("teacher", "members", number) for number in range(MOST_MEMBERS))]
-    places = [(*teacher, *part) for teacher in teachers for part in of_one] + [("student", "initial", "artifact")]
     for sha256 in digests:
         with db.write() as connection:
             lock_digest(connection, sha256)
-            of_specs = exists().where(or_(*(jobs.c.spec[path].as_string() == sha256 for path in places)))
-            referred = or_(exists().where(artifacts.c.sha256 == sha256), of_specs)
-            if not connection.execute(select(referred)).scalar_one():
+            if not is_referred(connection, sha256):
                 files.delete(place(sha256))
+
+
+def is_referred(connection: Connection, sha256: str) -> bool:
+    """Whether a job's record, or a job's spec, refers to a file."""
+    of_one: tuple[tuple[str | int, ...], ...] = (("artifact",), ("origin", "weights"))
+    teachers = [("teacher",), *(("teacher", "members", number) for number in range(MOST_MEMBERS))]
+    places = [(*teacher, *part) for teacher in teachers for part in of_one] + [("student", "initial", "artifact")]
+    of_specs = exists().where(or_(*(jobs.c.spec[path].as_string() == sha256 for path in places)))
+    referred = or_(exists().where(artifacts.c.sha256 == sha256), of_specs)
+    return bool(connection.execute(select(referred)).scalar_one())
 
 
 def lock_digest(connection: Connection, sha256: str) -> None:

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from search.claims.artifacts import keep
+from search.claims.sent_weights import keep
 from search.errors import ConverterMissing, WeightsRefused
+from search.storage.db import Database
 from search.storage.store import Store
 from thermowell.api.files import KeptWeights
 
@@ -47,23 +48,26 @@ class Order:
         return options
 
 
-def add(files: Store, path: Path, order: Order) -> KeptWeights:
-    """Keeps a file of weights as safetensors under a model's own names. Its folder is the caller's, and is written to.
+def add(db: Database, files: Store, path: Path, order: Order, days: float) -> KeptWeights:
+    """Keeps a file of weights as safetensors under a model's own names, for so many `days` unless a job names it. Its
+    folder is the caller's, and is written to.
 
     WeightsRefused, ConverterMissing; StoreUnavailable.
     """
     if problem := problem_of(path):
         raise WeightsRefused(f"{path.name}: {problem}")
+    until = f"it is deleted after {days:g} days in which no job names it"
     if not _has_converter():
         if path.suffix != ".safetensors" or order != Order():
             raise ConverterMissing(
                 "this service has no torch to convert weights with (pip install 'thermowell[worker]' beside it): send "
                 "a .safetensors file without a model, or use `thermowell weights add` where a worker runs"
             )
-        return KeptWeights(keep(files, path), ["kept as it is: names and shapes are checked when a job begins"])
+        checked_later = "kept as it is: names and shapes are checked when a job begins"
+        return KeptWeights(keep(db, files, path), [checked_later, until])
     output = path.with_name("converted")
     report = _convert(path, output, order)
-    return KeptWeights(keep(files, output), report["lines"], report["classes"])
+    return KeptWeights(keep(db, files, output), [*report["lines"], until], report["classes"])
 
 
 def problem_of(path: Path) -> str | None:

@@ -21,7 +21,7 @@ import sqlalchemy
 import structlog
 
 from search import schema, tracing
-from search.claims import finalist_choice, finalization
+from search.claims import finalist_choice, finalization, sent_weights
 from search.claims.claiming import BUILT_IN
 from search.claims.workers import worker_seen, worker_stopped
 from search.errors import DatabaseUnavailable, SchemaMissing, SettingsInvalid, StoreUnavailable
@@ -158,6 +158,8 @@ def _loop(
         if time.monotonic() >= next_repair:
             context.patiently(repairer.run)
             context.patiently(work.checkpoint_store.sweep)
+            unused_seconds = 86_400 * context.settings.weights_days
+            context.patiently(partial(sent_weights.sweep, context.database, context.files, unused_seconds))
             _look_at_data(context)
             next_repair = time.monotonic() + lease_seconds
         if work.admitter.due():

@@ -50,7 +50,8 @@ async def add_weights(
     ] = None,
 ) -> KeptWeights:
     """Keeps weights or logits: safetensors, or what torch has saved, of which tensors alone are read, by a process of
-    its own with limits of memory and time. The answer's `artifact` is for `teacher.artifact` of a spec and its like.
+    its own with limits of memory and time. The answer's `artifact` is for `teacher.artifact` of a spec and its like. A
+    file that no job names is deleted after THERMOWELL_WEIGHTS_DAYS.
     """
     order = weights.Order(
         model=None if model is None else {"name": model, "arguments": _object("arguments", arguments)},
@@ -64,7 +65,9 @@ async def add_weights(
             async for chunk in request.stream():
                 content.write(chunk)
         async with request.app.state.converting:  # one at a time: each may take a machine's memory
-            return await run_in_threadpool(weights.add, request.app.state.files, path, order)
+            state = request.app.state
+            days = state.settings.weights_days
+            return await run_in_threadpool(weights.add, state.db, state.files, path, order, days)
 
 
 def _preparation(text: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from search.claims.artifacts import keep
+from search.claims.sent_weights import keep_for_good
 from search.errors import StoreUnavailable
 from search.requests.weights import Order, safetensors_problem
 from search.spec.classes import Clusters
@@ -164,7 +164,7 @@ def run_apart(module: str, request: list[str]) -> dict[str, Any]:
 def keep_file(file: Path) -> str:
     """A file's digest, once it lies in the artifact store."""
     try:
-        return keep(open_store(read_settings()), file)
+        return keep_for_good(open_store(read_settings()), file)
     except StoreUnavailable as error:
         fail(str(error), Exit.UNREACHABLE)
     except OSError as error:

@@ -175,6 +175,9 @@ def test_a_service_without_torch_takes_safetensors_as_they_are(
     answer = send(client, SAFE, "own.safetensors")
     assert answer.status_code == 201
     assert (settings.artifact_root / answer.json()["artifact"][:2] / answer.json()["artifact"]).read_bytes() == SAFE
+    assert "it is deleted after 30 days in which no job names it" in answer.json()["lines"]
+    (note,) = (settings.artifact_root / "sent").iterdir()
+    assert note.name.startswith(answer.json()["artifact"])
     for name, content, query in (("own.pth", saved(state()), {}), ("own.safetensors", SAFE, CNN)):
         problem = refused(send(client, content, name, **query), 503, "converter-missing")
         assert "thermowell weights add" in problem["detail"]

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from search.analysis.job import build, cautions
-from search.claims import artifacts, reporting
+from search.claims import artifacts, reporting, sent_weights
 from search.errors import DatabaseUnavailable
 from search.optuna_bridge import proposals, study
 from search.records import Job
@@ -261,3 +261,15 @@ def test_sigterm_ends_the_process_with_zero(db: Database, settings: Settings, pr
     assert started.wait() == 0
     [trial] = all_trials(db, job)
     assert trial.state is TrialState.WAITING
+
+
+def test_weights_that_were_sent_and_no_job_names_are_deleted_by_a_worker(
+    db: Database, settings: Settings, tmp_path: Path
+) -> None:
+    files, path = open_store(settings), tmp_path / "own.safetensors"
+    path.write_bytes(b"weights")
+    digest = sent_weights.keep(db, files, path)
+    worker.run_worker(settings, exit_when_idle=True)
+    assert files.exists(artifacts.place(digest))
+    worker.run_worker(settings.model_copy(update={"weights_days": 1e-12}), exit_when_idle=True)
+    assert not files.exists(artifacts.place(digest))
