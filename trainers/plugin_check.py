@@ -36,6 +36,7 @@ from trainers.spec import (
     Training,
 )
 from trainers.teaching.prepared import Prepared, Roots
+from trainers.training.losses import check as check_losses
 from trainers.zoo import models, weights
 
 EXAMPLES, EPOCHS, BATCH = 512, 2, 32
@@ -57,8 +58,8 @@ class Finding:
 
 
 def check(name: str, data_root: Path, data: str = "", arguments: Mapping[str, Argument] | None = None) -> list[Finding]:
-    """The findings on all that a distribution declares. Models are trained on the data set of that name, or on each of
-    the distribution's own that they take.
+    """The findings on all that a distribution declares. Models are trained on the data set of that name, or on the
+    first of the distribution's own that they take; losses and optimizers on digits, or else on such a one.
     """
     present = plugins.load([name])
     findings = [Finding(plugin, "loads", False, why) for plugin, why in present.errors.items()]
@@ -70,7 +71,8 @@ def check(name: str, data_root: Path, data: str = "", arguments: Mapping[str, Ar
             tried = _problems([data] if data else names, Model(key, dict(arguments or {})), data_root)
             findings += _of_students(key, tried, data_root)
         elif kind in ("loss", "optimizer"):
-            findings += _of_students(key, _plain_problems(kind, key, data, data_root), data_root)
+            candidates = [data] if data else [_PLAIN_DATA, *names]
+            findings += _of_students(key, _plain_problems(kind, key, candidates, data_root), data_root)
         elif kind == "augmentation":
             findings += _of_augmentation(key, data or _PLAIN_DATA, data_root)
     return findings
@@ -83,7 +85,8 @@ def _of_dataset(name: str, root: Path) -> Iterator[Finding]:
         yield Finding(name, "is read", False, str(error))
         return
     shape = [first.channels, *first.size]
-    yield Finding(name, "is read", True, f"{len(first.train.labels)} examples of shape {shape} to train on")
+    labels = losses.WORDS[first.targets]
+    yield Finding(name, "is read", True, f"{len(first.train.labels)} examples of shape {shape} to train on, {labels}")
     alike = first.train.digest() == again.train.digest()
     yield Finding(name, "is the same twice", alike, "" if alike else "two reads differ: seed whatever is drawn")
 
@@ -109,10 +112,11 @@ def _of_students(record: str, problems: Iterator[Problem], root: Path) -> Iterat
         with tempfile.TemporaryDirectory() as store:
             try:
                 ready = run.prepare(problem, Roots(root, Path(store)), "cpu")
+                assert isinstance(ready, Prepared)
+                check_losses(problem, ready.classes, ready.targets)
             except TrainingError as error:
                 reasons.append(f"{problem.data.name}: {error}")
                 continue
-            assert isinstance(ready, Prepared)
             yield from _trained(ready, f"{record} on {problem.data.name}", Path(store))
             return
     yield Finding(record, "is trained", False, "; ".join(reasons) or "there is no data set: name one with --data")
@@ -122,15 +126,15 @@ def _problems(names: Sequence[str], model: Model, root: Path) -> Iterator[Proble
     return (plugin_codes.complete(_problem(name, model, root)) for name in names)
 
 
-def _plain_problems(kind: Kind, name: str, data: str, root: Path) -> Iterator[Problem]:
-    """A small model with the loss, or the optimizer, of that name."""
-    problem = _problem(data or _PLAIN_DATA, _PLAIN_MODEL, root)
-    if kind == "loss":
-        weights: dict[str, Any] = {weight: record.default for weight, record in losses.get(name).weights.items()}
-        problem = replace(problem, distillation=Distillation(name, **weights))
-    else:
-        problem = replace(problem, optimizers=((name, None),))
-    yield plugin_codes.complete(problem)
+def _plain_problems(kind: Kind, name: str, data: Sequence[str], root: Path) -> Iterator[Problem]:
+    """A small model with the loss, or the optimizer, of that name, on each of the data sets."""
+    for problem in (_problem(key, _PLAIN_MODEL, root) for key in data):
+        if kind == "loss":
+            weights: dict[str, Any] = {weight: record.default for weight, record in losses.get(name).weights.items()}
+            problem = replace(problem, distillation=Distillation(name, **weights))
+        else:
+            problem = replace(problem, optimizers=((name, None),))
+        yield plugin_codes.complete(problem)
 
 
 def _problem(data: str, model: Model, root: Path) -> Problem:

@@ -126,6 +126,12 @@ def _origins(spec: JobSpec) -> list[str]:
             f"Images were sorted into coarser classes than {parts.dataset.name}'s own (dataset.classes): put the "
             "labels through class_map in the job's student.json."
         )
+    targets = parts.dataset.known_targets
+    if targets not in (None, "classes"):
+        sentences.append(
+            f"The data have {losses.WORDS[targets]}; the losses here are those of one class: take the ones of "
+            "docs/methods.md."
+        )
     for number, teacher in enumerate(parts.teacher.each().values()):
         subject = "The teacher" if parts.teacher.members is None else f"The ensemble's teacher {number}"
         if teacher.label_smoothing:

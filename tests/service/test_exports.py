@@ -275,3 +275,11 @@ def test_a_teacher_that_is_no_single_model_is_said(into: Callable[[Winner], str]
     assert "the mean of the logits of 2 teachers" in together
     assert "The ensemble's teacher 1 was trained with label smoothing 0.1." in together
     assert "The teacher was given as logits" in said({"source": "logits", "artifact": "a" * 64})
+
+
+@pytest.mark.parametrize("export", [torchdistill.export, mdistiller.export])
+def test_labels_of_another_kind_are_said(export: Callable[[Winner], str]) -> None:
+    data = {"name": "npz", "path": "own.npz", "targets": "several"}
+    configuration = Configuration(temperature=4.0, kd_weight=0.9, label_weight=0.1, optimizer=SGD)
+    text = " ".join(export(winner(configuration, dataset=data)).replace("#", "").split())
+    assert "The data have several labels for each example; the losses here are those of one class" in text

@@ -74,3 +74,14 @@ def test_what_is_not_is_named(tmp_path: Path) -> None:
 def test_what_cannot_be_trained_is_said(tmp_path: Path, source: str, words: str) -> None:
     lines = findings(tmp_path, source, data="acme/table")
     assert any(words in line.detail for line in lines if not line.holds)
+
+
+def test_a_loss_of_several_labels_is_tried_on_a_set_that_has_them(tmp_path: Path) -> None:
+    distributions.write(tmp_path, "acme-kd", distributions.TARGETS)
+    with distributions.importable(tmp_path):
+        found = plugin_check.check("acme-kd", tmp_path)
+    assert not [line for line in found if not line.holds]
+    assert ("acme/own on acme/tags", "a bank agrees with the loop") in {(line.record, line.check) for line in found}
+    assert {line.detail for line in found if (line.record, line.check) == ("acme/tags", "is read")} == {
+        "144 examples of shape [5] to train on, several labels for each example"
+    }

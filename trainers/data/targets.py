@@ -50,7 +50,8 @@ def checked(values: NDArray[Any], kind: Targets, classes: int, examples: int, na
         raise DatasetInvalid(
             f"{name}: soft labels must be probabilities that sum to 1; those of example {first} sum to {sums[first]:g}"
         )
-    return (shares / sums[:, None]).astype(np.float32)
+    probabilities: NDArray[np.float32] = (shares / sums[:, None]).astype(np.float32)
+    return probabilities
 
 
 def merged(labels: NDArray[Any], classes: NDArray[np.int64]) -> NDArray[Any]:
@@ -58,7 +59,8 @@ def merged(labels: NDArray[Any], classes: NDArray[np.int64]) -> NDArray[Any]:
     several labels a class is there where any that belongs to it is.
     """
     if labels.dtype.kind == "i":
-        return classes[labels]
+        coarse: NDArray[np.int64] = classes[labels]
+        return coarse
     if np.array_equal(classes, np.arange(len(classes))):
         return labels
     members = np.equal.outer(classes, np.arange(int(classes.max()) + 1)).astype(np.float32)
@@ -73,10 +75,11 @@ def strata(labels: NDArray[Any]) -> NDArray[np.int64]:
     A label in few examples is what parts could miss: Sechidis et al. 2011, "On the Stratification of Multi-label Data",
     begin with it too.
     """
-    if labels.dtype.kind == "i":
-        return labels
-    if labels.dtype.kind == "f":
-        return labels.argmax(1)
-    counts = labels.sum(0)
-    frequency = np.where(labels, counts, len(labels) + 1)
-    return np.where(labels.any(1), frequency.argmin(1), labels.shape[1]).astype(np.int64)
+    if labels.ndim == 1:
+        stratum = labels
+    elif labels.dtype.kind == "f":
+        stratum = labels.argmax(1)
+    else:
+        frequency = np.where(labels, labels.sum(0), len(labels) + 1)
+        stratum = np.where(labels.any(1), frequency.argmin(1), labels.shape[1])
+    return stratum.astype(np.int64, copy=False)
