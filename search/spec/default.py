@@ -27,6 +27,7 @@ dataset:
   # path: birds/train.npz    # for npz and image_folder: below the data root
   # layout: parts            # or classes: of an image_folder whose tree could be either (docs/data.md)
   # arguments: {rows: 100}   # of a plugin's data set (docs/plugins.md)
+  # targets: several         # of npz: a row of zeros and ones for each image; or soft, of probabilities (docs/data.md)
   split_seed: 0              # fixes which images train, validate and test
   validation_fraction: 0.2   # of the training part; the search looks at nothing else
   test_fraction: 0.2         # where the set has no test part of its own; read once, at the end

@@ -110,7 +110,7 @@ def test_mapped_logits_that_memory_does_not_hold_lie_on_disk(tmp_path: Path, mon
     answer = mapped(logits, EVEN_AND_ODD, DiskBudget(tmp_path))
     assert torch.allclose(answer, torch.stack([model(view) for view in logits]))
     assert pixel_storage.path_of(answer) is not None
-    with pytest.raises(DiskBudgetExceeded, match="mapped logits need .* lower teacher.views"):
+    with pytest.raises(DiskBudgetExceeded, match=r"mapped logits need .* lower teacher.views"):
         mapped(logits, EVEN_AND_ODD, DiskBudget(tmp_path, 1000))
 
 

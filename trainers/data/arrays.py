@@ -128,7 +128,8 @@ class Arrays:
         """The classes of declared targets, one for each column."""
         if values.ndim != 2 or values.shape[1] < 2:
             raise DatasetInvalid(
-                f"{key} have the shape {values.shape}: {self._targets} labels (dataset.targets) are [images, classes]"
+                f"{key} have the shape {values.shape}: {self._targets} labels (dataset.targets) must be "
+                "[images, classes]"
             )
         return labels.Classes(values.shape[1])
 

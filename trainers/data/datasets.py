@@ -100,7 +100,9 @@ def load(data: Data, root: Path, budget: DiskBudget | None = None) -> Split:
         (judged,) = _whole(source.validation, data, classes, budget)
     source.pool.check()
     if targets.kind_of(judged.labels) == "several" and not judged.labels.any():
-        raise DatasetInvalid(f"{data.name}: no validation example has any label, so that nobody can be judged on them")
+        raise DatasetInvalid(
+            f"{data.name}: no validation example has any label: give more examples, or examples that have labels"
+        )
     mean, std = _moments_of(part.images, source.inputs)
     count = None if source.own_test else len(test)
     return Split(part, judged, int(classes.max()) + 1, mean, std, count, source.inputs, budget)

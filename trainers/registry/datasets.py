@@ -142,5 +142,5 @@ def of_plugin(name: str, plugin: Plugin | None) -> DatasetRecord:
 
 def targets_of(name: str, stated: Targets | None) -> Targets | None:
     """What the labels of a set are, of files whose labels a spec has `stated`; None where nobody here knows."""
-    known = get(name).targets
-    return (stated or "classes") if known is None and not plugins.is_plugin(name) else known
+    of_record = get(name).targets
+    return (stated or "classes") if of_record is None and not plugins.is_plugin(name) else of_record

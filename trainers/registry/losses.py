@@ -162,9 +162,9 @@ def unsuited(name: str, targets: Targets | None) -> str | None:
     record = get(name)
     if targets is None or targets in record.targets:
         return None
-    suited = ", ".join(other.name for other in LOSSES.values() if targets in other.targets)
+    names = ", ".join(loss.name for loss in LOSSES.values() if targets in loss.targets)
     why = record.unsuited or "its plugin does not declare them (targets)"
-    return f"{name} cannot be used with {WORDS[targets]}: {why}. Choose {suited}"
+    return f"{name} cannot be used with {WORDS[targets]}: {why}. Choose {names}"
 
 
 def get(name: str) -> LossRecord:

@@ -32,8 +32,8 @@ def of_shape(tensors: Mapping[str, Tensor], name: str, shape: tuple[int, ...]) -
             if name in tensors
             else f"only {', '.join(sorted(tensors))}"
         )
-        others = name in tensors and tuple(tensors[name].shape[:-1]) == shape[:-1] and shape[-1] > 1
-        hint = ". Say in teacher.class_map which of its classes are yours" if others else ""
+        other_classes = name in tensors and tuple(tensors[name].shape[:-1]) == shape[:-1] and shape[-1] > 1
+        hint = ". Say in teacher.class_map which of its classes are yours" if other_classes else ""
         raise TeacherInvalid(f"the logits' file needs floats {name!r} of shape {list(shape)}, it has {actual}{hint}")
     logits = tensors[name]
     if name != "train" or logits.dtype not in (torch.float16, torch.float32):

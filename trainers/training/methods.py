@@ -49,8 +49,8 @@ class Batch:
 
     def divergence(self) -> Tensor:
         """Plain KL: of softmaxes, or of each of several labels' own probability."""
-        of = binary_distillation if kind(self.targets) == "several" else distillation
-        return of(*self.plain)
+        divergence = binary_distillation if kind(self.targets) == "several" else distillation
+        return divergence(*self.plain)
 
     def by_label(self, of_images: Callable[[Tensor], Tensor]) -> Tensor:
         """The mean of a term that needs labels: `of_images` answers it for each image, [batch]. Of a mixed image it is
