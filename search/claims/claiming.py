@@ -70,6 +70,16 @@ class Claim:
     advice: Mapping[str, Any] | None = None
     resume: str | None = None  # of others' programs: where they go on from, in their own words
 
+    @property
+    def heard(self) -> bool:
+        """Whether it is known what is trained, and Optuna has nothing to hear: it was planned, or an earlier attempt
+        has asked. What was advised, and what is of a grid, Optuna has yet to be told.
+        """
+        if self.configuration is None or self.optuna_number is not None:
+            return self.configuration is not None
+        of_grid = self.spec.grid is not None and self.stage in (Stage.SEARCH, Stage.BASELINE)
+        return self.advice is None and not of_grid
+
 
 def claim(
     db: Database,

@@ -45,7 +45,7 @@ def claim_trials(db: Database, storage: study.Storage, principal: Principal, ord
 
 def _proposed(db: Database, storage: study.Storage, claim: Claim, holder: str) -> Claim:
     """The claim with a configuration, for which the job's sampler is asked where no earlier attempt has."""
-    if claim.configuration is not None and (claim.optuna_number is not None or claim.advice is None):
+    if claim.heard:
         if claim.optuna_number is not None:
             proposals.take_over(storage, claim, claim.optuna_number, holder)
         return claim

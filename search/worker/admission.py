@@ -253,8 +253,7 @@ class TrialAdmitter:
 
     def _ask(self, claim: Claim) -> tuple[int | None, Configuration]:
         context = self.context
-        proposed = claim.optuna_number is not None or claim.advice is None
-        if claim.configuration is not None and proposed:  # planned, or asked for by an earlier attempt
+        if claim.heard and claim.configuration is not None:
             if claim.optuna_number is not None:
                 take_over = partial(proposals.take_over, context.storage, claim, claim.optuna_number, context.worker_id)
                 context.patiently(take_over)

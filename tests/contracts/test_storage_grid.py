@@ -34,7 +34,9 @@ def test_a_grid_is_trained_seed_by_seed_with_its_labels_alone(db: Database) -> N
     for claim in searched:
         assert claim.configuration is not None
         assert claim.advice is None
+        assert not claim.heard
         by_seed[claim.seed].add(claim.configuration.temperature)
+    assert {claim.heard for claim in claims if claim.stage in (Stage.SELECT, Stage.ESTIMATE)} == {True}
     assert list(by_seed.values()) == [{1.0, 4.0, 20.0}] * 2
     assert {claim.seed for claim in labels} == set(by_seed)
     assert jobs.get_job(db, job.id, ME).state is JobState.ANALYSING

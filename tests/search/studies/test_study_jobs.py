@@ -12,7 +12,7 @@ from search.records import Job, Trial
 from search.requests import jobs, results, studies, trials
 from search.settings import Settings
 from search.spec.job import JobSpec
-from search.states import JobState
+from search.states import JobState, Stage
 from search.storage.db import Database
 from search.studies.records import StudyDetail
 from search.studies.spec import StudySpec
@@ -103,3 +103,26 @@ def test_two_studies_that_share_a_teacher_train_it_once(
     teachers = {trained(db, cell.job_id)[0].teacher["fingerprint"] for study in ended for cell in study.cells}  # type: ignore[index]
     assert len(teachers) == 1
     assert len(times) == 1
+
+
+def test_a_grid_is_trained_to_its_answer_and_optuna_hears_of_every_trial(db: Database, settings: Settings) -> None:
+    base = factories.spec(
+        dataset={"name": "digits", "train_size": 60},
+        student={"name": "mlp", "arguments": {"width": 4}},
+        training={"epochs": 1},
+        space={"optimizer": {"sgd": {}}},
+        budget={"trials": 4},
+        baselines={"share": 0.0625},
+        confirmation={"level": "none"},
+    ).model_dump(mode="json", exclude_none=True)
+    study = submitted(db, base, trials={"name": "grid", "temperatures": [1, 4], "settings": 1})
+    worker.run_worker(settings, exit_when_idle=True)
+    [cell] = studies.get_study(db, study.id, factories.ME).cells
+    _, found = trained(db, cell.job_id)
+    searched = [trial for trial in found if trial.stage is Stage.SEARCH]
+    alone = [trial for trial in found if trial.stage is Stage.BASELINE]
+    assert [(trial.configuration or {})["temperature"] for trial in searched] == [1.0, 4.0, 1.0, 4.0]
+    assert [trial.seed for trial in searched[::2]] == [trial.seed for trial in searched[1::2]]
+    assert {trial.seed for trial in alone} == {trial.seed for trial in searched}
+    assert [trial.optuna_number for trial in [*searched, *alone]] == [0, 1, 2, 3, 0, 1]
+    assert all(trial.value is not None for trial in found)
