@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -22,6 +22,19 @@ class Design(Part):
     name: Literal["full", "one_at_a_time", "fractional"] | None = None
     cells: int | None = None
     seed: int | None = None
+
+
+@dataclass(kw_only=True)
+class GridTrials(Part):
+    """The trials of every cell: temperatures that are all tried, with the same settings, on the same seeds.
+
+    temperatures: rising; unless given a list in space.temperature, or 1, 2, 4, 10, 20 and the ends of its range
+    settings: of each optimizer, spread evenly over the rest of the space
+    """
+
+    temperatures: Sequence[float] | None = None
+    settings: int | None = None
+    name: Literal["grid"]
 
 
 @dataclass(kw_only=True)
@@ -58,6 +71,7 @@ class StudySpec(Part):
         levels that set several paths each
     replicates: each cell so many times, with other splits and teachers
     budget: unless the base's own
+    trials: search: as a job searches; grid: the same temperatures, settings and seeds in every cell
     """
 
     name: str
@@ -67,3 +81,4 @@ class StudySpec(Part):
     design: Literal["full", "one_at_a_time"] | Design | Mapping[str, Any] | None = None
     replicates: int | None = None
     budget: StudyBudget | Mapping[str, Any] | None = None
+    trials: Literal["search"] | GridTrials | Mapping[str, Any] | None = None
