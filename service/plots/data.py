@@ -30,9 +30,10 @@ class Axis:
     whole: bool = False
 
     def holds(self, value: float) -> bool:
-        """Whether a value lies on the axis, but for what rounding does."""
-        margin = 1e-6 * (self.high - self.low)
-        return self.low - margin <= value <= self.high + margin
+        """Whether a value lies on the axis, but for what rounding does; rows count downwards, from high to low."""
+        least, most = sorted((self.low, self.high))
+        margin = 1e-6 * (most - least)
+        return least - margin <= value <= most + margin
 
 
 @dataclass(frozen=True, slots=True)

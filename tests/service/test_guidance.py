@@ -85,6 +85,8 @@ def test_a_factor_s_picture_has_a_row_for_each_level_and_arrows_where_censored()
     found = ElementTree.fromstring(svg_renderer.render(factor_plot(_guidance(), optimizer)))
     words = [element.text for element in found.iter() if element.tag.endswith("text")]
     assert {"adamw", "sgd"} <= {(word or "").partition(" (")[0] for word in words}
+    intervals = [one for one in found.iter() if one.tag.endswith("line") and one.attrib["stroke-width"] == "2.6"]
+    assert len(intervals) >= len(optimizer.levels), "the interval of each level is drawn"
     assert any(word and word.startswith("×") for word in words)
     arrows = svg_renderer.render(factor_plot(_guidance(), epochs)).count("\N{RIGHTWARDS ARROW}")
     arrows += svg_renderer.render(factor_plot(_guidance(), epochs)).count("\N{LEFTWARDS ARROW}")

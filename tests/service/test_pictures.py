@@ -19,7 +19,7 @@ from service.pages import png
 from service.plots import names, svg, svg_renderer
 from service.plots.axes import COLD_TO_HOT, heat, shades
 from service.plots.curves import limits
-from service.plots.data import Axis, Band, Dots, Line, Panel, PlotData
+from service.plots.data import Axis, Band, Dots, Line, Panel, PlotData, Whisker
 from service.plots.layout import ticks, wide, wrapped
 from service.plots.maps import best_temperatures
 from service.plots.quality import front
@@ -158,6 +158,25 @@ def test_no_band_is_cut_off(name: names.Name, kind: str) -> None:
     for panel in names.plot(name, answer(kind)).panels:
         for band in (mark for mark in panel.marks if isinstance(mark, Band)):
             assert all(panel.y.holds(low) and panel.y.holds(high) for _, low, high in band.points)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_interval_is_drawn_from_end_to_end(name: names.Name) -> None:
+    plot = names.plot(name, ANSWERS["usual"])
+    whiskers = [mark for panel in plot.panels for mark in panel.marks if isinstance(mark, Whisker)]
+    lines = [
+        (element.attrib["class"], element.attrib["stroke-width"])
+        for element in drawn(name, ANSWERS["usual"]).iter(f"{SVG}line")
+        if (element.attrib["x1"], element.attrib["y1"]) != (element.attrib["x2"], element.attrib["y2"])
+    ]
+    for whisker in whiskers:
+        lines.remove((f"tw-s-{whisker.colour}", f"{whisker.width:g}"))
+    assert whiskers or name not in ("gains", "response")
+
+
+@pytest.mark.parametrize("ends", [(-0.5, 2.5), (2.5, -0.5)])
+def test_an_axis_holds_what_lies_between_its_ends_whichever_comes_first(ends: tuple[float, float]) -> None:
+    assert [Axis("", *ends).holds(value) for value in (-0.6, -0.5, 1.0, 2.5, 2.6)] == [False, True, True, True, False]
 
 
 def test_what_lies_outside_is_marked_at_the_edge() -> None:
