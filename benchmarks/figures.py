@@ -15,7 +15,7 @@ from typing import Any
 
 from benchmarks.common import output
 
-PAGES = sorted(Path(__file__).parent.glob("*/README.md"))
+PAGES = sorted(Path(__file__).parent.rglob("README.md"))
 _BLOCK = re.compile(r"(<!-- figures: (?P<kind>\w+) (?P<name>[\w.-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _OPERATORS = 6
 
@@ -269,9 +269,29 @@ def _pages(result: Json) -> str:
     return f"{_table(['', 'first, ms', 'median, ms', 'kB'], rows)}\n\nGoals missed: {missed}."
 
 
+def _newcomer(result: Json) -> str:
+    ways = [
+        ("clone to answer", "answer_s", ""),
+        ("a job of one's own, to its first trained trial", "own_first_trial_s", "own_"),
+    ]
+    ways.append(("a training of one's own, to its first trial", "training_first_trial_s", "training_"))
+    rows = [
+        [way, f"{result[name]:.0f} s", str(result[f"{part}commands"]), str(result[f"{part}decisions"])]
+        for way, name, part in ways
+    ]
+    details = result["details"]
+    installing = details["demo"]["installed"] - details["demo"]["cloned"]
+    decided = ", ".join(details["training_fields"])
+    return (
+        f"{_table(['', 'time', 'commands', 'decisions'], rows)}\n\nOf the first, {installing:.0f} s install "
+        f"{details['installed_gb']:.1f} GB. Decided for a training of one's own: {decided}."
+    )
+
+
 _KINDS: dict[str, Callable[[Json], str]] = {
     "load": _load,
     "pages": _pages,
+    "newcomer": _newcomer,
     "overhead": _overhead,
     "throughput": _throughput,
     "memory": _memory,

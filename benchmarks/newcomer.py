@@ -259,7 +259,7 @@ def main() -> None:
         "commands": [*DEMO, *OWN, *TRAINING[1:]],
         "installed_gb": size,
     }
-    output.conclude(None if quick else "newcomer", headline | about, details)
+    output.conclude(None if quick else f"newcomer-{os.cpu_count()}-cores", headline | about, details)
 
 
 if __name__ == "__main__":

@@ -44,6 +44,11 @@ RESULTS = {
         "details": {"sides": [{"side": "thermowell", "errors": {"read: 503": 2}, "kinds": {
             "read": {"requests": 1200, "p50": 0.1, "p99": 0.2}}}]},
     },
+    "n": {
+        **ABOUT, "answer_s": 200.4, "commands": 3, "decisions": 0, "own_first_trial_s": 15, "own_commands": 4,
+        "own_decisions": 0, "training_first_trial_s": 9, "training_commands": 4, "training_decisions": 2,
+        "details": {"demo": {"cloned": 1, "installed": 171}, "installed_gb": 5.6, "training_fields": ["name"]},
+    },
     "p": {**ABOUT, "details": {"cases": [{"case": "digits", "difference": INTERVAL, "bf16_speed_over_fp32": 0.5}]}},
 }  # fmt: skip
 
@@ -56,6 +61,10 @@ RESULTS = {
         ("memory t", ["| mlp | bank | 4 | 2.0 | 0.50 |"]),
         ("views v", ["| digits | 2 in 1 | 85.00 | -1.00 [-2.00, +0.00] |"]),
         ("load l", ["| thermowell: read | 1,200 | 100 | 200 | 2 |", "2500 ms with 8", "+0.2 MiB", "missed: none"]),
+        (
+            "newcomer n",
+            ["| clone to answer | 200 s | 3 | 0 |", "own, to its first trial | 9 s | 4 | 2 |", "170 s install"],
+        ),
         ("precision p", ["| digits | 7 | -1.00 [-2.00, +0.00] | 0.5x |"]),
     ],
 )
