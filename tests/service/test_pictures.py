@@ -162,11 +162,11 @@ def test_no_band_is_cut_off(name: names.Name, kind: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_interval_is_drawn_from_end_to_end(name: names.Name) -> None:
-    plot = names.plot(name, ANSWERS["usual"])
+    plot = names.plot(name, answer("usual"))
     whiskers = [mark for panel in plot.panels for mark in panel.marks if isinstance(mark, Whisker)]
     lines = [
         (element.attrib["class"], element.attrib["stroke-width"])
-        for element in drawn(name, ANSWERS["usual"]).iter(f"{SVG}line")
+        for element in drawn(name, answer("usual")).iter(f"{SVG}line")
         if (element.attrib["x1"], element.attrib["y1"]) != (element.attrib["x2"], element.attrib["y2"])
     ]
     for whisker in whiskers:
