@@ -41,6 +41,8 @@ def share_of(value: float, low: float, high: float, log: bool = False) -> float:
 def value_at(share: float, low: float, high: float, log: bool = False) -> float:
     """The value at a share of the way: the ends themselves at 0 and 1, and never beyond them, whatever is rounded."""
     share = min(max(share, 0.0), 1.0)
+    if share in (0.0, 1.0):  # the sum below may round to another number
+        return high if share else low
     if not log:
         value = low + share * (high - low)
     elif share <= _MIDDLE:  # from the nearer end, from where nothing overflows

@@ -81,7 +81,7 @@ def _fields(kind: Any) -> dict[str, Any]:
 
 
 def _arms(hint: Any) -> tuple[Any, ...]:
-    return typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    return typing.get_args(hint) if typing.get_origin(hint) in (types.UnionType, typing.Union) else (hint,)
 
 
 def _nullable(schema: dict[str, Any]) -> bool:

@@ -68,7 +68,8 @@ def answer(data: Path, store: Path) -> list[torch.Tensor]:
     """All that students learn from and are judged by."""
     ready = run.prepare(WANTED, run.Roots(data, store), "cpu")
     assert isinstance(ready, run.Prepared)
-    facts = torch.tensor(list(dataclasses.asdict(ready.facts.validation).values()), dtype=torch.float64)
+    figures = [value for value in dataclasses.asdict(ready.facts.validation).values() if value is not None]
+    facts = torch.tensor(figures, dtype=torch.float64)
     assert ready.start is not None
     tests = ready.test.open(PERMIT)[1]
     return [ready.train_logits.clone(), ready.validation_logits.clone(), tests, facts, *ready.start.values()]

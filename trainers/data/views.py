@@ -59,7 +59,8 @@ class Normaliser:
     def __call__(self, pixels: Tensor) -> Tensor:
         if not self.mean:
             return pixels.float()
-        floats = pixels.to(torch.float32, copy=True)  # in place from here on: memory for large batches is slow to get
+        wide = torch.promote_types(torch.float32, self._mean.dtype)
+        floats = pixels.to(wide, copy=True)  # in place from here on: memory for large batches is slow to get
         return floats.sub_(self._mean).div_(self._std)
 
 
