@@ -56,7 +56,7 @@ def until(happened: Callable[[], Any]) -> Any:
 def study(client: httpx.Client, job: Job) -> dict[str, Any]:
     """The job's study as Optuna Dashboard's page gets it, its plots by name."""
     summaries = client.get("/api/studies").json()["study_summaries"]
-    [found] = [each["study_id"] for each in summaries if each["study_name"] == job.study_name]
+    [found] = [each["study_id"] for each in summaries if each["study_name"] == f"{job.name} · {job.study_name}"]
     detail: dict[str, Any] = client.get(f"/api/studies/{found}").json()
     plots = {each["id"].removeprefix("thermowell-"): each["graph_object"] for each in detail["plotly_graph_objects"]}
     return detail | {"id": found, "plots": {name: json.loads(text) for name, text in plots.items()}}

@@ -113,7 +113,7 @@ def test_a_screen_looks_as_it_did(
     if name == "docs":
         page.locator("#operations-jobs-listJobs").wait_for()
     if name == "study":
-        page.locator("#guidance img").first.wait_for()
+        page.locator("#guidance img").first.wait_for(timeout=90_000)  # a service beside other tests computes it
         loaded(page)
     page.evaluate(STEADY)
     page.screenshot(path=path, animations="disabled", caret="hide")

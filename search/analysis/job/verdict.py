@@ -272,7 +272,7 @@ def _flat(line: Slice, field: Field) -> tuple[tuple[float, float] | None, bool]:
     top = int(line.best.mean(axis=0).argmax())
     loss = line.best[:, [top]] - line.same
     expected = loss.mean(axis=0)
-    low = high = int(np.abs(np.log(line.temperatures / field.default_temperature)).argmin())
+    low = high = int(np.abs(np.log(line.temperatures) - math.log(field.default_temperature)).argmin())
     most = min(field.delta, max(expected[low], 0.0) + LEVEL * field.delta)
     worst = loss[:, low]
     if expected[low] > field.delta or float((worst > field.delta).mean()) > UNSURE:

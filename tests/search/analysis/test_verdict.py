@@ -114,6 +114,14 @@ def test_a_range_is_stated_where_hardly_a_loss_in_it_is_likely_to_matter(deviati
         assert float((stated > DELTA).any(axis=1).mean()) <= UNSURE
 
 
+def test_temperatures_may_be_of_any_size() -> None:
+    known = field([searched(10.0), T4, LABELS], [0.1, 0.0, -1.0])
+    same = np.full((1000, 3), 0.9)
+    line = Slice(np.array([5e-324, 4.0, 1e308]), same, same)
+    decision = decide(replace(known, along=lambda place: line))
+    assert (decision.kind, decision.between) == ("keep", (5e-324, 1e308))
+
+
 def test_a_default_that_is_better_than_all_else_is_used() -> None:
     known = field([searched(10.0), T4, T1, LABELS], [-2.0, 0.0, -2.0, -2.0])
     decision = decide(flat(known, [9.0] * 4 + [0.0] + [9.0] * 7))

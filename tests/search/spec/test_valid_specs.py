@@ -111,6 +111,6 @@ def test_no_valid_spec_of_a_training_of_one_s_own_raises_anywhere(data: st.DataO
 @pytest.mark.slow
 @pytest.mark.timeout(7200)
 @given(st.data())
-@settings(max_examples=2000, derandomize=True, **QUIET)  # type: ignore[arg-type]
+@settings(max_examples=500, derandomize=True, **QUIET)  # type: ignore[arg-type]
 def test_no_valid_spec_of_many_raises_anywhere(data: st.DataObject) -> None:
     valid(data)
