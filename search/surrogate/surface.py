@@ -8,20 +8,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import optimize
 
 from search.surrogate.gp import GaussianProcess, Likelihood
+from search.surrogate.squeeze import SAME, Squeeze
 
 Array = NDArray[np.float64]
 
 FIT_ON = 250
 """Trials that the hyperparameters are fitted on: the cost grows with the cube, the knowledge does not."""
-SAME = 1e-12
-"""Of their size: values that differ by no more are one value, rounded."""
 MEMBERS = 12
 """Plausible hyperparameters over which the posterior is averaged."""
 
@@ -30,33 +28,6 @@ MEMBERS = 12
 _VARIANCE = (0.0, 1.0)
 _LENGTH = (math.log(0.8), 0.8)
 _NOISE = (math.log(0.05), 1.5)
-
-
-@dataclass(frozen=True, slots=True)
-class Squeeze:
-    """v stays v above `knee`; below, the distance is taken logarithmically. Monotone and smooth, so invertible."""
-
-    knee: float
-    width: float
-
-    @classmethod
-    def of(cls, values: Array) -> Squeeze:
-        """The knee lies below the median by twice the spread of the better half; width is that spread."""
-        middle, top = np.quantile(values, [0.5, 0.9])
-        whole = float(np.ptp(values))
-        width = float(top - middle)
-        if width <= SAME * whole:  # the better half is as good as one value
-            width = whole or 1.0
-        return cls(float(middle) - 2 * width, width)
-
-    def __call__(self, values: Array) -> Array:
-        below = np.maximum(self.knee - values, 0.0)
-        return np.where(values < self.knee, self.knee - self.width * np.log1p(below / self.width), values)
-
-    def undo(self, squeezed: Array) -> Array:
-        """The values that were squeezed to these."""
-        below = np.maximum(self.knee - squeezed, 0.0)
-        return np.where(squeezed < self.knee, self.knee - self.width * np.expm1(below / self.width), squeezed)
 
 
 class Surface:

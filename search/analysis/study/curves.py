@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from search.analysis.study.gibbs import Array
 from search.analysis.study.runs import Runs
+from search.surrogate.squeeze import Squeeze
 
 DRAWS = 480
 BROAD, ROUNDS, BESTS, NEAR = 48, 4, 6, 5
@@ -116,7 +117,7 @@ def _matern(distance: Array) -> Array:
 def curves_of(runs: Runs, rng: np.random.Generator) -> Curves | None:
     """The curves of one job; None where its values are all the same. The same runs and rng give the same."""
     runs = _fewer(runs)
-    squeeze = _Squeeze.of(runs.values)
+    squeeze = Squeeze.of(runs.values, widths=3.0, farthest=20.0)
     targets = squeeze(runs.values)
     centre, spread = float(targets.mean()), float(targets.std())
     if not spread > 1e-12 * max(1.0, abs(centre)):
@@ -183,28 +184,6 @@ def _fewer(runs: Runs) -> Runs:
     keep = np.sort(np.concatenate([order[: MOST // 2], rest[np.linspace(0, len(rest) - 1, MOST // 2).astype(int)]]))
     arrays = {name: getattr(runs, name)[keep] for name in ("octaves", "settings", "seeds", "values")}
     return replace(runs, **arrays)
-
-
-@dataclass(frozen=True, slots=True)
-class _Squeeze:
-    """A value stays what it is above `knee`; the distance below is taken logarithmically."""
-
-    knee: float
-    width: float
-
-    @classmethod
-    def of(cls, values: Array) -> _Squeeze:
-        middle, top = np.quantile(values, [0.5, 0.9])
-        width = float(top - middle) or float(np.ptp(values)) or 1.0
-        return cls(float(middle) - 3 * width, width)
-
-    def __call__(self, values: Array) -> Array:
-        below = np.maximum(self.knee - values, 0.0)
-        return np.where(values < self.knee, self.knee - self.width * np.log1p(below / self.width), values)
-
-    def undo(self, squeezed: Array) -> Array:
-        below = np.minimum(np.maximum(self.knee - squeezed, 0.0) / self.width, 20.0)
-        return np.where(squeezed < self.knee, self.knee - self.width * np.expm1(below), squeezed)
 
 
 Places = tuple[Array, Array]

@@ -21,16 +21,13 @@ import yaml
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from search.claims import artifacts
 from search.records import Job
-from search.requests import jobs, results, trials
+from search.requests import results, trials
 from search.schema import migrate
 from search.settings import Settings
-from search.states import JobState
 from search.storage.db import Database, open_database
-from search.storage.store import open_store
-from search.worker import process as worker
 from tests.search import factories
+from tests.search.worker.answers import answered
 from tests.search.worker.test_worker import SMALL
 from trainers import student_files
 from trainers.spec import Model
@@ -91,17 +88,8 @@ def completed(db: Database, tmp_path: Path, programs: bool = False, **changes: A
     settings = Settings(
         var=tmp_path, database_url=db.url, poll_seconds=0.05, threads=1, student_programs=programs, engine="loop"
     )
-    job = factories.submitted(db, **(SMALL | changes))
-    worker.run_worker(settings, exit_when_idle=True)
-    factories.open_sealed(db, job, lambda: worker.run_worker(settings, exit_when_idle=True))
-    job = jobs.get_job(db, job.id, factories.ME)
-    assert job.state is JobState.COMPLETED, job.problem
-    folder, files = tmp_path / "student", open_store(settings)
-    folder.mkdir()
-    for kept in artifacts.list_artifacts(db, job.id, factories.ME):
-        with artifacts.open_artifact(db, files, job.id, kept.name, factories.ME) as (_, path):
-            (folder / kept.name).write_bytes(path.read_bytes())
-    return job, folder
+    folder = tmp_path / "student"
+    return answered(db, settings, folder, **(SMALL | changes)), folder
 
 
 def right_of(folder: Path) -> np.ndarray[Any, np.dtype[np.bool_]]:

@@ -15,17 +15,14 @@ import torch
 from PIL import Image
 from pydantic import ValidationError
 
-from search.claims import artifacts
 from search.requests import jobs, results, trials
 from search.settings import Settings
 from search.spec.fields import DOOR
 from search.spec.job import JobSpec
-from search.states import JobState
 from search.storage.db import Database
-from search.storage.store import open_store
-from search.worker import process as worker
 from tests import distributions
 from tests.search import factories
+from tests.search.worker.answers import answered
 from trainers.registry import plugins
 
 METRIC = "mean_average_precision"
@@ -51,27 +48,19 @@ def loaded(tmp_path: Path) -> Iterator[plugins.Plugins]:
         yield load("acme-kd")
 
 
-def answered(db: Database, tmp_path: Path, **changes: Any) -> Path:
+def files_of_answer(db: Database, tmp_path: Path, **changes: Any) -> Path:
     """The folder with the files of a job that was trained in the loop and answered, its test part opened."""
     settings = Settings(
         var=tmp_path, database_url=db.url, poll_seconds=0.05, threads=1, engine="loop", plugins="acme-kd"
     )
     settings = settings.model_copy(update={"student_programs": False})
-    job = factories.submitted(db, **(TINY | changes))
-    worker.run_worker(settings, exit_when_idle=True)
-    factories.open_sealed(db, job, lambda: worker.run_worker(settings, exit_when_idle=True))
-    job = jobs.get_job(db, job.id, factories.ME)
-    assert job.state is JobState.COMPLETED, job.problem
-    folder, files = tmp_path / "student", open_store(settings)
-    folder.mkdir()
-    for kept in artifacts.list_artifacts(db, job.id, factories.ME):
-        with artifacts.open_artifact(db, files, job.id, kept.name, factories.ME) as (_, path):
-            (folder / kept.name).write_bytes(path.read_bytes())
+    folder = tmp_path / "student"
+    answered(db, settings, folder, **(TINY | changes))
     return folder
 
 
 def test_a_job_on_several_labels_of_a_plugins_set(db: Database, tmp_path: Path, loaded: plugins.Plugins) -> None:
-    folder = answered(db, tmp_path)
+    folder = files_of_answer(db, tmp_path)
     (job,) = jobs.list_jobs(db, factories.ME).items
     result = results.get_result(db, job.id, factories.ME)
     assert (result.metric, result.unit) == (METRIC, "%")
@@ -99,7 +88,7 @@ def test_a_student_of_several_labels_is_reproduced_by_its_program(
     parts = {"images": pictures[:150], "labels": tags[:150], "test_images": pictures[150:], "test_labels": tags[150:]}
     np.savez(tmp_path / "data" / "own.npz", **parts)  # type: ignore[arg-type]
     dataset = {"name": "npz", "path": "own.npz", "targets": "several"}
-    folder = answered(db, tmp_path, dataset=dataset)
+    folder = files_of_answer(db, tmp_path, dataset=dataset)
     module: dict[str, Any] = {"__name__": "student", "__file__": str(folder / "student.py")}
     exec(compile((folder / "student.py").read_text(), "student.py", "exec"), module)
     student = module["Student"](folder)
