@@ -148,16 +148,16 @@ def cancel_study(db: Database, study_id: str, principal: Principal) -> StudyDeta
     return get_study(db, study_id, principal)
 
 
-def get_guidance(db: Database, study_id: str, principal: Principal) -> Guidance:
+def get_guidance(db: Database, study_id: str, principal: Principal, questions: bool = True) -> Guidance:
     """Which factors move the best temperature, from the cells that are answered. NotFound; NotReady before the first.
 
-    Takes a few seconds, outside of any transaction.
+    Takes a few seconds, outside of any transaction; without the `questions` no runs are read, and it takes less.
     """
     with db.read() as connection:
         study = visible_study(connection, study_id, principal)
         rows = _jobs(connection, study.id)
         answers = answers_of(connection, list(rows))
-        runs = runs_by_job(connection, {job_id: rows[job_id] for job_id in answers})
+        runs = runs_by_job(connection, {job_id: rows[job_id] for job_id in answers}) if questions else {}
     if not answers:
         raise NotReady("no cell of this study is answered yet: ask again when one of its jobs is completed")
     try:

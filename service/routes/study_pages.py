@@ -79,7 +79,7 @@ def show_factor(
     request: Request, study_id: StudyId, number: int, principal: Reader, width: svg_renderer.Width = "wide"
 ) -> Response:
     """The picture of one of a study's factors."""
-    guidance = get_guidance(database(request), study_id, principal)
+    guidance = get_guidance(database(request), study_id, principal, questions=False)
     if not 0 <= number < len(guidance.factors):
         return problem_response("not-found", "the study has no such factor", request.url.path)
     plot = factor_plot(guidance, guidance.factors[number])

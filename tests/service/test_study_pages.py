@@ -8,7 +8,7 @@ from html import unescape
 import httpx
 import pytest
 
-from search.requests.studies import submit_study
+from search.requests.studies import get_guidance, submit_study
 from search.storage.db import Database
 from search.studies.records import StudyDetail
 from search.studies.spec import StudySpec
@@ -127,3 +127,11 @@ def test_the_page_of_a_study_says_that_its_trials_are_a_grid(client: httpx.Clien
     found, _ = submit_study(db, crossed, server_fixtures.LOCAL)
     assert "trials on a grid, the same in every cell" in words(get(client, f"/studies/{found.id}"))
     assert client.get(f"/v1/studies/{found.id}").json()["trials"] == "grid"
+
+
+def test_a_picture_of_a_factor_needs_no_questions(db: Database, study: StudyDetail) -> None:
+    asked = get_guidance(db, study.id, server_fixtures.LOCAL)
+    pictured = get_guidance(db, study.id, server_fixtures.LOCAL, questions=False)
+    assert asked.questions
+    assert not pictured.questions
+    assert (pictured.factors, pictured.cells, pictured.searched) == (asked.factors, asked.cells, asked.searched)
