@@ -91,7 +91,7 @@ def lightning(trial: Any, folder: Path) -> list[int]:
 
 def main() -> None:
     """Trains so many trials, and writes down what became of each."""
-    import torch.distributed  # noqa: F401  (who has its store has imported it)
+    import torch.distributed as dist  # who has its store has imported it
 
     import thermowell
 
@@ -106,6 +106,8 @@ def main() -> None:
             break
     rank = os.environ.get("RANK") or os.environ.get("LOCAL_RANK") or "0"
     (folder / f"rank-{rank}.json").write_text(json.dumps({"trials": lines, "requests": requests}))
+    if dist.is_initialized():
+        dist.destroy_process_group()  # threads of gloo that outlive their group abort the process at its end
 
 
 if __name__ == "__main__":
