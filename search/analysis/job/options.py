@@ -140,7 +140,9 @@ def option_of(spec: JobSpec, arm: Arm, configuration: Mapping[str, Any]) -> Opti
     single = configuration.get("final_temperature") is None and student in (None, temperature)
     if arm is Arm.LABEL_ONLY or not single or losses.get(method).temperature == "none":
         temperature = None
-    return Option(arm.value, temperature, _departures(spec, configuration))
+    terms = float(configuration["kd_weight"]), float(configuration["label_weight"])
+    share = terms[0] / math.fsum(terms) if math.fsum(terms) > 0 else 0.0
+    return Option(arm.value, temperature, _departures(spec, configuration), share=share)
 
 
 def _departures(spec: JobSpec, configuration: Mapping[str, Any]) -> int:

@@ -39,19 +39,23 @@ UNSURE = 0.15
 """A range of temperatures is stated of which some lose more than delta with at most this chance."""
 NEGLIGIBLE = 0.1
 """Of delta: of configurations at one temperature that are so near to the best, the simplest is taken."""
+FAINT = 0.2
+"""The distillation term's share of the loss below which no T but the default one is recommended: where the teacher is
+hardly asked, a temperature that looks good is luck."""
 
 
 @dataclass(frozen=True, slots=True)
 class Option:
     """One configuration, of whichever group. `temperature` is None where it has no single one: trained on the labels
     alone, by a loss without T, or along a schedule. `departures` counts its settings off their defaults. What was
-    not `trained` is known by the surface alone.
+    not `trained` is known by the surface alone. `share` is the distillation term's of the loss.
     """
 
     group: Group
     temperature: float | None
     departures: int = 0
     trained: bool = True
+    share: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +120,8 @@ class Decision:
         gains: What `place` gains over every option that is another choice, the strongest first.
         between: Temperatures between which it makes no difference that matters, with the settings of `place`.
         losses: By place, how much less than `place` each option is expected to reach.
+        faint: The place of what is expected to be better by more than delta at another T, where it is not recommended
+            because the teacher is hardly asked.
     """
 
     kind: Kind
@@ -125,6 +131,7 @@ class Decision:
     gains: tuple[GainOver, ...]
     between: tuple[float, float] | None
     losses: tuple[float, ...]
+    faint: int | None = None
 
     @property
     def gain(self) -> GainOver | None:
@@ -136,10 +143,19 @@ def decide(field: Field) -> Decision:
     """The verdict of a field with at least one option. The same field gives the same verdict."""
     means = field.draws.mean(axis=0)
     everyone = range(len(field.options))
-    best = _simplest(field, means, everyone)
     defaults = [place for place in everyone if _default(field, place)]
+    sound = [place for place in everyone if not (defaults and _faint(field, place))]
+    decision = _decided(field, means, sound, defaults)
+    better = [place for place in everyone if place not in sound and decision.losses[place] < -field.delta]
+    faint = min(better, key=lambda place: decision.losses[place], default=None)
+    return replace(decision, faint=faint)
+
+
+def _decided(field: Field, means: Array, sound: Sequence[int], defaults: Sequence[int]) -> Decision:
+    """The verdict about those that may be recommended, the default T among them."""
+    best = _simplest(field, means, sound)
     default = _simplest(field, means, defaults)
-    labels = _simplest(field, means, [place for place in everyone if _labels_alone(field, place)])
+    labels = _simplest(field, means, [place for place in sound if _labels_alone(field, place)])
     assert best is not None  # there is at least one
     useless = labels is not None and _useless(field, means, labels)
     if labels is not None and useless and labels == best:
@@ -252,6 +268,12 @@ def _another(field: Field, first: int, second: int) -> bool:
 
 def _default(field: Field, place: int) -> bool:
     return alike(field.options[place].temperature, field.default_temperature)
+
+
+def _faint(field: Field, place: int) -> bool:
+    """Whether it distils at another T than the default one, and hardly."""
+    option = field.options[place]
+    return not _labels_alone(field, place) and option.share < FAINT and not _default(field, place)
 
 
 def _labels_alone(field: Field, place: int) -> bool:

@@ -10,7 +10,7 @@ from search.analysis.job.foresight import seeds_to_decide, trials_for
 from search.analysis.job.gains import estimate
 from search.analysis.job.options import Contest, Entry
 from search.analysis.job.sanity import calibration
-from search.analysis.job.verdict import BET, RISK, WIDE, Decision, GainOver
+from search.analysis.job.verdict import BET, FAINT, RISK, WIDE, Decision, GainOver
 from search.analysis.job.wording import configured, settings
 from search.spec.job import JobSpec, Ranged
 from thermowell.api.answers import Alternative, Interval, Missing, Verdict, VerdictGain
@@ -23,9 +23,10 @@ METHOD = (
     f"to gain more than delta over it; labels alone are trained on where distilling gains more than delta with a "
     f"chance of {100 * RISK:.0f} % at most; another T is used where its gain is expected above delta, and positive "
     f"with a chance of {100 * BET:.0f} % at the least (the better bet) or at the stated confidence over all other "
-    "choices at once (shown). Else nothing is decided. Intervals hold for the differences of every two options at "
-    "once. Every extension looks again: of the error that the stated confidence allows, the k-th look spends "
-    "6 / (pi k)^2, so that intervals hold at all looks together."
+    f"choices at once (shown). Where the teacher has less than {100 * FAINT:.0f} % of the loss no T but the default "
+    "one is recommended. Else nothing is decided. Intervals hold for the differences of every two options at once. "
+    "Every extension looks again: of the error that the stated confidence allows, the k-th look spends 6 / (pi k)^2, "
+    "so that intervals hold at all looks together."
 )
 
 
@@ -108,7 +109,7 @@ class _Writer:
         if decision.kind == "labels":
             return f"Train without the teacher{self._best_distilled()}."
         if decision.kind == "keep":
-            return f"Train with it: no other choice is expected to gain more than {self._delta()}{self._level()}."
+            return f"Train with it: {self._no_more()}{self._level()}."
         if decision.kind == "undecided":
             return f"Meanwhile use {_in_full(self.spec, self.entry)}{self._expected(gain)}. {self._more()}"
         return f"Train with it{self._expected(gain)}."
@@ -145,6 +146,8 @@ class _Writer:
                 f"With these settings no T from {units.number(low, 2)} to {units.number(high, 2)} is expected to lose "
                 f"what matters ({self._delta()}){'; that is shown' if self.decision.shown else ', which is not shown'}."
             )
+        if (faint := self._faint()) is not None:
+            sentences.append(f"Not recommended: {faint}.")
         return sentences
 
     def _kept(self) -> str:
@@ -152,10 +155,26 @@ class _Writer:
         if not isinstance(self.spec.space.temperature, Ranged):
             return f"Train at {words}; the spec fixed T."
         if between is None or between[1] < WIDE * between[0]:
+            if self.decision.faint is not None:
+                return f"No other T is to be relied on: keep {words}."
             return f"No other T is expected to make a difference that matters: keep {words}."
         ends = f"between {units.number(between[0], 2)} and {units.number(between[1], 2)}"
         proven = ", as is shown" if self.decision.shown else ""
         return f"T makes no difference that matters {ends}{proven}: keep {words}."
+
+    def _no_more(self) -> str:
+        """That nothing else is expected to gain what matters, or what is and is no ground to prefer it."""
+        faint = self._faint()
+        return faint if faint is not None else f"no other choice is expected to gain more than {self._delta()}"
+
+    def _faint(self) -> str | None:
+        """What looks better at another T and hardly asks the teacher."""
+        if (place := self.decision.faint) is None:
+            return None
+        entry, better = self.contest.entries[place], -self.decision.losses[place]
+        gain = units.difference(self.metric, better, units.decimals(self.metric, self.contest.field.delta))
+        share = _percent(entry.option.share)
+        return f"{_short(entry)} looks {gain} better with {share} of the loss for the teacher, so that T hardly counts"
 
     def _others(self) -> str:
         names = list(dict.fromkeys(_short(self.contest.entries[gain.place]) for gain in self.decision.gains))

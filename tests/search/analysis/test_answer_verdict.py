@@ -95,6 +95,17 @@ def test_distillation_that_does_not_help_is_left() -> None:
     assert said.action.startswith("Train without the teacher: ")
 
 
+def test_what_hardly_asks_the_teacher_is_no_temperature_to_use() -> None:
+    of = spec(space={**SMALL["space"], "kd_weight": {"low": 0.05, "high": 0.19}})
+    answer = verdict(trials_of(peak(20.0, 0.3, width=0.7), of), of)
+    assert (answer.kind, answer.temperature) == ("keep", 4.0)
+    assert answer.headline.startswith("No other T is to be relied on: keep T = 4 with ")
+    reason = answer.reasons[-1]
+    assert reason.startswith("Not recommended: T = ")
+    assert reason.endswith(" of the loss for the teacher, so that T hardly counts.")
+    assert f"Train with it: {reason.removeprefix('Not recommended: ').removesuffix('.')}" in answer.action
+
+
 def test_what_cannot_be_told_says_what_to_do_meanwhile_and_how_much_more_it_takes() -> None:
     of = spec(confirmation={"finalists": 2, "select_seeds": 1, "estimate_seeds": 2, "delta": 1e-4})
     said = next(

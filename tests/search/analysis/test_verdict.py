@@ -14,6 +14,7 @@ from scipy import stats
 from search.analysis.job.verdict import (
     ALIKE,
     BET,
+    FAINT,
     UNSURE,
     Decision,
     Field,
@@ -75,6 +76,34 @@ def test_of_defaults_that_are_as_good_the_trained_one_is_kept() -> None:
     for loss, place in ((0.1, 1), (0.19, 1), (0.3, 2)):
         decision = decide(field([searched(10.0), T4, twin, LABELS], [0.0, -loss, -0.05, -1.0]))
         assert (decision.kind, decision.place) == ("keep", place)
+
+
+def test_where_the_teacher_is_hardly_asked_no_other_temperature_is_recommended() -> None:
+    faint, twin = replace(searched(38.6), share=FAINT - 0.01), Option("joint", 4.0, trained=False, share=FAINT - 0.01)
+    decision = decide(field([faint, T4, twin, LABELS], [2.0, 0.0, 1.0, -1.0]))
+    assert decision.place == 2
+    assert decision.faint == 0
+    decision = decide(field([faint, T4, LABELS], [0.1, 0.0, -1.0]))
+    assert (decision.kind, decision.place, decision.faint) == ("keep", 1, None)
+    enough = replace(faint, share=FAINT)
+    decision = decide(field([enough, T4, twin, LABELS], [2.0, 0.0, 1.0, -1.0]))
+    assert (decision.kind, decision.place, decision.faint) == ("use", 0, None)
+    alone = decide(field([faint, replace(faint, temperature=10.0)], [1.0, 0.0]))  # there is no default T to return to
+    assert alone.place == 0
+
+
+@given(
+    shares=st.lists(st.floats(0.0, 1.0), min_size=2, max_size=6),
+    points=st.lists(st.floats(-3.0, 3.0), min_size=6, max_size=6),
+)
+@settings(max_examples=50, deadline=None)
+def test_no_verdict_recommends_a_temperature_with_hardly_a_teacher(shares: list[float], points: list[float]) -> None:
+    temperatures = np.geomspace(1, 40, len(shares))
+    options = [replace(searched(float(t)), share=s) for t, s in zip(temperatures, shares, strict=True)]
+    options = [*options, T4, LABELS]
+    decision = decide(field(options, [*points[: len(shares)], 0.0, 0.0], deviation=0.3))
+    option = options[decision.place]
+    assert option.group == "label_only" or option.share >= FAINT or alike(option.temperature, 4.0)
 
 
 def test_the_default_is_ones_own() -> None:
