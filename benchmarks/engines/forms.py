@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from benchmarks.common import peers
 from benchmarks.engines.turns import Side, command
+from search.settings import SPINS
 from trainers.spec import Precision
 
 CORES = os.cpu_count() or 1
@@ -138,6 +139,7 @@ def _own(form: Form, problem: str, common: dict[str, Any]) -> Iterator[list[str]
 
 
 def _environment(form: Form, root: Path) -> dict[str, str]:
-    """A compiled form compiles with an empty cache, so that its seconds are those of a first time."""
+    """A worker's; a compiled form compiles with an empty cache, so that its seconds are those of a first time."""
     place = root / "compiled" / form.name.replace(", ", "-").replace(" ", "-")
-    return {"TORCHINDUCTOR_CACHE_DIR": str(place)} if form.compiled else {}
+    threads = {"GOMP_SPINCOUNT": str(SPINS)}
+    return threads | ({"TORCHINDUCTOR_CACHE_DIR": str(place)} if form.compiled else {})

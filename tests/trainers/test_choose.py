@@ -119,6 +119,17 @@ def test_small_jobs_are_not_measured_much(chosen: Chosen) -> None:
     assert large.asked[-1].compiled  # the dearest comes last
 
 
+def test_wide_banks_are_measured_for_a_small_job_of_short_epochs(chosen: Chosen) -> None:
+    """300 images an epoch at 100,000 a second and more: an epoch of 16 lanes takes .05 s, and of the 6 s that the job
+    would take .9 may be spent, which five epochs of SECONDS would exceed.
+    """
+    machine = Machine({LOOP: 100_000.0, TWO: 100_000.0, bank_of(4): 400_000.0, bank_of(16): 900_000.0})
+    assert warmup.SHARE * 6 < warmup.SECONDS * (warmup.EPOCHS + 2)
+    assert chosen(machine, work=2000).form() == bank_of(16)
+    assert bank_of(16, threads=2) in machine.asked
+    assert SIDE_BY_SIDE not in machine.asked
+
+
 def test_figures_are_kept_and_completed_when_a_larger_job_comes(chosen: Chosen) -> None:
     first, second, third = Machine({}), Machine({}), Machine({})
     chosen(first, work=60)

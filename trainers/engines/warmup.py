@@ -119,30 +119,37 @@ def _missing_forms(
     figures: Figures, prepared: Prepared, most_lanes: int, most_threads: int
 ) -> Iterator[tuple[Form, float]]:
     """The forms to look at, cheapest first, and how many seconds each is expected to take; figures come in between."""
-    short = SECONDS * (EPOCHS + 2)
     device = prepared.device.type
     counts = sorted({1, most_threads}) if device == "cpu" else [most_threads]
     for count in counts:
-        yield Form("loop", 1, count), short
+        yield Form("loop", 1, count), _measuring_seconds(figures, prepared, 1)
     if most_lanes > 1 and not prepared.views.streams and A_BANK not in figures.refused:
-        most, batched = min(most_lanes, MOST_LANES.get(device, 64)), batched_refusal(prepared) is None
-        yield from _banks(figures, most, counts, short, batched)
+        yield from _banks(figures, prepared, min(most_lanes, MOST_LANES.get(device, 64)), counts)
     if device == "cpu" and min(most_lanes, most_threads) > 1:
         processes = min(most_lanes, most_threads)
-        yield Form("processes", processes, most_threads, processes=processes), START_SECONDS + short
+        seconds = START_SECONDS + _measuring_seconds(figures, prepared, processes)
+        yield Form("processes", processes, most_threads, processes=processes), seconds
     bank, rival = figures.best(("bank",)), figures.best(("loop", "processes"))
     if bank is None or bank.form.compiled or not has_compiler():
         return
     if rival is None or bank.images_per_second > rival.images_per_second / 2:
-        yield replace(bank.form, compiled=True, batched=False), compile_seconds(prepared) + short
+        seconds = compile_seconds(prepared) + _measuring_seconds(figures, prepared, bank.form.lanes)
+        yield replace(bank.form, compiled=True, batched=False), seconds
 
 
-def _banks(figures: Figures, most: int, counts: list[int], short: float, batched: bool) -> Iterator[tuple[Form, float]]:
+def _measuring_seconds(figures: Figures, prepared: Prepared, lanes: int) -> float:
+    """How long a form of so many lanes is measured, as fast as the best one known: epochs are whole at the most."""
+    best = figures.best()
+    epoch = SECONDS if best is None else min(SECONDS, lanes * prepared.images / best.images_per_second)
+    return epoch * (EPOCHS + 2)
+
+
+def _banks(figures: Figures, prepared: Prepared, most: int, counts: list[int]) -> Iterator[tuple[Form, float]]:
     """Banks that are not compiled, of more and more lanes while that pays; the best of them on more threads too."""
-    fewer = 0.0
+    fewer, batched = 0.0, batched_refusal(prepared) is None
     for lanes in [rung for rung in LADDER if rung < most] + [most]:
         form = Form("bank", lanes, counts[0], batched=batched)
-        yield form, short
+        yield form, _measuring_seconds(figures, prepared, lanes)
         figure = figures.of(form)
         if figure is None or figure.images_per_second < RISE * fewer:
             break
@@ -150,7 +157,7 @@ def _banks(figures: Figures, most: int, counts: list[int], short: float, batched
     best = figures.best(("bank",))
     if best is not None and not best.form.compiled:
         for count in counts[1:]:
-            yield replace(best.form, threads=count), short
+            yield replace(best.form, threads=count), _measuring_seconds(figures, prepared, best.form.lanes)
 
 
 def batched_refusal(prepared: Prepared) -> str | None:
