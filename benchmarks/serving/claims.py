@@ -13,7 +13,7 @@ import tempfile
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -247,8 +247,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.serving.claims", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer points and shorter turns")
     parser.add_argument("--keep", metavar="NAME", help="write results/NAME.json too")
+    parser.add_argument("--samplers", metavar="NAMES", help="by commas, of " + ", ".join(FULL.samplers))
     arguments = parser.parse_args()
     size, about = QUICK if arguments.quick else FULL, facts.gather()
+    if arguments.samplers:
+        size = replace(size, samplers=arguments.samplers.split(","))
     print(facts.in_words(about))
     pythons, missing = _pythons()
     points: list[dict[str, Any]] = []
