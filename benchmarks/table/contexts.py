@@ -28,6 +28,15 @@ SETTINGS: Mapping[OptimizerName, Settings] = {
     "adamw": Settings((0.001, 0.003, 0.01, 0.03, 0.1), ADAMW_DECAYS),
 }
 FULL = Grid(TEMPERATURES, KD_WEIGHTS, SETTINGS)
+WEIGHTED = Grid(
+    TEMPERATURES,
+    (0.05, 0.1, 0.2, 0.35, *KD_WEIGHTS),
+    {
+        "sgd": Settings((0.003, 0.01, 0.03, 0.1, 0.3), (5e-4,), 0.9),
+        "adamw": Settings((0.001, 0.003, 0.01, 0.03, 0.1), (0.01,)),
+    },
+)
+"""From hardly a teacher to nothing but the teacher; kd_weight 0 is its label-only cells."""
 COARSE = Grid(
     TEMPERATURES,
     (0.5, 0.9),
@@ -133,6 +142,23 @@ def _open() -> list[Planned]:
             grid=COARSE,
             seeds=SEEDS,
             lanes=50,
+        ),
+        Planned(
+            "digits-weights-30",
+            sealed=False,
+            summary="an MLP with kd_weight from 0 to 1",
+            data_words="digits of scikit-learn, 600 training images, shifted",
+            teacher_kind="plain",
+            problem=Problem(
+                Data("digits", split_seed=6, train_size=600, augmentation="shift"),
+                _taught(TEACHER, 60),
+                Model("mlp", {"width": 64, "depth": 1}),
+                Training(30, 64),
+                views=16,
+            ),
+            grid=WEIGHTED,
+            seeds=SEEDS,
+            lanes=128,
         ),
     ]
 

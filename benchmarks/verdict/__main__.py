@@ -25,7 +25,7 @@ from benchmarks.verdict import figures
 from benchmarks.verdict.worlds import KINDS
 
 ROOT = Path(__file__).parents[2]
-CONTEXTS = ("digits-cnn-20", "digits-mlp-60", "fashion-mlp-30", "fashion-whole-16")
+CONTEXTS = ("digits-cnn-20", "digits-mlp-60", "digits-weights-30", "fashion-mlp-30", "fashion-whole-16")
 BUDGETS = ("default", "12", "24", "placebo-1", "placebo-4", "extended")
 QUICK = ("flat", "four-best", "useless", "fashion-mlp-30")
 

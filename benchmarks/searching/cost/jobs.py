@@ -26,7 +26,6 @@ from search.samplers.advised import AdvisedSampler
 from search.samplers.tpe import Columns
 from search.spec.job import JobSpec
 from search.states import Arm, JobState, Stage, TrialState
-from search.surrogate import slices
 from trainers.spec import Configuration
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -88,6 +87,8 @@ class Search:
         """The trials that tell something of this arm's, as a worker reads them; None where it is searched by itself."""
         if self.spec.baselines.by == "arm":
             return None
+        from search.surrogate import slices  # a checkout that is compared with may be from before it
+
         others = [arm for arm in slices.together(self.arm, True) if arm is not self.arm]
         return [(arm, trial) for arm in others for trial in searches[arm]._study.get_trials(deepcopy=False)]
 

@@ -25,6 +25,7 @@ SCATTERS = (
     Scatter("digits-cnn-20", "digits", 0.43, 1.31, 1.27),
     Scatter("digits-mlp-15", "digits", 0.79, 1.52, 1.58),
     Scatter("digits-mlp-60", "digits", 0.19, 0.51, 0.60),
+    Scatter("digits-weights-30", "digits", 0.39, 0.57, 0.76),
     Scatter("fashion-cnn-15", "FashionMNIST", 0.79, 1.02, 0.73),
     Scatter("fashion-mlp-30", "FashionMNIST", 0.17, 0.27, 0.39),
     Scatter("fashion-whole-16", "FashionMNIST", 0.05, 0.01, 0.20),

@@ -106,8 +106,8 @@ def test_the_tables_scatter_as_it_is_written_down() -> None:
             expected = (scatter.luck, scatter.along, scatter.noise)
             assert [100 * part for part in found] == pytest.approx(expected, abs=0.005)
     middle, tables = scatter_of("digits")
-    assert tables == ["digits-cnn-20", "digits-mlp-15", "digits-mlp-60"]
-    assert middle.noise == float(np.median([1.27, 1.58, 0.60]))
+    assert tables == ["digits-cnn-20", "digits-mlp-15", "digits-mlp-60", "digits-weights-30"]
+    assert middle.noise == float(np.median([1.27, 1.58, 0.60, 0.76]))
     assert len(scatter_of("CIFAR100")[1]) == len(SCATTERS)
 
 
