@@ -16,6 +16,7 @@ from benchmarks.verdict.jobs import Job, spec_of
 from benchmarks.verdict.worlds import Formula, World, world
 from search import configurations
 from search.spec.job import BudgetSpec
+from trainers.errors import DatasetMissing
 from trainers.spec import Configuration
 
 FIRST = 4_000_000
@@ -153,7 +154,11 @@ def main(arguments: Sequence[str]) -> int:
     worlds, budgets, jobs = arguments[0].split(","), arguments[1].split(","), int(arguments[2])
     warnings.simplefilter("ignore")
     for name in worlds:
-        searched = world(name)
+        try:
+            searched = world(name)
+        except DatasetMissing as error:  # a checkout from before its table
+            print(error, file=sys.stderr)
+            continue
         for budget in budgets:
             for number in range(jobs):
                 row = told(searched, number, budget)
