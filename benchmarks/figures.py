@@ -245,6 +245,27 @@ def _bias(result: Json) -> str:
     return "\n\n".join([_table([*first, f"lost by T of {', '.join(shares[:2])}"], order), _table(second, halved)])
 
 
+def _luck(result: Json) -> str:
+    from benchmarks.searching.luck import AXES, JOBS, correlation_rows, job_rows
+
+    details = result["details"]
+    alike = [[f"{name}, {row[0]}", *row[1:]] for name, one in details.items() for row in correlation_rows(one)]
+    jobs = [
+        [f"{name}, {row[0]}", str(len(one["searches"])), *row[1:]]
+        for name, one in details.items()
+        if "jobs" in one
+        for row in job_rows(one["jobs"])
+    ]
+    return "\n\n".join([_table(["", *AXES], alike), *([_table(["", "searches", *JOBS[1:]], jobs)] if jobs else [])])
+
+
+def _averaged(result: Json) -> str:
+    from benchmarks.searching.averaged import HEADINGS, shown
+
+    rows = [[name, *shown(row)] for name, rows in result["details"].items() for row in rows]
+    return _table(["", *HEADINGS], rows)
+
+
 def _ranges(result: Json) -> str:
     from benchmarks.searching.ranges import compared
 
@@ -300,6 +321,8 @@ _KINDS: dict[str, Callable[[Json], str]] = {
     "precision": _precision,
     "search_cost": _search_cost,
     "bias": _bias,
+    "luck": _luck,
+    "averaged": _averaged,
     "ranges": _ranges,
 }
 

@@ -2,7 +2,8 @@
 
 truth = the smoothed cell means (`smoothing`). A run of (cell, seed) = truth + the seed's effect, which it shares with
 all cells of its optimizer, + a whole residual curve of one recorded run among the cell's neighbours. Both kinds of
-chance have mean zero by construction, so that the truth is what many runs average to (but for clipping to 0..1).
+chance have mean zero by construction, so that the truth is what many runs average to (but for clipping to 0..1). Which
+recorded run that is, its donor, is drawn for each cell apart, or with a luck that neighbours share as recorded runs do.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from hashlib import blake2b
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,11 +23,16 @@ from trainers.replay import runs as recorded
 from trainers.replay import smoothing
 from trainers.replay.context import Context
 from trainers.replay.grid import Grid
+from trainers.replay.luck import SharedLuck
 from trainers.replay.runs import Runs
 
 TABLES = Path(__file__).parents[2] / "benchmarks" / "table"
 """Where the repository keeps its tables."""
 Floats = NDArray[np.float64]
+Luck = Literal["apart", "shared"]
+"""How donors of one seed hang together: not at all, as the trainer of recorded runs has always drawn them, or along
+temperature, kd_weight and weight decay, as runs of one seed do.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +49,11 @@ class Chance:
 class World:
     """One context's runs. With `held_out` seeds, the truth and all chance come from the other seeds alone."""
 
-    def __init__(self, runs: Runs, held_out: Sequence[int] = ()) -> None:
+    def __init__(self, runs: Runs, held_out: Sequence[int] = (), luck: Luck = "apart") -> None:
         training_seeds = [seed for seed in range(runs.seeds) if seed not in set(held_out)]
         if len(training_seeds) < 2 or not set(held_out) <= set(range(runs.seeds)):
             raise ValueError(f"of {runs.seeds} seeds, two must remain when {list(held_out)} are held out")
-        self.runs, self.seeds, self.held_out = runs, tuple(training_seeds), tuple(held_out)
+        self.runs, self.seeds, self.held_out, self.luck = runs, tuple(training_seeds), tuple(held_out), luck
         self.name, self.sealed = runs.context.name, runs.context.sealed
         self.context: Context = runs.context
         self.grid: Grid = runs.grid
@@ -125,6 +132,10 @@ class World:
     def _nll_chance(self) -> Chance:
         return self._scattered(self._nll)
 
+    @cached_property
+    def _shared(self) -> SharedLuck:
+        return SharedLuck(self.grid, len(self.seeds), self._key)
+
     def _scattered(self, values: Floats) -> Chance:
         """What is left of runs [cells, seeds, E] beside their cells' means, split into shared effects and residuals.
 
@@ -161,6 +172,8 @@ class World:
         return shared + chance.residuals[tuple(zip(*donors, strict=True))]
 
     def _donor(self, cell: int, seed: int) -> tuple[int, int]:
+        if self.luck == "shared":
+            return self._shared.donor(cell, seed)
         near = self._neighbours[cell]
         drawn = int.from_bytes(blake2b(b"%d,%d" % (cell, seed), digest_size=8, key=self._key).digest(), "big")
         place, run = divmod(drawn % (len(near) * len(self.seeds)), len(self.seeds))
@@ -176,11 +189,13 @@ def _between(values: Floats, low: float, high: float) -> Floats:
     return clipped
 
 
-def load(name: str, folder: Path = TABLES, held_out: Sequence[int] = ()) -> World:
-    """The world of that context; DatasetMissing where the folder has none of that name, DatasetInvalid."""
+def load(name: str, folder: Path = TABLES, held_out: Sequence[int] = (), luck: Luck = "shared") -> World:
+    """The world of that context as benchmarks see it; DatasetMissing where the folder has none of that name,
+    DatasetInvalid.
+    """
     if name not in (available := _files(folder)):
         raise DatasetMissing(f"there is no table {name!r}: there are {', '.join(available) or 'none'}")
-    return World(recorded.read_runs(folder / f"{name}.parquet"), held_out)
+    return World(recorded.read_runs(folder / f"{name}.parquet"), held_out, luck)
 
 
 def names(sealed: bool | None = None, folder: Path = TABLES) -> tuple[str, ...]:

@@ -26,13 +26,18 @@ def covered(ground: Ground, number: int, **parts: Any) -> list[dict[str, Any]]:
     """The jobs that confirm one search: of the first, the confidence set too. `parts` replace those of the spec."""
     spec = job_spec(ground, 2_000_000 + number, TRIALS, True, **parts)
     first = Job(ground, spec, Search(ground, spec, Arm.JOINT)).run()
-    rows = [_told(ground, spec, first, number, with_set=True)]
-    for again in range(1, CONFIRMATIONS):
-        other = spec.model_copy(update={"seed": 10_000_000 * again + spec.seed})
-        job = Job(ground, other, first.search, state=JobState.CONFIRMING, chosen=first.chosen)
-        job.trials = [trial for trial in first.trials if trial.stage in (Stage.SEARCH, Stage.BASELINE)]
-        rows.append(_told(ground, other, job.run(), number))
-    return rows
+    again = [confirmed_again(ground, first, number, confirmation) for confirmation in range(1, CONFIRMATIONS)]
+    return [_told(ground, spec, first, number, with_set=True), *again]
+
+
+def confirmed_again(
+    ground: Ground, first: Job, number: int, confirmation: int, *, with_set: bool = False
+) -> dict[str, Any]:
+    """What a job says that goes on from the end of `first`'s search with fresh seeds of its own, in this ground."""
+    spec = first.spec.model_copy(update={"seed": 10_000_000 * confirmation + first.spec.seed})
+    job = Job(ground, spec, first.search, state=JobState.CONFIRMING, chosen=first.chosen)
+    job.trials = [trial for trial in first.trials if trial.stage in (Stage.SEARCH, Stage.BASELINE)]
+    return _told(ground, spec, job.run(), number, with_set=with_set)
 
 
 def _told(ground: Ground, spec: JobSpec, job: Job, search: int, *, with_set: bool = False) -> dict[str, Any]:
@@ -61,14 +66,18 @@ def _stated(spec: JobSpec, job: Job, surface: Surface | None) -> dict[str, Any]:
 
 
 def _set(ground: Ground, spec: JobSpec, job: Job, surface: Surface | None) -> dict[str, Any]:
-    """Whether the confidence set holds the best temperature; its width as a share of the searched range in log T."""
+    """Whether the confidence set holds the best temperature; its width as a share of the searched range in log T; at
+    how many of the temperatures the band holds the best cell's truth, of how many.
+    """
     fits = fit_each(spec, job.trials, surface)
     response = temperature_response("j", spec, job.trials, fits, [], NOW, marginal=False)
     if response.overall is None:
         return {}
     found, known = response.overall.confidence_set, ground.grid.temperatures
     best = ground.best_temperature
+    held = [point.low <= ground.best_at(point.temperature) <= point.high for point in response.overall.points]
     return {
+        "band_holds": [sum(held), len(held)],
         "set_holds": any(low * (1 - 1e-9) <= best <= high * (1 + 1e-9) for low, high in found.intervals),
         "set_width": sum(math.log(b / a) for a, b in found.intervals) / math.log(known[-1] / known[0]),
     }

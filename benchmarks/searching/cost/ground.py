@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -71,6 +72,11 @@ class Ground:
         """The temperature whose best cell is best."""
         winner = max(self.soft, key=lambda number: float(self.final[number]))
         return float(self.cell(winner).temperature or 0.0)
+
+    def best_at(self, temperature: float) -> float:
+        """The truth's best among the cells of the grid's temperature that is nearest to this one."""
+        near = min(self.grid.temperatures, key=lambda value: abs(math.log(value / temperature)))
+        return max(float(self.final[number]) for number in self.soft if self.cell(number).temperature == near)
 
     def cell(self, number: int) -> Cell:
         """What a cell stands for."""
