@@ -14,7 +14,7 @@ WORKERS ?= $(shell echo $$(( ($$(nproc) * 3 + 1) / 2 )))
 
 .DEFAULT_GOAL := help
 .PHONY: help venv demo demo-own docs style test test-containers container-engine test-slow test-browser check lint types contracts audit format compose-config chaos clean
-.PHONY: bench-throughput bench-peers-data bench-real-sizes bench-memory bench-job bench-views bench-precision bench-coverage bench-guidance bench-study bench-table bench-confirmation bench-search bench-ranges bench-verdict bench-ridge bench-bias bench-luck bench-overhead bench-load bench-claims
+.PHONY: bench-throughput bench-peers-data bench-real-sizes bench-memory bench-job bench-views bench-precision bench-coverage bench-guidance bench-study bench-table bench-confirmation bench-search bench-ranges bench-verdict bench-ridge bench-bias bench-theory bench-luck bench-overhead bench-load bench-claims
 SCALE := $(if $(QUICK),quick,full)
 
 help: ## show this list
@@ -120,6 +120,10 @@ bench-bias: $(STAMP) ## does early stopping prefer the wrong temperatures, and w
 
 bench-luck: $(STAMP) ## do runs of one seed share their luck, and do intervals hold then? a quarter of an hour
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.searching.luck --searches 40 --keep luck $(OPTIONS)
+
+bench-theory: $(STAMP) ## the predictions of docs/theory.md on the open tables and the kept studies: minutes, with their teachers trained again
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.calibration.theory_teachers --keep theory-teachers $(OPTIONS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.calibration.theory --keep theory
 
 bench-overhead: $(STAMP) ## storage and sampler per trial, against plain Optuna; QUICK=1: under five minutes
 	$(BIN)/python -m benchmarks.serving.overhead $(if $(QUICK),--quick) --keep overhead-$(SCALE) $(OPTIONS)
