@@ -68,6 +68,21 @@ def deviation(teacher: Floats, temperature: float) -> float:
     return size(gradient(still, teacher, temperature) - final) / size(final)
 
 
+def half_way(teacher: Floats, temperature: float) -> float:
+    """tau(T): how far, along the gradient at the start, a student's logits go until the gradient in that direction is half
+    of what it was, over a(T). In the mean over images; C / 2 at large T, where the loss is a quadratic bowl.
+    """
+    first = gradient(np.zeros_like(teacher), teacher, temperature)
+    norms = np.linalg.norm(first, axis=-1)
+    direction = -first / norms[:, None]
+    low, high = np.zeros(len(teacher)), np.full(len(teacher), teacher.shape[-1] * norms + 1.0)
+    for _ in range(40):
+        middle = (low + high) / 2
+        slope = -(gradient(middle[:, None] * direction, teacher, temperature) * direction).sum(axis=-1)
+        low, high = np.where(slope > norms / 2, middle, low), np.where(slope > norms / 2, high, middle)
+    return float(high.mean()) / size(first)
+
+
 def flat_from(teacher: Floats, tolerance: float = 0.25) -> float:
     """T_flat: the temperature above which `deviation` is at most so large."""
     beyond = [temperature for temperature in FINE if deviation(teacher, temperature) > tolerance]
@@ -101,6 +116,7 @@ def facts(teacher: Floats, labels: NDArray[np.int64], temperatures: Sequence[flo
         "temperatures": list(temperatures),
         "start": [start(teacher, temperature) for temperature in temperatures],
         "curvature": [curvature(teacher, temperature) for temperature in temperatures],
+        "half_way": [half_way(teacher, temperature) for temperature in temperatures],
         "deviation": [deviation(teacher, temperature) for temperature in temperatures],
         "limit": size(limit(np.zeros_like(teacher), teacher)),
         "flat_from": flat_from(teacher),

@@ -82,9 +82,7 @@ def cut(runs: Runs, optimizer: str, seeds: Sequence[int], teacher: Mapping[str, 
 
     def rows(label_only: bool) -> list[int]:
         return [
-            number
-            for number, cell in enumerate(cells)
-            if cell.optimizer == optimizer and cell.label_only is label_only
+            number for number, cell in enumerate(cells) if cell.optimizer == optimizer and cell.label_only is label_only
         ]
 
     inner = (len(settings.learning_rates), len(settings.weight_decays), len(runs.epochs))
