@@ -116,7 +116,7 @@ def facts(teacher: Floats, labels: NDArray[np.int64], temperatures: Sequence[flo
         "temperatures": list(temperatures),
         "start": [start(teacher, temperature) for temperature in temperatures],
         "curvature": [curvature(teacher, temperature) for temperature in temperatures],
-        "half_way": [half_way(teacher, temperature) for temperature in temperatures],
+        "pace": [1 / half_way(teacher, temperature) for temperature in temperatures],
         "deviation": [deviation(teacher, temperature) for temperature in temperatures],
         "limit": size(limit(np.zeros_like(teacher), teacher)),
         "flat_from": flat_from(teacher),

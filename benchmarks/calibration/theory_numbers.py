@@ -25,7 +25,9 @@ EXPONENTS = np.linspace(-4.0, 4.0, 321)
 LOSS_CAP = 10.0
 """Points below a temperature's best beyond which a setting is as bad as any."""
 EARLY = 0.25
-FLAT_SURENESS = 0.95
+SURE = 0.95
+LEAST_CHANGE = 1.3
+"""Of tau from T = 1 to 40, below which nothing is asked of its exponent."""
 Floats = NDArray[np.float64]
 
 
@@ -138,8 +140,34 @@ def collapse(places: Floats, shifts: Floats, values: Floats, groups: NDArray[np.
     return float(EXPONENTS[best] + offset * (EXPONENTS[1] - EXPONENTS[0]))
 
 
-def speed_exponent(data: Slice) -> float:
-    """P1: of early accuracy along the sum of a cosine's learning rates."""
+def speed_exponent(data: Slice, coordinate: str = "start") -> float:
+    """P1, and P17 by the pace: of early accuracy along the sum of a cosine's learning rates."""
+    values, places = _early(data)
+    shifts = data.log_of(coordinate)[:, None, None] + np.zeros_like(values)
+    return collapse(places.ravel(), shifts.ravel(), values.ravel(), None, 5)
+
+
+def pace_exponent(data: Slice) -> float | None:
+    """P17; None where tau hardly changes along T."""
+    return None if _slow_down(data) < math.log(LEAST_CHANGE) else speed_exponent(data, "pace")
+
+
+def slow_down(data: Slice) -> float:
+    """P19: how many times longer T = 40 takes than T = 1, less what tau says of it, as logarithms."""
+    both = [data.place(1), data.place(40)]
+    values, places = (part[both] for part in _early(data))
+    shifts = np.zeros_like(values)
+    shifts[1] = 1.0
+    return -collapse(places.ravel(), shifts.ravel(), values.ravel(), None, 5) - _slow_down(data)
+
+
+def _slow_down(data: Slice) -> float:
+    pace = data.log_of("pace")
+    return float(pace[data.place(1)] - pace[data.place(40)])
+
+
+def _early(data: Slice) -> tuple[Floats, Floats]:
+    """Early accuracies at small learning rates [T, R, E], and the logarithm of the rates' sum until then."""
     last = data.epochs[-1]
     early = data.epochs <= EARLY * last
     passed = data.epochs[early] / last
@@ -147,8 +175,7 @@ def speed_exponent(data: Slice) -> float:
     slow = data.rates[: len(data.rates) // 2]
     values = data.accuracy[:, -1, : len(slow), 0][..., early]
     places = np.log(slow)[None, :, None] + np.log(sums)[None, None] + np.zeros_like(values)
-    shifts = data.log_of("start")[:, None, None] + np.zeros_like(values)
-    return collapse(places.ravel(), shifts.ravel(), values.ravel(), None, 5)
+    return values, places
 
 
 def rate_exponent(data: Slice, coordinate: str = "start") -> float:
@@ -201,7 +228,7 @@ def _left_out(places: Floats, values: Floats) -> float:
 
 def sure_teacher(data: Slice) -> float | None:
     """P7: accuracy at T = 1 less that of the labels alone, in points; None where the teacher is not sure."""
-    if data.teacher["label_probability"] < FLAT_SURENESS:
+    if data.teacher["label_probability"] < SURE:
         return None
     return float((data.final[data.place(1)] - data.label_only[None, ..., -1])[:, data.good].mean())
 
@@ -243,3 +270,5 @@ NUMBERS: Mapping[str, Number] = {
     "P9": decay_slope,
     "P10": late_gain,
 }
+FRESH_NUMBERS: Mapping[str, Number] = {"P17": pace_exponent, "P18": rate_exponent, "P19": slow_down}
+"""Those of the predictions that fresh students test."""
