@@ -121,8 +121,9 @@ bench-bias: $(STAMP) ## does early stopping prefer the wrong temperatures, and w
 bench-luck: $(STAMP) ## do runs of one seed share their luck, and do intervals hold then? a quarter of an hour
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.searching.luck --searches 40 --keep luck $(OPTIONS)
 
-bench-theory: $(STAMP) ## the predictions of docs/theory.md on the open tables and the kept studies: minutes, with their teachers trained again
+bench-theory: $(STAMP) ## the predictions of docs/theory.md on the open tables, the kept studies and fresh students: ten minutes
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.calibration.theory_teachers --keep theory-teachers $(OPTIONS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.calibration.theory_fresh --keep theory-fresh $(OPTIONS)
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.calibration.theory --keep theory
 
 bench-overhead: $(STAMP) ## storage and sampler per trial, against plain Optuna; QUICK=1: under five minutes

@@ -1,7 +1,7 @@
-"""`python -m benchmarks.calibration.theory`: the predictions of docs/theory.md tested on the open tables and on the kept
-studies, each with its number, its interval and its verdict. Sealed tables stay closed.
+"""`python -m benchmarks.calibration.theory`: the predictions of docs/theory.md tested on the open tables, kept studies and
+fresh students, each with its number, its interval and its verdict. Sealed tables stay closed.
 
-Reads theory_predictions.yaml, and what `benchmarks.calibration.theory_teachers` has kept. A minute.
+Reads theory_predictions.yaml, and what `theory_teachers` and `theory_fresh` beside it have kept. A minute.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from trainers.replay import world
 from trainers.replay.runs import Runs
 
 PREDICTIONS = Path(__file__).parent / "theory_predictions.yaml"
-TEACHERS = "theory-teachers.json"
+TEACHERS, FRESH = "theory-teachers.json", "theory-fresh.json"
 BOTH = "both"
 STUDIES = {
     "P12": ("study-method", "method", "zscore", "kl"),
@@ -97,6 +97,18 @@ def _measured(name: str, optimizer: str, runs: Runs, teacher: Known) -> Interval
     return numbers.jackknife(of_seeds, runs.seeds)
 
 
+def on_fresh_students(part: str) -> dict[str, dict[str, dict[str, Interval]]]:
+    """As `on_tables`, from what `theory_fresh` has kept: the `numbers` of P17 to P19, or of earlier ones `again`."""
+    measured: dict[str, dict[str, dict[str, Interval]]] = {}
+    for context, kept in json.loads((output.RESULTS / FRESH).read_text())["details"].items():
+        for name, of_optimizers in kept[part].items():
+            for optimizer, interval in of_optimizers.items():
+                row = measured.setdefault(name, {}).setdefault(optimizer, {})
+                if interval is not None:
+                    row[context] = Interval(**interval)
+    return measured
+
+
 def along_training(traces: Mapping[str, Mapping[str, Sequence[Sequence[float]]]]) -> dict[str, Interval]:
     """P11, by optimizer."""
     measured = {}
@@ -115,7 +127,7 @@ def _mean(values: np.ndarray) -> Interval:
 
 
 def of_study(document: Known, factor: str, level: str, against: str) -> Interval:
-    """The factor by which the best T of a level differs from another's, as the study answered it; open where censored."""
+    """The factor by which the best T of a level differs from another's, as a study answered it; open where censored."""
     (row,) = (
         contrast
         for part in document["details"]["guidance"]["factors"]
@@ -179,7 +191,9 @@ def judged(measured: Mapping[str, Mapping[str, Mapping[str, Interval]]]) -> list
     rows = []
     for stated in predictions():
         for optimizer, bounds in stated["regions"].items():
-            of_contexts = measured.get(stated["id"], {}).get(optimizer, {})
+            if stated["id"] not in measured:
+                continue
+            of_contexts = measured[stated["id"]].get(optimizer, {})
             each = {context: verdict(interval, region(bounds)) for context, interval in of_contexts.items()}
             rows.append(
                 {
@@ -224,10 +238,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name, (file, *contrast) in STUDIES.items():
         document = json.loads((output.RESULTS / f"{file}.json").read_text())
         measured[name] = {BOTH: {file: of_study(document, *contrast)}}
+    measured |= on_fresh_students("numbers")
     share, regrets = advised(tables, known["teachers"])
     measured["P16"] = {BOTH: {"open tables": share}}
-    rows = judged(measured)
+    rows, again = judged(measured), judged(on_fresh_students("again"))
     show(rows)
+    print("\nThe first ones once more, on the fresh students")
+    show(again)
     count = Counter(row["verdict"] for row in rows)
     headline = {
         "benchmark": "theory",
@@ -236,7 +253,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "advice_regret_ratio": share.mean,
         "verdicts": {f"{row['id']} {row['optimizer']}": row["verdict"] for row in rows},
     }
-    output.conclude(options.keep, headline | about, {"predictions": rows, "advice": regrets})
+    output.conclude(options.keep, headline | about, {"predictions": rows, "again": again, "advice": regrets})
     return 0
 
 

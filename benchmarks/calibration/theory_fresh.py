@@ -1,5 +1,5 @@
-"""`python -m benchmarks.calibration.theory_fresh`: students that are trained to test predictions P17 to P19, on data, splits
-and numbers of classes that the open tables do not have; and the numbers that these predictions speak of.
+"""`python -m benchmarks.calibration.theory_fresh`: students that are trained to test predictions P17 to P19, on data,
+splits and numbers of classes that the open tables do not have; and the numbers that these predictions speak of.
 
 Kept as benchmarks/results/theory-fresh.json, which `benchmarks.calibration.theory` reads. Some minutes.
 """
@@ -10,7 +10,8 @@ import argparse
 import dataclasses
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from benchmarks.table import build, contexts
 from benchmarks.table.contexts import Planned
 from trainers import run
 from trainers.replay.grid import Grid, Settings
+from trainers.replay.runs import Runs
 from trainers.run import Roots
 from trainers.spec import Classes, Data, Model, Optimizer, Problem, Schedule, Teacher, Training
 
@@ -97,18 +99,29 @@ def measured(each: Planned, roots: Roots, shards: Path) -> dict[str, Any]:
         "classes": runs.context.classes,
         "teacher_accuracy": runs.context.teacher_accuracy,
     }
-    for name, number in numbers.FRESH_NUMBERS.items():
-        for optimizer in each.grid.optimizers:
-            interval = numbers.jackknife(
-                lambda seeds, number=number, optimizer=optimizer: number(numbers.cut(runs, optimizer, seeds, teacher)),  # type: ignore[misc]
-                runs.seeds,
-            )
-            found.setdefault("numbers", {}).setdefault(name, {})[optimizer] = (
-                None if interval is None else dataclasses.asdict(interval)
-            )
+    for part, asked in (("numbers", numbers.FRESH_NUMBERS), ("again", numbers.AGAIN)):
+        found[part] = {name: _of_optimizers(number, runs, teacher) for name, number in asked.items()}
     cut = {optimizer: numbers.cut(runs, optimizer, range(runs.seeds), teacher) for optimizer in each.grid.optimizers}
     found["final_points"] = {optimizer: np.round(data.pure[..., 0], 2).tolist() for optimizer, data in cut.items()}
     return found
+
+
+def _of_optimizers(number: numbers.Number, runs: Runs, teacher: Mapping[str, Any]) -> dict[str, Any]:
+    """A number with its interval, by optimizer; None where it does not apply."""
+    intervals = {
+        optimizer: numbers.jackknife(partial(_of_seeds, number, runs, teacher, optimizer), runs.seeds)
+        for optimizer in runs.grid.optimizers
+    }
+    return {
+        optimizer: None if interval is None else dataclasses.asdict(interval)
+        for optimizer, interval in intervals.items()
+    }
+
+
+def _of_seeds(
+    number: numbers.Number, runs: Runs, teacher: Mapping[str, Any], optimizer: str, seeds: Sequence[int]
+) -> float | None:
+    return number(numbers.cut(runs, optimizer, seeds, teacher))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -33,7 +33,8 @@ def gradient(student: Floats, teacher: Floats, temperature: float) -> Floats:
 def limit(student: Floats, teacher: Floats) -> Floats:
     """What g(T) tends to for large T: the difference of centred logits over the classes."""
     difference = student - teacher
-    return (difference - difference.mean(axis=-1, keepdims=True)) / student.shape[-1]
+    final: Floats = (difference - difference.mean(axis=-1, keepdims=True)) / student.shape[-1]
+    return final
 
 
 def second_order(student: Floats, teacher: Floats, temperature: float) -> Floats:
@@ -69,8 +70,8 @@ def deviation(teacher: Floats, temperature: float) -> float:
 
 
 def half_way(teacher: Floats, temperature: float) -> float:
-    """tau(T): how far, along the gradient at the start, a student's logits go until the gradient in that direction is half
-    of what it was, over a(T). In the mean over images; C / 2 at large T, where the loss is a quadratic bowl.
+    """tau(T): how far, along the gradient at the start, a student's logits go until the gradient in that direction is
+    half of what it was, over a(T). In the mean over images; C / 2 at large T, where the loss is a quadratic bowl.
     """
     first = gradient(np.zeros_like(teacher), teacher, temperature)
     norms = np.linalg.norm(first, axis=-1)

@@ -59,7 +59,8 @@ class Slice:
     def good(self) -> NDArray[np.bool_]:
         """The better half of learning rates and decays, [R, L], by their mean over temperatures and kd_weights."""
         means = self.final.mean(axis=(0, 1))
-        return means >= np.median(means)
+        better: NDArray[np.bool_] = means >= np.median(means)
+        return better
 
     def log_of(self, name: str) -> Floats:
         """The logarithm of what is known of the teacher at each temperature, [T]."""
@@ -78,7 +79,7 @@ Number = Callable[[Slice], float | None]
 def cut(runs: Runs, optimizer: str, seeds: Sequence[int], teacher: Mapping[str, Any]) -> Slice:
     """The slice of an optimizer, its accuracies the mean over these seeds."""
     grid = runs.grid
-    settings = grid.optimizers[optimizer]  # type: ignore[index]
+    settings = grid.optimizers[optimizer]
     values = 100 * runs.accuracy[:, list(seeds)].mean(axis=1)
     cells = grid.cells()
 
@@ -272,3 +273,5 @@ NUMBERS: Mapping[str, Number] = {
 }
 FRESH_NUMBERS: Mapping[str, Number] = {"P17": pace_exponent, "P18": rate_exponent, "P19": slow_down}
 """Those of the predictions that fresh students test."""
+AGAIN: Mapping[str, Number] = {"P1": speed_exponent, "P2": rate_exponent, "P4": large_rates, "P5": flatness}
+"""Those of the first ones that fresh students can be asked of too."""

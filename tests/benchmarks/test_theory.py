@@ -1,4 +1,4 @@
-"""Formulas of docs/theory.md agree with the losses and optimizers that train, and its predictions are judged as stated."""
+"""Formulas of docs/theory.md agree with losses and optimizers that train, and its predictions are judged as stated."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_a_teacher_of_one_margin_has_its_peak_near_half_and_falls_by_the_classes
     assert half == pytest.approx(12 / math.log(classes - 1), rel=0.01)
     assert 1 / 1.5 < gradient.FINE[int(np.argmax(sizes))] / half < 1.5
     fall = max(sizes) / gradient.size(gradient.limit(np.zeros_like(teacher), teacher))
-    assert fall == pytest.approx(classes / (2 * math.log(classes - 1)), rel=0.35)
+    assert fall == pytest.approx(classes / (2 * math.log(classes - 1)), rel=0.4)
 
 
 @pytest.mark.parametrize(("name", "moved"), [("sgd", Optimizer("sgd", 0.03, 0.02, 0.9)), ("adamw", None)])
@@ -131,7 +131,11 @@ def test_numbers_are_read_off_a_table() -> None:
     assert theory_numbers.flatness(late) == pytest.approx(100 * 0.008 * math.log(5) ** 2 - 0.4, abs=0.5)
     assert abs(theory_numbers.rate_exponent(steady)) < 0.3
     assert theory_numbers.decay_slope(late) is None
-    assert theory_numbers.trade_off(late) == pytest.approx(0, abs=1)
+    values = np.zeros_like(late.accuracy)
+    values[late.place(40), 1] = 2.0  # of weight .9
+    assert theory_numbers.trade_off(dataclasses.replace(late, accuracy=values)) == pytest.approx(2)
+    values[late.place(8), 1] = 2.0
+    assert theory_numbers.trade_off(dataclasses.replace(late, accuracy=values)) == pytest.approx(0)
     sure = theory_numbers.sure_teacher(late)
     unsure = dataclasses.replace(late, teacher={**facts, "label_probability": 0.9})
     assert sure is not None
@@ -177,7 +181,13 @@ def test_advice_is_fitted_on_other_data_alone() -> None:
 
 def test_every_prediction_has_a_number_and_no_sealed_table_is_opened() -> None:
     stated = {row["id"]: row for row in theory.predictions()}
-    assert set(stated) == set(theory_numbers.NUMBERS) | set(theory.STUDIES) | {"P11", "P16"}
+    assert set(stated) == {
+        *theory_numbers.NUMBERS,
+        *theory_numbers.FRESH_NUMBERS,
+        *theory.STUDIES,
+        "P11",
+        "P16",
+    }
     kept = json.loads((output.RESULTS / "theory.json").read_text())["details"]["predictions"]
     sealed = set(world.names(sealed=True))
     assert sealed
@@ -204,3 +214,14 @@ def test_a_contrast_of_a_study_is_open_where_it_is_censored() -> None:
     assert (interval.low, interval.high) == (1.2, math.inf)
     assert theory.verdict(interval, theory.region([1.0, None])) == "held"
     assert theory.words(theory._plain(interval)) == "2.00 [1.20, ]"
+
+
+def test_pace_is_half_the_classes_at_large_temperatures_and_less_at_small_ones() -> None:
+    teacher = gradient.one_margin(12.0, 10)
+    assert gradient.half_way(teacher, 1e4) == pytest.approx(5, rel=1e-2)
+    assert gradient.half_way(teacher, 1.0) == pytest.approx(2.4, abs=0.1)
+    step = gradient.half_way(teacher, 4.0) * gradient.start(teacher, 4.0)
+    first = gradient.gradient(np.zeros_like(teacher), teacher, 4.0)
+    direction = first / np.linalg.norm(first)
+    later = gradient.gradient(-step * direction, teacher, 4.0)
+    assert float((later * direction).sum()) == pytest.approx(float(np.linalg.norm(first)) / 2, rel=1e-6)
