@@ -1,4 +1,4 @@
-"""`python -m benchmarks.calibration.theory`: the predictions of docs/theory.md tested on the open tables, kept studies and
+"""`python -m benchmarks.calibration.theory`: the predictions of docs/theory.md tested on open tables, kept studies and
 fresh students, each with its number, its interval and its verdict. Sealed tables stay closed.
 
 Reads theory_predictions.yaml, and what `theory_teachers` and `theory_fresh` beside it have kept. A minute.
