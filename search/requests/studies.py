@@ -7,6 +7,7 @@ import secrets
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, Row, func, select, true, tuple_, update
@@ -21,6 +22,7 @@ from search.records import Page, Principal
 from search.requests import advice
 from search.requests.answers import Answer, answers_of
 from search.requests.jobs import cancel_job, queue_job, storable
+from search.requests.memory import Memory, State, version_of
 from search.requests.progress import progress_of
 from search.requests.study_runs import runs_by_job
 from search.states import JobState
@@ -29,7 +31,7 @@ from search.storage.access import visible_study
 from search.storage.db import Database, now_sql
 from search.storage.rows import moment, reason_of
 from search.storage.stored import checked, note_unreadable, readable
-from search.storage.tables import jobs, studies
+from search.storage.tables import analyses, jobs, studies
 from search.studies import cells
 from search.studies.cells import Cell, Expansion
 from search.studies.records import CellState, Study, StudyCell, StudyDetail, state_of
@@ -37,6 +39,9 @@ from search.studies.spec import StudyExtension, StudySpec
 from thermowell.api.guidance import Guidance
 
 MOST_PER_PAGE = 200
+MOST_GUIDANCES = 64
+"""That a process remembers: of 100 cells each takes about a megabyte."""
+_guidances: Memory[Guidance] = Memory(MOST_GUIDANCES)  # by study, and whether the questions are in it
 
 
 def submit_study(
@@ -151,10 +156,34 @@ def cancel_study(db: Database, study_id: str, principal: Principal) -> StudyDeta
 def get_guidance(db: Database, study_id: str, principal: Principal, questions: bool = True) -> Guidance:
     """Which factors move the best temperature, from the cells that are answered. NotFound; NotReady before the first.
 
-    Takes a few seconds, outside of any transaction; without the `questions` no runs are read, and it takes less.
+    Worked out once for each state of its cells, outside of any transaction: that takes seconds, and without the
+    `questions`, for which all runs are read, fewer.
     """
     with db.read() as connection:
         study = visible_study(connection, study_id, principal)
+        state = _guidance_state(connection, study)
+    whole = _guidances.recall((study_id, True), state)
+    if whole is not None:
+        return whole
+    return _guidances.make_once((study_id, questions), state, partial(_compute_guidance, db, study, questions))
+
+
+def _guidance_state(connection: Connection, study: Row[Any]) -> State:
+    """What is another one whenever the guidance may be: of cells that have no answer it takes their states alone, so
+    that it is not worked out anew with each trial that ends in one of them.
+    """
+    has_result = (analyses.c.job_id == jobs.c.id) & (analyses.c.kind == "result")
+    columns: tuple[Any, ...] = (jobs.c.id, jobs.c.state, jobs.c.last_event, jobs.c.updated_at, analyses.c.computed_at)
+    of_study = select(*columns).outerjoin(analyses, has_result).where(jobs.c.study == study.id).order_by(jobs.c.id)
+    return study.updated_at, tuple(
+        (row.id, row.state) if row.computed_at is None else (version_of(row), row.computed_at)
+        for row in connection.execute(of_study)
+    )
+
+
+def _compute_guidance(db: Database, study: Row[Any], questions: bool) -> Guidance:
+    """The guidance of what is stored now. NotReady; Unreadable."""
+    with db.read() as connection:
         rows = _jobs(connection, study.id)
         answers = answers_of(connection, list(rows))
         runs = runs_by_job(connection, {job_id: rows[job_id] for job_id in answers}) if questions else {}

@@ -11,13 +11,13 @@ from pydantic import ValidationError
 from sqlalchemy import Connection, Row, case, func, or_, select
 
 from search.claims.lifecycle import SEARCHING
+from search.requests.memory import Memory, version_of
 from search.spec.objective import ObjectiveSpec
 from search.states import TERMINAL_TRIALS, Stage, TrialState
 from search.storage.tables import jobs, trials
 
 RATE_SECONDS = 60.0
 _MOST_REMEMBERED = 4096
-_Key = tuple[str, int, float]
 
 
 @dataclass(slots=True)
@@ -30,7 +30,7 @@ class TrialTotals:
     recent: list[int] = field(default_factory=list)  # ids of those that had ended within RATE_SECONDS when counted
 
 
-_remembered: dict[str, tuple[_Key, TrialTotals]] = {}  # by job id, of the state in which it was read last
+_remembered: Memory[TrialTotals] = Memory(_MOST_REMEMBERED)  # by job id
 
 
 def trial_totals(
@@ -45,19 +45,14 @@ def trial_totals(
         return _count(connection, rows, time)
     totals = {}
     for row in rows:
-        key, cached = _remembered.get(row.id, (None, None))
-        if cached is not None and key == _key(row):
-            totals[row.id] = cached
+        memory = _remembered.recall(row.id, version_of(row))
+        if memory is not None:
+            totals[row.id] = memory
     fresh = _count(connection, [row for row in rows if row.id not in totals], time)
-    if len(_remembered) + len(fresh) > _MOST_REMEMBERED:
-        _remembered.clear()
-    _remembered.update({row.id: (_key(row), fresh[row.id]) for row in rows if row.id in fresh})
+    for row in rows:
+        if row.id in fresh:
+            _remembered.keep(row.id, version_of(row), fresh[row.id])
     return totals | fresh
-
-
-def _key(row: Row[Any]) -> _Key:
-    """What is another one after each event of the job; the time tells databases apart that were one."""
-    return row.id, row.last_event, row.updated_at
 
 
 def _count(connection: Connection, rows: Sequence[Row[Any]], time: float) -> dict[str, TrialTotals]:

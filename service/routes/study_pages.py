@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request
@@ -61,7 +62,7 @@ def show_study(request: Request, study_id: StudyId, principal: Reader) -> Respon
 @router.get("/studies/{study_id}/guidance")
 @in_turn
 def show_guidance(request: Request, study_id: StudyId, principal: Reader) -> Response:
-    """What a study says so far, as the part of its page that is loaded by itself: working it out takes a second."""
+    """What a study says so far, as the part of its page that is loaded by itself: the first time it takes seconds."""
     guidance = get_guidance(database(request), study_id, principal)
     return page(
         "guidance_part.html",
@@ -70,6 +71,7 @@ def show_guidance(request: Request, study_id: StudyId, principal: Reader) -> Res
         study_id=study_id,
         finished=sum(cell.finished for cell in guidance.cells),
         jobs=sum(len(cell.jobs) for cell in guidance.cells),
+        version=hashlib.sha256(guidance.model_dump_json().encode()).hexdigest()[:12],
     )
 
 

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from html import unescape
 
 import httpx
 import pytest
 
+from search.analysis.study.cells import Cell
+from search.requests import studies
 from search.requests.studies import get_guidance, submit_study
 from search.storage.db import Database
 from search.studies.records import StudyDetail
-from search.studies.spec import StudySpec
+from search.studies.spec import StudyExtension, StudySpec
 from service.settings import Settings
 from tests.service import server_fixtures
 from tests.service.server_fixtures import Jobs
 from tests.service.test_pages import HTML, words
+from thermowell.api.guidance import Guidance
 
 
 @pytest.fixture
@@ -130,8 +134,32 @@ def test_the_page_of_a_study_says_that_its_trials_are_a_grid(client: httpx.Clien
 
 
 def test_a_picture_of_a_factor_needs_no_questions(db: Database, study: StudyDetail) -> None:
-    asked = get_guidance(db, study.id, server_fixtures.LOCAL)
     pictured = get_guidance(db, study.id, server_fixtures.LOCAL, questions=False)
+    asked = get_guidance(db, study.id, server_fixtures.LOCAL)
     assert asked.questions
     assert not pictured.questions
     assert (pictured.factors, pictured.cells, pictured.searched) == (asked.factors, asked.cells, asked.searched)
+
+
+def test_page_pictures_and_report_share_one_guidance(
+    client: httpx.Client, db: Database, study: StudyDetail, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    computed: list[str] = []
+    compute = studies.compute_guidance
+
+    def count(name: str, cells: Sequence[Cell]) -> Guidance:
+        computed.append(name)
+        return compute(name, cells)
+
+    monkeypatch.setattr(studies, "compute_guidance", count)
+    part = get(client, f"/studies/{study.id}/guidance").text
+    pictures = re.findall(r'src="([^"]+\.svg[^"]*)"', part)
+    assert pictures
+    for address in (*map(unescape, pictures), f"/v1/studies/{study.id}/report", f"/studies/{study.id}/guidance"):
+        assert get(client, address)
+    assert client.get(f"/v1/studies/{study.id}/guidance").status_code == 200
+    assert computed == ["crossed"]
+    studies.extend_study(db, study.id, server_fixtures.LOCAL, StudyExtension(factors={"training.epochs": [4]}))
+    anew = get(client, f"/studies/{study.id}/guidance").text
+    assert len(computed) == 2
+    assert not set(pictures) & set(re.findall(r'src="([^"]+\.svg[^"]*)"', anew)), "a browser keeps pictures by address"
