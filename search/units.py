@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from search.spec.objective import ObjectiveSpec
+from search.spec.objective import OF_SEVERAL, ObjectiveSpec
 from search.spec.optimizers import OWN
 from thermowell.api.answers import Interval, Shortfall
 from trainers import preprocessing, quality
@@ -81,6 +81,17 @@ def measure_of(objective: ObjectiveSpec) -> Measure:
     return measure(objective.metric, objective.unit)
 
 
+def measure_in(spec: Any, metric: str) -> Measure:
+    """How a metric of a job's trials is shown, by its stored spec: in the unit that its objective says, or that the
+    built-in training measures it in.
+    """
+    document = spec if isinstance(spec, Mapping) else {}
+    objective = document.get("objective") or {}
+    if metric == objective.get("metric"):
+        return measure(metric, objective.get("unit"))
+    return measure(metric, None if document.get("trainer") else OF_SEVERAL.get(metric, {}).get("unit"))
+
+
 ARMS = {"label_only": "no distillation", "t1": "T = 1", "t4": "T = 4", "joint": "the search"}
 ADVISED = {"literature": "literature", "history": "finished jobs", "given": "own guess", "space": "random draw"}
 NOT_SHOWN = "not shown"
@@ -118,16 +129,36 @@ def further_lines(verdict: Sentences | None, summary: str) -> str:
 
 
 def stated(figures: Mapping[str, Any]) -> str:
-    """How well somebody states its chances: likelihood and calibration error; empty where they are not known."""
-    if figures.get("nll") is None or figures.get("ece") is None:
+    """How well somebody answers several labels, and states its chances: likelihood and calibration error; without what
+    is not known.
+    """
+    parts = [_precise(figures)]
+    if figures.get("nll") is not None and figures.get("ece") is not None:
+        parts.append(f"{level('nll', figures['nll'])}, calibration error {level('ece', figures['ece'])}")
+    return ", ".join(filter(None, parts))
+
+
+def _precise(figures: Mapping[str, Any]) -> str:
+    precision = figures.get(quality.OF_SEVERAL)
+    if precision is None:
         return ""
-    return f"{level('nll', figures['nll'])}, calibration error {level('ece', figures['ece'])}"
+    display = measure(quality.OF_SEVERAL, PER_CENT)
+    return f"{display.label.replace('_', ' ')} {level(display, precision)}"
 
 
 def taught(facts: Mapping[str, Any] | None) -> Mapping[str, Any]:
     """A teacher's figures on validation, empty where none were measured."""
     validation = (facts or {}).get("validation") or {}
     return validation if validation.get("accuracy") is not None else {}
+
+
+def teacher_worth(facts: Mapping[str, Any] | None) -> str:
+    """A teacher's figures on validation in a sentence; empty where none were measured."""
+    figures = taught(facts)
+    if not figures:
+        return ""
+    accuracy, precise = level("accuracy", figures["accuracy"]), _precise(figures)
+    return f"The teacher's validation accuracy is {accuracy}{precise and f', its {precise}'}."
 
 
 def sentence(words: str) -> str:

@@ -8,6 +8,7 @@ twice, whoever died in between. Needs `pip install 'thermowell[mlflow]'`.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -125,17 +126,30 @@ def _log_trial(
     run_id: str = client.create_run(experiment, _ms(start_time), tags, run_name=f"trial {trial.number}").info.run_id
     seconds = _seconds(start_time, curve)
     metrics = [
-        Metric(name, getattr(report, name), _ms(start_time) + round(1000 * offset), report.epoch)
+        Metric(name, value, _ms(start_time) + round(1000 * offset), report.epoch)
         for report, offset in zip(curve, seconds, strict=True)
-        for name in CURVES
+        for name, value in _measures(report).items()
     ]
-    measured = {"value": trial.value} | {f"test_{name}": value for name, value in (trial.test_metrics or {}).items()}
+    tested = {f"test_{_name(name)}": value for name, value in (trial.test_metrics or {}).items()}
+    measured = {"value": trial.value} | tested
     metrics += [
         Metric(name, value, _ms(end_time), trial.epoch) for name, value in measured.items() if value is not None
     ]
     about = {"stage": trial.stage.value, "arm": trial.arm.value, "variant": trial.variant, "seed": trial.seed}
     _log(client, run_id, _flat(about) | _flat(trial.configuration or {}), metrics)
     client.set_terminated(run_id, ENDS.get(trial.state, "FAILED"), _ms(end_time))
+
+
+def _measures(report: Report) -> dict[str, float]:
+    """What an epoch has measured, whatever its name."""
+    further = {_name(name): value for name, value in (report.metrics or {}).items()}
+    values: dict[str, float | None] = further | {name: getattr(report, name) for name in CURVES}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _name(metric: str) -> str:
+    """A metric's name as MLflow takes it."""
+    return re.sub(r"[^\w. -]", "_", metric)
 
 
 def _log(client: MlflowClient, run_id: str, params: Mapping[str, str], metrics: Sequence[Any] = ()) -> None:
@@ -154,7 +168,7 @@ def _answer(result: Result) -> dict[str, float]:
     if (interval := result.winner.validation.interval) is not None:
         figures |= {"answer_low": interval.low, "answer_high": interval.high}
     for name, estimate in (result.winner.test or {}).items():
-        figures[f"answer_test_{name}"] = estimate.mean
+        figures[f"answer_test_{_name(name)}"] = estimate.mean
     if (behind := result.shortfall) is not None:
         figures |= {"chance_within_delta": behind.chance_within_delta}
         figures |= {"shortfall": behind.expected, "shortfall_high": behind.upper}

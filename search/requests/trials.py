@@ -65,6 +65,14 @@ def get_trial(db: Database, job_id: str, number: int, principal: Principal) -> t
         return trial_of(row), [report_of(report_row) for report_row in connection.execute(curve)]
 
 
+def metric_names(db: Database, job_id: str, principal: Principal) -> list[str]:
+    """All that a job's trials have measured, on validation or on the test part, by name. NotFound."""
+    with db.read() as connection:
+        visible_job(connection, job_id, principal)
+        rows = connection.execute(select(trials.c.metrics, trials.c.test_metrics).where(trials.c.job_id == job_id))
+        return sorted({name for row in rows for part in row if isinstance(part, dict) for name in part})
+
+
 def iter_trials(db: Database, job_id: str, principal: Principal, page_size: int = 500) -> Iterator[Trial]:
     """All trials of a job by number, read page by page, so that no transaction lasts as long as a download. NotFound.
 

@@ -27,8 +27,8 @@ def note(job_view: JobView, root_path: str = "") -> str:
     if result is not None and result.sanity:
         findings = [f"- {_text(finding.finding)} {_text(finding.action)}" for finding in result.sanity]
         parts.append("## Look at this first\n\n" + "\n".join(findings))
-    if result is not None and (taught := units.taught(result.teacher)):
-        parts.append(f"The teacher's validation accuracy is {_text(units.level('accuracy', taught['accuracy']))}.")
+    if result is not None and (teacher := units.teacher_worth(result.teacher)):
+        parts.append(_text(teacher))
     if not job_view.final:
         parts.append(_text(so_far(job_view)))
     if result is not None and result.cautions:

@@ -314,12 +314,12 @@ def trial_settings(trial: Trial) -> list[tuple[str, str]]:
     return [*rows, ("seed", str(trial.seed))]
 
 
-def trial_measures(trial: Trial) -> list[tuple[str, str, str]]:
+def trial_measures(job: Job, trial: Trial) -> list[tuple[str, str, str]]:
     """Each metric on validation and on the test part, where they are known."""
     rows = []
     validation, test = trial.metrics or {}, trial.test_metrics or {}
     for name in dict.fromkeys([*validation, *test]):
-        display = units.measure(name)
+        display = units.measure_in(job.spec, name)
         reached, tested = validation.get(name), test.get(name)
         rows.append(
             (

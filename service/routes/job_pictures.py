@@ -63,7 +63,7 @@ def show_trial(request: Request, job_id: JobId, number: TrialNumber, principal: 
         lane=jobs_page_one.lanes(job, [trial])[0],
         metric=jobs_page.metric_of(job).label,
         settings=jobs_page_one.trial_settings(trial),
-        measures=jobs_page_one.trial_measures(trial),
+        measures=jobs_page_one.trial_measures(job, trial),
         version=f"{trial.attempt}-{trial.epoch}",
         epochs=len(reports),
         happenings=jobs_page_one.happenings(job, events),
@@ -82,6 +82,7 @@ def show_curve(
     at: Version = "",
 ) -> Response:
     """A trial's epochs."""
-    trial, reports = get_trial(database(request), job_id, number, principal)
-    drawn = svg_renderer.render(trial_plot(trial, reports), width)
+    db = database(request)
+    trial, reports = get_trial(db, job_id, number, principal)
+    drawn = svg_renderer.render(trial_plot(get_job(db, job_id, principal).spec, trial, reports), width)
     return Response(drawn, media_type="image/svg+xml", headers=SVG_HEADERS)

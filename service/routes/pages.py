@@ -174,12 +174,6 @@ def show_job(request: Request, job_id: JobId, principal: Reader, done: str = "")
     return _job_page(request, job_id, principal, done=done)
 
 
-def _teacher_accuracy(job: Job) -> str:
-    """The teacher's accuracy on validation in words; empty where it has not been measured yet."""
-    accuracy = units.taught(job.teacher).get("accuracy")
-    return "" if accuracy is None else units.level("accuracy", accuracy)
-
-
 def _job_page(
     request: Request,
     job_id: str,
@@ -207,7 +201,7 @@ def _job_page(
         searched=jobs_page.search_trials(job.progress),
         metric=jobs_page.metric_of(job).label,
         sanity=() if result is None else result.sanity,
-        teacher=_teacher_accuracy(job),
+        teacher=units.teacher_worth(job.teacher),
         lines=() if result is None else units.first_lines(result.verdict, result.summary),
         study=study_number(db, job_id, principal),
         nobody_works=_nobody_works(request, [job]),

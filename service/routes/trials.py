@@ -13,7 +13,7 @@ from starlette.responses import StreamingResponse
 from search.records import Trial
 from search.requests import trials as trial_requests
 from search.requests.jobs import get_job
-from search.requests.trials import iter_trials
+from search.requests.trials import iter_trials, metric_names
 from search.states import Arm, Stage, TrialState
 from service.auth import Reader
 from service.errors import problems
@@ -105,24 +105,32 @@ def get_trials_csv(request: Request, job_id: JobId, principal: Reader) -> Stream
     accuracy = ((job.teacher or {}).get("validation") or {}).get("accuracy")
     space = job.spec.get("space") if isinstance(job.spec, dict) else None
     names = list((space or {}).get("parameters") or {})
+    further = [name for name in metric_names(db, job_id, principal) if name not in METRICS]
     rows = iter_trials(db, job_id, principal)
-    lines = csv_lines(rows, accuracy, names) if request.method == "GET" else iter(())
+    lines = csv_lines(rows, accuracy, names, further) if request.method == "GET" else iter(())
     headers = {"Content-Disposition": f'attachment; filename="{job_id}-trials.csv"'}
     return StreamingResponse(lines, media_type="text/csv", headers=headers)
 
 
 def csv_lines(
-    trials: Iterator[Trial], teacher_accuracy: float | None = None, parameters: Sequence[str] = ()
+    trials: Iterator[Trial],
+    teacher_accuracy: float | None = None,
+    parameters: Sequence[str] = (),
+    metrics: Sequence[str] = (),
 ) -> Iterator[str]:
     """A header line and one line per trial (RFC 4180), each with the teacher's accuracy on validation at its end,
-    from where it was imported, if it was, and then, as `parameter_NAME`, the named parameters of the job's space.
+    from where it was imported, if it was, and then, as `parameter_NAME`, the named parameters of the job's space, and
+    the further `metrics`, as `validation_NAME` and `test_NAME`.
     """
     buffer = io.StringIO()
     writer = csv.writer(buffer)
-    writer.writerow([*COLUMNS, "teacher_accuracy", "imported", *(f"parameter_{name}" for name in parameters)])
+    further = [f"{part}_{name}" for part in ("validation", "test") for name in metrics]
+    writer.writerow([*COLUMNS, "teacher_accuracy", "imported", *(f"parameter_{name}" for name in parameters), *further])
     for trial in trials:
         values = (trial.configuration or {}).get("parameters") or {}
-        writer.writerow([*_row(trial), teacher_accuracy, trial.imported, *(values.get(name) for name in parameters)])
+        measured = [(part or {}).get(name) for part in (trial.metrics, trial.test_metrics) for name in metrics]
+        settings = [values.get(name) for name in parameters]
+        writer.writerow([*_row(trial), teacher_accuracy, trial.imported, *settings, *measured])
         yield buffer.getvalue()
         buffer.seek(0)
         buffer.truncate()

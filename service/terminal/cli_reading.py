@@ -54,20 +54,21 @@ def trials(
                 client.http.get(f"/jobs/{job_id}/trials", sort=sort, state=state, stage=stage, limit=min(limit, 1000))
             )
             return
-        metric = client.job(job_id).metric
+        objective = client.job(job_id).spec["objective"]
+        metric = units.measure(objective["metric"], objective.get("unit"))
         rows = list(islice(client.trials(job_id, sort=sort, state=state, stage=stage), limit))
     if not rows:
-        stderr().print("No trial is like that.")
+        stderr().print("No trial is like that: leave --state and --stage out to see all that there are.")
         return
     table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 2, 0, 0))
-    for name in ("trial", "stage", "state", "T", "optimizer", "epoch", metric):
-        table.add_column(name, no_wrap=name != metric)
+    for name in ("trial", "stage", "state", "T", "optimizer", "epoch", metric.name):
+        table.add_column(name, no_wrap=name != metric.name)
     for trial in rows:
         table.add_row(*_trial_row(trial, metric))
     stdout().print(table)
 
 
-def _trial_row(trial: Trial, metric: str) -> list[str]:
+def _trial_row(trial: Trial, metric: units.Measure) -> list[str]:
     temperature = optimizer = ""
     if trial.configuration is not None:
         temperature = units.temperature(trial.configuration.temperature, trial.configuration.final_temperature, 2)
@@ -108,7 +109,7 @@ def response(job: JobArgument, url: Url = DEFAULT_URL, key: Key = None, as_json:
             return
         curve_answer = client.response(job_id)
     if curve_answer.overall is None:
-        stderr().print("There is none: the temperature was fixed, or too few trials ended.")
+        stderr().print("There is none: the temperature was fixed, or too few trials ended (`thermowell extend` adds).")
         return
     table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 2, 0, 0))
     for name in ("T", plain(str(curve_answer.metric)), "low", "high"):

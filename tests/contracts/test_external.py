@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import base64
+import csv
 import hashlib
+import io
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +15,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import select, update
+from typer.testing import CliRunner
 
 from search.analysis.job import build
 from search.claims import leases
@@ -26,6 +30,7 @@ from search.states import JobState, TrialState
 from search.storage import tables
 from search.storage.db import Database
 from search.storage.rows import optuna_study_name
+from service import cli
 from tests.claimed import Gone, Held, Program, expire, held_of, own_spec, program
 from tests.search.factories import ADMIN, EPOCHS, ME, OTHER, at_once, open_sealed, spec
 
@@ -328,6 +333,21 @@ def test_what_a_program_said_of_the_test_part_stays_sealed_where_nothing_is_deci
     own.proposer.answer({"conclude": {}})
     result = own.client.get(f"/v1/jobs/{job.id}/result").json()
     assert (result["winner"]["test"]["accuracy"]["mean"], result["test_sealed"]) == (0.125, False)
+
+
+def test_whatever_is_measured_is_a_column_and_a_panel_by_its_name(own: Program) -> None:
+    objective = {"metric": "map@5", "direction": "maximize", "low": 0, "high": 1, "unit": "%"}
+    job = own.submit(objective=objective, confirmation={"delta": 0.01})
+    held = taken(own)
+    metrics = {"accuracy": 0.5, "map@5": 0.25}
+    own.say(held, "reports", {"reports": [{"epoch": 1, "metrics": metrics, "seconds": 0.1}]})
+    own.say(held, "complete", {"epoch": EPOCHS, "metrics": metrics})
+    (row,) = csv.DictReader(io.StringIO(own.client.get(f"/v1/jobs/{job.id}/trials.csv").text))
+    assert (row["validation_accuracy"], row["validation_map@5"], row["test_map@5"]) == ("0.5", "0.25", "")
+    assert "map@5" in own.client.get(f"/jobs/{job.id}/trials/{held.number}/curve.svg").text
+    command = ["trials", job.id, "--url", str(own.client.base_url)]
+    listing = CliRunner().invoke(cli.build(), command, env={"COLUMNS": "120"}).stdout
+    assert re.search(r"map@5 *\n.* 25\.0 %", listing)
 
 
 def test_what_cannot_be_is_refused_with_the_way_out(own: Program) -> None:

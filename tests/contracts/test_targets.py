@@ -39,6 +39,7 @@ from trainers.zoo import weights
 SETS: dict[Targets, str] = {"classes": "acme/classes", "soft": "acme/shares", "several": "acme/tags"}
 METHODS = (*losses.LOSSES, "acme/square", "acme/narrow")
 OWN_SMOOTHING = {"label_smoothing": 0.1}
+Trained = tuple[list[EpochReport], dict[str, torch.Tensor]]
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
@@ -78,9 +79,7 @@ def by_method(ready: Prepared, method: str) -> Prepared:
     return dataclasses.replace(ready, problem=problem)
 
 
-def trained(
-    engine: Engine, path: Path, parameters: dict[str, Any]
-) -> tuple[list[EpochReport], dict[str, torch.Tensor]]:
+def trained(engine: Engine, path: Path, parameters: dict[str, Any]) -> Trained:
     """Reports and weights of two students, one by the method and one by plain KL, which is the first's neighbour."""
     plain = Configuration(temperature=2.0, kd_weight=0.5, label_weight=0.5, optimizer=problems.SGD, method="kl")
     own = dataclasses.replace(plain, method=None, temperature=4.0, parameters=parameters)
@@ -108,16 +107,33 @@ def test_a_bank_trains_and_measures_what_the_loop_does(
             with pytest.raises(TargetsUnsuited, match=losses.WORDS[kind]):
                 make(problem, 2)
         return
-    looped, expected = trained(LoopEngine(problem, 2), tmp_path / "loop", parameters)
+    looped = trained(LoopEngine(problem, 2), tmp_path / "loop", parameters)
     forms = [False] if losses.get(method).temperature == "learned" else [False, True]
     for batched in forms:
-        banked, tensors = trained(BankEngine(problem, 2, batched=batched), tmp_path / f"{batched}", parameters)
-        assert alike(expected, tensors)
-        for ours, theirs in zip(banked, looped, strict=True):
-            assert ours.train_loss == pytest.approx(theirs.train_loss, rel=1e-4)
-            for name, value in dataclasses.asdict(theirs.validation).items():
-                assert getattr(ours.validation, name) == (None if value is None else pytest.approx(value, abs=0.03))
-            assert ours.validation.nll == pytest.approx(theirs.validation.nll, rel=1e-4)
+        banked = trained(BankEngine(problem, 2, batched=batched), tmp_path / f"{batched}", parameters)
+        check_same(banked, looped)
+
+
+def check_same(banked: Trained, looped: Trained) -> None:
+    """Of reports and weights: the same, but for what sums in another order come to."""
+    assert alike(looped[1], banked[1])
+    for ours, theirs in zip(banked[0], looped[0], strict=True):
+        assert ours.train_loss == pytest.approx(theirs.train_loss, rel=1e-4)
+        for name, value in dataclasses.asdict(theirs.validation).items():
+            assert getattr(ours.validation, name) == (None if value is None else pytest.approx(value, abs=0.03))
+        assert ours.validation.nll == pytest.approx(theirs.validation.nll, rel=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("kind", ["soft", "several"])
+def test_a_compiled_bank_trains_and_measures_what_the_loop_does(
+    ready: Callable[[Targets], Prepared], tmp_path: Path, kind: Targets
+) -> None:
+    looped = trained(LoopEngine(ready(kind), 2), tmp_path / "loop", OWN_SMOOTHING)
+    bank = BankEngine(ready(kind), 2, compiled=True)
+    assert bank.compiled
+    check_same(trained(bank, tmp_path / "compiled", OWN_SMOOTHING), looped)
 
 
 def alike(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> bool:

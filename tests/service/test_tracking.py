@@ -20,6 +20,8 @@ from search.storage.store import open_store
 from service import tracking
 from service.plot_refresh import PlotRefresher
 from service.settings import Settings
+from tests import claimed
+from tests.search import factories
 from tests.service.server_fixtures import LOCAL, Jobs
 
 # mlflow's own: it is not at the newest SQLAlchemy yet, and leaves connections to the garbage collector.
@@ -132,3 +134,16 @@ def test_where_mlflow_is_away_the_plots_are_shown_and_it_is_told(
 
 def test_its_address_is_in_no_representation(settings: Settings) -> None:
     assert "hunter2" not in repr(settings.model_copy(update={"mlflow_uri": "https://me:hunter2@tracking.example"}))
+
+
+def test_what_programs_of_others_measure_is_logged_by_its_name(db: Database, uri: str, tmp_path: Path) -> None:
+    with claimed.program(db, tmp_path / "own") as own:
+        job, held = own.submit(), own.take()
+        assert held is not None
+        metrics = {"accuracy": 0.5, "map@5": 0.25}
+        own.say(held, "reports", {"reports": [{"epoch": 1, "metrics": metrics, "seconds": 0.1}]})
+        own.say(held, "complete", {"epoch": factories.EPOCHS, "metrics": metrics})
+    track(db, job.id, uri)
+    (run,) = runs(uri, job.id)[1].values()
+    assert {name: run.data.metrics[name] for name in ("accuracy", "map_5")} == {"accuracy": 0.5, "map_5": 0.25}
+    assert "ece" not in run.data.metrics

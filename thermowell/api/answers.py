@@ -212,7 +212,9 @@ class Verdict(Document):
         None, description="over its fresh seeds, those that chose it included; null where it was not trained itself"
     )
     quality: dict[str, float] = Field(
-        default_factory=dict, description="accuracy, nll and ece of those runs on validation, in the mean"
+        default_factory=dict,
+        description="accuracy, nll and ece of those runs on validation, in the mean; of several labels also "
+        "mean_average_precision",
     )
     gain: VerdictGain | None = Field(None, description="over what it is weighed against: the default T, where trained")
     gains: list[VerdictGain] = Field(default_factory=list, description="over all other choices, the strongest first")

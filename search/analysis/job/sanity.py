@@ -172,7 +172,7 @@ def _training(job: Checked) -> Iterator[Sanity]:
     sign = 1 if job.spec.objective.direction == "maximize" else -1
     back = max(1, round(LAST * epochs))
     curves = [job.curves[trial.number] for trial in (job.entry.runs if job.entry else ()) if trial.number in job.curves]
-    measured = metric in units.MEASURES
+    measured = job.spec.objective.built_in
     rises = [
         sign * (getattr(epochs_of[-1], metric) - getattr(epochs_of[-1 - back], metric))
         for epochs_of in curves
@@ -247,6 +247,6 @@ def _mean(entry: Entry | None, metric: str) -> float | None:
 
 
 def calibration(entry: Entry) -> dict[str, float]:
-    """Accuracy, likelihood and calibration error of an entry's runs on validation, those that are known."""
-    values = {metric: _mean(entry, metric) for metric in units.NAMES}
+    """What an entry's runs reach on validation and how well they state their chances, as far as that is known."""
+    values = {metric: _mean(entry, metric) for metric in (*units.NAMES, quality.OF_SEVERAL)}
     return {metric: value for metric, value in values.items() if value is not None}

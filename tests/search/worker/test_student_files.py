@@ -69,9 +69,17 @@ PROGRAMS = {
 """What each file's process may import, and what it runs there, which defines `classify`."""
 
 
-def run_bare(folder: Path, pictures: list[Path], program: str) -> list[str]:
-    """The class that a student's program says of each picture, in a process that has nothing of this project."""
-    modules, source = PROGRAMS[program]
+SEVERAL = (
+    "from student import Student\nstudent = Student()\ndef classify(picture):\n"
+    "    return [name for name, share in student.classify(picture, len(student.classes)) if share > 0.5]\n"
+)
+"""`classify` of `student.py` where a picture may show several classes; the lines of the document say it themselves."""
+
+
+def run_bare(folder: Path, pictures: list[Path], program: str, source: str | None = None) -> list[Any]:
+    """What a student's program says of each picture, in a process that has nothing of this project."""
+    modules, of_program = PROGRAMS[program]
+    source = of_program if source is None else source
     source += "print(json.dumps([classify(Image.open(path)) for path in json.load(sys.stdin)]))"
     runtime = importlib.util.find_spec("onnxruntime")
     sites = [str(Path(runtime.origin).parents[1])] if runtime is not None and runtime.origin is not None else []
@@ -79,7 +87,7 @@ def run_bare(folder: Path, pictures: list[Path], program: str) -> list[str]:
     asked = json.dumps([str(path) for path in pictures])
     process = subprocess.run(command, input=asked, capture_output=True, text=True, check=False, timeout=120)
     assert process.returncode == 0, process.stderr
-    answers: list[str] = json.loads(process.stdout)
+    answers: list[Any] = json.loads(process.stdout)
     return answers
 
 
@@ -166,6 +174,59 @@ def test_each_program_reproduces_the_test_accuracy_to_the_last_image(photographs
     assert right == right_of(folder).tolist()
     assert np.mean(right) == pytest.approx(papers["test"]["accuracy"], abs=1e-12)
     assert 0.5 < np.mean(right) < 1  # neither chance nor beyond doubt
+
+
+@pytest.fixture(scope="module")
+def tagged(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[Path, set[str]]]:
+    """The files of a student of several labels, and the test part's pictures with what each of them shows."""
+    place = tmp_path_factory.mktemp("tagged")
+    chance = np.random.default_rng(0)
+    tags = chance.integers(0, 2, (300, 3))
+    pixels = chance.integers(0, 100, (300, 8, 8, 3), dtype=np.uint8) + (100 * tags[:, None, None]).astype(np.uint8)
+    tags = tags ^ (chance.random((300, 3)) < 0.05)  # nobody can know all
+    (place / "data").mkdir()
+    parts = {"images": pixels[:200], "labels": tags[:200], "test_images": pixels[200:], "test_labels": tags[200:]}
+    np.savez(place / "data" / "own.npz", **parts)  # type: ignore[arg-type]
+    db = open_database(f"sqlite:///{place / 'thermowell.db'}")
+    migrate(db)
+    try:
+        _, folder = completed(
+            db,
+            place,
+            programs=True,
+            dataset={"name": "npz", "path": "own.npz", "targets": "several"},
+            training={"epochs": 4, "batch_size": 16},
+            space={"optimizer": {"sgd": {"learning_rate": 0.1, "momentum": 0.9}}},
+            budget={"trials": 1},
+            baselines={"share": 0},
+            confirmation={"finalists": 1, "select_seeds": 1, "estimate_seeds": 2},
+        )
+    finally:
+        db.close()
+    names = json.loads((folder / "student.json").read_text())["class_names"]
+    pictures = {}
+    for number in range(200, 300):
+        path = place / f"{number}.png"
+        Image.fromarray(pixels[number]).save(path)
+        pictures[path] = {name for name, there in zip(names, tags[number], strict=True) if there}
+    return folder, pictures
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("program", ["student.py", "student.pt2", "student.onnx"])
+def test_each_program_says_all_that_a_picture_shows(tagged: tuple[Path, dict[Path, set[str]]], program: str) -> None:
+    if program == "student.onnx":
+        for module in ("onnx", "onnxscript", "onnxruntime"):
+            pytest.importorskip(module, reason=f"{program} is not made where {module} is not installed")
+    folder, pictures = tagged
+    papers = json.loads((folder / "student.json").read_text())
+    if program != "student.py":
+        assert papers["programs"][program] <= student_files.FARTHEST
+    answers = run_bare(folder, list(pictures), program, SEVERAL if program == "student.py" else None)
+    right = [set(answer) == pictures[path] for path, answer in zip(pictures, answers, strict=True)]
+    assert right == right_of(folder).tolist()
+    assert np.mean(right) == pytest.approx(papers["test"]["accuracy"], abs=1e-12)
+    assert 0.5 < np.mean(right) < 1
 
 
 def test_arrays_and_what_lies_beside_the_weights(db: Database, tmp_path: Path) -> None:

@@ -4,8 +4,10 @@ spec does not go with soft or several labels.
 
 from __future__ import annotations
 
+import csv
+import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +17,16 @@ import torch
 from PIL import Image
 from pydantic import ValidationError
 
+from search import units
+from search.records import Job, Trial
 from search.requests import jobs, results, trials
 from search.settings import Settings
 from search.spec.fields import DOOR
 from search.spec.job import JobSpec
 from search.storage.db import Database
+from service.pages import jobs_page_one
+from service.plots.trial import trial_plot
+from service.routes.trials import csv_lines
 from tests import distributions
 from tests.search import factories
 from tests.search.worker.answers import answered
@@ -72,9 +79,27 @@ def test_a_job_on_several_labels_of_a_plugins_set(db: Database, tmp_path: Path, 
         assert [report.metrics is not None and METRIC in report.metrics for report in curve] == [True, True]
     assert result.winner.test is not None
     assert METRIC in result.winner.test
+    check_shown(db, job, measured)
     papers = json.loads((folder / "student.json").read_text())
     assert (papers["targets"], papers["class_names"]) == ("several", ["a", "b", "c", "d"])
     assert "mean average precision" in (folder / "README.md").read_text().replace("_", " ")
+
+
+def check_shown(db: Database, job: Job, measured: Sequence[Trial]) -> None:
+    """The metric is a column of the CSV, a panel of a trial's curve and a row of its page, in per cent; and the teacher
+    is judged by it.
+    """
+    assert METRIC in trials.metric_names(db, job.id, factories.ME)
+    rows = list(csv.DictReader(io.StringIO("".join(csv_lines(iter(measured), metrics=[METRIC])))))
+    for row, trial in zip(rows, measured, strict=True):
+        for part, figures in (("validation", trial.metrics), ("test", trial.test_metrics)):
+            assert row[f"{part}_{METRIC}"] == ("" if figures is None else str(figures[METRIC]))
+    curve = trials.get_trial(db, job.id, 0, factories.ME)[1]
+    (panel,) = [p for p in trial_plot(job.spec, measured[0], curve).panels if p.title == "mean average precision"]
+    assert (panel.y.scale, panel.y.unit) == (100.0, " %")
+    (shown,) = [row for row in jobs_page_one.trial_measures(job, measured[0]) if row[0] == "mean average precision"]
+    assert shown[1] == f"{100 * (measured[0].value or 0.0):.1f} %"
+    assert ", its mean average precision " in units.teacher_worth(job.teacher)
 
 
 def test_a_student_of_several_labels_is_reproduced_by_its_program(
