@@ -27,6 +27,8 @@ OF_SPACE = ("temperature", "final_temperature", "student_temperature", "kd_weigh
 """The space's own settings, whose names no parameter may have; nor those of a configuration's other fields."""
 _RESERVED = frozenset({*OF_SPACE, "method", "parameters"})
 _TEMPERATURE = "a further temperature: the trial groups T = 1, T = 4 and labels alone pin it together with T"
+OF_ALL_STUDENTS = ("epochs", "batch_size")
+"""Settings of the built-in training that all students of a job share: a bank has one batch for all of its lanes."""
 _DEFAULT = "what the training has unless told otherwise; the middle, or the first, unless given"
 
 
@@ -195,6 +197,12 @@ def check_built_in(parameters: Mapping[str, Parameter], method: str, schedule: s
     """
     for name, parameter in parameters.items():
         record = PARAMETERS.get(name)
+        if name in OF_ALL_STUDENTS:
+            raise ValueError(
+                f"space.parameters.{name} cannot be searched by the built-in training yet: all students of a job have "
+                f"the same. Say training.{name} in its place, and compare several in a study: "
+                f"`factors: {{training.{name}: [...]}}`"
+            )
         if record is None:
             raise ValueError(
                 f"space.parameters.{name} is unknown to the built-in training, which has "

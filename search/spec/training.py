@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Self, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Self, TypeAlias
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from search.spec.classes import ClassesSpec, check_classes, classes_of
 from search.spec.fields import Fraction, Label, Part, Positive, RelativePath, Seed, Sensible, name_or_plugin
@@ -113,6 +113,17 @@ class TrainingSpec(Part):
     epochs: int = Field(20, ge=1, le=10_000)
     batch_size: int = Field(64, ge=1, le=65_536)
     schedule: ScheduleSpec = ScheduleSpec()
+
+    @field_validator("epochs", "batch_size", mode="before")
+    @classmethod
+    def _one_number(cls, value: Any, info: ValidationInfo) -> Any:
+        if isinstance(value, list | tuple | dict):
+            raise ValueError(
+                f"{info.field_name} cannot be searched by the built-in training yet: all students of a job have the "
+                "same. Give one whole number, and compare several in a study: "
+                f"`factors: {{training.{info.field_name}: [...]}}`"
+            )
+        return value
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

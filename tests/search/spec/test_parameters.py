@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from typing import Any
 
 import numpy as np
@@ -24,8 +25,11 @@ from search.spec.job import JobSpec
 from search.spec.markup import LocatedDocument
 from search.spec.objective import ObjectiveSpec
 from search.spec.optimizers import OWN
+from search.spec.parameters import OF_ALL_STUDENTS
 from search.spec.validation_errors import explain
 from search.states import Arm
+from search.studies.cells import expand
+from search.studies.spec import StudySpec
 from search.surrogate.encoding import Encoding
 from tests.search.specs_strategy import parameters as drawn_parameters
 from trainers.spec import Configuration, Optimizer, digest, to_jsonable
@@ -151,6 +155,23 @@ def test_what_no_training_can_do_is_refused_with_the_way_out() -> None:
     constant = {"training": {"schedule": {"name": "constant"}}, "space": {"parameters": {"final_factor": 0.1}}}
     assert "belongs to the schedule cosine" in refused(**digits, **constant, objective={}, confirmation={})[1]
     assert "accuracy, nll or ece" in refused(**digits, space={})[1]
+
+
+@pytest.mark.parametrize("name", OF_ALL_STUDENTS)
+def test_what_all_students_share_is_not_searched_yet_and_is_a_factor_of_a_study(name: str) -> None:
+    digits: dict[str, Any] = {"dataset": {"name": "digits"}, "objective": {}, "confirmation": {}}
+    for changes, path in (
+        ({"space": {"parameters": {name: [16, 32]}}}, f"space.parameters.{name}"),
+        ({"space": {}, "training": {name: [16, 32]}}, f"training.{name}"),
+        ({"space": {}, "training": {name: {"low": 16, "high": 32}}}, f"training.{name}"),
+    ):
+        refused_path, message = refused(**digits, **changes)
+        assert refused_path == path
+        assert re.search(r"cannot be searched .*yet: all students .* compare several in a study: `factors: ", message)
+    teacher = {"model": {"name": "mlp"}, "training": {"epochs": 2}, "optimizer": {}}
+    base = {"dataset": {"name": "digits"}, "teacher": teacher, "student": {"name": "mlp"}}
+    study = {"name": "s", "base": base, "factors": {f"training.{name}": [16, 32]}}
+    assert [cell.spec.training.model_dump()[name] for cell in expand(StudySpec.model_validate(study)).new] == [16, 32]
 
 
 @pytest.mark.parametrize("name", ["gp", "tpe", "cmaes", "qmc", "random"])
