@@ -148,7 +148,11 @@ class Proposer:
         except TimeoutError:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
-            raise ProposerProblem("database-unavailable", f"no answer within {ANSWER_SECONDS:g} s") from None
+            raise ProposerProblem(
+                "database-unavailable",
+                f"the process that proposes has not answered within {ANSWER_SECONDS:g} s: ask again, and look at the "
+                "service's log if it stays so",
+            ) from None
         except ConnectionError:
             raise ProposerProblem("database-unavailable", "the process that proposes has ended: ask again") from None
         finally:

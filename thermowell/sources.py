@@ -73,7 +73,10 @@ def _csv(path: Path) -> Iterator[Values]:
         raise SourceUnreadable(f"{path} needs a first line with a name for each column, each once")
     for line in reader:
         if None in line:
-            raise SourceUnreadable(f"line {reader.line_num} of {path} has more fields than its first line has names")
+            raise SourceUnreadable(
+                f"line {reader.line_num} of {path} has more fields than its first line has names: name each column, "
+                "and put quotes around what holds the separator"
+            )
         yield {name: read_cell(cell) for name, cell in line.items() if cell not in (None, "")}
 
 
@@ -177,7 +180,9 @@ def _wandb_folder(path: Path) -> Iterator[tuple[bool, Values]]:
     """What `wandb` leaves in its folder: run-*/files with config.yaml and wandb-summary.json."""
     folders = sorted({file.parent for file in path.rglob("config.yaml")}, key=lambda folder: folder.parent.name)
     if not folders:
-        raise SourceUnreadable(f"{path} has no run: no config.yaml lies below it")
+        raise SourceUnreadable(
+            f"{path} has no run, since no config.yaml lies below it: give the folder that wandb has written"
+        )
     yaml = _package("yaml", "pyyaml")
     for folder in folders:
         config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8")) or {}

@@ -63,7 +63,7 @@ def print_answer(console: Console, job: Job, result: Result, response: Temperatu
     console.print(_settings(result, metric))
     _heading(console, "Temperature response", f"{metric.label}, other settings at their best for each T")
     if response.overall is None:
-        console.print("  There is none: the temperature was fixed, or too few trials ended.")
+        console.print("  There is none: the temperature was fixed, or too few trials ended (`thermowell extend` adds).")
     else:
         console.print(_response(response.overall, metric))
         console.print(_sets(response.overall, metric, response.delta), style="dim")

@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import ast
-import inspect
+import builtins
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from types import ModuleType
-
-import search.errors
-import service.auth
-import service.errors
-import thermowell.errors
-import trainers.errors
-import trainers.fetch
 
 ROOT = Path(__file__).parents[2]
 ROOMS = ("search", "service", "trainers", "thermowell")
@@ -33,18 +27,42 @@ CALLS: dict[str, slice] = {
     "SpecWarning": slice(2, 3),
     "_refused": slice(1, 2),
     "_refusal": slice(2, 3),
+    "ProposerProblem": slice(1, 2),
+    "warn": slice(0, 1),
 }
 """Functions and documents whose arguments are words for a user, and which of these."""
+OF_PROGRAMS = {
+    "Stopped": "a worker's own way to its end",
+    "NotShown": "told to the log, beside what has ended the drawing",
+    "_Ended": "the same",
+    "AccessEnded": "a problem's slug, which ends a stream",
+    "Damaged": "what is derived is made anew, and the log says why",
+    "NotFinite": "a trial's reason: it counts as diverged",
+    "_Refused": "half of a sentence: what a column's value must be",
+}
+"""Exceptions that no user is told as they are, each with what becomes of it."""
+NOTHING = re.compile(r"\s*(No |There (is|are) (none|no )|there are none)")
+"""The beginning of what a command prints where it has nothing to show."""
 
 
-def _classes(module: ModuleType) -> set[str]:
-    members = inspect.getmembers(module, inspect.isclass)
-    return {name for name, kind in members if issubclass(kind, Exception) and kind.__module__ == module.__name__}
+@cache
+def exceptions() -> frozenset[str]:
+    """The names of all exceptions that the rooms declare, directly or by way of each other."""
+    bases: dict[str, set[str]] = {}
+    for path in paths():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ClassDef):
+                bases.setdefault(node.name, set()).update(ast.unparse(base).rpartition(".")[2] for base in node.bases)
+    kinds = [kind for kind in vars(builtins).values() if isinstance(kind, type)]
+    known = {kind.__name__ for kind in kinds if issubclass(kind, BaseException)}
+    while more := {name for name, parents in bases.items() if name not in known and parents & known}:
+        known |= more
+    return frozenset(known & set(bases))
 
 
-ERRORS = frozenset().union(
-    *map(_classes, (search.errors, service.errors, service.auth, thermowell.errors, trainers.errors, trainers.fetch))
-)
+def paths() -> list[Path]:
+    """The files of all rooms; what is generated of others is left out."""
+    return [path for room in ROOMS for path in sorted((ROOT / room).rglob("*.py")) if "sync" not in path.parts]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +76,7 @@ class Message:
 
 def messages() -> list[Message]:
     """Of all rooms, in the order of the files."""
-    paths = [path for room in ROOMS for path in sorted((ROOT / room).rglob("*.py")) if "sync" not in path.parts]
-    return [message for path in paths for message in _of_file(path)]
+    return [message for path in paths() for message in _of_file(path)]
 
 
 def _of_file(path: Path) -> Iterator[Message]:
@@ -67,7 +84,8 @@ def _of_file(path: Path) -> Iterator[Message]:
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
             name = _name(node.exc)
-            if name in ERRORS or (name == "ValueError" and file.startswith(AT_DOORS)):
+            told = name in exceptions() and name not in OF_PROGRAMS and name not in CALLS
+            if told or (name == "ValueError" and file.startswith(AT_DOORS)):
                 arguments = node.exc.args[:1]  # what follows is a title, a number of seconds
                 yield from (Message(file, node.lineno, text) for argument in arguments for text in words(argument))
         elif (
@@ -75,6 +93,9 @@ def _of_file(path: Path) -> Iterator[Message]:
         ):
             for argument in node.args[CALLS[_name(node)]]:
                 yield from (Message(file, node.lineno, text) for text in words(argument))
+        elif isinstance(node, ast.Call) and _name(node) == "print" and "terminal" in path.parts:
+            texts = [text for argument in node.args[:1] for text in words(argument)]
+            yield from (Message(file, node.lineno, text) for text in texts if NOTHING.match(text))
 
 
 def _name(call: ast.Call) -> str:

@@ -16,7 +16,7 @@ from tests.architecture.messages import Message, messages, words
 
 VERBS = (
     "add|ask|build|cancel|check|choose|claim|close|convert|create|delete|do|draw|drop|end|fetch|follow|give|group|import|install|"
-    "keep|leave|let|look|lower|make|mend|mount|move|name|number|open|put|raise|read|remove|rename|report|run|save|say|"
+    "keep|leave|let|look|lower|make|mend|mount|move|name|number|open|put|raise|read|remove|rename|repeat|report|run|save|say|"
     "scale|see|send|set|show|start|submit|take|try|unset|update|use|wait|write"
 )
 WAY_OUT = re.compile(

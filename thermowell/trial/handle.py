@@ -317,7 +317,8 @@ class Trial:
 
     def _check_open(self, verb: str) -> None:
         if self._end is not None:
-            raise Unfinished(f"trial {self.number} has {_ENDS.get(self._end, 'ended')} already: {verb} comes too late")
+            end = _ENDS.get(self._end, "ended")
+            raise Unfinished(f"trial {self.number} has {end} already: {verb} comes too late, leave it out")
 
     def _lap(self) -> float:
         now = time.monotonic()

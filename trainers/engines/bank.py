@@ -53,7 +53,11 @@ class BankEngine(LanedEngine[_Stacked]):
         losses.check(prepared.problem, prepared.classes, prepared.targets)
         self._prepared = prepared
         if compiled and not has_compiler():
-            warnings.warn(f"the bank is not compiled: there is no C++ compiler ({_compiler()})", stacklevel=2)
+            warnings.warn(
+                f"the bank is not compiled, which trains more slowly: there is no C++ compiler ({_compiler()}); "
+                "install g++, or let CXX name one",
+                stacklevel=2,
+            )
             compiled = False
         self.compiled = compiled
         trained, judged = self._build(seed=0).train(), self._build(seed=0).eval()

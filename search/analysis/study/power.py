@@ -154,7 +154,10 @@ def _from_tables(cells: Sequence[PlannedCell], margin: float) -> tuple[dict[Topi
         for topic, quantity in ({} if curves is None else quantities(curves, margin)).items():
             parts.setdefault(topic, []).append(quantity.deviation)
     if not parts:
-        raise PilotNeeded("T is not searched in this study, or a job has too few trials: nothing could be told of it")
+        raise PilotNeeded(
+            "T is not searched in this study, or a job has too few trials, so that nothing could be told of it: give "
+            "space.temperature a range or a list, and each job more trials (budget.trials)"
+        )
     basis = (
         f"how runs scatter in the recorded tables {', '.join(tables)}, and the assumption that jobs of the same levels "
         "differ by half of the margin beside"
