@@ -40,7 +40,7 @@ from thermowell.api.guidance import Guidance
 
 MOST_PER_PAGE = 200
 MOST_GUIDANCES = 64
-"""That a process remembers: of 100 cells each takes about a megabyte."""
+"""That a process remembers."""
 _guidances: Memory[Guidance] = Memory(MOST_GUIDANCES)  # by study, and whether the questions are in it
 
 
