@@ -25,8 +25,8 @@ MORE_SEEDS = (1, 2, 3, 4, 6, 9, 13, 20)
 """Numbers of further seeds after which an undecided verdict is looked at again."""
 
 
-PLACEBOS = {"placebo-1": 1.01, "placebo-4": 4.04}
-"""Budgets by name in which T is fixed beside a baseline's T, so near that it cannot matter."""
+PLACEBOS = {"placebo-1": (1.01, "t1"), "placebo-4": (4.04, "t4")}
+"""Budgets by name in which T is fixed beside a baseline's T, so near that it cannot matter, and that baseline."""
 EXTENSIONS = (16, 16, 16)
 """Further trials of the search of each extension of an `extended` job."""
 
@@ -61,16 +61,21 @@ def told(searched: World, number: int, budget: str) -> dict[str, Any] | None:
 
 
 def _placebo(searched: World, number: int, budget: str) -> dict[str, Any] | None:
-    """Whether T beside a baseline's T is called better than all others; None where a world has cells alone."""
+    """Whether T beside a baseline's T is called better than that baseline, by the verdict or by a gain of the answer;
+    None where a world has cells alone.
+    """
     if not isinstance(searched, Formula):
         return None
-    space = {**searched.space, "temperature": PLACEBOS[budget]}
-    job = Job(searched, spec_of(searched, FIRST + number, space=space)).run()
-    verdict = job.documents()["result"].verdict
-    used = _read(verdict.configuration)
-    better = verdict.kind == "use" and verdict.shown and used.temperature == PLACEBOS[budget]
+    temperature, baseline = PLACEBOS[budget]
+    job = Job(searched, spec_of(searched, FIRST + number, space={**searched.space, "temperature": temperature})).run()
+    result = job.documents()["result"]
+    verdict, gains = result.verdict, [gain for gain in result.gains if gain.variant == "tuned"]
+    claims = [gain.interval for gain in (*verdict.gains, *gains) if gain.over == baseline and gain.interval]
+    better = any(interval.low > 0 for interval in claims)
     row = {"world": searched.name, "job": number, "budget": budget, "trainings": len(job.trials)}
-    return row | _judged(searched, used) | {"kind": verdict.kind, "shown": verdict.shown, "called_better": better}
+    return row | _judged(searched, _read(verdict.configuration)) | {
+        "kind": verdict.kind, "shown": verdict.shown, "called_better": better,
+    }  # fmt: skip
 
 
 def _extended(searched: World, number: int) -> dict[str, Any]:

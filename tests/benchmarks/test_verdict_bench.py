@@ -8,6 +8,7 @@ import pytest
 
 from benchmarks.verdict.figures import of
 from benchmarks.verdict.jobs import Job, spec_of
+from benchmarks.verdict.side import PLACEBOS, told
 from benchmarks.verdict.worlds import world
 from search.states import Stage
 
@@ -36,3 +37,12 @@ def test_what_is_missing_is_said_rightly_within_a_factor_of_two(needed: int | No
     said = of([row], [])["missing_within_2"]
     assert said is not None
     assert said[0] == float(right)
+
+
+@pytest.mark.parametrize("budget", PLACEBOS)
+def test_a_temperature_beside_a_baselines_is_not_called_better_for_being_better_than_others(budget: str) -> None:
+    """On this world T = 4 is better than T = 1 and than labels alone, and about as good as T = 4.04."""
+    row = told(world("four-best"), 0, budget)
+    assert row is not None
+    assert row["called_better"] is False
+    assert told(world("digits-cnn-20"), 0, budget) is None
