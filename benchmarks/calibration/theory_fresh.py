@@ -6,7 +6,6 @@ Kept as benchmarks/results/theory-fresh.json, which `benchmarks.calibration.theo
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import sys
 import time
@@ -19,7 +18,7 @@ import numpy as np
 from sklearn.datasets import load_digits
 
 from benchmarks.calibration import theory_numbers as numbers
-from benchmarks.calibration.theory_teachers import CACHE, teacher_facts
+from benchmarks.calibration.theory_teachers import read_options, teacher_facts
 from benchmarks.common import facts, output
 from benchmarks.table import build, contexts
 from benchmarks.table.contexts import Planned
@@ -126,11 +125,7 @@ def _of_seeds(
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--tiny", action="store_true", help="one small context, for a look")
-    parser.add_argument("--cache", type=Path, default=CACHE, help="where data, teachers and students' curves lie")
-    parser.add_argument("--keep", help="the name of the result that is written")
-    options = parser.parse_args(arguments)
+    options = read_options(__doc__, arguments)
     began, about = time.monotonic(), facts.gather()
     run.set_threads(1)
     roots, chosen = Roots(options.cache / "data", options.cache / "store"), planned(options.tiny)

@@ -89,13 +89,18 @@ def traces(ready: Prepared, seeds: int = SEEDS) -> dict[str, dict[str, list[list
     }  # fmt: skip
 
 
+def read_options(description: str | None, arguments: Sequence[str] | None) -> argparse.Namespace:
+    """The options of a program that trains for the theory: tiny, cache, keep."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--tiny", action="store_true", help="one small context, for a look")
+    parser.add_argument("--cache", type=Path, default=CACHE, help="where data, teachers and students' curves lie")
+    parser.add_argument("--keep", help="the name of the result that is written")
+    return parser.parse_args(arguments)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--tiny", action="store_true", help="one small context, for a look")
-    parser.add_argument("--cache", type=Path, default=CACHE, help="where data and teachers lie")
-    parser.add_argument("--keep", help="the name of the result that is written")
-    options = parser.parse_args(arguments)
+    options = read_options(__doc__, arguments)
     began, about = time.monotonic(), facts.gather()
     run.set_threads(1)
     chosen = [planned for planned in contexts.planned(options.tiny) if not planned.sealed]

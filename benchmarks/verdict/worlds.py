@@ -206,8 +206,7 @@ class Recorded:
 
     def best_at(self, temperature: float) -> float:
         """The best cell with this T."""
-        cells = enumerate(self._ground.grid.cells())
-        return max(float(self._ground.final[n]) for n, cell in cells if cell.temperature == temperature)
+        return self._ground.best_at(temperature)
 
 
 def world(name: str) -> World:

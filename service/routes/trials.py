@@ -105,9 +105,10 @@ def get_trials_csv(request: Request, job_id: JobId, principal: Reader) -> Stream
     accuracy = ((job.teacher or {}).get("validation") or {}).get("accuracy")
     space = job.spec.get("space") if isinstance(job.spec, dict) else None
     names = list((space or {}).get("parameters") or {})
-    further = [name for name in metric_names(db, job_id, principal) if name not in METRICS]
-    rows = iter_trials(db, job_id, principal)
-    lines = csv_lines(rows, accuracy, names, further) if request.method == "GET" else iter(())
+    lines: Iterator[str] = iter(())
+    if request.method == "GET":
+        further = [name for name in metric_names(db, job_id, principal) if name not in METRICS]
+        lines = csv_lines(iter_trials(db, job_id, principal), accuracy, names, further)
     headers = {"Content-Disposition": f'attachment; filename="{job_id}-trials.csv"'}
     return StreamingResponse(lines, media_type="text/csv", headers=headers)
 

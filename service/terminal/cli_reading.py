@@ -54,8 +54,8 @@ def trials(
                 client.http.get(f"/jobs/{job_id}/trials", sort=sort, state=state, stage=stage, limit=min(limit, 1000))
             )
             return
-        objective = client.job(job_id).spec["objective"]
-        metric = units.measure(objective["metric"], objective.get("unit"))
+        document = client.job(job_id)
+        metric = units.measure_in(document.spec, document.metric)
         rows = list(islice(client.trials(job_id, sort=sort, state=state, stage=stage), limit))
     if not rows:
         stderr().print("No trial is like that: leave --state and --stage out to see all that there are.")
