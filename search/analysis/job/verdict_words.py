@@ -109,7 +109,7 @@ class _Writer:
         if decision.kind == "labels":
             return f"Train without the teacher{self._best_distilled()}."
         if decision.kind == "keep":
-            return f"Train with it: {self._no_more()}{self._level()}."
+            return f"Train with it{self._no_more()}{self._level()}."
         if decision.kind == "undecided":
             return f"Meanwhile use {_in_full(self.spec, self.entry)}{self._expected(gain)}. {self._more()}"
         return f"Train with it{self._expected(gain)}."
@@ -164,17 +164,19 @@ class _Writer:
 
     def _no_more(self) -> str:
         """That nothing else is expected to gain what matters, or what is and is no ground to prefer it."""
-        faint = self._faint()
-        return faint if faint is not None else f"no other choice is expected to gain more than {self._delta()}"
+        if (faint := self._faint()) is not None:
+            return f", and not with {faint}"
+        return f": no other choice is expected to gain more than {self._delta()}"
 
     def _faint(self) -> str | None:
         """What looks better at another T and hardly asks the teacher."""
         if (place := self.decision.faint) is None:
             return None
-        entry, better = self.contest.entries[place], -self.decision.losses[place]
-        gain = units.difference(self.metric, better, units.decimals(self.metric, self.contest.field.delta))
+        entry, more = self.contest.entries[place], -self.decision.losses[place]
+        gain = units.difference(self.metric, more, units.decimals(self.metric, self.contest.field.delta))
         share = _percent(entry.option.share)
-        return f"{_short(entry)} looks {gain} better with {share} of the loss for the teacher, so that T hardly counts"
+        better = f"looks {gain} better with {share} of the loss for the teacher"
+        return f"{_short(entry)}, which {better}, so that T hardly counts"
 
     def _others(self) -> str:
         names = list(dict.fromkeys(_short(self.contest.entries[gain.place]) for gain in self.decision.gains))

@@ -103,7 +103,7 @@ def test_what_hardly_asks_the_teacher_is_no_temperature_to_use() -> None:
     reason = answer.reasons[-1]
     assert reason.startswith("Not recommended: T = ")
     assert reason.endswith(" of the loss for the teacher, so that T hardly counts.")
-    assert f"Train with it: {reason.removeprefix('Not recommended: ').removesuffix('.')}" in answer.action
+    assert f"Train with it, and not with {reason.removeprefix('Not recommended: ').removesuffix('.')}" in answer.action
 
 
 def test_what_cannot_be_told_says_what_to_do_meanwhile_and_how_much_more_it_takes() -> None:
