@@ -1,7 +1,8 @@
 """The answer of a study in a form that is kept. From the document of `thermowell study run --json`: a smaller one below
 results, a picture of each factor below docs/pictures, and on the standard output the tables as Markdown.
 
-It trains nothing. Given a document that it has kept itself, it draws and prints that again.
+It trains nothing. Given a document that it has kept itself, it draws and prints that again. The last line is one JSON
+object: which share of the questions of all these studies is decided, and how wide intervals of shifts of the best T are.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import argparse
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import fmean, median
 from typing import Any
 
 from benchmarks.common import facts, output, repetitions
@@ -21,6 +23,7 @@ from thermowell.api.guidance import Guidance, Measured
 
 PICTURES = Path(__file__).parents[2] / "docs" / "pictures"
 PLACES = 4  # decimals that are kept: temperatures, octaves and shares are not known better
+UNDECIDED = "cannot tell"
 JOB_FIELDS = ("levels", "replicate", "best_temperature", "best", "quality", "gain")
 
 
@@ -64,6 +67,40 @@ def compared(jobs: Sequence[dict[str, Any]], factor: str, confidence: float) -> 
     }
 
 
+def verdicts(guidance: Guidance) -> dict[str, list[bool]]:
+    """Whether each question of a study is decided, by kind; the kinds are those of docs/study-questions.md."""
+    effects = [effect for question in guidance.questions for effect in question.effects]
+    said: dict[str, list[str]] = {
+        "sizes": [size.verdict for question in guidance.questions for size in question.levels if size.verdict],
+        "effects": [effect.verdict for effect in effects if len(effect.factors) == 1],
+        "pairs": [effect.verdict for effect in effects if len(effect.factors) > 1],
+        "shifts": [contrast.verdict for factor in guidance.factors for contrast in factor.contrasts],
+        "pairs' shifts": [pair.verdict for pair in guidance.interactions],
+    }
+    return {kind: [verdict != UNDECIDED for verdict in them] for kind, them in said.items()}
+
+
+def width_factors(guidance: Guidance) -> list[float]:
+    """By which factor of T the interval of each effect on the best T is wide."""
+    contrasts = [contrast.interval for factor in guidance.factors for contrast in factor.contrasts]
+    return [2.0 ** (interval.high - interval.low) for interval in contrasts]
+
+
+def headline(guidances: Sequence[Guidance]) -> dict[str, Any]:
+    """Which share of all questions of these studies is decided, by kind and in all, and how wide shifts are."""
+    flags = [verdicts(guidance) for guidance in guidances]
+    kinds = {kind: [flag for one in flags for flag in one[kind]] for kind in (flags[0] if flags else ())}
+    together = [flag for them in kinds.values() for flag in them]
+    widths = [width for guidance in guidances for width in width_factors(guidance)]
+    return {
+        "studies": len(guidances),
+        "questions": len(together),
+        "decided_share": round(fmean(together), 3) if together else None,
+        "decided": {kind: f"{sum(them)} of {len(them)}" for kind, them in kinds.items()},
+        "width_factor_median": round(median(widths), 2) if widths else None,
+    }
+
+
 def _told(jobs: Sequence[dict[str, Any]], guidance: Guidance) -> str:
     """Those differences as a table in Markdown, as far as there are any."""
     lines = []
@@ -95,6 +132,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("documents", nargs="+", type=Path, help="of `thermowell study run --json`, or kept ones")
     parser.add_argument("--about", type=Path, help="JSON: how the study was run, added to machine and versions")
     given = parser.parse_args(arguments)
+    guidances = []
     for path in given.documents:
         document = json.loads(path.read_text())
         if "details" not in document:
@@ -108,6 +146,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         pictures(guidance, PICTURES)
         print(guidance_table.markdown(guidance))
         print(_told(document["details"]["jobs"], guidance))
+        guidances.append(guidance)
+    print(json.dumps(headline(guidances)))
 
 
 if __name__ == "__main__":

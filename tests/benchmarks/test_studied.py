@@ -13,6 +13,8 @@ from benchmarks.common import output
 from benchmarks.searching import studied
 from search.analysis.study.cells import Cell, Optimum
 from search.analysis.study.guidance import compute_guidance
+from thermowell.api.answers import Interval
+from thermowell.api.guidance import Effect, Guidance, Measured, Question, Size, SizeVerdict, Verdict
 
 TEMPERATURES = tuple(float(one) for one in np.geomspace(1, 40, 40))
 
@@ -53,6 +55,7 @@ def test_what_is_kept_is_told_as_the_whole_was(tmp_path: Path, capsys: pytest.Ca
     drawn = picture.read_text()
 
     picture.unlink()
+    assert json.loads(told.splitlines()[-1])["studies"] == 1
     studied.main([str(kept)])
     assert capsys.readouterr().out == told
     assert picture.read_text() == drawn
@@ -75,3 +78,44 @@ def test_qualities_are_compared_between_jobs_that_are_otherwise_alike() -> None:
     assert (found["mse"].pairs, found["mse"].mean) == (4, pytest.approx(-0.02))
     assert found["mse"].high == pytest.approx(-0.02)
     assert studied.compared([], "method", 0.9) == {}
+
+
+def _question(size: SizeVerdict, effect: Verdict, pair: Verdict) -> Question:
+    measured = Measured(mean=0.0, interval=Interval(low=-0.1, high=0.1, confidence=0.9))
+    levels = [("b", "a"), ("d", "c")]
+    return Question(
+        name="gain",
+        temperature=None,
+        margin=0.01,
+        cells=[],
+        levels=[Size(levels={"x": "a"}, jobs=2, measured=measured, verdict=size)],
+        effects=[
+            Effect(factors=["x"], levels=levels[:1], measured=measured, verdict=effect),
+            Effect(factors=["x", "y"], levels=levels, measured=measured, verdict=pair),
+        ],
+        within=0.01,
+        between=None,
+        runs=8,
+        words="",
+    )
+
+
+def test_the_last_line_counts_what_is_decided_of_all_studies() -> None:
+    cells = [_cell(name, repeat) for name in ("adamw", "sgd") for repeat in range(2)]
+    guidance: Guidance = compute_guidance("two optimizers", cells)
+    [contrast] = guidance.factors[0].contrasts
+    first = guidance.model_copy(update={"questions": [_question("matters", "moves", "cannot tell")]})
+    second = guidance.model_copy(update={"questions": [_question("cannot tell", "negligible", "cannot tell")]})
+    counted = studied.headline([first, second])
+    shifts = 2 * (contrast.verdict != "cannot tell")
+    assert counted["decided"] == {
+        "sizes": "1 of 2",
+        "effects": "2 of 2",
+        "pairs": "0 of 2",
+        "shifts": f"{shifts} of 2",
+        "pairs' shifts": "0 of 0",
+    }
+    assert (counted["questions"], counted["decided_share"]) == (8, round((3 + shifts) / 8, 3))
+    interval = contrast.interval
+    assert counted["width_factor_median"] == pytest.approx(2 ** (interval.high - interval.low), abs=0.01)
+    assert studied.headline([])["decided_share"] is None
