@@ -203,8 +203,10 @@ def test_a_broken_picture_of_the_part_that_is_cut_for_the_test_is_named_before(t
 
 def test_large_images_are_judged_fewer_at_a_time(tmp_path: Path) -> None:
     np.savez(tmp_path / "alone.npz", images=pixels(size=8), labels=LABELS)
-    for size, batch in ((8, 1024), (64, 1024), (128, 256), (224, 83), (4096, 16)):
+    sizes = ((8, 1024, 1024), (28, 83, 1024), (64, 32, 1024), (128, 32, 256), (224, 32, 83), (4096, 16, 16))
+    for size, batch, accelerated in sizes:
         split = datasets.load(ALONE, tmp_path)
         shown = torch.empty((1, 3, 1, 1), dtype=torch.uint8).expand(1, 3, size, size)
         large = datasets.Split(datasets.Part(shown, split.train.labels), split.validation, 3, split.mean, split.std)
         assert views.Normaliser.of(large, torch.device("cpu")).batch == batch
+        assert views.prediction_batch(size, size, torch.device("cuda")) == accelerated

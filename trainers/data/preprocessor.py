@@ -27,7 +27,7 @@ class Preprocessor(Normaliser):
         super().__init__(mean, std, device)
         height, width = self.size
         self.growth = self.channels * height * width / split.train.images[0].numel()
-        self.batch = prediction_batch(height, width)
+        self.batch = prediction_batch(height, width, device)
 
     def __call__(self, pixels: Tensor) -> Tensor:
         """The images as the teacher takes them."""
