@@ -2,7 +2,7 @@
 results, a picture of each factor below docs/pictures, and on the standard output the tables as Markdown.
 
 It trains nothing. Given a document that it has kept itself, it draws and prints that again. The last line is one JSON
-object: which share of the questions of all these studies is decided, and how wide intervals of shifts of the best T are.
+object: which share of the questions of all these studies is decided, and how wide the intervals of shifts are.
 """
 
 from __future__ import annotations
