@@ -147,3 +147,20 @@ def at_once(spec: JobSpec, stage: Stage) -> int | None:
     if stage is Stage.BASELINE:
         return len(BASELINE_ARMS) * max(1, baseline_trials(spec, spec.budget.trials) // 4)
     return None
+
+
+def side_by_side(spec: JobSpec, stage: Stage) -> int:
+    """How many students an engine for a stage should hold: as many as a search bears at once, of a grid all of them,
+    and for a confirmation as many as it trains together where these are twice as many or more.
+    """
+    searched = at_once(spec, Stage.SEARCH)
+    if searched is None:
+        return spec.budget.trials + tuned_trials(spec, spec.budget.trials)
+    together = {Stage.SELECT: _contestants(spec), Stage.ESTIMATE: estimate_trials(spec)}.get(stage, 0)
+    return together if together >= 2 * searched else searched
+
+
+def _contestants(spec: JobSpec) -> int:
+    """How many finalists a race trains on each seed, at most."""
+    tuned = tuned_trials(spec, spec.budget.trials)
+    return select_trials(spec, [spec.budget.trials, *_sizes(spec, tuned)]) // max(1, spec.confirmation.select_seeds)

@@ -155,7 +155,7 @@ class TrialAdmitter:
             if not self._tell_teacher(claim, session):
                 return True
             with breakable(), tracing.within(claim.traceparent):
-                opened = session.open(max(1, trial_counts.at_once(claim.spec, Stage.SEARCH) or 1), self._work(claim))
+                opened = session.open(trial_counts.side_by_side(claim.spec, claim.stage), self._work(claim))
             return self._start(claim, session, opened)
         except LeaseLost:
             self.finisher.drop(claim)

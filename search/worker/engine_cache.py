@@ -82,16 +82,16 @@ class EngineSession:
     def open(self, most: int, work: int) -> bool:
         """Opens an engine of at most `most` lanes with `work` epochs before it; whether one was opened.
 
-        One that is there stays, unless it is empty and more lanes make sense by now than when it was chosen.
+        One that is there stays, unless it is empty and more lanes make sense by now than when it was chosen, or at most
+        half as many.
         """
-        sound = self._engine is not None and self.broken is None
-        if self.trials or (sound and most <= self._asked):
+        most = most if self._bearable is None else min(most, self._bearable)
+        suitable = self._asked // 2 < most <= self._asked
+        if self.trials or (self._engine is not None and self.broken is None and suitable):
             return False
         self.close()
-        if self.choice is None or most > self._asked:
+        if self.choice is None or not suitable:
             self.choice, self._asked = self._chooser.choose(self.prepared, most, work), most
-        if self._bearable is not None and self._bearable < self.choice.lanes:
-            self.choice = dataclasses.replace(self.choice, lanes=self._bearable)
         self._engine = self._chooser.open(self.prepared, self.choice)
         return True
 

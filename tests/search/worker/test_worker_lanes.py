@@ -8,7 +8,8 @@ import signal
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 import sqlalchemy
@@ -29,7 +30,8 @@ from tests.processes import Processes
 from tests.search import factories
 from tests.search.interrupted import JOB, rows, settings_for, starts, stop_after, submitted
 from trainers import run
-from trainers.engines import memory
+from trainers.engines import choose, memory
+from trainers.engines.forms import Form
 from trainers.engines.loop import LoopEngine
 from trainers.engines.processes import ProcessesEngine
 
@@ -86,10 +88,54 @@ def test_lanes_are_kept_full_with_a_quarter_of_the_search_at_once(
     worker.run_worker(settings, exit_when_idle=True)
     assert jobs.get_job(db, job.id, factories.ME).state is JobState.COMPLETED
     most = {stage: max(each[f"{job.id} {stage}"] for each in said) for stage in (Stage.SEARCH, Stage.ESTIMATE)}
-    assert most == {Stage.SEARCH: 3, Stage.ESTIMATE: 3}
+    assert most == {Stage.SEARCH: 3, Stage.ESTIMATE: 8}
     assert {row.state for row in rows(db, job)} == {TrialState.COMPLETED}
     # twelve trials of four epochs, three at a time: a lane is never empty while there is something to search
     assert sum(each[f"{job.id} search"] > 0 for each in said) == 16
+
+
+def test_a_grid_takes_all_lanes(db: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No sampler is asked, so that as many are trained at once as an engine bears."""
+    grid = {"temperatures": [1, 4, 10], "settings": 4}
+    changes: dict[str, Any] = {"grid": grid, "budget": {"trials": 24}, "baselines": {"share": 0.2}}
+    job = submitted(db, **changes, confirmation="none", training={"epochs": 2}, pruner={"name": "none"})
+    said = together(monkeypatch)
+    worker.run_worker(settings, exit_when_idle=True)
+    assert jobs.get_job(db, job.id, factories.ME).state is JobState.COMPLETED
+    assert max(sum(each.values()) for each in said) == 8
+
+
+@pytest.mark.parametrize(
+    ("changes", "lanes"),
+    [
+        ({"budget": {"trials": 64}}, {Stage.SEARCH: 16, Stage.BASELINE: 16, Stage.SELECT: 16, Stage.ESTIMATE: 16}),
+        ({"budget": {"trials": 8}}, {Stage.SEARCH: 2, Stage.BASELINE: 2, Stage.SELECT: 8, Stage.ESTIMATE: 8}),
+        ({"budget": {"trials": 8}, "confirmation": "none"}, dict.fromkeys(Stage, 2)),
+        ({"budget": {"trials": 24}, "grid": {"temperatures": [1, 4, 10], "settings": 4}}, dict.fromkeys(Stage, 32)),
+    ],
+)
+def test_an_engine_holds_what_is_trained_at_once(changes: dict[str, Any], lanes: dict[Stage, int]) -> None:
+    """As many as the search bears, all of a grid, and a confirmation's where these are twice as many."""
+    spec = factories.spec(**{"baselines": {"share": 0.25}, "pruner": {"name": "none"}, **changes})
+    assert {stage: trial_counts.side_by_side(spec, stage) for stage in Stage} == lanes
+
+
+def test_an_empty_engine_is_opened_anew_where_other_lanes_make_sense() -> None:
+    """With more, or half as many or fewer, not for a few less."""
+    asked: list[int] = []
+
+    class Chooser:
+        def choose(self, _prepared: Any, most: int, _work: int) -> Any:
+            asked.append(most)
+            return choose._choice(Form("loop", most, 1), (), "")
+
+        def open(self, _prepared: Any, choice: Any) -> Any:
+            return SimpleNamespace(lanes=choice.lanes, close=lambda: None)
+
+    session = engine_cache.EngineSession(cast("Any", None), cast("Any", Chooser()))
+    opened = [session.open(most, 1) for most in (4, 3, 4, 5, 20, 16, 11, 10)]
+    assert opened == [True, False, False, True, True, False, False, True]
+    assert asked == [4, 5, 20, 10]
 
 
 def test_the_fleet_shares_what_the_sampler_bears(
@@ -157,9 +203,9 @@ def test_the_worker_says_with_what_it_trains(db: Database, settings: Settings) -
         worker.run_worker(settings, exit_when_idle=True)
     [row] = list_workers(db)
     [engine] = row.engines
-    assert (engine["engine"], engine["lanes"], engine["student"], row.lanes) == ("loop", 2, "mlp", 2)
-    [chosen] = [each for each in said if each["event"] == "engine chosen"]
-    assert (chosen["engine"], chosen["lanes"]) == ("loop", 2)
+    assert (engine["engine"], engine["lanes"], engine["student"], row.lanes) == ("loop", 8, "mlp", 8)
+    chosen = [(each["engine"], each["lanes"]) for each in said if each["event"] == "engine chosen"]
+    assert chosen == [("loop", 2), ("loop", 8)]  # for the search, and for what confirms it
 
 
 def test_out_of_memory_halves_the_lanes_and_fails_nobody(
