@@ -195,6 +195,14 @@ def let_threads_sleep() -> None:
         os.environ.setdefault("GOMP_SPINCOUNT", str(SPINS))
 
 
+def use_one_thread() -> None:
+    """Lets BLAS take one thread, unless the environment says how many: of matrices as small as those of an analysis,
+    others cost more than they do. numpy reads it when imported.
+    """
+    if not {"OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"} & os.environ.keys():
+        os.environ.update({"OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"})
+
+
 def _split(labels: str) -> tuple[str, ...]:
     return tuple(word.strip() for word in labels.split(",") if word.strip())
 

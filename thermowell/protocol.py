@@ -15,6 +15,7 @@ from thermowell.errors import Refused, Unreachable, refusal
 PATIENCE_SECONDS = 60.0
 LONGEST_WAIT = 60.0  # seconds that a service which is asked too often may name
 STREAM_TIMEOUT = httpx.Timeout(30.0, read=60.0)  # the service sends a sign of life every 15 seconds
+COMPUTED_TIMEOUT = httpx.Timeout(30.0, read=900.0)  # of what is worked out when it is asked for: a study's guidance
 # Why a stream ends whose reader may read no more, and as which problem the next request would be refused.
 ACCESS_ENDS = {
     "key-revoked": ("unauthenticated", 401),

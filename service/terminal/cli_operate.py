@@ -38,6 +38,9 @@ def serve(
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="[env THERMOWELL_PORT; 8000]")] = None,
 ) -> None:
     """Run the API and the dashboard. On any address but loopback an API key must exist first."""
+    from search.settings import use_one_thread
+
+    use_one_thread()
     from search.errors import DatabaseUnavailable, LiteratureInvalid, StoreUnavailable
     from service.auth import OpenRefused
     from service.server import AddressTaken, run

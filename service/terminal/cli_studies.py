@@ -199,7 +199,7 @@ def guidance(study: StudyArgument, url: Url = DEFAULT_URL, key: Key = None, as_j
     with connected(url, key, as_json) as client:
         study_id = _full_id(client, study)
         if as_json:
-            print_json(client.http.get(f"/studies/{study_id}/guidance"))
+            print_json(client.http.get_computed(f"/studies/{study_id}/guidance"))
         else:
             _print_guidance(client, study_id)
 
@@ -264,7 +264,7 @@ def _tell(client: Client, study: StudyDetail, as_json: bool) -> None:
 def _guidance(client: Client, study_id: str) -> Any:
     """As the API sends it; None where no cell is answered."""
     try:
-        return client.http.get(f"/studies/{study_id}/guidance")
+        return client.http.get_computed(f"/studies/{study_id}/guidance")
     except Refused as refused:
         if refused.slug != "not-ready":
             raise

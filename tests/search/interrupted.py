@@ -51,8 +51,9 @@ def submitted(db: Database, **changes: Any) -> Job:
 
 
 def settings_for(db: Database, var: Path, **changes: Any) -> Settings:
-    """One thread, polling often, and a checkpoint after each epoch."""
+    """One thread, polling often, a checkpoint after each epoch, and an engine that computes the same each time."""
     given: dict[str, Any] = {"lease_seconds": 60, "poll_seconds": 0.05, "threads": 1, "checkpoint_seconds": 1e-6}
+    given["engine"] = "loop"
     return Settings(var=var, database_url=db.url, **(given | changes))
 
 

@@ -47,6 +47,10 @@ class AsyncTransport:
         params = {name: value for name, value in query.items() if value is not None}
         return (await self.request("GET", f"/v1{path}", params=params)).json()
 
+    async def get_computed(self, path: str) -> Any:
+        """The JSON at a path below /v1 that is worked out when it is asked for, which may take minutes."""
+        return (await self.request("GET", f"/v1{path}", timeout=protocol.COMPUTED_TIMEOUT)).json()
+
     async def post(self, path: str, document: Mapping[str, Any] | None = None) -> Any:
         """What a POST below /v1 answers."""
         return (await self.request("POST", f"/v1{path}", json=document)).json()

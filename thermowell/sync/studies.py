@@ -67,7 +67,7 @@ class Studies:
 
     def guidance(self, study: str | Study) -> Guidance:
         """Which factors move the best T. Refused with the slug `not-ready` before the first cell is answered."""
-        return read_document(Guidance, self.http.get(f"{_path(study)}/guidance"))
+        return read_document(Guidance, self.http.get_computed(f"{_path(study)}/guidance"))
 
 
 def _path(study: str | Study) -> str:

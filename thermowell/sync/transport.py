@@ -47,6 +47,10 @@ class Transport:
         params = {name: value for name, value in query.items() if value is not None}
         return (self.request("GET", f"/v1{path}", params=params)).json()
 
+    def get_computed(self, path: str) -> Any:
+        """The JSON at a path below /v1 that is worked out when it is asked for, which may take minutes."""
+        return (self.request("GET", f"/v1{path}", timeout=protocol.COMPUTED_TIMEOUT)).json()
+
     def post(self, path: str, document: Mapping[str, Any] | None = None) -> Any:
         """What a POST below /v1 answers."""
         return (self.request("POST", f"/v1{path}", json=document)).json()

@@ -21,7 +21,7 @@ from search.studies.parsing import parse_study
 from search.studies.spec import StudyExtension, StudySpec
 from tests.search.studies.test_studies import BASE, FACTORS
 
-EXAMPLES = Path(__file__).parents[3] / "examples" / "studies"
+FILES = Path(__file__).parent / "before"
 BEFORE = {
     "granularity": "4ca6f4ac211956f2",
     "method": "27c5111d32e767d1",
@@ -53,7 +53,7 @@ def tried(job: JobSpec, arm: Arm = Arm.JOINT, count: int | None = None) -> list[
 
 @pytest.mark.parametrize("name", BEFORE)
 def test_cells_of_studies_of_before_have_the_digests_that_they_had(name: str) -> None:
-    asked = parse_study((EXAMPLES / f"{name}.yaml").read_bytes(), "yaml")
+    asked = parse_study((FILES / f"{name}.yaml").read_bytes(), "yaml")
     planned = cells.expand(asked).new
     text = json.dumps([one.cell.digest for one in planned])
     assert hashlib.sha256(text.encode()).hexdigest()[:16] == BEFORE[name]

@@ -1,4 +1,4 @@
-"""The environment that OpenMP reads: threads that wait give the core to others soon, unless it says how they wait."""
+"""The environment that OpenMP and BLAS read: how threads wait, and how many there are, unless it says so itself."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from search.settings import SPINS, let_threads_sleep
+from search.settings import SPINS, let_threads_sleep, use_one_thread
 
 STAND_IN = """
 import os, runpy, sys, types
@@ -17,6 +17,24 @@ process = types.ModuleType("search.worker.process")
 process.main = lambda: int("torch" in sys.modules or "GOMP_SPINCOUNT" not in os.environ)
 sys.modules["search.worker.process"] = process
 runpy.run_module("search.worker", run_name="__main__")
+"""
+
+SERVE = """
+import os, sys, types
+for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.pop(name, None)
+from search import settings
+set_threads = settings.use_one_thread
+def noted():
+    early.append("numpy" not in sys.modules)
+    set_threads()
+early, settings.use_one_thread = [], noted
+server = types.ModuleType("service.server")
+server.AddressTaken = OSError
+server.run = lambda _: sys.exit(early != [True] or os.environ["OPENBLAS_NUM_THREADS"] != "1")
+sys.modules["service.server"] = server
+from service.terminal import cli_operate
+cli_operate.serve(None, None)
 """
 
 
@@ -35,6 +53,22 @@ def test_threads_wait_as_one_says(
     monkeypatch.setattr(os, "environ", dict(environment))
     let_threads_sleep()
     assert os.environ.get("GOMP_SPINCOUNT") == spins
+
+
+@pytest.mark.parametrize(
+    ("environment", "threads"),
+    [({}, "1"), ({"OPENBLAS_NUM_THREADS": "4"}, "4"), ({"OMP_NUM_THREADS": "2"}, None)],
+)
+def test_the_service_computes_on_one_thread(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], threads: str | None
+) -> None:
+    monkeypatch.setattr(os, "environ", dict(environment))
+    use_one_thread()
+    assert os.environ.get("OPENBLAS_NUM_THREADS") == threads
+
+
+def test_a_service_says_so_before_numpy_is_imported() -> None:
+    assert subprocess.run([sys.executable, "-c", SERVE], check=False).returncode == 0
 
 
 def test_a_worker_sets_it_before_torch_is_imported() -> None:
