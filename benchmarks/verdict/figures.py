@@ -34,9 +34,11 @@ def of(now: Sequence[Row], before: Sequence[Row]) -> Json:
         "decided_share_24": _share([row["kind"] != "undecided" for row in now if row["budget"] == "24"]),
     }
     said |= _errors(default)
-    biases = [row["bias"] for row in default if "bias" in row]
-    said["baseline_bias_points"] = _mean(biases)
-    said["baseline_bias_error"] = statistics.stdev(biases) / math.sqrt(len(biases)) if len(biases) > 1 else None
+    for key, name in (("bias", "baseline_bias"), ("bias_best", "best_bias"), ("verdict_bias", "verdict_bias")):
+        biases = [row[key] for row in default if key in row]
+        said[f"{name}_points"] = _mean(biases)
+        said[f"{name}_error"] = statistics.stdev(biases) / math.sqrt(len(biases)) if len(biases) > 1 else None
+    said["best_coverage"] = _share([row["best_holds"] for row in default if "best_holds" in row])
     said["gain_coverage"] = _share([row["gains_hold"] for row in default if "gains_hold" in row])
     missing = [row for row in now if row.get("seeds_missing")]
     said["missing_within_2"] = _share([_within_two(row["seeds_missing"], row["seeds_needed"]) for row in missing])
@@ -77,9 +79,10 @@ def missed(said: Json) -> list[str]:
         found.append(f"bet_chance: {bet['stated']:.2f} stated, {bet['true'][0]:.2f} true, goal within 0.05")
     if said["missing_within_2"] is not None and said["missing_within_2"][0] < 0.5:
         found.append(f"missing_within_2: {said['missing_within_2'][0]:.2f}, goal 0.5")
-    bias, error = said["baseline_bias_points"], said["baseline_bias_error"]
+    name = "baseline_bias" if said["best_bias_points"] is None else "best_bias"  # what is said of the best T = 4
+    bias, error = said[f"{name}_points"], said[f"{name}_error"]
     if bias is not None and abs(bias) > 0.1 + 2 * (error or 0.0):
-        found.append(f"baseline_bias_points: {bias:+.2f}, goal within 0.1")
+        found.append(f"{name}_points: {bias:+.2f}, goal within 0.1")
     return found
 
 

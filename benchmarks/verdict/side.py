@@ -7,6 +7,7 @@ out: before there were verdicts, the winner was what an answer said to use.
 from __future__ import annotations
 
 import json
+import math
 import sys
 import warnings
 from collections.abc import Mapping, Sequence
@@ -106,29 +107,47 @@ def _judged(searched: World, configuration: Any) -> dict[str, Any]:
 
 
 def _bias(searched: World, result: Any) -> dict[str, Any]:
-    """The stated gain over tuned T = 4, less the true gain over the best configuration with T = 4, in points."""
-    stated = [gain.mean for gain in result.gains if gain.over == "t4" and gain.variant == "tuned"]
-    if not stated or stated[0] is None:
+    """What is stated of the gain over T = 4, less the true gain over the best configuration with T = 4, in points: the
+    measured gain over tuned T = 4 (`bias`), and what is expected over the best T = 4 (`bias_best`).
+    """
+    stated = [gain for gain in result.gains if gain.over == "t4" and gain.variant == "tuned"]
+    if not stated or stated[0].mean is None:
         return {}
     true = _truth(searched, result.winner.configuration) - searched.best_at(4.0)
-    return {"bias": round(100 * (stated[0] - true), 4)}
+    row: dict[str, Any] = {"bias": round(100 * (stated[0].mean - true), 4)}
+    best = getattr(stated[0], "over_best", None)
+    if best is not None:
+        row["bias_best"] = round(100 * (best.mean - true), 4)
+        row["best_holds"] = best.interval.low <= true <= best.interval.high
+    return row
 
 
 def _gains(searched: World, verdict: Any) -> dict[str, Any]:
     """Whether all simultaneous intervals hold at once; the gain that is stated first, its chance and its truth."""
     mine = _truth(searched, verdict.configuration)
-    truths = {(other.arm, other.temperature): _truth(searched, other.configuration) for other in verdict.alternatives}
-    held = [
-        gain.interval.low <= mine - truths[gain.over, gain.temperature] <= gain.interval.high
+    gains = [
+        (gain, mine - _truth(searched, rival.configuration))
         for gain in verdict.gains
-        if (gain.over, gain.temperature) in truths
+        if (rival := rival_of(verdict, gain)) is not None
     ]
-    row: dict[str, Any] = {"gains_hold": all(held)} if held else {}
-    if verdict.gain is not None and (verdict.gain.over, verdict.gain.temperature) in truths:
-        true = mine - truths[verdict.gain.over, verdict.gain.temperature]
-        row |= {"gain": verdict.gain.mean, "chance": verdict.gain.chance, "true_gain": true}
-        row["least_true_gain"] = min(mine - truths[g.over, g.temperature] for g in verdict.gains)
+    row: dict[str, Any] = {}
+    if gains:
+        row["gains_hold"] = all(gain.interval.low <= true <= gain.interval.high for gain, true in gains)
+    first = next((true for gain, true in gains if gain == verdict.gain), None)
+    if first is not None:
+        row |= {"gain": verdict.gain.mean, "chance": verdict.gain.chance, "true_gain": first}
+        row["least_true_gain"] = min(true for _, true in gains)
+    if first is not None and verdict.kind == "use" and verdict.gain.temperature == 4.0:
+        row["verdict_bias"] = round(100 * (verdict.gain.mean - (mine - searched.best_at(4.0))), 4)
     return row
+
+
+def rival_of(verdict: Any, gain: Any) -> Any:
+    """The alternative over which this is the gain: of several of its group and T that which is expected to fall behind
+    by as much. None where it is not among the alternatives, of which a verdict has the best alone.
+    """
+    alike = [other for other in verdict.alternatives if (other.arm, other.temperature) == (gain.over, gain.temperature)]
+    return next((other for other in alike if math.isclose(other.behind, gain.mean, abs_tol=1e-9)), None)
 
 
 def _range(searched: World, configuration: Any, low: float, high: float) -> dict[str, Any]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from types import SimpleNamespace
 
 import pytest
 
 from benchmarks.verdict.figures import of
 from benchmarks.verdict.jobs import Job, spec_of
-from benchmarks.verdict.side import PLACEBOS, told
+from benchmarks.verdict.side import PLACEBOS, rival_of, told
 from benchmarks.verdict.worlds import world
 from search.states import Stage
 
@@ -46,3 +47,12 @@ def test_a_temperature_beside_a_baselines_is_not_called_better_for_being_better_
     assert row is not None
     assert row["called_better"] is False
     assert told(world("digits-cnn-20"), 0, budget) is None
+
+
+def test_a_gain_is_judged_by_the_option_that_it_is_said_of() -> None:
+    """A baseline's finalists have one group and one T."""
+    better, worse = (SimpleNamespace(arm="t4", temperature=4.0, behind=behind) for behind in (0.002, 0.011))
+    verdict = SimpleNamespace(alternatives=[SimpleNamespace(arm="joint", temperature=9.0, behind=0.0), better, worse])
+    for behind, rival in ((0.002, better), (0.011, worse), (0.02, None)):
+        gain = SimpleNamespace(over="t4", temperature=4.0, mean=behind)
+        assert rival_of(verdict, gain) is rival
