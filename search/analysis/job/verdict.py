@@ -200,9 +200,8 @@ def _keep(field: Field, means: Array, place: int) -> Decision:
     decision = _compared(field, means, place)
     line = field.along(place) if field.along is not None else None
     between, equal = _flat(line, field) if line is not None else (None, False)
-    lone = between is None or between[1] < WIDE * between[0]
     strongest = min((gain.mean for gain in decision.gains), default=0.0)
-    if lone and strongest > field.delta and _worth(decision, field.delta):
+    if between is None and strongest > field.delta and _worth(decision, field.delta):
         return decision
     return replace(decision, kind="keep", shown=equal, between=between)
 
@@ -289,7 +288,7 @@ def _flat(line: Slice, field: Field) -> tuple[tuple[float, float] | None, bool]:
     """The temperatures about the default one that lose nothing that matters, and whether that is shown of all.
 
     The range grows from the default T to whichever side is expected to lose less, while all of it together most likely
-    loses no more than delta.
+    loses no more than delta. None where it is too narrow to say more than its middle does.
     """
     top = int(line.best.mean(axis=0).argmax())
     loss = line.best[:, [top]] - line.same
@@ -307,9 +306,11 @@ def _flat(line: Slice, field: Field) -> tuple[tuple[float, float] | None, bool]:
             break
         side = min(likely, key=lambda place: expected[place])
         worst, low, high = farther[side], min(low, side), max(high, side)
+    ends = float(line.temperatures[low]), float(line.temperatures[high])
+    if ends[1] < WIDE * ends[0]:
+        return None, False
     loss = line.best.max(axis=1, keepdims=True) - line.same[:, low : high + 1]
-    equal = float((loss <= field.delta).all(axis=1).mean()) >= 1 - (1 - field.level) / DOUBT
-    return (float(line.temperatures[low]), float(line.temperatures[high])), equal
+    return ends, float((loss <= field.delta).all(axis=1).mean()) >= 1 - (1 - field.level) / DOUBT
 
 
 def _simplest(field: Field, means: Array, places: Sequence[int]) -> int | None:

@@ -16,6 +16,7 @@ from search.analysis.job.verdict import (
     BET,
     FAINT,
     UNSURE,
+    WIDE,
     Decision,
     Field,
     Option,
@@ -137,10 +138,20 @@ def test_a_range_is_stated_where_hardly_a_loss_in_it_is_likely_to_matter(deviati
     loss = line.best[:, [int(line.best.mean(axis=0).argmax())]] - line.same
     if decision.between is None:
         nearest = int(np.abs(np.log(line.temperatures / 4.0)).argmin())
-        assert float((loss[:, nearest] > DELTA).mean()) > UNSURE
+        wide = [loss[:, nearest - below : nearest + 3 - below] for below in range(3)]  # the narrowest to be stated
+        assert max(float((of_three > DELTA).any(axis=1).mean()) for of_three in wide) > UNSURE
     else:
         stated = loss[:, places[0] : places[-1] + 1]
         assert float((stated > DELTA).any(axis=1).mean()) <= UNSURE
+        assert decision.between[1] >= WIDE * decision.between[0]
+
+
+def test_a_range_that_says_no_more_than_its_middle_is_none() -> None:
+    known = field([searched(10.0), T4, LABELS], [0.1, 0.0, -1.0])
+    near, enough = [3.0] * 4 + [0.0] * 2 + [3.0] * 6, [3.0] * 4 + [0.0] * 3 + [3.0] * 5
+    narrow, wide = decide(flat(known, near)), decide(flat(known, enough))
+    assert (narrow.kind, narrow.shown, narrow.between) == ("keep", False, None)
+    assert wide.between == pytest.approx((40 ** (4 / 11), 40 ** (6 / 11)))
 
 
 def test_temperatures_may_be_of_any_size() -> None:
