@@ -14,7 +14,7 @@ import numpy as np
 
 from search import configurations
 from search.analysis.job.fits import Fit
-from search.analysis.job.joint_surface import joint_of, joint_surface, optimizer_of, points_of
+from search.analysis.job.joint_surface import distilled, joint_of, joint_surface, optimizer_of, points_of
 from search.analysis.job.verdict import Field, Option, Slice, alike
 from search.records import Trial
 from search.spec.job import Choices, JobSpec, Ranged
@@ -72,7 +72,7 @@ def contest_of(
     entries = _merged(spec, _entries(spec, trials))
     if not entries:
         return None
-    entries = [*entries, *_untrained(spec, entries, surface)]
+    entries = [*entries, *_untrained(spec, trials, entries, surface)]
     rng = np.random.default_rng([spec.seed, 0, 6])
     deviation, freedom = _noise(entries, surface)
     draws = np.empty((DRAWS, len(entries)))
@@ -189,24 +189,46 @@ def _same(spec: JobSpec, first: Entry, second: Entry) -> bool:
     return bool(np.abs(points[0] - points[1]).max(initial=0.0) <= NEAR)
 
 
-def _untrained(spec: JobSpec, entries: Sequence[Entry], surface: Surface | None) -> list[Entry]:
-    """The default T with the settings that are best there by the surface, of those that were trained at another T: what
-    T itself gains is the difference to it, whatever the baselines' own settings are.
+def _untrained(
+    spec: JobSpec, trials: Sequence[Trial], entries: Sequence[Entry], surface: Surface | None
+) -> list[Entry]:
+    """The default T with settings that nobody trained it with on a fresh seed: those that are best there, by the
+    surface, of the options at another T, since what T itself gains is the difference to it; and of all that was tried,
+    since another T does not gain what the default one lacks in tuning.
     """
     default, searched = default_temperature(spec), spec.space.temperature
     if surface is None or not isinstance(searched, Ranged) or not searched.low <= default <= searched.high:
         return []
     if isinstance(searched, Choices) and default not in searched.values:
         return []
-    trained = [entry for entry in entries if entry.option.temperature is not None and not _of_another_term(entry)]
-    elsewhere = [entry for entry in trained if not alike(entry.option.temperature, default)]
-    moved = [{**entry.configuration, "temperature": default} for entry in elsewhere]
-    if not moved:
-        return []
+    options = [(e.origin, e.configuration) for e in entries if e.arm is not Arm.LABEL_ONLY and not _of_another_term(e)]
+    elsewhere = [option for option in options if not alike(option_of(spec, Arm.JOINT, option[1]).temperature, default)]
+    choices = spec.space.optimizers()
+    tried = [
+        (trial.number, trial.configuration or {})
+        for trial in distilled(trials)
+        if trial.stage in (Stage.SEARCH, Stage.BASELINE) and _ended_well(trial)
+    ]
+    tried = [(number, configuration) for number, configuration in tried if optimizer_of(configuration) in choices]
+    untrained: list[Entry] = []
+    for group in (elsewhere, tried):
+        entry = _moved(spec, group, default, surface)
+        if entry is not None and not any(_same(spec, entry, option) for option in (*entries, *untrained)):
+            untrained.append(entry)
+    return untrained
+
+
+def _moved(
+    spec: JobSpec, group: Sequence[tuple[int | None, Mapping[str, Any]]], temperature: float, surface: Surface
+) -> Entry | None:
+    """Of these configurations, each with the trial that found it, the best one at this T; None without any."""
+    single = [place for place in group if option_of(spec, Arm.JOINT, place[1]).temperature is not None]
+    if not single:
+        return None
+    moved = [{**configuration, "temperature": temperature} for _, configuration in single]
     best = int(surface.mean(points_of(joint_of(spec, False), moved)).argmax())
     option = replace(option_of(spec, Arm.JOINT, moved[best]), trained=False)
-    entry = Entry(option, Arm.JOINT, None, elsewhere[best].origin, moved[best], ())
-    return [] if any(_same(spec, entry, each) for each in entries) else [entry]
+    return Entry(option, Arm.JOINT, None, single[best][0], moved[best], ())
 
 
 def _on_surface(entry: Entry, labels: bool) -> bool:

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from search.analysis.job import profile
 from search.analysis.job.fits import fit_each
-from search.analysis.job.joint_surface import answer_surface
-from search.analysis.job.options import contest_of
+from search.analysis.job.joint_surface import answer_surface, joint_of, points_of
+from search.analysis.job.options import Contest, contest_of
 from search.analysis.job.verdict import decide
 from search.analysis.job.verdict_words import verdict_of
 from search.records import Trial
@@ -52,9 +52,9 @@ def trials_of(truth: synthetic.Truth, of: JobSpec, noise: float = 0.001, seed: i
 
 def verdict(trials: list[Trial], of: JobSpec) -> Verdict:
     surface = answer_surface(of, trials, members=2)
-    contest = contest_of(of, trials, surface, fit_each(of, trials, surface))
-    assert contest is not None
-    return verdict_of(of, contest, decide(contest.field))
+    known = contest_of(of, trials, surface, fit_each(of, trials, surface))
+    assert known is not None
+    return verdict_of(of, known, decide(known.field))
 
 
 def test_a_temperature_that_matters_is_used() -> None:
@@ -140,20 +140,35 @@ def test_temperatures_that_are_one_are_one_option() -> None:
     assert (said.kind, said.temperature) != ("keep", 4.0)
 
 
+def contest(of: JobSpec, trials: list[Trial]) -> Contest:
+    found = contest_of(of, trials, answer_surface(of, trials, members=2), {})
+    assert found is not None
+    return found
+
+
 def test_the_default_is_weighed_at_the_settings_of_whatever_else_is_best() -> None:
     """Where a baseline was tuned badly, what T gains is not what the settings gain."""
     of = spec()
     trials = trials_of(peak(14.0, 0.05, width=0.7), of)
-    contest = contest_of(of, trials, answer_surface(of, trials, members=2), {})
-    assert contest is not None
-    [twin] = [entry for entry in contest.entries if not entry.runs]
-    assert twin.option.temperature == 4.0
-    others = [entry.configuration for entry in contest.entries if entry.runs]
-    assert any({**configuration, "temperature": 4.0} == twin.configuration for configuration in others)
-    of = spec(baselines={"default_temperature": 8.0})
-    contest = contest_of(of, trials, answer_surface(of, trials, members=2), {})
-    assert contest is not None
-    assert [entry.option.temperature for entry in contest.entries if not entry.runs] == [8.0]
+    entries = contest(of, trials).entries
+    twins = [entry for entry in entries if not entry.runs]
+    assert {twin.option.temperature for twin in twins} == {4.0}
+    others = [{**entry.configuration, "temperature": 4.0} for entry in entries if entry.runs]
+    assert any(twin.configuration in others for twin in twins)
+    own = contest(spec(baselines={"default_temperature": 8.0}), trials).entries
+    assert {entry.option.temperature for entry in own if not entry.runs} == {8.0}
+
+
+def test_the_default_is_weighed_at_the_best_settings_that_anything_was_tried_with() -> None:
+    """T does not gain what a default lacks in tuning, though nobody trained the default so."""
+    of = spec()
+    trials = trials_of(peak(14.0, 0.05, width=0.7), of, 0.004)
+    surface, joint = answer_surface(of, trials, members=2), joint_of(of, False)
+    assert surface is not None
+    tried = [{**(t.configuration or {}), "temperature": 4.0} for t in trials if t.stage is Stage.SEARCH]
+    options = [e.configuration for e in contest(of, trials).entries if e.option.temperature == 4.0]
+    best = float(surface.mean(points_of(joint, options)).max())
+    assert best >= float(surface.mean(points_of(joint, tried)).max()) - 1e-4
 
 
 def test_where_the_teacher_hardly_counts_no_hot_temperature_is_recommended() -> None:
@@ -219,8 +234,8 @@ def test_without_a_fresh_seed_there_is_no_field() -> None:
 def test_of_few_trials_the_verdict_goes_by_their_own_seeds() -> None:
     of = spec(budget={"trials": 2}, confirmation={"finalists": 1, "estimate_seeds": 3})
     trials = trials_of(peak(14.0, 0.05), of)
-    contest = contest_of(of, trials, None, {})
-    assert contest is not None
-    means = contest.field.draws.mean(axis=0)
-    for entry, mean in zip(contest.entries, means, strict=True):
+    known = contest_of(of, trials, None, {})
+    assert known is not None
+    means = known.field.draws.mean(axis=0)
+    for entry, mean in zip(known.entries, means, strict=True):
         assert mean == pytest.approx(np.mean([trial.value for trial in entry.runs]), abs=0.002)
