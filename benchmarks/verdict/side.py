@@ -117,8 +117,8 @@ def _bias(searched: World, result: Any) -> dict[str, Any]:
     row: dict[str, Any] = {"bias": round(100 * (stated[0].mean - true), 4)}
     best = getattr(stated[0], "over_best", None)
     if best is not None:
-        row["bias_best"] = round(100 * (best.mean - true), 4)
-        row["best_holds"] = best.interval.low <= true <= best.interval.high
+        row["bias_best"] = round(100 * (best - true), 4)
+        row["best_holds"] = stated[0].over_best_interval.low <= true <= stated[0].over_best_interval.high
     return row
 
 

@@ -103,6 +103,8 @@ class Gain(Document):
         description="of a headline: holds at once with those of the other headlines, and at every look (an "
         "extension looks again), as `interval` does by itself",
     )
+    over_best: float | None = Field(None, description="of a tuned baseline: expected over its slice's best settings")
+    over_best_interval: Interval | None = None
     test_mean: float | None = None
     test_interval: Interval | None = None
     test_interval_images: Interval | None = Field(

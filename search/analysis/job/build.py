@@ -8,7 +8,9 @@ from datetime import datetime
 from typing import Any
 
 from search.analysis.job import wording
+from search.analysis.job.best_of_slice import gains_over_best
 from search.analysis.job.cautions import Evidence, cautions
+from search.analysis.job.field import edged_surface
 from search.analysis.job.fits import Fit, fit_each
 from search.analysis.job.gains import Finals
 from search.analysis.job.images import Right
@@ -28,7 +30,7 @@ from search.records import Report, Trial
 from search.spec.job import JobSpec
 from search.states import TERMINAL_TRIALS, Arm, Stage
 from search.surrogate.surface import Surface
-from thermowell.api.answers import Finalists, Interim, Result, Sanity, TemperatureResponse, Verdict
+from thermowell.api.answers import Finalists, Gain, Interim, Interval, Result, Sanity, TemperatureResponse, Verdict
 from thermowell.api.document import Document
 
 CLAMPED = "The answer is computed as near to it as makes sense."
@@ -51,6 +53,7 @@ class _Job:
     wall_seconds: float
     now: datetime
     surface: Surface | None
+    whole: Surface | None
     fits: Mapping[str, Fit]
     finalists: Finalists | None = None
     right: Right | None = None
@@ -142,8 +145,8 @@ def answer_of(
     surface = answer_surface(bounded, trials)
     fits = fit_each(bounded, trials, surface)
     job = _Job(
-        job_id, bounded, spec, trials, teacher, search_stopped, test_seen_before, wall_seconds, now, surface, fits,
-        finalists, curves=curves or {},
+        job_id, bounded, spec, trials, teacher, search_stopped, test_seen_before, wall_seconds, now, surface,
+        edged_surface(bounded, trials), fits, finalists, curves=curves or {},
     )  # fmt: skip
     return Answer(job, *job.verdict())
 
@@ -177,10 +180,12 @@ def build_interim(
     fits = fit_each(bounded, trials, surface)
     newest = max((trial.round for trial in trials), default=0)  # what an extended job answered before is past
     current = [trial for trial in trials if trial.round == newest or trial.stage in (Stage.SEARCH, Stage.BASELINE)]
-    job = _Job(
-        job_id, bounded, spec, current, teacher, search_stopped, test_seen_before, wall_seconds, now, surface, fits
-    )
     ready = any(trial.variant == "winner" and trial.state in TERMINAL_TRIALS for trial in current)
+    whole = edged_surface(bounded, trials) if ready else None
+    job = _Job(
+        job_id, bounded, spec, current, teacher, search_stopped, test_seen_before, wall_seconds, now, surface, whole,
+        fits,
+    )  # fmt: skip
     verdict, findings = job.verdict() if ready else (None, [])
     response = replace(job, trials=trials).response(softness_seen(trials), verdict)
     return Interim(
@@ -200,7 +205,8 @@ def _result(job: _Job, response: TemperatureResponse, verdict: Verdict | None, f
     winner = finals.contestant(Arm.JOINT, "winner", metric, confidence)
     assert winner is not None  # Finals has made sure of it
     baselines = finals.baselines(metric, confidence)
-    gains = finals.gains(spec)
+    over_best = gains_over_best(spec, trials, winner.configuration.stored(), job.whole)
+    gains = [_beside(gain, over_best) for gain in finals.gains(spec)]
     behind = (
         None if winner.validation.mean is None else shortfall(spec, trials, winner.configuration.stored(), job.surface)
     )
@@ -233,3 +239,11 @@ def _result(job: _Job, response: TemperatureResponse, verdict: Verdict | None, f
         wall_seconds=job.wall_seconds,
         computed_at=job.now.isoformat(),
     )
+
+
+def _beside(gain: Gain, over_best: Mapping[Arm, tuple[float, Interval]]) -> Gain:
+    """The gain with what is expected over the best settings of its baseline's slice, where that is a tuned one."""
+    expected = over_best.get(Arm(gain.over)) if gain.variant == "tuned" else None
+    if expected is None:
+        return gain
+    return gain.model_copy(update={"over_best": expected[0], "over_best_interval": expected[1]})

@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import numpy as np
+import structlog
 
-from search.analysis.job.joint_surface import optimizer_of, values_of
+from search.analysis.job.joint_surface import distilled, optimizer_of, values_of
 from search.claims import planner, trial_counts
 from search.records import Trial
 from search.spec.job import JobSpec
@@ -23,6 +25,7 @@ from search.surrogate.threads import one_thread
 from thermowell.api.answers import ArmFinalists, FieldBeliefs, Finalist, Finalists
 from trainers.registry import losses
 
+_log = structlog.get_logger(__name__)
 ENOUGH = 5
 """Different configurations below which no surface is fitted to them."""
 AT_MOST = 600
@@ -105,6 +108,34 @@ def point_of(spec: JobSpec, cube: Slice, trial: Trial, arm: Arm) -> Array:
     configuration = planner.taken_to(spec, trial, arm)
     optimizer = optimizer_of(configuration)
     return cube.point(optimizer, cube.read(optimizer, configuration), arm)
+
+
+def edged_surface(spec: JobSpec, trials: Sequence[Trial], members: int = MEMBERS) -> Surface | None:
+    """The surface whose edge is training on the labels alone: over all that distils by the job's method and all that
+    does not distil, each on a fresh seed too.
+
+    None where too few configurations have completed, or none could be fitted to them. The same trials give the same
+    surface, in any order.
+    """
+    labels = [trial for trial in trials if trial.arm is Arm.LABEL_ONLY and trial.configuration is not None]
+    try:
+        with one_thread():
+            rng = np.random.default_rng([spec.seed, 0, 8])
+            return whole_surface(spec, [*distilled(trials), *labels], rng, members)
+    except (ArithmeticError, ValueError) as error:  # LinAlgError among them: an answer is owed in any case
+        _log.error("no surface with the labels could be fitted: an answer does without", name=spec.name, exc_info=error)
+        return None
+
+
+def edged_points(spec: JobSpec, configurations: Sequence[tuple[Arm, Mapping[str, Any]]]) -> Array:
+    """The points [n, d] of that surface at stored configurations, each with the arm whose configuration it is."""
+    cube = Slice(spec.space, Arm.JOINT, spec.distillation.method)
+    points = [
+        cube.point(optimizer, cube.read(optimizer, configuration), arm)
+        for arm, configuration in configurations
+        for optimizer in [optimizer_of(configuration)]
+    ]
+    return np.array(points).reshape(-1, cube.dimensions)
 
 
 def best_set(draws: Array, most: int, negligible: float) -> list[int]:

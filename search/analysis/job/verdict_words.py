@@ -10,7 +10,7 @@ from search.analysis.job.foresight import seeds_to_decide, trials_for
 from search.analysis.job.gains import estimate
 from search.analysis.job.options import Contest, Entry
 from search.analysis.job.sanity import calibration
-from search.analysis.job.verdict import BET, FAINT, RISK, WIDE, Decision, GainOver
+from search.analysis.job.verdict import BET, FAINT, RISK, Decision, GainOver
 from search.analysis.job.wording import configured, settings
 from search.spec.job import JobSpec, Ranged
 from thermowell.api.answers import Alternative, Interval, Missing, Verdict, VerdictGain
@@ -18,15 +18,16 @@ from thermowell.api.answers import Alternative, Interval, Missing, Verdict, Verd
 MOST_ALTERNATIVES = 12
 METHOD = (
     "Every configuration that was trained on fresh seeds, of the search, of each baseline and without distillation, is "
-    "one option; those that are alike in every setting are one. Joint posterior draws of their means over seeds, from "
-    "everything that was trained, say what each is expected to lose. The default T is kept where nothing is expected "
-    f"to gain more than delta over it; labels alone are trained on where distilling gains more than delta with a "
-    f"chance of {100 * RISK:.0f} % at most; another T is used where its gain is expected above delta, and positive "
-    f"with a chance of {100 * BET:.0f} % at the least (the better bet) or at the stated confidence over all other "
-    f"choices at once (shown). Where the teacher has less than {100 * FAINT:.0f} % of the loss no T but the default "
-    "one is recommended. Else nothing is decided. Intervals hold for the differences of every two options at once. "
-    "Every extension looks again: of the error that the stated confidence allows, the k-th look spends 6 / (pi k)^2, "
-    "so that intervals hold at all looks together."
+    "one option; those that are alike in every setting are one. So is the default T with the winner's settings, and "
+    "with the best that were tried. Joint posterior draws of their means over seeds, from everything that was trained, "
+    "say what each is expected to lose. The default T is kept where nothing is expected to gain more than delta over "
+    f"it; labels alone are trained on where distilling gains more than delta with a chance of {100 * RISK:.0f} % at "
+    "most; another T is used where its gain is expected above delta, and "
+    f"positive with a chance of {100 * BET:.0f} % at the least (the better bet) or at the stated confidence over all "
+    f"other choices at once (shown). Where the teacher has less than {100 * FAINT:.0f} % of the loss no T but the "
+    "default one is recommended. Else nothing is decided. Intervals hold for the differences of every two options at "
+    "once. Every extension looks again: of the error that the stated confidence allows, the k-th look spends "
+    "6 / (pi k)^2, so that intervals hold at all looks together."
 )
 
 
@@ -154,7 +155,7 @@ class _Writer:
         words, between = _in_full(self.spec, self.entry), self.decision.between
         if not isinstance(self.spec.space.temperature, Ranged):
             return f"Train at {words}; the spec fixed T."
-        if between is None or between[1] < WIDE * between[0]:
+        if between is None:
             if self.decision.faint is not None:
                 return f"No other T is to be relied on: keep {words}."
             return f"No other T is expected to make a difference that matters: keep {words}."

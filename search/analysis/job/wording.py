@@ -121,10 +121,12 @@ def _missed(metric: units.Metric, behind: Shortfall) -> str:
 def _gain_words(metric: units.Metric, best: Gain | None) -> str:
     if best is None or best.mean is None:
         return ""
-    return (
-        f", a gain of {units.difference_within(metric, best.mean, best.interval)} over the strongest tuned baseline, "
-        f"{units.ARMS[best.over]}"
-    )
+    gain = units.difference_within(metric, best.mean, best.interval)
+    words = f", a gain of {gain} over the strongest tuned baseline, {units.ARMS[best.over]}"
+    if best.over_best is None:
+        return words
+    expected = units.difference_within(metric, best.over_best, best.over_best_interval)
+    return f"{words}, and of {expected} expected over the best settings of {units.ARMS[best.over]}"
 
 
 def _temperatures(response: TemperatureResponse) -> list[str]:

@@ -63,7 +63,8 @@ def test_the_summary_says_temperature_settings_quality_gain_and_what_is_not_know
     assert verdict is not None
     assert said.startswith(f"{verdict.headline} {verdict.action}")
     assert f"The search's best candidate is T = {temperature:.3g} with AdamW (learning rate " in said
-    for part in ("validation accuracy ", "90 % interval", "over the strongest tuned baseline, T = 4.", "cannot tell"):
+    tuned, best = "over the strongest tuned baseline, T = 4, and of ", " expected over the best settings of T = 4."
+    for part in ("validation accuracy ", "90 % interval", tuned, best, "cannot tell"):
         assert part in said
     assert (found.trials, found.search_trials) == (len(TRIALS), 64)
     assert found.epochs == 20 * len(TRIALS)
