@@ -55,7 +55,8 @@ class Normaliser:
         if split.inputs != "images":
             return cls(split.mean, split.std, device, scale=1, dimensions=dimensions)
         normalise = cls(split.mean, split.std, device)
-        normalise.batch = prediction_batch(*split.size, device)
+        height, width = split.size
+        normalise.batch = prediction_batch(height, width, device)
         return normalise
 
     def __call__(self, pixels: Tensor) -> Tensor:
