@@ -38,12 +38,19 @@ def condensed(document: dict[str, Any], about: dict[str, Any]) -> dict[str, Any]
     return kept
 
 
-def pictures(guidance: Guidance, folder: Path) -> list[Path]:
-    """A picture of each factor below a folder, and where they are."""
+def name_of(document: dict[str, Any]) -> str:
+    """Under which name what is kept of a study stands: with the way of its trials, where it is not a search."""
+    trials = document["spec"].get("trials", "search")
+    way = trials if isinstance(trials, str) else trials["name"]
+    return f"study-{_file(document['guidance']['study'])}{'' if way == 'search' else f'-{way}'}"
+
+
+def pictures(guidance: Guidance, name: str, folder: Path) -> list[Path]:
+    """A picture of each factor below a folder, beginning with a name, and where they are."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
     for factor in guidance.factors:
-        path = folder / f"study-{_file(guidance.study)}-{_file(factor.name)}.svg"
+        path = folder / f"{name}-{_file(factor.name)}.svg"
         path.write_text(svg_renderer.render(factor_plot(guidance, factor)) + "\n")
         paths.append(path)
     return paths
@@ -138,12 +145,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if "details" not in document:
             about = facts.gather() | (json.loads(given.about.read_text()) if given.about else {})
             kept = condensed(document, about)
-            name = f"study-{_file(kept['guidance']['study'])}"
+            name = name_of(kept)
             document = {"benchmark": name, "summary": kept["guidance"]["summary"], "details": kept}
             output.RESULTS.mkdir(exist_ok=True)
             (output.RESULTS / f"{name}.json").write_text(json.dumps(document, ensure_ascii=False) + "\n")
         guidance = Guidance.model_validate(document["details"]["guidance"])
-        pictures(guidance, PICTURES)
+        pictures(guidance, name_of(document["details"]), PICTURES)
         print(guidance_table.markdown(guidance))
         print(_told(document["details"]["jobs"], guidance))
         guidances.append(guidance)

@@ -62,6 +62,14 @@ def test_what_is_kept_is_told_as_the_whole_was(tmp_path: Path, capsys: pytest.Ca
     assert "## What moves the best T" in told
 
 
+@pytest.mark.parametrize(
+    ("trials", "name"),
+    [({}, "study-two"), ({"trials": "grid"}, "study-two-grid"), ({"trials": {"name": "grid"}}, "study-two-grid")],
+)
+def test_a_study_on_a_grid_stands_beside_the_same_study_that_searched(trials: dict[str, Any], name: str) -> None:
+    assert studied.name_of({"spec": {"name": "two"} | trials, "guidance": {"study": "two"}}) == name
+
+
 def test_qualities_are_compared_between_jobs_that_are_otherwise_alike() -> None:
     jobs: list[dict[str, Any]] = [
         {"levels": {"method": "kl", "optimizer": optimizer}, "replicate": repeat, "quality": {"mean": hard + better}}
