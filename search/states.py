@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 from search.errors import IllegalMove
 from thermowell.api.states import Arm as Arm
 from thermowell.api.states import JobState as JobState
 from thermowell.api.states import Stage as Stage
 from thermowell.api.states import TrialState as TrialState
+
+
+class Allotting(StrEnum):
+    """Where a cell of an adaptive study stands that may be handed more trials: it has some to train, or waits."""
+
+    OPEN = "open"
+    DUE = "due"
+
 
 BASELINE_ARMS = (Arm.LABEL_ONLY, Arm.T1, Arm.T4)
 TERMINAL_JOBS = frozenset({JobState.COMPLETED, JobState.CANCELLED, JobState.FAILED})

@@ -34,7 +34,7 @@ class GridTrials(Part):
 
     temperatures: Sequence[float] | None = None
     settings: int | None = None
-    name: Literal["grid"]
+    name: Literal["grid", "adaptive"]
 
 
 @dataclass(kw_only=True)
@@ -71,7 +71,8 @@ class StudySpec(Part):
         levels that set several paths each
     replicates: each cell so many times, with other splits and teachers
     budget: unless the base's own
-    trials: search: as a job searches; grid: the same temperatures, settings and seeds in every cell
+    trials: search: as a job searches; grid: the same temperatures, settings and seeds in every cell; adaptive: a
+        grid, most of whose trials go where they tell most
     """
 
     name: str

@@ -1,10 +1,13 @@
 """Truthfulness of a study's questions: what intervals hold, which effects are claimed that are none, what is decided.
 
-    python -m benchmarks.calibration.study [--studies 1000] [--quick] [--keep NAME]
+    python -m benchmarks.calibration.study [--studies 1000] [--kinds flat shifted] [--quick] [--keep NAME]
 
 Simulated studies of eight kinds (study_worlds), each of two factors and three repeats on a grid. Promised: intervals
 hold the truth in 90 %, and of the effects that are none 10 % at most are claimed. A pair of kind and quantity falls
 short where its 95 % interval, shared out among all of them (Bonferroni), excludes that.
+
+The first ones are made up with `adaptive` trials and with a search in each cell too (study_rivals), as many trainings
+each: how wide their intervals are beside the search's.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ import argparse
 import math
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -22,9 +25,11 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
+from benchmarks.calibration import study_rivals
 from benchmarks.calibration import study_worlds as worlds
 from benchmarks.common import facts, output
 from search import units
+from search.analysis.study.cells import Cell
 from search.analysis.study.quantities import Topic
 from search.analysis.study.questions import questions_of
 from thermowell.api.guidance import Effect, Measured, Question
@@ -35,6 +40,13 @@ FALSE = 0.1
 NOTHING = 1e-9
 HEADINGS = ("cells", "effects", "claimed", "decided", "right")
 QUICK_STUDIES = 20
+APART = 10
+"""One of so many studies is made up with other trials than a grid's too."""
+MAKERS: Mapping[str, Callable[[worlds.Kind, int], list[Cell]]] = {
+    "grid": worlds.study,
+    "adaptive": study_rivals.adaptive,
+    "search": study_rivals.searched,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +66,11 @@ class Outcome:
     width: float
 
 
-def outcomes(kind: worlds.Kind, number: int, truths: Mapping[tuple[str, ...], Mapping[Topic, float]]) -> list[Outcome]:
-    """All intervals of one study."""
-    questions = questions_of(worlds.study(kind, number), CONFIDENCE, units.measure("accuracy"), number)
+def outcomes(
+    kind: worlds.Kind, number: int, truths: Mapping[tuple[str, ...], Mapping[Topic, float]], trials: str = "grid"
+) -> list[Outcome]:
+    """All intervals of one study with such trials."""
+    questions = questions_of(MAKERS[trials](kind, number), CONFIDENCE, units.measure("accuracy"), number)
     return [outcome for question in questions for outcome in _of_question(kind.name, question, truths)]
 
 
@@ -167,40 +181,67 @@ def table(rows: Sequence[Outcome]) -> dict[str, dict[str, float | None]]:
     return parts
 
 
-def measure(studies: int, kinds: Sequence[worlds.Kind] = worlds.KINDS, processes: int | None = None) -> list[Outcome]:
+def measure(
+    studies: int, kinds: Sequence[worlds.Kind] = worlds.KINDS, trials: str = "grid", processes: int | None = None
+) -> list[Outcome]:
     """All outcomes of so many studies of each kind."""
     rows: list[Outcome] = []
     with ProcessPoolExecutor(processes) as pool:
         for kind in kinds:
-            work = partial(_numbered, kind.name, worlds.truths(kind))
+            work = partial(_numbered, kind.name, worlds.truths(kind, best=trials == "search"), trials)
             for part in pool.map(work, range(studies), chunksize=max(1, studies // 16)):
                 rows += part
     return rows
 
 
-def _numbered(name: str, truths: Mapping[tuple[str, ...], Mapping[Topic, float]], number: int) -> list[Outcome]:
+def _numbered(
+    name: str, truths: Mapping[tuple[str, ...], Mapping[Topic, float]], trials: str, number: int
+) -> list[Outcome]:
     kind = next(kind for kind in worlds.KINDS if kind.name == name)
-    return outcomes(kind, number, truths)
+    return outcomes(kind, number, truths, trials)
 
 
 def main() -> None:
     """The command."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--studies", type=int, default=1000)
+    parser.add_argument("--kinds", nargs="+", default=[kind.name for kind in worlds.KINDS], metavar="KIND")
+    parser.add_argument("--apart", type=int, help="so many with adaptive trials and with searches too")
+    parser.add_argument("--processes", type=int)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--keep")
     options = parser.parse_args()
     studies = QUICK_STUDIES if options.quick else options.studies
+    apart = max(1, studies // APART) if options.apart is None else options.apart
+    kinds = [kind for kind in worlds.KINDS if kind.name in options.kinds]
     began = time.monotonic()
-    rows = measure(studies)
-    by_kind = table(rows)
+    rows = measure(studies, kinds, processes=options.processes)
+    rivals = {trials: measure(apart, kinds, trials, options.processes) for trials in ("adaptive", "search")}
+    _show(studies, rows, "grid")
+    for trials, outcomes_apart in rivals.items():
+        _show(apart, outcomes_apart, trials)
+    headline = {"benchmark": "study", "studies": studies, **figures(rows, (time.monotonic() - began) / 60)}
+    headline |= {"apart": apart, **_beside(rivals)}
+    details: dict[str, Any] = {"kinds": table(rows), "topics": _by_topic(rows)}
+    details |= {trials: {"kinds": table(of_trials), **figures(of_trials, 0.0)} for trials, of_trials in rivals.items()}
+    output.conclude(options.keep, headline | facts.gather(), details)
+
+
+def _show(studies: int, rows: Sequence[Outcome], trials: str) -> None:
     shown = [
         [kind, *("-" if number is None else f"{number:.2f}" for number in numbers.values())]
-        for kind, numbers in by_kind.items()
+        for kind, numbers in table(rows).items()
     ]
-    output.table(f"{studies} studies of each kind: intervals that hold, effects", ["", *HEADINGS], shown)
-    headline = {"benchmark": "study", "studies": studies, **figures(rows, (time.monotonic() - began) / 60)}
-    output.conclude(options.keep, headline | facts.gather(), {"kinds": by_kind, "topics": _by_topic(rows)})
+    output.table(f"{studies} studies of each kind, trials: {trials}: what holds, effects", ["", *HEADINGS], shown)
+
+
+def _beside(rivals: Mapping[str, Sequence[Outcome]]) -> dict[str, float]:
+    """How wide the effects' intervals are in the median: adaptive as a share of the search's, and each in margins."""
+    widths = {
+        trials: float(np.median([row.width for row in rows if row.part == "effect"])) for trials, rows in rivals.items()
+    }
+    shares = {f"width_{trials}": width for trials, width in widths.items()}
+    return {"width_vs_before": widths["adaptive"] / widths["search"], **shares}
 
 
 def _by_topic(rows: Sequence[Outcome]) -> dict[str, dict[str, float | None]]:

@@ -20,7 +20,7 @@ from search.claims.lifecycle import advance, lock_job, move, reread, spec_of
 from search.claims.worker_loss import SUSPECT
 from search.errors import Unreadable
 from search.spec.job import JobSpec
-from search.states import Arm, JobState, Stage, TrialState
+from search.states import Allotting, Arm, JobState, Stage, TrialState
 from search.storage import tables
 from search.storage.db import Database, now_sql
 from search.storage.events import emit
@@ -200,7 +200,7 @@ def _in_turn(criteria: ColumnElement[bool]) -> Select[Any]:
     return (
         select(jobs.c.id, jobs.c.priority, jobs.c.fixed.is_(None).label("unbegun"))
         .outerjoin(tables.leases, tables.leases.c.job_id == jobs.c.id)
-        .where(jobs.c.state.in_(CLAIMABLE), criteria)
+        .where(jobs.c.state.in_(CLAIMABLE), jobs.c.allotting.is_distinct_from(Allotting.DUE), criteria)
         .group_by(jobs.c.id)
         .having(or_(jobs.c.most_parallel.is_(None), leased < jobs.c.most_parallel))
         .order_by(leased * 1.0 / jobs.c.priority, (jobs.c.priority * waited).desc(), jobs.c.created_at, jobs.c.id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +11,7 @@ from search import configurations
 from search.claims.contestants import trial_seed
 from search.scales import value_at
 from search.spec.fields import Choices, Ranged, Searched
+from search.spec.grid import GridSpec
 from search.spec.job import JobSpec
 from search.spec.parameters import Parameter, ParameterChoices, proper
 from search.spec.parameters import temperatures as further_temperatures
@@ -17,23 +19,50 @@ from search.spec.space import SpaceSpec
 from search.states import Arm
 from trainers.spec import Configuration, Value, digest
 
+Block = tuple[int, int]
+"""All temperatures of a setting in a round, which is a seed: (setting, round)."""
 
-def grid_values(spec: JobSpec, arm: Arm, place: int) -> dict[str, Any]:
+
+def grid_values(spec: JobSpec, arm: Arm, place: int, handed: Sequence[Block] = ()) -> dict[str, Any]:
     """The configuration and the seed of the trial at this place among the arm's, as a row has them.
 
     Rounds follow each other, each with a seed of its own; within one the settings follow each other, and of each all
-    temperatures. What a place is depends on nothing that was trained, so that an extended job goes on where it was.
+    temperatures. Behind the rounds of the spec's own budget come the blocks that an adaptive study has `handed` out.
+    What a place is depends on nothing else, so that an extended job goes on where it was.
     """
     if spec.grid is None:
         return {}
     temperatures = spec.grid.along(spec.space) if arm is Arm.JOINT else (1.0,)
-    settings = spec.grid.settings * len(spec.space.optimizers())
-    round_, offset = divmod(place, len(temperatures) * settings)
-    setting, step = divmod(offset, len(temperatures))
-    configuration = replace(setting_of(spec.space, spec.grid.settings, setting), temperature=temperatures[step])
-    further = further_temperatures(spec.space.parameters)
-    configuration = configurations.in_arm(configuration, arm, spec.distillation.method, further)
+    block, step = divmod(place, len(temperatures))
+    setting, round_ = _block_at(spec, spec.grid, block, handed)
+    configuration = configuration_of(spec, arm, setting, temperatures[step])
     return {"configuration": configurations.to_json(configuration), "seed": trial_seed(spec.seed, round_)}
+
+
+def settings_of(spec: JobSpec) -> int:
+    """How many settings the grid of a job has, of all its optimizers together."""
+    return 0 if spec.grid is None else spec.grid.settings * len(spec.space.optimizers())
+
+
+def configuration_of(spec: JobSpec, arm: Arm, setting: int, temperature: float) -> Configuration:
+    """One of the grid's settings at a temperature, as the arm trains it."""
+    count = settings_of(spec) // len(spec.space.optimizers())
+    configuration = replace(setting_of(spec.space, count, setting), temperature=temperature)
+    further = further_temperatures(spec.space.parameters)
+    return configurations.in_arm(configuration, arm, spec.distillation.method, further)
+
+
+def _block_at(spec: JobSpec, grid: GridSpec, block: int, handed: Sequence[Block]) -> Block:
+    """The setting and the round of a block, of those of an arm."""
+    settings = settings_of(spec)
+    first = spec.budget.trials // len(grid.along(spec.space))
+    if handed and first <= block < first + len(handed):
+        return handed[block - first]
+    if handed and block >= first:  # a user has extended it since: fresh rounds
+        fresh = max(first // settings, 1 + max(round_ for _, round_ in handed))
+        block += fresh * settings - first - len(handed)
+    round_, setting = divmod(block, settings)
+    return setting, round_
 
 
 def setting_of(space: SpaceSpec, count: int, place: int) -> Configuration:

@@ -28,11 +28,20 @@ from sqlalchemy import (
 
 from search.claims import planner
 from search.claims.field import Beliefs
-from search.claims.planner import FinalistChoice, Finished, JobSnapshot, MoveTo, NewTrial, PlannedTrial, PlanRows
+from search.claims.planner import (
+    AwaitAllotment,
+    FinalistChoice,
+    Finished,
+    JobSnapshot,
+    MoveTo,
+    NewTrial,
+    PlannedTrial,
+    PlanRows,
+)
 from search.errors import Unreadable
 from search.records import Reason
 from search.spec.job import JobSpec
-from search.states import TERMINAL_JOBS, TERMINAL_TRIALS, Arm, JobState, Stage, TrialState, check_job_move
+from search.states import TERMINAL_JOBS, TERMINAL_TRIALS, Allotting, Arm, JobState, Stage, TrialState, check_job_move
 from search.storage.db import Database, now_sql
 from search.storage.events import emit
 from search.storage.rows import reason_json, reason_of
@@ -153,6 +162,8 @@ def advance(connection: Connection, job: Row[Any]) -> NewTrial | None:
         )
         if isinstance(following, NewTrial):
             return following
+        if isinstance(following, AwaitAllotment):
+            connection.execute(update(jobs).where(jobs.c.id == job_id).values(allotting=Allotting.DUE))
         if not isinstance(following, PlanRows | MoveTo) or _anything_waits(connection, job_id):
             return None
         if isinstance(following, PlanRows):
@@ -202,6 +213,7 @@ def snapshot(connection: Connection, job: Row[Any]) -> JobSnapshot:
         search_trials=job.search_trials,
         search_epochs=job.search_epochs,
         counts=_Counts(connection, job),
+        allotting=job.allotting is not None,
     )
 
 

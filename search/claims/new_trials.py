@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row
 from sqlalchemy import insert as insert_into
 
 from search import configurations
-from search.claims import imported, leases, planner
+from search.claims import allotments, imported, leases, planner
 from search.claims.grid import grid_values
 from search.errors import Unreadable
 from search.spec.job import JobSpec
@@ -35,7 +35,7 @@ def insert(connection: Connection, job: Row[Any], spec: JobSpec, new: planner.Ne
         "worker_id": worker_id,
         **token(spec),
         **(_advice_values(job, new) or imported.point_values(connection, job, new.stage)),
-        **grid_values(spec, new.arm, new.place),
+        **grid_values(spec, new.arm, new.place, allotments.blocks_of(job)),
     }
     return connection.execute(_NEW, values).one()
 

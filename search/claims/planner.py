@@ -33,7 +33,7 @@ class JobSnapshot:
     `counts` holds all trials by state: those of search and baseline of all rounds, those of select and estimate of
     the current `round` alone. `round` is 0 until a job whose confirmation has begun is extended; each such extension
     adds one. `search_trials` and `search_epochs` are what claims took from the budget. `seconds_left` is None
-    where wall-clock is not limited.
+    where wall-clock is not limited. `allotting` where its study may hand it more trials.
     """
 
     spec: JobSpec
@@ -46,6 +46,7 @@ class JobSnapshot:
     search_trials: int
     search_epochs: int
     counts: Mapping[tuple[Stage, Arm], Mapping[TrialState, int]]
+    allotting: bool = False
 
 
 _Estimated = tuple[Arm, str, int, dict[str, Any]]
@@ -98,11 +99,16 @@ class Choose:
 
 
 @dataclass(frozen=True, slots=True)
+class AwaitAllotment:
+    """The job has trained what its study has handed it, and waits for more, or for word that there is no more."""
+
+
+@dataclass(frozen=True, slots=True)
 class NothingToDo:
     """Running trials must end first, or somebody must act."""
 
 
-Next = NewTrial | PlanRows | MoveTo | Choose | NothingToDo
+Next = NewTrial | PlanRows | MoveTo | Choose | AwaitAllotment | NothingToDo
 Read = Callable[[], Sequence[Finished]]
 
 
@@ -136,6 +142,8 @@ def _while_searching(job: JobSnapshot, finished: Callable[[], Sequence[Finished]
             return NewTrial(Stage.BASELINE, arm, claimed[arm])
     if _open(job, Stage.SEARCH) or _open(job, Stage.BASELINE):
         return NothingToDo()
+    if job.allotting:
+        return AwaitAllotment()
     return _search_ended(job, finished())
 
 

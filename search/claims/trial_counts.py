@@ -82,6 +82,8 @@ def plan_in_words(spec: JobSpec, budget_trials: int, seconds: float | None = Non
 def _grid_words(spec: JobSpec, grid: GridSpec, trials: int) -> str:
     """96 on a grid (6 temperatures x 8 settings x 2 seeds)."""
     size, temperatures = grid.round_size(spec.space), len(grid.along(spec.space))
+    if trials % size and not trials % temperatures:  # some settings on more seeds than others
+        return f"{trials} on a grid ({temperatures} temperatures x {trials // temperatures} settings and seeds)"
     counts = [(temperatures, "temperature"), (size // temperatures, "setting"), (trials / size, "seed")]
     parts = [f"{units.number(count)} {noun}{'' if count == 1 else 's'}" for count, noun in counts]
     return f"{trials} on a grid ({' x '.join(parts)})"

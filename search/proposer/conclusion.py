@@ -12,7 +12,7 @@ from sqlalchemy import and_, exists, or_, select
 from search.analysis.job.build import answer_of
 from search.analysis.job.finalists import by_value, choose_finalists
 from search.analysis.job.observations import softness_seen
-from search.claims import external, finalist_choice, finalization, leases
+from search.claims import allotments, external, finalist_choice, finalization, leases
 from search.claims.attempts import Failure
 from search.claims.finalist_choice import ChoosingClaim
 from search.claims.finalization import ClosingClaim
@@ -22,12 +22,17 @@ from search.records import Trial
 from search.storage.db import Database
 from search.storage.rows import trial_of
 from search.storage.tables import jobs, trials
+from search.worker.allotting import hand_out_one
 from search.worker.heartbeat import Heartbeat
 from thermowell.api.answers import Finalists
 
 OF_OTHERS = jobs.c.trainer.is_not(None)
 """Of jobs: programs of others train them."""
-_DUE = select(exists().where(OF_OTHERS, or_(and_(*finalist_choice.waits()), and_(*finalization.waits()))))
+_DUE = select(
+    exists().where(
+        OF_OTHERS, or_(*(and_(*waits()) for waits in (finalist_choice.waits, finalization.waits, allotments.waits)))
+    )
+)
 _log = structlog.get_logger(__name__)
 
 
@@ -41,7 +46,7 @@ class Concluder:
     def run(self) -> int:
         """Concludes what is due; how many pieces of work were done."""
         count = 0
-        while self._due() and (self.choose_one() or self.close_one()):
+        while self._due() and (self.choose_one() or self.close_one() or hand_out_one(self.db, OF_OTHERS)):
             count += 1
         return count
 

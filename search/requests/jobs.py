@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Row, and_, case, delete, func, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from search import tracing
-from search.claims import artifacts, quotas
+from search.claims import allotments, artifacts, quotas
 from search.claims.lifecycle import (
     CONFIRMING,
     SEARCHING,
@@ -92,12 +92,12 @@ def queue_job(
     first: dict[str, Any] | None,
     request_id: str | None,
     study_id: str | None = None,
+    share: int | None = None,
 ) -> str:
-    """Writes a new job down and answers its id; `first` is what it begins with, as `advice.begin_with` answers.
-
-    QuotaExceeded.
+    """Writes a new job down and answers its id; `first` is what it begins with, as `advice.begin_with` answers, `share`
+    the trials that a cell brings to an adaptive study. QuotaExceeded.
     """
-    quotas.check_new_job(connection, principal.id, spec.budget.trials)
+    quotas.check_new_job(connection, principal.id, share or spec.budget.trials)
     job_id = secrets.token_hex(8)
     of_job = {"thermowell.job.id": job_id, "thermowell.study.id": study_id, "thermowell.request.id": request_id}
     span = tracing.begin("submit job", of_job, kind="producer")
@@ -119,6 +119,7 @@ def queue_job(
             request_id=request_id,
             traceparent=span.traceparent,
             study=study_id,
+            **({} if share is None else allotments.fresh(share, spec.budget.trials)),
             trainer=None if spec.trainer is None else spec.trainer.kind,
             queue=None if spec.trainer is None else spec.trainer.queue,
             created_at=now_sql(),
@@ -204,7 +205,7 @@ def stop_job(db: Database, job_id: str, principal: Principal) -> Job:
         job = visible_job(connection, job_id, principal, lock=True)
         _require_state(job, _STOPPABLE, "stopped")
         if not job.search_stopped:
-            connection.execute(update(jobs).where(jobs.c.id == job.id).values(search_stopped=True))
+            connection.execute(update(jobs).where(jobs.c.id == job.id).values(search_stopped=True, allotting=None))
             cancel_trials(connection, job.id, SEARCHING, [TrialState.WAITING])
             emit(connection, job.id, "stopped", {})
             advance(connection, reread(connection, job.id))
@@ -294,7 +295,7 @@ def extend_job(
                 connection, job.owner, before=job.budget_trials, after=after, terminal=state in TERMINAL_JOBS
             )
         values: dict[str, Any] = {f"budget_{name}": total for name, total in totals.items()}
-        values["search_stopped"] = False
+        values |= {"search_stopped": False, "allotting": None}  # who extends a cell has it to himself from now on
         if state not in _STOPPABLE:  # its confirmation has begun
             cancel_trials(connection, job.id, CONFIRMING, [TrialState.WAITING, TrialState.RUNNING])
             values |= {"round": job.round + 1, "test_seen_before": job.test_opened_at is not None}

@@ -18,7 +18,7 @@ from search.errors import Unreadable
 from search.records import Progress
 from search.requests.trial_totals import RATE_SECONDS, TrialTotals, trial_totals
 from search.spec.job import JobSpec
-from search.states import TERMINAL_JOBS, JobState, Stage, TrialState
+from search.states import TERMINAL_JOBS, Allotting, JobState, Stage, TrialState
 from search.storage.tables import jobs, reports, trials
 
 _SHORTEST_WINDOW = 5.0  # the first reports of a job say little about its speed
@@ -190,6 +190,8 @@ def _unplanned(
 
 def _waits_for(job: Row[Any], live_workers: Sequence[LiveWorkers], offers: Sequence[agents.LivingOffer]) -> str | None:
     """Which worker a job waits for, where none that is alive may train it, or for what all of them wait that may."""
+    if job.allotting == Allotting.DUE and job.state == JobState.RUNNING:
+        return "the other cells of its study: further trials are handed out when these have trained theirs"
     if job.trainer == "command" and job.state in CLAIMABLE:
         return agents.missing(job.queue, job.owner, offers)
     if job.trainer is not None:  # programs of others, of whom nothing is known before they claim

@@ -14,9 +14,10 @@ from sqlalchemy import Connection, Row, func, select, true, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from search.analysis.study.cells import Cell as GuidedCell
-from search.analysis.study.cells import cell_of, gain_over_t4
+from search.analysis.study.cells import gain_over_t4
 from search.analysis.study.guidance import compute_guidance
 from search.analysis.study.runs import Runs
+from search.analysis.study.stored import cell_of, runs_by_job
 from search.errors import IdempotencyConflict, IllegalMove, NotFound, NotReady, Unreadable
 from search.records import Page, Principal
 from search.requests import advice
@@ -24,7 +25,6 @@ from search.requests.answers import Answer, answers_of
 from search.requests.jobs import cancel_job, queue_job, storable
 from search.requests.memory import Memory, State, version_of
 from search.requests.progress import progress_of
-from search.requests.study_runs import runs_by_job
 from search.states import JobState
 from search.storage import cursors
 from search.storage.access import visible_study
@@ -203,18 +203,9 @@ def _guided(
         row, answer = rows.get(cell.job_id), answers.get(cell.job_id)
         if row is None:
             continue
-        with suppress(Unreadable), readable(f"the answer of job {row.id}"):
-            yield cell_of(
-                cell.job_id,
-                cell.levels,
-                {cells.REPLICATE: str(cell.replicate)},
-                state=row.state,
-                result=answer[0] if answer else None,
-                response=answer[1] if answer else None,
-                data=row.spec["dataset"]["name"] if row.spec.get("trainer") is None else "",
-                runs=runs.get(cell.job_id),
-                delta=row.spec["confirmation"]["delta"],
-            )
+        result, response = answer or (None, None)
+        with suppress(Unreadable):
+            yield cell_of(cell, row, runs.get(cell.job_id), result, response)
 
 
 def _queue(
@@ -228,7 +219,7 @@ def _queue(
     """Writes the new cells' jobs down, and all cells into the study."""
     everything = list(expansion.there)
     for planned, first in zip(expansion.new, begins, strict=True):
-        job_id = queue_job(connection, planned.spec, owner, first, request_id, study_id)
+        job_id = queue_job(connection, planned.spec, owner, first, request_id, study_id, planned.share)
         everything.append(dataclasses.replace(planned.cell, job_id=job_id))
     values = {
         "spec": expansion.study.model_dump(mode="json"),
@@ -280,7 +271,7 @@ def _study(row: Row[Any], counts: Counter[CellState]) -> Study:
         factors={factor.name: list(factor.levels) for factor in spec.crossed()},
         design=spec.design.model_dump(exclude_none=True),
         replicates=spec.replicates,
-        trials="search" if spec.trials == "search" else "grid",
+        trials="search" if spec.trials == "search" else spec.trials.name,
         jobs=dict(counts),
         created_at=moment(row.created_at),
         updated_at=moment(row.updated_at),

@@ -12,6 +12,8 @@ from search.spec.space import SpaceSpec
 
 USUAL = (1.0, 2.0, 4.0, 10.0, 20.0)
 """Temperatures that are asked for by name: what each of them costs is a question of every study."""
+FEWEST = 8
+"""Distilled runs of a job below which nothing is read off them."""
 WIDEST = 1.5
 """Octaves between two neighbours of a grid, beyond which one between them is tried too."""
 

@@ -89,6 +89,10 @@ jobs = Table(
     Column("request_id", String(64)),  # what the request was called that submitted it
     Column("traceparent", String(55)),  # the span of its submission (W3C), below which its workers' spans are
     Column("study", String(32), index=True),  # the study whose cell it is, where it is one's
+    # of a cell of an adaptive study that may be handed more trials: search.states.Allotting
+    Column("allotting", String(8)),
+    # {"share": trials that it brings to the study, "trials": those it was handed, "blocks": [[setting, round], ...]}
+    Column("allotment", _JSON),
     # who trains it, where that is not our own workers: external or command; and by which name they ask for its trials
     Column("trainer", String(16)),
     Column("queue", String(100), index=True),

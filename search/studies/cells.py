@@ -16,11 +16,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from search.errors import FieldProblem, SpecInvalid
+from search.spec.grid import FEWEST
 from search.spec.job import JobSpec
 from search.studies import design, explaining
 from search.studies.factors import Factor, applied, read_factor
 from search.studies.spec import MOST_CELLS, StudyExtension, StudySpec
 
+FIRST_ROUNDS = 1
+"""Of a grid: what every cell of an adaptive study is tried with before anything is handed out."""
 AS_BEFORE = "as before"
 """What the level of a later factor is called in cells that have none of its levels."""
 REPLICATE = "replicate"
@@ -39,10 +42,18 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class PlannedCell:
-    """A cell that is to be submitted."""
+    """A cell that is to be submitted; in an adaptive study with the `share` of trials that it brings, of which its job
+    begins with some.
+    """
 
     cell: Cell
     spec: JobSpec
+    share: int | None = None
+
+    @property
+    def whole(self) -> JobSpec:
+        """The job as if all of its share were its own."""
+        return self.spec if self.share is None else _with_trials(self.spec, self.share)
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,10 +220,16 @@ def _plan_cells(
             cell = Cell(number, levels, replicate, "")
             document = _document(study, factors, cell, refused)
             spec = refused.validated(document, cell.levels) if document is not None else None
-            if spec is None or (digest := digest_of(spec)) in digests_seen:
+            if spec is None:
+                continue
+            if study.adaptive and (problem := _limited(spec)):
+                refused.add("budget", problem, cell.levels)
+            begun = _begun(study, spec)
+            if (digest := digest_of(begun)) in digests_seen:
                 continue
             digests_seen.add(digest)
-            planned.append(PlannedCell(dataclasses.replace(cell, digest=digest), spec))
+            share = spec.budget.trials if study.adaptive else None
+            planned.append(PlannedCell(dataclasses.replace(cell, digest=digest), begun, share))
     refused.raise_if_any()
     return planned
 
@@ -237,16 +254,41 @@ def _document(
 
 
 def _with_grid(study: StudySpec, document: dict[str, Any]) -> dict[str, Any]:
-    """The job with the study's grid, and as many trials as whole rounds of it have that its budget pays for."""
+    """The job with the study's grid, and as many trials as whole rounds of it have that its budget pays for; in an
+    adaptive study with all of them.
+    """
     if study.trials == "search":
         return document
     document["grid"] = study.trials.model_dump(mode="json", exclude={"name"}, exclude_none=True)
+    if study.adaptive:
+        return document
     with suppress(ValueError):  # what is wrong with the job is told when it is read
         spec = JobSpec.model_validate(document)
         trials = study.trials.whole_rounds(spec.space, spec.budget.trials)
         if trials != spec.budget.trials:
             document["budget"] = {**(document.get("budget") or {}), "trials": trials}
     return document
+
+
+def _begun(study: StudySpec, spec: JobSpec) -> JobSpec:
+    """The job as it is submitted: in an adaptive study with its first rounds alone."""
+    if spec.grid is None or not study.adaptive:
+        return spec
+    size = spec.grid.round_size(spec.space)
+    rounds = max(FIRST_ROUNDS, -(-FEWEST // size))
+    return _with_trials(spec, min(rounds, spec.budget.trials // size) * size)
+
+
+def _with_trials(spec: JobSpec, trials: int) -> JobSpec:
+    return spec.model_copy(update={"budget": spec.budget.model_copy(update={"trials": trials})})
+
+
+def _limited(spec: JobSpec) -> str | None:
+    """What else than trials limits a job, which an adaptive study could not hand out."""
+    limits = [name for name in ("trainings", "epochs", "hours", "seconds") if getattr(spec.budget, name) is not None]
+    if not limits:
+        return None
+    return f"an adaptive study hands out trials, and nothing else may end a cell: leave {limits[0]} out"
 
 
 def repeated(document: Mapping[str, Any], replicate: int) -> dict[str, Any]:
@@ -285,7 +327,7 @@ def _digest(study: StudySpec, factors: Sequence[Factor], levels: Mapping[str, st
     refused = explaining.Refusals(present, {})
     document = _document(study, present, Cell(0, levels, replicate, ""), refused)
     spec = refused.validated(document, levels) if document is not None else None
-    return None if spec is None else digest_of(spec)
+    return None if spec is None else digest_of(_begun(study, spec))
 
 
 def _check_count(cells: int) -> None:

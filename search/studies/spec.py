@@ -15,7 +15,7 @@ from search.studies.factors import Factor, check_apart, read_factor
 MOST_CELLS = 256
 """Jobs of one study, repeats included."""
 MOST_FACTORS = 12
-GRID = "grid"
+GRID, ADAPTIVE = "grid", "adaptive"
 Base = Annotated[dict[str, Any], Field(description="a job spec; its name may be left out")]
 Factors = Annotated[
     dict[Name, list[Any] | dict[str, Any]],
@@ -81,13 +81,17 @@ class StudyBudget(Part):
 
 
 def _check_grid(value: Any) -> Any:
-    return {"name": value} if value == GRID else value
+    return {"name": value} if value in (GRID, ADAPTIVE) else value
 
 
 class GridTrials(GridSpec):
-    """The trials of every cell: temperatures that are all tried, with the same settings, on the same seeds."""
+    """The trials of every cell: temperatures that are all tried, with the same settings, on the same seeds.
 
-    name: Literal["grid"]
+    `grid`: as many rounds of them as each cell's budget pays for. `adaptive`: every cell begins alike, and what is left
+    of the study's budget goes to the cells and settings that tell most of what is open.
+    """
+
+    name: Literal["grid", "adaptive"]
 
 
 Trials = Annotated[Literal["search"] | GridTrials, BeforeValidator(_check_grid)]
@@ -107,7 +111,8 @@ class StudySpec(Part):
     trials: Trials = Field(
         "search",
         exclude_if=lambda trials: trials == "search",
-        description="search: as a job searches; grid: the same temperatures, settings and seeds in every cell",
+        description="search: as a job searches; grid: the same temperatures, settings and seeds in every cell; "
+        "adaptive: a grid, most of whose trials go where they tell most",
     )
 
     @field_validator("base", "factors")
@@ -117,8 +122,19 @@ class StudySpec(Part):
 
     @model_validator(mode="after")
     def _readable(self) -> Self:
-        check_apart(self.crossed())
+        factors = self.crossed()
+        check_apart(factors)
+        for factor in factors if self.adaptive else ():
+            if any(path.partition(".")[0] == "budget" for path in factor.paths):
+                raise ValueError(
+                    f"factors.{factor.name}: an adaptive study has one budget, which it hands out itself: leave it out"
+                )
         return self
+
+    @property
+    def adaptive(self) -> bool:
+        """Whether trials are handed out where they tell most."""
+        return self.trials != "search" and self.trials.name == ADAPTIVE
 
     def crossed(self) -> list[Factor]:
         """The factors in the order of the document. ValueError where one cannot be read."""

@@ -21,7 +21,7 @@ import sqlalchemy
 import structlog
 
 from search import schema, tracing
-from search.claims import finalist_choice, finalization, sent_weights
+from search.claims import allotments, finalist_choice, finalization, sent_weights
 from search.claims.claiming import BUILT_IN
 from search.claims.workers import worker_seen, worker_stopped
 from search.errors import DatabaseUnavailable, SchemaMissing, SettingsInvalid, StoreUnavailable
@@ -34,6 +34,7 @@ from search.storage import tables
 from search.storage.db import open_database
 from search.storage.patience import with_retries
 from search.storage.store import open_store
+from search.worker.allotting import hand_out_one
 from search.worker.context import Context, Interruption, Stopped
 from search.worker.engine_cache import EngineCache
 from search.worker.engine_choice import EngineChooser
@@ -50,7 +51,9 @@ TRACES_SECONDS = (0.5, 2.0)  # what delivering the last spans may take: at least
 _CONCLUDABLE = sqlalchemy.select(
     sqlalchemy.exists().where(
         BUILT_IN,
-        sqlalchemy.or_(sqlalchemy.and_(*finalist_choice.waits()), sqlalchemy.and_(*finalization.waits())),
+        sqlalchemy.or_(
+            *(sqlalchemy.and_(*waits()) for waits in (finalist_choice.waits, finalization.waits, allotments.waits))
+        ),
     )
 )
 _log = structlog.get_logger(__name__)
@@ -164,7 +167,7 @@ def _loop(
             next_repair = time.monotonic() + lease_seconds
         if work.admitter.due():
             while not stop_event.is_set() and context.patiently(partial(_any_to_conclude, context)):
-                if not (selector.choose_one() or finalizer.close_one()):
+                if not (selector.choose_one() or finalizer.close_one() or _hand_out(context)):
                     break
             work.admitter.fill()
         if work.sessions.taken():
@@ -186,9 +189,14 @@ def _look_at_data(context: Context) -> None:
 
 
 def _any_to_conclude(context: Context) -> bool:
-    """Whether a job waits for its finalists or for its answer. Each trial's end asks, and nearly always none does."""
+    """Whether jobs wait for finalists, an answer or more trials. Each trial's end asks, and nearly always none does."""
     with context.database.look() as connection:
         return bool(connection.execute(_CONCLUDABLE).scalar_one())
+
+
+def _hand_out(context: Context) -> bool:
+    """Hands out trials of an adaptive study; False where none waits for that."""
+    return context.patiently(partial(hand_out_one, context.database, BUILT_IN))
 
 
 def _all_ended(context: Context) -> bool:

@@ -271,6 +271,7 @@ _SAY: Mapping[str, Callable[[Job, Mapping[str, Any]], str]] = {
     "extended": lambda job, payload: (
         "extended to " + ", ".join(f"{total:,g} {name}" for name, total in payload.items())
     ),
+    "allotted": lambda job, payload: f"its study hands it {payload['trials']:,} trials more",
     "teacher_ready": _teacher,
     "trial_started": lambda job, payload: f"trial {payload['trial']} began ({payload['stage']})",
     "trial_finished": _trial_end("ended"),

@@ -110,7 +110,8 @@ def check(file: StudyFile, as_json: AsJson = False) -> None:
 
     study = parse_file(file, parse_study, as_json)
     cells = expand(study).new
-    trials = sum(planned.spec.budget.trials for planned in cells)
+    trials = sum(planned.whole.budget.trials for planned in cells)
+    left = trials - sum(planned.spec.budget.trials for planned in cells)
     plans = dict.fromkeys(trial_counts.plan_in_words(cell.spec, cell.spec.budget.trials) for cell in cells)
     if as_json:
         print_json({"valid": True, "jobs": len(cells), "search_trials": trials})
@@ -118,6 +119,8 @@ def check(file: StudyFile, as_json: AsJson = False) -> None:
         stderr().print(f"{file} is fine: {study.name}, {len(cells)} jobs, {trials} search trials in all.", markup=False)
         for plan in plans:
             stderr().print(f"{'Each' if len(plans) == 1 else 'Some'}: {plan}.", markup=False)
+        if study.adaptive:
+            stderr().print(f"Then up to {left} more search trials go where they tell most of what is open.")
 
 
 @app.command()
@@ -281,8 +284,8 @@ def _print_cells(study: StudyDetail) -> None:
     from service.terminal.studies import cells_table, state_counts, verdicts
 
     out = stdout()
-    grid = "; trials on a grid, the same in every cell" if study.trials == "grid" else ""
-    out.print(f"{study.name}: {state_counts(study)}{grid}\n", markup=False)
+    trials = f"; {study.trials_in_words}" if study.trials_in_words else ""
+    out.print(f"{study.name}: {state_counts(study)}{trials}\n", markup=False)
     out.print(cells_table(study))
     if any(cell.verdict is not None for cell in study.cells):
         out.print()

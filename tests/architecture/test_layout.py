@@ -24,7 +24,6 @@ SMALL = {
     "search/analysis/job/sensible.py": "bounds of older specs, apart from what computes an answer",
     "search/surrogate/acquisition.py": "a term of the literature beside its Gaussian process, without Optuna",
     "search/analysis/study/variances.py": "numbers that a benchmark prints, apart from what computes with them",
-    "search/requests/study_runs.py": "what a study's questions read of trials, beside the many requests on studies",
     "service/pages/png.py": "the one place that knows resvg",
     "service/routes/prefixed.py": "middleware: no route, and apart from the list of routes",
     "service/routes/request_ids.py": "middleware: no route, and apart from the list of routes",

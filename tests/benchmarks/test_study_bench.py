@@ -65,3 +65,29 @@ def test_a_pair_is_short_where_chance_alone_would_not_make_it_so() -> None:
     assert study.short(150, 1000, 0.1, 100, most=True)
     assert not study.short(115, 1000, 0.1, 100, most=True)
     assert not study.short(20, 24, 0.9, 100, most=False)
+
+
+def test_what_is_handed_out_and_what_is_searched_is_as_much_as_the_grid_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(study_worlds, "REPEATS", 2)
+    grid, adaptive = (study.MAKERS[trials](kind("unequal noise"), 0) for trials in ("grid", "adaptive"))
+    runs = [
+        {cell.job_id: len(cell.runs.values) for cell in cells if cell.runs is not None} for cells in (grid, adaptive)
+    ]
+    assert runs[0].keys() == runs[1].keys()
+    assert sum(runs[1].values()) == sum(runs[0].values())
+    noisy, calm = (sum(count for name, count in runs[1].items() if (name[0] in "23") == loud) for loud in (True, False))
+    assert noisy > calm, "cells that scatter get more"
+    monkeypatch.setattr(study_worlds, "SEEDS", 1)
+    monkeypatch.setattr(study_worlds, "REPEATS", 1)
+    searched = study.MAKERS["search"](kind("flat"), 0)
+    assert [len(cell.runs.values) for cell in searched if cell.runs is not None] == [28] * 4
+    assert all(cell.runs is not None and not cell.runs.paired for cell in searched)
+
+
+def test_rivals_are_compared_by_the_widths_of_effects() -> None:
+    def rows(width: float) -> list[study.Outcome]:
+        wide = study.Outcome("flat", "gain", "effect", True, True, "negligible", True, width)
+        return [wide, study.Outcome("flat", "gain", "cell", True, False, "negligible", True, 0.0)]
+
+    found = study._beside({"adaptive": rows(0.6), "search": rows(1.2)})
+    assert found == {"width_vs_before": 0.5, "width_adaptive": 0.6, "width_search": 1.2}

@@ -6,10 +6,10 @@ from collections import defaultdict
 
 from sqlalchemy import select
 
+from search.analysis.study.stored import runs_by_job
 from search.claims import reporting
 from search.claims.claiming import Claim
 from search.requests import jobs, studies
-from search.requests.study_runs import runs_by_job
 from search.states import Arm, JobState, Stage, TrialState
 from search.storage import tables
 from search.storage.db import Database

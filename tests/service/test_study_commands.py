@@ -169,6 +169,12 @@ def test_a_study_on_a_grid_says_so_before_and_after_it_is_submitted(run: Run, tm
     assert "Each: 4 on a grid (2 temperatures x 1 setting x 2 seeds)" in " ".join(checked.stderr.split())
     study = run("study", "submit", path).stdout.strip()
     assert "trials on a grid, the same in every cell" in run("study", "show", study).stdout
+    path.write_text(yaml.safe_dump(document(base=base, trials=small | {"name": "adaptive"}, budget={"trials": 12})))
+    checked = run("study", "check", path)
+    assert "2 jobs, 24 search trials in all" in checked.stderr
+    said = " ".join(checked.stderr.split())
+    assert "Each: 8 on a grid (2 temperatures x 1 setting x 4 seeds)" in said
+    assert "Then up to 8 more search trials go where they tell most" in said
     run("study", "cancel", study)
 
 

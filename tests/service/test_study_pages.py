@@ -127,10 +127,11 @@ def test_a_trial_has_a_page_with_its_curve(client: httpx.Client, jobs: Jobs) -> 
 def test_the_page_of_a_study_says_that_its_trials_are_a_grid(client: httpx.Client, db: Database) -> None:
     base = server_fixtures.document(budget={"trials": 48})
     del base["name"]
-    crossed = StudySpec(name="crossed", factors={"training.epochs": [2, 3]}, replicates=1, base=base, trials="grid")
-    found, _ = submit_study(db, crossed, server_fixtures.LOCAL)
-    assert "trials on a grid, the same in every cell" in words(get(client, f"/studies/{found.id}"))
-    assert client.get(f"/v1/studies/{found.id}").json()["trials"] == "grid"
+    for trials, said in (("grid", "the same in every cell"), ("adaptive", "most of them where they tell most")):
+        crossed = StudySpec(name="crossed", factors={"training.epochs": [2, 3]}, replicates=1, base=base, trials=trials)
+        found, _ = submit_study(db, crossed, server_fixtures.LOCAL)
+        assert f"trials on a grid, {said}" in words(get(client, f"/studies/{found.id}"))
+        assert client.get(f"/v1/studies/{found.id}").json()["trials"] == trials
 
 
 def test_a_picture_of_a_factor_needs_no_questions(db: Database, study: StudyDetail) -> None:

@@ -56,14 +56,26 @@ class Study(Readable):
     created_at: datetime
     updated_at: Annotated[datetime, Field(description="when it was submitted or last extended")]
     trials: Annotated[
-        Literal["search", "grid"],
-        Field(description="how the trials of every cell are chosen: by its own search, or on a grid that all share"),
+        Literal["search", "grid", "adaptive"],
+        Field(
+            description="how the trials of every cell are chosen: by its own search, on a grid that all share, or on "
+            "one whose trials go where they tell most"
+        ),
     ] = "search"
 
     @property
     def ended(self) -> bool:
         """Whether all of its jobs have."""
         return self.state != "running"
+
+    @property
+    def trials_in_words(self) -> str:
+        """What the trials of all cells have in common; nothing where each searches by itself."""
+        return {
+            "search": "",
+            "grid": "trials on a grid, the same in every cell",
+            "adaptive": "trials on a grid, most of them where they tell most",
+        }[self.trials]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -48,6 +48,7 @@ _LABELS = 1.0
 
 
 Flags = NDArray[np.bool_]
+Indices = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,7 @@ class Curves:
     curves: Array
     labels: Array | None
     halves: Sequence[Half]
+    field: Field
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,21 @@ class Half:
     curve: Array
     best: int
     labels: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """What a job's process knows of all places of its curves: `draws` [draws, m * k + l] in its own units, at each T
+    with each of the `settings` [k, d], then of labels alone with each of the settings `alone` [l, d].
+
+    `noise` [m + 1, m + 1] is what one more run at each T with one setting, and one of labels alone, would have about
+    these, all on one fresh seed.
+    """
+
+    settings: Array
+    alone: Array
+    draws: Array
+    noise: Array
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +118,7 @@ class _Distances:
         near = _matern(self.octaves / math.exp(theta[6])) * self._over_settings(theta)
         return np.asarray(self.seeds * (level + over_t * alike * near))
 
-    def of(self, part: NDArray[np.int64]) -> _Distances:
+    def of(self, part: Indices) -> _Distances:
         """Those among some of the places."""
         square = np.ix_(part, part)
         labels = self.labels[0][part], self.labels[1][part]
@@ -132,25 +149,38 @@ def curves_of(runs: Runs, rng: np.random.Generator) -> Curves | None:
     alone = _alone(runs)
     queries = _queries(runs.along, settings, alone)
     counts = rng.multinomial(DRAWS, weights)
-    draws = [
-        _draws(_posterior(distances, places, queries, theta, targets, runs.lengths), int(count), rng)
-        for theta, count in zip(thetas, counts, strict=True)
-        if count
-    ]
+    draws = np.concatenate(
+        [
+            _draws(_posterior(distances, places, queries, theta, targets, runs.lengths), int(count), rng)
+            for theta, count in zip(thetas, counts, strict=True)
+            if count
+        ]
+    )
+    parts = _parts(runs)
     means = [
         squeeze.undo(mean * spread + centre)
-        for part in _parts(runs)
+        for part in parts
         for mean, _ in [
             _posterior(distances.of(part), _at(places, part), queries, thetas[0], targets[part], runs.lengths)
         ]
     ]
-    field, labels = _split(runs.along, len(settings), squeeze.undo(np.concatenate(draws) * spread + centre))
+    shared = _in_both(settings, runs, parts, False), _in_both(alone, runs, parts, True)
+    field, labels = _split(runs.along, len(settings), squeeze.undo(draws * spread + centre))
     return Curves(
         along=runs.along,
         curves=field.max(axis=2),
         labels=labels.max(axis=1) if labels.size else None,
-        halves=[_half(runs.along, len(settings), *pair) for pair in (means, means[::-1])],
+        halves=[_half(runs.along, len(settings), shared, *pair) for pair in (means, means[::-1])],
+        field=Field(settings, alone, draws, _noise(runs, thetas[0])),
     )
+
+
+def _noise(runs: Runs, theta: Array) -> Array:
+    """Of runs at each T, and of labels alone, with the same setting and on the same seed [m + 1, m + 1]."""
+    octaves = np.append(runs.along, np.nan)
+    places = octaves, np.zeros((len(octaves), runs.settings.shape[1]))
+    distances = _between(runs.lengths, places, places, np.zeros(len(octaves), dtype=np.int64))
+    return distances.by_seed(theta) + math.exp(theta[5]) * np.eye(len(octaves))
 
 
 def _split(octaves: Array, settings: int, values: Array) -> tuple[Array, Array]:
@@ -159,18 +189,34 @@ def _split(octaves: Array, settings: int, values: Array) -> tuple[Array, Array]:
     return values[:, :size].reshape(len(values), len(octaves), settings), values[:, size:]
 
 
-def _half(octaves: Array, settings: int, chooser: Array, teller: Array) -> Half:
-    (choices,), (labels,) = _split(octaves, settings, chooser[None])
-    (field,), (labels_here,) = _split(octaves, settings, teller[None])
-    picks = choices.argmax(axis=1)
+def _half(octaves: Array, settings: int, among: tuple[Indices, Indices], chooser: Array, teller: Array) -> Half:
+    """What one half says of what the other chose `among` some settings, and some of labels alone."""
+    (choices,), (choices_alone,) = _split(octaves, settings, chooser[None])
+    (field,), (labels,) = _split(octaves, settings, teller[None])
+    distilled, alone = among
+    picks = distilled[choices[:, distilled].argmax(axis=1)]
     return Half(
         curve=field[np.arange(len(octaves)), picks],
-        best=int(choices.max(axis=1).argmax()),
-        labels=float(labels_here[int(labels.argmax())]) if labels.size else None,
+        best=int(choices[:, distilled].max(axis=1).argmax()),
+        labels=float(labels[alone[choices_alone[alone].argmax()]]) if len(alone) else None,
     )
 
 
-def _parts(runs: Runs) -> list[NDArray[np.int64]]:
+def _in_both(settings: Array, runs: Runs, parts: Sequence[Indices], labels: bool) -> Indices:
+    """Which of the settings both halves have trained, where seeds are shared; all of them where none is.
+
+    Of a setting that it has not trained a half knows little, and would choose it for that.
+    """
+    everything = np.arange(len(settings))
+    if not runs.paired or not len(settings):
+        return everything
+    trained = [runs.settings[part][runs.labels[part] == labels].round(9) for part in parts]
+    both = [(settings[:, None, :] == of_part).all(axis=2).any(axis=1) for of_part in trained]
+    shared = np.flatnonzero(both[0] & both[1])
+    return shared if len(shared) else everything
+
+
+def _parts(runs: Runs) -> list[Indices]:
     """Two halves of the runs that share no seed, if that can be."""
     turn = runs.seeds if runs.seeds.max() else np.arange(len(runs.seeds))
     return [np.flatnonzero(turn % 2 == side) for side in (0, 1)]
@@ -192,7 +238,7 @@ Places = tuple[Array, Array]
 """log2 T [n], NaN of labels alone, and settings [n, d]."""
 
 
-def _at(places: Places, part: NDArray[np.int64]) -> Places:
+def _at(places: Places, part: Indices) -> Places:
     return places[0][part], places[1][part]
 
 

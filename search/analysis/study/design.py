@@ -65,6 +65,18 @@ class Design:
             if name in self.levels
         }
 
+    def contrast(self, factors: Sequence[str], levels: Sequence[tuple[str, str]]) -> Array:
+        """The columns' weights of a difference of levels, or of the differences of two factors together."""
+        (level, against), *second = levels
+        if not second:
+            return self.row(self.at({factors[0]: level})) - self.row(self.at({factors[0]: against}))
+        parts = [
+            self.row(self.at({factors[0]: level, factors[1]: companion}))
+            - self.row(self.at({factors[0]: against, factors[1]: companion}))
+            for companion in second[0]
+        ]
+        return np.asarray(parts[0] - parts[1])
+
     def features(self, points: Sequence[Point]) -> Array:
         """The columns [n, p] of each point."""
         rows = np.array([self.row(self.at(point.levels)) for point in points])

@@ -101,16 +101,19 @@ class Outlook:
 def outlook_of(name: str, cells: Sequence[PlannedCell], pilot: Guidance | None = None) -> Outlook:
     """The power of a study of these cells. PilotNeeded."""
     margin = margin_of([_as_cell(planned) for planned in cells])
-    errors, basis = _from_tables(cells, margin) if pilot is None else _from_pilot(pilot, cells)
+    specs = [planned.whole for planned in cells]
+    errors, basis = _from_tables(specs[0], margin) if pilot is None else _from_pilot(pilot, specs)
+    if any(planned.share is not None for planned in cells):
+        basis += ", as if its trials were shared out alike, where an adaptive study gives them to what is open"
     points = [Point(planned.cell.levels, {REPLICATE: str(planned.cell.replicate)}) for planned in cells]
-    trials = sum(planned.spec.budget.trials for planned in cells)
+    trials = sum(spec.budget.trials for spec in specs)
     powers = [
         power
         for topic, error in errors.items()
         for power in _powers(topic, error, points, WIDTHS if topic == WIDTH else margin, trials)
     ]
-    trainings = sum(trial_counts.probable_trials(planned.spec)[0] for planned in cells)
-    objective = cells[0].spec.objective
+    trainings = sum(trial_counts.probable_trials(spec)[0] for spec in specs)
+    objective = specs[0].objective
     return Outlook(name, len(cells), trainings, margin, objective.metric, objective.unit, basis, powers)
 
 
@@ -125,8 +128,8 @@ def _as_cell(planned: PlannedCell) -> Cell:
     return Cell("", planned.cell.levels, data=data, metric=spec.objective.metric, delta=spec.confirmation.delta)
 
 
-def _from_pilot(pilot: Guidance, cells: Sequence[PlannedCell]) -> tuple[dict[Topic, Errors], str]:
-    planned = float(np.median([_runs(cell.spec) for cell in cells]))
+def _from_pilot(pilot: Guidance, specs: Sequence[JobSpec]) -> tuple[dict[Topic, Errors], str]:
+    planned = float(np.median([_runs(spec) for spec in specs]))
     errors = {}
     for question in pilot.questions:
         topic = Topic(question.name, question.temperature)
@@ -138,8 +141,7 @@ def _from_pilot(pilot: Guidance, cells: Sequence[PlannedCell]) -> tuple[dict[Top
     return errors, f"the pilot {pilot.study}"
 
 
-def _from_tables(cells: Sequence[PlannedCell], margin: float) -> tuple[dict[Topic, Errors], str]:
-    spec = cells[0].spec
+def _from_tables(spec: JobSpec, margin: float) -> tuple[dict[Topic, Errors], str]:
     if spec.objective.metric != "accuracy":
         raise PilotNeeded(
             f"the recorded tables tell how accuracy scatters, and this study's objective is {spec.objective.metric}: "
@@ -254,7 +256,7 @@ class Plan:
 
     def error(self, factors: Sequence[str], levels: Sequence[tuple[str, str]]) -> Error | None:
         """That of a difference; None where the design does not tell it."""
-        contrast = _contrast(self.design, factors, levels)
+        contrast = self.design.contrast(factors, levels)
         inverse = np.linalg.pinv(self.features.T @ self.features)
         if not np.allclose(contrast @ inverse @ self.features.T @ self.features, contrast, atol=1e-6):
             return None
@@ -281,19 +283,6 @@ class Error:
         if self.freedom(repeats) < 1 or repeats < 2:
             return None
         return math.sqrt(self.leverage / repeats * (errors.within**2 / times + errors.between**2))
-
-
-def _contrast(design: Design, factors: Sequence[str], levels: Sequence[tuple[str, str]]) -> Array:
-    """The columns' weights of a difference of levels, or of the differences of two factors together."""
-    (level, against), *second = levels
-    if not second:
-        return design.row(design.at({factors[0]: level})) - design.row(design.at({factors[0]: against}))
-    parts = [
-        design.row(design.at({factors[0]: level, factors[1]: companion}))
-        - design.row(design.at({factors[0]: against, factors[1]: companion}))
-        for companion in second[0]
-    ]
-    return np.asarray(parts[0] - parts[1])
 
 
 def _sufficient(error: Error, several: int, errors: Errors, margin: float, trials: float) -> Budget | None:

@@ -42,28 +42,38 @@ class Quantity:
 
 def quantities(curves: Curves, delta: float) -> dict[Topic, Quantity]:
     """All that this job tells of."""
-    return {**dict(_costs(curves)), WIDTH: _width(curves, delta), **dict(_gain(curves))}
+    halves = {**dict(_halved_costs(curves)), WIDTH: _halved_width(curves, delta), GAIN: _halved_gain(curves)}
+    return {topic: _between(draws, halves[topic]) for topic, draws in draws_of(curves, delta).items()}
 
 
-def _costs(curves: Curves) -> Iterator[tuple[Topic, Quantity]]:
+def draws_of(curves: Curves, delta: float) -> dict[Topic, Array]:
+    """The draws [draws] of each number, which go with those of the curves."""
+    tops = curves.curves.max(axis=1)
+    draws = {topic: tops - curves.curves[:, place] for topic, place in _places(curves)}
+    draws[WIDTH] = _good(curves.along, curves.curves, tops[:, None] - delta)
+    return draws if curves.labels is None else {**draws, GAIN: tops - curves.labels}
+
+
+def _places(curves: Curves) -> Iterator[tuple[Topic, int]]:
+    """Of each temperature that is asked about its place on the curve, where it is there."""
     for topic in COSTS:
         place = int(np.abs(curves.along - math.log2(topic.temperature or 1.0)).argmin())
         if abs(curves.along[place] - math.log2(topic.temperature or 1.0)) < NEAR:
-            draws = curves.curves.max(axis=1) - curves.curves[:, place]
-            yield topic, _between(draws, [half.curve[half.best] - half.curve[place] for half in curves.halves])
+            yield topic, place
 
 
-def _width(curves: Curves, delta: float) -> Quantity:
+def _halved_costs(curves: Curves) -> Iterator[tuple[Topic, list[float]]]:
+    for topic, place in _places(curves):
+        yield topic, [half.curve[half.best] - half.curve[place] for half in curves.halves]
+
+
+def _halved_width(curves: Curves, delta: float) -> list[float]:
     """Octaves of the good range: those within delta of the best, of what was searched."""
-    draws = _good(curves.along, curves.curves, curves.curves.max(axis=1, keepdims=True) - delta)
-    wide = [_good(curves.along, half.curve[None], half.curve[None, [half.best]] - delta)[0] for half in curves.halves]
-    return _between(draws, wide)
+    return [_good(curves.along, half.curve[None], half.curve[None, [half.best]] - delta)[0] for half in curves.halves]
 
 
-def _gain(curves: Curves) -> Iterator[tuple[Topic, Quantity]]:
-    if curves.labels is not None:
-        halves = [half.curve[half.best] - half.labels for half in curves.halves if half.labels is not None]
-        yield GAIN, _between(curves.curves.max(axis=1) - curves.labels, halves)
+def _halved_gain(curves: Curves) -> list[float]:
+    return [half.curve[half.best] - half.labels for half in curves.halves if half.labels is not None]
 
 
 def _between(draws: Array, halves: Sequence[float]) -> Quantity:

@@ -14,7 +14,7 @@ import numpy as np
 
 from search.analysis.study import question_words
 from search.analysis.study.cells import Cell
-from search.analysis.study.curves import curves_of
+from search.analysis.study.curves import Curves, curves_of
 from search.analysis.study.design import Design, Point, design_of
 from search.analysis.study.effects import Effects
 from search.analysis.study.gibbs import CHAINS, Array, Between, sample
@@ -40,6 +40,7 @@ class Told:
     """A job with what its runs tell."""
 
     cell: Cell
+    curves: Curves
     quantities: Mapping[Topic, Quantity]
 
 
@@ -52,19 +53,26 @@ def margin_of(cells: Sequence[Cell]) -> float:
 def questions_of(cells: Sequence[Cell], confidence: float, measure: Measure, seed: int) -> list[Question]:
     """All questions that these jobs tell of; the same cells and seed give the same."""
     margin = margin_of(cells)
-    jobs = [
-        Told(cell, quantities(curves, margin))
-        for place, cell in enumerate(cells)
-        if cell.runs is not None
-        and (curves := curves_of(cell.runs, np.random.default_rng([seed, 5, place]))) is not None
-    ]
-    documents = []
+    jobs = jobs_that_tell(cells, margin, seed)
+    return [inquiry.question(measure) for inquiry in inquiries(jobs, margin, confidence, seed)]
+
+
+def jobs_that_tell(cells: Sequence[Cell], margin: float, seed: int) -> list[Told]:
+    """Those whose runs tell something, with what that is."""
+    jobs = []
+    for place, cell in enumerate(cells):
+        curves = None if cell.runs is None else curves_of(cell.runs, np.random.default_rng([seed, 5, place]))
+        if curves is not None:
+            jobs.append(Told(cell, curves, quantities(curves, margin)))
+    return jobs
+
+
+def inquiries(jobs: Sequence[Told], margin: float, confidence: float, seed: int) -> Iterator[Inquiry]:
+    """Every question that some of these jobs tell of, put to these."""
     for topic in (*COSTS, WIDTH, GAIN):
         telling = [job for job in jobs if topic in job.quantities]
         if telling:
-            inquiry = Inquiry.of(topic, telling, WIDTHS if topic == WIDTH else margin, confidence, seed)
-            documents.append(inquiry.question(measure))
-    return documents
+            yield Inquiry.of(topic, telling, WIDTHS if topic == WIDTH else margin, confidence, seed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +105,12 @@ class Inquiry:
     def design(self) -> Design:
         """Of the jobs that tell."""
         return self.effects.design
+
+    def can_tell(self, factors: Sequence[str], levels: Sequence[tuple[str, str]]) -> bool:
+        """Whether the design can tell of an effect at all, however many trials there are."""
+        if len(factors) == 1:
+            return self.effects.told(factors[0], levels[0])
+        return self.design.spare > 0 and not self.design.confounded & set(factors)
 
     def question(self, measure: Measure) -> Question:
         """The document of all that is known of it."""
@@ -153,7 +167,7 @@ class Inquiry:
         for factor, (first, *later) in self.design.levels.items():
             for level in later:
                 moved = self.effects.level(factor, level) - self.effects.level(factor, first)
-                sufficient = self.effects.told(factor, (level, first))
+                sufficient = self.can_tell([factor], [(level, first)])
                 yield Effect(
                     factors=[factor],
                     levels=[(level, first)],
@@ -163,11 +177,12 @@ class Inquiry:
 
     def _interactions(self) -> Iterator[Effect]:
         for pair in self.design.pairs:
-            levels, together = self.effects.corner(pair)
-            sufficient = self.design.spare > 0 and not self.design.confounded & set(pair)
+            corner, together = self.effects.corner(pair)
+            levels = [(high, low) for low, high in corner]
+            sufficient = self.can_tell(pair, levels)
             yield Effect(
                 factors=list(pair),
-                levels=[(high, low) for low, high in levels],
+                levels=levels,
                 measured=self._measured(together * self.unit),
                 verdict=self.effects.verdict(together, self.effects.corners(pair)) if sufficient else "cannot tell",
             )

@@ -12,13 +12,12 @@ from numpy.typing import NDArray
 
 from search import configurations
 from search.analysis.study.gibbs import Array
-from search.spec.grid import USUAL
+from search.claims.grid import configuration_of, settings_of
+from search.spec.grid import FEWEST, USUAL, GridSpec
 from search.spec.job import JobSpec, Ranged
 from search.states import Arm
 from search.surrogate.encoding import Encoding
 
-FEWEST = 8
-"""Distilled runs below which nothing is read off them."""
 _MIDDLE = 0.5
 _PLACES = 17
 """Temperatures of a curve that was not measured on a grid."""
@@ -86,6 +85,20 @@ def runs_of(spec: JobSpec, runs: Iterable[Run]) -> Runs | None:
         along=np.log2(_along(spec, searched)),
         paired=len(seeds) < len(clean) / 2,
     )
+
+
+def grid_places(spec: JobSpec, grid: GridSpec) -> tuple[Array, Array]:
+    """The places [k, d] of the settings of a job's grid among its runs, and of the same ones with labels alone."""
+    temperature = grid.along(spec.space)[0]
+    encoding = Encoding.of(spec.space, Arm.JOINT, spec.distillation.method)
+    keep = np.arange(encoding.dimensions) != encoding.column("temperature")
+
+    def places(arm: Arm) -> Array:
+        settings = [configuration_of(spec, arm, setting, temperature) for setting in range(settings_of(spec))]
+        runs = [Run(arm.value, 0, configurations.to_json(setting), None) for setting in settings]
+        return np.array([_point(encoding, run)[keep] for run in runs])
+
+    return places(Arm.JOINT), places(Arm.LABEL_ONLY)
 
 
 def _belongs(spec: JobSpec, run: Run) -> bool:

@@ -430,3 +430,21 @@ def test_every_job_comes_to_an_end(trials: int, share: float, finalists: int, la
     assert len(life.of(Stage.SEARCH)) == trials
     completed = any(trial["state"] is TrialState.COMPLETED for trial in life.of(Stage.SEARCH))
     assert life.state is (JobState.ANALYSING if completed else JobState.FAILED)
+
+
+def test_a_cell_that_may_be_handed_more_waits_when_all_has_ended() -> None:
+    spec = spec_of(budget={"trials": 1}, baselines={"share": 0})
+    ended = {(Stage.SEARCH, Arm.JOINT): {TrialState.COMPLETED: 1}}
+    point = Configuration(temperature=1.0, kd_weight=0.5, label_weight=0.5, optimizer=Optimizer("sgd", 0.1))
+    configuration = configurations.to_json(point)
+    trained = Finished(0, Stage.SEARCH, Arm.JOINT, 0, None, TrialState.COMPLETED, 0.5, configuration, 0)
+
+    def following(**changes: Any) -> planner.Next:
+        spent = {"search_trials": 1, "counts": ended, "allotting": True} | changes
+        return planner.decide(snapshot(spec, **spent), lambda: [trained], lambda: None)
+
+    assert following() == planner.AwaitAllotment()
+    assert following(budget_trials=2) == NewTrial(Stage.SEARCH, Arm.JOINT)
+    running = {(Stage.SEARCH, Arm.JOINT): {TrialState.RUNNING: 1}}
+    assert following(counts=running) == NothingToDo()
+    assert not isinstance(following(allotting=False), planner.AwaitAllotment)

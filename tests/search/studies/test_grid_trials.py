@@ -132,7 +132,7 @@ def test_a_budget_of_all_cells_is_shared_out_in_whole_rounds() -> None:
         ({"base": BASE}, "budget.trials must pay for one round of the grid at least: 6 temperatures x 4 settings = 24"),
         ({"trials": {"name": "grid", "temperatures": [1, 80]}}, "grid.temperatures must be from 1 to 40"),
         ({"trials": {"name": "grid", "temperatures": [4, 1]}}, "temperatures must rise"),
-        ({"trials": "adaptive"}, "must be 'search'"),
+        ({"trials": "greedy"}, "must be 'search'"),
         ({"factors": {"space.temperature": [4]}}, "grid needs a range or a list in space.temperature"),
         ({"factors": {"warm_start.mode": ["literature"]}}, "warm_start must be left out"),
         ({"factors": {"pruner": [{"name": "median", "min_epochs": 1}]}}, "pruner.name must be none"),

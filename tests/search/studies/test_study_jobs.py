@@ -126,3 +126,28 @@ def test_a_grid_is_trained_to_its_answer_and_optuna_hears_of_every_trial(db: Dat
     assert {trial.seed for trial in alone} == {trial.seed for trial in searched}
     assert [trial.optuna_number for trial in [*searched, *alone]] == [0, 1, 2, 3, 0, 1]
     assert all(trial.value is not None for trial in found)
+
+
+def test_an_adaptive_study_comes_to_its_end_by_a_worker_alone(db: Database, settings: Settings) -> None:
+    base = factories.spec(
+        dataset={"name": "digits", "train_size": 60},
+        student={"name": "mlp", "arguments": {"width": 4}},
+        training={"epochs": 1},
+        space={"optimizer": {"sgd": {}}},
+        budget={"trials": 14},
+        baselines={"share": 0},
+        confirmation={"level": "none"},
+    ).model_dump(mode="json", exclude_none=True)
+    trials = {"name": "adaptive", "temperatures": [1, 4], "settings": 2}
+    study = submitted(db, base, trials=trials, factors={"training.epochs": [1, 2]})
+    worker.run_worker(settings, exit_when_idle=True)
+    counts = []
+    for cell in studies.get_study(db, study.id, factories.ME).cells:
+        job, found = trained(db, cell.job_id)
+        searched = [trial for trial in found if trial.stage is Stage.SEARCH]
+        counts.append(len(searched))
+        assert job.budget_trials == len(searched) >= 8
+        assert [trial.optuna_number for trial in searched] == list(range(len(searched)))
+        pairs = [(first.seed, second.seed) for first, second in zip(searched[::2], searched[1::2], strict=True)]
+        assert all(one == other for one, other in pairs)
+    assert 16 <= sum(counts) <= 28

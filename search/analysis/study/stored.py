@@ -1,4 +1,4 @@
-"""The runs of a study's jobs, read for its questions: everything that ended, whatever it was trained for."""
+"""The jobs of a study as its questions see them, read from the tables: everything that ended, whatever it was for."""
 
 from __future__ import annotations
 
@@ -9,16 +9,41 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
+from search.analysis.study import cells
 from search.analysis.study.runs import Run, Runs, runs_of
 from search.errors import Unreadable
 from search.spec.job import JobSpec
 from search.states import TrialState
 from search.storage.stored import readable
 from search.storage.tables import trials
+from search.studies.cells import REPLICATE, Cell
+from thermowell.api.answers import Result, TemperatureResponse
 
 DIVERGED = "diverged"
 """The reason's type of a trial whose loss was no longer finite: it counts as the worst that completed."""
 _ENDED = (TrialState.COMPLETED, TrialState.FAILED)
+
+
+def cell_of(
+    cell: Cell,
+    job: Row[Any],
+    runs: Runs | None,
+    result: Result | None = None,
+    response: TemperatureResponse | None = None,
+) -> cells.Cell:
+    """A cell with its job's row, its runs and, as far as there is one, its answer. Unreadable."""
+    with readable(f"the answer of job {job.id}"):
+        return cells.cell_of(
+            cell.job_id,
+            cell.levels,
+            {REPLICATE: str(cell.replicate)},
+            state=job.state,
+            result=result,
+            response=response,
+            data=job.spec["dataset"]["name"] if job.spec.get("trainer") is None else "",
+            runs=runs,
+            delta=job.spec["confirmation"]["delta"],
+        )
 
 
 def runs_by_job(connection: Connection, jobs: Mapping[str, Row[Any]]) -> dict[str, Runs]:

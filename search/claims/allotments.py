@@ -1,0 +1,170 @@
+"""Allotments of adaptive studies: which of them are to hand out trials, and the hand-out itself, in one transaction.
+
+No lease is needed: whoever hands out names what it has seen, and nothing is written where that is so no longer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, or_, select, update
+
+from search.claims import quotas
+from search.claims.grid import Block
+from search.claims.lifecycle import advance, reread
+from search.errors import QuotaExceeded, Unreadable
+from search.states import Allotting, JobState
+from search.storage.db import Database, now_sql
+from search.storage.events import emit
+from search.storage.stored import readable
+from search.storage.tables import jobs, studies
+from search.storage.tables import leases as held
+
+PATIENCE = 60.0
+"""Seconds without a lease or any news of a study, after which its cells wait for those no longer that nobody trains."""
+_TRAINING = (JobState.QUEUED, JobState.RUNNING)
+
+
+@dataclass(frozen=True, slots=True)
+class Allotment:
+    """What a study has handed to one of its cells: so many trials in all, these `blocks` among them. The cell brings
+    its `share` to the study.
+    """
+
+    share: int
+    trials: int
+    blocks: tuple[Block, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class HandOut:
+    """Blocks for cells of a study, by job, what each block takes of its trials, and whether more may follow."""
+
+    blocks: Mapping[str, Sequence[Block]]
+    sizes: Mapping[str, int]
+    more: bool
+
+
+def fresh(share: int, trials: int) -> dict[str, Any]:
+    """The columns of a new cell that begins with so many trials of its share."""
+    return {"allotting": Allotting.OPEN, "allotment": {"share": share, "trials": trials, "blocks": []}}
+
+
+def allotment_of(job: Row[Any]) -> Allotment | None:
+    """What a job's row says; None of a job that is no cell of an adaptive study. Unreadable."""
+    if job.allotment is None:
+        return None
+    with readable(f"the allotment of job {job.id}"):
+        stored = job.allotment
+        blocks = tuple((int(setting), int(round_)) for setting, round_ in stored["blocks"])
+        return Allotment(int(stored["share"]), int(stored["trials"]), blocks)
+
+
+def blocks_of(job: Row[Any]) -> tuple[Block, ...]:
+    """Those that were handed to a job, behind the rounds that it began with. Unreadable."""
+    allotment = allotment_of(job)
+    return () if allotment is None else allotment.blocks
+
+
+def waits() -> tuple[ColumnElement[bool], ...]:
+    """Of jobs: they wait for their study to hand out trials, and it waits for none of its cells.
+
+    It waits for those that have trials to train, unless they are paused, or the study has had no lease and no news for
+    long: then nobody is there who could train these.
+    """
+    other = jobs.alias()
+    of_study = other.c.study == jobs.c.study
+    in_training = (other.c.allotting == Allotting.OPEN) & other.c.state.in_(_TRAINING)
+    unfinished = select(other.c.id).where(of_study, in_training).exists()
+    recent = select(other.c.id).where(of_study, other.c.updated_at > now_sql() - PATIENCE).exists()
+    leased = select(held.c.subject).join(other, other.c.id == held.c.job_id).where(of_study).exists()
+    due = (jobs.c.allotting == Allotting.DUE) & (jobs.c.state == JobState.RUNNING)
+    return due, or_(~unfinished, ~(recent | leased))
+
+
+def due_study(db: Database, criteria: ColumnElement[bool]) -> str | None:
+    """The study, of those of some jobs, that has waited longest to hand out trials; None where none is to."""
+    due = select(jobs.c.study).where(*waits(), criteria).order_by(jobs.c.updated_at).limit(1)
+    with db.look() as connection:
+        return connection.scalar(due)
+
+
+def cells_of(connection: Connection, study_id: str) -> list[Row[Any]]:
+    """The rows of a study's jobs that take part in its hand-outs, whatever has become of them, in the order of ids."""
+    of_study = select(jobs).where(jobs.c.study == study_id, jobs.c.allotment.is_not(None))
+    return list(connection.execute(of_study.order_by(jobs.c.id)))
+
+
+def due_among(rows: Sequence[Row[Any]]) -> dict[str, Allotment]:
+    """By job what it has, of those that wait to be handed more."""
+    due = [row for row in rows if row.allotting == Allotting.DUE and row.state == JobState.RUNNING]
+    return {row.id: allotment for row, allotment in _readable(due)}
+
+
+def trials_left(rows: Sequence[Row[Any]]) -> int:
+    """Trials of a study that nobody was handed yet."""
+    return sum(allotment.share - allotment.trials for _, allotment in _readable(rows))
+
+
+def _readable(rows: Sequence[Row[Any]]) -> Iterator[tuple[Row[Any], Allotment]]:
+    """What rows say; one that cannot be read keeps nobody from the others."""
+    for row in rows:
+        with suppress(Unreadable):
+            allotment = allotment_of(row)
+            if allotment is not None:
+                yield row, allotment
+
+
+def hand_out(db: Database, study_id: str, seen: Mapping[str, Allotment], decision: HandOut) -> bool:
+    """Gives cells their blocks; where no more may follow, all others go on to their confirmation.
+
+    False, and nothing is changed, where the cells that wait are not those that were `seen`, or too few trials are left:
+    somebody else was first.
+    """
+    with db.write() as connection:
+        connection.execute(select(studies.c.id).where(studies.c.id == study_id).with_for_update())
+        locked = select(jobs.c.id).where(jobs.c.study == study_id, jobs.c.allotment.is_not(None)).order_by(jobs.c.id)
+        connection.execute(locked.with_for_update(key_share=True))
+        rows = cells_of(connection, study_id)
+        spent = sum(len(blocks) * decision.sizes[job_id] for job_id, blocks in decision.blocks.items())
+        if due_among(rows) != seen or spent > max(0, trials_left(rows)):
+            return False
+        more = decision.more and bool(decision.blocks)
+        for row in rows:
+            blocks = decision.blocks.get(row.id, ())
+            if blocks and not _add(connection, row, seen[row.id], blocks, decision.sizes[row.id]):
+                more = False  # nor would the owner's quota let any other cell have more
+        if not more:
+            _settle(connection, rows)
+    return True
+
+
+def _add(connection: Connection, row: Row[Any], before: Allotment, blocks: Sequence[Block], size: int) -> bool:
+    """Hands blocks to a cell; False where its owner's quota has no room for them."""
+    trials = len(blocks) * size
+    budget = int(row.budget_trials) + trials
+    try:
+        quotas.check_more_trials(connection, row.owner, before=row.budget_trials, after=budget, terminal=False)
+    except QuotaExceeded:
+        return False
+    allotment = {
+        "share": before.share,
+        "trials": before.trials + trials,
+        "blocks": [list(block) for block in (*before.blocks, *blocks)],
+    }
+    values = {"budget_trials": budget, "allotment": allotment, "allotting": Allotting.OPEN}
+    emit(connection, row.id, "allotted", {"trials": trials}, **values)
+    return True
+
+
+def _settle(connection: Connection, rows: Sequence[Row[Any]]) -> None:
+    """Ends the hand-outs of a study: each cell goes on to its confirmation when it has trained what it has."""
+    for row in rows:
+        if row.allotting is not None:
+            connection.execute(update(jobs).where(jobs.c.id == row.id).values(allotting=None))
+            current = reread(connection, row.id)
+            if current.state == JobState.RUNNING:
+                advance(connection, current)
