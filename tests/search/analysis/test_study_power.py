@@ -66,6 +66,13 @@ def test_the_budget_that_is_named_is_told_to_be_enough() -> None:
     assert again.least < 1.2 * open_power.margin
 
 
+def test_an_adaptive_study_is_taken_for_a_grid_of_as_many_trials() -> None:
+    grid, adaptive = outlook(), outlook(trials="adaptive")
+    assert (adaptive.powers, adaptive.trainings) == (grid.powers, grid.trainings)
+    assert "shared out alike" in adaptive.basis
+    assert "shared out alike" not in grid.basis
+
+
 def test_one_repeat_tells_nothing_and_a_factor_of_one_level_is_not_asked_about() -> None:
     alone = outlook(replicates=1)
     assert alone.powers
