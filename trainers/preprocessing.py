@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -102,33 +103,47 @@ class PreprocessingFacts:
 
 
 def from_document(document: Mapping[str, Any]) -> Preprocessing:
-    """A preprocessing from plain JSON. ValueError where it is none."""
+    """A preprocessing from plain JSON, where a number may stand for equal ones. ValueError where it is none."""
     try:
         values = {**document}
         for name in ("mean", "std", "value_range"):
             if name in values:
-                values[name] = tuple(float(number) for number in values[name])
+                values[name] = tuple(map(float, _listed(values[name], 1)))
         if values.get("size") is not None:
-            height, width = (int(number) for number in values["size"])
-            values["size"] = (height, width)
+            values["size"] = tuple(map(int, _listed(values["size"], 2)))
         preparation = Preprocessing(**values)
-        if preparation.preset not in get_args(PresetName) or preparation.preset == "measured":
-            raise ValueError(f"there is no preset {preparation.preset!r}")
-        if preparation.preset == "custom":
-            preparation.moments(max(len(preparation.mean), len(preparation.std)))
-            if (
-                not preparation.std
-                or min(preparation.std) <= 0
-                or preparation.value_range[0] >= preparation.value_range[1]
-            ):
-                raise ValueError("deviations must be positive and the value range must rise")
-        if preparation.interpolation not in get_args(Interpolation) or not 0 < preparation.crop <= 1:
-            raise ValueError("interpolation or crop is unknown: see docs/teachers.md for those that there are")
-        if preparation.channel_order not in (None, *get_args(ChannelOrder)):
-            raise ValueError(f"there is no channel order {preparation.channel_order!r}")
+        _check(preparation)
     except (TypeError, KeyError) as error:
         raise ValueError(f"it is no preprocessing: {error}") from error
     return preparation
+
+
+def _listed(value: Any, count: int) -> Sequence[Any]:
+    return value if isinstance(value, list | tuple) else [value] * count
+
+
+def _check(preparation: Preprocessing) -> None:
+    """ValueError, TypeError."""
+    mean, std, value_range = preparation.mean, preparation.std, preparation.value_range
+    if preparation.preset not in get_args(PresetName) or preparation.preset == "measured":
+        raise ValueError(f"there is no preset {preparation.preset!r}")
+    if not all(map(math.isfinite, (*mean, *std, *value_range))):
+        raise ValueError("mean, std and value_range must be finite numbers")
+    if len(value_range) != 2 or value_range[0] >= value_range[1]:
+        raise ValueError("value_range must be two numbers that rise")
+    if preparation.preset == "custom":
+        if not mean or not std:
+            raise ValueError(f"it needs a mean and std, or one of the presets {', '.join(PRESETS)}")
+        preparation.moments(max(len(mean), len(std)))
+        if min(std) <= 0:
+            raise ValueError("deviations must be positive")
+    size = preparation.size
+    if size is not None and (len(size) != 2 or min(size) < 1):
+        raise ValueError("size must be a height and a width, 1 or more")
+    if preparation.interpolation not in get_args(Interpolation) or not 0 < preparation.crop <= 1:
+        raise ValueError("interpolation or crop is unknown: see docs/teachers.md for those that there are")
+    if preparation.channel_order not in (None, *get_args(ChannelOrder)):
+        raise ValueError(f"there is no channel order {preparation.channel_order!r}")
 
 
 def words(preprocessing: Preprocessing) -> str:

@@ -17,10 +17,12 @@ from torch import Tensor
 from trainers import catalogue, preprocessing
 from trainers.errors import ModelUnavailable, TeacherInvalid
 from trainers.preprocessing import Preprocessing
-from trainers.registry import named
+from trainers.registry import local_models, named
+from trainers.registry.plugins import is_plugin
 from trainers.spec import Model, to_jsonable
-from trainers.zoo import conversion, given, packaged, weights
+from trainers.zoo import conversion, given, packaged, statements, tensor_files, weights
 from trainers.zoo.conversion import Report
+from trainers.zoo.tensor_files import TensorFile
 
 EXIT_OK, EXIT_REFUSED = 0, 1
 LOGITS = frozenset({"train", "validation", "test", "pool"})
@@ -53,16 +55,19 @@ def add(
     Of logits, and where no model is named, they are kept under the names that they have. TeacherInvalid where a model
     is not filled.
     """
-    tensors, unwrapped, metadata = conversion.read(path)
+    file = tensor_files.read(path)
+    tensors, unwrapped = file.unwrapped()
     report = logits_report(tensors)
-    if report is None and model is not None:
-        tensors, report = conversion.mapped(tensors, model, channels, size)
-        if not report.whole:
-            raise TeacherInvalid(f"{path.name} does not fill {model.name}: {'; '.join(report.lines())}")
-        preparation = preparation or conversion.stated(path, model, metadata)
+    if report is None and model is not None and not _is_elsewhere(model):
+        tensors, report = _mapped(file, model, channels, size)
+        unwrapped = ()
+        if not report.usable:
+            raise TeacherInvalid(f"{path.name} does not fill {model.name}: {'; '.join(report.lines())}{_way(report)}")
+        preparation = preparation or statements.stated(path, model.name, file.metadata)
     if report is None:
-        report = Report(len(tensors), notes=("no model is named: names and shapes are checked when a job begins",))
-    labels = dict(metadata)
+        report = Report(len(tensors), notes=("names and shapes are checked when a job begins",))
+        preparation = preparation or statements.stated(path, "", file.metadata)
+    labels = dict(file.metadata)
     if preparation is not None:
         labels[preprocessing.METADATA] = json.dumps(to_jsonable(preparation))
     report = dataclasses.replace(
@@ -72,6 +77,24 @@ def add(
     )
     weights.save(tensors, output, labels)
     return report
+
+
+def _mapped(file: TensorFile, model: Model, channels: int, size: tuple[int, ...]) -> tuple[dict[str, Tensor], Report]:
+    """The tensors under the model's names, for images of so many channels or else of the other number that there is."""
+    first, *others = (conversion.mapped(file, model, count, size) for count in dict.fromkeys((channels, 1, 3)))
+    return first if first[1].usable else next((other for other in others if other[1].usable), first)
+
+
+def _is_elsewhere(model: Model) -> bool:
+    """Whether workers alone have the model: a plugin's, or a local folder's."""
+    return is_plugin(model.name) or local_models.is_local(model.name)
+
+
+def _way(report: Report) -> str:
+    """The way out where a file is of the model by its names."""
+    if not report.other_shape:
+        return ""
+    return ". Say --arguments, --channels and --size as it was trained with"
 
 
 def add_named(name: str, output: Path) -> Report:

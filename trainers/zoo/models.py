@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
+import itertools
 import math
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -146,7 +147,21 @@ def _from_plugin(model: spec.Model, shape: tuple[int, ...], classes: int) -> nn.
     if takes_tokens:
         # a hook and no wrapper: the weights keep the names that the plugin has given them
         built.register_forward_pre_hook(_to_tokens)
+    _shape_lazy(built, model.name, shape)
     return built
+
+
+def _shape_lazy(built: nn.Module, name: str, shape: tuple[int, ...]) -> None:
+    """Shows examples to a module some of whose weights have no shape before it has seen any (nn.LazyLinear)."""
+    tensors = itertools.chain(built.parameters(), built.buffers())
+    if not any(nn.parameter.is_lazy(tensor) for tensor in tensors):
+        return
+    try:
+        with torch.no_grad():
+            built.eval()(torch.zeros(2, *shape))
+    except Exception as error:  # whatever somebody's module raises
+        raise ModelUnavailable(f"{name} does not take examples of shape {shape}: {error}") from error
+    built.train()
 
 
 def _to_tokens(module: nn.Module, arguments: tuple[Tensor, ...]) -> tuple[Tensor, ...]:

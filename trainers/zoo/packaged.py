@@ -23,7 +23,7 @@ from trainers.registry import named
 from trainers.registry.named import NamedWeights
 from trainers.spec import to_jsonable
 from trainers.torchvision_names import TORCHVISION_MODELS
-from trainers.zoo import conversion, models
+from trainers.zoo import models, statements
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ def _of_torchvision() -> Iterator[NamedWeights]:
         for weights in torchvision.models.get_model_weights(model):
             file = Path(weights.url).name
             if file in files:
-                preparation = conversion.of_transforms(weights.transforms())
+                preparation = statements.of_transforms(weights.transforms(), model)
                 name = f"{named.PACKAGE}torchvision/{model}.{weights.name}"
                 yield NamedWeights(name, folder / file, model, "torchvision's cache", {}, to_jsonable(preparation))
 
@@ -121,7 +121,7 @@ def _of_timm() -> Iterator[NamedWeights]:
             snapshot = cache / folder / "snapshots" / revision
             config = _timm_config(snapshot, label)
             path, model = snapshot / "model.safetensors", f"{catalogue.TIMM_PREFIX}{config['architecture']}"
-            preparation = conversion.of_timm(config.get("pretrained_cfg", config))
+            preparation = statements.of_timm(config.get("pretrained_cfg", config))
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError):
             continue  # half of it, another library's, or nothing that this timm knows
         name = f"{named.PACKAGE}timm/{label}"

@@ -30,11 +30,21 @@ def save(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[str, str] 
     The same tensors and metadata are the same bytes: files are known by their digests.
     """
     # clones: tensors that share memory are refused by the format
-    copies = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+    copies = {name: _dense(name, tensor).detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     with disk.whole(path, f"{path.name} cannot be written") as partial:
-        safetensors.torch.save_file(copies, partial, dict(metadata) if metadata else None)
+        try:
+            safetensors.torch.save_file(copies, partial, dict(metadata) if metadata else None)
+        except KeyError as error:  # a type that the format does not have
+            raise TeacherInvalid(f"safetensors have no type {error}: save the tensors as float32") from error
         if metadata:
             _order_metadata(partial)
+
+
+def _dense(name: str, tensor: Tensor) -> Tensor:
+    """The tensor. TeacherInvalid where it is sparse or quantized, as the format has none."""
+    if tensor.is_quantized or tensor.layout is not torch.strided or tensor.is_meta:
+        raise TeacherInvalid(f"{name} is quantized, sparse or empty of numbers: save the model's dense float32 weights")
+    return tensor
 
 
 @contextmanager
@@ -120,6 +130,22 @@ def metadata(path: Path) -> dict[str, str]:
         raise TeacherInvalid(f"{path.name} is not a safetensors file: {error}") from error
 
 
+def shapes_of(path: Path) -> dict[str, tuple[int, ...]]:
+    """The shapes of a safetensors file's tensors, without a look at these. TeacherInvalid, StorageFault."""
+    try:
+        with disk.guarded(f"{path.name} cannot be read"), safe_open(path, "pt") as file:
+            return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+    except StorageFault:
+        raise
+    except (SafetensorError, OSError) as error:
+        raise TeacherInvalid(f"{path.name} is not a safetensors file: {error}") from error
+
+
+def artifact_shapes(store: Path, digest: str) -> dict[str, tuple[int, ...]]:
+    """The shapes of the artifact's tensors. TeacherInvalid."""
+    return shapes_of(_checked(store, digest))
+
+
 def _checked(store: Path, digest: str) -> Path:
     """The artifact's file, whose content is found to be what its digest says."""
     if not re.fullmatch(r"[0-9a-f]{64}", digest):
@@ -142,4 +168,7 @@ def fill(model: nn.Module, tensors: Mapping[str, Tensor], description: str) -> N
     try:
         model.load_state_dict(dict(tensors), strict=True)
     except RuntimeError as error:
-        raise TeacherInvalid(f"{description} does not fit the model: {error}") from error
+        raise TeacherInvalid(
+            f"{description} does not fit the model: {error}. Say the model's arguments as it was trained with, and of "
+            "a given teacher the size and channel_order of teacher.preprocessing"
+        ) from error
