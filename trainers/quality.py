@@ -40,6 +40,11 @@ def metric(validation: Mapping[str, Any]) -> str:
 
 
 def is_weak(facts: TeacherFacts) -> bool:
+    """Whether a teacher is near chance on validation, or its answers have faults of another kind."""
+    return bool(facts.faults) or is_near_chance(facts)
+
+
+def is_near_chance(facts: TeacherFacts) -> bool:
     """Whether a teacher is near chance on validation; never where chance is not known, or is 1."""
     if facts.chance is None or facts.chance >= 1:
         return False
@@ -57,15 +62,17 @@ def weakness(facts: TeacherFacts) -> str:
         else f"a mean average precision of {precision:.1%} on {images} validation images, where who knows nothing has "
         f"{chance:.1%}"
     )
-    parts = [f"the teacher is near chance: {measured}"]
-    for fact in facts.preprocessing:
+    is_near = is_near_chance(facts)
+    level = f"the teacher is near chance: {measured}" if is_near else f"the teacher has right {measured}"
+    parts = [level, *facts.faults]
+    for fact in facts.preprocessing if is_near else ():
         owner = "" if fact.teacher == "teacher" else f" of {fact.teacher}"
         figures = ", ".join(f"{tried.preset} {tried.accuracy:.1%}" for tried in fact.tried)
         parts.append(f"preprocessing{owner}: {preprocessing.words(fact.preprocessing)}; measured: {figures}")
     ways = (
         "say in teacher.preprocessing how its own training prepared images, look whether the order of the classes is "
         "that of the data, or accept it with teacher.accept_weak: true"
-        if facts.preprocessing
+        if facts.preprocessing and not facts.faults
         else "look whether the order of images and classes is that of the data, or accept it with "
         "teacher.accept_weak: true"
     )

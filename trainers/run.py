@@ -32,7 +32,7 @@ from trainers.registry import local_models, named, plugins
 from trainers.registry.datasets import get as get_dataset
 from trainers.replay.ready import Replayed, replayed
 from trainers.spec import Configuration, Precision, Problem, Tested, TestPermit
-from trainers.teaching import clusters, initial, logits, preprocessed, teacher
+from trainers.teaching import answer_faults, clusters, initial, logits, preprocessed, teacher
 from trainers.teaching.prepared import Prepared, Roots
 from trainers.teaching.test_split import SealedTest
 from trainers.training import evaluate, precision, threads
@@ -77,16 +77,21 @@ def _prepare(problem: Problem, roots: Roots, device: str) -> Prepared:
     on_classes = clusters.resolved(problem, roots, on)
     split = datasets.load(on_classes.data, roots.data, roots.budget())
     models.check(problem.student, split.channels, split.size, split.classes)
-    for member in (problem.teacher, *problem.teacher.members):
+    setting = teacher.Setting(on_classes, split, roots.store, on, roots.data, roots.shared)
+    setting = preprocessed.with_colours(setting)
+    for member in (setting.problem.teacher, *setting.problem.teacher.members):
         if member.model is not None:
             models.check(member.model, *teacher.input_shape(member, split), split.classes)
     tests = datasets.check_test(on_classes.data, roots.data, split, roots.store)
-    setting, prepared = preprocessed.resolved(
-        teacher.Setting(on_classes, split, roots.store, on, roots.data, roots.shared, tests)
-    )
+    setting, prepared = preprocessed.resolved(replace(setting, test_images=tests))
     answers = teacher.answers(setting)
-    facts = replace(answers.facts, chance=evaluate.chance(split.validation.labels), preprocessing=prepared)
-    if quality.is_weak(facts):
+    facts = replace(
+        answers.facts,
+        chance=evaluate.chance(split.validation.labels),
+        preprocessing=prepared,
+        faults=answer_faults.faults(setting, answers),
+    )
+    if quality.is_near_chance(facts):
         facts = preprocessed.with_measured(setting, facts)
     return Prepared(
         problem=problem,

@@ -304,6 +304,7 @@ class TeacherFacts:
 
     `chance` is the share of the class that most validation images have, the accuracy of who always says it; of several
     labels the mean share of images that have one, the average precision of who knows nothing.
+    `faults` are in words what is wrong with the answers of a given one.
     """
 
     fingerprint: str
@@ -313,6 +314,7 @@ class TeacherFacts:
     validation: Metrics
     chance: float | None = field(default=None, metadata=OMIT_IF_DEFAULT)
     preprocessing: tuple[PreprocessingFacts, ...] = field(default=(), metadata=OMIT_IF_DEFAULT)
+    faults: tuple[str, ...] = field(default=(), metadata=OMIT_IF_DEFAULT)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,12 @@ A manifest says which images these are and in which order; logits are checked ag
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import sys
 import time
+import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,15 +26,16 @@ from torch import Tensor
 from trainers import quality, spec
 from trainers.data import datasets, mixing, sources
 from trainers.data.granularity import coarse_labels
-from trainers.data.targets import kind_of
+from trainers.data.targets import dominant, kind_of
 from trainers.data.views import Normaliser
 from trainers.disk_budget import DiskBudget
 from trainers.errors import TeacherInvalid, TrainingError
+from trainers.registry import plugins
 from trainers.spec import Classes, Data, TestPermit
 from trainers.student_files import class_names
-from trainers.teaching import supervised
+from trainers.teaching import answer_faults, supervised
 from trainers.training import evaluate
-from trainers.zoo import weights
+from trainers.zoo import tensor_files, weights
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -101,6 +105,7 @@ def take(manifest: Mapping[str, Any], answers: Mapping[str, Tensor]) -> tuple[di
         tensors |= {name: pool[torch.tensor(places)] for name, places in numbers.items() if places is not None}
     if views == 1 and "train" in tensors and tensors["train"].ndim == 2:
         tensors["train"] = tensors["train"][None]
+    tensors = {name: logits.float() if logits.is_floating_point() else logits for name, logits in tensors.items()}
     answered = {logits.shape[-1] for logits in tensors.values() if logits.ndim > 1}
     has_others = len(answered) == 1 and answered != {classes} and min(answered) > 1
     classes = min(answered) if has_others else classes
@@ -110,7 +115,9 @@ def take(manifest: Mapping[str, Any], answers: Mapping[str, Tensor]) -> tuple[di
             actual = list(tensors[name].shape) if name in tensors else f"only {', '.join(sorted(tensors))}"
             raise TeacherInvalid(f"the answers need {name} of shape {expected}, there is {actual}")
         if not tensors[name].is_floating_point() or not tensors[name].isfinite().all():
-            raise TeacherInvalid(f"the logits of {name} must be finite floats")
+            raise TeacherInvalid(f"the logits of {name} must be finite floats (float16, 32 or 64)")
+        if line := answer_faults.probabilities(tensors[name], kind_of(torch.tensor(manifest["labels"]["validation"]))):
+            raise TeacherInvalid(f"{name}: {line}")
     lines = []
     if has_others:
         lines.append(
@@ -118,29 +125,57 @@ def take(manifest: Mapping[str, Any], answers: Mapping[str, Tensor]) -> tuple[di
             "which of them are yours; how right they are is measured when a job begins"
         )
     for name in () if has_others else ("train", "validation"):
-        labels = torch.tensor(manifest["labels"][name])
-        logits = tensors[name][0] if name == "train" else tensors[name]
-        accuracy, chance = float(evaluate.accuracy(logits, labels)), evaluate.chance(labels)
-        lines.append(f"{name}: {accuracy:.1%} of {len(labels)} images right")
-        if kind_of(labels) == "several":
-            accuracy = float(evaluate.mean_average_precision(logits, labels))
-            lines.append(f"{name}: mean average precision {accuracy:.1%}")
-        if accuracy <= quality.least_accuracy(chance, len(labels)):
+        lines += _worth(name, tensors[name], torch.tensor(manifest["labels"][name]))
+    if not has_others:
+        lines += _order(manifest, tensors)
+    return {name: tensors[name].contiguous() for name in PARTS}, lines
+
+
+def _worth(name: str, logits: Tensor, labels: Tensor) -> list[str]:
+    """How right the logits of a part are, in each of its views, and a caution near chance."""
+    views = list(logits) if name == "train" else [logits]
+    lines, chance, several = [], evaluate.chance(labels), kind_of(labels) == "several"
+    for number, view in enumerate(views):
+        accuracy = float(evaluate.accuracy(view, labels))
+        words = f"{name}, view {number}" if number else name
+        level = float(evaluate.mean_average_precision(view, labels)) if several else accuracy
+        is_near = level <= quality.least_accuracy(chance, len(labels))
+        if number and not is_near:
+            continue
+        lines.append(f"{words}: {accuracy:.1%} of {len(labels)} images right")
+        if several:
+            lines.append(f"{words}: mean average precision {level:.1%}")
+        if is_near:
             lines.append(
                 f"caution: that is near chance ({chance:.1%}): are images and classes in the manifest's order?"
             )
-    return {name: tensors[name].float().contiguous() for name in PARTS}, lines
+    return lines
+
+
+def _order(manifest: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> list[str]:
+    """A caution where the classes are in another order than the data's."""
+    train, validation = (torch.tensor(manifest["labels"][name]) for name in ("train", "validation"))
+    if kind_of(train) == "several":
+        return []
+    sides = (tensors["train"][0], dominant(train)), (tensors["validation"], dominant(validation))
+    order = answer_faults.other_order(*sides)
+    return [] if order is None else [f"caution: {answer_faults.words(order, ())}"]
 
 
 def read_answers(path: Path) -> dict[str, Tensor]:
-    """A teacher's answers by part, from npz or safetensors. TeacherInvalid."""
+    """A teacher's answers by part, from npz, safetensors, or what torch has saved. TeacherInvalid."""
     if path.suffix != ".npz":
-        return weights.load(path)
+        return tensor_files.read(path).unwrapped()[0]
     try:
-        with np.load(path, allow_pickle=False) as file:
-            return {name: torch.from_numpy(np.asarray(file[name])) for name in file.files}
-    except (OSError, ValueError, TypeError, EOFError) as error:
-        raise TeacherInvalid(f"{path.name} is no npz file of numbers: {error}") from error
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
+            return {name: torch.from_numpy(_native(file[name])) for name in file.files}
+    except (OSError, ValueError, TypeError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+        raise TeacherInvalid(f"{path.name} is no npz file of numbers: {error}. Save it with numpy.savez") from error
+
+
+def _native(values: NDArray[Any]) -> NDArray[Any]:
+    """In this machine's order of bytes."""
+    return np.asarray(values).astype(values.dtype.newbyteorder("="), copy=False)
 
 
 def read_manifest(path: Path) -> dict[str, Any]:
@@ -157,6 +192,8 @@ def read_manifest(path: Path) -> dict[str, Any]:
 def _views(split: datasets.Split, data: Data, count: int) -> NDArray[Any]:
     """Every view of the training part, [views, n, C, H, W], before it is normalized."""
     images = split.train.images
+    if split.inputs != "images":  # which alone are augmented
+        return images.numpy()[None]
     plain = Normaliser((0.0,) * split.channels, (1 / 255,) * split.channels, torch.device("cpu"))
     views = supervised.views(split, data, count, torch.device("cpu"), plain)
     has_floats = mixing.parts(data.augmentation)[1] is not None
@@ -170,8 +207,10 @@ def _views(split: datasets.Split, data: Data, count: int) -> NDArray[Any]:
 
 
 def _write_pictures(images: NDArray[Any], name: str, folder: Path) -> None:
-    if images.dtype != np.uint8:
-        raise TeacherInvalid("mixed images are no pictures of 8 bits: write them as npz")
+    if images.dtype != np.uint8 or images.ndim < 4:
+        raise TeacherInvalid(
+            "mixed images, and what is none, are no pictures of 8 bits: write them as npz, without --pictures"
+        )
     for view, part in enumerate(images if images.ndim == 5 else images[None]):
         place = folder / name / f"view-{view:02}" if images.ndim == 5 else folder / name
         place.mkdir(parents=True, exist_ok=True)
@@ -197,23 +236,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
     inputs.add_argument("root", type=Path)
     inputs.add_argument("folder", type=Path)
     inputs.add_argument("--pictures", action="store_true")
+    inputs.add_argument("--plugins", default="", help="distributions whose plugins are loaded, with commas between")
     logits = commands.add_parser("logits")
     for name in ("manifest", "file", "output"):
         logits.add_argument(name, type=Path)
     options = parser.parse_args(arguments)
     try:
-        if options.command == "inputs":
-            data = _data(json.loads(options.data))
-            manifest = export(data, options.views, options.root, options.folder, options.pictures)
-            print(json.dumps({"lines": [f"{name}: {shape}" for name, shape in manifest["shapes"].items()]}))
-        else:
-            tensors, lines = take(read_manifest(options.manifest), read_answers(options.file))
-            weights.save(tensors, options.output)
-            print(json.dumps({"lines": lines}))
+        with contextlib.redirect_stdout(sys.stderr):  # a plugin may print
+            lines = _done(options)
     except (TrainingError, OSError) as error:
         print(f"{error}", file=sys.stderr)
         return 1
+    print(json.dumps({"lines": lines}))
     return 0
+
+
+def _done(options: argparse.Namespace) -> list[str]:
+    """Does what was asked, and answers what there is to say of it. TrainingError, OSError."""
+    if options.command == "logits":
+        tensors, lines = take(read_manifest(options.manifest), read_answers(options.file))
+        weights.save(tensors, options.output)
+        return lines
+    for plugin, why in plugins.load(options.plugins.split(",") if options.plugins else []).errors.items():
+        print(f"{plugin} cannot be loaded: {why}")
+    data = _data(json.loads(options.data))
+    manifest = export(data, options.views, options.root, options.folder, options.pictures)
+    return [f"{name}: {shape}" for name, shape in manifest["shapes"].items()]
 
 
 if __name__ == "__main__":

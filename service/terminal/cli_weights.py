@@ -28,7 +28,7 @@ weights = typer.Typer(no_args_is_help=True, help="Bring weights to where jobs lo
 
 @weights.command("add")
 def add_weights(
-    file: Annotated[Path, typer.Argument(help="A .safetensors, .pth, .pt or .bin file, or package:NAME.")],
+    file: Annotated[Path, typer.Argument(help="A .safetensors, .pth, .pt, .bin, .ckpt or .tar file, or package:NAME.")],
     model: Annotated[str, typer.Option(help="A model's name: ours, torchvision's, or timm:NAME.")] = "",
     arguments: Annotated[str, typer.Option(help='The model\'s arguments as JSON: {"depth": 20}.')] = "{}",
     channels: Annotated[int, typer.Option(help="Of the images that it takes.", min=1, max=3)] = 3,
@@ -112,7 +112,15 @@ def write_inputs(
     if isinstance(spec.built_in_parts.dataset.classes, Clusters):
         fail("clusters of classes need a teacher that the job trains: give a map of them instead", Exit.USAGE)
     data = json.dumps(to_jsonable(spec.built_in_parts.dataset.to_trained()))
-    request = [data, str(spec.views()), str(read_settings().data_root), str(output)]
+    settings = read_settings()
+    request = [
+        data,
+        str(spec.views()),
+        str(settings.data_root),
+        str(output),
+        "--plugins",
+        ",".join(settings.plugin_names),
+    ]
     report = run_apart("trainers.teacher_inputs", ["inputs", *request, *(["--pictures"] if pictures else [])])
     for line in report["lines"]:
         stderr().print(line, markup=False)
@@ -141,7 +149,7 @@ def keep_data(file: Annotated[Path, typer.Argument(help="Weights or logits, as s
     `thermowell weights add` converts other files, and looks whether they fill a model.
     """
     if problem := safetensors_problem(file):
-        fail(f"{file}: {problem}; `thermowell weights add {file} --model NAME` converts .pth, .pt and .bin", Exit.USAGE)
+        fail(f"{file}: {problem}; `thermowell weights add {file} --model NAME` converts others", Exit.USAGE)
     print(keep_file(file))
 
 

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as pictures
 
+from tests.trainers import elsewhere
 from tests.trainers.problems import problem
 from tests.trainers.test_teacher import PERMIT, put
 from trainers import preprocessing, quality, run
@@ -25,7 +26,7 @@ from trainers.data.preprocessor import Preprocessor
 from trainers.derived import digest_of
 from trainers.errors import TeacherInvalid
 from trainers.preprocessing import MEASURED, PRESETS, Preprocessing, Preset
-from trainers.spec import Metrics, Model, Problem, Teacher, TeacherFacts
+from trainers.spec import Data, Metrics, Model, Problem, Teacher, TeacherFacts
 from trainers.teaching.preprocessed import Measured
 from trainers.zoo import models, weights
 
@@ -219,6 +220,31 @@ def test_a_colour_teacher_of_grey_images(roots: run.Roots) -> None:
     assert isinstance(ready, run.Prepared)
     assert ready.train_logits.shape == (2, 300, 10)
     assert ready.channels == 1
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_weights_tell_the_colours_of_their_images(roots: run.Roots, channels: int) -> None:
+    """A grey teacher of colours, and a colour teacher of grey images: there is one way each."""
+    elsewhere.lay(roots.data)
+    data = Data("npz", path="quarters.npz") if channels == 1 else Data("digits", train_size=300)
+    model = models.build(MODEL, channels, (8, 8), 4 if channels == 1 else 10, seed=0)
+    teacher = Teacher("weights", MODEL, artifact=put(roots.store, model.state_dict()), preprocessing=MEASURED)
+    ready = run.prepare(problem(data=data, teacher=teacher, views=1), roots, "cpu")
+    (fact,) = ready.facts.preprocessing
+    assert fact.preprocessing.channel_order == ("grey" if channels == 1 else "rgb")
+    assert isinstance(ready, run.Prepared)
+    assert ready.channels == 4 - channels
+    known = dataclasses.replace(teacher, preprocessing=Preprocessing("unit"))
+    again = run.prepare(problem(data=data, teacher=known, views=1), roots, "cpu")
+    assert again.facts.preprocessing[0].preprocessing.channel_order == fact.preprocessing.channel_order
+
+
+def test_a_mean_of_each_colour_makes_grey_images_colours(roots: run.Roots) -> None:
+    said = Preprocessing("custom", mean=(0.5, 0.4, 0.3), std=(0.5,))
+    state = models.build(MODEL, 3, (8, 8), 10, seed=0).state_dict()
+    teacher = Teacher("weights", MODEL, artifact=put(roots.store, state), preprocessing=said)
+    ready = run.prepare(problem(teacher=teacher), roots, "cpu")
+    assert ready.facts.preprocessing[0].preprocessing.channel_order == "rgb"
 
 
 def facts(accuracy: float, chance: float, images: int) -> TeacherFacts:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from trainers.errors import TeacherInvalid
+from trainers.spec import TeacherSource
 from trainers.training.epoch import PREDICTION_BATCH, pieces
 
 
@@ -22,6 +23,13 @@ def finite(logits: Tensor) -> bool:
     """Whether all of [..., n, classes] are finite, looked at a piece at a time."""
     views = logits[None] if logits.ndim == 2 else logits
     return all(bool(torch.isfinite(part).all()) for view in views for part in pieces(view))
+
+
+def remedy(source: TeacherSource) -> str:
+    """What to do where a teacher's logits are not finite."""
+    if source == "train":
+        return "lower its learning rate"
+    return "look whether its weights are finite, and whether teacher.preprocessing is as in its own training"
 
 
 def of_shape(tensors: Mapping[str, Tensor], name: str, shape: tuple[int, ...]) -> Tensor:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from trainers import preprocessing
 from trainers.errors import TeacherInvalid
-from trainers.preprocessing import PRESETS, UNCHANGED, Preprocessing, PreprocessingFacts, Preset, Tried
+from trainers.preprocessing import PRESETS, UNCHANGED, ChannelOrder, Preprocessing, PreprocessingFacts, Preset, Tried
 from trainers.spec import Teacher, TeacherFacts, canonicalize
 from trainers.teaching import teacher as given
 from trainers.teaching.teacher import Setting
@@ -22,7 +22,6 @@ from trainers.zoo import given as given_weights
 
 _FORMAT = "1"  # part of the stored files' names: raise it when presets change
 _WORST_NLL = 1e6  # in the place of one that is not finite, and of all that is no better
-_CHANCE = 1e-3  # of a lead that is none
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -51,9 +50,7 @@ class Measured:
         return self.presets[best], clear
 
     def _ahead(self, row: int, rival: int) -> bool:
-        ahead = int((self.right[row] & ~self.right[rival]).sum())
-        behind = int((self.right[rival] & ~self.right[row]).sum())
-        return ahead > behind and _at_least(ahead, ahead + behind) < _CHANCE
+        return evaluate.ahead(self.right[row], self.right[rival])
 
 
 def resolved(setting: Setting) -> tuple[Setting, tuple[PreprocessingFacts, ...]]:
@@ -73,6 +70,36 @@ def resolved(setting: Setting) -> tuple[Setting, tuple[PreprocessingFacts, ...]]
     return given.alone(setting, dataclasses.replace(teacher, members=tuple(members))), tuple(facts)
 
 
+def with_colours(setting: Setting) -> Setting:
+    """The setting with the colours of each given teacher's images, where the spec does not say them: as its file says,
+    or as its tensors' shapes tell where they are of other channels than the data's. TeacherInvalid.
+    """
+    teacher = setting.problem.teacher
+    members = tuple(_with_colours(given.alone(setting, member)) for member in teacher.members)
+    alone = _with_colours(given.alone(setting, teacher))
+    return given.alone(setting, dataclasses.replace(alone, members=members) if members else alone)
+
+
+def _with_colours(setting: Setting) -> Teacher:
+    teacher, split = setting.problem.teacher, setting.split
+    request = teacher.preprocessing
+    if teacher.source != "weights" or teacher.artifact is None or teacher.model is None or request is None:
+        return teacher
+    if request.channel_order is not None or len(split.size) != 2:
+        return teacher
+    statement = _said(setting, teacher.artifact) if request.preset == "measured" else None
+    order: ChannelOrder | None = None if statement is None else statement.channel_order
+    if order is None:
+        size = request.size or (statement and statement.size) or split.size
+        channels = given_weights.channels_of(setting.store, teacher.artifact, teacher.model, split.channels, size)
+        order = None if channels == split.channels else "grey" if channels == 1 else "rgb"
+    if order is None:
+        return teacher
+    preparation = dataclasses.replace(request, channel_order=order)
+    coloured: Teacher = canonicalize(dataclasses.replace(teacher, preprocessing=preparation))
+    return coloured
+
+
 def measure(setting: Setting, base: Preprocessing = UNCHANGED) -> Measured:
     """What a single teacher with given weights is worth under each preset, with the size and channels of `base`."""
     presets = _presets(setting, base)
@@ -84,7 +111,7 @@ def measure(setting: Setting, base: Preprocessing = UNCHANGED) -> Measured:
         right, likelihoods = [], []
         labels = setting.split.validation.labels
         for preset in presets:
-            prepared = _with_preset(setting.problem.teacher, preset, base)
+            prepared = _with_preset(setting, preset, base)
             logits = given.ask(given.alone(setting, prepared), setting.split.validation.images)
             right.append(evaluate.right(logits, labels) & logits.isfinite().all(-1))
             value = float(evaluate.nll(logits, labels))
@@ -117,15 +144,15 @@ def _resolve(setting: Setting, place: str) -> tuple[Teacher, PreprocessingFacts 
     if teacher.source != "weights" or teacher.artifact is None or request is None:
         return teacher, None
     if request.preset != "measured":
-        fact = PreprocessingFacts(place, _coloured(teacher, request), "spec")
+        fact = PreprocessingFacts(place, _coloured(setting, request), "spec")
         return canonicalize(dataclasses.replace(teacher, preprocessing=fact.preprocessing)), fact
     statement = _said(setting, teacher.artifact)
     if statement is not None:
-        fact = PreprocessingFacts(place, _coloured(teacher, _completed(request, statement)), "file")
+        fact = PreprocessingFacts(place, _coloured(setting, _completed(request, statement)), "file")
     else:
         measurement = measure(setting, request)
         preset, clear = measurement.choice()
-        preparation = _with_preset(teacher, preset, request).preprocessing or UNCHANGED
+        preparation = _with_preset(setting, preset, request).preprocessing or UNCHANGED
         fact = PreprocessingFacts(place, preparation, "measured", measurement.tried(), clear)
     resolved_teacher: Teacher = canonicalize(dataclasses.replace(teacher, preprocessing=fact.preprocessing))
     return resolved_teacher, fact
@@ -161,18 +188,22 @@ def _presets(setting: Setting, base: Preprocessing) -> tuple[Preset, ...]:
     return tuple(preset for preset in PRESETS if colour or preset != "imagenet")
 
 
-def _with_preset(teacher: Teacher, preset: Preset, base: Preprocessing) -> Teacher:
+def _with_preset(setting: Setting, preset: Preset, base: Preprocessing) -> Teacher:
     """The teacher under a preset, with the size, crop and channels of `base`."""
-    resolved_teacher = _coloured(teacher, dataclasses.replace(_unknown(base), preset=preset))
-    changed: Teacher = canonicalize(dataclasses.replace(teacher, preprocessing=resolved_teacher))
+    preparation = _coloured(setting, dataclasses.replace(_unknown(base), preset=preset))
+    teacher = setting.problem.teacher
+    changed: Teacher = canonicalize(dataclasses.replace(teacher, preprocessing=preparation))
     return changed
 
 
-def _coloured(teacher: Teacher, preparation: Preprocessing) -> Preprocessing:
-    """With colours, also of grey images, for a model that knows nothing else where each channel has a mean."""
-    per_channel = preparation.preset == "imagenet" or len(preparation.mean) > 1
-    needs_colours = teacher.model is not None and teacher.model.name in TORCHVISION_MODELS
-    if per_channel and needs_colours and preparation.channel_order is None:
+def _coloured(setting: Setting, preparation: Preprocessing) -> Preprocessing:
+    """With colours, also of grey images, where each of three channels has a mean; and, of ImageNet's, for a model that
+    knows nothing else.
+    """
+    model = setting.problem.teacher.model
+    needs_colours = model is not None and model.name in TORCHVISION_MODELS
+    per_channel = len(preparation.mean) > 1 or (preparation.preset == "imagenet" and needs_colours)
+    if per_channel and preparation.channel_order is None and (needs_colours or setting.split.channels == 1):
         return dataclasses.replace(preparation, channel_order="rgb")
     return preparation
 
@@ -180,12 +211,3 @@ def _coloured(teacher: Teacher, preparation: Preprocessing) -> Preprocessing:
 def _unknown(base: Preprocessing) -> Preprocessing:
     """The size, crop and channels of `base`, its moments to be measured."""
     return dataclasses.replace(base, preset="measured", mean=(), std=(), value_range=UNCHANGED.value_range)
-
-
-def _at_least(count: int, total: int) -> float:
-    """The chance that a fair coin shows heads so often or oftener among so many throws."""
-    return math.fsum(math.exp(_log_choose(total, k) - total * math.log(2)) for k in range(count, total + 1))
-
-
-def _log_choose(total: int, count: int) -> float:
-    return math.lgamma(total + 1) - math.lgamma(count + 1) - math.lgamma(total - count + 1)

@@ -285,6 +285,11 @@ def _filled(setting: Setting) -> nn.Module:
             "(source: train, origin: {weights: ...})"
         )
     model = models.build(_model(teacher), *shape, classes or split.classes, teacher.seed)
+    if classes is None and (lacking := sorted(set(model.state_dict()) - set(tensors))):
+        raise TeacherInvalid(
+            f"artifact {teacher.artifact} has no head, for it lacks {', '.join(lacking[:3])}: use it "
+            "as origin.weights with source: train, which gives it one"
+        )
     weights.fill(model, tensors, f"artifact {teacher.artifact}")
     return class_map.Mapped(model, teacher.class_map) if teacher.class_map else model
 
@@ -334,6 +339,8 @@ def _own_logits(setting: Setting, tensors: dict[str, Tensor], name: str, example
 def _file_logits(setting: Setting, tensors: dict[str, Tensor], name: str, examples: tuple[int, ...]) -> Tensor:
     """The given logits of a part as the file has them. TeacherInvalid where they, or a map of them, do not fit."""
     groups, classes = setting.problem.teacher.class_map, setting.split.classes
+    if name == "train" and examples[0] == 1 and name in tensors and tensors[name].ndim == 2:
+        tensors = {**tensors, name: tensors[name][None]}  # the one view, without a dimension of its own
     if groups:
         classes = tensors[name].shape[-1] if name in tensors and tensors[name].ndim else 0
         class_map.check(groups, classes, setting.split)
@@ -342,15 +349,13 @@ def _file_logits(setting: Setting, tensors: dict[str, Tensor], name: str, exampl
 
 def _facts(setting: Setting, train: Tensor, validation: Tensor) -> TeacherFacts:
     """Measured on validation at T = 1; TeacherInvalid where logits are not finite."""
-    split = setting.split
+    split, way = setting.split, logits.remedy(setting.problem.teacher.source)
     if not logits.finite(train):
-        raise TeacherInvalid("the teacher's logits on the training part are not finite: lower its learning rate")
+        raise TeacherInvalid(f"the teacher's logits on the training part are not finite: {way}")
     try:
         quality = evaluate.measure(validation, split.validation.labels, validation, temperature=1.0)
     except evaluate.NotFinite as error:
-        raise TeacherInvalid(
-            "the teacher's logits on the validation part are not finite: lower its learning rate"
-        ) from error
+        raise TeacherInvalid(f"the teacher's logits on the validation part are not finite: {way}") from error
     return TeacherFacts(
         fingerprint=setting.problem.teacher_fingerprint(),
         classes=split.classes,

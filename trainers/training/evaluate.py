@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -13,6 +15,7 @@ from trainers.data.targets import dominant, kind_of
 from trainers.spec import Metrics
 
 ECE_BINS = 15
+_CHANCE = 1e-3  # of a lead that is none
 
 
 class NotFinite(ArithmeticError):
@@ -26,6 +29,24 @@ def right(logits: Tensor, labels: Tensor) -> Tensor:
     if kind_of(labels) == "several":
         return ((logits > 0) == labels).all(-1)
     return logits.argmax(-1) == dominant(labels)
+
+
+def ahead(first: Tensor, second: Tensor) -> bool:
+    """Whether the first of two who answer the same images, each [n] of which were right, is clearly ahead: the images
+    that one of both alone gets right are not shared out so by chance more than once in a thousand (McNemar's exact
+    test).
+    """
+    lead, deficit = int((first & ~second).sum()), int((second & ~first).sum())
+    return lead > deficit and _at_least(lead, lead + deficit) < _CHANCE
+
+
+def _at_least(count: int, total: int) -> float:
+    """The chance that a fair coin shows heads so often or oftener among so many throws."""
+    return math.fsum(math.exp(_log_choose(total, k) - total * math.log(2)) for k in range(count, total + 1))
+
+
+def _log_choose(total: int, count: int) -> float:
+    return math.lgamma(total + 1) - math.lgamma(count + 1) - math.lgamma(total - count + 1)
 
 
 def accuracy(logits: Tensor, labels: Tensor) -> Tensor:

@@ -62,6 +62,12 @@ def sanity(job: Checked) -> list[Sanity]:
 def _teacher(job: Checked) -> Iterator[Sanity]:
     facts = job.teacher or {}
     validation = facts.get("validation") or {}
+    for fault in facts.get("faults", ()):
+        yield Sanity(
+            check="teacher_faults",
+            finding=f"The teacher was accepted with a fault: {fault}.",
+            action="Mend it and submit the job anew: what it teaches now is something else.",
+        )
     accuracy, images = quality.level(validation), facts.get("validation_images")
     if accuracy is None or not images:
         return
