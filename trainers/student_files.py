@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from thermowell.plugin import Inputs
 from trainers import catalogue, preprocessing, superclasses
 from trainers.data import sources
 from trainers.preprocessing import Preprocessing
@@ -41,13 +42,12 @@ _CLASSES = {
 
 def description(prepared: Prepared) -> dict[str, Any]:
     """How to build a prepared problem's student, how its images are prepared, and its classes' names, in order."""
-    problem, photos = prepared.problem, problem_photos(prepared.problem.data)
+    problem, inputs = prepared.problem, inputs_of(prepared.problem.data)
     model = problem.student
     is_ours = model.name in catalogue.MODELS
     arguments = catalogue.model_arguments(model.name, model.arguments) if is_ours else dict(model.arguments)
     if (plugin := plugins.loaded().find("model", model.name)) is not None:
         arguments = catalogue.completed(plugin.declaration.arguments, arguments)
-    mean, std = prepared.normalise.mean, prepared.normalise.std
     return {
         "architecture": {
             "name": model.name,
@@ -58,20 +58,37 @@ def description(prepared: Prepared) -> dict[str, Any]:
             **({} if model.vocabulary is None else {"vocabulary": model.vocabulary}),
             **_configuration(prepared),
         },
-        "preprocessing": {
-            "channels": prepared.channels,
-            "size": list(prepared.size),
-            "resize": "shorter side" if photos else "whole",
-            "interpolation": "bilinear",
-            "crop": "middle" if photos else "none",
-            "mean": list(mean),
-            "std": list(std),
-            "value_range": [0, 1],
-        },
+        "preprocessing": _preprocessing(prepared, inputs),
         "class_names": class_names(problem.data, prepared.roots.data, prepared.class_map, prepared.classes),
         "precision": problem.precision,
+        "inputs": inputs,
         "targets": prepared.targets,
     }
+
+
+def _preprocessing(prepared: Prepared, inputs: Inputs) -> dict[str, Any]:
+    """How examples are prepared: pictures resized, and all but tokens less their mean, divided by their deviation."""
+    normalise, photos = prepared.normalise, problem_photos(prepared.problem.data)
+    document = {
+        "channels": prepared.channels,
+        "size": list(prepared.size),
+        "mean": list(normalise.mean),
+        "std": list(normalise.std),
+    }
+    if inputs != "images":
+        return document
+    return document | {
+        "resize": "shorter side" if photos else "whole",
+        "interpolation": "bilinear",
+        "crop": "middle" if photos else "none",
+        "value_range": [0, 1],
+    }
+
+
+def inputs_of(data: Data) -> Inputs:
+    """What a set's examples are; images where nobody here knows."""
+    plugin = plugins.loaded().find("dataset", data.name)
+    return "images" if plugin is None else plugin.declaration.inputs or "images"
 
 
 def _configuration(prepared: Prepared) -> dict[str, Any]:
@@ -107,7 +124,7 @@ def stamped(tensors: Mapping[str, Tensor], path: Path, papers: Mapping[str, Any]
     preparation = Preprocessing("custom", mean=tuple(prepared["mean"]), std=tuple(prepared["std"]))
     document = {"preset": preparation.preset, "mean": preparation.mean, "std": preparation.std}
     metadata = {
-        **({preprocessing.METADATA: json.dumps(document)} if len(prepared["size"]) == 2 else {}),
+        **({preprocessing.METADATA: json.dumps(document)} if papers.get("inputs", "images") == "images" else {}),
         SOURCE: json.dumps({name: papers[name] for name in ("job", "trial", "architecture", "class_names")}),
         "format": "pt",
     }
@@ -211,7 +228,7 @@ def _own_source(name: str, registered: str) -> str:
     return "\n\n\n".join([*first, *source, _OWN.format(network=name, inputs=_INPUTS.get(registered, "channels"))])
 
 
-_INPUTS = {"mlp": 'channels * architecture["size"][0] * architecture["size"][1]'}
+_INPUTS = {"mlp": 'channels * torch.Size(architecture["size"]).numel()'}
 _OWN = '''
 def build(architecture: Mapping[str, Any]) -> nn.Module:
     """The network without its weights."""

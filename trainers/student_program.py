@@ -7,6 +7,8 @@ program:
     student = Student()                      # reads student.json and student.safetensors beside this file
     name, share = student.classify(Image.open("a.png"))[0]
 
+Of a student whose examples are no pictures, `classify` takes one example's numbers, and `logits` those of many.
+
 Needs torch, pillow and safetensors.
 """
 
@@ -47,11 +49,15 @@ class Student:
         self.preprocessing = self.info["preprocessing"]
         self.classes: list[str] = self.info["class_names"]
         self.several = self.info.get("targets") == "several"
-        mean, std = (torch.tensor(self.preprocessing[name]).mul(255).reshape(-1, 1, 1) for name in ("mean", "std"))
+        self.pictures = self.info.get("inputs", "images") == "images"
+        shape, scale = [-1, *[1] * len(self.preprocessing["size"])], 255 if self.pictures else 1
+        mean, std = (torch.tensor(self.preprocessing[name]).mul(scale).reshape(shape) for name in ("mean", "std"))
         self._mean, self._std = mean, std
 
-    def prepare(self, picture: Image.Image) -> Tensor:
-        """A picture as pixels [channels, height, width] (uint8) of the student's size."""
+    def prepare(self, picture: Any) -> Tensor:
+        """A picture as pixels [channels, height, width] (uint8) of the student's size; other examples as they are."""
+        if not self.pictures:
+            return torch.as_tensor(picture)
         height, width = self.preprocessing["size"]
         if self.preprocessing["resize"] == "shorter side":
             picture = _fit(_colours(picture), height)
@@ -65,14 +71,14 @@ class Student:
         return pixels
 
     def logits(self, pixels: Tensor) -> Tensor:
-        """The logits [n, classes] of prepared pictures [n, channels, height, width] (uint8)."""
+        """The logits [n, classes] of prepared pictures [n, channels, height, width] (uint8), or of other examples."""
         outputs = []
         with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=self.info["precision"] == "bf16"):
             for part in torch.split(pixels, BATCH):
                 outputs.append(self.model((part.float() - self._mean) / self._std).float())
         return torch.cat(outputs)
 
-    def classify(self, picture: Image.Image, most: int = 5) -> list[tuple[str, float]]:
+    def classify(self, picture: Any, most: int = 5) -> list[tuple[str, float]]:
         """The most probable classes of a picture and their probabilities, falling; of several that may be there at once
         each has a probability of its own, and those above 0.5 are there.
         """
@@ -103,6 +109,8 @@ if __name__ == "__main__":
     if len(sys.argv) < 2:
         sys.exit("usage: python student.py PICTURE ...")
     student = Student()
+    if not student.pictures:
+        sys.exit("its examples are no pictures: in Python, Student().classify(example) takes their numbers")
     for path in sys.argv[1:]:
         with Image.open(path) as image:
             shares = student.classify(image, len(student.classes) if student.several else 5)

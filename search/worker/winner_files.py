@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from search.states import Arm
 from search.worker.engine_cache import EngineSession
 from thermowell.api.answers import Result, Verdict
 from thermowell.api.files import STUDENT_FILES, is_student_file
+from thermowell.plugin import Inputs
 from trainers import quality, student_files
 from trainers.registry.local_models import is_local
 from trainers.registry.plugins import is_plugin
@@ -33,6 +34,13 @@ MEDIA_TYPES = {
     "student.onnx": "application/octet-stream",
     CARD: "text/markdown",
 }
+
+_TASKS: Mapping[Inputs, str] = {
+    "images": "image-classification",
+    "tokens": "text-classification",
+    "features": "tabular-classification",
+}
+"""What Hugging Face calls the task with such examples."""
 
 
 def papers(claim: ClosingClaim, session: EngineSession, trial: Trial, verdict: Verdict | None) -> dict[str, Any]:
@@ -110,7 +118,7 @@ def card(claim: ClosingClaim, trial: Trial, result: Result, files: list[str]) ->
         f"# {spec.name}: {spec.built_in_parts.student.name} {way}",
         _wrapped(result.summary),
         "## Use",
-        _use(spec.built_in_parts.student.name),
+        _use(spec.built_in_parts.student.name, _inputs(claim)),
         "## What was searched",
         _wrapped(
             f"Thermowell's job {claim.job_id} searched temperature, loss weights and optimizer settings jointly with "
@@ -127,7 +135,12 @@ def card(claim: ClosingClaim, trial: Trial, result: Result, files: list[str]) ->
     return "\n\n".join(parts) + "\n"
 
 
-def _use(student: str) -> str:
+def _inputs(claim: ClosingClaim) -> Inputs:
+    """What the student's examples are."""
+    return student_files.inputs_of(claim.spec.built_in_parts.dataset.to_trained())
+
+
+def _use(student: str, inputs: Inputs) -> str:
     """How a student is used; of a plugin's model by its package alone."""
     if is_local(student):
         return _wrapped(
@@ -136,6 +149,12 @@ def _use(student: str) -> str:
             "AutoConfig.for_model(**config))`, or `AutoModelForSequenceClassification` for tokens; "
             "`model.load_state_dict(load_file('student.safetensors'))`. `student.pt2` and `student.onnx`, where "
             "they are there, run without transformers."
+        )
+    if not is_plugin(student) and inputs != "images":
+        return "```\npip install torch pillow safetensors\n```\n\n" + _wrapped(
+            "In Python `Student().classify(example)` names the class of one example's numbers, as the data set has "
+            "them; "
+            "`Student().logits(examples)` answers many."
         )
     if not is_plugin(student):
         return "```\npip install torch pillow safetensors\npython student.py PICTURE.png\n```"
@@ -158,11 +177,12 @@ def _card_head(claim: ClosingClaim, trial: Trial) -> dict[str, Any]:
         for metric, name in {**units.NAMES, quality.OF_SEVERAL: quality.OF_SEVERAL.replace("_", " ")}.items()
         if metric in measured
     ]
-    result = {"task": {"type": "image-classification"}, "dataset": {"name": data, "type": data}, "metrics": figures}
+    task = _TASKS[_inputs(claim)]
+    result = {"task": {"type": task}, "dataset": {"name": data, "type": data}, "metrics": figures}
     return {
         "library_name": "pytorch",
-        "pipeline_tag": "image-classification",
-        "tags": ["knowledge-distillation", "image-classification", "thermowell"],
+        "pipeline_tag": task,
+        "tags": ["knowledge-distillation", task, "thermowell"],
         "datasets": [data],
         "metrics": [claim.spec.objective.metric],
         "model-index": [{"name": claim.spec.name, "results": [result]}],

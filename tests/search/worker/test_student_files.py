@@ -260,10 +260,12 @@ def test_arrays_and_what_lies_beside_the_weights(db: Database, tmp_path: Path) -
         (Model("resnet", {"depth": 8, "width": 1}), 3, (16, 16)),
         (Model("wrn", {"depth": 10, "width": 1, "dropout": 0.2}), 1, (16, 16)),
         (Model("squeezenet1_1"), 1, (32, 32)),
+        (Model("mlp", {"width": 8}), 6, ()),
+        (Model("mlp", {"width": 8}), 3, (5,)),
         (Model("vit_b_16"), 3, (32, 32)),
     ],
 )
-def test_each_architecture_is_rebuilt(model: Model, channels: int, size: tuple[int, int]) -> None:
+def test_each_architecture_is_rebuilt(model: Model, channels: int, size: tuple[int, ...]) -> None:
     if model.name == "vit_b_16":
         source = student_files.program(model)
         assert "torchvision" in source

@@ -30,7 +30,9 @@ from service.routes.trials import csv_lines
 from tests import distributions
 from tests.search import factories
 from tests.search.worker.answers import answered
+from trainers.data import datasets
 from trainers.registry import plugins
+from trainers.spec import TestPermit
 
 METRIC = "mean_average_precision"
 TINY: dict[str, Any] = {
@@ -82,7 +84,28 @@ def test_a_job_on_several_labels_of_a_plugins_set(db: Database, tmp_path: Path, 
     check_shown(db, job, measured)
     papers = json.loads((folder / "student.json").read_text())
     assert (papers["targets"], papers["class_names"]) == ("several", ["a", "b", "c", "d"])
-    assert "mean average precision" in (folder / "README.md").read_text().replace("_", " ")
+    card = (folder / "README.md").read_text()
+    assert "mean average precision" in card.replace("_", " ")
+    assert "tabular-classification" in card
+    assert "python student.py PICTURE.png" not in card
+    data = JobSpec.model_validate(dict(jobs.get_job(db, job.id, factories.ME).spec)).built_in_parts.dataset.to_trained()
+    check_program(folder, datasets.load_test(data, tmp_path, TestPermit(job.id, 1.0)))
+
+
+def check_program(folder: Path, part: datasets.Part) -> None:
+    """The student's own program answers a plugin's features as the job's measurement did."""
+    module: dict[str, Any] = {"__name__": "student", "__file__": str(folder / "student.py")}
+    exec(compile((folder / "student.py").read_text(), "student.py", "exec"), module)
+    student = module["Student"](folder)
+    answers = student.logits(part.images) > 0
+    right = (answers == part.labels).all(1)
+    papers = json.loads((folder / "student.json").read_text())
+    assert (papers["inputs"], papers["preprocessing"].keys()) == ("features", {"channels", "size", "mean", "std"})
+    with np.load(folder / "test-right.npz") as kept:
+        row = kept["trial"].tolist().index(papers["trial"])
+        assert right.tolist() == np.unpackbits(kept["right"][row], count=len(right)).astype(bool).tolist()
+    shares = dict(student.classify(part.images[0].tolist()))
+    assert [shares[name] > 0.5 for name in student.classes] == answers[0].tolist()
 
 
 def check_shown(db: Database, job: Job, measured: Sequence[Trial]) -> None:
