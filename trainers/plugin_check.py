@@ -14,10 +14,11 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from thermowell.plugin import Kind
-from trainers import plugin_codes, run
+from trainers import order, plugin_codes, run
 from trainers.data import datasets, plugin_views
 from trainers.engines import bank_probe
 from trainers.engines.loop import LoopEngine
@@ -40,6 +41,8 @@ from trainers.training.losses import check as check_losses
 from trainers.zoo import models, weights
 
 EXAMPLES, EPOCHS, BATCH = 512, 2, 32
+_FEW, _CLASSES = 6, 4
+"""Examples and classes of random logits, on which a loss is tried."""
 _RATE = Optimizer(optimizers.DEFAULT, 1e-2)
 _SETTINGS = Configuration(temperature=4.0, kd_weight=0.5, label_weight=0.5, optimizer=_RATE)
 _PLAIN_DATA, _PLAIN_MODEL = "digits", Model("mlp", {"width": 8})
@@ -71,6 +74,7 @@ def check(name: str, data_root: Path, data: str = "", arguments: Mapping[str, Ar
             tried = _problems([data] if data else names, Model(key, dict(arguments or {})), data_root)
             findings += _of_students(key, tried, data_root)
         elif kind in ("loss", "optimizer"):
+            findings += [_of_loss(key)] if kind == "loss" else []
             candidates = [data] if data else [_PLAIN_DATA, *names]
             findings += _of_students(key, _plain_problems(kind, key, candidates, data_root), data_root)
         elif kind == "augmentation":
@@ -105,6 +109,29 @@ def _of_augmentation(name: str, data: str, root: Path) -> Iterator[Finding]:
     yield Finding(name, "another seed, another view", apart, "" if apart else "two views are the same")
 
 
+def _of_loss(name: str) -> Finding:
+    """Whether a loss answers a number for each example, or one for all."""
+    declaration, function = plugins.code_of("loss", name)
+    classes = max(_CLASSES, declaration.least_classes)
+    logits = torch.randn(2, _FEW, classes, generator=order.generator(0, "check"))
+    labels = {
+        "classes": torch.arange(_FEW) % classes,
+        "soft": logits[0].softmax(-1),
+        "several": logits[0] > 0,
+    }[declaration.targets[0]]
+    temperatures = {"teacher_temperature": 4.0, "student_temperature": 4.0}
+    check_name = "answers a number for each example"
+    try:
+        answer = function(*logits, labels, **temperatures, **declaration.weights)
+    except Exception as error:  # whatever somebody's function raises
+        return Finding(name, check_name, False, _line(error))
+    if not isinstance(answer, Tensor) or answer.shape not in ((), (_FEW,)):
+        shape = list(answer.shape) if isinstance(answer, Tensor) else type(answer).__name__
+        return Finding(name, check_name, False, f"of {_FEW} examples it answers {shape}: average over classes")
+    is_finite = bool(answer.isfinite().all())
+    return Finding(name, check_name, is_finite, "" if is_finite else "of random logits it is not finite")
+
+
 def _of_students(record: str, problems: Iterator[Problem], root: Path) -> Iterator[Finding]:
     """The findings on students of the first of these problems that can be prepared."""
     reasons = []
@@ -117,7 +144,13 @@ def _of_students(record: str, problems: Iterator[Problem], root: Path) -> Iterat
             except TrainingError as error:
                 reasons.append(f"{problem.data.name}: {error}")
                 continue
-            yield from _trained(ready, f"{record} on {problem.data.name}", Path(store))
+            except Exception as error:  # whatever somebody's code raises while a teacher is trained
+                reasons.append(f"{problem.data.name}: {_line(error)}")
+                continue
+            try:
+                yield from _trained(ready, f"{record} on {problem.data.name}", Path(store))
+            except Exception as error:  # whatever somebody's code raises in training
+                yield Finding(f"{record} on {problem.data.name}", "is trained", False, _line(error))
             return
     yield Finding(record, "is trained", False, "; ".join(reasons) or "there is no data set: name one with --data")
 
@@ -167,6 +200,11 @@ def _trained(ready: Prepared, record: str, store: Path) -> Iterator[Finding]:
         difference is None or not stacked,
         words if stacked else f"it is trained without one: {words}",
     )
+
+
+def _line(error: Exception) -> str:
+    """An error of somebody's code in a line."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
 
 
 def _state_names(ready: Prepared, record: str) -> Finding:

@@ -85,3 +85,63 @@ def test_a_loss_of_several_labels_is_tried_on_a_set_that_has_them(tmp_path: Path
     assert {line.detail for line in found if (line.record, line.check) == ("acme/tags", "is read")} == {
         "144 examples of shape [5] to train on, several labels for each example"
     }
+
+
+FAILING = """
+import torch
+from torch import nn
+from thermowell import plugin
+
+@plugin.model("acme/shape")
+def shape(shape, classes):
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, classes + 1))
+
+@plugin.model("acme/pair")
+def pair(shape, classes):
+    class Pair(nn.Linear):
+        def forward(self, x):
+            return super().forward(x.flatten(1)), x
+    return Pair(64, classes)
+
+@plugin.model("acme/raising")
+def raising(shape, classes):
+    class Raising(nn.Linear):
+        def forward(self, x):
+            if self.training:
+                raise LookupError("nothing here")
+            return super().forward(x.flatten(1))
+    return Raising(64, classes)
+
+@plugin.model("acme/names")
+def names(shape, classes, ticks=[0]):
+    ticks[0] += 1
+    model = nn.Sequential(nn.Flatten())
+    model.add_module(f"layer{ticks[0]}", nn.Linear(64, classes))
+    return model
+
+@plugin.loss("acme/broken")
+def broken(student, teacher, labels, *, teacher_temperature, student_temperature):
+    return student.no_such_thing()
+
+@plugin.loss("acme/wide")
+def wide(student, teacher, labels, *, teacher_temperature, student_temperature):
+    return (student - teacher).square()
+
+@plugin.loss("acme/infinite")
+def infinite(student, teacher, labels, *, teacher_temperature, student_temperature):
+    return (student - teacher).square().mean(-1) / 0
+
+@plugin.optimizer("acme/fewer", settings={"learning_rate": plugin.Span(1e-3, 1.0), "weight_decay": 0.0})
+def fewer(weight, gradient, first, second, *, step, learning_rate, weight_decay):
+    return weight - learning_rate * gradient
+"""
+
+
+def test_code_that_fails_is_a_line_of_the_table(tmp_path: Path) -> None:
+    lines = findings(tmp_path, FAILING, data="digits")
+    failed = {line.record.partition(" ")[0] for line in lines if not line.holds}
+    assert failed == {
+        "acme/shape", "acme/pair", "acme/raising", "acme/names",
+        "acme/broken", "acme/wide", "acme/infinite", "acme/fewer",
+    }  # fmt: skip
+    assert all(line.detail for line in lines if not line.holds)

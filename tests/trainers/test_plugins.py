@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from tests import distributions
 from tests.trainers import problems
@@ -19,7 +20,7 @@ from trainers.engines.engine import Engine
 from trainers.errors import DatasetInvalid, ModelUnavailable, TrainingError
 from trainers.registry import plugins
 from trainers.spec import Data, EpochReport, Model, Problem, Teacher, Training
-from trainers.zoo import weights
+from trainers.zoo import models, weights
 
 Load = Callable[..., plugins.Plugins]
 
@@ -201,3 +202,80 @@ def _trained(engine: Engine, path: Path) -> dict[str, Any]:
     finally:
         engine.close()
     return weights.load(path)
+
+
+TWICE = """
+import torch
+from torch import nn
+from thermowell import plugin
+
+@plugin.model("acme/net")
+def first(shape, classes):
+    return nn.Linear(shape[0], classes)
+
+also = first
+
+@plugin.model("acme/net")
+def second(shape, classes):
+    return nn.Linear(shape[0], classes)
+
+@plugin.model("acme/alone")
+def alone(shape, classes):
+    return nn.Linear(shape[0], classes)
+"""
+
+
+def test_a_record_that_a_distribution_has_twice_is_not_taken(load: Load, tmp_path: Path) -> None:
+    distributions.write(tmp_path / "site", "acme-two", TWICE)
+    found = load("acme-two")
+    assert found.errors == {"acme/net": "acme-two has two of that name: rename one"}
+    assert found.records.keys() == {("model", "acme/alone")}
+
+
+EMPTY = """
+import numpy as np
+from thermowell import plugin
+
+@plugin.dataset("acme/none", classes=2, inputs="KIND"VOCABULARY)
+def none(root, part):
+    return np.zeros(SHAPE, dtype=np.uint8), np.zeros(SHAPE[0], dtype=int)
+"""
+
+
+@pytest.mark.parametrize("kind", ["images", "features", "tokens"])
+@pytest.mark.parametrize("shape", ["(0, 3, 4, 4)", "(9, 3, 0, 4)"])
+def test_a_set_without_examples_is_refused(load: Load, tmp_path: Path, roots: run.Roots, kind: str, shape: str) -> None:
+    source = EMPTY.replace("KIND", kind).replace("SHAPE[0]", shape[1]).replace("SHAPE", shape)
+    distributions.write(
+        tmp_path / "site", "acme-none", source.replace("VOCABULARY", ", vocabulary=3" * (kind == "tokens"))
+    )
+    assert not load("acme-none").errors
+    with pytest.raises(DatasetInvalid, match="there must be one or more"):
+        run.prepare(problem("acme/none", "mlp"), roots, "cpu")
+
+
+LAZY = """
+import warnings
+from torch import nn
+from thermowell import plugin
+
+@plugin.model("acme/lazy", arguments={"width": plugin.Parameter("int", 8, 2, 64, "units")})
+def lazy(shape, classes, *, width):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        first, norm = nn.LazyLinear(width), nn.LazyBatchNorm1d()
+    return nn.Sequential(nn.Flatten(), first, norm, nn.ReLU(), nn.Linear(width, classes))
+"""
+
+
+def test_weights_that_find_their_shape_are_given_it(load: Load, tmp_path: Path, roots: run.Roots) -> None:
+    distributions.write(tmp_path / "site", "acme-lazy", LAZY)
+    load("acme-kd", "acme-lazy")
+    built = models.build(Model("acme/lazy"), 6, (), 3, seed=1)
+    assert built.training
+    assert built.state_dict()["1.weight"].shape == (8, 6)
+    assert int(built.state_dict()["2.num_batches_tracked"]) == 0
+    again = models.build(Model("acme/lazy"), 6, (), 3, seed=1).state_dict()
+    assert all(torch.equal(again[name], tensor) for name, tensor in built.state_dict().items())
+    ready = run.prepare(problem("acme/table", "acme/lazy"), roots, "cpu")
+    assert ready.facts.validation.accuracy > 0.4

@@ -73,6 +73,8 @@ def _as_declared(declaration: Declaration, examples: NDArray[Any]) -> NDArray[An
     description = f"{declaration.name}: examples are {examples.dtype} {list(examples.shape)}"
     if examples.ndim < 2:
         raise DatasetInvalid(f"{description}; each must be a tensor of one dimension or more")
+    if not examples.size:
+        raise DatasetInvalid(f"{description}; there must be one or more, each with numbers")
     if declaration.inputs == "images":
         if examples.dtype != np.uint8 or examples.ndim != 4:
             raise DatasetInvalid(f"{description}; images must be uint8 [n, channels, height, width]")

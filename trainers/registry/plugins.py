@@ -151,7 +151,7 @@ def check_code(kind: Kind, name: str, code: str | None) -> None:
 def load(names: Sequence[str]) -> Plugins:
     """Loads the plugins of these distributions or entry points into this process, in place of those before.
 
-    A plugin that cannot be loaded is among the errors. Of a record that two distributions have, neither is taken.
+    A plugin that cannot be loaded is among the errors. Of a record that is there twice, neither is taken.
     """
     global _loaded
     records, errors = dict[tuple[Kind, str], Plugin](), dict[str, str]()
@@ -165,16 +165,19 @@ def load(names: Sequence[str]) -> Plugins:
         for plugin in candidates:
             key = plugin.declaration.kind, plugin.declaration.name
             rival = records.get(key)
-            if rival is not None and rival.distribution != plugin.distribution:
+            if rival is not None and rival.function is not plugin.function:
                 ambiguous.add(key)
-                errors[plugin.declaration.name] = (
-                    f"both {rival.distribution} and {plugin.distribution} have it: name one of them in "
-                    "THERMOWELL_PLUGINS"
-                )
+                errors[plugin.declaration.name] = _twice(rival, plugin)
             records[key] = plugin
     unambiguous = {key: plugin for key, plugin in records.items() if key not in ambiguous}
     _loaded = Plugins(unambiguous, errors, tuple(names))
     return _loaded
+
+
+def _twice(first: Plugin, second: Plugin) -> str:
+    if first.distribution == second.distribution:
+        return f"{first.distribution} has two of that name: rename one"
+    return f"both {first.distribution} and {second.distribution} have it: name one of them in THERMOWELL_PLUGINS"
 
 
 def _entries(names: Sequence[str], errors: dict[str, str]) -> Iterator[tuple[str, metadata.EntryPoint]]:
@@ -202,14 +205,14 @@ def _records(entry: metadata.EntryPoint) -> Iterator[Plugin]:
     functions = vars(content).values() if isinstance(content, ModuleType) else [content]
     distribution, version = _distribution(entry)
     fingerprint = _fingerprint(distribution, version, entry.module)
-    by_key = {
-        (declaration.kind, declaration.name): Plugin(declaration, distribution, version, fingerprint, function)
+    plugins = [
+        Plugin(declaration, distribution, version, fingerprint, function)
         for function in functions
         for declaration in declarations(function)
-    }
-    if not by_key:
+    ]
+    if not plugins:
         raise ValueError(f"{entry.value} declares nothing: use the decorators of thermowell.plugin in it")
-    yield from by_key.values()
+    yield from plugins
 
 
 def _distribution(entry: metadata.EntryPoint) -> tuple[str, str]:
