@@ -207,3 +207,10 @@ def test_names_of_classes_are_those_of_training(tmp_path: Path) -> None:
     save(tmp_path, images=images(), labels=names, test_images=images(2), test_labels=np.array(["ant", "dog"]))
     with pytest.raises(DatasetInvalid, match="test_labels names dog, which training does not have"):
         check(tmp_path)
+
+
+@pytest.mark.parametrize("shape", [(1, 60), (60, 1), (60,)])
+def test_labels_of_every_shape_name_the_same_classes(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    labels = (np.arange(60) % 3).reshape(shape)
+    np.savez(tmp_path / "own.npz", images=np.zeros((60, 4, 4), dtype=np.uint8), labels=labels)
+    assert sources.class_names(Data("npz", path="own.npz"), tmp_path) == ["0", "1", "2"]

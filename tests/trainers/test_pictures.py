@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -326,3 +327,32 @@ def test_a_test_part_is_checked_once_for_the_same_files(tmp_path: Path, monkeypa
         datasets.check_test(pictures(), tmp_path, split, tmp_path / "store")
     assert len(checks) == 3
     assert sys.getsizeof(record.read_bytes()) < 1000, "nothing of the part is kept but its size"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="file names are text there")
+def test_names_that_are_no_text_are_named_as_well_as_they_can_be(tmp_path: Path) -> None:
+    paint(tmp_path / "set", "a", "b")
+    picture = tmp_path / "set" / "a" / os.fsdecode(b"caf\xe9.png")
+    picture.write_bytes((tmp_path / "set" / "a" / "0.png").read_bytes())
+    assert sum(counts(tmp_path, pictures())) == 21
+    assert sources.stamp(pictures(), tmp_path)
+    picture.write_bytes(b"")
+    with pytest.raises(DatasetInvalid, match=r"caf\?\.png is not a picture") as refused:
+        datasets.load(pictures(), tmp_path)
+    assert str(refused.value).encode()
+    picture.unlink()
+    (tmp_path / "set" / "b").rename(tmp_path / "set" / os.fsdecode(b"b\xe9"))
+    with pytest.raises(DatasetInvalid, match=r"no UTF-8: b\?\. Rename these folders"):
+        datasets.load(pictures(), tmp_path)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 40), (40, 1), (3, 500)])
+def test_narrow_and_tiny_pictures_are_filled(tmp_path: Path, size: tuple[int, int]) -> None:
+    paint(tmp_path / "set", "a", "b", size=size)
+    assert sum(counts(tmp_path, pictures())) == 20
+
+
+def test_classes_are_numbered_in_the_order_of_their_names_as_text(tmp_path: Path) -> None:
+    """As torchvision's ImageFolder has it: 10 before 2."""
+    paint(tmp_path / "set", *map(str, range(12)), count=4)
+    assert sources.class_names(pictures(), tmp_path)[:4] == ["0", "1", "10", "11"]

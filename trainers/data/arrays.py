@@ -76,7 +76,8 @@ class Arrays:
     def classes(self) -> labels.Classes:
         """The classes of the training part, without a look at its images."""
         values, key = self._values("train")
-        return labels.train(values, key, len(values))[1] if self._targets is None else self._columns(values, key)
+        images = sum(array.shape[0] for array in self._arrays("train"))
+        return labels.train(values, key, images)[1] if self._targets is None else self._columns(values, key)
 
     def dtype(self, part: PartName) -> np.dtype[Any]:
         """The type of a part's images in the files."""

@@ -65,6 +65,11 @@ def hidden(name: str) -> bool:
     return name.startswith(".") or name.casefold() in _HIDDEN
 
 
+def legible(name: str) -> str:
+    """A name with a question mark for each byte that is no text, which could be written nowhere."""
+    return name.encode("utf-8", "replace").decode()
+
+
 def shown(names: Iterable[str]) -> str:
     """The first of some names, and how many more there are."""
     words = list(names)
@@ -85,6 +90,12 @@ def classes(folder: Path) -> list[str]:
     names = sorted((*inside.filled, *inside.empty))
     if len(names) < 2:
         raise DatasetInvalid(f"{folder.name} needs a folder for each of two or more classes: {_lack(folder, inside)}")
+    unreadable = [name for name in names if name != legible(name)]
+    if unreadable:
+        raise DatasetInvalid(
+            f"{folder.name} has classes whose names are no UTF-8: {shown(map(legible, unreadable))}. Rename these "
+            "folders"
+        )
     if inside.loose:
         _log.warning("%s: %d pictures beside the class folders have no class: passed over", folder.name, inside.loose)
     return names

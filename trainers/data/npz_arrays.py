@@ -100,7 +100,10 @@ def _reading(key: str, name: str) -> Iterator[None]:
     try:
         yield
     except _UNREADABLE as error:
-        raise DatasetInvalid(f"{key} of {name} cannot be read (objects are refused): {error}") from error
+        raise DatasetInvalid(
+            f"{key} of {name} cannot be read (objects are refused: save names with astype(str), and numbers with a "
+            f"type of their own): {error}"
+        ) from error
 
 
 def _header(member: IO[bytes]) -> Header:

@@ -38,7 +38,7 @@ class Problems:
         """Adds one in words."""
         self.count += 1
         if len(self.named) < NAMED:
-            self.named.append(problem)
+            self.named.append(layout.legible(problem))
 
     def check(self, path: str | None) -> None:
         """DatasetInvalid with all of them, where there are any."""

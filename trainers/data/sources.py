@@ -109,7 +109,7 @@ def listed(folders: Sequence[Path]) -> str:
             for path, stat in entries
             if not any(map(layout.hidden, path.relative_to(folder).parts))
         ]
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+    return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def read_test(data: Data, root: Path) -> Images:

@@ -40,7 +40,10 @@ def checked(values: NDArray[Any], kind: Targets, classes: int, examples: int, na
         outside = ~((values == 0) | (values == 1)).all(1)
         if outside.any():
             first = int(np.flatnonzero(outside)[0])
-            raise DatasetInvalid(f"{name}: several labels must be 0 or 1, and those of example {first} are not")
+            raise DatasetInvalid(
+                f"{name}: several labels must be 0 or 1, and those of example {first} are not: "
+                "round them, or say targets: soft where each row sums to 1"
+            )
         return values.astype(np.bool_)
     shares = values.astype(np.float64)
     sums = shares.sum(1)
