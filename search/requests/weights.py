@@ -19,7 +19,7 @@ from search.storage.db import Database
 from search.storage.store import Store
 from thermowell.api.files import KeptWeights
 
-SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
+SUFFIXES = (".safetensors", ".pth", ".pt", ".bin", ".ckpt", ".tar")
 NAME = rf"^[A-Za-z0-9_][A-Za-z0-9._-]{{0,99}}({'|'.join(suffix.replace('.', '[.]') for suffix in SUFFIXES)})$"
 SECONDS = 120
 """Of computing that a conversion may take, and of waiting for it five times as long."""

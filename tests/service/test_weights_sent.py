@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,6 +22,7 @@ from service.settings import Settings
 from tests.service.conftest import serving
 from tests.service.problems import refused
 from thermowell import Client
+from thermowell.api.files import sent_name
 from trainers import weight_files
 from trainers.derived import digest_of
 from trainers.spec import Model
@@ -117,6 +119,7 @@ REFUSED: dict[str, tuple[str, bytes, str]] = {
     "an archive that unpacks to more": ("own.pth", archive(("data.pkl", bytes(10**6))), "unpacks to more than it is"),
     "an archive cut off": ("own.pth", saved(state())[:-1000], "it is not whole"),
     "safetensors cut off": ("own.safetensors", SAFE[:-1], "it is not whole"),
+    "a real archive of tar": ("own.pth.tar", b"ustar" * 200, "no file of weights that torch has saved"),
     "safetensors under another name": ("own.pth", SAFE[:-1], "it is not whole"),
     "a header beyond the file": ("own.safetensors", b"\xff" * 8 + b"{}", "it is no safetensors file"),
     "a header of many brackets": ("own.safetensors", (10**5).to_bytes(8, "little") + b"[" * 10**5, "no safetensors"),
@@ -181,3 +184,20 @@ def test_a_service_without_torch_takes_safetensors_as_they_are(
     for name, content, query in (("own.pth", saved(state()), {}), ("own.safetensors", SAFE, CNN)):
         problem = refused(send(client, content, name, **query), 503, "converter-missing")
         assert "thermowell weights add" in problem["detail"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "epoch=9-step=100.ckpt",
+        "model best (1).pth",
+        "poids été.pt",
+        "checkpoint.pth.tar",
+        "-x.bin",
+        "a" * 300 + ".safetensors",
+    ],
+)
+def test_a_file_is_sent_under_a_name_that_the_service_takes(name: str) -> None:
+    taken = sent_name(name)
+    assert re.fullmatch(sending.NAME.strip("^$"), taken)
+    assert taken.endswith(Path(name).suffix)

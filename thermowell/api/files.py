@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated
@@ -24,6 +25,13 @@ STUDENT_FILES: Mapping[str, str] = {
 def is_student_file(name: str) -> bool:
     """Whether a job's file belongs to its winning student."""
     return name in STUDENT_FILES
+
+
+def sent_name(name: str) -> str:
+    """A file of weights' name as it is sent, for it may have any character where it lies; its end stays, which
+    says what is in it.
+    """
+    return re.sub(r"[^A-Za-z0-9._-]", "-", name)[-100:].lstrip("-.")
 
 
 @dataclass(frozen=True, slots=True)

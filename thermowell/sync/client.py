@@ -16,7 +16,7 @@ from thermowell import bar, protocol
 from thermowell.api.advice import Advice
 from thermowell.api.answers import Importances, Interactions, Result, TemperatureResponse
 from thermowell.api.document import read_document
-from thermowell.api.files import KeptWeights, is_student_file
+from thermowell.api.files import KeptWeights, is_student_file, sent_name
 from thermowell.api.imports import ImportOutcome
 from thermowell.api.jobs import Artifact, Event, Job, JobDetail, Preflight
 from thermowell.api.trials import Trial, TrialDetail
@@ -286,7 +286,7 @@ class Client(Studies):
         preprocessing: str | Mapping[str, Any] | None = None,
         timeout: float = 600.0,
     ) -> KeptWeights:
-        """Sends a file of weights (.safetensors, .pth, .pt or .bin), which the service converts and keeps.
+        """Sends a file of weights (.safetensors, .pth, .pt, .bin, .ckpt or .tar), which the service converts and keeps.
 
         With a model's name it is looked whether it fills that model. `preprocessing` is a preset or what
         `teacher.preprocessing` has. Refused with the slug `weights-refused`; OSError where the file cannot be read.
@@ -294,7 +294,7 @@ class Client(Studies):
         path = Path(file)
         if isinstance(preprocessing, Mapping):
             preprocessing = json.dumps(dict(preprocessing))
-        query: dict[str, Any] = {"name": path.name, "model": model, "channels": channels, "size": size}
+        query: dict[str, Any] = {"name": sent_name(path.name), "model": model, "channels": channels, "size": size}
         query |= {"arguments": json.dumps(dict(arguments)) if arguments else None, "preprocessing": preprocessing}
         response = self.http.request(
             "POST",
