@@ -209,7 +209,7 @@ def _views(split: datasets.Split, data: Data, count: int) -> NDArray[Any]:
 def _write_pictures(images: NDArray[Any], name: str, folder: Path) -> None:
     if images.dtype != np.uint8 or images.ndim < 4:
         raise TeacherInvalid(
-            "mixed images, and what is none, are no pictures of 8 bits: write them as npz, without --pictures"
+            "what is mixed, or no image at all, is no picture of 8 bits: write it as npz, without --pictures"
         )
     for view, part in enumerate(images if images.ndim == 5 else images[None]):
         place = folder / name / f"view-{view:02}" if images.ndim == 5 else folder / name

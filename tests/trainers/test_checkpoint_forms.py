@@ -5,6 +5,7 @@ names, beside them and in their types.
 from __future__ import annotations
 
 import argparse
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -89,6 +90,9 @@ def test_of_several_the_usual_one_is_taken_and_the_rest_said(tmp_path: Path) -> 
     report, tensors = added(tmp_path, {"model_ema": OTHER, "model": STATE})
     assert torch.equal(tensors["head.weight"], STATE["head.weight"])
     assert any("also there, and not taken: model_ema." in line for line in report.lines())
+    for names in (("student.module", "teacher"), ("encoder_q", "state_dict.encoder_k")):
+        with pytest.raises(TeacherInvalid, match="several times, below"):
+            added(tmp_path, {**named(f"{names[0]}."), **named(f"{names[1]}.", OTHER)})
     with pytest.raises(TeacherInvalid, match=r"several times, below first\., second\.: save those alone"):
         added(tmp_path, {"first": STATE, "second": OTHER})
     report, _ = added(tmp_path, {"first": STATE, "second": STATE})
@@ -117,6 +121,14 @@ def test_plain_data_lie_beside_tensors(tmp_path: Path, kind: str) -> None:
 def test_arrays_of_objects_do_not(tmp_path: Path) -> None:
     with pytest.raises(TeacherInvalid, match="objects besides tensors"):
         added(tmp_path, {"model": STATE, "args": np.array([{"a": 1}], dtype=object)})
+
+
+def test_another_pickle_protocol_is_named(tmp_path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.save(STATE, tmp_path / "own.pth", pickle_protocol=4)
+        with pytest.raises(TeacherInvalid, match=r"protocol that is not read: save it with torch\.save's own, 2"):
+            weight_files.add(tmp_path / "own.pth", tmp_path / "out", MODEL, 1, (8, 8), None)
 
 
 def test_a_container_within_itself_ends(tmp_path: Path) -> None:

@@ -50,9 +50,8 @@ def match(file: TensorFile, shapes: Shapes, head: frozenset[str]) -> Match:
         return Match({}, left_over=tuple(sorted(name for _, name in file.places)))
     first = sets[0]
     rivals = [other for other in sets[1:] if _rivals(first, other) and not _same(file, first, other)]
-    unclear = [other.before for other in rivals if rank(_place(other)) == rank(_place(first))]
-    if unclear:
-        names = ", ".join(sorted({first.before, *unclear})[:_SHOWN])
+    if rivals and not is_usual(_place(first)):
+        names = ", ".join(sorted({first.before, *(other.before for other in rivals)})[:_SHOWN])
         raise TeacherInvalid(
             f"{file.name} has the model's tensors several times, below {names}: save those alone that are meant"
         )

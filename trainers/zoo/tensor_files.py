@@ -135,6 +135,8 @@ def _why(path: Path, error: Exception) -> str:
     text = str(error)
     if "TorchScript" in text:
         return f"{path.name} is a program of TorchScript, which is not run: save torch.jit.load(...).state_dict()"
+    if "Unsupported operand" in text:
+        return f"{path.name} was saved with a pickle protocol that is not read: save it with torch.save's own, 2"
     if "weights_only" in text.lower() or "Unsupported" in text or "WeightsUnpickler" in text:
         return (
             f"{path.name} holds objects besides tensors, which are not read, for they could run code: "
