@@ -18,7 +18,7 @@ from trainers.teaching import teacher as given
 from trainers.teaching.teacher import Answers, Setting
 from trainers.training import evaluate
 
-_MOST_IMAGES = 20_000  # of the training part that are looked at
+_LEAST_IMAGES, _MOST_LOGITS = 1000, 10**8  # of the training part that are looked at
 _ROUNDING = 1e-2  # of a sum of probabilities in 16 bits
 _LEAST_GAIN = 0.1  # of accuracy, by another order
 _MOST_CLASSES = 200  # whose order is written out
@@ -47,15 +47,21 @@ def _of_teacher(setting: Setting, answers: Answers) -> tuple[str, ...]:
         return ()
     if line := probabilities(answers.validation, split.targets):
         return (line,)
-    numbers = torch.arange(0, len(split.train.labels), math.ceil(len(split.train.labels) / _MOST_IMAGES))
+    numbers = _some(len(split.train.labels), answers.train)
     labels = split.train.labels[numbers]
-    if line := _other_images(answers, numbers, labels, split.validation.labels):
+    if teacher.source == "logits" and (line := _other_images(answers, numbers, labels, split.validation.labels)):
         return (line,)
     if split.targets == "several":
         return ()
     train = answers.train[0, numbers], dominant(labels)
     order = other_order(train, (answers.validation, dominant(split.validation.labels)))
     return () if order is None else (words(order, teacher.class_map),)
+
+
+def _some(images: int, train: Tensor) -> Tensor:
+    """The numbers of training images that are looked at, evenly among all: the fewer the more logits there are."""
+    most = max(_LEAST_IMAGES, _MOST_LOGITS // (_different(train) * train.shape[-1]))
+    return torch.arange(0, images, math.ceil(images / most))
 
 
 def probabilities(logits: Tensor, targets: Targets) -> str | None:
