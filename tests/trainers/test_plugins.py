@@ -4,6 +4,7 @@ themselves.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,13 @@ import torch
 
 from tests import distributions
 from tests.trainers import problems
+from tests.trainers.test_teacher import put
 from thermowell import plugin
 from trainers import plugin_codes, run
 from trainers.engines import bank_probe
 from trainers.engines.engine import Engine
 from trainers.errors import DatasetInvalid, ModelUnavailable, TrainingError
+from trainers.preprocessing import MEASURED, UNCHANGED, Preprocessing
 from trainers.registry import plugins
 from trainers.spec import Data, EpochReport, Model, Problem, Teacher, Training
 from trainers.zoo import models, weights
@@ -279,3 +282,21 @@ def test_weights_that_find_their_shape_are_given_it(load: Load, tmp_path: Path, 
     assert all(torch.equal(again[name], tensor) for name, tensor in built.state_dict().items())
     ready = run.prepare(problem("acme/table", "acme/lazy"), roots, "cpu")
     assert ready.facts.validation.accuracy > 0.4
+
+
+@pytest.mark.parametrize("preparation", [None, MEASURED, UNCHANGED])
+def test_weights_of_examples_that_are_no_images_see_them_as_students_do(
+    load: Load, roots: run.Roots, preparation: Preprocessing | None
+) -> None:
+    load("acme-kd")
+    state = models.build(Model("acme/wide"), 6, (), 3, seed=1).state_dict()
+    given = Teacher("weights", Model("acme/wide"), artifact=put(roots.store, state), preprocessing=preparation)
+    ready = run.prepare(problem("acme/table", "acme/wide", teacher=given), roots, "cpu")
+    assert isinstance(ready, run.Prepared)
+    model = models.build(Model("acme/wide"), 6, (), 3, seed=1).eval()
+    with torch.no_grad():
+        expected = model(ready.normalise(ready.validation_images))
+    assert torch.allclose(ready.validation_logits, expected, atol=1e-5)
+    other = dataclasses.replace(given, preprocessing=Preprocessing("half"))
+    with pytest.raises(TrainingError, match=r"teacher\.preprocessing is of images, and the examples are features"):
+        run.prepare(problem("acme/table", "acme/wide", teacher=other), roots, "cpu")

@@ -11,7 +11,16 @@ from torch import Tensor
 
 from trainers import preprocessing
 from trainers.errors import TeacherInvalid
-from trainers.preprocessing import PRESETS, UNCHANGED, ChannelOrder, Preprocessing, PreprocessingFacts, Preset, Tried
+from trainers.preprocessing import (
+    MEASURED,
+    PRESETS,
+    UNCHANGED,
+    ChannelOrder,
+    Preprocessing,
+    PreprocessingFacts,
+    Preset,
+    Tried,
+)
 from trainers.spec import Teacher, TeacherFacts, canonicalize
 from trainers.teaching import teacher as given
 from trainers.teaching.teacher import Setting
@@ -61,11 +70,11 @@ def resolved(setting: Setting) -> tuple[Setting, tuple[PreprocessingFacts, ...]]
     teacher = setting.problem.teacher
     if teacher.source != "ensemble":
         resolved_teacher, fact = _resolve(given.alone(setting, teacher), "teacher")
-        return given.alone(setting, resolved_teacher) if fact else setting, (fact,) if fact else ()
+        return given.alone(setting, resolved_teacher), (fact,) if fact else ()
     members, facts = [], []
     for number, member in enumerate(teacher.members):
         resolved_teacher, fact = _resolve(given.alone(setting, member), f"teacher.members.{number}")
-        members.append(resolved_teacher if fact else member)
+        members.append(resolved_teacher)
         facts += [fact] if fact else []
     return given.alone(setting, dataclasses.replace(teacher, members=tuple(members))), tuple(facts)
 
@@ -85,7 +94,7 @@ def _with_colours(setting: Setting) -> Teacher:
     request = teacher.preprocessing
     if teacher.source != "weights" or teacher.artifact is None or teacher.model is None or request is None:
         return teacher
-    if request.channel_order is not None or len(split.size) != 2:
+    if request.channel_order is not None or split.inputs != "images":
         return teacher
     statement = _said(setting, teacher.artifact) if request.preset == "measured" else None
     order: ChannelOrder | None = None if statement is None else statement.channel_order
@@ -143,6 +152,8 @@ def _resolve(setting: Setting, place: str) -> tuple[Teacher, PreprocessingFacts 
     request = teacher.preprocessing
     if teacher.source != "weights" or teacher.artifact is None or request is None:
         return teacher, None
+    if setting.split.inputs != "images":
+        return _plain(setting, request), None
     if request.preset != "measured":
         fact = PreprocessingFacts(place, _coloured(setting, request), "spec")
         return canonicalize(dataclasses.replace(teacher, preprocessing=fact.preprocessing)), fact
@@ -156,6 +167,16 @@ def _resolve(setting: Setting, place: str) -> tuple[Teacher, PreprocessingFacts 
         fact = PreprocessingFacts(place, preparation, "measured", measurement.tried(), clear)
     resolved_teacher: Teacher = canonicalize(dataclasses.replace(teacher, preprocessing=fact.preprocessing))
     return resolved_teacher, fact
+
+
+def _plain(setting: Setting, request: Preprocessing) -> Teacher:
+    """The teacher of examples that are no images, which are shown to it as students have them. TeacherInvalid."""
+    if request not in (MEASURED, UNCHANGED):
+        raise TeacherInvalid(
+            f"teacher.preprocessing is of images, and the examples are {setting.split.inputs}: leave it out"
+        )
+    plain: Teacher = canonicalize(dataclasses.replace(setting.problem.teacher, preprocessing=None))
+    return plain
 
 
 def _said(setting: Setting, artifact: str) -> Preprocessing | None:
