@@ -15,8 +15,11 @@ from trainers import run
 from trainers.engines import bank, bank_layers
 from trainers.engines.bank import BankEngine
 from trainers.engines.bank_stack import Layout, Stack
-from trainers.spec import Data, EpochReport, Model, Optimizer, Training
+from trainers.engines.bank_step import Schedule, StepScalars
+from trainers.spec import Configuration, Data, Distillation, EpochReport, Model, Optimizer, Training
+from trainers.spec import Schedule as RateSchedule
 from trainers.teaching.prepared import Prepared
+from trainers.training import evaluate, optim, temperature
 from trainers.zoo import models
 
 
@@ -97,6 +100,63 @@ def test_without_a_compiler_it_says_so_and_runs(ready: Prepared, monkeypatch: py
     assert not engine.compiled
     engine.admit(assignment("a"))
     assert isinstance(engine.step_epoch()[0], EpochReport)
+
+
+def lane(epochs: int, **parameters: float) -> tuple[Configuration, int]:
+    """A lane with so many epochs behind it, whose T goes from 2 to 10."""
+    own = assignment(temperature=2.0, final_temperature=10.0, parameters=parameters)
+    return own.configuration, epochs
+
+
+def test_lanes_step_by_the_schedules_of_the_loop_wherever_they_are() -> None:
+    training, rule, per_epoch = Training(7, 32, RateSchedule(warmup_epochs=2)), Distillation(shape="cosine"), 5
+    lanes = [lane(0), None, lane(6), lane(3, warmup_share=0.6), lane(3)]
+    scalars = StepScalars.of(Schedule(rule, training, per_epoch).scalars(lanes))
+    for place, each in enumerate(lanes):
+        for i in range(per_epoch):
+            rate, teacher = (float(part[i, place]) for part in (scalars.learning_rate, scalars.temperatures.teacher))
+            if each is None:
+                assert (rate, teacher) == (0.0, 1.0)
+                continue
+            step, own = each[1] * per_epoch + i, optim.training_of(training, each[0])
+            assert rate == 0.1 * optim.factor(step, per_epoch, own)
+            progress = temperature.share(rule, step, training.epochs * per_epoch)
+            assert teacher == temperature.temperatures_at(each[0], progress)[0]
+
+
+def test_a_schedule_takes_no_more_memory_the_longer_a_training_is() -> None:
+    """Of all its steps none is worked out but those of an epoch that is trained now: there were 15 MiB of them in what
+    was taken for a lane's memory.
+    """
+    endless = Training(10**12, 32, RateSchedule(warmup_epochs=1))
+    scalars = Schedule(Distillation(shape="linear"), endless, 100).scalars([lane(0), lane(10**11)])
+    assert scalars.shape[::2] == (100, 2)
+
+
+def test_lanes_are_measured_a_few_at_a_time(ready: Prepared, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is measured is widened several times over: of many lanes and images that is most of a bank's memory."""
+    measure_lanes, sizes = evaluate.measure_lanes, list[int]()
+
+    def noted(logits: torch.Tensor, *rest: torch.Tensor) -> dict[str, list[float]]:
+        sizes.append(logits.numel())
+        return measure_lanes(logits, *rest)
+
+    monkeypatch.setattr(evaluate, "measure_lanes", noted)
+    reports = []
+    for most in (evaluate.MEASURED_NUMBERS, 2 * ready.validation_logits.numel()):
+        monkeypatch.setattr(evaluate, "MEASURED_NUMBERS", most)
+        sizes.clear()
+        engine = BankEngine(ready, 6, batched=True)
+        for seed in range(6):
+            engine.admit(assignment(str(seed), seed=seed))
+        engine.evict(2)
+        reports.append([report.validation for report in engine.step_epoch() if isinstance(report, EpochReport)])
+        assert sum(sizes) == 5 * ready.validation_logits.numel()  # a free lane is not measured
+        assert max(sizes) <= most
+    assert len(sizes) == 3
+    for together, apart in zip(*reports, strict=True):
+        assert together.accuracy == apart.accuracy
+        assert together.nll == pytest.approx(apart.nll, rel=1e-12)
 
 
 @pytest.mark.parametrize(("kernel", "stride", "padding"), [(3, 1, 1), (3, 2, 1), (1, 2, 0), ((1, 3), (2, 1), (0, 1))])

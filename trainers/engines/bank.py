@@ -27,7 +27,7 @@ from trainers.spec import Assignment, Configuration, EpochReport, LaneFailure, M
 from trainers.teaching import initial
 from trainers.teaching.prepared import Prepared
 from trainers.training import evaluate, losses
-from trainers.training.epoch import PREDICTION_BATCH, Trainee
+from trainers.training.epoch import PREDICTION_BATCH, Trainee, pieces
 from trainers.zoo import dropout, weights
 
 
@@ -196,15 +196,16 @@ class BankEngine(LanedEngine[_Stacked]):
 
     def _measure(self, busy: Mapping[int, _Stacked]) -> dict[int, Metrics | None]:
         """How good each busy lane is on the validation part; None where its logits are not finite."""
-        ready, lanes = self._prepared, list(busy)
+        ready, busy_lanes = self._prepared, torch.tensor(list(busy))
         labels, teacher_logits = ready.validation_labels, ready.validation_logits
-        logits = self._predict()[lanes]
-        metrics = evaluate.measure_lanes(logits, labels, teacher_logits)
-        answer: dict[int, Metrics | None] = dict.fromkeys(lanes)
-        for i, lane in enumerate(lanes):
-            values = {name: measured[i] for name, measured in metrics.items()}
-            if math.isfinite(values["nll"]) and math.isfinite(values["ece"]):
-                answer[lane] = Metrics(**values, teacher_entropy=busy[lane].teacher_entropy)
+        logits = self._predict()
+        answer: dict[int, Metrics | None] = dict.fromkeys(busy)
+        for lanes in pieces(busy_lanes, max(1, evaluate.MEASURED_NUMBERS // logits[0].numel())):
+            metrics = evaluate.measure_lanes(logits[lanes.to(logits.device)], labels, teacher_logits)
+            for i, lane in enumerate(lanes.tolist()):
+                values = {name: measured[i] for name, measured in metrics.items()}
+                if math.isfinite(values["nll"]) and math.isfinite(values["ece"]):
+                    answer[lane] = Metrics(**values, teacher_entropy=busy[lane].teacher_entropy)
         return answer
 
     def _predict(self) -> Tensor:
@@ -213,9 +214,13 @@ class BankEngine(LanedEngine[_Stacked]):
         images = len(ready.validation_images)
         size = min(images, max(self._plan.size, PREDICTION_BATCH // self.lanes))
         numbers = torch.arange(-(-images // size) * size, device=ready.device).remainder(images).reshape(-1, size)
+        shape = self.lanes, numbers.numel(), ready.classes
+        answer = torch.empty(shape, dtype=self._settings.dtype, device=ready.device)
         with torch.no_grad():
-            parts = [self._judge(self._stack.lanes, ready.normalise(ready.validation_images[part])) for part in numbers]
-        return torch.cat(parts, dim=1)[:, :images]
+            for i, part in enumerate(numbers):
+                batch = ready.normalise(ready.validation_images[part])
+                answer[:, i * size : (i + 1) * size] = self._judge(self._stack.lanes, batch)
+        return answer[:, :images]
 
     def _conclude(
         self, lane: int, student: _Stacked, step_losses: Tensor, measures: Metrics | None, rate: float, seconds: float

@@ -9,7 +9,7 @@ from __future__ import annotations
 import types
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import NamedTuple, TypeVar, cast
 
 import torch
@@ -143,23 +143,18 @@ def _lane_scalars(configuration: Configuration, epochs: int) -> tuple[float, flo
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """In each step of a whole training, [steps of all epochs] (float64): the learning rate's factor, and how much of
-    its way the temperature has gone.
+    """Learning rates and temperatures along the training of a problem's lanes, an epoch at a time: what lies behind and
+    ahead takes no memory, however long the training is.
     """
 
-    factors: Tensor
-    gone: Tensor
-    per_epoch: int
+    rule: Distillation
     training: Training
+    per_epoch: int
 
     @classmethod
     def of(cls, prepared: Prepared, per_epoch: int) -> Schedule:
         """The problem's."""
-        training = prepared.problem.training
-        total = training.epochs * per_epoch
-        progress = [temperature.share(prepared.problem.distillation, step, total) for step in range(total)]
-        gone = torch.tensor(progress, dtype=torch.float64)
-        return cls(_factors(training, per_epoch), gone, per_epoch, training)
+        return cls(prepared.problem.distillation, prepared.problem.training, per_epoch)
 
     def scalars(self, lanes: Sequence[tuple[Configuration, int] | None]) -> Tensor:
         """For lanes of these configurations with so many epochs behind them, a table for `StepScalars`, [steps of one
@@ -169,23 +164,41 @@ class Schedule:
         steps = epochs[None, :] * self.per_epoch + torch.arange(self.per_epoch)[:, None]
         lane_scalars = [(0.0, 1.0, 1.0, 0.0) if lane is None else _lane_scalars(*lane) for lane in lanes]
         base, first, last, student_temperature = torch.tensor(lane_scalars, dtype=torch.float64).T
-        teacher = first + self.gone[steps] * (last - first)
+        progress = partial(_progress, self.rule, self.training.epochs, self.per_epoch)
+        teacher = first + _of_lanes(progress, epochs) * (last - first)
         student = torch.where(student_temperature > 0, student_temperature.expand_as(teacher), teacher)
         reversal = torch.tensor([methods.reversal(epoch + 1) for epoch in epochs.tolist()], dtype=torch.float64)
-        factors = self.factors[steps]
+        factors = _of_lanes(partial(_factors, self.training, self.per_epoch), epochs)
         for place, lane in enumerate(lanes):
             if lane is not None and (own := optim.training_of(self.training, lane[0])) is not self.training:
-                factors[:, place] = _factors(own, self.per_epoch)[steps[:, place]]
+                factors[:, place] = _factors(own, self.per_epoch, lane[1])
         rows = torch.stack((factors * base, teacher, student, reversal.expand_as(teacher)), dim=1)
         names = [None if lane is None else lane[0].known_optimizer.name for lane in lanes]
         return torch.cat((rows, bank_kernels.corrections(names, steps.double() + 1)), dim=1)
 
 
-@lru_cache(4096)
-def _factors(training: Training, per_epoch: int) -> Tensor:
-    """The learning rate's factor in each step of a whole training (float64)."""
-    total = training.epochs * per_epoch
-    return torch.tensor([optim.factor(step, per_epoch, training) for step in range(total)], dtype=torch.float64)
+def _of_lanes(of_epoch: Callable[[int], Tensor], epochs: Tensor) -> Tensor:
+    """What holds in each step of an epoch, for lanes with so many epochs behind them: [steps of one epoch, lanes]."""
+    distinct = {epoch: of_epoch(epoch) for epoch in set(epochs.tolist())}
+    return torch.stack([distinct[epoch] for epoch in epochs.tolist()], dim=1)
+
+
+EPOCHS_REMEMBERED = 1024
+"""Of each kind of schedule, by all lanes of a process together: one of 800 steps takes 6 KiB."""
+
+
+@lru_cache(EPOCHS_REMEMBERED)
+def _progress(rule: Distillation, epochs: int, per_epoch: int, epoch: int) -> Tensor:
+    """How much of its way the temperature has gone in each step of the next epoch (float64), so many being behind."""
+    total, first = epochs * per_epoch, epoch * per_epoch
+    return torch.tensor([temperature.share(rule, first + i, total) for i in range(per_epoch)], dtype=torch.float64)
+
+
+@lru_cache(EPOCHS_REMEMBERED)
+def _factors(training: Training, per_epoch: int, epoch: int) -> Tensor:
+    """The learning rate's factor in each step of the next epoch (float64), so many being behind."""
+    steps = range(epoch * per_epoch, (epoch + 1) * per_epoch)
+    return torch.tensor([optim.factor(step, per_epoch, training) for step in steps], dtype=torch.float64)
 
 
 Step = Callable[[LaneState, LaneBatch, LaneHyperparameters, StepScalars], Tensor]

@@ -16,6 +16,8 @@ from trainers.spec import Metrics
 
 ECE_BINS = 15
 _CHANCE = 1e-3  # of a lead that is none
+MEASURED_NUMBERS = 2**21
+"""How many logits are measured at once, at most: they are widened to float64, in several tensors of their size."""
 
 
 class NotFinite(ArithmeticError):
