@@ -92,14 +92,16 @@ def _memory(result: Json) -> str:
     rows = [
         [
             row["problem"],
-            row["engine"],
+            output.engine(row),
             str(row["lanes"]),
             f"{row['peak_mib'] - row['ready_mib']:.1f}",
             f"{row['mib_per_lane']:.2f}",
+            output.mib(row.get("mib_of_one_more")),
         ]
         for row in _part(result, "memory")["cases"]
     ]
-    return _table(["student", "engine", "lanes", "MiB above ready", "MiB per lane"], rows)
+    headings = ["student", "engine", "lanes", "MiB above ready", "MiB per lane", "MiB of one more lane"]
+    return _table(headings, rows)
 
 
 def _search(result: Json) -> str:

@@ -38,6 +38,17 @@ def times(ratio: float | None) -> str:
     return "-" if ratio is None else f"{ratio:.3g}x"
 
 
+def mib(amount: float | None) -> str:
+    """MiB with two decimals; a dash where it was not measured."""
+    return "-" if amount is None else f"{amount:.2f}"
+
+
+def engine(case: Mapping[str, Any]) -> str:
+    """The engine of a case of memory, as a table calls it."""
+    program = "compiled" if case.get("compiled") else "layer by layer" if case.get("batched") else ""
+    return f"{case['engine']}, {program}" if program else str(case["engine"])
+
+
 def race(problem: Mapping[str, Any], product: float, copy: float) -> list[list[str]]:
     """A row for each side of a race, as both the terminal and the page show it: name, images/s, spread, over the loop,
     compilation, share of the machine's FLOP/s (`product`) and bytes/s (`copy`).

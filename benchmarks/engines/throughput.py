@@ -172,7 +172,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if "memory" in wanted:
         details["memory"] = memory.measure(scale.name)
         memory.show(details["memory"])
-        ratios["lane_memory_vs_loop"] = details["memory"]["lane_memory_vs_loop"]
+        ratios |= memory.headline(details["memory"])
     if "search" in wanted:
         details["search"] = job.measure(scale.name)
         job.show(details["search"])

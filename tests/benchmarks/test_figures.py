@@ -29,7 +29,19 @@ PROBLEM = {
 LIMITS = {"product": 1e9, "small_products": 1e9, "convolution": 1e9, "copy": 1e9}
 SEARCH = {"median_s": {"loop": 9.0}, "runs": {"loop": [{"seconds": 9.0, "trials": 3, "epochs": 6}]}}
 MEMORY = {
-    "cases": [{"problem": "mlp", "engine": "bank", "lanes": 4, "ready_mib": 9, "peak_mib": 11, "mib_per_lane": 0.5}]
+    "cases": [
+        {"problem": "mlp", "engine": "bank", "lanes": 4, "ready_mib": 9, "peak_mib": 11, "mib_per_lane": 0.5},
+        {
+            "problem": "mlp",
+            "engine": "bank",
+            "batched": True,
+            "lanes": 8,
+            "ready_mib": 9,
+            "peak_mib": 13,
+            "mib_per_lane": 0.5,
+            "mib_of_one_more": 0.25,
+        },
+    ]
 }
 INTERVAL = {"mean": -0.01, "low": -0.02, "high": 0.0, "deviation": 0.1, "pairs": 7}
 RESULTS = {
@@ -58,7 +70,7 @@ RESULTS = {
     [
         ("throughput t", ["| mlp_vs_loop | 2.5x | 25x |", "| 2.5x | 9 s |", "peer did not run: b", "`mm` 50 %"]),
         ("search t", ["| loop | 9 s | 9 | 3 / 6 |"]),
-        ("memory t", ["| mlp | bank | 4 | 2.0 | 0.50 |"]),
+        ("memory t", ["| mlp | bank | 4 | 2.0 | 0.50 | - |", "| mlp | bank, layer by layer | 8 | 4.0 | 0.50 | 0.25 |"]),
         ("views v", ["| digits | 2 in 1 | 85.00 | -1.00 [-2.00, +0.00] |"]),
         ("load l", ["| thermowell: read | 1,200 | 100 | 200 | 2 |", "2500 ms with 8", "+0.2 MiB", "missed: none"]),
         (

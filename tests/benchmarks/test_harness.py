@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import sys
 import tempfile
@@ -11,7 +12,7 @@ import pytest
 
 from benchmarks.common import facts, output, peers
 from benchmarks.common.repetitions import paired, spread
-from benchmarks.engines import forms, limits, throughput
+from benchmarks.engines import forms, limits, memory, throughput
 from benchmarks.engines.turns import Racer, Side, SideFailed, race, started
 from trainers.spec import Model
 
@@ -119,3 +120,43 @@ def test_the_best_form_and_the_best_bank_are_looked_at() -> None:
 
     assert seen(9.0, 5.0, 99.0) == ["loop", "bank eager"]
     assert seen(4.0, 5.0, 99.0) == ["bank eager"]
+
+
+def memory_row(problem: str, lanes: int, above: float, program: str = "") -> dict[str, object]:
+    """A case of memory that takes so many MiB above ready."""
+    return {
+        "problem": problem, "engine": "loop" if lanes == 1 else "bank", "lanes": lanes,
+        "batched": program == "batched", "compiled": program == "compiled",
+        "ready_mib": 100.0, "peak_mib": 100.0 + above, "mib_per_lane": above / lanes,
+    }  # fmt: skip
+
+
+def test_memory_of_one_more_lane_is_told_from_what_lanes_share() -> None:
+    """Ten MiB of a bank, and the hundred of a compiler, are there however many lanes it has; of two forms that are not
+    compiled the one that takes more counts for its student.
+    """
+    rows = [
+        memory_row("mlp", 1, 0.5),
+        *(memory_row("mlp", lanes, 10 + 0.5 * lanes) for lanes in (4, 8)),
+        *(memory_row("mlp", lanes, 0.25 * lanes, "batched") for lanes in (4, 8)),
+        *(memory_row("mlp", lanes, 100 + 0.25 * lanes, "compiled") for lanes in (4, 8)),
+        memory_row("cnn", 1, 2.0),
+        *(memory_row("cnn", lanes, 2.0 * lanes) for lanes in (2, 4)),
+    ]
+    compared = memory.compare(rows)
+    slopes = [case["mib_of_one_more"] for case in compared["cases"]]
+    assert slopes == [None, None, 0.5, None, 0.25, None, 0.25, None, None, 2.0]
+    assert memory.headline(compared) == {
+        "lane_memory_vs_loop": 1.0,
+        "mlp_lane_memory_vs_loop": 3.5, "mlp_compiled_lane_memory_vs_loop": 25.5, "cnn_lane_memory_vs_loop": 1.0,
+        "mlp_one_more_vs_loop": 1.0, "mlp_compiled_one_more_vs_loop": 0.5, "cnn_one_more_vs_loop": 1.0,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("scale", memory.CASES)
+def test_of_each_form_memory_is_measured_with_fewer_lanes_first(scale: str) -> None:
+    cases = [dataclasses.asdict(case) for case in memory.CASES[scale]]
+    compared = memory.compare([{**case, "ready_mib": 0.0, "peak_mib": 1.0, "mib_per_lane": 1.0} for case in cases])
+    banks = [case for case in compared["cases"] if case["engine"] == "bank"]
+    assert [case["mib_of_one_more"] is None for case in banks] == [True, False] * (len(banks) // 2)
+    assert cases[-1]["problem"] in compared["ratios"]

@@ -53,6 +53,7 @@ def test_throughput(capsys: pytest.CaptureFixture[str]) -> None:
 def test_memory(capsys: pytest.CaptureFixture[str]) -> None:
     said = last_line(memory.main, ["--tiny"], capsys)
     assert said["lane_memory_vs_loop"] is None or said["lane_memory_vs_loop"] > 0
+    assert said["lane_memory_vs_loop"] == said["mlp_lane_memory_vs_loop"]
 
 
 @pytest.mark.slow
