@@ -261,6 +261,21 @@ def _luck(result: Json) -> str:
     return "\n\n".join([_table(["", *AXES], alike), *([_table(["", "searches", *JOBS[1:]], jobs)] if jobs else [])])
 
 
+def _blocks(result: Json) -> str:
+    from benchmarks.searching.blocks import MEASURES, METHODS, WORLDS, words
+
+    parts = []
+    for world in (world for world in WORLDS if world in result):
+        names = [method.name for method in METHODS if any(method.name in one for one in result[world].values())]
+        rows = [
+            [measure, *(words(result[world][measure].get(name)) for name in names)]
+            for measure in MEASURES
+            if measure in result[world]
+        ]
+        parts += [f"**{world}**", _table(["", *names], rows)]
+    return "\n\n".join(parts)
+
+
 def _averaged(result: Json) -> str:
     from benchmarks.searching.averaged import HEADINGS, shown
 
@@ -323,6 +338,7 @@ _KINDS: dict[str, Callable[[Json], str]] = {
     "precision": _precision,
     "search_cost": _search_cost,
     "bias": _bias,
+    "blocks": _blocks,
     "luck": _luck,
     "averaged": _averaged,
     "ranges": _ranges,
