@@ -262,17 +262,16 @@ def _luck(result: Json) -> str:
 
 
 def _blocks(result: Json) -> str:
-    from benchmarks.searching.blocks import MEASURES, METHODS, WORLDS, words
+    from benchmarks.searching.blocks import METHODS, WORLDS, words
 
     parts = []
     for world in (world for world in WORLDS if world in result):
-        names = [method.name for method in METHODS if any(method.name in one for one in result[world].values())]
-        rows = [
-            [measure, *(words(result[world][measure].get(name)) for name in names)]
-            for measure in MEASURES
-            if measure in result[world]
-        ]
-        parts += [f"**{world}**", _table(["", *names], rows)]
+        measures = result[world]
+        first = next(iter(measures.values()))
+        names = [method.name for method in METHODS if method.name in first]
+        rows = [[measure, *(words(of.get(name)) for name in names)] for measure, of in measures.items()]
+        pairs = ["pairs", *(str(first[name]["pairs"]) for name in names)]
+        parts += [f"**{world}**", _table(["", *names], [pairs, *rows])]
     return "\n\n".join(parts)
 
 

@@ -50,15 +50,6 @@ from trainers.replay.world import World, load, names
 BUDGETS = (16, 32, 64)
 RUNS = 20
 WORLDS = ("shared", "real")
-MEASURES = (
-    *(f"winner, {budget}" for budget in BUDGETS),
-    *(f"leader, {budget}" for budget in BUDGETS),
-    *("set holds", "set, width", "bands hold", "seconds"),
-)
-"""Regret in points of a job's answer and of its search's first finalist, by the trials of the search; after the last of
-them what the response's sets and bands hold, and how wide the sets are as a share of the range of log T; a processor's
-seconds.
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +177,10 @@ def knowing(ground: Ground, luck: SharedLuck | None) -> Iterator[None]:
 
 
 def measured(ground: Ground, run: int, method: Method, luck: SharedLuck, budgets: Sequence[int]) -> dict[str, float]:
-    """The MEASURES of one search after these budgets, and the processor's seconds that it took."""
+    """Regret in points of a job's answer and of its search's first finalist, after each budget of one search; after the
+    last of them what the response's sets and bands hold, and how wide the sets are as a share of the range of log T;
+    the processor's seconds.
+    """
     before = time.process_time()
     search: Search | None = None
     found: dict[str, float] = {}
@@ -283,10 +277,11 @@ def pool(found: Sequence[Mapping[str, float] | None]) -> dict[str, float] | None
         return None
     error = sum(part["error"] ** 2 for part in parts) ** 0.5 / len(parts)
     means = {key: statistics.fmean(part[key] for part in parts) for key in ("mean", "off")}
-    return {**means, "low": means["off"] - 2 * error, "high": means["off"] + 2 * error}
+    pairs = sum(part["pairs"] for part in parts)
+    return {**means, "low": means["off"] - 2 * error, "high": means["off"] + 2 * error, "pairs": pairs}
 
 
-def words(part: Mapping[str, float] | None) -> str:
+def words(part: Mapping[str, Any] | None) -> str:
     """A mean, and by how much it is more, from and to."""
     return "-" if part is None else f"{part['mean']:.2f} {part['off']:+.2f} ({part['low']:+.2f} {part['high']:+.2f})"
 

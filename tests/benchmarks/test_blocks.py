@@ -12,6 +12,7 @@ import pytest
 from scipy.optimize import approx_fprime
 from scipy.stats import multivariate_normal
 
+from benchmarks import figures
 from benchmarks.common import output
 from benchmarks.searching import blocks, luck
 from benchmarks.searching.blocks import BlockSearch, Method
@@ -143,4 +144,6 @@ def test_the_benchmark_goes_on_where_its_log_ends(
     monkeypatch.setattr(blocks, "measured", lambda *_: pytest.fail("it is in the log"))
     again = last_line(blocks.main, [*arguments, "--keep", "r"], capsys)
     assert again["real"] == first["real"]
-    assert (tmp_path / "r.json").is_file()
+    page = figures.written("<!-- figures: blocks r -->\n<!-- end -->\n", tmp_path)
+    assert "|  | shipped | turn 4 |" in page
+    assert "| pairs | 2 | 2 |" in page
