@@ -82,7 +82,7 @@ def add(
 def _mapped(file: TensorFile, model: Model, channels: int, size: tuple[int, ...]) -> tuple[dict[str, Tensor], Report]:
     """The tensors under the model's names, for images of so many channels or else of the other number that there is."""
     first, *others = (conversion.mapped(file, model, count, size) for count in dict.fromkeys((channels, 1, 3)))
-    return first if first[1].usable else next((other for other in others if other[1].usable), first)
+    return first if first[1].usable else next((second for second in others if second[1].usable), first)
 
 
 def _is_elsewhere(model: Model) -> bool:

@@ -81,15 +81,15 @@ def waits() -> tuple[ColumnElement[bool], ...]:
     unfinished = select(other.c.id).where(of_study, in_training).exists()
     recent = select(other.c.id).where(of_study, other.c.updated_at > now_sql() - PATIENCE).exists()
     leased = select(held.c.subject).join(other, other.c.id == held.c.job_id).where(of_study).exists()
-    due = (jobs.c.allotting == Allotting.DUE) & (jobs.c.state == JobState.RUNNING)
-    return due, or_(~unfinished, ~(recent | leased))
+    waiting = (jobs.c.allotting == Allotting.DUE) & (jobs.c.state == JobState.RUNNING)
+    return waiting, or_(~unfinished, ~(recent | leased))
 
 
 def due_study(db: Database, criteria: ColumnElement[bool]) -> str | None:
     """The study, of those of some jobs, that has waited longest to hand out trials; None where none is to."""
-    due = select(jobs.c.study).where(*waits(), criteria).order_by(jobs.c.updated_at).limit(1)
+    first = select(jobs.c.study).where(*waits(), criteria).order_by(jobs.c.updated_at).limit(1)
     with db.look() as connection:
-        return connection.scalar(due)
+        return connection.scalar(first)
 
 
 def cells_of(connection: Connection, study_id: str) -> list[Row[Any]]:
@@ -100,8 +100,8 @@ def cells_of(connection: Connection, study_id: str) -> list[Row[Any]]:
 
 def due_among(rows: Sequence[Row[Any]]) -> dict[str, Allotment]:
     """By job what it has, of those that wait to be handed more."""
-    due = [row for row in rows if row.allotting == Allotting.DUE and row.state == JobState.RUNNING]
-    return {row.id: allotment for row, allotment in _readable(due)}
+    waiting = [row for row in rows if row.allotting == Allotting.DUE and row.state == JobState.RUNNING]
+    return {row.id: allotment for row, allotment in _readable(waiting)}
 
 
 def trials_left(rows: Sequence[Row[Any]]) -> int:

@@ -49,23 +49,23 @@ def match(file: TensorFile, shapes: Shapes, head: frozenset[str]) -> Match:
     if not sets:
         return Match({}, left_over=tuple(sorted(name for _, name in file.places)))
     first = sets[0]
-    rivals = [other for other in sets[1:] if _rivals(first, other) and not _same(file, first, other)]
+    rivals = [rival for rival in sets[1:] if _rivals(first, rival) and not _same(file, first, rival)]
     if rivals and not is_usual(_place(first)):
-        names = ", ".join(sorted({first.before, *(other.before for other in rivals)})[:_SHOWN])
+        names = ", ".join(sorted({first.before, *(rival.before for rival in rivals)})[:_SHOWN])
         raise TeacherInvalid(
             f"{file.name} has the model's tensors several times, below {names}: save those alone that are meant"
         )
     keys = dict(first.keys)
-    for other in sets[1:]:
-        if is_usual(_place(other)) and not keys.keys() & other.keys.keys():
-            keys |= other.keys
+    for rival in sets[1:]:
+        if is_usual(_place(rival)) and not keys.keys() & rival.keys.keys():
+            keys |= rival.keys
     containers = {place for place, _ in keys.values()}
     left_over = {name for place, name in file.places if place in containers} - {name for _, name in keys.values()}
     return Match(
         {name: file.places[key] for name, key in keys.items()},
         _words(first, keys),
         tuple(sorted(left_over)),
-        tuple(other.before or "the file itself" for other in rivals),
+        tuple(rival.before or "the file itself" for rival in rivals),
     )
 
 
@@ -111,13 +111,13 @@ def _place(entry: _Set) -> str:
     return entry.before.removesuffix(".")
 
 
-def _rivals(first: _Set, other: _Set) -> bool:
+def _rivals(first: _Set, rival: _Set) -> bool:
     """Whether another set is as good, and of the same names."""
-    return other.fitting == first.fitting and other.keys.keys() == first.keys.keys()
+    return rival.fitting == first.fitting and rival.keys.keys() == first.keys.keys()
 
 
-def _same(file: TensorFile, first: _Set, other: _Set) -> bool:
-    pairs = ((file.places[first.keys[name]], file.places[key]) for name, key in other.keys.items())
+def _same(file: TensorFile, first: _Set, rival: _Set) -> bool:
+    pairs = ((file.places[first.keys[name]], file.places[key]) for name, key in rival.keys.items())
     return all(mine is theirs or (mine.shape == theirs.shape and mine.equal(theirs)) for mine, theirs in pairs)
 
 
