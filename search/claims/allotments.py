@@ -24,7 +24,11 @@ from search.storage.tables import jobs, studies
 from search.storage.tables import leases as held
 
 PATIENCE = 60.0
-"""Seconds without a lease or any news of a study, after which its cells wait for those no longer that nobody trains."""
+"""Seconds without a lease or any news of a study, after which its cells wait no longer for those that nobody trains,
+and that a worker without work does not train either.
+"""
+LONG_PATIENCE = 3600.0
+"""The same of jobs that programs of others train, which may be away for a while."""
 _TRAINING = (JobState.QUEUED, JobState.RUNNING)
 
 
@@ -69,25 +73,27 @@ def blocks_of(job: Row[Any]) -> tuple[Block, ...]:
     return () if allotment is None else allotment.blocks
 
 
-def waits() -> tuple[ColumnElement[bool], ...]:
+def waits(patience: float | None = None) -> tuple[ColumnElement[bool], ...]:
     """Of jobs: they wait for their study to hand out trials, and it waits for none of its cells.
 
-    It waits for those that have trials to train, unless they are paused, or the study has had no lease and no news for
-    long: then nobody is there who could train these.
+    It waits for those that have trials to train, unless they are paused. With `patience`, for whoever could train none
+    of these, not where the study has had no lease and no news for so many seconds: nobody else is there either.
     """
     other = jobs.alias()
     of_study = other.c.study == jobs.c.study
     in_training = (other.c.allotting == Allotting.OPEN) & other.c.state.in_(_TRAINING)
     unfinished = select(other.c.id).where(of_study, in_training).exists()
-    recent = select(other.c.id).where(of_study, other.c.updated_at > now_sql() - PATIENCE).exists()
-    leased = select(held.c.subject).join(other, other.c.id == held.c.job_id).where(of_study).exists()
     waiting = (jobs.c.allotting == Allotting.DUE) & (jobs.c.state == JobState.RUNNING)
+    if patience is None:
+        return waiting, ~unfinished
+    recent = select(other.c.id).where(of_study, other.c.updated_at > now_sql() - patience).exists()
+    leased = select(held.c.subject).join(other, other.c.id == held.c.job_id).where(of_study).exists()
     return waiting, or_(~unfinished, ~(recent | leased))
 
 
-def due_study(db: Database, criteria: ColumnElement[bool]) -> str | None:
+def due_study(db: Database, criteria: ColumnElement[bool], patience: float | None = None) -> str | None:
     """The study, of those of some jobs, that has waited longest to hand out trials; None where none is to."""
-    first = select(jobs.c.study).where(*waits(), criteria).order_by(jobs.c.updated_at).limit(1)
+    first = select(jobs.c.study).where(*waits(patience), criteria).order_by(jobs.c.updated_at).limit(1)
     with db.look() as connection:
         return connection.scalar(first)
 
@@ -118,10 +124,11 @@ def _readable(rows: Sequence[Row[Any]]) -> Iterator[tuple[Row[Any], Allotment]]:
                 yield row, allotment
 
 
-def hand_out(db: Database, study_id: str, seen: Mapping[str, Allotment], decision: HandOut) -> bool:
-    """Gives cells their blocks; where no more may follow, all others go on to their confirmation.
+def hand_out(db: Database, study_id: str, seen: Mapping[str, Allotment], decision: HandOut) -> int | None:
+    """Gives cells their blocks, and answers how many trials that is; where no more may follow, all others go on to
+    their confirmation, but those that have trials to train: what is left is handed out among them.
 
-    False, and nothing is changed, where the cells that wait are not those that were `seen`, or too few trials are left:
+    None, and nothing is changed, where the cells that wait are not those that were `seen`, or too few trials are left:
     somebody else was first.
     """
     with db.write() as connection:
@@ -131,15 +138,19 @@ def hand_out(db: Database, study_id: str, seen: Mapping[str, Allotment], decisio
         rows = cells_of(connection, study_id)
         spent = sum(len(blocks) * decision.sizes[job_id] for job_id, blocks in decision.blocks.items())
         if due_among(rows) != seen or spent > max(0, trials_left(rows)):
-            return False
-        more = decision.more and bool(decision.blocks)
+            return None
+        more, trials = decision.more and bool(decision.blocks), 0
         for row in rows:
             blocks = decision.blocks.get(row.id, ())
-            if blocks and not _add(connection, row, seen[row.id], blocks, decision.sizes[row.id]):
+            if blocks and _add(connection, row, seen[row.id], blocks, decision.sizes[row.id]):
+                trials += len(blocks) * decision.sizes[row.id]
+            elif blocks:
+                emit(connection, row.id, "allotment_refused", {"trials": len(blocks) * decision.sizes[row.id]})
                 more = False  # nor would the owner's quota let any other cell have more
         if not more:
-            _settle(connection, rows)
-    return True
+            unfinished = any(row.allotting == Allotting.OPEN and row.state in _TRAINING for row in rows)
+            _settle(connection, [row for row in rows if row.id in seen] if unfinished else rows)
+    return trials
 
 
 def _add(connection: Connection, row: Row[Any], before: Allotment, blocks: Sequence[Block], size: int) -> bool:

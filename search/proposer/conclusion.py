@@ -28,11 +28,8 @@ from thermowell.api.answers import Finalists
 
 OF_OTHERS = jobs.c.trainer.is_not(None)
 """Of jobs: programs of others train them."""
-_DUE = select(
-    exists().where(
-        OF_OTHERS, or_(*(and_(*waits()) for waits in (finalist_choice.waits, finalization.waits, allotments.waits)))
-    )
-)
+_WAITING = (finalist_choice.waits(), finalization.waits(), allotments.waits(allotments.LONG_PATIENCE))
+_DUE = select(exists().where(OF_OTHERS, or_(*(and_(*conditions) for conditions in _WAITING))))
 _log = structlog.get_logger(__name__)
 
 
@@ -46,9 +43,12 @@ class Concluder:
     def run(self) -> int:
         """Concludes what is due; how many pieces of work were done."""
         count = 0
-        while self._due() and (self.choose_one() or self.close_one() or hand_out_one(self.db, OF_OTHERS)):
+        while self._due() and (self.choose_one() or self.close_one() or self._hand_out()):
             count += 1
         return count
+
+    def _hand_out(self) -> bool:
+        return hand_out_one(self.db, OF_OTHERS, allotments.LONG_PATIENCE)
 
     def choose_one(self) -> bool:
         """Chooses finalists for the job that has waited longest; False where none waits."""

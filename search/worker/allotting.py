@@ -44,12 +44,13 @@ class _Question:
     left: int
 
 
-def hand_out_one(db: Database, criteria: ColumnElement[bool]) -> bool:
+def hand_out_one(db: Database, criteria: ColumnElement[bool], patience: float | None = None) -> bool:
     """Hands out trials of the study, of those of some jobs, that has waited longest; False where none waits.
 
-    Where nothing can be worked out the hand-outs end: an answer is owed in any case.
+    `patience` is for whoever finds nothing to train: after so many seconds without news a study waits no longer for
+    cells that nobody trains. Where nothing can be worked out the hand-outs end: an answer is owed in any case.
     """
-    study_id = allotments.due_study(db, criteria)
+    study_id = allotments.due_study(db, criteria, patience)
     if study_id is None:
         return False
     question = _read(db, study_id)
@@ -58,8 +59,8 @@ def hand_out_one(db: Database, criteria: ColumnElement[bool]) -> bool:
     except (ArithmeticError, ValueError, Unreadable) as error:  # LinAlgError among them
         _log.error("trials of a study cannot be handed out", study=study_id, exc_info=error)
         decision = HandOut({}, {}, more=False)
-    if allotments.hand_out(db, study_id, question.due, decision):
-        trials = sum(len(blocks) * decision.sizes[job_id] for job_id, blocks in decision.blocks.items())
+    trials = allotments.hand_out(db, study_id, question.due, decision)
+    if trials is not None:
         _log.info("trials handed out", study=study_id, trials=trials, jobs=len(decision.blocks))
     return True
 

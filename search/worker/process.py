@@ -170,6 +170,8 @@ def _loop(
                 if not (selector.choose_one() or finalizer.close_one() or _hand_out(context)):
                     break
             work.admitter.fill()
+            if not work.sessions.taken() and _hand_out(context, allotments.PATIENCE):
+                work.admitter.fill()
         if work.sessions.taken():
             work.step()
         elif work.admitter.due():
@@ -194,9 +196,9 @@ def _any_to_conclude(context: Context) -> bool:
         return bool(connection.execute(_CONCLUDABLE).scalar_one())
 
 
-def _hand_out(context: Context) -> bool:
+def _hand_out(context: Context, patience: float | None = None) -> bool:
     """Hands out trials of an adaptive study; False where none waits for that."""
-    return context.patiently(partial(hand_out_one, context.database, BUILT_IN))
+    return context.patiently(partial(hand_out_one, context.database, BUILT_IN, patience))
 
 
 def _all_ended(context: Context) -> bool:

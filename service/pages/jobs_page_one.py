@@ -272,6 +272,9 @@ _SAY: Mapping[str, Callable[[Job, Mapping[str, Any]], str]] = {
         "extended to " + ", ".join(f"{total:,g} {name}" for name, total in payload.items())
     ),
     "allotted": lambda job, payload: f"its study hands it {payload['trials']:,} trials more",
+    "allotment_refused": lambda job, payload: (
+        f"its study has {payload['trials']:,} trials more for it, of which its owner's quota has no room"
+    ),
     "teacher_ready": _teacher,
     "trial_started": lambda job, payload: f"trial {payload['trial']} began ({payload['stage']})",
     "trial_finished": _trial_end("ended"),

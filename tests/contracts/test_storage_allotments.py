@@ -137,12 +137,12 @@ def test_a_decision_about_what_is_so_no_longer_changes_nothing(db: Database) -> 
     decision = allotting._decide(question)
     assert allotments.hand_out(db, study.id, question.due, decision)
     after = rows_of(db, study)
-    assert not allotments.hand_out(db, study.id, question.due, decision)
+    assert allotments.hand_out(db, study.id, question.due, decision) is None
     assert rows_of(db, study) == after
     train(db)
     current = allotting._read(db, study.id)
     greedy = allotments.HandOut({job_id: [(0, 9)] * 99 for job_id in current.due}, decision.sizes, more=True)
-    assert not allotments.hand_out(db, study.id, current.due, greedy), "never more than there is"
+    assert allotments.hand_out(db, study.id, current.due, greedy) is None, "never more than there is"
 
 
 def test_a_cell_that_is_paused_or_has_ended_is_waited_for_by_none(db: Database) -> None:
@@ -166,14 +166,31 @@ def test_a_cell_that_nobody_trains_is_waited_for_a_while(db: Database) -> None:
     jobs.pause_job(db, second, ME)
     train(db)
     jobs.resume_job(db, second, ME)
-    assert hand_out_one(db, BUILT_IN) is False, "it has only just been heard of"
+    assert hand_out_one(db, BUILT_IN, allotments.PATIENCE) is False, "it has only just been heard of"
     aged(db, study)
     lost = factories.taken(db)
-    assert (lost.job_id, hand_out_one(db, BUILT_IN)) == (second, False), "it is trained"
+    assert (lost.job_id, hand_out_one(db, BUILT_IN, allotments.PATIENCE)) == (second, False), "it is trained"
     leases.give_back(db, lost.token)
     aged(db, study)
-    assert hand_out_one(db, BUILT_IN)
+    assert hand_out_one(db, BUILT_IN) is False, "who asks may train it"
+    assert hand_out_one(db, BUILT_IN, allotments.PATIENCE)
     assert rows_of(db, study)[first].budget_trials > FIRST
+
+
+def test_what_is_left_is_for_cells_that_are_trained_later(db: Database) -> None:
+    """A study that was given up for a while, and has nothing to hand out to the only cell that is through."""
+    study = submitted(db)
+    first, second = (cell.job_id for cell in study.cells)
+    jobs.pause_job(db, second, ME)
+    train(db)
+    jobs.resume_job(db, second, ME)
+    aged(db, study)
+    question = allotting._read(db, study.id)
+    assert allotments.hand_out(db, study.id, question.due, allotments.HandOut({}, {}, more=False)) == 0
+    rows = rows_of(db, study)
+    assert (rows[first].allotting, rows[second].allotting) == (None, Allotting.OPEN)
+    to_the_end(db)
+    assert len(searched(db, second)) > FIRST
 
 
 def test_a_user_has_the_last_word_on_a_cell(db: Database) -> None:

@@ -194,6 +194,9 @@ def test_a_service_without_torch_takes_safetensors_as_they_are(
         "poids été.pt",
         "checkpoint.pth.tar",
         "-x.bin",
+        "模型.pth",
+        "é.pt",
+        "（１）.ckpt",
         "a" * 300 + ".safetensors",
     ],
 )

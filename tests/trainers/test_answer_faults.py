@@ -137,6 +137,8 @@ def test_an_order_that_few_images_suggest_is_none() -> None:
     # classes without images keep their own
     few = labels < 5
     assert answer_faults.other_order((sure[few], labels[few]), (sure[few], labels[few])) is None
+    many = torch.zeros(20, 2001)
+    assert answer_faults.other_order((many, labels[:20]), (many, labels[:20])) is None, "too many to look for"
 
 
 def test_sigmoids_of_several_labels_are_no_logits() -> None:

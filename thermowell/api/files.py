@@ -31,7 +31,8 @@ def sent_name(name: str) -> str:
     """A file of weights' name as it is sent, for it may have any character where it lies; its end stays, which
     says what is in it.
     """
-    return re.sub(r"[^A-Za-z0-9._-]", "-", name)[-100:].lstrip("-.")
+    stem, dot, end = re.sub(r"[^A-Za-z0-9._-]", "-", name).rpartition(".")
+    return f"{stem[-90:].lstrip('-.') or 'weights'}{dot}{end}"
 
 
 @dataclass(frozen=True, slots=True)

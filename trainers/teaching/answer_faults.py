@@ -22,6 +22,7 @@ _LEAST_IMAGES, _MOST_LOGITS = 1000, 10**8  # of the training part that are looke
 _ROUNDING = 1e-2  # of a sum of probabilities in 16 bits
 _LEAST_GAIN = 0.1  # of accuracy, by another order
 _MOST_CLASSES = 200  # whose order is written out
+_MOST_ORDERED = 2000  # whose order is looked for: that takes as much as their square and their cube
 _PROBABILITIES = (
     "its logits are probabilities ({}): at no T are these what the teacher says. Give the model's output before its {}"
     ", or {}"
@@ -116,12 +117,14 @@ def other_order(train: tuple[Tensor, Tensor], validation: tuple[Tensor, Tensor])
     None where that is itself.
 
     The order is that under which most training images are right, which classes without images keep. It counts where it
-    is clearly better on validation, which it does not depend on.
+    is clearly better on validation, which it does not depend on. Of very many classes none is looked for.
     """
     from scipy.optimize import linear_sum_assignment
 
     logits, labels = train
     classes = logits.shape[-1]
+    if classes > _MOST_ORDERED:
+        return None
     pairs = labels * classes + logits.argmax(-1)
     counts = torch.bincount(pairs, minlength=classes**2).reshape(classes, classes).double().numpy()
     _, order = linear_sum_assignment(counts + 0.5 * np.eye(classes), maximize=True)

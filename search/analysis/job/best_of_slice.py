@@ -25,7 +25,8 @@ from trainers.registry import losses
 
 DRAWS = 1000
 _GRID = 250  # configurations of an optimizer, up to which all are looked at,
-_EVEN = 128  # else settings spread evenly over its space, and those that were tried
+_EVEN = 128  # else settings spread evenly over its space,
+_TRIED = 256  # and those that were tried, the best means first
 
 
 def gains_over_best(
@@ -44,7 +45,9 @@ def gains_over_best(
     mine = edged_points(spec, [(Arm.JOINT, winner)])
     with one_thread():
         return {
-            arm: _expected(spec, whole.draws(np.concatenate([mine, _places(spec, trials, arm, rng)]), DRAWS, rng))
+            arm: _expected(
+                spec, whole.draws(np.concatenate([mine, _places(spec, trials, arm, whole, rng)]), DRAWS, rng)
+            )
             for arm in BASELINE_ARMS
             if arm in shared
         }
@@ -57,17 +60,21 @@ def _expected(spec: JobSpec, draws: Array) -> tuple[float, Interval]:
     return float(gain.mean()), Interval(low=float(low), high=float(high), confidence=confidence)
 
 
-def _places(spec: JobSpec, trials: Sequence[Trial], arm: Arm, rng: np.random.Generator) -> Array:
+def _places(spec: JobSpec, trials: Sequence[Trial], arm: Arm, whole: Surface, rng: np.random.Generator) -> Array:
     """Points [n, d] that stand for an arm's configurations, no two the same."""
     cube, choices = Slice(spec.space, arm, spec.distillation.method), spec.space.optimizers()
     sign = 1 if spec.objective.direction == "maximize" else -1
     configured = [trial for trial in trials if trial.configuration and trial.arm in (arm, Arm.JOINT)]
     completed = values_of(configured, sign)
-    parts = [
+    tried = [
         point_of(spec, cube, trial, arm)[None]
         for trial in configured
         if trial.number in completed and optimizer_of(trial.configuration or {}) in choices
     ]
+    parts = []
+    if tried:
+        points = np.unique(np.round(np.concatenate(tried), 9), axis=0)
+        parts.append(points[np.argsort(-whole.mean(points), kind="stable")[:_TRIED]])
     for name, settings in cube.settings.items():
         units = cube.grid(name, _GRID)
         if units is None:

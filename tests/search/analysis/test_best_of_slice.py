@@ -56,3 +56,16 @@ def test_of_another_terms_baselines_the_surface_says_nothing() -> None:
     winner = contestant(Arm.JOINT, "winner").configuration or {}
     assert set(gains_over_best(of, trials, winner, edged_surface(of, trials, members=1))) == {Arm.LABEL_ONLY}
     assert gains_over_best(of, trials, winner, None) == {}
+
+
+def test_of_many_trials_the_best_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("search.analysis.job.best_of_slice._TRIED", 3)
+    whole = edged_surface(SPEC, TRIALS, members=1)
+    assert whole is not None
+    counts: list[int] = []
+    drawn = type(whole).draws
+    monkeypatch.setattr(
+        type(whole), "draws", lambda self, points, *given: (counts.append(len(points)), drawn(self, points, *given))[1]
+    )
+    gains_over_best(SPEC, TRIALS, contestant(Arm.JOINT, "winner").configuration or {}, whole)
+    assert max(counts) <= 1 + 3 + sum(250 for _ in SPEC.space.optimizers())
