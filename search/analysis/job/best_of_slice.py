@@ -71,7 +71,7 @@ def _places(spec: JobSpec, trials: Sequence[Trial], arm: Arm, whole: Surface, rn
         for trial in configured
         if trial.number in completed and optimizer_of(trial.configuration or {}) in choices
     ]
-    parts = []
+    parts: list[Array] = []
     if tried:
         points = np.unique(np.round(np.concatenate(tried), 9), axis=0)
         parts.append(points[np.argsort(-whole.mean(points), kind="stable")[:_TRIED]])
