@@ -95,6 +95,7 @@ def test_what_is_shared_is_fitted_to_recorded_runs() -> None:
     assert fitted([World(world.runs)]).share > 0.6
 
 
+@pytest.mark.slow
 def test_with_a_seed_for_each_trial_it_proposes_what_the_product_does() -> None:
     spec = job_spec(GROUND, 3, 13, False)
     product = Search(GROUND, spec, Arm.JOINT)
@@ -133,6 +134,7 @@ def test_recorded_students_have_the_luck_of_few_seeds() -> None:
     assert luck.recorded(ground.world).shape[1] == ground.world.runs.seeds - 2
 
 
+@pytest.mark.slow
 def test_the_benchmark_goes_on_where_its_log_ends(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
