@@ -62,12 +62,16 @@ def told(searched: World, number: int, budget: str) -> dict[str, Any] | None:
 
 
 def _placebo(searched: World, number: int, budget: str) -> dict[str, Any] | None:
-    """Whether T beside a baseline's T is called better than that baseline, by the verdict or by a gain of the answer;
-    None where a world has cells alone.
+    """Whether T beside a baseline's T is called better than that baseline, by the verdict or by a gain of the answer.
+
+    A world of cells alone has no T beside another: there T = 4 is held against tuned T = 4; None of T = 1, whose
+    neighbour has no cell.
     """
-    if not isinstance(searched, Formula):
-        return None
     temperature, baseline = PLACEBOS[budget]
+    if not isinstance(searched, Formula):
+        if baseline != "t4":
+            return None
+        temperature = 4.0
     job = Job(searched, spec_of(searched, FIRST + number, space={**searched.space, "temperature": temperature})).run()
     result = job.documents()["result"]
     verdict, gains = result.verdict, [gain for gain in result.gains if gain.variant == "tuned"]
