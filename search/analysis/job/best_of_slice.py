@@ -73,7 +73,7 @@ def _places(spec: JobSpec, trials: Sequence[Trial], arm: Arm, whole: Surface, rn
     ]
     parts: list[Array] = []
     if tried:
-        points = np.unique(np.round(np.concatenate(tried), 9), axis=0)
+        points: Array = np.unique(np.round(np.concatenate(tried), 9), axis=0).astype(np.float64)
         parts.append(points[np.argsort(-whole.mean(points), kind="stable")[:_TRIED]])
     for name, settings in cube.settings.items():
         units = cube.grid(name, _GRID)
