@@ -46,7 +46,13 @@ def test_a_temperature_beside_a_baselines_is_not_called_better_for_being_better_
     row = told(world("four-best"), 0, budget)
     assert row is not None
     assert row["called_better"] is False
-    assert told(world("digits-cnn-20"), 0, budget) is None
+
+
+def test_on_a_table_t_4_is_held_against_itself_and_t_1_against_nothing() -> None:
+    assert told(world("digits-cnn-20"), 0, "placebo-1") is None
+    row = told(world("digits-cnn-20"), 0, "placebo-4")
+    assert row is not None
+    assert row["called_better"] is False
 
 
 def test_a_gain_is_judged_by_the_option_that_it_is_said_of() -> None:
