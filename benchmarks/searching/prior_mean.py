@@ -12,7 +12,8 @@ import functools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import cast
+from unittest.mock import patch
 
 import numpy as np
 from numpy.typing import NDArray
@@ -212,10 +213,5 @@ def departing_from(effects: Sequence[Effect] | None, ground: Ground, spec: JobSp
         """Of the nearest cell: all that is proposed is one."""
         return cast(Floats, values[cdist(points, known).argmin(axis=1)])
 
-    product: Any = gaussian_process
-    before = product.Surface
-    product.Surface = functools.partial(MeanSurface, worth_at=worth_at)
-    try:
+    with patch.object(gaussian_process, "Surface", functools.partial(MeanSurface, worth_at=worth_at)):
         yield
-    finally:
-        product.Surface = before

@@ -6,19 +6,18 @@ learning rate of an optimizer: so runs of one seed tell differences between neig
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 from numpy.typing import NDArray
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 from scipy import linalg, optimize
-from scipy.linalg import lapack
 from scipy.spatial.distance import cdist
 
 from benchmarks.searching import luck
@@ -26,7 +25,7 @@ from search.samplers.gaussian_process import MEMBERS, GaussianSampler, _by_hope,
 from search.surrogate import surface
 from search.surrogate.acquisition import knowledge_gradient
 from search.surrogate.encoding import Encoding
-from search.surrogate.gp import JITTER, GaussianProcess, Likelihood, _matern
+from search.surrogate.gp import JITTER, GaussianProcess, Likelihood, _matern, solve
 from search.surrogate.slices import Slice
 from search.surrogate.squeeze import SAME, Squeeze
 from search.surrogate.surface import Surface, mixture_moments
@@ -142,13 +141,10 @@ class LuckLikelihood(Likelihood):
         covariance = np.zeros((count, count), order="F")
         covariance[first, second] = signal + noise * self._shared
         covariance.flat[:: count + 1] = variance + noise + JITTER
-        root, failed = lapack.dpotrf(covariance, lower=1, overwrite_a=1)
-        if failed:
+        solution = solve(covariance, self._targets)
+        if solution is None:
             return -math.inf, np.zeros_like(theta)
-        weights, _ = lapack.dpotrs(root, self._targets, lower=1)
-        half_log_determinant = float(np.log(root.diagonal()).sum())
-        value = -0.5 * float(self._targets @ weights) - half_log_determinant - 0.5 * count * math.log(2 * math.pi)
-        inverse, _ = lapack.dpotri(root, lower=1, overwrite_c=1)
+        value, weights, inverse = solution
         alone = 0.5 * float((weights**2 - inverse.diagonal()).sum())
         pull = weights[first] * weights[second] - inverse[first, second]
         lengths = scaled / 3 * (self._squares @ (pull * decay * (1 + distance)))
@@ -201,7 +197,7 @@ class LuckSurface(Surface):
         self.spread = spread if spread > SAME * float(np.abs(squeezed).max()) else 1.0
         targets = (squeezed - self.centre) / self.spread
         correlation = noise.between(points, seeds, points, seeds)
-        with _correlated(correlation):
+        with patch.object(surface, "Likelihood", functools.partial(LuckLikelihood, correlation=correlation)):
             self.thetas = surface._plausible(points, targets, lengths, rng, members)
         self.members = [LuckProcess(theta, points, targets, correlation) for theta in self.thetas]
         self._points, self._seeds, self._noise = points, seeds, noise
@@ -220,18 +216,6 @@ class LuckSurface(Surface):
         whole.flat[:: count + runs + 1] = np.concatenate([deviation**2, variance])
         means = np.concatenate([mean, np.full(runs, _NEVER)])
         return knowledge_gradient(means, whole, 0.0, np.arange(count, count + runs))
-
-
-@contextlib.contextmanager
-def _correlated(correlation: Floats) -> Iterator[None]:
-    """Within it hyperparameters are fitted by the likelihood of runs whose noise has this correlation."""
-    product: Any = surface
-    before = product.Likelihood
-    product.Likelihood = functools.partial(LuckLikelihood, correlation=correlation)
-    try:
-        yield
-    finally:
-        product.Likelihood = before
 
 
 class LuckSampler(GaussianSampler):

@@ -35,26 +35,20 @@ def grid_values(spec: JobSpec, arm: Arm, place: int, handed: Sequence[Block] = (
     temperatures = spec.grid.along(spec.space) if arm is Arm.JOINT else (1.0,)
     block, step = divmod(place, len(temperatures))
     setting, round_ = _block_at(spec, spec.grid, block, handed)
-    configuration = configuration_of(spec, arm, setting, temperatures[step])
+    configuration = configuration_of(spec, spec.grid, arm, setting, temperatures[step])
     return {"configuration": configurations.to_json(configuration), "seed": trial_seed(spec.seed, round_)}
 
 
-def settings_of(spec: JobSpec) -> int:
-    """How many settings the grid of a job has, of all its optimizers together."""
-    return 0 if spec.grid is None else spec.grid.settings * len(spec.space.optimizers())
-
-
-def configuration_of(spec: JobSpec, arm: Arm, setting: int, temperature: float) -> Configuration:
-    """One of the grid's settings at a temperature, as the arm trains it."""
-    count = settings_of(spec) // len(spec.space.optimizers())
-    configuration = replace(setting_of(spec.space, count, setting), temperature=temperature)
+def configuration_of(spec: JobSpec, grid: GridSpec, arm: Arm, setting: int, temperature: float) -> Configuration:
+    """One of the settings of a job's grid at a temperature, as the arm trains it."""
+    configuration = replace(setting_of(spec.space, grid.settings, setting), temperature=temperature)
     further = further_temperatures(spec.space.parameters)
     return configurations.in_arm(configuration, arm, spec.distillation.method, further)
 
 
 def _block_at(spec: JobSpec, grid: GridSpec, block: int, handed: Sequence[Block]) -> Block:
     """The setting and the round of a block, of those of an arm."""
-    settings = settings_of(spec)
+    settings = grid.settings_in(spec.space)
     first = spec.budget.trials // len(grid.along(spec.space))
     if handed and first <= block < first + len(handed):
         return handed[block - first]

@@ -165,4 +165,4 @@ def side_by_side(spec: JobSpec, stage: Stage) -> int:
 def _contestants(spec: JobSpec) -> int:
     """How many finalists a race trains on each seed, at most."""
     tuned = tuned_trials(spec, spec.budget.trials)
-    return select_trials(spec, [spec.budget.trials, *_sizes(spec, tuned)]) // max(1, spec.confirmation.select_seeds)
+    return select_trials(spec, [spec.budget.trials, *_sizes(spec, tuned)]) // spec.confirmation.select_seeds

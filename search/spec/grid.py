@@ -51,9 +51,13 @@ class GridSpec(Part):
             return self.temperatures
         return searched.values if isinstance(searched, Choices) else _usual(searched.low, searched.high)
 
+    def settings_in(self, space: SpaceSpec) -> int:
+        """How many settings a round has, of all optimizers of a space together."""
+        return self.settings * len(space.optimizers())
+
     def round_size(self, space: SpaceSpec) -> int:
         """How many trials of the search a round has."""
-        return len(self.along(space)) * self.settings * len(space.optimizers())
+        return len(self.along(space)) * self.settings_in(space)
 
     def whole_rounds(self, space: SpaceSpec, trials: int) -> int:
         """The trials of the rounds that so many trials pay for whole; as many as they are where not one is."""

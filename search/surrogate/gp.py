@@ -123,17 +123,28 @@ class Likelihood:
         covariance = np.zeros((count, count), order="F")
         covariance[first, second] = signal
         covariance.flat[:: count + 1] = variance + noise + JITTER
-        root, failed = lapack.dpotrf(covariance, lower=1, overwrite_a=1)
-        if failed:
+        solution = solve(covariance, self._targets)
+        if solution is None:
             return -math.inf, np.zeros_like(theta)
-        weights, _ = lapack.dpotrs(root, self._targets, lower=1)
-        half_log_determinant = float(np.log(root.diagonal()).sum())
-        value = -0.5 * float(self._targets @ weights) - half_log_determinant - 0.5 * count * math.log(2 * math.pi)
-        inverse, _ = lapack.dpotri(root, lower=1, overwrite_c=1)
+        value, weights, inverse = solution
         alone = 0.5 * float((weights**2 - inverse.diagonal()).sum())
         pull = weights[first] * weights[second] - inverse[first, second]
         lengths = scaled / 3 * (self._squares @ (pull * decay * (1 + distance)))
         return value, np.array([float(pull @ signal) + variance * alone, *lengths, noise * alone])
+
+
+def solve(covariance: Array, targets: Array) -> tuple[float, Array, Array] | None:
+    """The log marginal likelihood of targets [n] by their covariance K [n, n], with K^-1 targets [n] and K^-1 [n, n];
+    None where K has no root. Of K and of its inverse the lower half counts, and K may be overwritten.
+    """
+    root, failed = lapack.dpotrf(covariance, lower=1, overwrite_a=1)
+    if failed:
+        return None
+    weights, _ = lapack.dpotrs(root, targets, lower=1)
+    half_log_determinant = float(np.log(root.diagonal()).sum())
+    value = -0.5 * float(targets @ weights) - half_log_determinant - 0.5 * len(targets) * math.log(2 * math.pi)
+    inverse, _ = lapack.dpotri(root, lower=1, overwrite_c=1)
+    return value, weights, inverse
 
 
 def _matern(variance: float, distance: Array, squared: Array) -> tuple[Array, Array]:

@@ -170,7 +170,8 @@ def _loop(
                 if not (selector.choose_one() or finalizer.close_one() or _hand_out(context)):
                     break
             work.admitter.fill()
-            if not work.sessions.taken() and _hand_out(context, allotments.PATIENCE):
+            idle = not work.sessions.taken() and not stop_event.is_set()
+            if idle and _hand_out(context, allotments.PATIENCE):
                 work.admitter.fill()
         if work.sessions.taken():
             work.step()

@@ -4,8 +4,6 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -38,17 +36,10 @@ def ahead(first: Tensor, second: Tensor) -> bool:
     that one of both alone gets right are not shared out so by chance more than once in a thousand (McNemar's exact
     test).
     """
+    from scipy.special import bdtrc
+
     lead, deficit = int((first & ~second).sum()), int((second & ~first).sum())
-    return lead > deficit and _at_least(lead, lead + deficit) < _CHANCE
-
-
-def _at_least(count: int, total: int) -> float:
-    """The chance that a fair coin shows heads so often or oftener among so many throws."""
-    return math.fsum(math.exp(_log_choose(total, k) - total * math.log(2)) for k in range(count, total + 1))
-
-
-def _log_choose(total: int, count: int) -> float:
-    return math.lgamma(total + 1) - math.lgamma(count + 1) - math.lgamma(total - count + 1)
+    return lead > deficit and bool(bdtrc(lead - 1, lead + deficit, 0.5) < _CHANCE)
 
 
 def accuracy(logits: Tensor, labels: Tensor) -> Tensor:

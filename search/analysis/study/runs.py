@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from search import configurations
 from search.analysis.study.gibbs import Array
-from search.claims.grid import configuration_of, settings_of
+from search.claims.grid import configuration_of
 from search.spec.grid import FEWEST, USUAL, GridSpec
 from search.spec.job import JobSpec, Ranged
 from search.states import Arm
@@ -94,8 +94,9 @@ def grid_places(spec: JobSpec, grid: GridSpec) -> tuple[Array, Array]:
     keep = np.arange(encoding.dimensions) != encoding.column("temperature")
 
     def places(arm: Arm) -> Array:
-        settings = [configuration_of(spec, arm, setting, temperature) for setting in range(settings_of(spec))]
-        runs = [Run(arm.value, 0, configurations.to_json(setting), None) for setting in settings]
+        settings = range(grid.settings_in(spec.space))
+        tried = (configuration_of(spec, grid, arm, setting, temperature) for setting in settings)
+        runs = [Run(arm.value, 0, configurations.to_json(configuration), None) for configuration in tried]
         return np.array([_point(encoding, run)[keep] for run in runs])
 
     return places(Arm.JOINT), places(Arm.LABEL_ONLY)

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from search.claims import trial_counts
-from search.claims.grid import grid_values, settings_of
+from search.claims.grid import grid_values
 from search.errors import SpecInvalid
 from search.spec.grid import FEWEST
 from search.spec.job import JobSpec
@@ -92,7 +92,8 @@ def test_what_a_user_adds_behind_them_is_on_fresh_seeds() -> None:
     assert {seed for seed, _, _ in added}.isdisjoint(seen(job, place)[0] for place in range(behind))
     assert len({seed for seed, _, _ in added}) == 2
     assert len(set(added)) == 24
-    assert len({optimizer for _, _, optimizer in added}) == settings_of(job)
+    assert job.grid is not None
+    assert len({optimizer for _, _, optimizer in added}) == job.grid.settings_in(job.space)
     assert all(before != after for before, after in pairwise(added))
 
 
