@@ -17,10 +17,11 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, exists
 from search import configurations
 from search.claims import checkpointing, leases, new_trials, quotas
 from search.claims.lifecycle import advance, lock_job, move, reread, spec_of
+from search.claims.turns import CLAIMABLE, Waiting, select_waiting, turns
 from search.claims.worker_loss import SUSPECT
 from search.errors import Unreadable
 from search.spec.job import JobSpec
-from search.states import Allotting, Arm, JobState, Stage, TrialState
+from search.states import Arm, JobState, Stage, TrialState
 from search.storage import tables
 from search.storage.db import Database, now_sql
 from search.storage.events import emit
@@ -29,7 +30,6 @@ from trainers.spec import Configuration
 
 BUILT_IN = jobs.c.trainer.is_(None)
 """Of jobs: our own workers train them."""
-CLAIMABLE = (JobState.QUEUED, JobState.RUNNING, JobState.CONFIRMING)
 PATIENCE_LEASES = 20  # lease periods since a suspect's last attempt began, after which a busy worker takes it too
 Fixed = Mapping[str, Any]
 CapacityCheck = Callable[[str, JobSpec, Fixed | None, Stage, Sequence[Stage], int], bool]
@@ -117,29 +117,28 @@ def claim_many(
     which `criteria` hold.
 
     Where several jobs wait, it takes each one's share of `most`, at least one, so that a caller that comes again deals
-    out its lanes in turn. `room` is asked within the transaction and must be quick; of a job that nobody has begun it
-    is asked before, too: what takes its time then is done, and remembered, while no lock is held.
+    out its lanes in turn; a study's cells have one share together. `room` is asked within the transaction and must be
+    quick; of a job that nobody has begun it is asked before, too: what takes its time then is done, and remembered,
+    while no lock is held.
     """
     with db.look() as connection:
-        waiting = connection.execute(_IN_TURN if criteria is BUILT_IN else _in_turn(criteria)).all()
-    job_ids = [row.id for row in waiting]
-    unbegun = {row.id for row in waiting if row.unbegun}
-    weight = sum(row.priority for row in waiting)
-    shares = {row.id: max(1, most * row.priority // weight) for row in waiting}
+        statement = _WAITING if criteria is BUILT_IN else select_waiting(criteria)
+        rows = connection.execute(statement, {"worker": worker_id}).mappings().all()
+    in_turn = turns([Waiting(**row) for row in rows])
     # First what nobody else is deciding about; then, rather than nothing, what is worth waiting for.
     for skip_locked in (True, False):
         busy = []
-        for job_id in job_ids:
+        for turn in in_turn:
             first = None
-            if job_id in unbegun and (first := _beginning(db, job_id, fixed, room)) is None:
+            if turn.unbegun and (first := _beginning(db, turn.job_id, fixed, room)) is None:
                 continue
             with suppress(Unreadable), db.write() as connection:  # one such job keeps nobody from the others
-                job = lock_job(connection, job_id, quotas.limits_parallel(), skip_locked=skip_locked)
+                job = lock_job(connection, turn.job_id, quotas.limits_parallel(), skip_locked=skip_locked)
                 if job is None:
-                    busy.append(job_id)
-                elif claims := _claims_of(connection, job, worker_id, lease_seconds, shares[job_id], first, room):
+                    busy.append(turn)
+                elif claims := _claims_of(connection, job, worker_id, lease_seconds, turn.share(most), first, room):
                     return claims
-        job_ids = busy
+        in_turn = busy
     return []
 
 
@@ -187,28 +186,8 @@ def _beginning(db: Database, job_id: str, fixed: Callable[[JobSpec], Fixed], roo
     return dict(fixed(spec)) if room(job_id, spec, None, Stage.SEARCH, [], 0) else None
 
 
-def _in_turn(criteria: ColumnElement[bool]) -> Select[Any]:
-    """The jobs of some that may have something to train, with their priorities, in the order of whose turn it is.
-
-    First who has the fewest trials under way for its priority: while all have enough to train, lanes are shared in
-    proportion to priority (weighted max-min fairness), and who has none under way goes before all who have some. Among
-    equals, first for whom priority times the time since its last claim is greatest. That time begins anew with each
-    claim and grows without end for who waits, so that everybody's turn comes, whatever the others' priorities.
-    """
-    leased = func.count(tables.leases.c.subject)
-    waited = now_sql() - func.coalesce(jobs.c.claimed_at, jobs.c.created_at)
-    return (
-        select(jobs.c.id, jobs.c.priority, jobs.c.fixed.is_(None).label("unbegun"))
-        .outerjoin(tables.leases, tables.leases.c.job_id == jobs.c.id)
-        .where(jobs.c.state.in_(CLAIMABLE), jobs.c.allotting.is_distinct_from(Allotting.DUE), criteria)
-        .group_by(jobs.c.id)
-        .having(or_(jobs.c.most_parallel.is_(None), leased < jobs.c.most_parallel))
-        .order_by(leased * 1.0 / jobs.c.priority, (jobs.c.priority * waited).desc(), jobs.c.created_at, jobs.c.id)
-    )
-
-
 # What every claim says is built once: SQLAlchemy takes as long to put it together as PostgreSQL to answer.
-_IN_TURN = _in_turn(BUILT_IN)
+_WAITING = select_waiting(BUILT_IN)
 _OPEN = (
     select(trials.c.stage, trials.c.state, func.count())
     .where(trials.c.job_id == bindparam("job"), trials.c.state.in_((TrialState.RUNNING, TrialState.WAITING)))

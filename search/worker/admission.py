@@ -46,7 +46,7 @@ class TrialAdmitter:
         self.context, self.sessions, self.heartbeat = context, ready, heartbeat
         self.checkpoint_store, self.finisher = checkpoint_store, finisher
         self._told: set[str] = set()  # jobs whose teacher has been written down
-        self._fingerprints: dict[str, str] = {}  # of jobs' problems
+        self._fingerprints: dict[tuple[str, bool], str] = {}  # of jobs' problems; and whether they are fixed
         self._look_at = 0.0
         self._without: set[str] = set()  # problems that the store did not let be made ready, the last time
         self._resting: dict[str, float] = {}  # jobs that could not be made ready here, until when they are left alone
@@ -97,9 +97,9 @@ class TrialAdmitter:
         """
         if self._resting.get(job_id, 0.0) > time.monotonic():
             return False
-        if not self.context.allowed(spec, fixed) or any(
-            running_trial.claim.suspect for _, _, running_trial in self.sessions.running()
-        ):
+        if not together and not self.context.allowed(spec, fixed):
+            return False
+        if any(running_trial.claim.suspect for _, _, running_trial in self.sessions.running()):
             return False
         most = trial_counts.at_once(spec, stage)
         mine = [
@@ -280,11 +280,11 @@ class TrialAdmitter:
         return goes_on
 
     def _fingerprint(self, job_id: str, spec: JobSpec, fixed: Fixed | None) -> str:
-        if fixed is None:  # another worker may yet be the one that fixes it
-            return self.context.problem(spec, self.context.fixed(spec)).fingerprint()
-        if job_id not in self._fingerprints:
-            self._fingerprints[job_id] = self.context.problem(spec, fixed).fingerprint()
-        return self._fingerprints[job_id]
+        key = job_id, fixed is None  # while it is not fixed, as this worker would fix it
+        if key not in self._fingerprints:
+            facts = self.context.fixed(spec) if fixed is None else fixed
+            self._fingerprints[key] = self.context.problem(spec, facts).fingerprint()
+        return self._fingerprints[key]
 
     @staticmethod
     def _work(claim: Claim) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -175,13 +175,8 @@ class Context:
             **{name: self.capabilities[name] for name in shared},
             **({"revision": revision} if revision > 1 else {}),
             **({"preprocessing": "measured"} if has_weights else {}),
-            **({"plugins": codes} if (codes := self._plugin_codes(spec)) else {}),
+            **({"plugins": codes} if (codes := _plugin_codes(spec.plugins())) else {}),
         }
-
-    def _plugin_codes(self, spec: JobSpec) -> dict[str, str]:
-        """The fingerprints of the plugins and of the named weights of a job, as this worker has them."""
-        by_key = {f"{kind} {name}": plugin_codes.code_of(kind, name) for kind, name in spec.plugins()}
-        return {key: code for key, code in by_key.items() if code is not None}
 
     def allowed(self, spec: JobSpec, fixed: Any) -> bool:
         """Whether this worker has what the job asks for and can train as its first claim has fixed it: on the same kind
@@ -195,7 +190,8 @@ class Context:
 
     def has_plugins(self, spec: JobSpec, fixed: Any) -> bool:
         """Whether this worker has the plugins that the job names, as its first claim has fixed them."""
-        return not lacking_plugins(spec.plugins(), fixed, self._plugin_codes(spec))
+        names = spec.plugins()
+        return not names or not lacking_plugins(names, fixed, _plugin_codes(names))
 
     def store_fault(self, error: Exception) -> StoreUnavailable | None:
         """What the disk or the store did, where that is behind an error: no fault of a trial's or a job's.
@@ -230,3 +226,9 @@ class Context:
     def student_key(self, job_id: str, number: int) -> str:
         """Where the student of an estimate trial waits for the job's end, for whichever worker closes it."""
         return f"{artifacts.work(job_id)}/{number}.safetensors"
+
+
+def _plugin_codes(names: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """The fingerprints of plugins and of named weights, as this worker has them."""
+    by_key = {f"{kind} {name}": plugin_codes.code_of(kind, name) for kind, name in names}
+    return {key: code for key, code in by_key.items() if code is not None}

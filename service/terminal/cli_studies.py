@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import uuid
 from itertools import islice
 from pathlib import Path
@@ -34,6 +35,7 @@ from thermowell.sync.client import DEFAULT_URL, Client
 
 StudyArgument = Annotated[str, typer.Argument(metavar="STUDY", help="A study's id, its first characters, or its name.")]
 StudyFile = Annotated[Path, typer.Argument(help="A study, YAML or JSON; - reads the standard input.", allow_dash=True)]
+MOST_WORKERS = 4  # of a study that is done here, unless more are asked for: each takes about 1 GB of memory
 app = typer.Typer(no_args_is_help=True, help="Studies: jobs that differ in the levels of factors.")
 
 
@@ -41,13 +43,17 @@ app = typer.Typer(no_args_is_help=True, help="Studies: jobs that differ in the l
 def run(
     file: Annotated[Path, typer.Argument(help="A study, YAML or JSON: see examples/studies.")],
     directory: Annotated[Path, typer.Option("--dir", help="Where it runs; emptied first.")] = Path("var/study"),
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Workers at once, each on its share of the cores; one a core, up to 4.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Do a study here from start to end: service, worker, all of its jobs, and what they say.
+    """Do a study here from start to end: service, workers, all of its jobs, and what they say.
 
+    Students are kept as weights, without programs for other runtimes: THERMOWELL_STUDENT_PROGRAMS=true keeps these too.
     With --json the standard output is one document of the study and its guidance. Ends with 1 where a job failed.
     """
-    from service.terminal.programs import Programs, alone
+    from service.terminal.programs import Programs, alone, cores
 
     if not file.is_file():
         fail(f"there is no {file}", Exit.USAGE)
@@ -71,7 +77,8 @@ def run(
             programs.show_tails(stderr())
         return Exit.FAILED if failed else Exit.OK
 
-    raise typer.Exit(alone(directory, "the study", out, work))
+    os.environ.setdefault("THERMOWELL_STUDENT_PROGRAMS", "false")  # a seventh of a small study's time
+    raise typer.Exit(alone(directory, "the study", out, work, workers=workers or min(cores(), MOST_WORKERS)))
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""A service with SQLite and one worker of one's own, in a folder: they end with who started them, however that ends."""
+"""A service with SQLite and workers of one's own, in a folder: they end with who started them, however that ends."""
 
 from __future__ import annotations
 
@@ -22,11 +22,19 @@ from thermowell.errors import Refused, Unreachable
 from thermowell.sync.client import Client
 
 MARK = ".thermowell-demo"
-KEPT_SETTINGS = ("THERMOWELL_ENGINE", "THERMOWELL_LANES", "THERMOWELL_THREADS", "THERMOWELL_SHOW_SECONDS")
+KEPT_SETTINGS = (
+    "THERMOWELL_ENGINE", "THERMOWELL_LANES", "THERMOWELL_THREADS", "THERMOWELL_SHOW_SECONDS",
+    "THERMOWELL_STUDENT_PROGRAMS",
+)  # fmt: skip
 START_SECONDS = 60.0
 STOP_SECONDS = 15.0
 TAIL_LINES = 25
 PR_SET_PDEATHSIG = 1  # of <sys/prctl.h>
+
+
+def cores() -> int:
+    """How many of the processor's cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _end_with_parent() -> Callable[[], None] | None:
@@ -68,6 +76,11 @@ class Programs:
             )  # fmt: skip
         return self.running[name]
 
+    def start_workers(self, count: int) -> None:
+        """Starts workers, whose names have numbers where there are several."""
+        for number in range(1, count + 1):
+            self.start("worker", name="worker" if count == 1 else f"worker-{number}")
+
     def run(self, *command: str) -> None:
         """Runs one of `thermowell`'s commands to its end. Raises ProgramEnded where it fails."""
         self.start(*command).wait()
@@ -107,12 +120,18 @@ class Programs:
 
 
 def alone(
-    directory: Path, title: str, out: Console, work: Callable[[Programs, Client], Exit], trainer: str = "worker"
+    directory: Path,
+    title: str,
+    out: Console,
+    work: Callable[[Programs, Client], Exit],
+    trainer: str = "worker",
+    workers: int = 1,
 ) -> Exit:
-    """Does `work` beside a service and a worker that are started for it, in a folder that is emptied first.
+    """Does `work` beside a service and workers that are started for it, in a folder that is emptied first.
 
-    Another `trainer` than a worker is started by `work` itself. `title` is what an interrupt interrupts; `out` is told
-    what is started. What goes wrong is said on the error output, and answered as an exit code.
+    Several workers share the processor's cores. Another `trainer` than a worker is started by `work` itself. `title` is
+    what an interrupt interrupts; `out` is told what is started. What goes wrong is said on the error output, and
+    answered as an exit code.
     """
     _make_fresh(directory)
     port = _free_port()
@@ -122,14 +141,17 @@ def alone(
         "THERMOWELL_PORT": str(port),
         "THERMOWELL_DATA_ROOT": str(Settings().data_root.absolute()),
     }
+    if workers > 1:
+        settings["THERMOWELL_THREADS"] = str(max(1, cores() // workers))
     programs = Programs(directory, settings)
-    out.print(f"Starting a service at {url} with SQLite, and one {trainer}, in {directory}", markup=False)
+    started = f"one {trainer}" if workers == 1 else f"{workers} workers"
+    out.print(f"Starting a service at {url} with SQLite, and {started}, in {directory}", markup=False)
     try:
         with _told_by_signals(programs):
             programs.run("migrate")
             programs.start("serve")
             if trainer == "worker":
-                programs.start("worker")
+                programs.start_workers(workers)
             with Client(url) as client:
                 _wait_until_ready(client, programs)
                 return work(programs, client)
@@ -165,8 +187,7 @@ def stay_up(workers: int, out: Console) -> Exit:
         with _told_by_signals(programs), Client(url) as client:
             programs.run("migrate")
             programs.start("serve")
-            for number in range(1, workers + 1):
-                programs.start("worker", name="worker" if workers == 1 else f"worker-{number}")
+            programs.start_workers(workers)
             _wait_until_ready(client, programs)
             out.print(f"Ready: {url}/jobs. Submit with `thermowell submit FILE`; Ctrl-C ends all of it.", markup=False)
             while True:

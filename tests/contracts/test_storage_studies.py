@@ -187,3 +187,13 @@ def test_studies_are_listed_page_by_page(db: Database) -> None:
     for cursor in ("AAAA", jobs.list_jobs(db, ADMIN, limit=1).next_cursor or ""):
         with pytest.raises(CursorInvalid):
             studies.list_studies(db, ME, cursor=cursor)
+
+
+def test_workers_share_a_study_by_cells_and_leave_others_their_part(db: Database) -> None:
+    found = submitted(db)
+    first, second = taken(db, "a"), taken(db, "b")
+    assert first.job_id != second.job_id, "each makes one cell's teacher ready"
+    assert [taken(db, worker).job_id for worker in "abab"] == [first.job_id, second.job_id] * 2
+    job = jobs.submit(db, spec(name="single"), ME)[0]
+    assert {taken(db, "a").job_id for _ in range(3)} == {job.id}, "before a study of four cells, as before one job"
+    assert {first.job_id, second.job_id} <= set(ids(found))
