@@ -10,9 +10,9 @@ from typing import Any
 from sqlalchemy import Connection, Row, exists, func, or_, select
 
 from search.claims import agents, trial_counts
-from search.claims.claiming import CLAIMABLE
 from search.claims.lifecycle import SEARCHING, now, seconds_left, spec_of
 from search.claims.reporting import OPEN_TRIALS
+from search.claims.turns import CLAIMABLE
 from search.claims.workers import LiveWorkers, lacking_plugins, living
 from search.errors import Unreadable
 from search.records import Progress
