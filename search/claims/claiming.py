@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, exists, func, or_, select, update
 
 from search import configurations
-from search.claims import checkpointing, leases, new_trials, quotas
+from search.claims import checkpointing, leases, new_trials, quotas, trial_counts
 from search.claims.lifecycle import advance, lock_job, move, reread, spec_of
 from search.claims.turns import CLAIMABLE, Waiting, select_waiting, turns
 from search.claims.worker_loss import SUSPECT
@@ -34,7 +34,8 @@ PATIENCE_LEASES = 20  # lease periods since a suspect's last attempt began, afte
 Fixed = Mapping[str, Any]
 CapacityCheck = Callable[[str, JobSpec, Fixed | None, Stage, Sequence[Stage], int], bool]
 """From a job's id, its spec, what was fixed (None before its first claim), a stage, the stages of what is taken
-together with it, and how many trials of that stage any worker has under way: whether this one takes one more."""
+together with it, and how many trials of that stage any worker has under way, none where the next one depends on none of
+them (`trial_counts.startup_trials`): whether this one takes one more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,9 +210,11 @@ def _claims_of(
     spec, claims, taker = spec_of(job), list[Claim](), _Taker(worker_id, lease_seconds)
     running, any_waits = _open(connection, job.id)
 
-    def fits(stage: Stage) -> bool:
+    def fits(stage: Stage, number: int) -> bool:
         together = [claim.stage for claim in claims]
-        return room(job.id, spec, job.fixed, stage, together, running.get(stage, 0) + together.count(stage))
+        under_way = running.get(stage, 0) + together.count(stage)
+        depends = number >= trial_counts.startup_trials(spec)
+        return room(job.id, spec, job.fixed, stage, together, under_way if depends else 0)
 
     most = _cap(connection, job, most, sum(running.values()))
     while len(claims) < most and job.state in CLAIMABLE and not (claims and claims[-1].suspect):
@@ -251,7 +254,7 @@ class _Taker:
 
 
 def _next_of(
-    connection: Connection, job: Row[Any], spec: JobSpec, fits: Callable[[Stage], bool], taker: _Taker, waits: bool
+    connection: Connection, job: Row[Any], spec: JobSpec, fits: Callable[[Stage, int], bool], taker: _Taker, waits: bool
 ) -> tuple[Row[Any] | None, Row[Any], Mapping[str, Any]]:
     """The job's next trial, of a stage that fits, which runs from now on: a new one where none is waiting, as is known
     without `waits`; the job's row, and what the trial costs the job, which is still to be written.
@@ -260,12 +263,12 @@ def _next_of(
     if first is None:
         new = advance(connection, job)
         if new is not None:
-            if not fits(new.stage):
+            if not fits(new.stage, job.next_trial):
                 return None, job, {}
             return new_trials.insert(connection, job, spec, new, taker.worker_id), job, new_trials.costs(spec, new)
         job, first = reread(connection, job.id), _first(connection, _waiting(job.id))
     waiting = None if first is None else _harmless(connection, job.id, first, taker)
-    if waiting is None or not fits(Stage(waiting.stage)):
+    if waiting is None or not fits(Stage(waiting.stage), waiting.number):
         return None, job, {}
     values = {"state": TrialState.RUNNING, "attempt": trials.c.attempt + 1, "worker_id": taker.worker_id}
     values |= {"started_at": now_sql(), "value": None, "train_seconds": 0.0, **new_trials.token(spec)}
@@ -274,7 +277,7 @@ def _next_of(
 
 
 def _waiting(job_id: str) -> Select[Any, Any, Any]:
-    columns = (trials.c.id, trials.c.stage, trials.c.losses)
+    columns = (trials.c.id, trials.c.number, trials.c.stage, trials.c.losses)
     return select(*columns).where(trials.c.job_id == job_id, trials.c.state == TrialState.WAITING)
 
 

@@ -12,6 +12,10 @@ from search.states import BASELINE_ARMS, Arm, Stage
 
 RACED = 0.1
 """Of the trainings that a field's race may take at most, what it takes in the mean (docs/decisions/040)."""
+FROM_STARTUP = ("gp", "tpe", "cmaes")
+"""Samplers that propose a job's first trials from their numbers alone. qmc is none of them: it learns from the first trial
+that ends what all have in common.
+"""
 OF_BASELINE = 2
 """Finalists of a baseline that the surface proposes, at most: of its own trials and the joint finalists' settings."""
 
@@ -137,12 +141,13 @@ def trainings_allowed(spec: JobSpec, budget_trials: int) -> int | None:
 
 
 def at_once(spec: JobSpec, stage: Stage) -> int | None:
-    """How many trials of a stage may be under way at once; None where it does not matter.
+    """How many trials of a stage may be under way at once, beyond `startup_trials`; None where it does not matter.
 
     A sampler that is asked for many trials before it hears of any proposes blindly: a quarter of its budget, at most,
-    is spent that way, of the joint search and of each tuned baseline alike. A grid asks no sampler.
+    is spent that way, of the joint search and of each tuned baseline alike. A grid asks no sampler, and a random one
+    learns nothing; but a pruner has nobody to compare with where all trials are under way at once.
     """
-    if spec.grid is not None:
+    if spec.grid is not None or (spec.sampler.name == "random" and spec.pruner.name == "none"):
         return None
     if stage is Stage.SEARCH:
         return max(1, spec.budget.trials // 4)
@@ -151,13 +156,23 @@ def at_once(spec: JobSpec, stage: Stage) -> int | None:
     return None
 
 
-def side_by_side(spec: JobSpec, stage: Stage) -> int:
-    """How many students an engine for a stage should hold: as many as a search bears at once, of a grid all of them,
-    and for a confirmation as many as it trains together where these are twice as many or more.
+def startup_trials(spec: JobSpec) -> int:
+    """How many of a job's first trials its sampler proposes alike, whatever others come to: those with a lower number
+    may all be trained together.
+    """
+    return spec.sampler.startup_trials if spec.sampler.name in FROM_STARTUP else 0
+
+
+def side_by_side(spec: JobSpec, stage: Stage, number: int) -> int:
+    """How many students an engine should hold for a stage, of which the trial of that number is one: as many as a
+    search bears at once, of a grid all of them, and for a confirmation as many as it trains together where these are
+    twice as many or more.
     """
     searched = at_once(spec, Stage.SEARCH)
     if searched is None:
         return spec.budget.trials + tuned_trials(spec, spec.budget.trials)
+    if stage in (Stage.SEARCH, Stage.BASELINE) and number < startup_trials(spec):
+        return max(searched, min(startup_trials(spec), spec.budget.trials))
     together = {Stage.SELECT: _contestants(spec), Stage.ESTIMATE: estimate_trials(spec)}.get(stage, 0)
     return together if together >= 2 * searched else searched
 

@@ -155,7 +155,8 @@ class TrialAdmitter:
             if not self._tell_teacher(claim, session):
                 return True
             with breakable(), tracing.within(claim.traceparent):
-                opened = session.open(trial_counts.side_by_side(claim.spec, claim.stage), self._work(claim))
+                most = trial_counts.side_by_side(claim.spec, claim.stage, claim.number)
+                opened = session.open(most, self._work(claim))
             return self._start(claim, session, opened)
         except LeaseLost:
             self.finisher.drop(claim)

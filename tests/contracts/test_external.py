@@ -502,6 +502,22 @@ def test_several_at_once_are_proposed_one_knowing_of_the_other(own: Program) -> 
     assert len({claim["token"] for claim in claims}) == len(claims)
 
 
+def test_trials_that_depend_on_none_are_claimed_together(own: Program) -> None:
+    """All of them whatever the cap, and what they are does not depend on what others come to, or when."""
+    search: dict[str, Any] = {"budget": {"trials": 12}, "sampler": {"startup_trials": 6}}
+    first = own.submit(**search)
+    claims = own.claim(most=12)["claims"]
+    assert [claim["trial"] for claim in claims] == list(range(6))
+    jobs.cancel_job(own.db, first.id, ME)
+    second, one_by_one = own.submit(**search), []
+    for value in (0.9, 0.1, 0.5, 0.3, 0.8, 0.2):
+        held = taken(own, job=second.id, queue=None)
+        one_by_one.append(held.configuration)
+        finish(own, held, value)
+    assert one_by_one == [claim["configuration"] for claim in claims]
+    assert len(own.claim(most=12)["claims"]) == 3  # a quarter of the search: these learn from each other
+
+
 def test_admin_trains_anything_and_strangers_see_nothing(own: Program) -> None:
     job = own.submit()
     assert jobs.get_job(own.db, job.id, ADMIN).id == job.id

@@ -4,14 +4,17 @@ with and without an optimizer to choose, and none of Optuna's warnings.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, get_args
 
 import optuna
 import pytest
 
+from search.claims import trial_counts
 from search.samplers import sampler_factory, space
 from search.spec.job import Range, SamplerSpec, SpaceSpec
-from search.states import Arm
+from search.states import Arm, Stage
+from tests.search import factories
 from trainers.spec import Configuration
 
 NAMES = get_args(SamplerSpec.model_fields["name"].annotation)
@@ -59,3 +62,34 @@ def test_proposals_lie_in_the_space_whatever_became_of_the_trials(name: Any, spe
         elif number % 5 != 4:  # the others are still running
             study.tell(trial, -abs(found.temperature - 3) - found.kd_weight)
     assert len(set(proposals)) == (1 if spec is SPACES["nothing"] else 14)
+
+
+STARTUP = 6
+Ends = Callable[[int], list[tuple[int, float]]]
+"""From a trial's number: which trials end once it was proposed, and with what value."""
+ENDS: dict[str, Ends] = {
+    "none has ended": lambda _: [],
+    "each before the next": lambda number: [(number, number / 10)],
+    "by threes and backwards": lambda last: [(last - i, 1 - last / 10 + i) for i in range(3)] if last % 3 == 2 else [],
+}
+
+
+def first_proposals(spec: SamplerSpec, ends: Ends) -> list[str]:
+    study = optuna.create_study(direction="maximize")
+    trials, proposals = list[optuna.Trial](), list[str]()
+    for number in range(STARTUP):
+        study.sampler = sampler_factory.build_sampler(spec, SpaceSpec(), Arm.JOINT, 0, number)
+        trials.append(study.ask())
+        proposals.append(repr(space.suggest(trials[-1], SpaceSpec(), Arm.JOINT)))
+        for ended, value in ends(number):
+            study.tell(trials[ended], value)
+    return proposals
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_trained_together_is_proposed_alike_whatever_has_ended(name: Any) -> None:
+    sampler = SamplerSpec(name=name, startup_trials=STARTUP)
+    spec = factories.spec(sampler=sampler.model_dump(), pruner={"name": "none"})
+    answers = {tuple(first_proposals(sampler, ends)) for ends in ENDS.values()}
+    together = trial_counts.at_once(spec, Stage.SEARCH) is None or trial_counts.startup_trials(spec) == STARTUP
+    assert together == (len(answers) == 1)

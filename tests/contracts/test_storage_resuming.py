@@ -158,7 +158,7 @@ def test_lanes_are_dealt_out_to_the_jobs_in_turn(db: Database) -> None:
 
 
 def test_a_worker_says_how_many_of_a_stage_it_takes(db: Database) -> None:
-    submitted(db, name="full")
+    submitted(db, name="full", sampler={"startup_trials": 1})
     other = submitted(db, name="other", budget={"trials": 1}, baselines={"share": 0})
 
     running: list[int] = []
@@ -175,3 +175,19 @@ def test_a_worker_says_how_many_of_a_stage_it_takes(db: Database) -> None:
     del running[:]
     many(db, 8, lambda job_id, _s, _f, _st, _t, under_way: bool(running.append(under_way)))
     assert max(running) == 3  # whoever has them
+
+
+def test_trials_that_depend_on_none_count_for_nobody(db: Database) -> None:
+    """Also one that was given back, and is proposed later than some that learned."""
+    submitted(db, budget={"trials": 12}, sampler={"startup_trials": 5}, baselines={"share": 0})
+
+    def few(*order: Any) -> bool:
+        return bool(order[-1] < 3)
+
+    first = many(db, 12, few)
+    assert [claim.number for claim in first] == [0, 1, 2, 3, 4]
+    leases.give_back(db, first[1].token)
+    assert [claim.number for claim in many(db, 12, few)] == [1]
+    for claim in first[2:]:
+        train(db, claim)
+    assert [claim.number for claim in many(db, 12, few)] == [5]

@@ -79,19 +79,25 @@ def together(monkeypatch: pytest.MonkeyPatch) -> list[Counter[str]]:
     return said
 
 
+@pytest.mark.parametrize(
+    ("sampler", "most", "steps"),
+    [({"startup_trials": 1}, 3, 16), ({"startup_trials": 6}, 6, 12), ({"name": "qmc", "startup_trials": 6}, 3, 16)],
+)
 def test_lanes_are_kept_full_with_a_quarter_of_the_search_at_once(
-    db: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    db: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch, sampler: dict[str, Any], most: int, steps: int
 ) -> None:
-    """Eight lanes are allowed: three are as many as a search of twelve trials bears; confirming takes all of them."""
-    job = submitted(db, budget={"trials": 12}, training={"epochs": 4}, pruner={"name": "none"})
+    """Eight lanes are allowed: three are as many as a search of twelve trials bears once its sampler learns; confirming
+    takes all of them.
+    """
+    job = submitted(db, budget={"trials": 12}, sampler=sampler, training={"epochs": 4}, pruner={"name": "none"})
     said = together(monkeypatch)
     worker.run_worker(settings, exit_when_idle=True)
     assert jobs.get_job(db, job.id, factories.ME).state is JobState.COMPLETED
-    most = {stage: max(each[f"{job.id} {stage}"] for each in said) for stage in (Stage.SEARCH, Stage.ESTIMATE)}
-    assert most == {Stage.SEARCH: 3, Stage.ESTIMATE: 8}
+    both = {stage: max(each[f"{job.id} {stage}"] for each in said) for stage in (Stage.SEARCH, Stage.ESTIMATE)}
+    assert both == {Stage.SEARCH: most, Stage.ESTIMATE: 8}
     assert {row.state for row in rows(db, job)} == {TrialState.COMPLETED}
-    # twelve trials of four epochs, three at a time: a lane is never empty while there is something to search
-    assert sum(each[f"{job.id} search"] > 0 for each in said) == 16
+    # four epochs of each, so many at a time: a lane is never empty while there is something to search
+    assert sum(each[f"{job.id} search"] > 0 for each in said) == steps
 
 
 def test_a_grid_takes_all_lanes(db: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,12 +118,24 @@ def test_a_grid_takes_all_lanes(db: Database, settings: Settings, monkeypatch: p
         ({"budget": {"trials": 8}}, {Stage.SEARCH: 2, Stage.BASELINE: 2, Stage.SELECT: 8, Stage.ESTIMATE: 8}),
         ({"budget": {"trials": 8}, "confirmation": "none"}, dict.fromkeys(Stage, 2)),
         ({"budget": {"trials": 24}, "grid": {"temperatures": [1, 4, 10], "settings": 4}}, dict.fromkeys(Stage, 32)),
+        ({"budget": {"trials": 64}, "sampler": {"name": "random"}}, dict.fromkeys(Stage, 64 + 3 * 16)),
     ],
 )
 def test_an_engine_holds_what_is_trained_at_once(changes: dict[str, Any], lanes: dict[Stage, int]) -> None:
-    """As many as the search bears, all of a grid, and a confirmation's where these are twice as many."""
+    """As many as the search bears, all of a grid and of what is drawn at random, and a confirmation's where these are
+    twice as many.
+    """
     spec = factories.spec(**{"baselines": {"share": 0.25}, "pruner": {"name": "none"}, **changes})
-    assert {stage: trial_counts.side_by_side(spec, stage) for stage in Stage} == lanes
+    assert {stage: trial_counts.side_by_side(spec, stage, 10) for stage in Stage} == lanes
+
+
+@pytest.mark.parametrize(("trials", "lanes"), [(4, 4), (12, 10), (24, 10), (64, 16)])
+def test_an_engine_holds_what_depends_on_nothing(trials: int, lanes: int) -> None:
+    """All startup trials that there are, whatever a search bears later."""
+    spec = factories.spec(budget={"trials": trials})
+    assert trial_counts.side_by_side(spec, Stage.SEARCH, 9) == lanes
+    assert trial_counts.side_by_side(spec, Stage.SEARCH, 10) == max(1, trials // 4)
+    assert trial_counts.side_by_side(spec, Stage.ESTIMATE, 9) == trial_counts.side_by_side(spec, Stage.ESTIMATE, 10)
 
 
 def test_an_empty_engine_is_opened_anew_where_other_lanes_make_sense() -> None:
@@ -212,6 +230,7 @@ def test_out_of_memory_halves_the_lanes_and_fails_nobody(
     db: Database, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Sixteen trials, four at once, on a machine that bears three: from then on two, from where they stood."""
+    settings = settings.model_copy(update={"lanes": 4})
     changes: dict[str, Any] = {"budget": {"trials": 16}, "sampler": {"name": "random"}, "pruner": {"name": "none"}}
     changes |= {"training": {"epochs": 4}}
     one_by_one = settings.model_copy(update={"lanes": 1})
