@@ -10,6 +10,7 @@ from benchmarks.common.preparation import prepare
 from benchmarks.engines import problems
 from benchmarks.engines.child import Epoch, serve
 from trainers import run
+from trainers.engines import memory
 from trainers.engines.forms import Form, open_form
 from trainers.spec import EpochReport
 
@@ -18,6 +19,7 @@ def build(options: dict[str, Any]) -> tuple[Epoch, dict[str, Any]]:
     """The engine with all lanes occupied. Options: problem, images, root, engine, lanes, compiled,
     precision, threads, children (of the engine `processes`), first (student's number)."""
     run.set_threads(options["threads"])
+    memory.keep_freed()  # as a worker does
     root = Path(options["root"])
     roots = run.Roots(root / "data", root / "store")
     measured = problems.make(options["problem"], options["images"], roots)

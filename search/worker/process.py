@@ -44,6 +44,7 @@ from search.worker.job_finalizer import JobFinalizer
 from search.worker.shared_files import prepare
 from search.worker.training_loop import TrainingLoop
 from trainers import run
+from trainers.engines import memory
 from trainers.inventory import inventory
 
 SCHEMA_SECONDS = 60.0  # how long to wait for somebody to migrate
@@ -265,6 +266,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     configure_logging()
+    memory.keep_freed()
     interruption = Interruption(threading.Event())
     try:
         with _signals(interruption, settings.grace_seconds):

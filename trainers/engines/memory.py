@@ -1,9 +1,13 @@
-"""Detection of errors that mean exhausted memory, after which fewer students at once may still fit."""
+"""Memory of the process: what it keeps between two steps, and errors that mean there is no more, after which fewer
+students at once may still fit.
+"""
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import os
+import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,6 +20,31 @@ _SAID = (
     "DefaultCPUAllocator: not enough memory",
     "Cannot allocate memory",
 )
+
+KEPT = 2**29
+"""Bytes of freed memory that malloc keeps for the next step, at most, instead of handing them back to the system.
+
+By default glibc keeps a few times the largest tensor that was freed so far: each step of a CNN at 28 x 28 then asked
+for 1,200 new pages, which the system clears one by one: 2.2 of 10.4 ms of a core, and .1 of 7.7 with this.
+"""
+FROM_HEAP = 2**25  # the largest block that is not asked of the system by itself; glibc takes no more
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # mallopt's parameters, of glibc's malloc.h
+_VARIABLES = ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_", "GLIBC_TUNABLES")
+
+
+def keep_freed() -> bool:
+    """Has malloc keep what a step frees for the next one; whether it does. False where the environment says otherwise,
+    or malloc is not glibc's.
+    """
+    malloc = _glibc()
+    if malloc is None or any(variable in os.environ for variable in _VARIABLES):
+        return False
+    return bool(malloc.mallopt(_TRIM_THRESHOLD, KEPT) and malloc.mallopt(_MMAP_THRESHOLD, FROM_HEAP))
+
+
+def _glibc() -> ctypes.CDLL | None:
+    library = ctypes.CDLL(None) if sys.platform == "linux" else None
+    return library if hasattr(library, "mallopt") and hasattr(library, "malloc_trim") else None
 
 
 def ran_out(error: BaseException) -> bool:
@@ -47,5 +76,7 @@ def give_back() -> None:
     A traceback holds the frames that failed, and they hold their tensors.
     """
     gc.collect()
+    if (malloc := _glibc()) is not None:
+        malloc.malloc_trim(0)
     if torch.cuda.is_available():
         torch.cuda.empty_cache()

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from trainers.engines import shared_tensors
+from trainers.engines import memory, shared_tensors
 from trainers.engines.loop import LoopEngine
 from trainers.registry import local_models, plugins
 
@@ -50,6 +50,7 @@ def serve(
         signal.signal(number, signal.SIG_IGN)  # a terminal's Ctrl-C reaches children too
     threading.Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(1)
+    memory.keep_freed()
     plugins.load(enabled)
     local_models.set_root(root)
     engine = LoopEngine(shared_tensors.load_tensors(content, path), lanes)
