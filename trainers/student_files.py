@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ast
+import functools
 import importlib.util
 import json
 import logging
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import partial
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -161,12 +164,13 @@ def programs(prepared: Prepared, student: Path, folder: Path) -> dict[str, float
     inputs = torch.cat([prepared.normalise(part.to(prepared.device)) for part in pieces(images)]).cpu()
     with torch.no_grad():
         expected = model.eval()(inputs)
+    exported = functools.cache(partial(_exported, model, inputs))
     differences: dict[str, float] = {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of libraries under way
         for name, make in (("student.pt2", _export), ("student.onnx", _onnx)):
             try:
-                logits = make(model, inputs, folder / name)
+                logits = make(model, exported, inputs, folder / name)
             except Exception as error:  # whatever a compiler raises for a model that it does not know
                 (folder / name).unlink(missing_ok=True)
                 _log.info("%s cannot be made of %s: %s", name, problem.student.name, str(error).split("\n")[0])
@@ -181,30 +185,37 @@ def programs(prepared: Prepared, student: Path, folder: Path) -> dict[str, float
     return differences
 
 
-def _export(model: nn.Module, inputs: Tensor, path: Path) -> Tensor:
-    batch = torch.export.Dim("batch", min=1)
-    exported = torch.export.export(model, (inputs[:2],), dynamic_shapes=({0: batch},))
-    torch.export.save(exported, path)
+_Exported = Callable[[], torch.export.ExportedProgram]
+
+
+def _exported(model: nn.Module, inputs: Tensor) -> torch.export.ExportedProgram:
+    return torch.export.export(model, (inputs[:2],), dynamic_shapes=({0: torch.export.Dim("batch", min=1)},))
+
+
+def _export(_: nn.Module, exported: _Exported, inputs: Tensor, path: Path) -> Tensor:
+    torch.export.save(exported(), path)
     with torch.no_grad():
         logits: Tensor = torch.export.load(path).module()(inputs)
     return logits
 
 
-def _onnx(model: nn.Module, inputs: Tensor, path: Path) -> Tensor | None:
+def _onnx(model: nn.Module, exported: _Exported, inputs: Tensor, path: Path) -> Tensor | None:
     """None where this worker lacks what ONNX takes."""
     if any(importlib.util.find_spec(name) is None for name in ("onnx", "onnxscript", "onnxruntime")):
         return None
     import onnxruntime
 
+    program: nn.Module | torch.export.ExportedProgram = model
+    with suppress(Exception):  # then ONNX's exporter has ways of its own to look into a model
+        program = exported()
     names: dict[str, Any] = {"input_names": ["images"], "output_names": ["logits"]}
-    batch = torch.export.Dim("batch", min=1)
     torch.onnx.export(
-        model,
+        program,
         (inputs[:2],),
         path,
         dynamo=True,
         external_data=False,
-        dynamic_shapes=({0: batch},),
+        dynamic_shapes=({0: "batch"},),
         verbose=False,
         **names,
     )
