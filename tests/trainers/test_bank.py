@@ -14,6 +14,7 @@ from tests.trainers.problems import assignment, problem, teacher
 from trainers import run
 from trainers.engines import bank, bank_layers
 from trainers.engines.bank import BankEngine
+from trainers.engines.bank_batched import BatchedMlp, Named
 from trainers.engines.bank_stack import Layout, Stack
 from trainers.engines.bank_step import Schedule, StepScalars
 from trainers.spec import Configuration, Data, Distillation, EpochReport, Model, Optimizer, Training
@@ -157,6 +158,29 @@ def test_lanes_are_measured_a_few_at_a_time(ready: Prepared, monkeypatch: pytest
     for together, apart in zip(*reports, strict=True):
         assert together.accuracy == apart.accuracy
         assert together.nll == pytest.approx(apart.nll, rel=1e-12)
+
+
+def test_lanes_behind_the_last_busy_one_are_not_computed(ready: Prepared, monkeypatch: pytest.MonkeyPatch) -> None:
+    forward, widths = BatchedMlp.forward, list[int]()
+
+    def noted(self: BatchedMlp, weights: Named, images: torch.Tensor, key: torch.Tensor) -> torch.Tensor:
+        widths.append(len(images))
+        return forward(self, weights, images, key)
+
+    monkeypatch.setattr(BatchedMlp, "forward", noted)
+    alone, engine = (BankEngine(ready, lanes, batched=True) for lanes in (1, 6))
+    alone.admit(assignment("0", seed=0))
+    for seed in range(6):
+        engine.admit(assignment(str(seed), seed=seed))
+    for free, width in (((), 6), ((1, 3, 4, 5), 3), ((2,), 1)):
+        for one in free:
+            engine.evict(one)
+        widths.clear()
+        [first, *others] = engine.step_epoch()
+        assert (set(widths), len(others)) == ({width}, {6: 5, 3: 1, 1: 0}[width])
+        [expected] = alone.step_epoch()
+        assert isinstance(first, EpochReport) and isinstance(expected, EpochReport)
+        assert first.validation.nll == pytest.approx(expected.validation.nll, rel=1e-5)
 
 
 @pytest.mark.parametrize(("kernel", "stride", "padding"), [(3, 1, 1), (3, 2, 1), (1, 2, 0), ((1, 3), (2, 1), (0, 1))])

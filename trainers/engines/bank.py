@@ -43,7 +43,7 @@ class BankEngine(LanedEngine[_Stacked]):
     in `bank_batched`: ValueError for students that are not. Without a C++ compiler it is not compiled, and warns.
 
     A student's numbers are the loop's up to the order of floating-point sums. All lanes are computed in each step,
-    occupied or not: open as many as will be kept full. ValueError for data that streams: a bank wants it at hand.
+    occupied or not, with `batched` those up to the last that is: open as many as will be kept full. ValueError for data that streams: a bank wants it at hand.
     """
 
     def __init__(self, prepared: Prepared, lanes: int, *, compiled: bool = False, batched: bool = False) -> None:
@@ -163,19 +163,19 @@ class BankEngine(LanedEngine[_Stacked]):
 
     def _positions(self, busy: Mapping[int, _Stacked]) -> list[tuple[Configuration, int] | None]:
         """Each lane's configuration and the epochs behind it; None where it is not busy."""
-        students = [busy.get(lane) for lane in range(self.lanes)]
+        students = [busy.get(lane) for lane in range(self._width(busy))]
         return [None if stacked is None else (stacked.assignment.configuration, stacked.epochs) for stacked in students]
 
     def _train(self, busy: Mapping[int, _Stacked], scalars: Tensor) -> Tensor:
-        """One epoch of the busy lanes; each step's loss of each lane, [steps, lanes], on the CPU.
+        """One epoch of the busy lanes; each step's loss of each lane that is computed, [steps, width], on the CPU.
 
         The losses are not looked at before the epoch's end, as in the loop.
         """
         ready, plan = self._prepared, self._plan
-        numbers = torch.zeros((plan.steps, self.lanes, plan.size), dtype=torch.int64)
-        keys = torch.zeros((plan.steps, self.lanes), dtype=torch.int64)
-        view = torch.zeros(self.lanes, dtype=torch.int64)
-        active = torch.zeros(self.lanes, dtype=torch.bool)
+        width = self._width(busy)
+        numbers = torch.zeros((plan.steps, width, plan.size), dtype=torch.int64)
+        keys = torch.zeros((plan.steps, width), dtype=torch.int64)
+        view, active = torch.zeros(width, dtype=torch.int64), torch.zeros(width, dtype=torch.bool)
         for lane, student in busy.items():
             seed, first = student.assignment.seed, student.epochs * plan.steps
             numbers[:, lane] = epoch_batches(seed, student.epochs + 1, ready.images, plan.size)
@@ -188,17 +188,22 @@ class BankEngine(LanedEngine[_Stacked]):
         if self._batched is not None:
             moved = {lane: student.assignment.configuration.known_optimizer.name for lane, student in busy.items()}
             self._batched.plan(moved, self._hyperparameters)
-        values = torch.empty((plan.steps, self.lanes), dtype=self._settings.dtype, device=ready.device)
+        hyperparameters = LaneHyperparameters.of(self._settings[:, :width])
+        values = torch.empty((plan.steps, width), dtype=self._settings.dtype, device=ready.device)
         for i in range(plan.steps):
             batch = LaneBatch(numbers[i], view, keys[i], active)
-            values[i] = self._step(self._stack.lanes, batch, self._hyperparameters, StepScalars.of(scalars[i]))
+            values[i] = self._step(self._stack.lanes, batch, hyperparameters, StepScalars.of(scalars[i]))
         return values.cpu()
+
+    def _width(self, busy: Mapping[int, object]) -> int:
+        """How many lanes, from the first on, are computed while these are busy."""
+        return self.lanes if self._batched is None else max(busy) + 1
 
     def _measure(self, busy: Mapping[int, _Stacked]) -> dict[int, Metrics | None]:
         """How good each busy lane is on the validation part; None where its logits are not finite."""
         ready, busy_lanes = self._prepared, torch.tensor(list(busy))
         labels, teacher_logits = ready.validation_labels, ready.validation_logits
-        logits = self._predict()
+        logits = self._predict(self._width(busy))
         answer: dict[int, Metrics | None] = dict.fromkeys(busy)
         for lanes in pieces(busy_lanes, max(1, evaluate.MEASURED_NUMBERS // logits[0].numel())):
             metrics = evaluate.measure_lanes(logits[lanes.to(logits.device)], labels, teacher_logits)
@@ -208,13 +213,13 @@ class BankEngine(LanedEngine[_Stacked]):
                     answer[lane] = Metrics(**values, teacher_entropy=busy[lane].teacher_entropy)
         return answer
 
-    def _predict(self) -> Tensor:
-        """Every lane's logits [lanes, n, classes] on the validation part, in pieces of one size, for one program."""
+    def _predict(self, width: int) -> Tensor:
+        """Logits [width, n, classes] of the first lanes on the validation part, in pieces of one size, for one program."""
         ready = self._prepared
         images = len(ready.validation_images)
         size = min(images, max(self._plan.size, PREDICTION_BATCH // self.lanes))
         numbers = torch.arange(-(-images // size) * size, device=ready.device).remainder(images).reshape(-1, size)
-        shape = self.lanes, numbers.numel(), ready.classes
+        shape = width, numbers.numel(), ready.classes
         answer = torch.empty(shape, dtype=self._settings.dtype, device=ready.device)
         with torch.no_grad():
             for i, part in enumerate(numbers):

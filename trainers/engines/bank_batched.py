@@ -128,7 +128,7 @@ class BatchedProgram:
         if reason is not None:
             raise ValueError(reason)
         self._network = NETWORKS[type(model)](model)
-        self._prepared, self._state = prepared, state
+        self._prepared, self._state, self._layout = prepared, state, layout
         self._gradient = torch.zeros_like(state.weights)
         self._weights, self._into = (_named(layout.parameters, rows) for rows in (state.weights, self._gradient))
         self._loss = _loss_of_logits(prepared.problem.distillation, PerLane())
@@ -140,7 +140,12 @@ class BatchedProgram:
         self._loss = _loss_of_logits(self._prepared.problem.distillation, per_lane)
 
     def plan(self, optimizers: Mapping[int, str], hyperparameters: LaneHyperparameters) -> None:
-        """Says which lanes the next steps move, by the name of each one's optimizer; the others stay as they are."""
+        """Says which lanes the next steps move, by the name of each one's optimizer; the others stay as they are, and those
+        behind the last are not computed.
+        """
+        state, width = self._state, max(optimizers) + 1
+        computed = state.weights[:width], self._gradient[:width]
+        self._weights, self._into = (_named(self._layout.parameters, rows) for rows in computed)
         groups: list[tuple[bank_kernels.Kernel, slice]] = []
         for lane in sorted(optimizers):
             kernel = bank_kernels.binding(optimizers[lane]).kernel
@@ -149,7 +154,6 @@ class BatchedProgram:
                 groups[-1] = kernel, slice(lanes.start, lane + 1)
             else:
                 groups.append((kernel, slice(lane, lane + 1)))
-        state = self._state
         every = state.weights, state.first, state.second, self._gradient
         self._runs = [
             _Run(
@@ -164,7 +168,7 @@ class BatchedProgram:
     def step(
         self, state: LaneState, batch: LaneBatch, hyperparameters: LaneHyperparameters, scalars: StepScalars
     ) -> Tensor:
-        """A `bank_step.Step` of the stack that the program was made for; moves the lanes of the plan."""
+        """A `bank_step.Step` of the first lanes of the stack that the program was made for; moves those of the plan."""
         ready, numbers, view = self._prepared, batch.numbers, batch.view[:, None]
         with torch.no_grad():
             images = ready.views.batch(view.expand_as(numbers), numbers)
@@ -180,7 +184,7 @@ class BatchedProgram:
         return values
 
     def predict(self, state: LaneState, images: Tensor) -> Tensor:
-        """A `bank_step.Predict` of that stack."""
+        """A `bank_step.Predict` of these lanes."""
         return self._network.predict(self._weights, images)
 
 
