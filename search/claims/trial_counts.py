@@ -13,8 +13,8 @@ from search.states import BASELINE_ARMS, Arm, Stage
 RACED = 0.1
 """Of the trainings that a field's race may take at most, what it takes in the mean (docs/decisions/040)."""
 FROM_STARTUP = ("gp", "tpe", "cmaes")
-"""Samplers that propose a job's first trials from their numbers alone. qmc is none of them: it learns from the first trial
-that ends what all have in common.
+"""Samplers that propose a job's first trials from their numbers alone. qmc is none of them: it learns from the first
+trial that ends what all have in common.
 """
 OF_BASELINE = 2
 """Finalists of a baseline that the surface proposes, at most: of its own trials and the joint finalists' settings."""
@@ -165,12 +165,10 @@ def startup_trials(spec: JobSpec) -> int:
 
 def side_by_side(spec: JobSpec, stage: Stage, number: int) -> int:
     """How many students an engine should hold for a stage, of which the trial of that number is one: as many as a
-    search bears at once, of a grid all of them, and for a confirmation as many as it trains together where these are
-    twice as many or more.
+    search bears at once, all of one that bears any number, and for a confirmation as many as it trains together where
+    these are twice as many or more.
     """
-    searched = at_once(spec, Stage.SEARCH)
-    if searched is None:
-        return spec.budget.trials + tuned_trials(spec, spec.budget.trials)
+    searched = at_once(spec, Stage.SEARCH) or spec.budget.trials + tuned_trials(spec, spec.budget.trials)
     if stage in (Stage.SEARCH, Stage.BASELINE) and number < startup_trials(spec):
         return max(searched, min(startup_trials(spec), spec.budget.trials))
     together = {Stage.SELECT: _contestants(spec), Stage.ESTIMATE: estimate_trials(spec)}.get(stage, 0)

@@ -43,7 +43,8 @@ class BankEngine(LanedEngine[_Stacked]):
     in `bank_batched`: ValueError for students that are not. Without a C++ compiler it is not compiled, and warns.
 
     A student's numbers are the loop's up to the order of floating-point sums. All lanes are computed in each step,
-    occupied or not, with `batched` those up to the last that is: open as many as will be kept full. ValueError for data that streams: a bank wants it at hand.
+    occupied or not, with `batched` those up to the last that is: open as many as will be kept full. ValueError for data
+    that streams: a bank wants it at hand.
     """
 
     def __init__(self, prepared: Prepared, lanes: int, *, compiled: bool = False, batched: bool = False) -> None:
@@ -214,7 +215,7 @@ class BankEngine(LanedEngine[_Stacked]):
         return answer
 
     def _predict(self, width: int) -> Tensor:
-        """Logits [width, n, classes] of the first lanes on the validation part, in pieces of one size, for one program."""
+        """The first lanes' logits [width, n, classes] on the validation part, in pieces of one size, for one program."""
         ready = self._prepared
         images = len(ready.validation_images)
         size = min(images, max(self._plan.size, PREDICTION_BATCH // self.lanes))

@@ -140,8 +140,8 @@ class BatchedProgram:
         self._loss = _loss_of_logits(self._prepared.problem.distillation, per_lane)
 
     def plan(self, optimizers: Mapping[int, str], hyperparameters: LaneHyperparameters) -> None:
-        """Says which lanes the next steps move, by the name of each one's optimizer; the others stay as they are, and those
-        behind the last are not computed.
+        """Says which lanes the next steps move, by the name of each one's optimizer; the others stay as they are, and
+        those behind the last are not computed.
         """
         state, width = self._state, max(optimizers) + 1
         computed = state.weights[:width], self._gradient[:width]

@@ -119,6 +119,10 @@ def test_a_grid_takes_all_lanes(db: Database, settings: Settings, monkeypatch: p
         ({"budget": {"trials": 8}, "confirmation": "none"}, dict.fromkeys(Stage, 2)),
         ({"budget": {"trials": 24}, "grid": {"temperatures": [1, 4, 10], "settings": 4}}, dict.fromkeys(Stage, 32)),
         ({"budget": {"trials": 64}, "sampler": {"name": "random"}}, dict.fromkeys(Stage, 64 + 3 * 16)),
+        (
+            {"budget": {"trials": 1}, "sampler": {"name": "random"}},
+            {Stage.SEARCH: 1, Stage.BASELINE: 1, Stage.SELECT: 7, Stage.ESTIMATE: 8},
+        ),
     ],
 )
 def test_an_engine_holds_what_is_trained_at_once(changes: dict[str, Any], lanes: dict[Stage, int]) -> None:
