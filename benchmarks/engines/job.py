@@ -63,6 +63,10 @@ class Place:
         """The places below a worker's folder."""
         return cls(folder / "artifacts", folder / "compiled")
 
+    def teachers(self) -> set[str]:
+        """The teachers that are ready, by their fingerprints."""
+        return {path.name for path in (self.artifacts / "teachers").iterdir()}
+
     def copy_to(self, folder: Path) -> None:
         """Puts a copy where a worker with that folder looks."""
         there = Place.below(folder)
@@ -87,6 +91,11 @@ def document(scale: str) -> dict[str, Any]:
     if scale == "tiny":
         spec["teacher"]["training"]["epochs"] = 1
     return spec
+
+
+def of_teacher(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """The least job that makes the same teacher ready: of as many epochs, on which the number of views depends."""
+    return {**spec, "budget": {"trials": 1}}
 
 
 def once(spec: Mapping[str, Any], engine: str, folder: Path) -> dict[str, Any]:
@@ -148,15 +157,18 @@ def measure(scale: str) -> dict[str, Any]:
         root = Path(name)
         first = root / "teacher"
         first.mkdir()
-        one = once({**spec, "budget": {"trials": 1}, "training": {"epochs": 1, "batch_size": 64}}, "loop", first)
+        one = once(of_teacher(spec), "loop", first)
         teacher_s = timeline.totals(one["timeline"]).get("teacher", 0.0)
         taught = Place.below(first)
+        teachers = taught.teachers()
         for number in range(ROUNDS[scale]):
             for side in (LOOP, COLD, WARM):
                 folder = root / f"{side}-{number}"
                 folder.mkdir()
                 (Place.below(root / f"{COLD}-{number}") if side == WARM else taught).copy_to(folder)
                 runs[side].append(once(spec, "loop" if side == LOOP else "auto", folder))
+                if Place.below(folder).teachers() != teachers:
+                    raise RuntimeError(f"the teacher was not ready: {side} has made one of its own")
     work = {(run["trials"], run["epochs"]) for turns in runs.values() for run in turns}
     seconds = {side: median([run["search_s"] for run in turns]) for side, turns in runs.items()}
     fixed = median([run["fixed_s"] for run in runs[COLD]])

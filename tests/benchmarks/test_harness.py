@@ -12,8 +12,9 @@ import pytest
 
 from benchmarks.common import facts, output, peers
 from benchmarks.common.repetitions import paired, spread
-from benchmarks.engines import forms, limits, memory, throughput
+from benchmarks.engines import forms, job, limits, memory, throughput
 from benchmarks.engines.turns import Racer, Side, SideFailed, race, started
+from search.spec.job import JobSpec
 from trainers.spec import Model
 
 LOG = functools.partial(tempfile.TemporaryFile, "w+")
@@ -160,3 +161,12 @@ def test_of_each_form_memory_is_measured_with_fewer_lanes_first(scale: str) -> N
     banks = [case for case in compared["cases"] if case["engine"] == "bank"]
     assert [case["mib_of_one_more"] is None for case in banks] == [True, False] * (len(banks) // 2)
     assert cases[-1]["problem"] in compared["ratios"]
+
+
+@pytest.mark.parametrize("scale", list(job.SHORT))
+def test_a_search_finds_the_teacher_that_was_made_ready(scale: str) -> None:
+    spec = job.document(scale)
+    first, search = JobSpec.model_validate(job.of_teacher(spec)), JobSpec.model_validate(spec)
+    fingerprints = [each.problem(each.views(), "fp32").teacher_fingerprint() for each in (first, search)]
+    assert fingerprints[0] == fingerprints[1]
+    assert first.budget.trials == 1
