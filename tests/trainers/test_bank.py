@@ -179,7 +179,8 @@ def test_lanes_behind_the_last_busy_one_are_not_computed(ready: Prepared, monkey
         [first, *others] = engine.step_epoch()
         assert (set(widths), len(others)) == ({width}, {6: 5, 3: 1, 1: 0}[width])
         [expected] = alone.step_epoch()
-        assert isinstance(first, EpochReport) and isinstance(expected, EpochReport)
+        assert isinstance(first, EpochReport)
+        assert isinstance(expected, EpochReport)
         assert first.validation.nll == pytest.approx(expected.validation.nll, rel=1e-5)
 
 

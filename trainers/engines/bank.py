@@ -215,7 +215,7 @@ class BankEngine(LanedEngine[_Stacked]):
         return answer
 
     def _predict(self, width: int) -> Tensor:
-        """The first lanes' logits [width, n, classes] on the validation part, in pieces of one size, for one program."""
+        """The first lanes' logits [width, n, classes] on the validation part, in pieces of one size for one program."""
         ready = self._prepared
         images = len(ready.validation_images)
         size = min(images, max(self._plan.size, PREDICTION_BATCH // self.lanes))
