@@ -24,8 +24,8 @@ _SAID = (
 KEPT = 2**29
 """Bytes of freed memory that malloc keeps for the next step, at most, instead of handing them back to the system.
 
-By default glibc keeps about twice the largest block that was freed so far, and the system clears each page that is asked
-for again: banks of 128 MLPs and of four CNNs at 28 x 28 spent 7 and 5 % of their time so.
+By default glibc keeps about twice the largest block that was freed so far, and the system clears each page that is
+asked for again: banks of 128 MLPs and of four CNNs at 28 x 28 spent 7 and 5 % of their time so.
 """
 FROM_HEAP = 2**25  # the largest block that is not asked of the system by itself; glibc takes no more
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # mallopt's parameters, of glibc's malloc.h
