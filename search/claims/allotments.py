@@ -5,6 +5,7 @@ No lease is needed: whoever hands out names what it has seen, and nothing is wri
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,11 +13,10 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, or_, select, update
 
-from search.claims import quotas
 from search.claims.grid import Block
 from search.claims.lifecycle import advance, reread
-from search.errors import QuotaExceeded, Unreadable
-from search.states import Allotting, JobState
+from search.errors import Unreadable
+from search.states import TERMINAL_JOBS, Allotting, JobState
 from search.storage.db import Database, now_sql
 from search.storage.events import emit
 from search.storage.stored import readable
@@ -54,7 +54,12 @@ class HandOut:
 
 def fresh(share: int, trials: int) -> dict[str, Any]:
     """The columns of a new cell that begins with so many trials of its share."""
-    return {"allotting": Allotting.OPEN, "allotment": {"share": share, "trials": trials, "blocks": []}}
+    return {"allotting": Allotting.OPEN, "allotment": _stored(share, trials)}
+
+
+def _stored(share: int, trials: int, blocks: Sequence[Block] = ()) -> dict[str, Any]:
+    """What `allotment_of` reads."""
+    return {"share": share, "trials": trials, "blocks": [list(block) for block in blocks]}
 
 
 def allotment_of(job: Row[Any]) -> Allotment | None:
@@ -115,6 +120,37 @@ def trials_left(rows: Sequence[Row[Any]]) -> int:
     return sum(allotment.share - allotment.trials for _, allotment in _readable(rows))
 
 
+def reserve_of(connection: Connection, owner: str) -> int:
+    """Trials that an owner's adaptive studies may still hand out, beyond what their cells have."""
+    going_on = select(jobs.c.study).where(
+        jobs.c.owner == owner, jobs.c.allotting.is_not(None), jobs.c.state.not_in(TERMINAL_JOBS)
+    )
+    of_studies = select(jobs.c.id, jobs.c.study, jobs.c.allotment).where(
+        jobs.c.study.in_(going_on), jobs.c.allotment.is_not(None)
+    )
+    by_study: dict[str, list[Any]] = defaultdict(list)
+    for row in connection.execute(of_studies):
+        by_study[row.study].append(row)
+    return sum(max(0, trials_left(rows)) for rows in by_study.values())
+
+
+def lock_study(connection: Connection, study_id: str) -> None:
+    """Makes whoever else hands out a study's trials wait; it is taken before any of its jobs."""
+    connection.execute(select(studies.c.id).where(studies.c.id == study_id).with_for_update())
+
+
+def take_along(connection: Connection, job: Row[Any]) -> None:
+    """Before a cell is deleted that was handed more than it brought: what it took stays taken, off another's share."""
+    allotment = allotment_of(job)
+    if allotment is None or allotment.trials <= allotment.share:
+        return
+    for row, other in _readable([row for row in cells_of(connection, job.study) if row.id != job.id]):
+        share = other.share - (allotment.trials - allotment.share)
+        values = {"allotment": _stored(share, other.trials, other.blocks)}
+        connection.execute(update(jobs).where(jobs.c.id == row.id).values(**values))
+        return
+
+
 def _readable(rows: Sequence[Row[Any]]) -> Iterator[tuple[Row[Any], Allotment]]:
     """What rows say; one that cannot be read keeps nobody from the others."""
     for row in rows:
@@ -132,43 +168,26 @@ def hand_out(db: Database, study_id: str, seen: Mapping[str, Allotment], decisio
     somebody else was first.
     """
     with db.write() as connection:
-        connection.execute(select(studies.c.id).where(studies.c.id == study_id).with_for_update())
+        lock_study(connection, study_id)
         locked = select(jobs.c.id).where(jobs.c.study == study_id, jobs.c.allotment.is_not(None)).order_by(jobs.c.id)
         connection.execute(locked.with_for_update(key_share=True))
         rows = cells_of(connection, study_id)
         spent = sum(len(blocks) * decision.sizes[job_id] for job_id, blocks in decision.blocks.items())
         if due_among(rows) != seen or spent > max(0, trials_left(rows)):
             return None
-        more, trials = decision.more and bool(decision.blocks), 0
-        for row in rows:
-            blocks = decision.blocks.get(row.id, ())
-            if blocks and _add(connection, row, seen[row.id], blocks, decision.sizes[row.id]):
-                trials += len(blocks) * decision.sizes[row.id]
-            elif blocks:
-                emit(connection, row.id, "allotment_refused", {"trials": len(blocks) * decision.sizes[row.id]})
-                more = False  # nor would the owner's quota let any other cell have more
-        if not more:
+        for job_id, blocks in decision.blocks.items():
+            _add(connection, job_id, seen[job_id], blocks, len(blocks) * decision.sizes[job_id])
+        if not (decision.more and spent):
             unfinished = any(row.allotting == Allotting.OPEN and row.state in _TRAINING for row in rows)
             _settle(connection, [row for row in rows if row.id in seen] if unfinished else rows)
-    return trials
+    return spent
 
 
-def _add(connection: Connection, row: Row[Any], before: Allotment, blocks: Sequence[Block], size: int) -> bool:
-    """Hands blocks to a cell; False where its owner's quota has no room for them."""
-    trials = len(blocks) * size
-    budget = int(row.budget_trials) + trials
-    try:
-        quotas.check_more_trials(connection, row.owner, before=row.budget_trials, after=budget, terminal=False)
-    except QuotaExceeded:
-        return False
-    allotment = {
-        "share": before.share,
-        "trials": before.trials + trials,
-        "blocks": [list(block) for block in (*before.blocks, *blocks)],
-    }
-    values = {"budget_trials": budget, "allotment": allotment, "allotting": Allotting.OPEN}
-    emit(connection, row.id, "allotted", {"trials": trials}, **values)
-    return True
+def _add(connection: Connection, job_id: str, before: Allotment, blocks: Sequence[Block], trials: int) -> None:
+    """Hands blocks of so many trials to a cell. Its owner's quota has had room for them since the study came."""
+    allotment = _stored(before.share, before.trials + trials, (*before.blocks, *blocks))
+    values = {"budget_trials": jobs.c.budget_trials + trials, "allotment": allotment, "allotting": Allotting.OPEN}
+    emit(connection, job_id, "allotted", {"trials": trials}, **values)
 
 
 def _settle(connection: Connection, rows: Sequence[Row[Any]]) -> None:

@@ -1,15 +1,18 @@
 """Quotas of keys: open jobs, their trials, and trials at once.
 
+Trials that an adaptive study may still hand out count from the beginning, as if its jobs had them.
 Who counts holds the key's row until the transaction ends, so that two requests at once cannot both take the last place.
 It is taken after the job's row, where both are.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, exists, func, select
 
+from search.claims import allotments
 from search.errors import QuotaExceeded
 from search.records import Quota
 from search.states import TERMINAL_JOBS
@@ -31,18 +34,22 @@ def columns_of(quota: Quota) -> dict[str, int | None]:
     return {"most_jobs": quota.jobs, "most_trials": quota.trials, "most_parallel": quota.parallel}
 
 
-def check_new_job(connection: Connection, owner: str, trials: int) -> None:
-    """QuotaExceeded where the owner may not have one more job, of so many trials."""
+def check_new_jobs(connection: Connection, owner: str, budgets: Sequence[int], *, of_study: bool = False) -> None:
+    """QuotaExceeded where the owner may not have more jobs of so many trials each, which come together; a new study is
+    told how to ask for less.
+    """
     quota = _locked(connection, owner)
-    if quota is None:
+    if quota is None or not budgets:
         return
     unfinished, promised = _commitments(connection, owner)
-    if quota.jobs is not None and unfinished >= quota.jobs:
+    if quota.jobs is not None and unfinished + len(budgets) > quota.jobs:
+        together = f", and this would add {len(budgets)}" if len(budgets) > 1 else ""
         raise QuotaExceeded(
-            f"this key may have {quota.jobs} unfinished jobs at once and has {unfinished}: "
+            f"this key may have {quota.jobs} unfinished jobs at once and has {unfinished}{together}: "
             + _WAY_OUT.format(key=f"{owner} --jobs N")
         )
-    _check_trials(quota, owner, promised, trials)
+    less = " in all, with `budget: {{trials: {room}, of: all cells}}`" if of_study else ""
+    _check_trials(quota, owner, promised, sum(budgets), less)
 
 
 def check_more_trials(connection: Connection, owner: str, before: int, after: int, terminal: bool) -> None:
@@ -72,13 +79,16 @@ def parallel_left(connection: Connection, owner: str) -> int | None:
     return max(0, quota.parallel - _under_way(connection, owner))
 
 
-def _check_trials(quota: Quota, owner: str, promised: int, more: int) -> None:
-    if quota.trials is not None and promised + more > quota.trials:
-        raise QuotaExceeded(
-            f"this key may have {quota.trials} search trials in the budgets of its unfinished jobs; they have "
-            f"{promised}, and this asks for {more} more: ask for at most {max(0, quota.trials - promised)}, or "
-            + _WAY_OUT.format(key=f"{owner} --trials N")
-        )
+def _check_trials(quota: Quota, owner: str, promised: int, more: int, less: str = "") -> None:
+    if quota.trials is None or promised + more <= quota.trials:
+        return
+    room = max(0, quota.trials - promised)
+    raise QuotaExceeded(
+        f"this key may have {quota.trials} search trials in the budgets of its unfinished jobs; they have "
+        f"{promised}, and this asks for {more} more: "
+        + (f"ask for at most {room}{less.format(room=room)}, or " if room else "")
+        + _WAY_OUT.format(key=f"{owner} --trials N")
+    )
 
 
 def _locked(connection: Connection, owner: str) -> Quota | None:
@@ -98,11 +108,14 @@ def current_quota(connection: Connection, owner: str) -> Quota:
 
 
 def _commitments(connection: Connection, owner: str) -> tuple[int, int]:
-    """The owner's unfinished jobs, and the search trials in their budgets."""
+    """The owner's unfinished jobs, and the search trials in their budgets, with those that adaptive studies have yet to
+    hand out.
+    """
+    reserve = allotments.reserve_of(connection, owner)  # first: what is handed out meanwhile counts twice, not never
     unfinished = (jobs.c.owner == owner) & jobs.c.state.not_in(TERMINAL_JOBS)
     query = select(func.count(), func.coalesce(func.sum(jobs.c.budget_trials), 0)).where(unfinished)
     count, trials = connection.execute(query).one()
-    return int(count), int(trials)
+    return int(count), int(trials) + reserve
 
 
 def _under_way(connection: Connection, owner: str) -> int:

@@ -20,7 +20,7 @@ from search.optuna_bridge import study
 from search.pruners import pruner_factory
 from search.records import LOCAL_OWNER, Artifact, Principal, Reason
 from search.spec.job import JobSpec
-from search.states import TERMINAL_JOBS, Arm, JobState, TrialState
+from search.states import TERMINAL_JOBS, Allotting, Arm, JobState, TrialState
 from search.storage.access import is_id
 from search.storage.db import Database
 from search.storage.rows import optuna_study_name
@@ -128,6 +128,7 @@ def nothing(db: Database, principal: Principal, selection: Selection) -> Nothing
         jobs.c.state,
         jobs.c.problem,
         jobs.c.fixed,
+        jobs.c.allotting,
         running.scalar_subquery().label("running"),
         open_trials.scalar_subquery().label("open"),
     )
@@ -158,6 +159,9 @@ def _reason(job: Any, selection: Selection) -> Nothing:
         return Nothing(False, f"job {job.id} is paused{cause}; `thermowell resume {job.id}` lets it go on", RARELY)
     if job.state == JobState.ANALYSING:
         return Nothing(False, f"every trial of job {job.id} has ended, and its answer is being worked out", LATER)
+    if job.state == JobState.RUNNING and job.allotting == Allotting.DUE:
+        words = f"job {job.id} has trained what its study has handed it, and further trials are handed out once"
+        return Nothing(False, f"{words} all cells of the study have trained theirs", LATER)
     if job.running:
         words = f"{job.running} trial{'s' if job.running > 1 else ''} of job {job.id} being trained"
         return Nothing(False, f"{words}; the next ones follow from them, or its caps allow no more at once", LATER)

@@ -77,6 +77,7 @@ def submit(
             if earlier is not None:
                 row = visible_job(connection, earlier, principal)
                 return _preflown(connection, _job(connection, row), row), False
+        quotas.check_new_jobs(connection, principal.id, [spec.budget.trials])
         job_id = queue_job(connection, spec, principal, first, request_id)
         if request is not None:
             of_request = (idempotency.c.key == request[0]) & (idempotency.c.principal == principal.id)
@@ -95,9 +96,8 @@ def queue_job(
     share: int | None = None,
 ) -> str:
     """Writes a new job down and answers its id; `first` is what it begins with, as `advice.begin_with` answers, `share`
-    the trials that a cell brings to an adaptive study. QuotaExceeded.
+    the trials that a cell brings to an adaptive study. Whoever queues has checked the owner's quota.
     """
-    quotas.check_new_job(connection, principal.id, share or spec.budget.trials)
     job_id = secrets.token_hex(8)
     of_job = {"thermowell.job.id": job_id, "thermowell.study.id": study_id, "thermowell.request.id": request_id}
     span = tracing.begin("submit job", of_job, kind="producer")
@@ -368,9 +368,13 @@ def delete_job(db: Database, job_id: str, principal: Principal, files: Store) ->
     """
     files.check_removal()  # without its record nobody would know which files to delete another time
     with db.write() as connection:
+        study_id = visible_job(connection, job_id, principal).study
+        if study_id is not None:
+            allotments.lock_study(connection, study_id)
         job = visible_job(connection, job_id, principal, lock=True)
         _require_state(job, tuple(TERMINAL_JOBS), "deleted")
         digests = artifacts.digests_of(connection, job.id)
+        allotments.take_along(connection, job)
         connection.execute(delete(jobs).where(jobs.c.id == job.id))
     study.delete_studies(db, job_id)
     try:

@@ -190,8 +190,8 @@ def _unplanned(
 
 def _waits_for(job: Row[Any], live_workers: Sequence[LiveWorkers], offers: Sequence[agents.LivingOffer]) -> str | None:
     """Which worker a job waits for, where none that is alive may train it, or for what all of them wait that may."""
-    if job.allotting == Allotting.DUE and job.state == JobState.RUNNING:
-        return "the other cells of its study: further trials are handed out when these have trained theirs"
+    if job.allotting == Allotting.DUE and job.state == JobState.RUNNING and (job.trainer or live_workers):
+        return "further trials: they are handed out once all cells of its study have trained what they have"
     if job.trainer == "command" and job.state in CLAIMABLE:
         return agents.missing(job.queue, job.owner, offers)
     if job.trainer is not None:  # programs of others, of whom nothing is known before they claim

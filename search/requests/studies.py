@@ -18,6 +18,7 @@ from search.analysis.study.cells import gain_over_t4
 from search.analysis.study.guidance import compute_guidance
 from search.analysis.study.runs import Runs
 from search.analysis.study.stored import cell_of, runs_by_job
+from search.claims import quotas
 from search.errors import IdempotencyConflict, IllegalMove, NotFound, NotReady, Unreadable
 from search.records import Page, Principal
 from search.requests import advice
@@ -216,7 +217,9 @@ def _queue(
     owner: Principal,
     request_id: str | None,
 ) -> None:
-    """Writes the new cells' jobs down, and all cells into the study."""
+    """Writes the new cells' jobs down, and all cells into the study. QuotaExceeded, of all that the cells may train."""
+    budgets = [planned.whole.budget.trials for planned in expansion.new]
+    quotas.check_new_jobs(connection, owner.id, budgets, of_study=not expansion.there)
     everything = list(expansion.there)
     for planned, first in zip(expansion.new, begins, strict=True):
         job_id = queue_job(connection, planned.spec, owner, first, request_id, study_id, planned.share)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,12 +12,14 @@ from sqlalchemy import select, update
 from search.analysis.study.quantities import COSTS
 from search.claims import allotments, leases
 from search.claims.claiming import BUILT_IN, Claim
+from search.errors import QuotaExceeded
 from search.records import Principal, Quota
 from search.requests import jobs, keys, studies
 from search.requests.trials import iter_trials
 from search.states import Allotting, JobState, Stage
 from search.storage import tables
 from search.storage.db import Database
+from search.storage.folder import Folder
 from search.studies.records import StudyDetail
 from search.studies.spec import StudyExtension, StudySpec
 from search.worker import allotting
@@ -51,6 +54,12 @@ def submitted(db: Database, who: Principal = ME, replicates: int = 1, **base: An
         "trials": GRID,
     }
     return studies.submit_study(db, StudySpec.model_validate(document), who)[0]
+
+
+def limited(db: Database, **quota: int) -> tuple[str, Principal]:
+    """A key with a quota, and who has it."""
+    key, _ = keys.create_key(db, "limited", ["submit", "read"], Quota(**quota))
+    return key.id, Principal(key.id, "limited", frozenset({"submit", "read"}))
 
 
 def value_of(claim: Claim) -> float:
@@ -217,14 +226,63 @@ def test_nothing_that_can_be_worked_out_ends_the_hand_outs(db: Database, monkeyp
     assert [len(searched(db, cell.job_id)) for cell in study.cells] == [FIRST] * 2
 
 
-def test_no_more_is_handed_out_than_the_owner_s_quota_allows(db: Database) -> None:
-    key, _ = keys.create_key(db, "limited", ["submit", "read"])
-    owner = Principal(key.id, "limited", frozenset({"submit", "read"}))
+def test_the_whole_budget_counts_against_the_owner_s_quota_from_the_beginning(db: Database) -> None:
+    key, owner = limited(db, trials=2 * SHARE - 1)
+    with pytest.raises(QuotaExceeded, match=rf"asks for {2 * SHARE} more: ask for at most {2 * SHARE - 1} in all") as no:
+        submitted(db, owner)
+    assert f"budget: {{trials: {2 * SHARE - 1}, of: all cells}}" in str(no.value)
+    assert studies.list_studies(db, owner).items == []
+    keys.set_quota(db, key, Quota(trials=2 * SHARE))
     study = submitted(db, owner)
-    keys.set_quota(db, key.id, Quota(trials=2 * FIRST + SIZE))
+    with pytest.raises(QuotaExceeded, match=f"they have {2 * SHARE}, and this asks for 1 more: wait until"):
+        factories.submitted(db, owner, budget={"trials": 1})
+    train(db)
+    while hand_out_one(db, BUILT_IN):
+        assert keys.quota_use(db, key).trials == 2 * SHARE or not stands(db, study)[JobState.RUNNING, Allotting.OPEN]
+        train(db)
+    handed = sum(row.budget_trials for row in rows_of(db, study).values())
+    assert 2 * SHARE - SIZE < handed <= 2 * SHARE
+    assert keys.quota_use(db, key).trials == handed, "what nobody can be handed any more is free"
+
+
+def test_a_quota_that_is_lowered_later_ends_no_study(db: Database) -> None:
+    """Neither does it end a plain job; and studies that came before their budgets counted whole go on."""
+    key, owner = limited(db, trials=2 * SHARE)
+    study = submitted(db, owner)
+    keys.set_quota(db, key, Quota(trials=FIRST))
     to_the_end(db)
-    assert {row.state for row in rows_of(db, study).values()} == {JobState.ANALYSING}
-    assert sum(row.search_trials for row in rows_of(db, study).values()) <= 2 * FIRST + SIZE
+    assert sum(row.search_trials for row in rows_of(db, study).values()) > 2 * SHARE - SIZE
+
+
+def test_a_study_that_is_cancelled_or_extended_counts_what_it_may_still_train(db: Database) -> None:
+    key, owner = limited(db, trials=4 * SHARE)
+    study = submitted(db, owner)
+    train(db)
+    studies.extend_study(db, study.id, owner, StudyExtension(replicates=2))
+    assert keys.quota_use(db, key).trials == 4 * SHARE
+    with pytest.raises(QuotaExceeded, match=f"they have {4 * SHARE}"):
+        studies.extend_study(db, study.id, owner, StudyExtension(replicates=3))
+    jobs.cancel_job(db, study.cells[0].job_id, owner)
+    assert keys.quota_use(db, key).trials == 4 * SHARE - FIRST, "what it was not handed is for the others"
+    studies.cancel_study(db, study.id, owner)
+    assert keys.quota_use(db, key).trials == 0
+
+
+def test_a_cell_that_is_deleted_leaves_no_more_to_the_others_than_there_was(db: Database, tmp_path: Path) -> None:
+    study = submitted(db)
+    rich, poor = (cell.job_id for cell in study.cells)
+    train(db)
+    seen = allotting._read(db, study.id).due
+    blocks = [(setting, round_) for round_ in (4, 5) for setting in (0, 1)]
+    assert allotments.hand_out(db, study.id, seen, allotments.HandOut({rich: blocks}, {rich: SIZE}, more=True))
+    train(db)
+    assert len(searched(db, rich)) == FIRST + 4 * SIZE > SHARE
+    jobs.cancel_job(db, rich, ME)
+    jobs.delete_job(db, rich, ME, Folder(tmp_path))
+    assert allotting._read(db, study.id).left == 2 * SHARE - 2 * FIRST - 4 * SIZE
+    to_the_end(db)
+    assert len(searched(db, poor)) <= 2 * SHARE - FIRST - 4 * SIZE
+    assert rows_of(db, study)[poor].state == JobState.ANALYSING
 
 
 def test_cells_that_are_added_bring_their_own_trials(db: Database) -> None:
