@@ -117,7 +117,14 @@ def due_among(rows: Sequence[Row[Any]]) -> dict[str, Allotment]:
 
 def trials_left(rows: Sequence[Row[Any]]) -> int:
     """Trials of a study that nobody was handed yet."""
-    return sum(allotment.share - allotment.trials for _, allotment in _readable(rows))
+    handed, total = totals(rows)
+    return total - handed
+
+
+def totals(rows: Sequence[Row[Any]]) -> tuple[int, int]:
+    """Trials that the cells of a study have been handed, and those that they bring."""
+    of_cells = [allotment for _, allotment in _readable(rows)]
+    return sum(cell.trials for cell in of_cells), sum(cell.share for cell in of_cells)
 
 
 def reserve_of(connection: Connection, owner: str) -> int:

@@ -18,7 +18,7 @@ from search.analysis.study.cells import gain_over_t4
 from search.analysis.study.guidance import compute_guidance
 from search.analysis.study.runs import Runs
 from search.analysis.study.stored import cell_of, runs_by_job
-from search.claims import quotas
+from search.claims import allotments, quotas
 from search.errors import IdempotencyConflict, IllegalMove, NotFound, NotReady, Unreadable
 from search.records import Page, Principal
 from search.requests import advice
@@ -26,7 +26,7 @@ from search.requests.answers import Answer, answers_of
 from search.requests.jobs import cancel_job, queue_job, storable
 from search.requests.memory import Memory, State, version_of
 from search.requests.progress import progress_of
-from search.states import JobState
+from search.states import TERMINAL_JOBS, JobState
 from search.storage import cursors
 from search.storage.access import visible_study
 from search.storage.db import Database, now_sql
@@ -38,6 +38,7 @@ from search.studies.cells import Cell, Expansion
 from search.studies.records import CellState, Study, StudyCell, StudyDetail, state_of
 from search.studies.spec import StudyExtension, StudySpec
 from thermowell.api.guidance import Guidance
+from thermowell.api.studies import Allotted
 
 MOST_PER_PAGE = 200
 MOST_GUIDANCES = 64
@@ -328,4 +329,12 @@ def _detail(connection: Connection, row: Row[Any]) -> StudyDetail:
     counts: Counter[CellState] = Counter(cell.state for cell in cell_rows if cell.state != "deleted")
     study = _study(row, counts)
     fields = {field.name: getattr(study, field.name) for field in dataclasses.fields(study)}
+    fields["allotted"] = _allotted(list(of_study.values()))
     return StudyDetail(**fields, spec=row.spec, cells=cell_rows)
+
+
+def _allotted(rows: Sequence[Row[Any]]) -> Allotted | None:
+    """How far an adaptive study has handed out its trials, from the rows of its jobs; None of another."""
+    trials, total = allotments.totals(rows)
+    more = any(row.allotting is not None and row.state not in TERMINAL_JOBS for row in rows)
+    return Allotted(trials=trials, total=total, more=more) if total else None

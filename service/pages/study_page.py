@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from search import units
 from search.records import Principal
@@ -55,9 +55,12 @@ def cells(study: StudyDetail) -> list[CellLine]:
 
 
 def all_of(study: StudyDetail) -> Bar:
-    """How many trials of all its jobs have ended, of those that are planned as far as is known."""
+    """How many trials of all its jobs have ended, of those that are planned as far as is known, with those that an
+    adaptive study may still hand out.
+    """
     bars = [all_trials(cell.progress, cell.state) for cell in study.cells if cell.progress is not None]
-    finished, planned = sum(bar.done for bar in bars), sum(bar.total for bar in bars)
+    left = 0 if study.allotted is None else study.allotted.left
+    finished, planned = sum(bar.done for bar in bars), sum(bar.total for bar in bars) + left
     return Bar("All trials", finished, max(planned, 1), f"{finished} of {planned}")
 
 
@@ -76,13 +79,22 @@ def _cell(study: StudyDetail, cell: StudyCell) -> CellLine:
     return CellLine(
         cell=cell,
         levels=[cell.levels.get(name, "") for name in study.factors],
-        bar=None if cell.progress is None else all_trials(cell.progress, cell.state),
+        bar=_bar(cell),
         best=best,
         interval=interval,
         quality=quality,
         gain=gain,
         gain_interval=gain_interval,
     )
+
+
+def _bar(cell: StudyCell) -> Bar | None:
+    """How far a cell's job is, and whether it waits; None where the job is gone."""
+    if cell.progress is None:
+        return None
+    bar = all_trials(cell.progress, cell.state)
+    waits = cell.state == "running" and cell.progress.waits_for
+    return replace(bar, words=f"{bar.words}, waiting") if waits else bar
 
 
 def _best(cell: StudyCell) -> tuple[str, str]:

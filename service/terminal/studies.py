@@ -56,12 +56,14 @@ def page(study: StudyDetail, width: int, height: int) -> RenderableType:
         ProgressBar(total=max(planned, 1), completed=finished, width=max(8, width - 14 - len(count))),
         count,
     )
-    room = max(1, height - BESIDE_CELLS)
+    room = max(1, height - BESIDE_CELLS - (study.allotted is not None))
     visible_cells = study.cells
     if len(visible_cells) > room:
         order = {"running": 0, "confirming": 0, "analysing": 0, "completed": 2}
         visible_cells = sorted(visible_cells, key=lambda cell: order.get(cell.state, 1))[:room]
     parts: list[RenderableType] = [head, bar, cells_table(study, visible_cells)]
+    if study.allotted is not None:
+        parts.insert(2, Text(f"Of its search trials {study.allotted.words}.", style="dim"))
     if len(visible_cells) < len(study.cells):
         parts.append(Text(f"and {len(study.cells) - len(visible_cells)} more cells", style="dim"))
     if not study.ended:
@@ -81,11 +83,13 @@ def state_counts(study: Study) -> str:
 
 
 def trials(study: StudyDetail) -> tuple[int, int]:
-    """Trials of all its jobs that have ended, and those that are planned as far as is known."""
+    """Trials of all its jobs that have ended, and those that are planned as far as is known, with those that may still
+    be handed out.
+    """
     progress_of_cells = [cell.progress for cell in study.cells if cell.progress is not None]
-    return sum(progress.trials_done for progress in progress_of_cells), sum(
-        progress.trials_planned for progress in progress_of_cells
-    )
+    planned = sum(progress.trials_planned for progress in progress_of_cells)
+    left = 0 if study.allotted is None else study.allotted.left
+    return sum(progress.trials_done for progress in progress_of_cells), planned + left
 
 
 def cells_table(study: StudyDetail, cells: list[StudyCell] | None = None) -> Table:
@@ -110,7 +114,8 @@ def verdicts(study: StudyDetail) -> Table:
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     for cell in study.cells:
         if cell.verdict is not None:
-            table.add_row(", ".join(cell.levels.values()), cell.verdict)
+            repeat = [f"repeat {cell.replicate}"] if study.replicates > 1 else []
+            table.add_row(", ".join([*cell.levels.values(), *repeat]), cell.verdict)
     return table
 
 
@@ -121,7 +126,8 @@ def short(factor: str) -> str:
 
 def _state(cell: StudyCell) -> str:
     if cell.state in ("running", "confirming", "analysing") and cell.progress is not None:
-        return f"{cell.state} {cell.progress.trials_done}/{cell.progress.trials_planned}"
+        state = "waiting" if cell.state == "running" and cell.progress.waits_for else cell.state
+        return f"{state} {cell.progress.trials_done}/{cell.progress.trials_planned}"
     return cell.state
 
 

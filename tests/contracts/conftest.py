@@ -38,6 +38,19 @@ def double() -> Iterator[None]:
     torch.set_default_dtype(before)
 
 
+@pytest.fixture
+def few_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a study's questions few sweeps, few hyperparameters, and one of costs: what is decided hardly matters here."""
+    from search.analysis.study.quantities import COSTS
+
+    monkeypatch.setattr("search.analysis.study.gibbs.WARM", 20)
+    monkeypatch.setattr("search.analysis.study.gibbs.KEPT", 30)
+    monkeypatch.setattr("search.analysis.study.curves.BROAD", 8)
+    monkeypatch.setattr("search.analysis.study.curves.ROUNDS", 1)
+    monkeypatch.setattr("search.analysis.study.curves.DRAWS", 60)
+    monkeypatch.setattr("search.analysis.study.questions.COSTS", COSTS[:1])
+
+
 @pytest.fixture(scope="session")
 def storage_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An SQLite file with all tables, to be copied."""

@@ -8,6 +8,7 @@ import hashlib
 import io
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -23,13 +24,14 @@ from search.claims.reaper import Reaper
 from search.optuna_bridge import study
 from search.proposer import process
 from search.records import Job, Principal
-from search.requests import jobs, keys, results, trials
+from search.requests import jobs, keys, results, studies, trials
 from search.requests.external import Order, Selection
 from search.requests.job_view import get_job_view
 from search.states import JobState, TrialState
 from search.storage import tables
 from search.storage.db import Database
 from search.storage.rows import optuna_study_name
+from search.studies.spec import StudySpec
 from service import cli
 from tests.claimed import Gone, Held, Program, expire, held_of, own_spec, program
 from tests.search.factories import ADMIN, EPOCHS, ME, OTHER, at_once, open_sealed, spec
@@ -562,3 +564,30 @@ def test_parameters_and_a_metric_of_ones_own(own: Program) -> None:
     curve = own.client.get(f"/v1/jobs/{job.id}/trials/0").json()["curve"]
     assert curve[0]["metrics"]["loss"] == 1.0
     assert curve[0]["accuracy"] is None
+
+
+@pytest.mark.usefixtures("few_draws")
+@pytest.mark.parametrize("storage_url", ["sqlite"], indirect=True)
+def test_an_adaptive_study_is_handed_out_beside_the_api(own: Program) -> None:
+    """No worker of the service is there: the process that proposes hands out, and every cell comes to its answer."""
+    base = own_spec(space={"optimizer": {"sgd": {}}}, budget={"trials": 12}, confirmation={"level": "none"}).model_dump(
+        mode="json", exclude_none=True, exclude={"name"}
+    )
+    trials_of = {"name": "adaptive", "temperatures": [1.0, 20.0], "settings": 2}
+    document = {"name": "own", "base": base, "factors": {"training.epochs": [3, 6]}, "trials": trials_of}
+    found = studies.submit_study(own.db, StudySpec.model_validate(document), ME)[0]
+    whys, counts = set(), Counter[str]()
+    while not (answer := own.claim(study=found.id, queue=None))["done"]:
+        if not answer["claims"]:
+            whys.add(re.sub("[0-9a-f]{16}", "X", answer["why"]))
+            own.proposer.answer({"conclude": {}})  # unless the service was first
+            continue
+        held = held_of(answer["claims"][0])
+        counts[held.job_id] += held.stage == "search"
+        epoch = answer["claims"][0]["epochs"]
+        test = {"accuracy": 0.5} if held.stage == "estimate" else None
+        metrics = {"accuracy": 0.5 + 0.1 * (held.seed % 7) / 7}
+        own.say(held, "complete", {"epoch": epoch, "metrics": metrics, "test": test})
+    assert studies.get_study(own.db, found.id, ME).jobs == {JobState.COMPLETED: 2}
+    assert 16 < sum(counts.values()) <= 24
+    assert any("has trained what its study has handed it" in why for why in whys)

@@ -9,14 +9,13 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
-from search.analysis.study.quantities import COSTS
-from search.claims import allotments, leases
+from search.claims import allotments, leases, reporting
 from search.claims.claiming import BUILT_IN, Claim
 from search.errors import QuotaExceeded
 from search.records import Principal, Quota
 from search.requests import jobs, keys, studies
 from search.requests.trials import iter_trials
-from search.states import Allotting, JobState, Stage
+from search.states import Allotting, JobState, Stage, TrialState
 from search.storage import tables
 from search.storage.db import Database
 from search.storage.folder import Folder
@@ -26,20 +25,13 @@ from search.worker import allotting
 from search.worker.allotting import hand_out_one
 from tests.search import factories
 from tests.search.factories import ME, spec
+from thermowell.api.studies import Allotted
 
 SIZE, FIRST, SHARE = 2, 8, 14
 GRID = {"name": "adaptive", "temperatures": [1.0, 20.0], "settings": 2}
 
 
-@pytest.fixture(autouse=True)
-def _small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Few sweeps, few hyperparameters, and one question of costs."""
-    monkeypatch.setattr("search.analysis.study.gibbs.WARM", 20)
-    monkeypatch.setattr("search.analysis.study.gibbs.KEPT", 30)
-    monkeypatch.setattr("search.analysis.study.curves.BROAD", 8)
-    monkeypatch.setattr("search.analysis.study.curves.ROUNDS", 1)
-    monkeypatch.setattr("search.analysis.study.curves.DRAWS", 60)
-    monkeypatch.setattr("search.analysis.study.questions.COSTS", COSTS[:1])
+pytestmark = pytest.mark.usefixtures("few_draws")
 
 
 def submitted(db: Database, who: Principal = ME, replicates: int = 1, **base: Any) -> StudyDetail:
@@ -68,10 +60,14 @@ def value_of(claim: Claim) -> float:
     return 0.5 + 0.2 * ((claim.seed * 7919 + int(1000 * claim.configuration.temperature) + claim.number * 31) % 97) / 97
 
 
-def train(db: Database) -> None:
-    """All that can be claimed now."""
+def train(db: Database, diverging: str | None = None) -> None:
+    """All that can be claimed now; what is tried of one job diverges."""
     while (claim := factories.take(db)) is not None:
-        factories.train(db, claim, value_of(claim))
+        if claim.job_id == diverging:
+            factories.attach(db, claim)
+            reporting.finish(db, claim.token, claim.trial_id, TrialState.FAILED, reason=factories.DIVERGED)
+        else:
+            factories.train(db, claim, value_of(claim))
 
 
 def rows_of(db: Database, study: StudyDetail) -> dict[str, Any]:
@@ -84,13 +80,13 @@ def stands(db: Database, study: StudyDetail) -> Counter[Any]:
     return Counter((row.state, row.allotting) for row in rows_of(db, study).values())
 
 
-def to_the_end(db: Database) -> int:
+def to_the_end(db: Database, diverging: str | None = None) -> int:
     """Trains and hands out until nothing is left to do; how often was handed out."""
     times = 0
-    train(db)
+    train(db, diverging)
     while hand_out_one(db, BUILT_IN):
         times += 1
-        train(db)
+        train(db, diverging)
     return times
 
 
@@ -114,8 +110,15 @@ def test_everything_is_handed_out_and_every_cell_is_confirmed(db: Database) -> N
     assert factories.take(db) is None, "who waits is not trained"
     waits = {cell.progress.waits_for for cell in studies.get_study(db, study.id, ME).cells if cell.progress}
     assert all(why is not None and "handed out" in why for why in waits)
+    assert studies.get_study(db, study.id, ME).allotted == Allotted(4 * FIRST, 4 * SHARE, more=True)
     assert to_the_end(db) > 1
     assert stands(db, study) == {(JobState.ANALYSING, None): 4}
+    allotted = studies.get_study(db, study.id, ME).allotted
+    assert allotted is not None
+    assert (allotted.total, allotted.more, allotted.left) == (4 * SHARE, False, 0)
+    assert allotted.trials == sum(row.budget_trials for row in rows_of(db, study).values())
+    assert "handed out" in studies.get_study(db, study.id, ME).trials_in_words
+    assert studies.list_studies(db, ME).items[0].allotted is None
     trained = {cell.job_id: searched(db, cell.job_id) for cell in study.cells}
     total = sum(map(len, trained.values()))
     assert 4 * SHARE - SIZE < total <= 4 * SHARE
@@ -215,9 +218,21 @@ def test_a_user_has_the_last_word_on_a_cell(db: Database) -> None:
     assert {row.state for row in rows_of(db, study).values()} == {JobState.ANALYSING}
 
 
-def test_nothing_that_can_be_worked_out_ends_the_hand_outs(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cell_that_fails_keeps_nobody_from_the_others(db: Database) -> None:
+    study = submitted(db)
+    failing, other = (cell.job_id for cell in study.cells)
+    to_the_end(db, failing)
+    states = {job_id: row.state for job_id, row in rows_of(db, study).items()}
+    assert states == {failing: JobState.FAILED, other: JobState.ANALYSING}
+    assert 2 * FIRST < len(searched(db, failing)) + len(searched(db, other)) <= 2 * SHARE
+
+
+@pytest.mark.parametrize("error", [ArithmeticError, LookupError])
+def test_nothing_that_can_be_worked_out_ends_the_hand_outs(
+    db: Database, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
     def broken(*_: object) -> Any:
-        raise ArithmeticError("singular")
+        raise error("singular")
 
     study = submitted(db)
     monkeypatch.setattr(allotting, "blocks_of", broken)
@@ -228,7 +243,9 @@ def test_nothing_that_can_be_worked_out_ends_the_hand_outs(db: Database, monkeyp
 
 def test_the_whole_budget_counts_against_the_owner_s_quota_from_the_beginning(db: Database) -> None:
     key, owner = limited(db, trials=2 * SHARE - 1)
-    with pytest.raises(QuotaExceeded, match=rf"asks for {2 * SHARE} more: ask for at most {2 * SHARE - 1} in all") as no:
+    with pytest.raises(
+        QuotaExceeded, match=rf"asks for {2 * SHARE} more: ask for at most {2 * SHARE - 1} in all"
+    ) as no:
         submitted(db, owner)
     assert f"budget: {{trials: {2 * SHARE - 1}, of: all cells}}" in str(no.value)
     assert studies.list_studies(db, owner).items == []

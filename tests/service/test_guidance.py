@@ -76,7 +76,7 @@ def test_the_page_says_all_of_it_and_loads_nothing() -> None:
 
 def test_a_page_of_a_study_without_finished_jobs_stands() -> None:
     page = guidance_page.render(compute_guidance("mine", [Cell("a", {"x": "1"}, state="queued")]))
-    assert "No finished job tells of its best T yet." in page
+    assert "No finished job tells of its best T." in page
     assert "<svg" not in page
 
 

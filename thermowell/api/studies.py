@@ -38,6 +38,28 @@ class StudyCell(Record):
     verdict: Annotated[str | None, Field(description="what to do in this cell, in a sentence")] = None
 
 
+@dataclass(frozen=True, slots=True)
+class Allotted(Record):
+    """How many of its trials an adaptive study has handed out to its cells."""
+
+    trials: Annotated[int, Field(description="search trials that its cells have, those that each began with included")]
+    total: Annotated[int, Field(description="search trials that its cells bring: its budget")]
+    more: Annotated[bool, Field(description="whether more may be handed out")]
+
+    @property
+    def left(self) -> int:
+        """Trials that may still be handed out."""
+        return max(0, self.total - self.trials) if self.more else 0
+
+    @property
+    def words(self) -> str:
+        """How far it is; and where it ended early, why."""
+        if self.trials >= self.total:
+            return f"all {self.trials:,} are handed out"
+        words = f"{self.trials:,} of {self.total:,} are handed out"
+        return words if self.more else f"{words}, and the others would tell no more or have no cell to go to"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Study(Readable):
     """Jobs that differ in the levels of factors."""
@@ -62,6 +84,9 @@ class Study(Readable):
             "one whose trials go where they tell most"
         ),
     ] = "search"
+    allotted: Annotated[
+        Allotted | None, Field(description="of an adaptive study, in its own document; null in a list of studies")
+    ] = None
 
     @property
     def ended(self) -> bool:
@@ -71,11 +96,12 @@ class Study(Readable):
     @property
     def trials_in_words(self) -> str:
         """What the trials of all cells have in common; nothing where each searches by itself."""
-        return {
+        words = {
             "search": "",
             "grid": "trials on a grid, the same in every cell",
             "adaptive": "trials on a grid, most of them where they tell most",
         }[self.trials]
+        return words if self.allotted is None else f"{words}: {self.allotted.words}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

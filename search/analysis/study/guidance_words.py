@@ -127,7 +127,7 @@ def summary(
 def _alone(cells: Sequence[CellGuide]) -> str:
     located_cells = [cell for cell in cells if cell.best is not None]
     if not located_cells:
-        return "No finished job tells of its best T yet."
+        return "No finished job tells of its best T."
     if len(cells) == 1 and located_cells[0].best is not None:
         return f"The best T is {temperature(located_cells[0].best)}; one cell says nothing of what moves it."
     return "No factor has two levels among the finished jobs, so that nothing can be compared."
@@ -187,7 +187,8 @@ def _unfinished(cells: Sequence[Cell]) -> list[str]:
         sentences.append(f"{len(missing)} of {len(cells)} jobs have not finished; nothing is said of them.")
     if mute:
         sentences.append(
-            f"{len(mute)} finished jobs have no temperature response: T was fixed, or too few trials ended."
+            f"{len(mute)} finished jobs have no temperature response: T was fixed, or too few trials or "
+            "temperatures ended."
         )
     return sentences
 

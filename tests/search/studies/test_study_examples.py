@@ -15,6 +15,7 @@ READY = (*ACCELERATED, "augmentation", "batch-size", "classes", "teacher-size")
 QUESTIONS = Path(__file__).parents[3] / "docs" / "study-questions.md"
 # by study: crossings, and teachers in one repeat
 SIZES = {
+    "adaptive": (4, 1),
     "optimizer-by-length": (6, 1),
     "teacher-origin": (12, 6),
     "student-init": (8, 1),
@@ -29,8 +30,13 @@ SIZES = {
 }
 
 
-def test_there_is_one_of_each_at_both_scales() -> None:
-    assert {path.stem for path in EXAMPLES} == {*READY, *(f"cifar100-{name}" for name in ACCELERATED)}
+def test_there_is_one_of_each_at_both_scales_and_one_that_hands_out() -> None:
+    assert {path.stem for path in EXAMPLES} == {*READY, "adaptive", *(f"cifar100-{name}" for name in ACCELERATED)}
+
+
+def test_the_study_that_hands_out_begins_with_a_round() -> None:
+    study = parse_study((EXAMPLES[0].parent / "adaptive.yaml").read_bytes(), "yaml")
+    assert {(one.spec.budget.trials, one.share) for one in cells.expand(study).new} == {(20, 60)}
 
 
 @pytest.mark.parametrize("name", READY)
