@@ -292,6 +292,7 @@ def _print_cells(study: StudyDetail) -> None:
 
     out = stdout()
     trials = f"; {study.trials_in_words}" if study.trials_in_words else ""
+    trials += "" if study.allotted is None else f": {study.allotted.words}"
     out.print(f"{study.name}: {state_counts(study)}{trials}\n", markup=False)
     out.print(cells_table(study))
     if any(cell.verdict is not None for cell in study.cells):

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
-from search.claims import allotments, leases, reporting
+from search.claims import allotments, leases, reporting, workers
 from search.claims.claiming import BUILT_IN, Claim
 from search.errors import QuotaExceeded
 from search.records import Principal, Quota
@@ -109,6 +109,9 @@ def test_everything_is_handed_out_and_every_cell_is_confirmed(db: Database) -> N
     assert stands(db, study) == {(JobState.RUNNING, Allotting.DUE): 4}
     assert factories.take(db) is None, "who waits is not trained"
     waits = {cell.progress.waits_for for cell in studies.get_study(db, study.id, ME).cells if cell.progress}
+    assert all(why is not None and why.startswith("a worker") for why in waits), "nobody would hand out"
+    workers.worker_seen(db, "w", host="here", pid=1, lanes=0, capabilities={"device": "cpu"})
+    waits = {cell.progress.waits_for for cell in studies.get_study(db, study.id, ME).cells if cell.progress}
     assert all(why is not None and "handed out" in why for why in waits)
     assert studies.get_study(db, study.id, ME).allotted == Allotted(4 * FIRST, 4 * SHARE, more=True)
     assert to_the_end(db) > 1
@@ -117,7 +120,7 @@ def test_everything_is_handed_out_and_every_cell_is_confirmed(db: Database) -> N
     assert allotted is not None
     assert (allotted.total, allotted.more, allotted.left) == (4 * SHARE, False, 0)
     assert allotted.trials == sum(row.budget_trials for row in rows_of(db, study).values())
-    assert "handed out" in studies.get_study(db, study.id, ME).trials_in_words
+    assert "handed out" in allotted.words
     assert studies.list_studies(db, ME).items[0].allotted is None
     trained = {cell.job_id: searched(db, cell.job_id) for cell in study.cells}
     total = sum(map(len, trained.values()))

@@ -166,8 +166,12 @@ def test_a_quota_takes_all_jobs_or_none(db: Database) -> None:
     key, _ = keys.create_key(db, "small", frozenset({"submit"}))
     owner = Principal(key.id, "small", frozenset({"submit"}))
     keys.set_quota(db, key.id, Quota(jobs=5))
-    with pytest.raises(QuotaExceeded):
+    with pytest.raises(QuotaExceeded, match=r"has 0, and this would add 8: wait until"):
         submitted(db, owner, replicates=2)
+    keys.set_quota(db, key.id, Quota(jobs=8, trials=7))
+    with pytest.raises(QuotaExceeded, match=r"they have 0, and this asks for \d+ more: ask for at most 7 in all, with"):
+        submitted(db, owner, replicates=2)
+    keys.set_quota(db, key.id, Quota(jobs=5))
     assert studies.list_studies(db, owner).items == []
     assert jobs.list_jobs(db, owner).items == []
     found = submitted(db, owner)

@@ -159,7 +159,7 @@ def test_a_study_from_start_to_its_table(processes: Processes, tmp_path: Path) -
     assert len(teachers) == 1, "both jobs have the same teacher, which was trained once"
 
 
-def test_a_study_on_a_grid_says_so_before_and_after_it_is_submitted(run: Run, tmp_path: Path) -> None:
+def test_a_study_on_a_grid_says_so_before_and_after_it_is_submitted(run: Run, url: str, tmp_path: Path) -> None:
     small = {"name": "grid", "temperatures": [1, 4], "settings": 1}
     path = tmp_path / "grid.yaml"
     base = document()["base"] | {"space": {"optimizer": {"sgd": {}}}, "budget": {"trials": 5}}
@@ -175,7 +175,18 @@ def test_a_study_on_a_grid_says_so_before_and_after_it_is_submitted(run: Run, tm
     said = " ".join(checked.stderr.split())
     assert "Each: 8 on a grid (2 temperatures x 1 setting x 4 seeds)" in said
     assert "Then up to 8 more search trials go where they tell most" in said
+    handed = run("study", "submit", path).stdout.strip()
+    assert "16 of 24 are handed out" in " ".join(run("study", "show", handed).stdout.split())
+    with Client(url) as client:
+        told = client.study(handed)
+    assert studies.trials(told) == (0, sum(cell.progress.trials_planned for cell in told.cells if cell.progress) + 8)
+    console = Console(width=80, height=12, record=True, force_terminal=True)
+    console.print(studies.page(told, 80, 12))
+    assert "Of its search trials 16 of 24 are handed out." in console.export_text()
     run("study", "cancel", study)
+    run("study", "cancel", handed)
+    ended = " ".join(run("study", "show", handed).stdout.split())
+    assert "16 of 24 are handed out, and the others would tell no more or have no cell to go to" in ended
 
 
 def test_what_a_study_could_tell_is_said_before_it_is_submitted(

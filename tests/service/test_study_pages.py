@@ -127,11 +127,15 @@ def test_a_trial_has_a_page_with_its_curve(client: httpx.Client, jobs: Jobs) -> 
 def test_the_page_of_a_study_says_that_its_trials_are_a_grid(client: httpx.Client, db: Database) -> None:
     base = server_fixtures.document(budget={"trials": 48})
     del base["name"]
-    for trials, said in (("grid", "the same in every cell"), ("adaptive", "most of them where they tell most")):
+    small = {"temperatures": [1, 4, 20], "settings": 2}
+    for name, said in (("grid", "the same in every cell"), ("adaptive", "most of them where they tell most")):
+        trials = {"name": name, **small}
         crossed = StudySpec(name="crossed", factors={"training.epochs": [2, 3]}, replicates=1, base=base, trials=trials)
         found, _ = submit_study(db, crossed, server_fixtures.LOCAL)
-        assert f"trials on a grid, {said}" in words(get(client, f"/studies/{found.id}"))
-        assert client.get(f"/v1/studies/{found.id}").json()["trials"] == trials
+        shown = words(get(client, f"/studies/{found.id}"))
+        assert f"trials on a grid, {said}" in shown
+        assert client.get(f"/v1/studies/{found.id}").json()["trials"] == name
+        assert ("2 queued; of its search trials 24 of 96 are handed out" in shown) == (name == "adaptive")
 
 
 def test_a_picture_of_a_factor_needs_no_questions(db: Database, study: StudyDetail) -> None:

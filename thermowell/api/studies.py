@@ -96,12 +96,11 @@ class Study(Readable):
     @property
     def trials_in_words(self) -> str:
         """What the trials of all cells have in common; nothing where each searches by itself."""
-        words = {
+        return {
             "search": "",
             "grid": "trials on a grid, the same in every cell",
             "adaptive": "trials on a grid, most of them where they tell most",
         }[self.trials]
-        return words if self.allotted is None else f"{words}: {self.allotted.words}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -56,7 +56,10 @@ def words(question: Question, measure: Measure) -> str:
         lines.append(f"No difference that matters: {'; '.join(alike)}.")
     left = sum(effect.verdict == "cannot tell" for effect in question.effects)
     if left:
-        lines.append(f"{left} of {len(question.effects)} differences cannot be told.")
+        every = len(question.effects)
+        lines.append(
+            f"{left} of {every} differences cannot be told." if every > 1 else "The difference cannot be told."
+        )
     return " ".join(lines)
 
 
