@@ -17,6 +17,7 @@ from search.claims.grid import Block
 from search.claims.lifecycle import advance, reread
 from search.errors import Unreadable
 from search.states import TERMINAL_JOBS, Allotting, JobState
+from search.storage.access import is_id
 from search.storage.db import Database, now_sql
 from search.storage.events import emit
 from search.storage.stored import readable
@@ -144,6 +145,13 @@ def reserve_of(connection: Connection, owner: str) -> int:
 def lock_study(connection: Connection, study_id: str) -> None:
     """Makes whoever else hands out a study's trials wait; it is taken before any of its jobs."""
     connection.execute(select(studies.c.id).where(studies.c.id == study_id).with_for_update())
+
+
+def lock_study_of(connection: Connection, job_id: str) -> None:
+    """As `lock_study`, of the study whose cell a job is, if it is one's; `job_id` may be any string at all."""
+    study_id = connection.scalar(select(jobs.c.study).where(jobs.c.id == job_id)) if is_id(job_id) else None
+    if study_id is not None:
+        lock_study(connection, study_id)
 
 
 def take_along(connection: Connection, job: Row[Any]) -> None:

@@ -368,9 +368,7 @@ def delete_job(db: Database, job_id: str, principal: Principal, files: Store) ->
     """
     files.check_removal()  # without its record nobody would know which files to delete another time
     with db.write() as connection:
-        study_id = visible_job(connection, job_id, principal).study
-        if study_id is not None:
-            allotments.lock_study(connection, study_id)
+        allotments.lock_study_of(connection, job_id)
         job = visible_job(connection, job_id, principal, lock=True)
         _require_state(job, tuple(TERMINAL_JOBS), "deleted")
         digests = artifacts.digests_of(connection, job.id)
