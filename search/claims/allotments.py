@@ -156,12 +156,11 @@ def lock_study_of(connection: Connection, job_id: str) -> None:
 
 def take_along(connection: Connection, job: Row[Any]) -> None:
     """Before a cell is deleted that was handed more than it brought: what it took stays taken, off another's share."""
-    allotment = allotment_of(job)
-    if allotment is None or allotment.trials <= allotment.share:
+    excess = -trials_left([job])
+    if excess <= 0:
         return
     for row, other in _readable([row for row in cells_of(connection, job.study) if row.id != job.id]):
-        share = other.share - (allotment.trials - allotment.share)
-        values = {"allotment": _stored(share, other.trials, other.blocks)}
+        values = {"allotment": _stored(other.share - excess, other.trials, other.blocks)}
         connection.execute(update(jobs).where(jobs.c.id == row.id).values(**values))
         return
 
