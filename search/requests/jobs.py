@@ -66,8 +66,7 @@ def submit(
     job begins with is decided here, once, and stored with it.
     `idempotency_key` is the caller's key and the sha256 of its request's body; keys of different principals are
     different, and one is kept as long as its job: deleting that frees it. IdempotencyConflict where the key came with
-    another body. `request_id`, of at most 64 characters, is what
-    the request is called in logs: it stays with the job. QuotaExceeded.
+    another body. `request_id`, of at most 64 characters, is its name in logs and stays with the job. QuotaExceeded.
     """
     request = None if idempotency_key is None else (storable(idempotency_key[0]), idempotency_key[1])
     first = advice.begin_with(db, spec, principal, priors)  # before anything is locked: it reads much
