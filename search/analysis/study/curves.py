@@ -22,8 +22,10 @@ BROAD, ROUNDS, BESTS, NEAR = 48, 4, 6, 5
 """Hyperparameters: so many from their prior, then so many times so many near each of the best ones."""
 MEMBERS = 12
 """Plausible hyperparameters that the draws are shared out among, by their posterior."""
-MOST = 240
+MOST = 400
 """Runs that a curve is read off, at most: those that are best and as many of the others."""
+FITTED = 240
+"""Runs that hyperparameters are found on, at most: of more some seeds, whole."""
 SETTINGS = 16
 """Settings at which a curve may be best, at most."""
 _ROOT_5 = math.sqrt(5)
@@ -144,7 +146,8 @@ def curves_of(runs: Runs, rng: np.random.Generator) -> Curves | None:
     targets = (targets - centre) / spread
     places = runs.octaves, runs.settings
     distances = _between(runs.lengths, places, places, runs.seeds)
-    thetas, weights = _plausible(distances, targets, rng)
+    part = _fitted(runs)
+    thetas, weights = _plausible(distances.of(part), targets[part], rng)
     settings = _settings(runs)
     alone = _alone(runs)
     queries = _queries(runs.along, settings, alone)
@@ -232,6 +235,27 @@ def _fewer(runs: Runs) -> Runs:
     keep = np.sort(np.concatenate([order[: MOST // 2], rest[np.linspace(0, len(rest) - 1, MOST // 2).astype(int)]]))
     arrays = {name: getattr(runs, name)[keep] for name in ("octaves", "settings", "seeds", "values")}
     return replace(runs, **arrays)
+
+
+def _fitted(runs: Runs) -> Indices:
+    """The runs that hyperparameters are found on, chosen without regard to their values: of many those of some seeds,
+    two at least, and where these are too many those of some settings.
+    """
+    seeds, settings = runs.seeds, np.unique(runs.settings.round(9), axis=0, return_inverse=True)[1].reshape(-1)
+    among = np.arange(len(seeds))
+    for kinds, fewest in ((seeds, 2), (settings, 1)):
+        among = among[np.isin(kinds[among], _evenly(kinds[among], fewest))]
+    return among
+
+
+def _evenly(kinds: Indices, fewest: int) -> Indices:
+    """So many of the kinds, evenly spread, that no more than FITTED are of these; `fewest` in any case."""
+    names, sizes = np.unique(kinds, return_counts=True)
+    for count in range(len(names), fewest, -1):
+        part = np.linspace(0, len(names) - 1, count).round().astype(int)
+        if sizes[part].sum() <= FITTED:
+            return np.asarray(names[part])
+    return np.asarray(names[np.linspace(0, len(names) - 1, min(fewest, len(names))).round().astype(int)])
 
 
 Places = tuple[Array, Array]

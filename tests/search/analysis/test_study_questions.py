@@ -113,6 +113,46 @@ def test_a_job_tells_what_each_temperature_costs_and_what_distilling_gains() -> 
     assert 0.5 < told[WIDTH].by_draws < 2.5
 
 
+def large(seeds: int, settings: int) -> runs.Runs:
+    """A job of six temperatures and labels alone, with so many settings on so many seeds."""
+    rng = np.random.default_rng(3)
+    points, along = rng.random((settings, 2)), np.log2([1.0, 2.0, 4.0, 10.0, 20.0, 40.0])
+    places = np.append(along, np.nan)
+    octaves = np.tile(np.repeat(places, settings), seeds)
+    mean = np.nan_to_num(-0.002 * (octaves - 2) ** 2, nan=-0.02) - 0.05 * np.tile(points[:, 0], 7 * seeds) ** 2
+    of_seed = np.repeat(np.arange(seeds), 7 * settings)
+    values = 0.9 + mean + 0.004 * rng.standard_normal(seeds)[of_seed] + 0.002 * rng.standard_normal(len(mean))
+    lengths = np.array([[math.log(0.5), 0.6], [math.log(2.0), 0.8]])
+    return runs.Runs(octaves, np.tile(points, (7 * seeds, 1)), of_seed, values, lengths, along, paired=True)
+
+
+@pytest.mark.parametrize(("seeds", "settings"), [(6, 7), (2, 20), (8, 7)])
+def test_hyperparameters_of_many_runs_are_found_on_whole_seeds_and_settings(seeds: int, settings: int) -> None:
+    of_job = large(seeds, settings)
+    part = curves._fitted(of_job)
+    assert len(part) <= curves.FITTED
+    blocks = np.stack([of_job.seeds[part], of_job.settings[part][:, 0]], axis=1)
+    assert set(np.unique(blocks, axis=0, return_counts=True)[1].tolist()) == {7}, "all of T, and labels alone"
+    assert len(set(of_job.seeds[part].tolist())) >= 2
+    worse = replace(of_job, values=-of_job.values)
+    assert (curves._fitted(worse) == part).all(), "without regard to values"
+    few = large(2, 17)
+    assert len(curves._fitted(few)) == len(few.values) == 238, "all of few"
+
+
+def test_what_is_known_of_a_curve_comes_from_all_of_its_runs() -> None:
+    deviations = []
+    for seeds in (4, 8):
+        of_job = large(seeds, 7)
+        assert curves._fewer(of_job) is of_job
+        found = curves.curves_of(of_job, np.random.default_rng(0))
+        assert found is not None
+        deviations.append(float(found.curves.std(axis=0).mean()))
+        curve = found.curves.mean(axis=0)
+        assert (curve.max() - curve)[4:] == pytest.approx([0.0109, 0.0220], abs=0.003)
+    assert deviations[1] < 0.85 * deviations[0]
+
+
 def test_runs_in_any_order_tell_the_same_and_an_alien_run_nothing() -> None:
     asked = spec()
     rows = list(trained(asked))
