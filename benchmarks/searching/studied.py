@@ -11,10 +11,10 @@ import argparse
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from statistics import fmean, median
 from typing import Any
 
 from benchmarks.common import facts, output, repetitions
+from benchmarks.common.decisions import headline
 from search.analysis.study import guidance_table
 from service.plots import svg_renderer
 from service.plots.factor import factor_plot
@@ -23,7 +23,6 @@ from thermowell.api.guidance import Guidance, Measured
 
 PICTURES = Path(__file__).parents[2] / "docs" / "pictures"
 PLACES = 4  # decimals that are kept: temperatures, octaves and shares are not known better
-UNDECIDED = "cannot tell"
 JOB_FIELDS = ("levels", "replicate", "best_temperature", "best", "quality", "gain")
 
 
@@ -71,40 +70,6 @@ def compared(jobs: Sequence[dict[str, Any]], factor: str, confidence: float) -> 
         level: repetitions.paired([found[level][one] for one in own], [found[first][one] for one in own], confidence)
         for level, own in both.items()
         if len(own) > 1
-    }
-
-
-def verdicts(guidance: Guidance) -> dict[str, list[bool]]:
-    """Whether each question of a study is decided, by kind; the kinds are those of docs/study-questions.md."""
-    effects = [effect for question in guidance.questions for effect in question.effects]
-    said: dict[str, list[str]] = {
-        "sizes": [size.verdict for question in guidance.questions for size in question.levels if size.verdict],
-        "effects": [effect.verdict for effect in effects if len(effect.factors) == 1],
-        "pairs": [effect.verdict for effect in effects if len(effect.factors) > 1],
-        "shifts": [contrast.verdict for factor in guidance.factors for contrast in factor.contrasts],
-        "pairs' shifts": [pair.verdict for pair in guidance.interactions],
-    }
-    return {kind: [verdict != UNDECIDED for verdict in them] for kind, them in said.items()}
-
-
-def width_factors(guidance: Guidance) -> list[float]:
-    """By which factor of T the interval of each effect on the best T is wide."""
-    contrasts = [contrast.interval for factor in guidance.factors for contrast in factor.contrasts]
-    return [2.0 ** (interval.high - interval.low) for interval in contrasts]
-
-
-def headline(guidances: Sequence[Guidance]) -> dict[str, Any]:
-    """Which share of all questions of these studies is decided, by kind and in all, and how wide shifts are."""
-    flags = [verdicts(guidance) for guidance in guidances]
-    kinds = {kind: [flag for one in flags for flag in one[kind]] for kind in (flags[0] if flags else ())}
-    together = [flag for them in kinds.values() for flag in them]
-    widths = [width for guidance in guidances for width in width_factors(guidance)]
-    return {
-        "studies": len(guidances),
-        "questions": len(together),
-        "decided_share": round(fmean(together), 3) if together else None,
-        "decided": {kind: f"{sum(them)} of {len(them)}" for kind, them in kinds.items()},
-        "width_factor_median": round(median(widths), 2) if widths else None,
     }
 
 

@@ -19,7 +19,7 @@ from search.analysis.study.cells import Cell
 from search.analysis.study.curves import Field
 from search.analysis.study.gibbs import Array
 from search.analysis.study.quantities import Topic, draws_of
-from search.analysis.study.questions import Inquiry, Told, inquiries, jobs_that_tell, margin_of
+from search.analysis.study.questions import Alone, Inquiry, Told, inquiries, jobs_that_tell, margin_of
 from thermowell.api.guidance import Measured
 
 CONFIDENCE = 0.9
@@ -145,7 +145,7 @@ class _Gains:
         self._choose()
 
     @classmethod
-    def of(cls, candidate: Candidate, job: Told, weights: Weights, margin: float) -> _Gains:
+    def of(cls, candidate: Candidate, job: Alone, weights: Weights, margin: float) -> _Gains:
         """Those of a job, whose numbers have these weights."""
         numbers = draws_of(job.curves, margin)
         samples = np.column_stack([*(numbers[topic] for topic in weights), job.curves.field.draws])

@@ -10,6 +10,7 @@ import numpy as np
 
 from search.analysis.study.curves import Curves
 from search.analysis.study.gibbs import Array
+from search.analysis.study.surface import Curve
 from search.spec.grid import USUAL
 from thermowell.api.guidance import QuestionName
 
@@ -46,7 +47,15 @@ def quantities(curves: Curves, delta: float) -> dict[Topic, Quantity]:
     return {topic: _between(draws, halves[topic]) for topic, draws in draws_of(curves, delta).items()}
 
 
-def draws_of(curves: Curves, delta: float) -> dict[Topic, Array]:
+def quantities_together(curve: Curve, delta: float) -> dict[Topic, Quantity]:
+    """All that this job tells of, where all jobs were read together: nothing is chosen by halves."""
+    return {
+        topic: Quantity(float(draws.mean()), float(draws.mean()), float(draws.std()))
+        for topic, draws in draws_of(curve, delta).items()
+    }
+
+
+def draws_of(curves: Curves | Curve, delta: float) -> dict[Topic, Array]:
     """The draws [draws] of each number, which go with those of the curves."""
     tops = curves.curves.max(axis=1)
     draws = {topic: tops - curves.curves[:, place] for topic, place in _places(curves)}
@@ -54,7 +63,7 @@ def draws_of(curves: Curves, delta: float) -> dict[Topic, Array]:
     return draws if curves.labels is None else {**draws, GAIN: tops - curves.labels}
 
 
-def _places(curves: Curves) -> Iterator[tuple[Topic, int]]:
+def _places(curves: Curves | Curve) -> Iterator[tuple[Topic, int]]:
     """Of each temperature that is asked about its place on the curve, where it is there."""
     for topic in COSTS:
         place = int(np.abs(curves.along - math.log2(topic.temperature or 1.0)).argmin())

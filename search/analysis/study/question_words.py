@@ -10,11 +10,14 @@ from search.units import Measure
 from thermowell.api.guidance import Guidance, Measured, Question, Size
 
 METHOD = (
-    "What a wrong T costs, how wide the good range is and what distilling gains are read off all runs of a job: a "
-    "Gaussian process over T and the settings with an effect of each seed that its runs share, its hyperparameters "
-    "drawn from a population near their posterior. A curve has, at each T, the best of the settings that were tried. "
-    "The best of many draws errs upwards; what one half of the seeds says of what the other half found best errs "
-    "downwards: intervals have looked at everything between the two. Over jobs the model is that of the best T."
+    "What a wrong T costs, how wide the good range is and what distilling gains are read off all runs. Where all jobs "
+    "are whole grids of one form, off one surface of all of them: Gaussian processes over T and the settings, with "
+    "deviations of levels, of pairs of them, of repeats and of jobs, which are as large as all jobs together say, and "
+    "noise of each job by itself. Otherwise off each job alone: a Gaussian process over T and the settings with an "
+    "effect of each seed that its runs share, its hyperparameters drawn from a population near their posterior. The "
+    "best of many draws errs upwards; what one half of the seeds says of what the other half found best errs "
+    "downwards: there intervals have looked at everything between the two. A curve has, at each T, the best of the "
+    "settings that were tried. Over jobs the model is that of the best T."
 )
 
 _MARKS = {"moves": "! ", "negligible": "= ", "cannot tell": ""}

@@ -1,7 +1,8 @@
 """What a wrong T costs, how wide the good range is and what distilling gains, in every cell, and what moves these.
 
-Each job's numbers come from all of its runs (curves, quantities); over jobs they are a linear mixed model as the best T
-is, with what repeats cells as random effects.
+Each job's numbers come from all of its runs (curves, quantities) or, where all jobs are whole grids of one form, from
+one surface of all of them (surface); over jobs they are a linear mixed model as the best T is, with what repeats cells
+as random effects.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ from search.analysis.study.curves import Curves, curves_of
 from search.analysis.study.design import Design, Point, design_of
 from search.analysis.study.effects import Effects
 from search.analysis.study.gibbs import CHAINS, Array, Between, sample
-from search.analysis.study.quantities import COSTS, GAIN, WIDTH, Quantity, Topic, quantities
+from search.analysis.study.quantities import COSTS, GAIN, WIDTH, Quantity, Topic, quantities, quantities_together
+from search.analysis.study.surface import curves_together
+from search.analysis.study.tables import tables_of
 from search.units import Measure
 from thermowell.api.answers import Interval
 from thermowell.api.guidance import Effect, Measured, Question, Size, SizeVerdict
@@ -40,8 +43,14 @@ class Told:
     """A job with what its runs tell."""
 
     cell: Cell
-    curves: Curves
     quantities: Mapping[Topic, Quantity]
+
+
+@dataclass(frozen=True, slots=True)
+class Alone(Told):
+    """A job that was read by itself."""
+
+    curves: Curves
 
 
 def margin_of(cells: Sequence[Cell]) -> float:
@@ -53,17 +62,28 @@ def margin_of(cells: Sequence[Cell]) -> float:
 def questions_of(cells: Sequence[Cell], confidence: float, measure: Measure, seed: int) -> list[Question]:
     """All questions that these jobs tell of; the same cells and seed give the same."""
     margin = margin_of(cells)
-    jobs = jobs_that_tell(cells, margin, seed)
+    jobs = jobs_together(cells, margin, seed) or jobs_that_tell(cells, margin, seed)
     return [inquiry.question(measure) for inquiry in inquiries(jobs, margin, confidence, seed)]
 
 
-def jobs_that_tell(cells: Sequence[Cell], margin: float, seed: int) -> list[Told]:
-    """Those whose runs tell something, with what that is."""
+def jobs_together(cells: Sequence[Cell], margin: float, seed: int) -> list[Told]:
+    """Those that have runs, read off one surface; none where their runs are not whole grids of one form."""
+    ready = [(cell, cell.runs) for cell in cells if cell.runs is not None]
+    tables = tables_of([runs for _, runs in ready])
+    if tables is None:
+        return []
+    points = [_point(cell) for cell, _ in ready]
+    curves = curves_together(tables, design_of(points), points, np.random.default_rng([seed, 5]))
+    return [Told(cell, quantities_together(curve, margin)) for (cell, _), curve in zip(ready, curves, strict=True)]
+
+
+def jobs_that_tell(cells: Sequence[Cell], margin: float, seed: int) -> list[Alone]:
+    """Those whose runs tell something, each by itself, with what that is."""
     jobs = []
     for place, cell in enumerate(cells):
         curves = None if cell.runs is None else curves_of(cell.runs, np.random.default_rng([seed, 5, place]))
         if curves is not None:
-            jobs.append(Told(cell, curves, quantities(curves, margin)))
+            jobs.append(Alone(cell, quantities(curves, margin), curves))
     return jobs
 
 
@@ -89,7 +109,7 @@ class Inquiry:
     @classmethod
     def of(cls, topic: Topic, jobs: Sequence[Told], margin: float, confidence: float, seed: int) -> Inquiry:
         """The model of these jobs, all of which tell of the topic."""
-        points = [Point(job.cell.levels, job.cell.replicate) for job in jobs]
+        points = [_point(job.cell) for job in jobs]
         design = design_of(points)
         sizes = [job.quantities[topic] for job in jobs]
         halves, draws = (np.array([getattr(size, name) for size in sizes]) for name in ("by_halves", "by_draws"))
@@ -186,6 +206,10 @@ class Inquiry:
                 measured=self._measured(together * self.unit),
                 verdict=self.effects.verdict(together, self.effects.corners(pair)) if sufficient else "cannot tell",
             )
+
+
+def _point(cell: Cell) -> Point:
+    return Point(cell.levels, cell.replicate)
 
 
 def _together(group: Sequence[Told], topic: Topic, between: Array, rng: np.random.Generator) -> Array:
