@@ -249,12 +249,14 @@ def make(
                 file.flush()
 
 
-def compared(rows: Rows, world: str, context: str, method: str, measure: str) -> dict[str, float] | None:
-    """The mean of a measure, by how much it is more than the shipped one's in the same runs, with a 95 % t interval and
-    a standard error; None with fewer than two pairs.
+def compared(
+    rows: Rows, world: str, context: str, method: str, measure: str, beside: str = METHODS[0].name
+) -> dict[str, float] | None:
+    """The mean of a measure, by how much it is more than that of the method `beside` in the same runs, with a 95 % t
+    interval and a standard error; None with fewer than two pairs.
     """
     runs = sorted(run for (*where, run) in rows if where == [world, context, method])
-    pairs = [(rows[world, context, method, run], rows.get((world, context, METHODS[0].name, run), {})) for run in runs]
+    pairs = [(rows[world, context, method, run], rows.get((world, context, beside, run), {})) for run in runs]
     both = [(own[measure], base[measure]) for own, base in pairs if measure in own and measure in base]
     if len(both) < 2:
         return None

@@ -112,10 +112,12 @@ def should_prune(storage: Storage, claim: Claim, number: int, epoch: int, value:
         trial = storage.get_all_trials(known.study_id, deepcopy=False)[number]
         if epoch < max(trial.intermediate_values):
             return False
-        return _stops(storage, name, claim.spec, trial)
+        return _stops(storage, name, claim.spec, claim.arm, trial)
 
 
-def would_prune(storage: Storage, spec: JobSpec, name: str, number: int, steps: Mapping[int, float]) -> bool:
+def would_prune(
+    storage: Storage, spec: JobSpec, arm: Arm, name: str, number: int, steps: Mapping[int, float]
+) -> bool:
     """As `should_prune`, of values at rungs that are not written down yet: whoever asks writes them, and the trial's
     end where it stops, in one transaction.
     """
@@ -125,7 +127,7 @@ def would_prune(storage: Storage, spec: JobSpec, name: str, number: int, steps: 
         trial.intermediate_values = {**steps, **trial.intermediate_values}
         if max(steps) < max(trial.intermediate_values):
             return False
-        return _stops(storage, name, spec, trial)
+        return _stops(storage, name, spec, arm, trial)
 
 
 def step_writer(storage: Storage, name: str, number: int, steps: Mapping[int, float]) -> Callable[[Any], None] | None:
@@ -142,8 +144,8 @@ def step_writer(storage: Storage, name: str, number: int, steps: Mapping[int, fl
     return write
 
 
-def _stops(storage: Storage, name: str, spec: JobSpec, trial: FrozenTrial) -> bool:
-    study = optuna.load_study(study_name=name, storage=storage, pruner=pruner_factory.build_pruner(spec))
+def _stops(storage: Storage, name: str, spec: JobSpec, arm: Arm, trial: FrozenTrial) -> bool:
+    study = optuna.load_study(study_name=name, storage=storage, pruner=pruner_factory.build_pruner(spec, arm))
     try:
         return study.pruner.prune(study, trial)
     except NUMERICAL as error:  # nobody is stopped by numbers that have come to an end

@@ -33,7 +33,9 @@ def quality(value: float, best: float, span: float = 1.0) -> float:
     return -math.log(abs(best - value) / span + FLOOR)
 
 
-def predict(features: Floats, gains: Floats, features_new: Floats) -> tuple[float, float]:
+def predict(
+    features: Floats, gains: Floats, features_new: Floats, prior_deviation: float = _PRIOR_DEVIATION
+) -> tuple[float, float]:
     """Mean and standard deviation of a gain, of trials with these features ([trials, features]), for one more's.
 
     Normal-inverse-gamma regression (Murphy 2012, section 7.6) on features as wide as 1 or made so, where they are
@@ -47,7 +49,7 @@ def predict(features: Floats, gains: Floats, features_new: Floats) -> tuple[floa
     weights = np.linalg.solve(precision, design.T @ gains)
     residuals = gains - design @ weights
     shape = 1.0 + len(gains) / 2
-    rate = _PRIOR_DEVIATION**2 + 0.5 * float(residuals @ residuals + weights[1:] @ weights[1:])
+    rate = prior_deviation**2 + 0.5 * float(residuals @ residuals + weights[1:] @ weights[1:])
     spread = 1.0 + float(point @ np.linalg.solve(precision, point))
     return float(point @ weights), math.sqrt(rate / (shape - 1.0) * spread)
 

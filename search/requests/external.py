@@ -244,7 +244,7 @@ class TrialDoor:
         if not steps:
             return external.report(self.db, principal, job_id, number, token, entries, resume)
         name, optuna_number = optuna_study_name(job_id, trial.arm), trial.row.optuna_number
-        stops = study.would_prune(self.storage, trial.spec, name, optuna_number, steps)
+        stops = study.would_prune(self.storage, trial.spec, trial.arm, name, optuna_number, steps)
         write = study.step_writer(self.storage, name, optuna_number, steps)
         if not stops:
             return external.report(self.db, principal, job_id, number, token, entries, resume, write)

@@ -63,9 +63,12 @@ class SamplerSpec(Part):
 
 
 class PrunerSpec(Part):
-    """Which trials are stopped early, at rungs: epochs min_epochs, min_epochs * reduction_factor, ..."""
+    """Which trials are stopped early, at rungs: epochs min_epochs, min_epochs * reduction_factor, ...
 
-    name: Literal["none", "median", "successive_halving", "hyperband", "stratified", "curve"] = "none"
+    auto has rungs and numbers of its own: after 30, 50 and 70 % of training.
+    """
+
+    name: Literal["none", "auto", "median", "successive_halving", "hyperband", "stratified", "curve"] = "none"
     min_epochs: Annotated[int, Sensible(high=10_000)] = Field(4, ge=1)
     reduction_factor: int = Field(3, ge=2, le=10)
     startup_trials: int = Field(5, ge=0, le=10_000, description="median and curve: trials that must have ended before")
@@ -211,7 +214,7 @@ class JobSpec(Part):
     def _affordable(self) -> Self:
         if self.budget.epochs is not None and self.budget.epochs < self.training.epochs:
             raise ValueError("budget.epochs must pay for at least one trial of training.epochs")
-        if self.pruner.name != "none" and self.pruner.min_epochs >= self.training.epochs:
+        if self.pruner.name not in ("none", "auto") and self.pruner.min_epochs >= self.training.epochs:
             raise ValueError("pruner.min_epochs must be below training.epochs, or the pruner none")
         return self
 

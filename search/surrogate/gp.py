@@ -79,6 +79,15 @@ class GaussianProcess:
         mean, reduction = self._given(points)
         return mean, self.kernel(points, points) - reduction.T @ reduction
 
+    def left_out(self) -> Array:
+        """What is expected of each target [n] by all others, noise and theta as they are.
+
+        Rasmussen and Williams 2006, equation 5.12.
+        """
+        inverse = linalg.cho_solve((self._root, True), np.eye(len(self.targets)), check_finite=False)
+        expected: Array = self.targets - self._weights / inverse.diagonal()
+        return expected
+
     def believing(self, points: Array) -> GaussianProcess:
         """The process to which values at `points` [k, d] came out as expected (the kriging believer of Ginsbourger et
         al. 2010): it doubts less near them, and its mean is the same.
