@@ -262,13 +262,26 @@ def _luck(result: Json) -> str:
 
 
 def _blocks(result: Json) -> str:
-    from benchmarks.searching.blocks import METHODS, WORLDS, words
+    from benchmarks.searching.blocks import METHODS
+
+    return _by_world(result, [method.name for method in METHODS])
+
+
+def _pruned(result: Json) -> str:
+    from benchmarks.searching.pruned import METHODS
+
+    return _by_world(result, METHODS)
+
+
+def _by_world(result: Json, methods: Sequence[str]) -> str:
+    """Each measure of each method, and by how much it is more than the first one's."""
+    from benchmarks.searching.blocks import WORLDS, words
 
     parts = []
     for world in (world for world in WORLDS if world in result):
         measures = result[world]
         first = next(iter(measures.values()))
-        names = [method.name for method in METHODS if method.name in first]
+        names = [name for name in methods if name in first]
         rows = [[measure, *(words(of.get(name)) for name in names)] for measure, of in measures.items()]
         pairs = ["pairs", *(str(first[name]["pairs"]) for name in names)]
         parts += [f"**{world}**", _table(["", *names], [pairs, *rows])]
@@ -338,6 +351,7 @@ _KINDS: dict[str, Callable[[Json], str]] = {
     "search_cost": _search_cost,
     "bias": _bias,
     "blocks": _blocks,
+    "pruned": _pruned,
     "luck": _luck,
     "averaged": _averaged,
     "ranges": _ranges,

@@ -230,7 +230,7 @@ class Pruner(Part):
     chance: curve: stop below this chance to end among as many as there are finalists
     """
 
-    name: Literal["none", "median", "successive_halving", "hyperband", "stratified", "curve"] | None = None
+    name: Literal["none", "auto", "median", "successive_halving", "hyperband", "stratified", "curve"] | None = None
     min_epochs: int | None = None
     reduction_factor: int | None = None
     startup_trials: int | None = None

@@ -1,8 +1,8 @@
 """What `pruner: auto` saves and loses: whole jobs at equal trials, beside the same jobs with no pruner and with `curve`,
 on open contexts alone.
 
-    python -m benchmarks.searching.pruned [--minutes M] [--runs N] [--only NAMES] [--worlds NAMES] [--log FILE]
-        [--tiny] [--keep NAME]
+    python -m benchmarks.searching.pruned [--minutes M] [--runs N] [--only NAMES] [--worlds NAMES] [--methods NAMES]
+        [--log FILE] [--tiny] [--keep NAME]
 
 In the world of benchmarks ("shared"), and on recorded students, of which methods see two seeds and the truth is made of
 the others ("real"). Rows that the log has are not made again.
@@ -91,12 +91,13 @@ def trained(ground: Ground, job: Job, trial: Trial) -> Trial:
 
 
 def make(
-    contexts: Sequence[str], worlds: Sequence[str], runs: int, budgets: Sequence[int], end: float, log: Path
-) -> None:
+    contexts: Sequence[str], worlds: Sequence[str], methods: Sequence[str], runs: int, budgets: Sequence[int],
+    end: float, log: Path,
+) -> None:  # fmt: skip
     """Adds the rows that the log lacks, run by run, until the time is up."""
     made = read(log)
     todo = [(run, name, world, method) for run in range(runs) for name in contexts for world in worlds
-            for method in METHODS]  # fmt: skip
+            for method in methods]  # fmt: skip
     with log.open("a", encoding="utf-8") as file:
         for run, name, world, method in todo:
             if time.monotonic() > end:
@@ -127,6 +128,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--runs", type=int, default=RUNS)
     parser.add_argument("--only", help="contexts that are searched, by commas")
     parser.add_argument("--worlds", default=",".join(WORLDS), help="by commas")
+    parser.add_argument("--methods", default=",".join(METHODS), help="by commas")
     parser.add_argument("--log", type=Path, help="a file of rows, which is gone on with")
     parser.add_argument("--tiny", action="store_true", help="two short runs on a world from a formula")
     parser.add_argument("--keep", metavar="NAME", help="write results/NAME.json")
@@ -139,7 +141,7 @@ def main(arguments: Sequence[str]) -> int:
     with tempfile.TemporaryDirectory() as folder:
         log = options.log or Path(folder) / "rows.jsonl"
         end = time.monotonic() + 60 * options.minutes
-        make(contexts, options.worlds.split(","), runs, budgets, end, log)
+        make(contexts, options.worlds.split(","), options.methods.split(","), runs, budgets, end, log)
         rows = read(log)
     details: dict[str, Any] = {}
     headline: dict[str, Any] = {"benchmark": "pruned", **before}

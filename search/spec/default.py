@@ -120,9 +120,9 @@ warm_start:                  # the search's first trials, in the place of startu
   points: []                 # or your own guesses, tried first: {{guess}}
 
 pruner:
-  name: none                 # or curve (stops what will not end among the best), stratified (halving among similar
-                             # temperatures), median, successive_halving, hyperband: see benchmarks/README.md
-  min_epochs: 4              # the first rung; the next ones are reduction_factor times as late
+  name: none                 # or auto (stops what will not be a finalist, after 30, 50 and 70 % of training), curve,
+                             # stratified, median, successive_halving, hyperband: see docs/pruners.md
+  min_epochs: 4              # the first rung; the next ones are reduction_factor times as late; auto has its own
   reduction_factor: 3
   startup_trials: 5          # median and curve: trials that must have ended before
   chance: 0.05               # curve: below this chance to end among as many as there are finalists

@@ -16,7 +16,7 @@ from search.states import TrialState
 from search.storage.db import Database
 from tests.search import factories
 
-EPOCHS, FIRST = 8, 2
+EPOCHS, BEFORE = 8, 10
 
 
 @contextmanager
@@ -36,32 +36,33 @@ def asked(db: Database, storage: study.Storage) -> tuple[Claim, int]:
     return claim, number
 
 
-@pytest.mark.parametrize("name", ["stratified", "curve"])
+@pytest.mark.parametrize("name", ["stratified", "curve", "auto"])
 def test_decisions_come_from_the_storage_alone(db: Database, name: str) -> None:
     factories.submitted(
         db,
         training={"epochs": EPOCHS},
         budget={"trials": 12},
         space={"temperature": {"low": 1, "high": 1.5}, "optimizer": {"adamw": {}}},
-        pruner={"name": name, "min_epochs": FIRST, "reduction_factor": 2, "startup_trials": 6},
+        pruner={"name": name, "min_epochs": 2, "reduction_factor": 2, "startup_trials": 6},
     )
     with anew(db) as storage:
-        for place in range(6):
+        for place in range(BEFORE):
             claim, number = asked(db, storage)
-            value = 0.9 - 0.001 * place if name == "curve" else 0.5 + 0.05 * place  # the halving would stop worse ones
-            for epoch in sorted(pruner_factory.rungs(claim.spec)):
+            halving = name == "stratified"  # it would stop worse ones
+            value = 0.4 + 0.05 * place if halving else 0.9 - 0.001 * place
+            for epoch in (rungs := sorted(pruner_factory.rungs(claim.spec))):
                 assert not study.should_prune(storage, claim, number, epoch, value - 0.1 / epoch)
             reporting.finish(db, claim.token, claim.trial_id, TrialState.COMPLETED, value=value)
         Repairer(db, storage, 10.0).run()
         hopeless, its = asked(db, storage)
         best, its_own = asked(db, storage)
         first = (
-            study.should_prune(storage, hopeless, its, FIRST, 0.1),
-            study.should_prune(storage, best, its_own, FIRST, 0.99),
+            study.should_prune(storage, hopeless, its, rungs[0], 0.1),
+            study.should_prune(storage, best, its_own, rungs[0], 0.99),
         )
     with anew(db) as storage:
         again = (
-            study.should_prune(storage, hopeless, its, FIRST, 0.1),
-            study.should_prune(storage, best, its_own, FIRST, 0.99),
+            study.should_prune(storage, hopeless, its, rungs[0], 0.1),
+            study.should_prune(storage, best, its_own, rungs[0], 0.99),
         )
     assert first == again == (True, False)

@@ -10,12 +10,12 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args
 
 from hypothesis import strategies as st
 
 from search.spec.fields import LEAST, NARROWEST
-from search.spec.job import COLDEST, MOST_CONFIDENCE
+from search.spec.job import COLDEST, MOST_CONFIDENCE, PrunerSpec
 
 Strategy = st.SearchStrategy[Any]
 TINY = 5e-324
@@ -99,7 +99,8 @@ def documents(draw: st.DrawFn, stored: bool = False) -> dict[str, Any]:
     schedules = ["constant"] if method in ("mse", "ctkd") else ["constant", "constant", "linear", "cosine", "step"]
     schedule = draw(st.sampled_from(schedules))
     epochs = draw(st.integers(1, 6))
-    pruners = ["none"] if epochs < 2 else ["none", "median", "successive_halving", "hyperband", "stratified", "curve"]
+    names = get_args(PrunerSpec.model_fields["name"].annotation)
+    pruners = ["none", "auto"] if epochs < 2 else names
     confidences = [0.9, 0.5000000001, MOST_CONFIDENCE] + ([1 - sys.float_info.epsilon / 2] if stored else [])
     return {
         "name": "drawn",

@@ -62,8 +62,7 @@ class Search:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         name = f"{self.spec.seed} {self.arm}"  # from which Hyperband draws its brackets
         self._study = optuna.create_study(study_name=name, direction=self.spec.objective.direction)
-        self._pruner = pruner_factory.build_pruner(self.spec, self.arm)
-        self._rungs = sorted(pruner_factory.rungs(self.spec))
+        self._pruner, self._rungs = pruner_factory.build_pruner(self.spec), sorted(pruner_factory.rungs(self.spec))
         self._columns = Columns()
 
     def trial(self, place: int, number: int, searches: Mapping[Arm, Search]) -> Ended:

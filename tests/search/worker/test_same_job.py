@@ -28,6 +28,7 @@ SMALL: dict[str, Any] = {
 NLL: dict[str, Any] = {"objective": {"metric": "nll"}}
 OWN_LOSS: dict[str, Any] = {"objective": {"metric": "val_loss", "direction": "minimize", "low": 0, "high": 1000}}
 LARGE: dict[str, Any] = {"pruner": {"name": "median", "min_epochs": 2, "startup_trials": 4}}
+AUTO: dict[str, Any] = {"pruner": {"name": "auto"}, "budget": {"trials": 24}, "confirmation": SMALL["confirmation"]}
 
 
 def document(kind: str, changes: dict[str, Any]) -> dict[str, Any]:
@@ -110,7 +111,11 @@ def answer(db: Database, job: Job) -> dict[str, Any]:
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("changes", [SMALL, pytest.param(LARGE, marks=pytest.mark.slow)], ids=["small", "pruned"])
+@pytest.mark.parametrize(
+    "changes",
+    [SMALL, *(pytest.param(changes, marks=pytest.mark.slow) for changes in (LARGE, AUTO))],
+    ids=["small", "pruned", "auto"],
+)
 def test_a_program_over_http_searches_and_answers_as_our_worker_does(
     db: Database, tmp_path: Path, changes: dict[str, Any]
 ) -> None:
