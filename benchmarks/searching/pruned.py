@@ -1,4 +1,4 @@
-"""What `pruner: auto` saves and loses: whole jobs at equal trials, beside the same jobs with no pruner and with `curve`,
+"""What `pruner: auto` saves and loses: whole jobs at equal trials, beside the same jobs with none and with `curve`,
 on open contexts alone.
 
     python -m benchmarks.searching.pruned [--minutes M] [--runs N] [--only NAMES] [--worlds NAMES] [--methods NAMES]

@@ -115,9 +115,7 @@ def should_prune(storage: Storage, claim: Claim, number: int, epoch: int, value:
         return _stops(storage, name, claim.spec, claim.arm, trial)
 
 
-def would_prune(
-    storage: Storage, spec: JobSpec, arm: Arm, name: str, number: int, steps: Mapping[int, float]
-) -> bool:
+def would_prune(storage: Storage, spec: JobSpec, arm: Arm, name: str, number: int, steps: Mapping[int, float]) -> bool:
     """As `should_prune`, of values at rungs that are not written down yet: whoever asks writes them, and the trial's
     end where it stops, in one transaction.
     """

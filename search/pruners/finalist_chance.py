@@ -7,7 +7,7 @@ it. So that is what a trial's chance is of: not of its own end, which may be luc
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from statistics import NormalDist
 
 import numpy as np
@@ -52,19 +52,19 @@ class FinalistPruner(optuna.pruners.BasePruner):
             return True
         sign = 1.0 if study.direction is StudyDirection.MAXIMIZE else -1.0
         rivals = [rival for rival in study.get_trials(deepcopy=False) if rival.number != trial.number]
-        reached = [rival.intermediate_values[rung] for rival in rivals if rung in rival.intermediate_values]
-        if all(sign * value >= sign * rival for rival in reached) or not self._placed(trial):
+        rival_values = [rival.intermediate_values[rung] for rival in rivals if rung in rival.intermediate_values]
+        if all(sign * value >= sign * rival for rival in rival_values) or not self._has_point(trial):
             return False
-        ended = [rival for rival in rivals if _ended_after(rival, rung) and self._placed(rival)][-MOST:]
-        points = np.array([self._point(one) for one in [*ended, trial]])
-        if len(ended) < ENOUGH or len(np.unique(points[:-1], axis=0)) < self._keep:
+        examples = [rival for rival in rivals if _tells(rival, rung) and self._has_point(rival)][-MOST:]
+        points = np.array([self._point(example) for example in [*examples, trial]])
+        if len(examples) < ENOUGH or len(np.unique(points[:-1], axis=0)) < self._keep:
             return False
-        ends = sign * np.array([float(rival.value or 0.0) for rival in ended])
-        values = sign * np.array([one.intermediate_values[rung] for one in [*ended, trial]])
+        ends = sign * np.array([float(example.value or 0.0) for example in examples])
+        values = sign * np.array([example.intermediate_values[rung] for example in [*examples, trial]])
         with one_thread():
             return chance(points, ends, values, self._encoding.lengths, self._keep) < CHANCE
 
-    def _placed(self, trial: FrozenTrial) -> bool:
+    def _has_point(self, trial: FrozenTrial) -> bool:
         return self._encoding.has(self._optimizer(trial), trial.params)
 
     def _point(self, trial: FrozenTrial) -> Array:
@@ -111,7 +111,7 @@ def chance(points: Array, ends: Array, values: Array, lengths: Array, keep: int)
     return 1.0 - NormalDist(float(worth), doubt).cdf(float(threshold))
 
 
-def _ended_after(trial: FrozenTrial, rung: int) -> bool:
+def _tells(trial: FrozenTrial, rung: int) -> bool:
     """Whether a trial was trained to its end, and has a value there and at the rung."""
     if trial.state is not TrialState.COMPLETE or rung not in trial.intermediate_values:
         return False

@@ -77,7 +77,7 @@ def test_a_clear_loser_is_stopped_and_who_may_win_goes_on() -> None:
 
 
 def test_bad_luck_stops_no_good_configuration() -> None:
-    """Near the best T a run lies three deviations of noise below: its configuration is worth what its neighbours are."""
+    """A run three deviations of noise below, near the best T: its configuration is worth what its neighbours are."""
     assert not stops(spec_of(), finished(), trial_of(2.9, [worth(2.9) - 0.206]))
 
 
