@@ -86,8 +86,8 @@ def _of_stopping(ground: Ground, job: Job, winner: int) -> dict[str, float]:
 def trained(ground: Ground, job: Job, trial: Trial) -> Trial:
     """A trial of the search, trained to its end with the seed it had."""
     value = ground.value(ground.curve(job.cell(trial), trial.seed), ground.length)
-    ends = {"value": value, "epoch": ground.length, "metrics": {"accuracy": value}}
-    return replace(trial, state=TrialState.COMPLETED, **ends)
+    metrics = {"accuracy": value}
+    return replace(trial, state=TrialState.COMPLETED, value=value, epoch=ground.length, metrics=metrics)
 
 
 def make(
