@@ -35,12 +35,13 @@ WEIGHTED = Grid(
     },
 )
 """From hardly a teacher to nothing but the teacher; kd_weight 0 is its label-only cells."""
-FAST: Mapping[OptimizerName, Settings] = {
-    "sgd": Settings((0.01, 0.03, 0.1, 0.3, 1.0), SGD_DECAYS, 0.9),
-    "adamw": SETTINGS["adamw"],
-}
-BROAD = Grid(TEMPERATURES, (0.1, 0.25, *KD_WEIGHTS), FAST)
-"""With kd_weight from a little to nothing but the teacher, and rates of SGD up to 1."""
+BROAD = Grid(TEMPERATURES, (0.1, 0.25, *KD_WEIGHTS), SETTINGS)
+"""With kd_weight from a little to nothing but the teacher, and both weight decays."""
+FAST = Grid(
+    TEMPERATURES,
+    BROAD.kd_weights,
+    {"sgd": Settings((0.01, 0.03, 0.1, 0.3, 1.0), SGD_DECAYS, 0.9), "adamw": SETTINGS["adamw"]},
+)
 COARSE = Grid(
     TEMPERATURES,
     (0.5, 0.9),
@@ -241,7 +242,7 @@ def _sealed() -> list[Planned]:
                 Model("mlp", {"width": 32, "depth": 1}),
                 Training(25, 64),
             ),
-            grid=BROAD,
+            grid=FAST,
             seeds=SEEDS,
             lanes=122,
         ),
@@ -257,7 +258,7 @@ def _sealed() -> list[Planned]:
                 Model("mlp", {"width": 16, "depth": 1}),
                 Training(15, 64),
             ),
-            grid=BROAD,
+            grid=FAST,
             seeds=SEEDS,
             lanes=122,
         ),
