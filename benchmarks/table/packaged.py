@@ -6,6 +6,7 @@ characters are drawn with Debian's fonts. Debian's packages are brought by `apt-
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
@@ -30,7 +31,7 @@ FONTS = (
 )  # fmt: skip
 VALIDATED = 3
 """Every package of so many, the last of them, is of the validation part: no font is in both."""
-FILES = 8
+FILES = 4
 """Fonts of a package, at most: the first by name."""
 CHARACTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
 CANVAS, BASELINE, TYPE, PIXELS = 64, 46, 44, 16
@@ -74,7 +75,7 @@ def _table(name: str) -> Any:
 
     with TemporaryDirectory() as folder:
         (path,) = _unpacked(MLBENCH, Path(folder)).rglob(f"{name}.rda")
-        return rdata.read_rda(path)[name]
+        return rdata.read_rda(path, default_encoding="ascii")[name]
 
 
 def _glyphs() -> Arrays:
@@ -94,9 +95,9 @@ def _glyphs() -> Arrays:
 def _drawn(folder: Path) -> Iterator[NDArray[np.uint8]]:
     """All characters [characters, height, width] in each of a package's fonts that has them."""
     paths = sorted(path for path in folder.rglob("*") if path.suffix in (".ttf", ".otf") and not path.is_symlink())
-    drawn = (_characters(path) for path in paths)
-    complete = [images for images in drawn if len(np.unique(images, axis=0)) == len(CHARACTERS)]
-    yield from complete[:FILES]
+    drawn = map(_characters, paths)
+    complete = (images for images in drawn if len(np.unique(images, axis=0)) == len(CHARACTERS))
+    return itertools.islice(complete, FILES)
 
 
 def _characters(path: Path) -> NDArray[np.uint8]:
