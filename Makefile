@@ -136,7 +136,7 @@ bench-load: $(STAMP) ## 200 clients at once on 10,000 trials, against Optuna Das
 bench-claims: $(STAMP) ## claims and reports of clients over HTTP, beside Optuna's gRPC proxy and Vizier's service; QUICK=1 is shorter
 	$(BIN)/python -m benchmarks.serving.claims $(if $(QUICK),--quick) --keep claims-$(SCALE) $(OPTIONS)
 
-bench-search: $(STAMP) ## what a good answer costs here, by grid and with others' searches; QUICK=1: five minutes
+bench-search: $(STAMP) ## regrets at equal trainings beside peers, OPTIONS="--before CHECKOUT" to compare; QUICK=1: five minutes
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.searching.cost $(if $(QUICK),--quick) --keep search-cost-$(SCALE) $(OPTIONS)
 
 bench-ranges: $(STAMP) ## which sampler finds more over ranges, simulated between the table's cells? half an hour

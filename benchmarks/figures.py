@@ -177,6 +177,35 @@ def _share(part: Json | None) -> str:
     return "-" if part is None else f"{100 * part['share']:.0f} % of {part['of']}"
 
 
+def _search_regret(result: Json) -> str:
+    from benchmarks.searching.cost.regrets import GOALS
+
+    details = result["details"]
+    ratios = []
+    for key in [*GOALS, *(key for key in result if key.startswith("winner_vs_"))]:
+        one = result[key]
+        if one is not None:
+            goal = f"{GOALS[key]:g}" if key in GOALS else ""
+            each = [f"{part['ratio']:.2f}" for part in one["by_context"].values()]
+            ratios.append([key, f"{one['ratio']:.2f} ({one['low']:.2f} to {one['high']:.2f})", goal, ", ".join(each)])
+    contexts = ", ".join(result["contexts"])
+    parts = [f"Goals missed: {'; '.join(result['regret_goals_missed']) or 'none'}."]
+    parts.append(_table(["", "ratio, 95 %", "at most", contexts], ratios))
+    for part, title in (("at_totals", "at a total of trainings"), ("after", "after trials of the search")):
+        for context, by_budget in details[part].items():
+            names = dict.fromkeys(name for one in by_budget.values() for name in one if name != "trainings")
+            rows = [
+                [
+                    name,
+                    str(next(iter(by_budget.values()))[name][2]),
+                    *(f"{one[name][0]:.2f}" for one in by_budget.values()),
+                ]
+                for name in names
+            ]
+            parts.append(_table([f"{context}, {title}", "runs", *by_budget], rows))
+    return "\n\n".join(parts)
+
+
 def _search_cost(result: Json) -> str:
     details = result["details"]
     parts = [f"Goals missed: {'; '.join(result['goals_missed']) or 'none'}. Contexts: {', '.join(result['contexts'])}."]
@@ -349,6 +378,7 @@ _KINDS: dict[str, Callable[[Json], str]] = {
     "views": _views,
     "precision": _precision,
     "search_cost": _search_cost,
+    "search_regret": _search_regret,
     "bias": _bias,
     "blocks": _blocks,
     "pruned": _pruned,

@@ -11,20 +11,18 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
 import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.common import facts, output
+from benchmarks.common import checkouts, facts, output
+from benchmarks.common.facts import ROOT
 from benchmarks.verdict import figures
 from benchmarks.verdict.worlds import KINDS
 
-ROOT = Path(__file__).parents[2]
 CONTEXTS = ("digits-cnn-20", "digits-mlp-60", "digits-weights-30", "fashion-mlp-30", "fashion-whole-16")
 BUDGETS = ("default", "12", "24", "placebo-1", "placebo-4", "extended")
 QUICK = ("flat", "four-best", "useless", "fashion-mlp-30")
@@ -32,10 +30,7 @@ QUICK = ("flat", "four-best", "useless", "fashion-mlp-30")
 
 def played(checkout: Path, worlds: Sequence[str], budgets: Sequence[str], jobs: int) -> list[dict[str, Any]]:
     """The jobs' rows by the code of a checkout, with this one's benchmarks."""
-    with tempfile.TemporaryDirectory() as folder:
-        for name in ("benchmarks", "tests"):
-            (Path(folder) / name).symlink_to(ROOT / name)
-        environment = {**os.environ, "PYTHONPATH": f"{folder}:{checkout}", "OMP_NUM_THREADS": "1"}
+    with checkouts.played_with(checkout) as (folder, environment):
         command = [sys.executable, "-m", "benchmarks.verdict.side", ",".join(worlds), ",".join(budgets), str(jobs)]
         done = subprocess.run(command, env=environment, cwd=folder, stdout=subprocess.PIPE, text=True, check=False)
     rows = [json.loads(line) for line in done.stdout.splitlines()]

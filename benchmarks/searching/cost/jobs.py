@@ -85,23 +85,19 @@ class Search:
 
     def _of_other_arms(self, searches: Mapping[Arm, Search]) -> list[tuple[Arm, FrozenTrial]] | None:
         """The trials that tell something of this arm's, as a worker reads them; None where it is searched by itself."""
-        if self.spec.baselines.by == "arm":
+        if getattr(self.spec.baselines, "by", "arm") == "arm":  # a checkout that is compared with may be from before it
             return None
-        from search.surrogate import slices  # a checkout that is compared with may be from before it
+        from search.surrogate import slices
 
         others = [arm for arm in slices.together(self.arm, True) if arm is not self.arm]
         return [(arm, trial) for arm in others for trial in searches[arm]._study.get_trials(deepcopy=False)]
 
     def _train(self, place: int, number: int, searches: Mapping[Arm, Search]) -> Ended:
         self._columns.update(self._study.get_trials(deepcopy=False))
+        others = self._of_other_arms(searches)
+        more: dict[str, Any] = {} if others is None else {"arm_trials": others}
         sampler: optuna.samplers.BaseSampler = sampler_factory.build_sampler(
-            self.spec.sampler,
-            self.spec.space,
-            self.arm,
-            self.spec.seed,
-            number,
-            self._columns,
-            arm_trials=self._of_other_arms(searches),
+            self.spec.sampler, self.spec.space, self.arm, self.spec.seed, number, self._columns, **more
         )
         if self.arm is Arm.JOINT and place < len(self.advised):
             sampler = AdvisedSampler(self.advised[place])

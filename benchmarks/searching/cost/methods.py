@@ -12,13 +12,16 @@ BUDGETS = (8, 16, 32, 64)
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """`home` says whose it is: ours, or the environment that it runs in. `chunk` runs are made at a time, `runs` in
-    all, of which `confirmed` get our confirmation too. `most` is its largest budget, None where it is no matter of
-    budget. What is still to be chosen is run in the `unsealed` contexts alone.
+    """`home` says whose it is: ours, ours of the commit before, or the environment that it runs in. `kind` is what it
+    tells: the cost by budgets of its search, the answers by totals of trainings, or one job at the defaults. `chunk`
+    runs are made at a time, `runs` in all, of which `confirmed` get our confirmation too. `most` is its largest budget,
+    None where it is no matter of budget. What is still to be chosen is run in the `unsealed` contexts alone. `search`
+    names the method whose searches it judges, where that is not itself.
     """
 
     name: str
-    home: Literal["ours", "here", "synetune", "smac"]
+    home: Literal["ours", "before", "here", "synetune", "smac"]
+    kind: Literal["cost", "totals", "default"] = "cost"
     chunk: int = 10
     runs: int = 200
     confirmed: int = 200
@@ -26,17 +29,35 @@ class Method:
     parts: dict[str, Any] = field(default_factory=dict)
     warm: Literal["", "warm", "misled"] = ""
     unsealed: bool = False
+    search: str = ""
 
 
+TOTALS = (12, 16, 24, 32, 64, 110)
+"""Trainings for everything, confirmation included."""
 OURS = "ours"
+BEFORE = "before"
+WHOLE = "whole"
+DEFAULT = "default"
+DEFAULT_BEFORE = "default_before"
+MISLED = "ours_misled"
+PEERS = {"gpsampler": "gp_totals", "tpe": "tpe_totals", "bohb": "bohb_totals", "smac": "smac_totals"}
+"""By the name of their figure, the peers whose answers are compared at equal totals."""
 METHODS = (
-    Method(OURS, "ours"),
+    Method(WHOLE, "ours", "totals", chunk=2),
+    Method("gp_totals", "here", "totals", chunk=2, most=TOTALS[-1], search="optuna_gp"),
+    Method("tpe_totals", "here", "totals", chunk=20, most=TOTALS[-1], search="optuna_tpe"),
+    Method("bohb_totals", "synetune", "totals", chunk=1, most=TOTALS[-1], search="syne_bohb"),
+    Method("smac_totals", "smac", "totals", chunk=1, most=TOTALS[-1], search="smac_mf"),
+    Method(OURS, "ours", chunk=4),
+    Method(BEFORE, "before", chunk=4),
+    Method(DEFAULT, "ours", "default", chunk=4),
+    Method(DEFAULT_BEFORE, "before", "default", chunk=4),
+    Method(MISLED, "ours", chunk=4, runs=800, warm="misled"),
     Method("ours_tpe", "ours", parts={"sampler": {"name": "tpe"}}, unsealed=True),
     Method("ours_halving", "ours", parts={"pruner": {"name": "successive_halving"}}, unsealed=True),
     Method("ours_stratified", "ours", parts={"pruner": {"name": "stratified"}}, unsealed=True),
     Method("ours_curve", "ours", parts={"pruner": {"name": "curve"}}, unsealed=True),
     Method("ours_warm", "ours", warm="warm"),
-    Method("ours_misled", "ours", warm="misled"),
     Method("grid_practised", "here", chunk=50, most=None),
     Method("grid_full", "here", chunk=20, confirmed=10, most=None),
     Method("random", "here", chunk=20),
@@ -49,6 +70,8 @@ METHODS = (
     Method("smac_mf", "smac", chunk=2, most=32),
 )
 BY_NAME = {method.name: method for method in METHODS}
+FIGURES = (WHOLE, *PEERS.values(), OURS, BEFORE, DEFAULT, DEFAULT_BEFORE, MISLED)
+"""Those of the figures; the others are asked for with `--costs`."""
 REAL = (OURS, "grid_practised", "grid_full", "random", "optuna_tpe")
 """Those that are also run on recorded students."""
 MISSED = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from benchmarks.searching.cost import history
+from benchmarks.searching.cost import history, whole
 from benchmarks.searching.cost.ground import Ground
 from benchmarks.searching.cost.jobs import Job, Search, confirmed
 from benchmarks.searching.cost.methods import Method, budgets
@@ -14,6 +14,22 @@ from benchmarks.searching.cost.steps import Step, as_shipped, within
 from search.states import Arm
 
 Row = dict[str, Any]
+
+
+def ours(ground: Ground, method: Method, run: int) -> Row:
+    """One run of ours, of this checkout or of that which it is run with."""
+    if method.kind == "totals":
+        return whole.at_totals(ground, run)
+    if method.kind == "default":
+        return whole.at_defaults(ground, run)
+    return ladder(ground, method, run)
+
+
+def theirs(ground: Ground, method: Method, run: int, steps: Sequence[Step]) -> Row:
+    """One run of a peer, of these steps."""
+    if method.kind == "totals":
+        return whole.of_peer(ground, run, steps)
+    return judged(ground, method, run, steps)
 
 
 def ladder(ground: Ground, method: Method, run: int) -> Row:

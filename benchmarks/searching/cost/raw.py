@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import subprocess
+import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -17,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.common import peers
+from benchmarks.common import checkouts, peers
 from benchmarks.common.facts import ROOT
 from benchmarks.searching.cost import coverage, methods, played, side
 from benchmarks.searching.cost.ground import Ground, open_ground
@@ -34,6 +35,7 @@ CONFIRMING = (
     "search/analysis/job/joint_surface.py", "search/surrogate",
     f"{ROOM}/jobs.py", f"{ROOM}/played.py",
 )  # fmt: skip
+WHOLE = (f"{ROOM}/whole.py", "benchmarks/verdict/jobs.py", "search/analysis/job", "search/surrogate")
 SEARCHING = (
     *(
         f"search/samplers/{name}.py"
@@ -49,6 +51,10 @@ COVERING = (
 SPEC = {"space", "training", "objective", "sampler", "pruner", "warm_start", "budget", "baselines", "confirmation"}
 """The parts of a job's spec that a simulated job heeds: their values, not their code, name what was made with them."""
 COVERAGE = "coverage"
+TWICE = (methods.WHOLE, methods.OURS, COVERAGE)
+"""Methods that get twice the time of others, since more than one figure is made of them."""
+HALF = (methods.PEERS["bohb"], methods.PEERS["smac"], methods.MISLED, methods.DEFAULT, methods.DEFAULT_BEFORE)
+"""Methods that get half of it: a goal far away, or the one that matters less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +99,12 @@ def pieces(contexts: Sequence[str], chosen: Sequence[methods.Method], jobs: int,
     ]
 
 
-def make(todo: Sequence[Piece], processes: int, seconds: float) -> list[Done]:
+def make(todo: Sequence[Piece], processes: int, seconds: float, before: Path | None = None) -> list[Done]:
     """The pieces that are there, and those that can be begun within so many seconds: always one of the method and
     context that has had the least CPU time for its share, so that slow ones get as much as others, and fewer runs.
+    `before` is the checkout of the commit before.
     """
-    done = [found for piece in todo if (found := kept(piece)) is not None]
+    done = [found for piece in todo if (found := kept(piece, before)) is not None]
     there = {one.piece for one in done}
     waiting: dict[tuple[str, bool, str], list[Piece]] = {}
     for piece in todo:
@@ -117,7 +124,7 @@ def make(todo: Sequence[Piece], processes: int, seconds: float) -> list[Done]:
                     del waiting[group]
                 guess = _expected(done, piece)
                 spent[group] += guess
-                running[pool.submit(one, piece)] = guess
+                running[pool.submit(one, piece, before)] = guess
             for future in wait(running, return_when=FIRST_COMPLETED).done:
                 ended, guess = future.result(), running.pop(future)
                 spent[ended.piece.group] += ended.seconds - guess
@@ -129,24 +136,24 @@ def make(todo: Sequence[Piece], processes: int, seconds: float) -> list[Done]:
 
 def group_share(context: str, real: bool, method: str) -> float:
     """How much CPU time a figure gets beside others: ours is in every ratio; recorded students are a second look."""
-    return (0.25 if real else 1.0) * (2.0 if method in (methods.OURS, COVERAGE) else 1.0)
+    return (0.25 if real else 1.0) * (2.0 if method in TWICE else 0.5 if method in HALF else 1.0)
 
 
-def kept(piece: Piece) -> Done | None:
-    """A piece that was made before."""
-    path = peers.CACHE / "search" / _key(piece)
+def kept(piece: Piece, before: Path | None = None) -> Done | None:
+    """A piece that was made earlier."""
+    path = peers.CACHE / "search" / _key(piece, before)
     if not path.is_file():
         return None
     lines = path.read_text().splitlines()
     return Done(piece, [json.loads(line) for line in lines[1:]], float(lines[0]))
 
 
-def one(piece: Piece) -> Done:
+def one(piece: Piece, before: Path | None = None) -> Done:
     """A piece, made now."""
     folder = peers.CACHE / "search"
-    path, begun = folder / _key(piece), _cpu()
+    path, begun = folder / _key(piece, before), _cpu()
     try:
-        rows = _rows(piece)
+        rows = _rows(piece, before)
     except peers.PeerMissing as error:
         return Done(piece, [], 0.0, str(error))
     seconds = _cpu() - begun
@@ -154,15 +161,29 @@ def one(piece: Piece) -> Done:
     return Done(piece, rows, seconds)
 
 
-def _rows(piece: Piece) -> list[dict[str, Any]]:
+def _rows(piece: Piece, before: Path | None) -> list[dict[str, Any]]:
     ground = open_ground(piece.context, piece.real)
     runs = range(piece.first, piece.last)
     if piece.method == COVERAGE:
         return [row for number in runs for row in coverage.covered(ground, number)]
     method = methods.BY_NAME[piece.method]
+    if method.home == "before":
+        if before is None:
+            raise ValueError(f"{method.name} needs the checkout of the commit before: --before CHECKOUT")
+        return _elsewhere(piece, before)
     if method.home == "ours":
-        return [played.ladder(ground, method, run) for run in runs]
-    return [played.judged(ground, method, run, steps) for run, steps in _searched(piece, method, ground).items()]
+        return [played.ours(ground, method, run) for run in runs]
+    return [played.theirs(ground, method, run, steps) for run, steps in _searched(piece, method, ground).items()]
+
+
+def _elsewhere(piece: Piece, before: Path) -> list[dict[str, Any]]:
+    given = [piece.method, piece.context, str(piece.first), str(piece.last)]
+    command = [sys.executable, "-W", "ignore", "-m", "benchmarks.searching.cost.elsewhere", *given]
+    with checkouts.played_with(before) as (folder, environment):
+        ended = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    if ended.returncode != 0:
+        raise RuntimeError(f"the service of {before} ended with {ended.returncode}: {ended.stderr[-800:]}")
+    return [json.loads(line) for line in ended.stdout.splitlines()]
 
 
 def _searched(piece: Piece, method: methods.Method, ground: Ground) -> dict[int, list[Step]]:
@@ -178,8 +199,17 @@ def _steps(piece: Piece, method: methods.Method, ground: Ground) -> str:
     """A peer's searches, made now; one that has an environment of its own is asked there."""
     epochs = _most(ground, method)
     if method.home == "here":
-        return "".join(f"{line}\n" for line in side.told(method.name, ground, range(piece.first, piece.last), epochs))
-    given = [method.name, piece.context, "real" if piece.real else "drawn", str(piece.first), str(piece.last)]
+        return "".join(
+            f"{line}\n"
+            for line in side.told(method.search or method.name, ground, range(piece.first, piece.last), epochs)
+        )
+    given = [
+        method.search or method.name,
+        piece.context,
+        "real" if piece.real else "drawn",
+        str(piece.first),
+        str(piece.last),
+    ]
     ended = subprocess.run(
         [peers.python(method.home), "-W", "ignore", "-m", "benchmarks.searching.cost.side", *given, str(epochs)],
         cwd=ROOT,
@@ -209,7 +239,7 @@ def _keep(path: Path, text: str) -> None:
     partial.replace(path)
 
 
-def _key(piece: Piece, peer: bool = False) -> str:
+def _key(piece: Piece, before: Path | None = None, peer: bool = False) -> str:
     ground = open_ground(piece.context, piece.real)
     parts: list[Any] = [ground.fingerprint, repr(piece)]
     code: tuple[str, ...] = COMMON
@@ -220,11 +250,17 @@ def _key(piece: Piece, peer: bool = False) -> str:
         parts.append([coverage.TRIALS, coverage.CONFIRMATIONS])
     else:
         parts.append([method.most, method.warm])
-        if method.home == "ours":
-            code += CONFIRMING + SEARCHING + (BEGINNING if method.warm else ())
+        deciding = CONFIRMING if method.kind == "cost" else (*CONFIRMING, *WHOLE)
+        if method.home in ("ours", "before"):
+            code += deciding + SEARCHING + (BEGINNING if method.warm else ())
             given = played.fitting(ground, method.parts)
         else:
-            code += (f"{ROOM}/{side.ROOMS[method.name]}.py", *(() if peer else CONFIRMING))
+            code += (
+                f"{ROOM}/{side.ROOMS[method.search or method.name]}.py",
+                *(() if peer else CONFIRMING if method.kind == "cost" else (f"{ROOM}/whole.py",)),
+            )
+        if method.home == "before" and before is not None:
+            parts.append(_code_of(before))
         if method.warm == "warm":  # the history is the other open contexts
             parts.append([open_ground(name).fingerprint for name in names(sealed=False)])
     if not peer:
@@ -236,6 +272,15 @@ def _key(piece: Piece, peer: bool = False) -> str:
     digest = hashlib.sha256(json.dumps([*parts, _code(*code)], sort_keys=True).encode()).hexdigest()[:16]
     name = "real" if piece.real else "drawn"
     return f"{piece.context}-{name}-{piece.method}-{piece.first:04}-{digest}.jsonl"
+
+
+@functools.cache
+def _code_of(checkout: Path) -> str:
+    """Changes with what another checkout's service searches by."""
+    digest = hashlib.sha256()
+    for file in sorted((checkout / "search").rglob("*.py")):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 @functools.cache
