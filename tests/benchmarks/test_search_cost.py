@@ -200,4 +200,6 @@ def test_the_command_keeps_its_pieces_and_says_what_it_promises(
     promised = "cost_vs_grid cost_vs_best_peer regret_points winner_within_tolerance confidence_set_coverage"
     promised += " winner_chance_stated shortfall_bound_coverage shortfall_bound_points"
     promised += " gain_coverage confidence_set_width warm_start_saving misled_cost goals_missed"
+    promised += " regret_vs_gpsampler regret_vs_tpe regret_vs_bohb regret_vs_smac regret_after_8 regret_after_16"
+    promised += " regret_after_32 set_width_vs_before regret_at_12 regret_at_24"
     assert set(promised.split()) <= set(said[0])

@@ -108,6 +108,7 @@ def test_a_goal_is_missed_by_its_bounds_too(ground: Ground) -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_checkout_beside_itself_plays_the_same_jobs(
     cache: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

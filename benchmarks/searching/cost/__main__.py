@@ -28,7 +28,7 @@ QUICK = (
     methods.DEFAULT,
     methods.DEFAULT_BEFORE,
 )
-TINY = (*QUICK, methods.MISLED, "grid_practised", "random")
+TINY = (methods.OURS, methods.MISLED, "tpe_totals", "grid_practised", "random")
 MINUTES = {"quick": 4.0, "full": 120.0}
 
 

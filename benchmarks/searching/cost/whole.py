@@ -1,5 +1,5 @@
-"""Whole jobs at a total of trainings or at the defaults, by the simulator of the verdicts' benchmark, and the answers of
-peers at the same totals.
+"""Whole jobs at a total of trainings or at the defaults, by the simulator of the verdicts' benchmark, and what peers
+answer at the same totals.
 """
 
 from __future__ import annotations
