@@ -182,7 +182,7 @@ def _search_regret(result: Json) -> str:
 
     details = result["details"]
     ratios = []
-    for key in [*GOALS, *(key for key in result if key.startswith("winner_vs_"))]:
+    for key in [*GOALS, *(key for key in result if key.startswith("answer_vs_"))]:
         one = result[key]
         if one is not None:
             goal = f"{GOALS[key]:g}" if key in GOALS else ""

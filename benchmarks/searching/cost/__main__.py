@@ -156,11 +156,14 @@ def show(name: str, ground: Ground, costs: dict[str, Any]) -> None:
 
 
 def show_regrets(title: str, by_budget: Mapping[str, Mapping[str, Any]]) -> None:
-    """Mean regrets in points, with their standard errors, by budget."""
+    """Mean regrets in points by budget, and the number of runs."""
     names = [name for name in dict.fromkeys(name for one in by_budget.values() for name in one) if name != "trainings"]
-    if names:
-        cells = [[f"{one[name][0]:.2f} +-{one[name][1]:.2f}" for one in by_budget.values()] for name in names]
-        output.table(title, ["", *by_budget], [[name, *row] for name, row in zip(names, cells, strict=True)])
+    rows = []
+    for name in names:
+        means = [one[name] for one in by_budget.values()]
+        rows.append([name, str(means[0][2]), *(f"{mean[0]:.2f}" for mean in means)])
+    if rows:
+        output.table(title, ["", "runs", *by_budget], rows)
 
 
 def _contexts(options: argparse.Namespace) -> list[str]:

@@ -69,6 +69,8 @@ METHODS = (
     Method("syne_asha_bore", "synetune", chunk=2, most=32),
     Method("smac_mf", "smac", chunk=2, most=32),
 )
+RIVALS = tuple(method for method in METHODS if method.home not in ("ours", "before") and method.kind == "cost")
+"""Peers whose cost is compared."""
 BY_NAME = {method.name: method for method in METHODS}
 FIGURES = (WHOLE, *PEERS.values(), OURS, BEFORE, DEFAULT, DEFAULT_BEFORE, MISLED)
 """Those of the figures; the others are asked for with `--costs`."""

@@ -1,7 +1,9 @@
 """Regrets of answers at equal totals of trainings and after equal searches: ratios with their intervals.
 
 A ratio is one of mean regrets over runs, with FLOOR points added to both, since a mean may be nothing; its mean over
-budgets and contexts is geometric. Of a peer's two forms the one with the lower mean counts, budget by budget.
+budgets and contexts is geometric. Of a peer's two forms the one with the lower mean counts, budget by budget. Of ours the
+winner counts, which distils as all that a peer tries does; what the verdict says to use, labels alone and the default T
+included, is beside it (`answer`).
 """
 
 from __future__ import annotations
@@ -46,10 +48,10 @@ def headline(grounds: Mapping[str, Ground], rows: Mapping[str, ByMethod]) -> Jso
     """The figures over these contexts; None where one side has no run."""
     said: Json = {}
     for name, method in methods.PEERS.items():
-        for key, place in ((f"regret_vs_{name}", 1), (f"winner_vs_{name}", 2)):
+        for key, place in ((f"regret_vs_{name}", 2), (f"answer_vs_{name}", 1)):
             said[key] = ratio(_beside_peer(grounds, rows, method, COMPARED, place))
     for total in (12, 24):
-        gp = _beside_peer(grounds, rows, methods.PEERS["gpsampler"], (total,), 1)
+        gp = _beside_peer(grounds, rows, methods.PEERS["gpsampler"], (total,), 2)
         said[f"regret_at_{total}"] = {
             "points": {name: at_total(ground, rows[name], total) for name, ground in grounds.items()},
             "vs_gpsampler": ratio(gp),
@@ -132,7 +134,7 @@ def _regrets(ground: Ground, cells: Sequence[Sequence[int | None]]) -> Floats:
 def at_total(ground: Ground, rows: ByMethod, total: int) -> Json:
     """Mean regrets in points at a total, by method and form, each with its standard error; and ours' trainings."""
     found: Json = {}
-    for key, place in (("answer", 1), ("winner", 2)):
+    for key, place in (("winner", 2), ("answer", 1)):
         if ours := rows.get(methods.WHOLE):
             found[key] = _mean(_regrets(ground, [[row["totals"][str(total)][place]] for row in ours]))
             found["trainings"] = round(float(np.mean([row["totals"][str(total)][0] for row in ours])), 1)

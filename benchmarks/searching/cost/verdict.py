@@ -59,9 +59,10 @@ def cheapest(ground: Ground, rows: Rows, form: Form) -> Best | None:
 def costs(ground: Ground, rows: Mapping[str, Rows]) -> Json:
     """Each method's cost in each form, in whole trainings."""
     told: Json = {}
+    costly = {method.name for method in methods.METHODS if method.kind == "cost"}
     for name, own in rows.items():
         for form in ("confirmed", "to_winner", "shipped"):
-            best = None if name == COVERAGE else cheapest(ground, own, form)
+            best = cheapest(ground, own, form) if name in costly else None
             if best is not None:
                 told.setdefault(name, {})[form] = _in_trainings(best, ground.length)
     return told
@@ -87,10 +88,10 @@ def compared(
 def best_peer(grounds: Mapping[str, Ground], rows: Mapping[str, Mapping[str, Rows]], form: Form) -> str | None:
     """The peer with the least geometric mean cost among those that ran in all contexts; who never hit stands behind."""
     totals: dict[str, tuple[int, float]] = {}
-    for method in methods.METHODS:
+    for method in methods.RIVALS:
         found = [cheapest(ground, rows[name].get(method.name, []), form) for name, ground in grounds.items()]
         known = [best.ert for best in found if best is not None]
-        if method.home != "ours" and known and len(known) == len(grounds):
+        if known and len(known) == len(grounds):
             never = sum(cost.bound for cost in known)
             totals[method.name] = never, statistics.fmean(math.log(cost.value) for cost in known)
     return min(totals, key=totals.__getitem__) if totals else None
@@ -103,8 +104,7 @@ def behind(grounds: Mapping[str, Ground], rows: Mapping[str, Mapping[str, Rows]]
         mine = cheapest(ground, rows[name].get(methods.OURS, []), "confirmed")
         peers = {
             method.name: cheapest(ground, rows[name].get(method.name, []), "confirmed")
-            for method in methods.METHODS
-            if method.home != "ours"
+            for method in methods.RIVALS
         }
         known = {peer: best.ert for peer, best in peers.items() if best is not None and not best.ert.bound}
         if mine is not None and known:
