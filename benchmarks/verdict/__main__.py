@@ -20,8 +20,8 @@ from typing import Any
 
 from benchmarks.common import checkouts, facts, output
 from benchmarks.common.facts import ROOT
+from benchmarks.searching.worlds import KINDS
 from benchmarks.verdict import figures
-from benchmarks.verdict.worlds import KINDS
 
 CONTEXTS = ("digits-cnn-20", "digits-mlp-60", "digits-weights-30", "fashion-mlp-30", "fashion-whole-16")
 BUDGETS = ("default", "12", "24", "placebo-1", "placebo-4", "extended")

@@ -21,8 +21,8 @@ from scipy import stats
 
 from benchmarks.common import facts, output
 from benchmarks.searching.cost.jobs import NOW, Ended, record
-from benchmarks.verdict.jobs import spec_of
-from benchmarks.verdict.worlds import World, world
+from benchmarks.searching.whole_jobs import spec_of
+from benchmarks.searching.worlds import World, world
 from search import configurations
 from search.analysis.job.finalists import choose_finalists
 from search.analysis.job.fits import fit_each

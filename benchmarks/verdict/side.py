@@ -13,8 +13,8 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from benchmarks.verdict.jobs import Job, spec_of
-from benchmarks.verdict.worlds import Formula, World, world
+from benchmarks.searching.whole_jobs import Job, spec_of
+from benchmarks.searching.worlds import Formula, World, world
 from search import configurations
 from search.spec.job import BudgetSpec
 from trainers.errors import DatasetMissing

@@ -7,10 +7,10 @@ from types import SimpleNamespace
 
 import pytest
 
+from benchmarks.searching.whole_jobs import Job, spec_of
+from benchmarks.searching.worlds import world
 from benchmarks.verdict.figures import of
-from benchmarks.verdict.jobs import Job, spec_of
 from benchmarks.verdict.side import PLACEBOS, rival_of, told
-from benchmarks.verdict.worlds import world
 from search.states import Stage
 
 

@@ -35,7 +35,7 @@ CONFIRMING = (
     "search/analysis/job/joint_surface.py", "search/surrogate",
     f"{ROOM}/jobs.py", f"{ROOM}/played.py",
 )  # fmt: skip
-WHOLE = (f"{ROOM}/whole.py", "benchmarks/verdict/jobs.py", "search/analysis/job", "search/surrogate")
+WHOLE = (f"{ROOM}/whole.py", "benchmarks/searching/whole_jobs.py", "search/analysis/job", "search/surrogate")
 SEARCHING = (
     *(
         f"search/samplers/{name}.py"

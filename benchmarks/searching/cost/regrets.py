@@ -1,9 +1,9 @@
 """Regrets of answers at equal totals of trainings and after equal searches: ratios with their intervals.
 
 A ratio is one of mean regrets over runs, with FLOOR points added to both, since a mean may be nothing; its mean over
-budgets and contexts is geometric. Of a peer's two forms the one with the lower mean counts, budget by budget. Of ours the
-winner counts, which distils as all that a peer tries does; what the verdict says to use, labels alone and the default T
-included, is beside it (`answer`).
+budgets and contexts is geometric. Of a peer's two forms the one with the lower mean counts, budget by budget. Of ours
+the winner counts, which distils as all that a peer tries does; what the verdict says to use, labels alone and the
+default T included, is beside it (`answer`).
 """
 
 from __future__ import annotations

@@ -103,8 +103,7 @@ def behind(grounds: Mapping[str, Ground], rows: Mapping[str, Mapping[str, Rows]]
     for name, ground in grounds.items():
         mine = cheapest(ground, rows[name].get(methods.OURS, []), "confirmed")
         peers = {
-            method.name: cheapest(ground, rows[name].get(method.name, []), "confirmed")
-            for method in methods.RIVALS
+            method.name: cheapest(ground, rows[name].get(method.name, []), "confirmed") for method in methods.RIVALS
         }
         known = {peer: best.ert for peer, best in peers.items() if best is not None and not best.ert.bound}
         if mine is not None and known:

@@ -12,8 +12,8 @@ from typing import Any
 from benchmarks.searching.cost.ground import Ground
 from benchmarks.searching.cost.methods import TOTALS
 from benchmarks.searching.cost.steps import Step, as_shipped, last_values, within
-from benchmarks.verdict.jobs import Job, spec_of
-from benchmarks.verdict.worlds import Recorded
+from benchmarks.searching.whole_jobs import Job, spec_of
+from benchmarks.searching.worlds import Recorded
 from search import configurations
 from search.analysis.job.fits import fit_each
 from search.analysis.job.joint_surface import answer_surface

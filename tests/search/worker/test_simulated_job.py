@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.searching import whole_jobs as judged
+from benchmarks.searching import worlds
 from benchmarks.searching.cost import jobs as simulated
 from benchmarks.searching.cost.ground import Ground
 from benchmarks.table.spec import spec
-from benchmarks.verdict import jobs as judged
-from benchmarks.verdict import worlds
 from search.requests import jobs, trials
 from search.settings import Settings
 from search.spec.job import JobSpec

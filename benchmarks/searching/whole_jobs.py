@@ -12,7 +12,7 @@ from typing import Any
 import optuna
 
 from benchmarks.searching.cost.jobs import NOW, Ended, finished, record, snapshot
-from benchmarks.verdict.worlds import World
+from benchmarks.searching.worlds import World
 from search import configurations
 from search.analysis.job.build import build_documents
 from search.analysis.job.finalists import choose_finalists
