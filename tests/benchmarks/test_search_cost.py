@@ -167,7 +167,7 @@ def test_slow_methods_get_as_much_time_as_others_and_fewer_runs(cache: Path, mon
     made: list[raw.Piece] = []
     seconds = {"optuna_gp": 3.0, "random": 1.0}
 
-    def one(piece: raw.Piece) -> raw.Done:
+    def one(piece: raw.Piece, before: Path | None) -> raw.Done:
         made.append(piece)
         return raw.Done(piece, [], seconds[piece.method])
 
