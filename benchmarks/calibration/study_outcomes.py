@@ -113,7 +113,8 @@ def outcomes(question: Question, truths: Truths) -> Iterator[Outcome]:
     def outcome(part: str, measured: Measured, number: float, verdict: str | None) -> Outcome:
         assert measured.interval is not None  # it comes from draws
         ends = measured.interval.low, measured.mean, measured.interval.high, number
-        return Outcome(label, part, *(round(end / question.margin, 4) for end in ends), verdict)
+        low, middle, high, truth = (round(end / question.margin, 4) for end in ends)
+        return Outcome(label, part, low, middle, high, truth, verdict)
 
     for size in question.cells:
         yield outcome("cell", size.measured, true[tuple(size.levels.values())], size.verdict)
