@@ -36,7 +36,7 @@ FILES = 4
 """Fonts of a package, at most: the first by name."""
 CHARACTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
 CANVAS, BASELINE, TYPE, PIXELS = 64, 46, 44, 16
-Arrays = Mapping[str, NDArray[Any]]
+Arrays = Mapping[str, Any]
 
 
 def lay(name: str, root: Path) -> None:
