@@ -129,7 +129,10 @@ def test_its_programs_keep_how_much_they_may_take(tmp_path: Path, monkeypatch: p
     monkeypatch.setenv("THERMOWELL_DATABASE_URL", "sqlite:///somewhere-else.db")
     environment = programs.Programs(tmp_path, {"THERMOWELL_VAR": "here"}).environment
     told = {name: value for name, value in environment.items() if name.startswith("THERMOWELL_")}
-    assert told == {"THERMOWELL_THREADS": "1", "THERMOWELL_SHOW_SECONDS": "600", "THERMOWELL_VAR": "here"}
+    assert told == {
+        "THERMOWELL_THREADS": "1", "THERMOWELL_SHOW_SECONDS": "600", "THERMOWELL_STUDENT_PROGRAMS": "false",
+        "THERMOWELL_VAR": "here",
+    }  # fmt: skip
 
 
 def test_it_needs_a_spec(processes: Processes, tmp_path: Path) -> None:
