@@ -16,6 +16,8 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+from search.pruners.rung_pruner import RungPruner, leads, rivals_of
+
 Floats = NDArray[np.float64]
 FLOOR = 0.01  # added to errors before the logarithm: a point, about what a seed does to a good student
 MOST = 256  # trials that are fitted to, the last ones to be asked for
@@ -88,7 +90,7 @@ def _columns(name: str, distribution: BaseDistribution) -> dict[str, Callable[[F
     return {f"{name}={choice}": indicator(choice) for choice in choices[1:]}
 
 
-class CurvePruner(optuna.pruners.BasePruner):
+class CurvePruner(RungPruner):
     """Stops a trial whose chance to end as one of the `keep` best, as far as they are known, is below `chance`.
 
     It is asked at the epochs at which trials report, from `min_epochs` on, and stops nobody before `startup_trials`
@@ -114,18 +116,14 @@ class CurvePruner(optuna.pruners.BasePruner):
         self._startup = max(startup_trials, keep, 3)
         self._bounds = (0.0, 1.0) if bounds is None else bounds
 
-    def prune(self, study: optuna.study.Study, trial: FrozenTrial) -> bool:
-        """Whether to stop, after the trial's last report."""
-        rung = trial.last_step
-        if rung is None or rung < self._min_epochs:
-            return False
-        value = trial.intermediate_values[rung]
-        if math.isnan(value):
-            return True
-        trials = [rival for rival in study.get_trials(deepcopy=False) if rival.number != trial.number]
-        reached = [rival.intermediate_values[rung] for rival in trials if rung in rival.intermediate_values]
-        sign = 1.0 if study.direction is StudyDirection.MAXIMIZE else -1.0
-        if all(sign * value >= sign * rival for rival in reached):
+    def is_rung(self, epoch: int) -> bool:
+        """Whether it is late enough."""
+        return epoch >= self._min_epochs
+
+    def stops(self, study: optuna.study.Study, trial: FrozenTrial, rung: int) -> bool:
+        """Whether the trial's chance is below what was asked for."""
+        trials = rivals_of(study, trial)
+        if leads(study, trial, trials, rung):
             return False
         completed = [
             rival for rival in trials if rival.state is TrialState.COMPLETE and rung in rival.intermediate_values

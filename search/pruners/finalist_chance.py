@@ -12,10 +12,10 @@ from statistics import NormalDist
 
 import numpy as np
 import optuna
-from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from search.pruners.extrapolation import predict
+from search.pruners.rung_pruner import RungPruner, leads, rivals_of, sign_of
 from search.surrogate.encoding import Encoding
 from search.surrogate.squeeze import Squeeze
 from search.surrogate.surface import Array, Surface
@@ -30,7 +30,7 @@ MOST = 150
 _END_DEVIATION = 0.2  # of ends around their prediction, in units of how trials vary, as much known as from two trials
 
 
-class FinalistPruner(optuna.pruners.BasePruner):
+class FinalistPruner(RungPruner):
     """Stops a trial at one of `rungs` where its configuration has a chance below CHANCE to be worth as much as the
     `keep`-th best of the configurations that were trained to their end.
 
@@ -42,23 +42,20 @@ class FinalistPruner(optuna.pruners.BasePruner):
     def __init__(self, rungs: Collection[int], encoding: Encoding, keep: int) -> None:
         self._rungs, self._encoding, self._keep = frozenset(rungs), encoding, keep
 
-    def prune(self, study: optuna.study.Study, trial: FrozenTrial) -> bool:
-        """Whether to stop, after the trial's last report; never between rungs."""
-        rung = trial.last_step
-        if rung is None or rung not in self._rungs:
-            return False
-        value = trial.intermediate_values[rung]
-        if math.isnan(value):
-            return True
-        sign = 1.0 if study.direction is StudyDirection.MAXIMIZE else -1.0
-        rivals = [rival for rival in study.get_trials(deepcopy=False) if rival.number != trial.number]
-        rival_values = [rival.intermediate_values[rung] for rival in rivals if rung in rival.intermediate_values]
-        if all(sign * value >= sign * rival for rival in rival_values) or not self._has_point(trial):
+    def is_rung(self, epoch: int) -> bool:
+        """Whether it is one of the rungs."""
+        return epoch in self._rungs
+
+    def stops(self, study: optuna.study.Study, trial: FrozenTrial, rung: int) -> bool:
+        """Whether the configuration's chance is below CHANCE."""
+        rivals = rivals_of(study, trial)
+        if leads(study, trial, rivals, rung) or not self._has_point(trial):
             return False
         examples = [rival for rival in rivals if _tells(rival, rung) and self._has_point(rival)][-MOST:]
         points = np.array([self._point(example) for example in [*examples, trial]])
         if len(examples) < ENOUGH or len(np.unique(points[:-1], axis=0)) < self._keep:
             return False
+        sign = sign_of(study)
         ends = sign * np.array([float(example.value or 0.0) for example in examples])
         values = sign * np.array([example.intermediate_values[rung] for example in [*examples, trial]])
         with one_thread():

@@ -11,9 +11,9 @@ from collections.abc import Collection, Sequence
 from itertools import pairwise
 
 import optuna
-from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 
+from search.pruners.rung_pruner import RungPruner, rivals_of, sign_of
 from search.scales import value_at
 
 STRATA = 3  # from 1 to 40: below 3.4, up to 12, above
@@ -32,7 +32,7 @@ def equal_edges(low: float, high: float, strata: int) -> tuple[float, ...]:
     return tuple(sorted(places))
 
 
-class StratifiedPruner(optuna.pruners.BasePruner):
+class StratifiedPruner(RungPruner):
     """Asynchronous successive halving (Li et al. 2020, arXiv:1810.05934) within strata of temperature and optimizer.
 
     At each of `rungs` (epochs, counted from 1) the best 1 of `reduction_factor` in the trial's stratum go on, the best
@@ -56,24 +56,18 @@ class StratifiedPruner(optuna.pruners.BasePruner):
         temperature = trial.params.get("temperature", -math.inf)
         return trial.params.get("optimizer", ""), sum(temperature >= edge for edge in self._edges)
 
-    def prune(self, study: optuna.study.Study, trial: FrozenTrial) -> bool:
-        """Whether to stop, after the trial's last report; never between rungs."""
-        rung = trial.last_step
-        if rung is None or rung not in self._rungs:
-            return False
-        value = trial.intermediate_values[rung]
-        if math.isnan(value):
-            return True
-        stratum = self.stratum(trial)
+    def is_rung(self, epoch: int) -> bool:
+        """Whether it is one of the rungs."""
+        return epoch in self._rungs
+
+    def stops(self, study: optuna.study.Study, trial: FrozenTrial, rung: int) -> bool:
+        """Whether too many of the trial's stratum are better."""
+        value, stratum = trial.intermediate_values[rung], self.stratum(trial)
         rivals = [
             rival.intermediate_values[rung]
-            for rival in study.get_trials(deepcopy=False)
-            if rival.number != trial.number
-            and rung in rival.intermediate_values
-            and (rung >= self._late or self.stratum(rival) == stratum)
+            for rival in rivals_of(study, trial)
+            if rung in rival.intermediate_values and (rung >= self._late or self.stratum(rival) == stratum)
         ]
-        if study.direction is StudyDirection.MINIMIZE:
-            better = sum(rival < value for rival in rivals)
-        else:
-            better = sum(rival > value for rival in rivals)
+        sign = sign_of(study)
+        better = sum(sign * rival > sign * value for rival in rivals)
         return better >= max(1, (len(rivals) + 1) // self._factor)
