@@ -33,16 +33,25 @@ _JITTER = 1e-8
 _BEYOND = 1e40
 """More than any column's length once it is whitened, which nothing else depends on."""
 # Priors of the logarithms (mean, deviation): variances in units of the squeezed values', T's length in octaves.
-_PRIORS = np.array(
+RUN_PRIORS = np.array(
     [
-        (math.log(0.3), 1.2),  # T alone
-        (math.log(1.0), 1.0),  # settings alone
-        (math.log(0.2), 1.2),  # T with settings
         (math.log(0.02), 1.5),  # a seed's effect on all
         (math.log(0.02), 1.5),  # a seed's effect that changes along T and settings
         (math.log(0.05), 1.5),  # noise
         (math.log(2.5), 0.6),  # T's length scale
         (0.0, 0.5),  # how much longer the settings' are than their own priors
+    ]
+)
+_PRIORS = np.concatenate(
+    [
+        np.array(
+            [
+                (math.log(0.3), 1.2),  # T alone
+                (math.log(1.0), 1.0),  # settings alone
+                (math.log(0.2), 1.2),  # T with settings
+            ]
+        ),
+        RUN_PRIORS,
     ]
 )
 _LABELS = 1.0
@@ -335,9 +344,13 @@ def _posterior(
 
 def _draws(posterior: tuple[Array, Array], count: int, rng: np.random.Generator) -> Array:
     mean, covariance = posterior
+    return np.asarray(mean + rng.standard_normal((count, len(mean))) @ root_of(covariance).T)
+
+
+def root_of(covariance: Array) -> Array:
+    """A matrix R [n, n] with R R^T = covariance, which may be singular."""
     values, vectors = np.linalg.eigh(covariance)
-    scale = vectors * np.sqrt(np.maximum(values, 0.0))
-    return np.asarray(mean + rng.standard_normal((count, len(mean))) @ scale.T)
+    return np.asarray(vectors * np.sqrt(np.maximum(values, 0.0)))
 
 
 def _settings(runs: Runs) -> Array:

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from search.analysis.study.curves import DRAWS, RUN_PRIORS, root_of
 from search.analysis.study.design import Design, Point
 from search.analysis.study.gibbs import Array
 from search.analysis.study.tables import Tables
 
-DRAWS = 480
 STEPS, RATE = 200, 0.12
 """Of the climb to the most likely hyperparameters."""
 HARDLY = 0.01
@@ -39,15 +39,6 @@ _LESS = {
 }
 _DOUBT = 1.5
 """The prior deviation of a deviation's log variances."""
-_OTHERS = np.array(
-    [
-        (math.log(0.02), 1.5),  # a seed's effect on all of its runs
-        (math.log(0.02), 1.5),  # a seed's effect that changes along T and settings
-        (math.log(0.05), 1.5),  # noise
-        (math.log(2.5), 0.6),  # T's length scale, octaves
-        (0.0, 0.5),  # how much longer the settings' are than their own priors
-    ]
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +71,7 @@ def curves_together(tables: Tables, design: Design, points: Sequence[Point], rng
 
 
 class _Model:
-    """The process of all tables. Hyperparameters: log variances of each group's pieces, then _OTHERS."""
+    """The process of all tables. Hyperparameters: log variances of each group's pieces, then RUN_PRIORS."""
 
     def __init__(self, tables: Tables, design: Design, points: Sequence[Point]) -> None:
         self.tables = tables
@@ -88,8 +79,8 @@ class _Model:
         self._across = np.array([columns @ columns.T for columns in self._features.values()])
         sizes = [_SIZES + _LESS[group] for group in self._features]
         doubts = [_DOUBTS if group == "all" else np.full(PIECES, _DOUBT) for group in self._features]
-        self._means = np.concatenate([*sizes, _OTHERS[:, 0]])
-        self._doubts = np.concatenate([*doubts, _OTHERS[:, 1]])
+        self._means = np.concatenate([*sizes, RUN_PRIORS[:, 0]])
+        self._doubts = np.concatenate([*doubts, RUN_PRIORS[:, 1]])
         labels = np.isnan(tables.octaves)
         self._distils = np.multiply.outer(~labels, ~labels).astype(float)
         self._alone = np.multiply.outer(labels, labels).astype(float)
@@ -160,7 +151,7 @@ class _Model:
         sizes, shape = self._sizes(theta), self._shapes(theta)[0]
         prior = math.sqrt(LEVEL) * rng.standard_normal((DRAWS, jobs, 1))
         for columns, of_group in zip(self._features.values(), sizes, strict=True):
-            root = _root(np.tensordot(of_group, shape.pieces, axes=1))
+            root = root_of(np.tensordot(of_group, shape.pieces, axes=1))
             prior = prior + columns @ (rng.standard_normal((DRAWS, columns.shape[1], places)) @ root.T)
         across = np.tensordot(sizes.T, self._across, axes=1)  # [pieces, jobs, jobs]
         typical = np.tensordot(np.einsum("pjj->p", across) / jobs, shape.pieces, axes=1) + LEVEL
@@ -176,7 +167,7 @@ class _Model:
 
     def _sizes(self, theta: Array) -> Array:
         """The variances [groups, PIECES]."""
-        return np.exp(theta[: -len(_OTHERS)]).reshape(-1, PIECES)
+        return np.exp(theta[: -len(RUN_PRIORS)]).reshape(-1, PIECES)
 
     def _by_run(self, theta: Array, shape: _Shape) -> Array:
         """The covariance [q, q] of one seed's runs about the mean over seeds."""
@@ -233,8 +224,3 @@ def _directions(noise: Array, signal: Array, least: float) -> Array:
     inverse = np.linalg.inv(np.linalg.cholesky(noise))
     values, vectors = np.linalg.eigh(inverse @ signal @ inverse.T)
     return np.asarray(inverse.T @ vectors[:, values > least])
-
-
-def _root(covariance: Array) -> Array:
-    values, vectors = np.linalg.eigh(covariance)
-    return np.asarray(vectors * np.sqrt(np.maximum(values, 0.0)))
