@@ -304,7 +304,7 @@ def _pruned(result: Json) -> str:
 
 def _by_world(result: Json, methods: Sequence[str]) -> str:
     """Each measure of each method, and by how much it is more than the first one's."""
-    from benchmarks.searching.blocks import WORLDS, words
+    from benchmarks.searching.paired_runs import WORLDS, words
 
     parts = []
     for world in (world for world in WORLDS if world in result):

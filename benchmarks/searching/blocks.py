@@ -10,24 +10,18 @@ the others ("real"): there each method has these two. Rows that the log has are 
 
 from __future__ import annotations
 
-import argparse
-import functools
-import json
-import statistics
 import sys
-import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from itertools import combinations
-from pathlib import Path
+from itertools import product
 from typing import Any
 
 import numpy as np
 
 from benchmarks.common import facts, output
-from benchmarks.common.repetitions import paired
+from benchmarks.searching import paired_runs
 from benchmarks.searching.cost import coverage
 from benchmarks.searching.cost.ground import TRY, Ground, open_ground
 from benchmarks.searching.cost.jobs import Ended, Job, Search
@@ -45,11 +39,10 @@ from search.states import Arm, TrialState
 from search.surrogate.slices import Slice
 from search.surrogate.surface import MEMBERS
 from search.surrogate.threads import one_thread
-from trainers.replay.world import World, load, names
+from trainers.replay.world import names
 
 BUDGETS = (16, 32, 64)
 RUNS = 20
-WORLDS = ("shared", "real")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +69,6 @@ METHODS = (
     Method("known 4", 4, luck=True, chosen=True, own=True),
     Method("answer", luck=True),
 )
-Key = tuple[str, str, str, int]
-Rows = dict[Key, dict[str, float]]
-"""Measures of a world's context's run of a method."""
 
 
 @dataclass
@@ -202,107 +192,22 @@ def measured(ground: Ground, run: int, method: Method, luck: SharedLuck, budgets
     return found | {"seconds": round(time.process_time() - before, 2)}
 
 
-def split(name: str, run: int) -> Ground:
-    """Recorded students of two seeds, judged by the others: another pair of them in each run."""
-    if name == TRY:
-        return Ground(World(open_ground(TRY).world.runs, held_out=(0, 1)), real=(0, 1))
-    count = load(name).runs.seeds
-    return _split(name, list(combinations(range(count), 2))[run % (count * (count - 1) // 2)])
-
-
-@functools.lru_cache(64)
-def _split(name: str, seen: tuple[int, int]) -> Ground:
-    return Ground(load(name, held_out=seen), real=seen)
-
-
-def read(log: Path) -> Rows:
-    """The rows of a log; none where there is no file."""
-    if not log.is_file():
-        return {}
-    rows = [json.loads(line) for line in log.read_text("utf-8").splitlines()]
-    return {(row["world"], row["context"], row["method"], row["run"]): row["measures"] for row in rows}
-
-
-def make(
-    contexts: Sequence[str], worlds: Sequence[str], methods: Sequence[Method], runs: int, budgets: Sequence[int],
-    lucks: Mapping[str, tuple[SharedLuck, SharedLuck]], end: float, log: Path,
-) -> None:  # fmt: skip
-    """Adds the rows that the log lacks, run by run, until the time is up."""
-    made = read(log)
-    todo = [
-        (run, name, world, method)
-        for run in range(runs)
-        for name in contexts
-        for world in worlds
-        for method in methods
-        if world != "real" or method.pool <= 4  # of two seeds there are no larger ones
-    ]
-    with log.open("a", encoding="utf-8") as file:
-        for run, name, world, method in todo:
-            if time.monotonic() > end:
-                return
-            if (world, name, method.name, run) not in made:
-                ground = split(name, run) if world == "real" else open_ground(name)
-                measures = measured(ground, run, method, lucks[name][method.own], budgets)
-                row = {"world": world, "context": name, "method": method.name, "run": run, "measures": measures}
-                file.write(json.dumps(row) + "\n")
-                file.flush()
-
-
-def compared(
-    rows: Rows, world: str, context: str, method: str, measure: str, beside: str = METHODS[0].name
-) -> dict[str, float] | None:
-    """The mean of a measure, by how much it is more than that of the method `beside` in the same runs, with a 95 % t
-    interval and a standard error; None with fewer than two pairs.
-    """
-    runs = sorted(run for (*where, run) in rows if where == [world, context, method])
-    pairs = [(rows[world, context, method, run], rows.get((world, context, beside, run), {})) for run in runs]
-    both = [(own[measure], base[measure]) for own, base in pairs if measure in own and measure in base]
-    if len(both) < 2:
-        return None
-    own, base = zip(*both, strict=True)
-    off = paired(own, base)
-    ends = {"low": off.low, "high": off.high}
-    return {
-        "mean": statistics.fmean(own),
-        "off": off.mean,
-        **ends,
-        "error": off.deviation / off.pairs**0.5,
-        "pairs": off.pairs,
-    }
-
-
-def pool(found: Sequence[Mapping[str, float] | None]) -> dict[str, float] | None:
-    """Over contexts, each as much as another: the mean, by how much it is more, and two standard errors around that."""
-    parts = [part for part in found if part is not None]
-    if not parts:
-        return None
-    error = sum(part["error"] ** 2 for part in parts) ** 0.5 / len(parts)
-    means = {key: statistics.fmean(part[key] for part in parts) for key in ("mean", "off")}
-    pairs = sum(part["pairs"] for part in parts)
-    return {**means, "low": means["off"] - 2 * error, "high": means["off"] + 2 * error, "pairs": pairs}
-
-
-def words(part: Mapping[str, Any] | None) -> str:
-    """A mean, and by how much it is more, from and to."""
-    return "-" if part is None else f"{part['mean']:.2f} {part['off']:+.2f} ({part['low']:+.2f} {part['high']:+.2f})"
+def runs_of(
+    contexts: Sequence[str], worlds: Sequence[str], methods: Sequence[Method], runs: int
+) -> Iterator[paired_runs.Key]:
+    """Which runs are made, in their order."""
+    for run, name, world, method in product(range(runs), contexts, worlds, methods):
+        if world != "real" or method.pool <= 4:  # of two seeds there are no larger pools
+            yield world, name, method.name, run
 
 
 def main(arguments: Sequence[str]) -> int:
     """Prints the luck that is shared, and by how much each measure is more than as shipped; and one JSON object."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--minutes", type=float, default=60.0, help="begin nothing new after that")
-    parser.add_argument("--runs", type=int, default=RUNS)
-    parser.add_argument("--only", help="contexts that are searched, by commas")
-    parser.add_argument("--methods", help="by commas")
-    parser.add_argument("--worlds", default=",".join(WORLDS), help="by commas")
-    parser.add_argument("--log", type=Path, help="a file of rows, which is gone on with")
-    parser.add_argument("--tiny", action="store_true", help="two short runs on a world from a formula")
-    parser.add_argument("--keep", metavar="NAME", help="write results/NAME.json")
-    options = parser.parse_args(arguments)
+    options = paired_runs.parser_of(__doc__, RUNS).parse_args(arguments)
     known = (TRY,) if options.tiny else names(sealed=False)
     contexts = options.only.split(",") if options.only else known
-    methods = [one for one in METHODS if not options.methods or one.name in options.methods.split(",")]
+    methods = {one.name: one for one in METHODS if not options.methods or one.name in options.methods.split(",")}
+    worlds = options.worlds.split(",")
     budgets, runs = ((11, 12), 2) if options.tiny else (BUDGETS, options.runs)
     before = facts.gather()
     print(facts.in_words(before))
@@ -311,35 +216,23 @@ def main(arguments: Sequence[str]) -> int:
     }
     body = [[name, *(f"{value:.2f}" for value in asdict(of_others).values())] for name, (of_others, _) in lucks.items()]
     output.table("Luck that runs of one seed share, by the other contexts", ["", *SharedLuck.__slots__], body)
-    with tempfile.TemporaryDirectory() as folder:
-        log = options.log or Path(folder) / "rows.jsonl"
-        end = time.monotonic() + 60 * options.minutes
-        make(contexts, options.worlds.split(","), methods, runs, budgets, lucks, end, log)
-        rows = read(log)
+
+    def measure(ground: Ground, name: str, method: str, run: int) -> dict[str, float]:
+        return measured(ground, run, methods[method], lucks[name][methods[method].own], budgets)
+
+    with paired_runs.log_of(options.log) as log:
+        keys = runs_of(contexts, worlds, list(methods.values()), runs)
+        rows = paired_runs.make(keys, measure, options.minutes, log)
     details: dict[str, Any] = {"luck": {name: [asdict(one) for one in both] for name, both in lucks.items()}}
     headline: dict[str, Any] = {"benchmark": "blocks", **before}
-    for world in options.worlds.split(","):
-        details[world] = by_context = summarised(rows, world, contexts)
-        headline[world] = {
-            measure: {name: pool([*parts.values()]) for name, parts in of.items()} for measure, of in by_context.items()
-        }
-        for measure, of in headline[world].items():
-            body = [[name, words(part)] for name, part in of.items()]
-            output.table(f"{world}: {measure}, and what it is more than as shipped", ["", "all contexts"], body)
+    for world in worlds:
+        details[world] = paired_runs.summarised(rows, world, contexts, [method.name for method in METHODS])
+        headline[world] = paired_runs.over_contexts(details[world])
+        for measure_name, of in headline[world].items():
+            body = [[name, paired_runs.words(part)] for name, part in of.items()]
+            output.table(f"{world}: {measure_name}, and what it is more than as shipped", ["", "all contexts"], body)
     output.conclude(options.keep, headline, details)
     return 0
-
-
-def summarised(rows: Rows, world: str, contexts: Sequence[str]) -> dict[str, dict[str, dict[str, Any]]]:
-    """Of one world, by measure, method and context, what `compared` finds; nothing where it finds none."""
-    found: dict[str, dict[str, dict[str, Any]]] = {}
-    for measure in dict.fromkeys(name for row in rows.values() for name in row):
-        for method in METHODS:
-            parts = {name: compared(rows, world, name, method.name, measure) for name in contexts}
-            if any(parts.values()):
-                of_method = {name: part for name, part in parts.items() if part}
-                found.setdefault(measure, {})[method.name] = of_method
-    return found
 
 
 def luck_of(contexts: Iterable[str]) -> SharedLuck:

@@ -10,22 +10,20 @@ the others ("real"). Rows that the log has are not made again.
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
+from itertools import product
 from typing import Any
 
 from benchmarks.common import facts, output
-from benchmarks.searching.blocks import Rows, compared, pool, read, split, words
+from benchmarks.searching import paired_runs
 from benchmarks.searching.cost import coverage
-from benchmarks.searching.cost.ground import TRY, Ground, open_ground
+from benchmarks.searching.cost.ground import TRY, Ground
 from benchmarks.searching.cost.jobs import Job, Search
 from benchmarks.searching.cost.spec import job_spec
+from benchmarks.searching.paired_runs import words
 from search.analysis.job.joint_surface import answer_surface
 from search.records import Trial
 from search.states import Arm, Stage, TrialState
@@ -33,7 +31,6 @@ from trainers.replay.world import names
 
 BUDGETS = (16, 32, 64)
 RUNS = 400
-WORLDS = ("shared", "real")
 METHODS = ("none", "auto", "curve")
 
 
@@ -90,66 +87,26 @@ def trained(ground: Ground, job: Job, trial: Trial) -> Trial:
     return replace(trial, state=TrialState.COMPLETED, value=value, epoch=ground.length, metrics=metrics)
 
 
-def make(
-    contexts: Sequence[str], worlds: Sequence[str], methods: Sequence[str], runs: int, budgets: Sequence[int],
-    end: float, log: Path,
-) -> None:  # fmt: skip
-    """Adds the rows that the log lacks, run by run, until the time is up."""
-    made = read(log)
-    todo = [(run, name, world, method) for run in range(runs) for name in contexts for world in worlds
-            for method in methods]  # fmt: skip
-    with log.open("a", encoding="utf-8") as file:
-        for run, name, world, method in todo:
-            if time.monotonic() > end:
-                return
-            if (world, name, method, run) not in made:
-                ground = split(name, run) if world == "real" else open_ground(name)
-                measures = measured(ground, run, method, budgets)
-                row = {"world": world, "context": name, "method": method, "run": run, "measures": measures}
-                file.write(json.dumps(row) + "\n")
-                file.flush()
-
-
-def summarised(rows: Rows, world: str, contexts: Sequence[str]) -> dict[str, dict[str, dict[str, Any]]]:
-    """Of one world, by measure, method and context, what `compared` finds; nothing where it finds none."""
-    found: dict[str, dict[str, dict[str, Any]]] = {}
-    for measure in dict.fromkeys(name for row in rows.values() for name in row):
-        for method in METHODS:
-            parts = {name: compared(rows, world, name, method, measure, METHODS[0]) for name in contexts}
-            if any(parts.values()):
-                found.setdefault(measure, {})[method] = {name: part for name, part in parts.items() if part}
-    return found
-
-
 def main(arguments: Sequence[str]) -> int:
     """Prints each measure, and by how much it is more than with no pruner; and one JSON object."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--minutes", type=float, default=60.0, help="begin nothing new after that")
-    parser.add_argument("--runs", type=int, default=RUNS)
-    parser.add_argument("--only", help="contexts that are searched, by commas")
-    parser.add_argument("--worlds", default=",".join(WORLDS), help="by commas")
-    parser.add_argument("--methods", default=",".join(METHODS), help="by commas")
-    parser.add_argument("--log", type=Path, help="a file of rows, which is gone on with")
-    parser.add_argument("--tiny", action="store_true", help="two short runs on a world from a formula")
-    parser.add_argument("--keep", metavar="NAME", help="write results/NAME.json")
-    options = parser.parse_args(arguments)
+    options = paired_runs.parser_of(__doc__, RUNS, ",".join(METHODS)).parse_args(arguments)
     known = (TRY,) if options.tiny else names(sealed=False)
     contexts = options.only.split(",") if options.only else known
+    worlds, methods = options.worlds.split(","), options.methods.split(",")
     budgets, runs = ((8, 24), 2) if options.tiny else (BUDGETS, options.runs)
     before = facts.gather()
     print(facts.in_words(before))
-    with tempfile.TemporaryDirectory() as folder:
-        log = options.log or Path(folder) / "rows.jsonl"
-        end = time.monotonic() + 60 * options.minutes
-        make(contexts, options.worlds.split(","), options.methods.split(","), runs, budgets, end, log)
-        rows = read(log)
+    in_order = product(range(runs), contexts, worlds, methods)
+    keys = [(world, name, method, run) for run, name, world, method in in_order]
+    with paired_runs.log_of(options.log) as log:
+        rows = paired_runs.make(
+            keys, lambda ground, _, method, run: measured(ground, run, method, budgets), options.minutes, log
+        )
     details: dict[str, Any] = {}
     headline: dict[str, Any] = {"benchmark": "pruned", **before}
-    for world in options.worlds.split(","):
-        details[world] = by_context = summarised(rows, world, contexts)
-        headline[world] = {
-            measure: {name: pool([*parts.values()]) for name, parts in of.items()} for measure, of in by_context.items()
-        }
+    for world in worlds:
+        details[world] = by_context = paired_runs.summarised(rows, world, contexts, METHODS)
+        headline[world] = paired_runs.over_contexts(by_context)
         for measure, of in by_context.items():
             _show(f"{world}: {measure}, and what it is more than with none", headline[world][measure], of)
     output.conclude(options.keep, headline, details)

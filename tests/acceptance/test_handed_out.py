@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +12,8 @@ from sqlalchemy import Row, select
 
 from search.requests import studies
 from search.requests.trials import iter_trials
-from search.schema import migrate
 from search.states import Allotting, JobState, Stage
-from search.storage.db import Database, open_database
+from search.storage.db import Database
 from search.storage.tables import jobs
 from search.studies.spec import StudySpec
 from tests.acceptance.test_whole_job import spec, until, worker
@@ -24,15 +22,6 @@ from tests.search.factories import ME
 
 SHARE, FIRST, LEASE_SECONDS = 14, 8, 3.0
 SMALL = {"dataset": {"name": "digits", "train_size": 100}, "student": {"name": "mlp", "arguments": {"width": 4}}}
-
-
-@pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    """A migrated database."""
-    opened = open_database(database_url)
-    migrate(opened)
-    yield opened
-    opened.close()
 
 
 def submitted(db: Database) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +14,9 @@ import pytest
 from benchmarks.serving import chaos_checks
 from search.records import Job, Trial
 from search.requests import jobs, results, trials
-from search.schema import migrate
 from search.spec.job import JobSpec
 from search.states import TERMINAL_JOBS, JobState, Stage, TrialState
-from search.storage.db import Database, open_database
+from search.storage.db import Database
 from search.storage.events import read_events
 from tests.processes import Processes, Started
 from tests.search.factories import ME
@@ -46,15 +45,6 @@ def spec(trials: int, **changes: object) -> JobSpec:
         "confirmation": {"finalists": 2, "select_seeds": 2, "estimate_seeds": 2},
     }
     return JobSpec.model_validate(document | changes)
-
-
-@pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    """A migrated database of either kind."""
-    opened = open_database(database_url)
-    migrate(opened)
-    yield opened
-    opened.close()
 
 
 def worker(processes: Processes, database_url: str, root: Path, lease: float = CALM_LEASE_SECONDS) -> Started:

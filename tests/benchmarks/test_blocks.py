@@ -1,20 +1,17 @@
-"""A surface that knows of shared luck, a sampler that is the product's where none is shared, pools that no confirmation
-draws from, and the command.
+"""A surface that knows of shared luck, a sampler that is the product's where none is shared, and pools that no
+confirmation draws from.
 """
 
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy.optimize import approx_fprime
 from scipy.stats import multivariate_normal
 
-from benchmarks import figures
-from benchmarks.common import output
-from benchmarks.searching import blocks, luck
+from benchmarks.searching import blocks, luck, paired_runs
 from benchmarks.searching.blocks import BlockSearch, Method
 from benchmarks.searching.cost.ground import TRY, open_ground
 from benchmarks.searching.cost.jobs import Search
@@ -26,7 +23,6 @@ from search.states import Arm, Stage
 from search.surrogate import surface
 from search.surrogate.gp import GaussianProcess, Likelihood
 from search.surrogate.slices import Slice
-from tests.benchmarks.test_tiny import last_line
 from trainers.replay import synthetic
 from trainers.replay.world import World
 
@@ -127,25 +123,8 @@ def test_the_product_is_itself_again_afterwards() -> None:
 
 
 def test_recorded_students_have_the_luck_of_few_seeds() -> None:
-    ground = blocks.split(TRY, 0)
+    ground = paired_runs.split(TRY, 0)
     assert blocks.pool_of(ground, job_spec(ground, 0, 8, False), 4) == [0, 1]
     assert [blocks.identity(ground, seed) for seed in (0, 1, 6, 9)] == [0, 1, 0, 1]
     assert blocks.identity(GROUND, 9) == 9
     assert luck.recorded(ground.world).shape[1] == ground.world.runs.seeds - 2
-
-
-@pytest.mark.slow
-def test_the_benchmark_goes_on_where_its_log_ends(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr(output, "RESULTS", tmp_path)
-    log = tmp_path / "log.jsonl"
-    arguments = ["--tiny", "--methods", "shipped,turn 4", "--log", str(log)]
-    first = last_line(blocks.main, arguments, capsys)
-    assert set(first["shared"]["winner, 12"]) == {"shipped", "turn 4"}
-    monkeypatch.setattr(blocks, "measured", lambda *_: pytest.fail("it is in the log"))
-    again = last_line(blocks.main, [*arguments, "--keep", "r"], capsys)
-    assert again["real"] == first["real"]
-    page = figures.written("<!-- figures: blocks r -->\n<!-- end -->\n", tmp_path)
-    assert "|  | shipped | turn 4 |" in page
-    assert "| pairs | 2 | 2 |" in page

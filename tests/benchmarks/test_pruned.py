@@ -1,19 +1,14 @@
-"""What stopping costs a job is told by the same job with its stopped trials trained to their ends; and the command."""
+"""What stopping costs a job is told by the same job with its stopped trials trained to their ends."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-from benchmarks import figures
-from benchmarks.common import output
 from benchmarks.searching import pruned
 from benchmarks.searching.cost.ground import TRY, open_ground
 from benchmarks.searching.cost.jobs import Job, Search
 from benchmarks.searching.cost.spec import job_spec
 from search.states import Arm, Stage, TrialState
-from tests.benchmarks.test_tiny import last_line
 
 GROUND = open_ground(TRY)
 
@@ -45,19 +40,3 @@ def test_stopped_trials_are_trained_on_as_they_would_have_been() -> None:
     lacking = sum(GROUND.length - trial.epoch for trial in stopped)
     assert found["saved"] == pytest.approx(lacking / (8 * GROUND.length))
     assert found["stopped"] == len(stopped) / 8
-
-
-@pytest.mark.slow
-def test_the_benchmark_goes_on_where_its_log_ends(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr(output, "RESULTS", tmp_path)
-    log = tmp_path / "log.jsonl"
-    arguments = ["--tiny", "--methods", "none,auto", "--log", str(log)]
-    first = last_line(pruned.main, arguments, capsys)
-    assert set(first["shared"]["winner, 24"]) == {"none", "auto"}
-    monkeypatch.setattr(pruned, "measured", lambda *_: pytest.fail("it is in the log"))
-    again = last_line(pruned.main, [*arguments, "--keep", "r"], capsys)
-    assert again["real"] == first["real"]
-    page = figures.written("<!-- figures: pruned r -->\n<!-- end -->\n", tmp_path)
-    assert "|  | none | auto |" in page

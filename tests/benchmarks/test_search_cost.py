@@ -10,26 +10,13 @@ from typing import Any
 import pytest
 
 from benchmarks import figures
-from benchmarks.common import output, peers
 from benchmarks.searching.cost import __main__ as command
 from benchmarks.searching.cost import cost, coverage, methods, played, raw, side, verdict
-from benchmarks.searching.cost.ground import TRY, Ground, open_ground
+from benchmarks.searching.cost.ground import TRY, Ground
 from benchmarks.searching.cost.jobs import Job, Search, confirmed
 from benchmarks.searching.cost.spec import job_spec
 from benchmarks.searching.cost.steps import Step, as_shipped, within
 from search.states import Arm, Stage
-
-
-@pytest.fixture(scope="module")
-def ground() -> Ground:
-    return open_ground(TRY)
-
-
-@pytest.fixture
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(peers, "CACHE", tmp_path)
-    monkeypatch.setattr(output, "RESULTS", tmp_path / "results")
-    return tmp_path
 
 
 def test_failures_are_paid_for() -> None:

@@ -10,24 +10,11 @@ import numpy as np
 import pytest
 
 from benchmarks import figures
-from benchmarks.common import output, peers
 from benchmarks.common.facts import ROOT
 from benchmarks.searching.cost import __main__ as command
 from benchmarks.searching.cost import methods, raw, regrets, side, whole
-from benchmarks.searching.cost.ground import TRY, Ground, open_ground
+from benchmarks.searching.cost.ground import TRY, Ground
 from benchmarks.searching.cost.steps import as_shipped, within
-
-
-@pytest.fixture(scope="module")
-def ground() -> Ground:
-    return open_ground(TRY)
-
-
-@pytest.fixture
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(peers, "CACHE", tmp_path)
-    monkeypatch.setattr(output, "RESULTS", tmp_path / "results")
-    return tmp_path
 
 
 def test_a_peer_keeps_to_each_total_and_confirms_within_it(ground: Ground) -> None:
