@@ -27,6 +27,10 @@ from trainers.registry import losses, optimizers
 DRAWS = 4000
 NEAR = 0.02
 """Of each searched range: configurations that are nowhere farther apart cannot be told apart."""
+FREEDOM = 4
+"""Degrees of freedom of the noise below which the search, whose trials are more, tells what fresh runs do not: with two
+or fewer Student's t has no variance, with one no mean.
+"""
 USUAL = 4.0
 """The temperature that one takes who does not search it (Hinton et al. 2015, and most recipes since)."""
 
@@ -74,7 +78,7 @@ def contest_of(
         return None
     entries = [*entries, *_untrained(spec, trials, entries, surface)]
     rng = np.random.default_rng([spec.seed, 0, 6])
-    deviation, freedom = _noise(entries, surface)
+    deviation, freedom = _noise(entries, surface, trials)
     draws = np.empty((DRAWS, len(entries)))
     with one_thread():
         labels = _labels_surface(spec, trials, entries, rng)
@@ -250,16 +254,19 @@ def _labels_surface(
     return joint_surface(spec, trials, True, rng, MEMBERS)
 
 
-def _noise(entries: Sequence[Entry], surface: Surface | None) -> tuple[float, int]:
+def _noise(entries: Sequence[Entry], surface: Surface | None, trials: Sequence[Trial]) -> tuple[float, int]:
     """The deviation of one run about its configuration's mean, from all that ran on several seeds, and its degrees of
-    freedom; the surface's own where there are none.
+    freedom, of which those that are missing to FREEDOM are the surface's; without a surface those of all values, which
+    differ by their configurations too.
     """
     values = [np.array([trial.value for trial in entry.runs]) for entry in entries if len(entry.runs) > 1]
-    freedom = sum(len(of_entry) - 1 for of_entry in values)
     squares = sum(float(((of_entry - of_entry.mean()) ** 2).sum()) for of_entry in values)
-    if freedom and squares > 0:
-        return math.sqrt(squares / freedom), freedom
-    return (surface.noise if surface is not None else 0.0), 1
+    freedom = sum(len(of_entry) - 1 for of_entry in values) if squares > 0 else 0
+    if freedom < FREEDOM:
+        scatter = float(np.std([trial.value for trial in trials if _ended_well(trial)]))
+        squares += (FREEDOM - freedom) * (surface.noise if surface is not None else scatter) ** 2
+        freedom = FREEDOM
+    return math.sqrt(squares / freedom), freedom
 
 
 def _by_runs(

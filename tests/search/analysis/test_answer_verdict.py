@@ -239,3 +239,30 @@ def test_of_few_trials_the_verdict_goes_by_their_own_seeds() -> None:
     means = known.field.draws.mean(axis=0)
     for entry, mean in zip(known.entries, means, strict=True):
         assert mean == pytest.approx(np.mean([trial.value for trial in entry.runs]), abs=0.002)
+
+
+@pytest.mark.parametrize("trials", [2, 4, 8])
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_few_fresh_seeds_give_intervals_of_the_size_of_the_noise(trials: int, seeds: int) -> None:
+    of = spec(budget={"trials": trials}, baselines={"share": 0}, confirmation={"finalists": 1, "estimate_seeds": 2})
+    built = trials_of(peak(14.0, 0.02), of, noise=0.01)
+    fresh = list(dict.fromkeys(trial.seed for trial in built if trial.stage is Stage.ESTIMATE))[:seeds]
+    few = [trial for trial in built if trial.stage is Stage.SEARCH or trial.seed in fresh]
+    known = contest_of(of, few, answer_surface(of, few, members=2), {})
+    assert known is not None
+    gains = decide(known.field).gains
+    assert gains
+    spread = np.std([trial.value for trial in few])
+    for gain in gains:
+        assert 0.25 * 0.01 < gain.high - gain.low < 30 * max(spread, 0.01)
+    assert 0 < known.field.noise < 5 * max(spread, 0.01)
+
+
+def test_runs_that_all_come_out_alike_do_not_make_a_verdict_sure() -> None:
+    of = spec(budget={"trials": 2}, baselines={"share": 0}, confirmation={"finalists": 1, "estimate_seeds": 2})
+    built = trials_of(peak(14.0, 0.02), of, noise=0.01)
+    alike = [dataclasses.replace(trial, value=0.9) if trial.stage is Stage.ESTIMATE else trial for trial in built]
+    known = contest_of(of, alike, None, {})
+    assert known is not None
+    assert known.field.noise > 0
+    assert not decide(known.field).shown
