@@ -15,6 +15,7 @@ from benchmarks.searching.cost import __main__ as command
 from benchmarks.searching.cost import methods, raw, regrets, side, whole
 from benchmarks.searching.cost.ground import TRY, Ground
 from benchmarks.searching.cost.steps import as_shipped, within
+from benchmarks.searching.worlds import Noiseless, Recorded
 
 
 def test_a_peer_keeps_to_each_total_and_confirms_within_it(ground: Ground) -> None:
@@ -38,15 +39,26 @@ def test_all_trainings_of_a_whole_job_count_and_its_answer_is_the_verdicts(
     ground: Ground, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(whole, "TOTALS", (16,))
-    ((trainings, answer, winner),) = whole.at_totals(ground, 2)["totals"].values()
+    ((trainings, answer, winner, best),) = whole.at_totals(ground, 2)["totals"].values()
     assert trainings <= 16
-    job = whole._played(ground, 2, budget={"trainings": 16})
+    job = whole._played(Recorded(ground.name), 2, budget={"trainings": 16})
+    assert ground.regret(best) <= min(ground.regret(winner), ground.regret(answer) + 1e-9)
     result = job.documents()["result"]
     assert len(job.trials) == trainings
     assert (answer, winner) == tuple(
         whole._cell(ground, configuration)
         for configuration in (result.verdict.configuration, result.winner.configuration)
     )
+
+
+def test_an_oracle_whose_runs_have_no_noise_sees_the_truth(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(whole, "TOTALS", (16,))
+    ((_, _, winner, best),) = whole.at_totals(ground, 2, noiseless=True)["totals"].values()
+    job = whole._played(Noiseless(ground.name), 2, budget={"trainings": 16})
+    for trial in job.trials:
+        assert trial.value == float(ground.final[whole._cell(ground, trial.configuration)])
+    assert winner == whole._winner(ground, job)
+    assert ground.regret(best) <= ground.regret(winner)
 
 
 def _sides(ours: Any, *forms: Any, paired: bool = False) -> regrets.Sides:

@@ -16,7 +16,7 @@ class Method:
     tells: the cost by budgets of its search, the answers by totals of trainings, or one job at the defaults. `chunk`
     runs are made at a time, `runs` in all, of which `confirmed` get our confirmation too. `most` is its largest budget,
     None where it is no matter of budget. What is still to be chosen is run in the `unsealed` contexts alone. `search`
-    names the method whose searches it judges, where that is not itself.
+    names the method whose searches it judges, where that is not itself. Runs of a `noiseless` one reach their truth.
     """
 
     name: str
@@ -30,6 +30,7 @@ class Method:
     warm: Literal["", "warm", "misled"] = ""
     unsealed: bool = False
     search: str = ""
+    noiseless: bool = False
 
 
 TOTALS = (12, 16, 24, 32, 64, 110)
@@ -37,6 +38,7 @@ TOTALS = (12, 16, 24, 32, 64, 110)
 OURS = "ours"
 BEFORE = "before"
 WHOLE = "whole"
+NOISELESS = "whole_noiseless"
 DEFAULT = "default"
 DEFAULT_BEFORE = "default_before"
 MISLED = "ours_misled"
@@ -48,6 +50,7 @@ METHODS = (
     Method("tpe_totals", "here", "totals", chunk=20, most=TOTALS[-1], search="optuna_tpe"),
     Method("bohb_totals", "synetune", "totals", chunk=1, runs=40, most=TOTALS[-1], search="syne_bohb"),
     Method("smac_totals", "smac", "totals", chunk=1, runs=40, most=TOTALS[-1], search="smac_mf"),
+    Method(NOISELESS, "ours", "totals", chunk=2, runs=40, noiseless=True),
     Method(OURS, "ours", chunk=4),
     Method(BEFORE, "before", chunk=4),
     Method(DEFAULT, "ours", "default", chunk=4),
@@ -72,7 +75,7 @@ METHODS = (
 RIVALS = tuple(method for method in METHODS if method.home not in ("ours", "before") and method.kind == "cost")
 """Peers whose cost is compared."""
 BY_NAME = {method.name: method for method in METHODS}
-FIGURES = (WHOLE, *PEERS.values(), OURS, BEFORE, DEFAULT, DEFAULT_BEFORE, MISLED)
+FIGURES = (WHOLE, *PEERS.values(), NOISELESS, OURS, BEFORE, DEFAULT, DEFAULT_BEFORE, MISLED)
 """Those of the figures; the others are asked for with `--costs`."""
 REAL = (OURS, "grid_practised", "grid_full", "random", "optuna_tpe")
 """Those that are also run on recorded students."""

@@ -19,7 +19,7 @@ Row = dict[str, Any]
 def ours(ground: Ground, method: Method, run: int) -> Row:
     """One run of ours, of this checkout or of that which it is run with."""
     if method.kind == "totals":
-        return whole.at_totals(ground, run)
+        return whole.at_totals(ground, run, method.noiseless)
     if method.kind == "default":
         return whole.at_defaults(ground, run)
     return ladder(ground, method, run)

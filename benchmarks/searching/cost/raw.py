@@ -53,7 +53,10 @@ SPEC = {"space", "training", "objective", "sampler", "pruner", "warm_start", "bu
 COVERAGE = "coverage"
 TWICE = (methods.WHOLE, methods.OURS, COVERAGE)
 """Methods that get twice the time of others, since more than one figure is made of them."""
-HALF = (methods.PEERS["bohb"], methods.PEERS["smac"], methods.MISLED, methods.DEFAULT, methods.DEFAULT_BEFORE)
+HALF = (
+    methods.PEERS["bohb"], methods.PEERS["smac"], methods.NOISELESS, methods.MISLED, methods.DEFAULT,
+    methods.DEFAULT_BEFORE,
+)  # fmt: skip
 """Methods that get half of it: a goal far away, or the one that matters less."""
 
 
@@ -249,7 +252,7 @@ def _key(piece: Piece, before: Path | None = None, peer: bool = False) -> str:
         code += CONFIRMING + SEARCHING + COVERING
         parts.append([coverage.TRIALS, coverage.CONFIRMATIONS])
     else:
-        parts.append([method.most, method.warm])
+        parts.append([method.most, method.warm, *(["noiseless"] if method.noiseless else [])])
         deciding = CONFIRMING if method.kind == "cost" else (*CONFIRMING, *WHOLE)
         if method.home in ("ours", "before"):
             code += deciding + SEARCHING + (BEGINNING if method.warm else ())

@@ -50,6 +50,9 @@ def headline(grounds: Mapping[str, Ground], rows: Mapping[str, ByMethod]) -> Jso
     for name, method in methods.PEERS.items():
         for key, place in ((f"regret_vs_{name}", 2), (f"answer_vs_{name}", 1)):
             said[key] = ratio(_beside_peer(grounds, rows, method, COMPARED, place))
+    gpsampler = methods.PEERS["gpsampler"]
+    said["best_tried_vs_gpsampler"] = ratio(_beside_peer(grounds, rows, gpsampler, COMPARED, 3))
+    said["noiseless_vs_gpsampler"] = ratio(_beside_peer(grounds, rows, gpsampler, COMPARED, 2, methods.NOISELESS))
     for total in (12, 24):
         gp = _beside_peer(grounds, rows, methods.PEERS["gpsampler"], (total,), 2)
         said[f"regret_at_{total}"] = {
@@ -93,12 +96,17 @@ def _interval(value: float, drawn: Floats) -> Json:
 
 
 def _beside_peer(
-    grounds: Mapping[str, Ground], rows: Mapping[str, ByMethod], method: str, totals: Sequence[int], place: int
+    grounds: Mapping[str, Ground],
+    rows: Mapping[str, ByMethod],
+    method: str,
+    totals: Sequence[int],
+    place: int,
+    own: str = methods.WHOLE,
 ) -> Sides:
-    """`place`: of the answer or of the winner among what a whole job tells."""
+    """`place`: of the answer, of the winner or of the best that was tried among what a whole job of `own` tells."""
     sides = []
     for name, ground in grounds.items():
-        ours, theirs = rows[name].get(methods.WHOLE, ()), rows[name].get(method, ())
+        ours, theirs = rows[name].get(own, ()), rows[name].get(method, ())
         if ours and theirs:
             mine = _regrets(ground, [[row["totals"][str(total)][place] for total in totals] for row in ours])
             forms = [_regrets(ground, [[row[form][str(t)][1] for t in totals] for row in theirs]) for form in FORMS]
@@ -134,10 +142,12 @@ def _regrets(ground: Ground, cells: Sequence[Sequence[int | None]]) -> Floats:
 def at_total(ground: Ground, rows: ByMethod, total: int) -> Json:
     """Mean regrets in points at a total, by method and form, each with its standard error; and ours' trainings."""
     found: Json = {}
-    for key, place in (("winner", 2), ("answer", 1)):
+    for key, place in (("winner", 2), ("answer", 1), ("best that was tried", 3)):
         if ours := rows.get(methods.WHOLE):
             found[key] = _mean(_regrets(ground, [[row["totals"][str(total)][place]] for row in ours]))
             found["trainings"] = round(float(np.mean([row["totals"][str(total)][0] for row in ours])), 1)
+    if clear := rows.get(methods.NOISELESS):
+        found["winner, runs without noise"] = _mean(_regrets(ground, [[row["totals"][str(total)][2]] for row in clear]))
     for name, method in methods.PEERS.items():
         for form in FORMS:
             if theirs := rows.get(method):

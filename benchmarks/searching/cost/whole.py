@@ -1,5 +1,5 @@
 """Whole jobs at a total of trainings or at the defaults, by the simulator of the verdicts' benchmark, and what peers
-answer at the same totals.
+answer at the same totals; two oracles beside them, the best cell that was tried and jobs whose runs have no noise.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ from benchmarks.searching.cost.ground import Ground
 from benchmarks.searching.cost.methods import TOTALS
 from benchmarks.searching.cost.steps import Step, as_shipped, last_values, within
 from benchmarks.searching.whole_jobs import Job, spec_of
-from benchmarks.searching.worlds import Recorded
+from benchmarks.searching.worlds import Noiseless, Recorded, World
 from search import configurations
 from search.analysis.job.fits import fit_each
 from search.analysis.job.joint_surface import answer_surface
 from search.claims.planner import trial_seed
+from search.states import Arm
 
 Row = dict[str, Any]
 FINALISTS = 3
@@ -26,16 +27,19 @@ FIRST_FRESH = 100_000
 """The number of the first trial whose seed a confirmation takes: no search has as many."""
 
 
-def at_totals(ground: Ground, run: int) -> Row:
-    """By total, how many trainings the job took, and the cells of its answer and of its winner."""
-    return {"run": run, "totals": {str(total): _told(ground, run, total) for total in TOTALS}}
+def at_totals(ground: Ground, run: int, noiseless: bool = False) -> Row:
+    """By total, how many trainings the job took, and the cells of its answer, of its winner and of the best that it
+    tried.
+    """
+    world = Noiseless(ground.name) if noiseless else Recorded(ground.name)
+    return {"run": run, "totals": {str(total): _told(ground, world, run, total) for total in TOTALS}}
 
 
 def at_defaults(ground: Ground, run: int) -> Row:
     """The same of a job at the service's defaults; whether its confidence set holds the best T, and its width as a
     share of the range of log T.
     """
-    job = _played(ground, run)
+    job = _played(Recorded(ground.name), run)
     documents, winner = job.documents(), _winner(ground, job)
     verdict = getattr(documents["result"], "verdict", None)  # before there were any, an answer said to use the winner
     answer = winner if verdict is None else _cell(ground, verdict.configuration)
@@ -80,23 +84,28 @@ def _confirmed(ground: Ground, run: int, cells: Sequence[int]) -> int | None:
     return max(cells, key=mean, default=None)
 
 
-def _told(ground: Ground, run: int, total: int) -> list[int]:
+def _told(ground: Ground, world: World, run: int, total: int) -> list[int]:
     """The verdict alone: the rest of an answer takes longer than the job."""
     from search.analysis.job.options import contest_of  # a checkout that is compared with may be from before verdicts
     from search.analysis.job.verdict import decide
 
-    job = _played(ground, run, budget={"trainings": total})
+    job = _played(world, run, budget={"trainings": total})
     surface = answer_surface(job.spec, job.trials)
     contest = contest_of(job.spec, job.trials, surface, fit_each(job.spec, job.trials, surface))
     winner = _winner(ground, job)
-    if contest is None:
-        return [len(job.trials), winner, winner]
-    entry = contest.entries[decide(contest.field).place]
-    return [len(job.trials), _cell(ground, entry.configuration), winner]
+    answer = winner
+    if contest is not None:
+        answer = _cell(ground, contest.entries[decide(contest.field).place].configuration)
+    return [len(job.trials), answer, winner, _best_tried(ground, job)]
 
 
-def _played(ground: Ground, run: int, **parts: Any) -> Job:
-    world = Recorded(ground.name)
+def _best_tried(ground: Ground, job: Job) -> int:
+    """The truly best cell among those that were trained with distillation."""
+    tried = {_cell(ground, trial.configuration) for trial in job.trials if trial.arm is not Arm.LABEL_ONLY}
+    return max(sorted(tried), key=lambda cell: float(ground.final[cell]))
+
+
+def _played(world: World, run: int, **parts: Any) -> Job:
     return Job(world, spec_of(world, run, **parts)).run()
 
 
