@@ -182,7 +182,8 @@ def _search_regret(result: Json) -> str:
 
     details = result["details"]
     ratios = []
-    for key in [*GOALS, *(key for key in result if key.startswith("answer_vs_"))]:
+    beside = ("answer_vs_", "winner_vs_", "best_tried_vs_", "noiseless_vs_")
+    for key in [*GOALS, *(key for key in result if key.startswith(beside))]:
         one = result[key]
         if one is not None:
             goal = f"{GOALS[key]:g}" if key in GOALS else ""

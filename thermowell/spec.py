@@ -58,7 +58,7 @@ class Baseline(Part):
 class Budget(Part):
     """When the joint search ends: at the first of these to be reached. Never overshot by trials or epochs.
 
-    trainings: of everything together; three fifths search unless trials is given
+    trainings: of everything together; of 16 or more three quarters search, unless trials is given
     epochs: summed over the trials of the search
     seconds: wall-clock since the first trial, pauses left out
     hours: the same as 3600 times as many seconds: then the search ends and is confirmed

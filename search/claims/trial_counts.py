@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from search import units
 from search.spec.grid import GridSpec
-from search.spec.job import SEARCH_SHARE, JobSpec
+from search.spec.job import LEAST_SHARE, JobSpec
 from search.states import BASELINE_ARMS, Arm, Stage
 
 RACED = 0.1
@@ -137,7 +137,7 @@ def trainings_allowed(spec: JobSpec, budget_trials: int) -> int | None:
     if spec.budget.trainings is None:
         return None
     more = budget_trials - spec.budget.trials
-    return spec.budget.trainings + math.ceil(more / SEARCH_SHARE)
+    return spec.budget.trainings + math.ceil(more / LEAST_SHARE)  # an extension confirms anew, however short it is
 
 
 def at_once(spec: JobSpec, stage: Stage) -> int | None:

@@ -129,7 +129,7 @@ pruner:
 
 budget:                      # of the search; it ends at the first of them
   trials: 64
-  # trainings: 100           # of everything together: three fifths search, unless trials says how many
+  # trainings: 100           # of everything together: three quarters search, unless trials says how many
   # epochs: 1000             # summed over the trials
   # seconds: 3600            # a deadline of the search: then what there is gets confirmed
   # hours: 1                 # the same in hours

@@ -41,9 +41,10 @@ from trainers.registry.plugins import is_plugin
 MOST_CONFIDENCE = 0.999
 """Beyond it, intervals from a few seeds are as wide as anything: at 1 they have no ends."""
 LEAST_TRAININGS = 4
-"""One to search, one of each baseline, at the least."""
-SEARCH_SHARE = 0.6
-"""Of the trainings of a job, what its joint search gets."""
+"""One to search or of the winner, one of each baseline, at the least."""
+SEARCH_SHARE = 0.75
+"""Of a job's trainings, what its joint search gets; of few LEAST_SHARE, so that each contestant has a fresh seed."""
+LEAST_SHARE = 0.6
 QUICK = {"finalists": 2, "select_seeds": 1, "estimate_seeds": 3}
 """Of a quick confirmation."""
 VIEWS = 16  # enough not to be shown worse than fresh augmentation: see benchmarks/engines/README.md
@@ -85,7 +86,7 @@ class BudgetSpec(Part):
         None,
         ge=LEAST_TRAININGS,
         le=100_000,
-        description="of everything together; three fifths search unless trials is given",
+        description="of everything together; of 16 or more three quarters search, unless trials is given",
     )
     epochs: int | None = Field(None, ge=1, le=10**12, description="summed over the trials of the search")
     seconds: Annotated[float, Sensible(high=1e9)] | None = Field(
@@ -103,7 +104,8 @@ class BudgetSpec(Part):
         if isinstance(document, dict) and isinstance(hours := document.get("hours"), int | float):
             document = {"seconds": 3600.0 * hours, **document}
         if isinstance(document, dict) and isinstance(total := document.get("trainings"), int) and total > 0:
-            return {"trials": max(1, round(SEARCH_SHARE * total)), **document}
+            least, most = round(LEAST_SHARE * total), round(SEARCH_SHARE * total)
+            return {"trials": max(1, least, min(most, total - LEAST_TRAININGS)), **document}
         return document
 
     @model_validator(mode="after")

@@ -2,8 +2,8 @@
 
 A ratio is one of mean regrets over runs, with FLOOR points added to both, since a mean may be nothing; its mean over
 budgets and contexts is geometric. Of a peer's two forms the one with the lower mean counts, budget by budget. Of ours
-the winner counts, which distils as all that a peer tries does; what the verdict says to use, labels alone and the
-default T included, is beside it (`answer`).
+counts what the answer expects most of among all that distils, as all that a peer tries does (`regret`); beside it stand
+what the verdict says to use, labels alone included (`answer`), and the race's leader (`winner`).
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ FLOOR = 0.02
 COMPARED = (16, 32, 64, 110)
 AFTER = (8, 16, 32)
 FORMS = ("shipped", "practised")
+OURS = {"regret": 4, "answer": 1, "winner": 2}
+"""By the first word of a figure, the place of the cell that it judges among what a whole job tells."""
 GOALS = {
     "regret_vs_gpsampler": 0.8,
     "regret_vs_tpe": 0.6,
@@ -48,13 +50,13 @@ def headline(grounds: Mapping[str, Ground], rows: Mapping[str, ByMethod]) -> Jso
     """The figures over these contexts; None where one side has no run."""
     said: Json = {}
     for name, method in methods.PEERS.items():
-        for key, place in ((f"regret_vs_{name}", 2), (f"answer_vs_{name}", 1)):
-            said[key] = ratio(_beside_peer(grounds, rows, method, COMPARED, place))
+        for key, place in OURS.items():
+            said[f"{key}_vs_{name}"] = ratio(_beside_peer(grounds, rows, method, COMPARED, place))
     gpsampler = methods.PEERS["gpsampler"]
     said["best_tried_vs_gpsampler"] = ratio(_beside_peer(grounds, rows, gpsampler, COMPARED, 3))
-    said["noiseless_vs_gpsampler"] = ratio(_beside_peer(grounds, rows, gpsampler, COMPARED, 2, methods.NOISELESS))
+    said["noiseless_vs_gpsampler"] = ratio(_beside_peer(grounds, rows, gpsampler, COMPARED, 4, methods.NOISELESS))
     for total in (12, 24):
-        gp = _beside_peer(grounds, rows, methods.PEERS["gpsampler"], (total,), 2)
+        gp = _beside_peer(grounds, rows, methods.PEERS["gpsampler"], (total,), OURS["regret"])
         said[f"regret_at_{total}"] = {
             "points": {name: at_total(ground, rows[name], total) for name, ground in grounds.items()},
             "vs_gpsampler": ratio(gp),
@@ -103,7 +105,7 @@ def _beside_peer(
     place: int,
     own: str = methods.WHOLE,
 ) -> Sides:
-    """`place`: of the answer, of the winner or of the best that was tried among what a whole job of `own` tells."""
+    """`place`: that of the cell among what a whole job of `own` tells."""
     sides = []
     for name, ground in grounds.items():
         ours, theirs = rows[name].get(own, ()), rows[name].get(method, ())
@@ -142,12 +144,12 @@ def _regrets(ground: Ground, cells: Sequence[Sequence[int | None]]) -> Floats:
 def at_total(ground: Ground, rows: ByMethod, total: int) -> Json:
     """Mean regrets in points at a total, by method and form, each with its standard error; and ours' trainings."""
     found: Json = {}
-    for key, place in (("winner", 2), ("answer", 1), ("best that was tried", 3)):
+    for key, place in (("best that distils", 4), ("answer", 1), ("winner", 2), ("oracle: best that was tried", 3)):
         if ours := rows.get(methods.WHOLE):
             found[key] = _mean(_regrets(ground, [[row["totals"][str(total)][place]] for row in ours]))
             found["trainings"] = round(float(np.mean([row["totals"][str(total)][0] for row in ours])), 1)
     if clear := rows.get(methods.NOISELESS):
-        found["winner, runs without noise"] = _mean(_regrets(ground, [[row["totals"][str(total)][2]] for row in clear]))
+        found["oracle: runs without noise"] = _mean(_regrets(ground, [[row["totals"][str(total)][4]] for row in clear]))
     for name, method in methods.PEERS.items():
         for form in FORMS:
             if theirs := rows.get(method):

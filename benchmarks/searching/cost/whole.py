@@ -28,8 +28,8 @@ FIRST_FRESH = 100_000
 
 
 def at_totals(ground: Ground, run: int, noiseless: bool = False) -> Row:
-    """By total, how many trainings the job took, and the cells of its answer, of its winner and of the best that it
-    tried.
+    """By total, how many trainings the job took, and the cells of its answer, of its winner, of the best that it tried,
+    and of what its answer expects most of among all that distils.
     """
     world = Noiseless(ground.name) if noiseless else Recorded(ground.name)
     return {"run": run, "totals": {str(total): _told(ground, world, run, total) for total in TOTALS}}
@@ -93,10 +93,13 @@ def _told(ground: Ground, world: World, run: int, total: int) -> list[int]:
     surface = answer_surface(job.spec, job.trials)
     contest = contest_of(job.spec, job.trials, surface, fit_each(job.spec, job.trials, surface))
     winner = _winner(ground, job)
-    answer = winner
-    if contest is not None:
-        answer = _cell(ground, contest.entries[decide(contest.field).place].configuration)
-    return [len(job.trials), answer, winner, _best_tried(ground, job)]
+    if contest is None:
+        return [len(job.trials), winner, winner, _best_tried(ground, job), winner]
+    means = contest.field.draws.mean(axis=0)
+    distils = [place for place, entry in enumerate(contest.entries) if entry.arm is not Arm.LABEL_ONLY]
+    places = [decide(contest.field).place, max(distils, key=lambda place: float(means[place]))]
+    answer, best = (_cell(ground, contest.entries[place].configuration) for place in places)
+    return [len(job.trials), answer, winner, _best_tried(ground, job), best]
 
 
 def _best_tried(ground: Ground, job: Job) -> int:

@@ -198,10 +198,21 @@ def test_no_job_trains_more_than_was_promised(trainings: int, lanes: int, ends: 
 
 
 def test_a_number_of_trainings_is_split() -> None:
-    assert spec_of(budget={"trainings": 100}).budget.trials == 60
+    assert spec_of(budget={"trainings": 100}).budget.trials == 75
     assert spec_of(budget={"trainings": 24, "trials": 10}).budget.trials == 10
     with pytest.raises(ValueError, match="fewer than trainings"):
         spec_of(budget={"trainings": 24, "trials": 24})
+
+
+@given(trainings=st.integers(4, 2000))
+def test_more_trainings_search_more_and_leave_each_contestant_a_fresh_seed(trainings: int) -> None:
+    trials = spec_of(budget={"trainings": trainings}).budget.trials
+    more = spec_of(budget={"trainings": trainings + 1}).budget.trials
+    assert trials <= more <= trials + 1
+    assert 0.55 * trainings <= trials <= 0.78 * trainings or trainings < 8
+    if trainings >= 10:
+        assert trainings - trials >= 4
+    assert 1 <= trials < trainings
 
 
 def test_the_joint_finalists_settings_enter_every_baseline_and_beliefs_cover_all() -> None:
