@@ -35,10 +35,6 @@ def test_a_confirmation_may_overturn_the_best_single_run(ground: Ground) -> None
     assert any(row["practised"]["32"][1] != row["shipped"]["32"][1] for row in rows)
 
 
-def result_of(job: Any) -> Any:
-    return job.documents()["result"]
-
-
 def test_all_trainings_of_a_whole_job_count_and_its_answer_is_the_verdicts(
     ground: Ground, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -48,9 +44,9 @@ def test_all_trainings_of_a_whole_job_count_and_its_answer_is_the_verdicts(
     job = whole._played(Recorded(ground.name), 2, budget={"trainings": 16})
     assert ground.regret(best) <= ground.regret(winner)
     assert distils in ground.soft
-    of_answer = [one for one in result_of(job).verdict.alternatives if one.arm != "label_only"]
+    result = job.documents()["result"]
+    of_answer = [one for one in result.verdict.alternatives if one.arm != "label_only"]
     assert distils == whole._cell(ground, max(of_answer, key=lambda one: one.mean).configuration)
-    result = result_of(job)
     assert len(job.trials) == trainings
     assert (answer, winner) == tuple(
         whole._cell(ground, configuration)

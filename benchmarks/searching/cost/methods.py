@@ -35,6 +35,8 @@ class Method:
 
 TOTALS = (12, 16, 24, 32, 64, 110)
 """Trainings for everything, confirmation included."""
+TRAININGS, ANSWER, WINNER, BEST_TRIED, DISTILS = range(5)
+"""Places in what a whole job tells of a total: how many trainings it took, and four cells (whole.at_totals)."""
 OURS = "ours"
 BEFORE = "before"
 WHOLE = "whole"

@@ -252,7 +252,7 @@ def _key(piece: Piece, before: Path | None = None, peer: bool = False) -> str:
         code += CONFIRMING + SEARCHING + COVERING
         parts.append([coverage.TRIALS, coverage.CONFIRMATIONS])
     else:
-        parts.append([method.most, method.warm, *(["noiseless"] if method.noiseless else [])])
+        parts.append([method.most, method.warm, method.noiseless])
         deciding = CONFIRMING if method.kind == "cost" else (*CONFIRMING, *WHOLE)
         if method.home in ("ours", "before"):
             code += deciding + SEARCHING + (BEGINNING if method.warm else ())

@@ -27,8 +27,15 @@ FLOOR = 0.02
 COMPARED = (16, 32, 64, 110)
 AFTER = (8, 16, 32)
 FORMS = ("shipped", "practised")
-OURS = {"regret": 4, "answer": 1, "winner": 2}
+JUDGED = {"regret": methods.DISTILS, "answer": methods.ANSWER, "winner": methods.WINNER}
 """By the first word of a figure, the place of the cell that it judges among what a whole job tells."""
+NAMES = {
+    "best that distils": methods.DISTILS,
+    "answer": methods.ANSWER,
+    "winner": methods.WINNER,
+    "oracle: best that was tried": methods.BEST_TRIED,
+}
+"""By its name in a context's table, the place of the cell."""
 GOALS = {
     "regret_vs_gpsampler": 0.8,
     "regret_vs_tpe": 0.6,
@@ -50,13 +57,15 @@ def headline(grounds: Mapping[str, Ground], rows: Mapping[str, ByMethod]) -> Jso
     """The figures over these contexts; None where one side has no run."""
     said: Json = {}
     for name, method in methods.PEERS.items():
-        for key, place in OURS.items():
+        for key, place in JUDGED.items():
             said[f"{key}_vs_{name}"] = ratio(_beside_peer(grounds, rows, method, COMPARED, place))
     gpsampler = methods.PEERS["gpsampler"]
-    said["best_tried_vs_gpsampler"] = ratio(_beside_peer(grounds, rows, gpsampler, COMPARED, 3))
-    said["noiseless_vs_gpsampler"] = ratio(_beside_peer(grounds, rows, gpsampler, COMPARED, 4, methods.NOISELESS))
+    said["best_tried_vs_gpsampler"] = ratio(_beside_peer(grounds, rows, gpsampler, COMPARED, methods.BEST_TRIED))
+    said["noiseless_vs_gpsampler"] = ratio(
+        _beside_peer(grounds, rows, gpsampler, COMPARED, methods.DISTILS, methods.NOISELESS)
+    )
     for total in (12, 24):
-        gp = _beside_peer(grounds, rows, methods.PEERS["gpsampler"], (total,), OURS["regret"])
+        gp = _beside_peer(grounds, rows, methods.PEERS["gpsampler"], (total,), JUDGED["regret"])
         said[f"regret_at_{total}"] = {
             "points": {name: at_total(ground, rows[name], total) for name, ground in grounds.items()},
             "vs_gpsampler": ratio(gp),
@@ -144,12 +153,16 @@ def _regrets(ground: Ground, cells: Sequence[Sequence[int | None]]) -> Floats:
 def at_total(ground: Ground, rows: ByMethod, total: int) -> Json:
     """Mean regrets in points at a total, by method and form, each with its standard error; and ours' trainings."""
     found: Json = {}
-    for key, place in (("best that distils", 4), ("answer", 1), ("winner", 2), ("oracle: best that was tried", 3)):
+    for key, place in NAMES.items():
         if ours := rows.get(methods.WHOLE):
             found[key] = _mean(_regrets(ground, [[row["totals"][str(total)][place]] for row in ours]))
-            found["trainings"] = round(float(np.mean([row["totals"][str(total)][0] for row in ours])), 1)
+            found["trainings"] = round(
+                float(np.mean([row["totals"][str(total)][methods.TRAININGS] for row in ours])), 1
+            )
     if clear := rows.get(methods.NOISELESS):
-        found["oracle: runs without noise"] = _mean(_regrets(ground, [[row["totals"][str(total)][4]] for row in clear]))
+        found["oracle: runs without noise"] = _mean(
+            _regrets(ground, [[row["totals"][str(total)][methods.DISTILS]] for row in clear])
+        )
     for name, method in methods.PEERS.items():
         for form in FORMS:
             if theirs := rows.get(method):

@@ -263,8 +263,9 @@ def _noise(entries: Sequence[Entry], surface: Surface | None, trials: Sequence[T
     squares = sum(float(((of_entry - of_entry.mean()) ** 2).sum()) for of_entry in values)
     freedom = sum(len(of_entry) - 1 for of_entry in values) if squares > 0 else 0
     if freedom < FREEDOM:
-        scatter = float(np.std([float(trial.value or 0.0) for trial in trials if _ended_well(trial)]))
-        squares += (FREEDOM - freedom) * (surface.noise if surface is not None else scatter) ** 2
+        all_values = [float(trial.value or 0.0) for trial in trials if _ended_well(trial)]
+        noise = surface.noise if surface is not None else float(np.std(all_values))
+        squares += (FREEDOM - freedom) * noise**2
         freedom = FREEDOM
     return math.sqrt(squares / freedom), freedom
 

@@ -204,6 +204,13 @@ def test_a_number_of_trainings_is_split() -> None:
         spec_of(budget={"trainings": 24, "trials": 24})
 
 
+def test_a_stored_job_keeps_its_split_and_what_an_extension_brings() -> None:
+    before = spec_of(budget={"trainings": 100, "trials": 60})  # as three fifths were stored
+    stored = type(before).model_validate(before.model_dump(mode="json"))
+    assert (stored.budget.trials, stored.budget.trainings) == (60, 100)
+    assert [trial_counts.trainings_allowed(stored, trials) for trials in (60, 66)] == [100, 110]
+
+
 @given(trainings=st.integers(4, 2000))
 def test_more_trainings_search_more_and_leave_each_contestant_a_fresh_seed(trainings: int) -> None:
     trials = spec_of(budget={"trainings": trainings}).budget.trials
